@@ -1,0 +1,161 @@
+"""Every choice of a reconstruction, validated: the `Recipe`, one JSON document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .scan import InputError
+
+Preset = Literal["network", "fast", "iterative", "best"]
+PRESETS: tuple[Preset, ...] = ("network", "fast", "iterative", "best")
+ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
+"""The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Preparation(_Part):
+    """Counts to what phasing needs."""
+
+    hot_pixels: bool = Field(True, description="Mask isolated voxels and constantly lit pixels (aliens).")
+    saturation: float | None = Field(None, gt=0, description="Counts at and above this value are masked.")
+    background: float = Field(0.0, ge=0, description="Counts per voxel subtracted before anything else.")
+    centre: Literal["peak", "mass", "none"] = Field("peak", description="What is brought to the middle (by a lossless roll).")
+    binning: tuple[int, int, int] = Field((1, 1, 1), description="Blocks of voxels summed, per axis.")
+    pad: Literal["none", "fast"] = Field("none", description="Pad to FFT-friendly sizes (this changes the voxel size).")
+
+
+class Guess(_Part):
+    """Where phasing starts."""
+
+    start: Literal["network", "random"] = Field("network", description="Starting object.")
+    weights: str | None = Field(None, description="A .safetensors file; None: the weights that ship with the plugin.")
+    candidates: int = Field(4, ge=1, le=96, description="Symmetry-related network guesses that are tried.")
+    keep: int = Field(1, ge=1, description="Network guesses that are refined.")
+    threshold: float = Field(0.1, gt=0, lt=1, description="First support: amplitude above this fraction of the maximum.")
+
+
+class ShrinkWrap(_Part):
+    """Support update by a blurred threshold (Marchesini et al. 2003)."""
+
+    every: int = Field(20, ge=0, description="Iterations between updates; 0: the support never changes.")
+    start: int = Field(10, ge=0, description="First iteration that may update.")
+    sigma: float = Field(2.0, ge=0, description="Width of the Gaussian at the first update, in voxels.")
+    sigma_end: float = Field(1.0, ge=0, description="Width at the last update; in between it falls geometrically.")
+    threshold: float = Field(0.1, gt=0, lt=1, description="Fraction of the maximum of the blurred amplitude.")
+
+
+class Refinement(_Part):
+    """Iterative phasing."""
+
+    algorithm: str = Field("50*ER", description="Such as '3*(20*ER+180*HIO)+20*ER'; '' for none.")
+    starts: int = Field(1, ge=1, description="Random starts, phased as one batch (start: random).")
+    beta: float = Field(0.9, gt=0, le=1, description="Feedback of HIO and RAAR.")
+    shrink_wrap: ShrinkWrap = ShrinkWrap()  # type: ignore[call-arg]
+    twin_break: int = Field(0, ge=0, description="Iteration at which half of the support is shut once; 0: never.")
+    free_fraction: float = Field(0.02, ge=0, lt=0.5, description="Pixels held out from the fit to judge it.")
+
+
+class Analysis(_Part):
+    """From the object to what is shown."""
+
+    threshold: float = Field(0.3, gt=0, lt=1, description="Isosurface of the amplitude that bounds phase and strain.")
+
+
+class Recipe(_Part):
+    """Every choice of one reconstruction; the same recipe on the same machine gives the same result."""
+
+    version: Literal[1] = 1
+    preset: str = Field("fast", description="The preset this recipe began as.")
+    prepare: Preparation = Preparation()  # type: ignore[call-arg]
+    guess: Guess = Guess()  # type: ignore[call-arg]
+    refine: Refinement = Refinement()  # type: ignore[call-arg]
+    analyse: Analysis = Analysis()  # type: ignore[call-arg]
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+
+    @classmethod
+    def from_preset(cls, preset: str = "fast") -> Recipe:
+        """Return the recipe that `preset` (network, fast, iterative, best) stands for.
+
+        Raises
+        ------
+        InputError
+            If there is no such preset.
+        """
+        if preset not in PRESETS:
+            raise InputError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
+        changes: dict[str, dict[str, Any]] = {
+            "network": {"refine": {"algorithm": ""}},
+            "fast": {"refine": {"algorithm": "50*ER"}},
+            "iterative": {"guess": {"start": "random"}, "refine": {"algorithm": ITERATIVE}},
+            "best": {
+                "guess": {"candidates": 16, "keep": 4},
+                "refine": {"algorithm": "2*(20*ER+80*HIO)+2*(20*ER+80*RAAR)+50*ER", "starts": 4},
+            },
+        }[preset]
+        return cls.model_validate({"preset": preset, **changes})
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Read a recipe from JSON text.
+
+        Raises
+        ------
+        InputError
+            Naming the first wrong or unknown key.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise InputError(_first_fault(error)) from None
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Recipe:
+        """Read a recipe from a JSON file."""
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"The recipe {path} cannot be read: {error.strerror}.") from None
+
+    def with_settings(self, settings: dict[str, Any]) -> Recipe:
+        """Return a copy with dotted settings changed, e.g. ``{"refine.algorithm": "100*ER"}``.
+
+        Values may be text, which is then read as JSON where it is JSON and as a string otherwise.
+
+        Raises
+        ------
+        InputError
+            Naming an unknown key or a value out of range.
+        """
+        document = self.model_dump()
+        for key, value in settings.items():
+            *path, last = key.split(".")
+            part: Any = document
+            for step in path:
+                part = part.get(step) if isinstance(part, dict) else None
+            if not isinstance(part, dict) or last not in part:
+                raise InputError(f"A recipe has no setting '{key}'; `--report` and the documentation list them all.")
+            if isinstance(value, str):
+                try:
+                    value = json.loads(value)
+                except json.JSONDecodeError:
+                    pass
+            part[last] = value
+        try:
+            return Recipe.model_validate(document)
+        except ValidationError as error:
+            raise InputError(_first_fault(error)) from None
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    where = ".".join(str(step) for step in fault["loc"]) or "the document"
+    what = "there is no such setting" if fault["type"] == "extra_forbidden" else fault["msg"]
+    return f"The recipe is not usable at '{where}': {what}."

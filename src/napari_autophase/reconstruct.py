@@ -1,0 +1,114 @@
+"""The one verb: from a `Scan` and a `Recipe` to a `Reconstruction`, the whole job on one page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+
+from . import analysis, preparation
+from .recipe import Recipe
+from .reconstruction import Progress, Reconstruction
+from .scan import Scan
+
+
+def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress, None, Reconstruction]:
+    """Reconstruct the crystal that scattered `scan`, as `recipe` says.
+
+    A generator: it yields `Progress` and returns the `Reconstruction` (``run`` drives it to the end).  Closing it cancels
+    within one iteration.
+
+    Raises
+    ------
+    InputError
+        If the scan cannot be phased, the weights are missing or altered, or memory would not suffice.
+    """
+    # torch costs a second: whoever only imports this module does not pay for it
+    from . import network, phasing
+
+    recipe = recipe or Recipe()
+    seconds: dict[str, float] = {}
+    stage = _stopwatch(seconds)
+
+    device, notes = phasing.pick_device(recipe.device)
+    phasing.check_memory(scan.shape, recipe, device)
+
+    with stage("prepare"):
+        yield Progress("prepare", 0, 1)
+        prepared = preparation.prepare(scan, recipe.prepare)
+        notes = (*notes, *prepared.notes)
+
+    with stage("guess"):
+        yield Progress("guess", 0, 1)
+        data = phasing.Diffraction(
+            prepared.counts, prepared.good, recipe.refine.free_fraction, seed=recipe.seed, device=device
+        )
+        if recipe.guess.start == "network":
+            model = network.load(recipe.guess.weights, device)
+            starts = network.guess(model, prepared.counts, prepared.good, prepared.oversampling, recipe.guess)
+            starts = phasing.keep_best(data, starts, recipe.guess.keep)
+        else:
+            model = None
+            starts = phasing.random_starts(data, recipe.refine.starts, recipe.guess.threshold, recipe.seed)
+
+    with stage("refine"):
+        phased = yield from phasing.refine(data, starts, recipe.refine)
+
+    with stage("analyse"):
+        yield Progress("analyse", 0, 1)
+        found, support = analysis.normalise(phased.object, phased.support)
+        steps, q_bragg = analysis.frame(prepared.geometry, prepared.peak, found.shape)
+        if prepared.geometry is None:
+            notes = (*notes, "Geometry unknown: lengths are in voxels and the strain is relative.")
+
+    seconds["total"] = sum(seconds.values())
+    return Reconstruction(
+        object=found,
+        support=support,
+        recipe=recipe,
+        figures=phased.figures,
+        errors=phased.errors,
+        iterations=phased.iterations,
+        seconds=seconds,
+        geometry=prepared.geometry,
+        voxel_steps_nm=steps,
+        q_bragg_per_nm=q_bragg,
+        name=scan.name,
+        source=scan.source,
+        device=str(data.device),
+        weights_sha256=None if model is None else model.sha256,
+        versions=versions(),
+        notes=(*notes, *phased.notes),
+    )
+
+
+def run(
+    scan: Scan, recipe: Recipe | None = None, report: Callable[[Progress], object] | None = None
+) -> Reconstruction:
+    """Drive `reconstruct` to its end, calling `report` with every `Progress`."""
+    job = reconstruct(scan, recipe)
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as done:
+            return done.value
+        if report is not None:
+            report(progress)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that a result depends on."""
+    return {name: metadata.version(name) for name in ("napari-autophase", "torch", "numpy", "scipy", "numba")}
+
+
+def _stopwatch(seconds: dict[str, float]) -> Callable[[str], object]:
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - begin
+
+    return stage
