@@ -1,1 +1,5 @@
-"""Placeholder."""
+"""Networks that guess the object in one shot: architectures, weights on disk, inference on scans of any size."""
+
+from .weights import Model, build, load
+
+__all__ = ["Model", "build", "load"]

@@ -1,1 +1,6 @@
-"""Placeholder."""
+"""Simulated crystals, losses and the training loop; imported by nothing but the command line."""
+
+from .config import TrainingConfig
+from .trainer import Trainer, train
+
+__all__ = ["Trainer", "TrainingConfig", "train"]

@@ -1,0 +1,166 @@
+"""The default network: a guess from the autocorrelation, then corrections after the modulus has been imposed.
+
+Why it looks as it does.  The autocorrelation (the inverse transform of the intensity) of a convex crystal ends at twice the
+crystal's own boundary, so folding each 2×2×2 block of it into channels lays the edge of the autocorrelation over the edge of
+the crystal: the shape becomes a nearly local question, which convolutions answer well.  The network predicts the complex object
+itself, since an angle jumps at ±π and a complex number does not; so any phase range can be expressed.  Each later stage sees
+its predecessor's object after the measured modulus has been imposed, and corrects it: a learnt projection.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .physics import OBJECT, WINDOW, autocorrelation, back_propagate, propagate
+
+_AXES = (-3, -2, -1)
+
+
+class CompactNet(nn.Module):
+    """Complex object from counts, in `stages` steps (at most 2 GMAC in all).
+
+    Parameters
+    ----------
+    width
+        Channels of the first stage at 32³, 16³, 8³ and 4³ voxels.
+    correction_width
+        The same for each correction.
+    stages
+        1 (guess only) or more (guess and ``stages - 1`` corrections).
+    """
+
+    def __init__(
+        self,
+        width: tuple[int, ...] = (16, 32, 64, 128),
+        correction_width: tuple[int, ...] = (16, 32, 64),
+        stages: int = 3,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Conv3d(40, width[0] * 2, 1)
+        self.guess = _UNet(width[0] * 2, width)
+        self.hint = nn.Conv3d(width[0] * 2, 8, 1)
+        self.corrections = nn.ModuleList(_UNet(16, correction_width) for _ in range(stages - 1))
+
+    def forward(self, counts: Tensor) -> list[Tensor]:
+        """Return the object after each stage.
+
+        Parameters
+        ----------
+        counts
+            float32 (B, 64, 64, 64), Bragg peak at the centre, any scale.
+
+        Returns
+        -------
+        list of Tensor
+            complex64 (B, 32, 32, 32), mean |ρ|² over the box of order 0.13; the last is the best.
+        """
+        modulus = normalised_modulus(counts)
+        with torch.autocast(counts.device.type, enabled=False):
+            features = _channels_last(self_patterns(modulus))
+        features = self.stem(features)
+        objects = [_complex(self.guess(features))]
+        hint = self.hint(features)
+        for correction in self.corrections:
+            with torch.autocast(counts.device.type, enabled=False):
+                last = objects[-1]
+                imposed = impose(last, modulus)
+                planes = torch.stack(
+                    [last.real, last.imag, last.abs(), imposed.real, imposed.imag, imposed.abs(),
+                     (imposed - last).real, (imposed - last).imag], 1,
+                )  # fmt: skip
+            change = correction(torch.cat([_channels_last(planes).to(hint.dtype), hint], 1))
+            objects.append(imposed + _complex(change))
+        return objects
+
+
+def normalised_modulus(counts: Tensor) -> Tensor:
+    """Return √counts scaled so that the object has a mean |ρ|² of 0.13 over its 32³ box (Parseval)."""
+    modulus = counts.clamp_min(0).sqrt()
+    energy = counts.clamp_min(0).sum(_AXES, keepdim=True) / WINDOW**3
+    return modulus * (0.13 * OBJECT**3 / energy.clamp_min(1e-20)).sqrt()
+
+
+def self_patterns(modulus: Tensor) -> Tensor:
+    """Return what the first stage is shown: 40 planes of 32³.
+
+    Autocorrelation and inverse transform of the modulus (both complex, their magnitudes under a square root, which lifts the
+    faint edges), and the fourth root of the intensity; each 2×2×2 block folded into 8 channels.
+    """
+    planes = []
+    for spectrum in (modulus.square(), modulus):
+        pattern = autocorrelation(spectrum)
+        magnitude = pattern.abs()
+        scale = (magnitude.amax(_AXES, keepdim=True) * magnitude).clamp_min(1e-20).rsqrt()
+        planes += [pattern.real * scale, pattern.imag * scale]
+    planes.append((modulus / modulus.amax(_AXES, keepdim=True).clamp_min(1e-20)).sqrt())
+    volume = torch.stack(planes, 1)
+    batch, channels = volume.shape[:2]
+    folded = volume.reshape(batch, channels, OBJECT, 2, OBJECT, 2, OBJECT, 2).permute(0, 1, 3, 5, 7, 2, 4, 6)
+    return folded.reshape(batch, channels * 8, OBJECT, OBJECT, OBJECT)
+
+
+def impose(objects: Tensor, modulus: Tensor) -> Tensor:
+    """Return the objects with the measured modulus (B, 64, 64, 64) in place of their own, within the 32³ box."""
+    field = propagate(objects)
+    return back_propagate(field * (modulus * (field.real.square() + field.imag.square() + 1e-3).rsqrt()))
+
+
+def _complex(planes: Tensor) -> Tensor:
+    real, imaginary = planes.float().unbind(1)
+    return torch.complex(real, imaginary)
+
+
+def _channels_last(volume: Tensor) -> Tensor:
+    return volume.contiguous(memory_format=torch.channels_last_3d)
+
+
+class _Block(nn.Module):
+    """Conv, norm, activation, and again, around a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv3d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm3d(channels),
+            nn.LeakyReLU(0.01, inplace=True),
+            nn.Conv3d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm3d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x + self.body(x), 0.01)
+
+
+def _stage(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv3d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm3d(outputs),
+        nn.LeakyReLU(0.01, inplace=True),
+    )
+
+
+class _UNet(nn.Module):
+    """A U-Net whose shortcuts are added, with nothing costly at full resolution; two planes come out."""
+
+    def __init__(self, inputs: int, width: tuple[int, ...]) -> None:
+        super().__init__()
+        self.entry = nn.Conv3d(inputs, width[0], 1) if inputs != width[0] else nn.Identity()
+        channels = (inputs, *width[1:])
+        self.down = nn.ModuleList(_stage(a, b, 2) for a, b in zip(channels[:-1], channels[1:], strict=True))
+        self.blocks = nn.ModuleList(_Block(c) for c in width[1:])
+        self.up = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in zip(width[:-1], width[1:], strict=True))
+        self.merge = nn.ModuleList(_stage(c, c, kernel=1 if c == width[0] else 3) for c in width[:-1])
+        self.out = nn.Conv3d(width[0], 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = [self.entry(x)]
+        for down, block in zip(self.down, self.blocks, strict=True):
+            x = block(down(x))
+            skips.append(x)
+        x = skips.pop()
+        for up, merge in zip(reversed(self.up), reversed(self.merge), strict=True):
+            x = F.interpolate(up(x), scale_factor=2, mode="trilinear", align_corners=False)
+            x = merge(x + skips.pop())
+        return self.out(x)

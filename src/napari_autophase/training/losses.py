@@ -1,0 +1,59 @@
+"""What a network is trained to make small.
+
+The measurement cannot tell an object from its twin, from itself shifted, or times a phase.  The crystals are simulated centred;
+the twin is settled by the smaller loss, and the global phase by taking the modulus of a complex correlation.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..network.physics import propagate, twin
+
+_AXES = (-3, -2, -1)
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Return |⟨a, b⟩| / (‖a‖ ‖b‖) of complex volumes (B, D, H, W): 1 when they agree but for scale and phase."""
+    overlap = (a.conj() * b).sum(_AXES).abs()
+    return overlap / (energy(a) * energy(b)).clamp_min(1e-20).sqrt()
+
+
+def energy(volume: Tensor) -> Tensor:
+    """Return Σ|ρ|² of each volume."""
+    return (volume.real.square() + volume.imag.square()).sum(_AXES)
+
+
+def supervised(stages: list[Tensor], truth: Tensor) -> Tensor:
+    """Return the mean of 1 − correlation with the truth or its twin, later stages weighing more.
+
+    The twin that the last stage is nearer to is the one that all stages are compared with, so that they pull together.
+    """
+    mirrored = twin(truth)
+    with torch.no_grad():
+        nearer = correlation(stages[-1], mirrored) > correlation(stages[-1], truth)
+    target = torch.where(nearer[:, None, None, None], mirrored, truth)
+    weights = [0.5 ** (len(stages) - 1 - k) for k in range(len(stages))]
+    errors = [w * (1 - correlation(stage, target)).mean() for w, stage in zip(weights, stages, strict=True)]
+    return torch.stack(errors).sum() / sum(weights)
+
+
+def unsupervised(objects: Tensor, counts: Tensor) -> Tensor:
+    """Return the mean absolute error of the diffraction modulus, each volume scaled to a maximum of 1.
+
+    AutoPhaseNN's loss, Σ|√Ie − √Im| / N³ (Yao et al. 2022, Eq. 1); no truth is needed.
+    """
+    predicted, measured = propagate(objects).abs(), counts.clamp_min(0).sqrt()
+    predicted = predicted / predicted.amax(_AXES, keepdim=True).clamp_min(1e-12)
+    measured = measured / measured.amax(_AXES, keepdim=True).clamp_min(1e-12)
+    return (predicted - measured).abs().mean()
+
+
+def chi2(objects: Tensor, counts: Tensor) -> Tensor:
+    """Return Σ(|Fp|−|Fm|)²/Σ|Fm|² of each volume (B,), the predicted modulus scaled optimally."""
+    predicted, measured = propagate(objects).abs(), counts.clamp_min(0).sqrt()
+    scale = (predicted * measured).sum(_AXES, keepdim=True) / predicted.square().sum(
+        _AXES, keepdim=True
+    ).clamp_min(1e-20)
+    return (scale * predicted - measured).square().sum(_AXES) / measured.square().sum(_AXES)
