@@ -1,1 +1,23 @@
-"""Placeholder."""
+"""Phasing: forward model, projections, algorithms, support update, many starts in one batch."""
+
+from .algorithm import parse, unparse
+from .device import check_memory, device_lines, memory_bytes, pick_device
+from .diffraction import Diffraction, back_propagate, propagate
+from .engine import Phased, Starts, keep_best, random_starts, refine
+
+__all__ = [
+    "Diffraction",
+    "Phased",
+    "Starts",
+    "back_propagate",
+    "check_memory",
+    "device_lines",
+    "keep_best",
+    "memory_bytes",
+    "parse",
+    "pick_device",
+    "propagate",
+    "random_starts",
+    "refine",
+    "unparse",
+]

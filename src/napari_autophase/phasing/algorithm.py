@@ -1,0 +1,123 @@
+"""The little language of iterative phasing: ``3*(20*ER+180*HIO)+20*ER``.
+
+Grammar (white space is free, names may be written in any case)::
+
+    sum   := term ('+' term)*
+    term  := NUMBER '*' term | NAME | '(' sum ')'
+    NAME  := 'ER' | 'HIO' | 'RAAR'
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import groupby
+
+from ..scan import InputError
+
+NAMES = ("ER", "HIO", "RAAR")
+MAX_ITERATIONS = 1_000_000
+_TOKEN = re.compile(r"\s*(?:(?P<number>\d+)|(?P<name>[A-Za-z]+)|(?P<sign>[*+()]))")
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """One projection algorithm as ``ρ' = p`` inside the support and ``keep·ρ + add·p`` outside, with ``p = P_M ρ``.
+
+    ER  : Gerchberg & Saxton 1972, Fienup, Appl. Opt. 21, 2758 (1982): ρ' = P_S P_M ρ, hence 0 outside.
+    HIO : Fienup 1982, Eq. 44: ρ − β P_M ρ outside.
+    RAAR: Luke, Inverse Problems 21, 37 (2005), Eq. 2.13: ρ' = ½β(R_S R_M + 1)ρ + (1−β)P_M ρ with R = 2P − 1, which is
+    p inside and βρ + (1−2β)p outside.
+    """
+
+    keep: float
+    add: float
+
+
+def feedback(name: str, beta: float) -> Feedback:
+    """Return what `name` (ER, HIO, RAAR) does outside the support."""
+    return {"ER": Feedback(0.0, 0.0), "HIO": Feedback(1.0, -beta), "RAAR": Feedback(beta, 1.0 - 2.0 * beta)}[
+        name
+    ]
+
+
+def parse(text: str) -> tuple[str, ...]:
+    """Return the algorithm of every iteration, in order; ``''`` means none.
+
+    Raises
+    ------
+    InputError
+        Pointing at the character that cannot be read.
+    """
+    if not text.strip():
+        return ()
+    parser = _Parser(text)
+    steps = parser.sum()
+    if parser.token is not None:
+        parser.fail("expected '+' or the end")
+    return steps
+
+
+def unparse(steps: tuple[str, ...]) -> str:
+    """Write a sequence of algorithms as short text that `parse` reads back."""
+    runs = ((name, sum(1 for _ in run)) for name, run in groupby(steps))
+    return "+".join(f"{count}*{name}" for name, count in runs)
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text, self.end = text, 0
+        self.advance()
+
+    def advance(self) -> None:
+        self.start = len(self.text) - len(self.text[self.end :].lstrip())
+        self.token: str | None = None
+        if self.start < len(self.text):
+            found = _TOKEN.match(self.text, self.end)
+            if found is None:
+                self.fail("cannot read this character")
+            else:
+                self.token = found.group().strip().upper()
+                self.end = found.end()
+
+    def fail(self, why: str) -> None:
+        raise InputError(
+            f"The algorithm '{self.text}' is wrong at character {self.start + 1} "
+            f"('{self.text[self.start : self.start + 8] or 'its end'}'): {why}; "
+            f"write for example 3*(20*ER+180*HIO)+20*ER, with {', '.join(NAMES)}."
+        )
+
+    def sum(self) -> tuple[str, ...]:
+        steps = self.term()
+        while self.token == "+":
+            self.advance()
+            steps += self.term()
+        return steps
+
+    def term(self) -> tuple[str, ...]:
+        token = self.token or ""
+        if token.isdecimal():
+            return self.repeated(int(token))
+        if token == "(":
+            self.advance()
+            steps = self.sum()
+            if self.token != ")":
+                self.fail("expected '+' or ')'")
+            self.advance()
+            return steps
+        if token not in NAMES:
+            self.fail("expected a number, an algorithm or '('")
+        self.advance()
+        return (token,)
+
+    def repeated(self, count: int) -> tuple[str, ...]:
+        begin = self.start
+        self.advance()
+        if self.token != "*":
+            self.fail("expected '*' after a number")
+        self.advance()
+        steps = self.term()
+        if count * len(steps) > MAX_ITERATIONS:
+            self.start = begin
+            self.fail(f"more than {MAX_ITERATIONS:,} iterations")
+        return steps * count

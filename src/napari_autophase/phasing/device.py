@@ -1,0 +1,121 @@
+"""Where phasing runs: devices, memory and threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import torch
+
+from ..recipe import Recipe
+from ..scan import InputError
+
+GIB = 2**30
+_BUSY_LOAD = 0.5
+_SMALL = 64**3
+
+
+def pick_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:
+    """Return the device for ``auto``, ``cpu``, ``cuda`` or ``mps``, and what a person should know about the choice.
+
+    A device that is not there is replaced by the CPU, with a note.
+
+    Raises
+    ------
+    InputError
+        If there is no such name.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in present.items() if there)), ()
+    if name not in present:
+        raise InputError(f"There is no device '{name}'; choose auto, cpu, cuda or mps.")
+    if not present[name]:
+        return torch.device("cpu"), (f"This computer has no {name} device: phased on the CPU.",)
+    return torch.device(name), ()
+
+
+def device_lines() -> list[str]:
+    """Return one readable line for every device of this computer."""
+    memory = psutil.virtual_memory()
+    lines = [f"cpu: {cores()} cores, {memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free"]
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            free, total = torch.cuda.mem_get_info(index)
+            name = torch.cuda.get_device_name(index)
+            lines.append(f"cuda:{index}: {name}, {free / GIB:.1f} of {total / GIB:.1f} GiB free")
+    if torch.backends.mps.is_available():
+        lines.append("mps: Apple GPU, shares the memory of the CPU")
+    return lines
+
+
+def cores() -> int:
+    """Return the number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_bytes(device: torch.device) -> int:
+    """Return the memory that is free on `device`, in bytes."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def memory_bytes(shape: tuple[int, ...], starts: int) -> int:
+    """Return the peak memory of phasing in bytes: the data, and at most six complex64 volumes per start.
+
+    Per voxel: 24 bytes of data (counts, modulus, masks and their natural-order originals); for every start 18 bytes that
+    stay (object and support, as given and in work); and, for the start at hand, three complex volumes that come and go.
+    """
+    voxels = 1
+    for side in shape:
+        voxels *= int(side)
+    return voxels * (24 + 18 * max(1, starts) + 24)
+
+
+def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -> None:
+    """Refuse a job that would not fit, before anything is allocated.
+
+    Raises
+    ------
+    InputError
+        Naming the memory needed and the memory there is.
+    """
+    binned = tuple(max(1, side // factor) for side, factor in zip(shape, recipe.prepare.binning, strict=True))
+    starts = recipe.refine.starts if recipe.guess.start == "random" else recipe.guess.candidates
+    needed, there = memory_bytes(binned, starts), available_bytes(torch.device("cpu"))
+    if needed > there:
+        raise InputError(
+            f"Phasing {' x '.join(map(str, binned))} voxels with {starts} start(s) needs {needed / GIB:.1f} GiB and "
+            f"{there / GIB:.1f} GiB are free: bin or crop the scan, or ask for fewer starts."
+        )
+    if device.type == "cuda":
+        least, there = memory_bytes(binned, 1), available_bytes(device)
+        if least > there:
+            raise InputError(
+                f"Phasing {' x '.join(map(str, binned))} voxels needs {least / GIB:.1f} GiB and the GPU has "
+                f"{there / GIB:.1f} GiB free: bin or crop the scan, or choose device cpu."
+            )
+
+
+def best_threads(voxels: int) -> int:
+    """Return how many CPU threads to phase with: all cores, or one for a small volume on a busy computer.
+
+    Threads that wait for a core which a neighbour (training, the window's own drawing) holds cost a small transform far
+    more than they bring.
+    """
+    busy = hasattr(os, "getloadavg") and os.getloadavg()[0] > _BUSY_LOAD
+    return 1 if voxels <= _SMALL and busy else cores()
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,134 @@
+"""The measured pattern as phasing needs it, and the forward model.
+
+Conventions owned here
+----------------------
+The field is ``fftshift(fftn(ifftshift(object)))`` *without* normalisation, so that Σ|field|² = N·Σ|object|² with N voxels
+(Parseval), and its squared modulus is the expected number of photons.  Inside the engine everything stands in FFT order
+(zero frequency and the middle of the object at index 0), and the transforms run without any shift.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from ..scan import InputError
+
+CORE_RADIUS = 0.08
+"""Pixels nearer to the peak than this fraction of each side are never held out."""
+LARGEST_FLOOR = 0.1
+"""Photons: the expected count never falls below this (or a hundredth of the mean count, if that is less) in likelihoods."""
+
+
+class Diffraction:
+    """Photon counts on a device, in FFT order, with some pixels held out from the fit.
+
+    Parameters
+    ----------
+    counts
+        float32 (N0, N1, N2), photons, the Bragg peak at ``shape // 2``.
+    good
+        bool, same shape; False where the detector saw nothing usable: there the modulus is free.
+    free_fraction
+        Fraction of the good pixels held out, in islands a fringe wide (single pixels would be known from their neighbours).
+    seed
+        Seed of the choice of held-out pixels.
+    device
+        Where to hold everything.
+
+    Attributes
+    ----------
+    modulus
+        float32 tensor, √counts, and −1 where the modulus is free (masked or held out).
+    counts, good, free
+        Tensors: photons, usable pixels, held-out pixels.
+    total
+        Σ counts over the fitted pixels, the denominator of chi².
+    """
+
+    def __init__(
+        self,
+        counts: np.ndarray,
+        good: np.ndarray | None = None,
+        free_fraction: float = 0.02,
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        counts = np.asarray(counts, dtype=np.float32)
+        good = np.ones(counts.shape, bool) if good is None else np.asarray(good, bool)
+        if counts.ndim != 3 or good.shape != counts.shape:
+            raise InputError(
+                f"Counts {counts.shape} and good pixels {good.shape} must be volumes of one shape."
+            )
+        free = held_out(good, free_fraction, seed)
+        fitted = good & ~free
+        if not counts[fitted].any():
+            raise InputError(
+                "No photons are left in the pixels to be fitted: mask fewer pixels or choose another scan."
+            )
+        modulus = np.where(fitted, np.sqrt(np.maximum(counts, 0)), np.float32(-1))
+        self.shape: tuple[int, int, int] = counts.shape  # type: ignore[assignment]
+        self.device = torch.device(device)
+        self.counts, self.good, self.free, self.modulus = (
+            torch.from_numpy(np.fft.ifftshift(volume)).to(self.device)
+            for volume in (counts, good, free, modulus)
+        )
+        self.total = float(counts[fitted].sum(dtype=np.float64))
+        self.has_free = bool(free.any())
+        self.floor = min(LARGEST_FLOOR, 0.01 * float(counts[good].mean(dtype=np.float64)))
+
+    def to(self, device: torch.device | str) -> None:
+        """Move everything to another device."""
+        self.device = torch.device(device)
+        self.counts, self.good, self.free, self.modulus = (
+            volume.to(self.device) for volume in (self.counts, self.good, self.free, self.modulus)
+        )
+
+
+def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Choose islands of pixels to be held out from the fit, never around the peak; the same for the same seed.
+
+    Parameters
+    ----------
+    good
+        bool (N0, N1, N2), natural order.
+    fraction
+        Fraction of the good pixels.
+
+    Returns
+    -------
+    bool array
+        True where held out.  Balls of radius 1, 2 or 3 voxels for shortest sides below 32, 128, and above.
+    """
+    free = np.zeros(good.shape, bool)
+    wanted = round(fraction * int(good.sum()))
+    if wanted == 0:
+        return free
+    radius = 1 if min(good.shape) < 32 else 2 if min(good.shape) < 128 else 3
+    axes = np.ogrid[tuple(slice(-radius, radius + 1) for _ in range(3))]
+    ball = sum(axis**2 for axis in axes) <= radius**2
+    distance = sum(
+        ((np.arange(n).reshape([-1 if k == axis else 1 for k in range(3)]) - n // 2) / (CORE_RADIUS * n)) ** 2
+        for axis, n in enumerate(good.shape)
+    )
+    allowed = good & (distance > 1)
+    centres = np.flatnonzero(allowed)
+    number = max(1, round(wanted / int(ball.sum())))
+    chosen = np.random.default_rng(seed).choice(centres, size=min(number, centres.size), replace=False)
+    free.flat[chosen] = True
+    return ndimage.binary_dilation(free, ball) & allowed
+
+
+def propagate(objects: torch.Tensor) -> torch.Tensor:
+    """Return the field at the detector of centred objects (..., N0, N1, N2): ``fftshift(fftn(ifftshift(object)))``."""
+    return torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(objects, _AXES), dim=_AXES), _AXES)
+
+
+def back_propagate(fields: torch.Tensor) -> torch.Tensor:
+    """Return the centred objects whose field is `fields`: the inverse of `propagate`."""
+    return torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(fields, _AXES), dim=_AXES), _AXES)
+
+
+_AXES = (-3, -2, -1)

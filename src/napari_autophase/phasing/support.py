@@ -1,0 +1,101 @@
+"""Supports: the first one, its updates, and the breaking of the twin.  All arrays in FFT order."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from ..recipe import ShrinkWrap
+
+LARGEST, SMALLEST = 0.5, 1e-4
+"""Limits of the support's share of the volume: above a half the phases are not determined; below, it has collapsed."""
+_LEAST_SIGMA = 0.1
+
+
+def schedule(wrap: ShrinkWrap, iterations: int) -> dict[int, float]:
+    """Return the width of the Gaussian in voxels for every iteration (counted from 1) that ends with an update."""
+    if wrap.every == 0:
+        return {}
+    # the last iteration must not change the support that its object was found in
+    when = [i for i in range(max(1, wrap.start), iterations) if (i - wrap.start) % wrap.every == 0]
+    first, last = max(wrap.sigma, _LEAST_SIGMA), max(wrap.sigma_end, _LEAST_SIGMA)
+    return {i: first * (last / first) ** (k / max(1, len(when) - 1)) for k, i in enumerate(when)}
+
+
+def shrink_wrap(objects: torch.Tensor, sigma: float, threshold: float) -> torch.Tensor:
+    """Return where the blurred amplitude exceeds a fraction of its maximum (Marchesini et al., PRB 68, 140101 (2003)).
+
+    Where that would be more than half of the volume, or less than a ten-thousandth (at least 27 voxels), the threshold is
+    moved so that the support keeps within these limits.
+
+    Parameters
+    ----------
+    objects
+        complex64 (P, N0, N1, N2).
+    sigma
+        Standard deviation of the Gaussian in voxels.
+    threshold
+        Fraction of the maximum.
+
+    Returns
+    -------
+    bool (P, N0, N1, N2)
+    """
+    blurred = blur(objects.abs(), sigma)
+    return within_limits(blurred, threshold * blurred.amax(dim=(1, 2, 3)))
+
+
+def within_limits(amplitude: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+    """Return ``amplitude > level`` for each volume of the batch, with `level` moved so that the area limits hold."""
+    support = amplitude > level.view(-1, 1, 1, 1)
+    voxels = amplitude[0].numel()
+    most, least = int(LARGEST * voxels), max(27, int(SMALLEST * voxels))
+    for one, values in zip(support, amplitude, strict=True):
+        area = int(one.sum())
+        if not least <= area <= most:
+            area = min(max(area, least), most)
+            one.zero_()
+            one.view(-1)[values.reshape(-1).topk(area).indices] = True
+    return support
+
+
+def blur(volumes: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Convolve real volumes (P, N0, N1, N2) with a periodic Gaussian of standard deviation `sigma` voxels."""
+    axes, shape = (1, 2, 3), volumes.shape[1:]
+    spectrum = torch.fft.rfftn(volumes, dim=axes)
+    for axis, n in zip(axes, shape, strict=True):
+        frequency = torch.fft.rfftfreq(n) if axis == 3 else torch.fft.fftfreq(n)
+        window = torch.exp(-2 * (math.pi * sigma * frequency) ** 2).to(volumes.device)
+        spectrum *= window.view([-1 if k == axis else 1 for k in range(4)])
+    return torch.fft.irfftn(spectrum, s=shape, dim=axes)
+
+
+def half(support: torch.Tensor) -> torch.Tensor:
+    """Return one half of each support of a batch: below its centre of mass along axis 0 of the centred volume."""
+    middle = torch.fft.fftshift(support, (1, 2, 3))
+    profile = middle.sum(dim=(2, 3)).cumsum(dim=1)
+    keep = profile * 2 <= profile[:, -1:]
+    return torch.fft.ifftshift(middle & keep[:, :, None, None], (1, 2, 3))
+
+
+def from_autocorrelation(counts: torch.Tensor, good: torch.Tensor, threshold: float) -> torch.Tensor:
+    """Estimate the support of an object from its Patterson function, the transform of the intensity.
+
+    The autocorrelation of a body reaches twice as far as the body, so a voxel x belongs to the estimate where the
+    autocorrelation at 2x exceeds `threshold` of its maximum (exact for centrosymmetric convex bodies as threshold → 0).
+
+    Returns
+    -------
+    bool (N0, N1, N2), FFT order
+    """
+    patterson = torch.fft.ifftn(torch.where(good, counts, 0)).abs()
+    doubled = patterson
+    for axis, n in enumerate(patterson.shape):
+        place = torch.arange(n, device=patterson.device)
+        signed = torch.where(place <= (n - 1) // 2, place, place - n) * 2
+        inside = (signed >= -(n // 2)) & (signed <= (n - 1) // 2)
+        doubled = doubled.index_select(axis, signed % n) * inside.view(
+            [-1 if k == axis else 1 for k in range(3)]
+        )
+    return within_limits(doubled[None], threshold * patterson.max()[None])[0]
