@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,19 +27,27 @@ class Preparation(_Part):
     hot_pixels: bool = Field(True, description="Mask isolated voxels and constantly lit pixels (aliens).")
     saturation: float | None = Field(None, gt=0, description="Counts at and above this value are masked.")
     background: float = Field(0.0, ge=0, description="Counts per voxel subtracted before anything else.")
-    centre: Literal["peak", "mass", "none"] = Field("peak", description="What is brought to the middle (by a lossless roll).")
+    centre: Literal["peak", "mass", "none"] = Field(
+        "peak", description="What comes to the middle (by a lossless roll)."
+    )
     binning: tuple[int, int, int] = Field((1, 1, 1), description="Blocks of voxels summed, per axis.")
-    pad: Literal["none", "fast"] = Field("none", description="Pad to FFT-friendly sizes (this changes the voxel size).")
+    pad: Literal["none", "fast"] = Field(
+        "none", description="Pad to FFT-friendly sizes (this changes the voxel size)."
+    )
 
 
 class Guess(_Part):
     """Where phasing starts."""
 
     start: Literal["network", "random"] = Field("network", description="Starting object.")
-    weights: str | None = Field(None, description="A .safetensors file; None: the weights that ship with the plugin.")
-    candidates: int = Field(4, ge=1, le=96, description="Symmetry-related network guesses that are tried.")
+    weights: str | None = Field(
+        None, description="A .safetensors file; None: the weights that ship with the plugin."
+    )
+    candidates: int = Field(4, ge=1, le=48, description="Symmetry-related network guesses that are tried.")
     keep: int = Field(1, ge=1, description="Network guesses that are refined.")
-    threshold: float = Field(0.1, gt=0, lt=1, description="First support: amplitude above this fraction of the maximum.")
+    threshold: float = Field(
+        0.1, gt=0, lt=1, description="First support: amplitude above this fraction of the maximum."
+    )
 
 
 class ShrinkWrap(_Part):
@@ -47,7 +56,9 @@ class ShrinkWrap(_Part):
     every: int = Field(20, ge=0, description="Iterations between updates; 0: the support never changes.")
     start: int = Field(10, ge=0, description="First iteration that may update.")
     sigma: float = Field(2.0, ge=0, description="Width of the Gaussian at the first update, in voxels.")
-    sigma_end: float = Field(1.0, ge=0, description="Width at the last update; in between it falls geometrically.")
+    sigma_end: float = Field(
+        1.0, ge=0, description="Width at the last update; in between it falls geometrically."
+    )
     threshold: float = Field(0.1, gt=0, lt=1, description="Fraction of the maximum of the blurred amplitude.")
 
 
@@ -57,15 +68,19 @@ class Refinement(_Part):
     algorithm: str = Field("50*ER", description="Such as '3*(20*ER+180*HIO)+20*ER'; '' for none.")
     starts: int = Field(1, ge=1, description="Random starts, phased as one batch (start: random).")
     beta: float = Field(0.9, gt=0, le=1, description="Feedback of HIO and RAAR.")
-    shrink_wrap: ShrinkWrap = ShrinkWrap()  # type: ignore[call-arg]
-    twin_break: int = Field(0, ge=0, description="Iteration at which half of the support is shut once; 0: never.")
+    shrink_wrap: ShrinkWrap = ShrinkWrap()
+    twin_break: int = Field(
+        0, ge=0, description="Iteration at which half of the support is shut once; 0: never."
+    )
     free_fraction: float = Field(0.02, ge=0, lt=0.5, description="Pixels held out from the fit to judge it.")
 
 
 class Analysis(_Part):
     """From the object to what is shown."""
 
-    threshold: float = Field(0.3, gt=0, lt=1, description="Isosurface of the amplitude that bounds phase and strain.")
+    threshold: float = Field(
+        0.3, gt=0, lt=1, description="Isosurface of the amplitude that bounds phase and strain."
+    )
 
 
 class Recipe(_Part):
@@ -73,10 +88,10 @@ class Recipe(_Part):
 
     version: Literal[1] = 1
     preset: str = Field("fast", description="The preset this recipe began as.")
-    prepare: Preparation = Preparation()  # type: ignore[call-arg]
-    guess: Guess = Guess()  # type: ignore[call-arg]
-    refine: Refinement = Refinement()  # type: ignore[call-arg]
-    analyse: Analysis = Analysis()  # type: ignore[call-arg]
+    prepare: Preparation = Preparation()
+    guess: Guess = Guess()
+    refine: Refinement = Refinement()
+    analyse: Analysis = Analysis()
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
 
@@ -91,7 +106,7 @@ class Recipe(_Part):
         """
         if preset not in PRESETS:
             raise InputError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
-        changes: dict[str, dict[str, Any]] = {
+        changes: dict[str, dict[str, dict[str, Any]]] = {
             "network": {"refine": {"algorithm": ""}},
             "fast": {"refine": {"algorithm": "50*ER"}},
             "iterative": {"guess": {"start": "random"}, "refine": {"algorithm": ITERATIVE}},
@@ -99,8 +114,8 @@ class Recipe(_Part):
                 "guess": {"candidates": 16, "keep": 4},
                 "refine": {"algorithm": "2*(20*ER+80*HIO)+2*(20*ER+80*RAAR)+50*ER", "starts": 4},
             },
-        }[preset]
-        return cls.model_validate({"preset": preset, **changes})
+        }
+        return cls.model_validate({"preset": preset, **changes[preset]})
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -141,12 +156,12 @@ class Recipe(_Part):
             for step in path:
                 part = part.get(step) if isinstance(part, dict) else None
             if not isinstance(part, dict) or last not in part:
-                raise InputError(f"A recipe has no setting '{key}'; `--report` and the documentation list them all.")
+                raise InputError(
+                    f"A recipe has no setting '{key}'; `--report` and the documentation list them all."
+                )
             if isinstance(value, str):
-                try:
+                with suppress(json.JSONDecodeError):
                     value = json.loads(value)
-                except json.JSONDecodeError:
-                    pass
             part[last] = value
         try:
             return Recipe.model_validate(document)

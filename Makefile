@@ -1,0 +1,36 @@
+# make demo   sets everything up and reconstructs a crystal: in napari where there is a screen, into demo/ where there is none
+# make test   sets everything up and passes the tests
+# make check  style, types and the direction of imports
+# make clean  removes what the others made, .venv included
+
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+SCAN := sample_data/faceted_64.h5
+# a screen of our own, so that the tests' windows neither need yours nor disturb it
+XVFB := $(if $(shell command -v xvfb-run),xvfb-run -a -s "-screen 0 1600x1000x24")
+SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Windows_NT,$(OS))$(filter Darwin,$(shell uname))
+
+.PHONY: demo test check clean
+
+.venv/ready: pyproject.toml constraints.txt tools/setup.sh
+	@tools/setup.sh
+
+ifneq ($(SCREEN),)
+demo: .venv/ready
+	@$(BIN)/napari $(SCAN) --with napari-autophase Reconstruct
+else
+demo: .venv/ready
+	@mkdir -p demo
+	@$(BIN)/napari-autophase reconstruct $(SCAN) -o demo/result.cxi --report demo/report.json --picture demo/picture.png
+endif
+
+test: .venv/ready
+	@$(XVFB) $(BIN)/python -m pytest
+
+check: .venv/ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,192 @@
+"""The commands, and `main`, which turns what happens into an exit code.
+
+0: done; 2: unusable input or arguments, with one line on stderr; 130: interrupted; 1: a fault of this program.
+Heavy imports stand inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..recipe import Preset
+from ..reconstruction import Progress
+from ..scan import InputError, Scan
+from . import show
+from .inputs import choose_recipe, file_of, read_scan, with_geometry
+from .targets import as_json, check_targets, write_json
+
+PROGRAM = "napari-autophase"
+app = typer.Typer(
+    name=PROGRAM,
+    help="Bragg coherent diffraction imaging: from a rocking curve to the crystal, its phase and its strain.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ScanPath = Annotated[
+    str, typer.Argument(metavar="SCAN", help="File or folder; FILE::DATASET picks one inside a file.")
+]
+Dataset = Annotated[str | None, typer.Option(help="The dataset inside SCAN.")]
+MaskPath = Annotated[
+    Path | None, typer.Option(help="Mask file of the scan's shape, or of one frame: not 0 is unusable.")
+]
+DarkPath = Annotated[Path | None, typer.Option(help="Dark frame, subtracted.")]
+WhitePath = Annotated[Path | None, typer.Option(help="White field, divided by.")]
+GeometryPath = Annotated[
+    Path | None,
+    typer.Option(help="JSON with the geometry, as `info --json` prints it; instead of the file's own."),
+]
+
+
+@app.callback()
+def _program(
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    """Options of every command (`debug` is read by `main`)."""
+
+
+@app.command()
+def reconstruct(
+    scan: ScanPath,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="RESULT.cxi", help="Where the result goes."),
+    ] = None,
+    preset: Annotated[Preset | None, typer.Option(help="How: `fast` unless said otherwise.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="RECIPE.json", help="A recipe instead of a preset.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change one setting, e.g. 'refine.algorithm=20*ER+180*HIO'."
+        ),
+    ] = None,
+    dataset: Dataset = None,
+    mask: MaskPath = None,
+    dark: DarkPath = None,
+    white: WhitePath = None,
+    geometry: GeometryPath = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of the network, instead of those shipped.")
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to compute.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="REPORT.json", help="Figures, times, provenance.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="OUT.png", help="Isosurface and slices on one page.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Reconstruct the crystal that scattered SCAN.
+
+    Without -o, --report and --picture the result goes to NAME_reconstruction.cxi in the current folder.
+    """
+    chosen = choose_recipe(preset, recipe, settings or [])
+    explicit = {"device": device, "seed": seed, "guess.weights": None if weights is None else str(weights)}
+    chosen = chosen.with_settings({key: value for key, value in explicit.items() if value is not None})
+    if not (output or report or picture):
+        output = Path(f"{file_of(scan).stem}_reconstruction.cxi")
+    check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=file_of(scan))
+
+    begin = time.perf_counter()
+    measured = read_scan(scan, dataset, mask, dark, white, geometry)
+    seconds_read = time.perf_counter() - begin
+
+    from .. import analysis, formats
+    from ..reconstruct import run
+
+    with show.bars(shown=sys.stderr.isatty() and not quiet) as report_step:
+        found = run(measured, chosen, report_step)
+    seconds = {"read": seconds_read, **found.seconds, "total": seconds_read + found.seconds["total"]}
+    found = replace(found, seconds=seconds)
+
+    if output:
+        formats.write(found, output)
+    if report:
+        write_json(found.report(), report)
+    if picture:
+        analysis.draw_picture(found, picture, chosen.analyse.threshold)
+    if not quiet:
+        show.summarise(found)
+        for path in filter(None, (output, report, picture)):
+            print(f"wrote {path}")
+
+
+@app.command()
+def info(
+    scan: ScanPath,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    dataset: Dataset = None,
+    mask: MaskPath = None,
+    geometry: GeometryPath = None,
+) -> None:
+    """Say what was understood of SCAN, or what a result holds."""
+    from .. import formats
+
+    found = formats.read(scan, dataset=dataset, mask=mask)
+    if isinstance(found, Scan):
+        document = show.describe(with_geometry(found, geometry))
+    else:
+        document = {"kind": "reconstruction", **found.report()}
+    if json:
+        print(as_json(document))
+    else:
+        for key, value in document.items():
+            print(f"{key:>14}  {show.words(value)}")
+
+
+@app.command()
+def devices() -> None:
+    """Say what this machine can compute on."""
+    from .. import phasing
+
+    print("\n".join(phasing.device_lines()))
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run, as a JSON document.")],
+) -> None:
+    """Train a network on simulated crystals; a run that was stopped is resumed by running it again."""
+    from .. import training
+
+    with show.bars(shown=sys.stderr.isatty()) as report_step:
+        for row in training.train(config):
+            report_step(Progress("train", round(1000 * row["done"]), 1000))
+            if set(row) - {"step", "done", "loss", "learning_rate"}:  # this step was validated
+                print(", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line with `arguments` (default: the process's own) and return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return app(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
+    except InputError as error:
+        return _complain(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("Interrupted.", 130)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # how typer says that the arguments are wrong
+            return _complain(f"{error.format_message()} See {PROGRAM} --help.", 2)
+        if "--debug" in arguments:
+            raise
+        return _complain(f"Unexpected {type(error).__name__}: {error} ({PROGRAM} --debug … shows where).", 1)
+
+
+def _complain(text: str, code: int) -> int:
+    print(f"{PROGRAM}: {' '.join(text.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,101 @@
+"""What the command line shows: progress bars, summaries, and scans in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from ..reconstruction import Progress, Reconstruction
+from ..scan import Scan
+
+
+@contextmanager
+def bars(shown: bool) -> Iterator[Callable[[Progress], None]]:
+    """Give a function that shows each `Progress` as one bar per stage on stderr, or does nothing."""
+    if not shown:
+        yield lambda _: None
+        return
+    from rich import progress as rich
+    from rich.console import Console
+
+    columns = (
+        rich.TextColumn("{task.description:>8}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(),
+        rich.TextColumn("{task.fields[error]}"),
+    )
+    with rich.Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, rich.TaskID] = {}
+
+        def finish() -> None:
+            for task in tasks.values():
+                bars.update(task, completed=bars.tasks[task].total)
+
+        def show(step: Progress) -> None:
+            if step.stage not in tasks:
+                finish()
+                tasks[step.stage] = bars.add_task(step.stage, error="")
+            error = "" if step.error is None else f"chi² {step.error:.4g}"
+            bars.update(tasks[step.stage], completed=step.step, total=step.total, error=error)
+
+        yield show
+        finish()
+
+
+def summarise(found: Reconstruction) -> None:
+    """Print what was found in a few lines."""
+    size = found.voxel_size_nm
+    voxel = "unknown" if size is None else " × ".join(f"{edge:.2f}" for edge in size) + " nm"
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in found.figures.items())
+    print(f"{found.name}: {' × '.join(map(str, found.shape))} voxels of {voxel}")
+    print(
+        f"{figures}, after {found.iterations} iterations in {found.seconds['total']:.1f} s on {found.device}"
+    )
+    for note in found.notes:
+        print(f"note: {note}")
+
+
+def describe(scan: Scan) -> dict[str, Any]:
+    """Return what `info` says of a scan, as plain values."""
+    import numpy as np
+
+    from ..analysis import frame
+    from ..preparation import prepare
+    from ..recipe import Recipe
+
+    prepared = prepare(scan, Recipe().prepare)
+    steps, q_bragg = frame(prepared.geometry, prepared.peak, prepared.counts.shape)
+    return {
+        "kind": "scan",
+        "name": scan.name,
+        "source": scan.source,
+        "shape": list(scan.shape),
+        "dtype": str(scan.counts.dtype),
+        "counts": float(scan.counts.sum(dtype=np.float64)),
+        "maximum": float(scan.counts.max()),
+        "peak": [float(index) for index in prepared.peak],
+        "masked": int(prepared.good.size - np.count_nonzero(prepared.good)),
+        "oversampling": [float(ratio) for ratio in prepared.oversampling],
+        "voxel_size_nm": None if steps is None else np.linalg.norm(steps, axis=0).tolist(),
+        "q_bragg_per_nm": None if q_bragg is None else q_bragg.tolist(),
+        "geometry": None if scan.geometry is None else asdict(scan.geometry),
+        "metadata": scan.metadata,
+        "notes": list(prepared.notes),
+    }
+
+
+def words(value: Any) -> str:
+    """Return a value of `describe` as a person reads it."""
+    if value is None or value in ({}, []):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {words(entry)}" for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(words, value))
+    return str(value)
