@@ -1,1 +1,236 @@
-"""Placeholder."""
+"""Files in and out: NumPy, TIFF, HDF5/NeXus and CXI, found by content not only by name.
+
+``read`` gives a `Scan` or a `Reconstruction`, whichever the file holds; ``write`` saves a `Reconstruction`.  Arrays keep the
+orientation and the dtype that the file has.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ..reconstruction import Reconstruction
+from ..scan import InputError, Scan
+from . import cxi, hdf5, npy, tiff
+from .common import AmbiguousDataset, Dataset, Format, as_volume, check_file, choose
+from .correction import as_mask, flat_field, split_path
+
+__all__ = [
+    "AmbiguousDataset",
+    "Dataset",
+    "datasets",
+    "read",
+    "read_reconstruction",
+    "read_scan",
+    "recognise",
+    "write",
+    "write_scan",
+]
+
+_FORMATS: dict[str, Format] = {
+    "npy": npy,
+    "npz": npy,
+    "tiff": tiff,
+    "frames": tiff,
+    "hdf5": hdf5,
+    "cxi": hdf5,
+}
+
+
+def read(
+    path: str | Path, *, dataset: str | None = None, mask: str | Path | np.ndarray | None = None
+) -> Scan | Reconstruction:
+    """Read whatever a file holds.
+
+    Parameters
+    ----------
+    path
+        A file, a folder of TIFF frames, or ``file.h5::/path/of/dataset``.
+    dataset
+        Path of the dataset inside the file, where there are several.
+    mask
+        For a scan, see `read_scan`.
+
+    Raises
+    ------
+    AmbiguousDataset
+        If the file holds several equally plausible volumes.
+    InputError
+        If the file is missing, damaged, foreign, or holds no usable volume.
+    """
+    path, kind, chosen = _locate(path, dataset)
+    if chosen.dtype.kind == "c" and kind is hdf5:
+        return cxi.read_reconstruction(path, chosen)
+    return _read_scan(path, kind, chosen, mask)
+
+
+def read_scan(
+    path: str | Path,
+    *,
+    dataset: str | None = None,
+    mask: str | Path | np.ndarray | None = None,
+    dark: str | Path | np.ndarray | None = None,
+    white: str | Path | np.ndarray | None = None,
+    roi: tuple[int, int, int, int] | None = None,
+) -> Scan:
+    """Read a scan: counts in the file's orientation and dtype, what is masked, and the geometry if the file has all of it.
+
+    Energy, distance and pixel sizes that do not make a whole geometry are in ``metadata`` as ``energy_kev``, ``distance_m``
+    and ``pixel_size_um`` (row, column).
+
+    Parameters
+    ----------
+    path, dataset
+        See `read`.
+    mask
+        Array or file, of the volume's shape or of one frame; non-zero is bad.  It adds to a mask inside the file.
+    dark, white, roi
+        Detector fields (arrays or files), and the frames' place on them: see `correction.flat_field`.
+
+    Raises
+    ------
+    AmbiguousDataset, InputError
+        As `read`; also if the file holds a reconstruction, or a mask or field does not fit.
+    """
+    path, kind, chosen = _locate(path, dataset)
+    scan = _read_scan(path, kind, chosen, mask)
+    if dark is None and white is None:
+        return scan
+    return flat_field(
+        scan, None if dark is None else _image(dark), None if white is None else _image(white), roi
+    )
+
+
+def read_reconstruction(path: str | Path, *, dataset: str | None = None) -> Reconstruction:
+    """Read a reconstruction (our own, whole; PyNX's as far as it goes).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or holds something else.
+    """
+    path, kind, chosen = _locate(path, dataset)
+    if kind is not hdf5:
+        raise InputError(
+            f"{path} is not a reconstruction (CXI or HDF5 with a complex object); open it as a scan."
+        )
+    return cxi.read_reconstruction(path, chosen)
+
+
+def recognise(path: str | Path) -> str | None:
+    """Tell what a file is ("npy", "npz", "tiff", "frames", "hdf5", "cxi") if we can open it, from its headers alone.
+
+    Claimed are real 3-D volumes with sides of 16 or more that are no colour pictures, in HDF5 also complex ones, and folders
+    of numbered TIFF frames; everything else is somebody else's: None.
+    """
+    try:
+        file, name, kind = _sniff(path)
+        chosen = choose(file, kind, None, lambda each: each.is_volume)
+    except AmbiguousDataset:
+        return name
+    except InputError:
+        return None
+    return name if chosen.dtype.kind != "c" or kind is hdf5 else None
+
+
+def datasets(path: str | Path) -> list[Dataset]:
+    """Return the volumes inside a file, largest first: what to choose `dataset` from.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or foreign.
+    """
+    file, _, kind = _sniff(path)
+    return sorted(
+        (each for each in kind.arrays(file) if each.is_volume), key=lambda each: -int(np.prod(each.shape))
+    )
+
+
+def write(reconstruction: Reconstruction, path: str | Path) -> None:
+    """Save a reconstruction as .cxi; the file appears whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the name does not end in .cxi, or the place cannot be written.
+    """
+    cxi.write_reconstruction(reconstruction, _named(path, (".cxi",), "reconstruction"))
+
+
+def write_scan(scan: Scan, path: str | Path) -> None:
+    """Save a scan as HDF5, NeXus or CXI (one layout serves all), which `read_scan` gives back.
+
+    Raises
+    ------
+    InputError
+        If the name ends otherwise, or the place cannot be written.
+    """
+    cxi.write_scan(scan, _named(path, (".h5", ".hdf5", ".nxs", ".cxi"), "scan"))
+
+
+def _named(path: str | Path, suffixes: tuple[str, ...], what: str) -> Path:
+    if Path(path).suffix.lower() not in suffixes:
+        raise InputError(
+            f"A {what} cannot be written as {Path(path).name}; choose a name that ends in {' or '.join(suffixes)}."
+        )
+    return Path(path)
+
+
+def _sniff(path: str | Path) -> tuple[Path, str, Format]:
+    """Return the file, what it is by its content, and the module that reads it."""
+    file, _ = split_path(path)
+    check_file(file)
+    name = None
+    if file.is_dir():
+        name = "frames"
+    elif h5py.is_hdf5(file):
+        with hdf5.opened(file) as opened:
+            name = "cxi" if "cxi_version" in opened else "hdf5"
+    elif tiff.is_tiff(file):
+        name = "tiff"
+    elif zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            name = "npz" if any(member.endswith(".npy") for member in archive.namelist()) else None
+    else:
+        with file.open("rb") as start:
+            name = "npy" if start.read(6) == b"\x93NUMPY" else None
+    if name is None:
+        raise InputError(
+            f"{file} is not a scan of a kind known here (npy, npz, TIFF, HDF5, NeXus, CXI), or it was cut short."
+        )
+    return file, name, _FORMATS[name]
+
+
+def _locate(path: str | Path, dataset: str | None) -> tuple[Path, Format, Dataset]:
+    file, _, kind = _sniff(path)
+    return file, kind, choose(file, kind, dataset or split_path(path)[1], lambda each: each.is_volume)
+
+
+def _read_scan(path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.ndarray | None) -> Scan:
+    if chosen.dtype.kind == "c" and kind is hdf5:
+        raise InputError(f"{path} is a reconstruction, not a scan; open it as one (read, or File > Open).")
+    about = kind.describe(path, chosen)
+    counts = as_volume(kind.load(path, chosen))
+    bad = about.mask
+    if mask is not None:
+        given = as_mask(_image(mask), counts.shape, "" if isinstance(mask, np.ndarray) else mask)
+        bad = given if bad is None else bad | given
+    source = f"{path}::{chosen.path}" if chosen.path else str(path)
+    return Scan.from_array(
+        counts, name=path.stem, mask=bad, geometry=about.geometry, source=source, metadata=about.metadata
+    )
+
+
+def _image(given: str | Path | np.ndarray) -> np.ndarray:
+    """Return a mask or detector field from an array or a file (the dataset named, or the only one)."""
+    if isinstance(given, np.ndarray):
+        return given
+    file, _, kind = _sniff(given)
+    chosen = choose(
+        file, kind, split_path(given)[1], lambda each: len(each.shape) in (2, 3) and each.dtype.kind != "c"
+    )
+    return as_volume(kind.load(file, chosen))

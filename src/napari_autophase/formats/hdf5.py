@@ -1,0 +1,163 @@
+"""HDF5 files of any layout: which datasets they hold, which one they declare, and reading it.
+
+The choice follows the NeXus ``default`` and ``signal`` attributes, then the paths that CXI prescribes.  Compressed data
+(bitshuffle, LZ4, zstd) opens through hdf5plugin, and a file that an acquisition still writes to is read as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import hdf5plugin  # noqa: F401  (registers the filters)
+import numpy as np
+
+from ..scan import InputError
+from . import nexus
+from .common import Dataset, Description, check_memory, damage
+
+_CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
+_DEEP = 12
+"""Groups nested deeper than this are not looked into (external links may go round)."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading; whatever breaks inside the block means that the file is damaged."""
+    with damage(path, OSError, RuntimeError, KeyError), _open(path) as file:
+        yield file
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        # another program holds it: read without the lock, and without its consistency flag if it writes this moment
+        writing = "already open for write" in str(error)
+        if not writing and "lock" not in str(error):
+            raise
+        return h5py.File(path, "r", locking=False, swmr=writing)
+
+
+def arrays(path: Path) -> list[Dataset]:
+    """Return the numeric arrays of two or more dimensions, from the headers alone."""
+    with opened(path) as file:
+        return list(_walk(file, "/", set()))
+
+
+def _walk(group: h5py.Group, prefix: str, seen: set[tuple[int, int]]) -> Iterator[Dataset]:
+    if prefix.count("/") > _DEEP:
+        return
+    for key in group:
+        link = group.get(key, getlink=True)
+        if isinstance(link, h5py.SoftLink):
+            continue  # what it points to is met under its own name
+        try:
+            item = group[key]
+        except (KeyError, OSError):
+            if isinstance(link, h5py.ExternalLink):
+                continue  # the other file is not here
+            raise
+        info = h5py.h5o.get_info(item.id)
+        if (info.fileno, info.addr) in seen:
+            continue
+        seen.add((info.fileno, info.addr))
+        if isinstance(item, h5py.Dataset):
+            dataset = _as_dataset(item, prefix + key)
+            if dataset is not None:
+                yield dataset
+        elif isinstance(item, h5py.Group):
+            yield from _walk(item, f"{prefix}{key}/", seen)
+
+
+def _as_dataset(item: h5py.Dataset, path: str) -> Dataset | None:
+    if item.shape is None or len(item.shape) < 2 or item.dtype.kind not in "buifc":
+        return None
+    return Dataset(path, item.shape, item.dtype)
+
+
+def preferred(path: Path, arrays: list[Dataset]) -> Dataset | None:
+    """Return the volume that the NeXus attributes, else the CXI convention, point to."""
+    with opened(path) as file:
+        signals = list(_signals(file, 0))
+        found: dict[str, Dataset] = {}
+        for signal in signals:
+            # a signal is often a soft link: the array itself goes by its own name
+            path_of = next((each.path for each in arrays if file.get(each.path) == signal), signal.name)
+            dataset = _as_dataset(signal, path_of)
+            if dataset is not None and dataset.is_volume:
+                found[path_of] = dataset
+        if len(found) == 1:
+            return next(iter(found.values()))
+    return next((each for wanted in _CXI for each in arrays if each.path == wanted and each.is_volume), None)
+
+
+def _signals(group: h5py.Group, depth: int) -> Iterator[h5py.Dataset]:
+    """Yield the datasets that NeXus marks as the ones to plot, following ``default`` where it stands."""
+    signal = nexus.attribute(group, "signal")
+    if signal is not None:
+        item = group.get(signal)
+        if isinstance(item, h5py.Dataset):
+            yield item
+        return
+    default = nexus.attribute(group, "default")
+    chosen = None if default is None else group.get(default)
+    if isinstance(chosen, h5py.Group):
+        yield from _signals(chosen, depth + 1)
+        return
+    if depth > 2:
+        return
+    for key in group:
+        item = group.get(key)
+        if isinstance(item, h5py.Group) and nexus.attribute(item, "NX_class") in ("NXentry", "NXdata"):
+            yield from _signals(item, depth + 1)
+        elif isinstance(item, h5py.Dataset) and nexus.attribute(item, "signal") == "1":
+            yield item  # as NeXus did before 2014
+
+
+def find(path: Path, name: str) -> Dataset | None:
+    """Return the dataset called `name` (or the signal of the group called so), or None."""
+    with opened(path) as file:
+        item = file.get(name)
+        if isinstance(item, h5py.Group):
+            item = next(_signals(item, 0), None)
+        if not isinstance(item, h5py.Dataset):
+            return None
+        target = "/" + name.strip("/") if item.name is None else item.name
+        return _as_dataset(item, target)
+
+
+def load(path: Path, dataset: Dataset) -> np.ndarray:
+    """Return one dataset; of several complex modes the first."""
+    with opened(path) as file:
+        item = file[dataset.path]
+        modes = item.ndim == 4 and item.dtype.kind == "c"
+        check_memory(item.shape[-3:] if modes else item.shape, item.dtype, f"{path}::{dataset.path}")
+        array = item[0] if modes else item[()]
+        # CXI allows images whose zero frequency is in the corner
+        shifted = nexus.scalar(item.parent.get("is_fft_shifted"))
+        return np.fft.fftshift(array, axes=(-3, -2, -1)) if shifted else array
+
+
+def describe(path: Path, dataset: Dataset) -> Description:
+    """Return the mask beside a dataset, and the geometry or what is known of it."""
+    with opened(path) as file:
+        item = file[dataset.path]
+        entry = nexus.entry_of(file, dataset.path)
+        return Description(_mask(path, item), *nexus.read_geometry(entry))
+
+
+def _mask(path: Path, item: h5py.Dataset) -> np.ndarray | None:
+    """Return the mask that stands beside the data (CXI and NeXus alike: 0 is good), in the shape of the volume."""
+    for name in ("mask", "pixel_mask"):
+        beside = item.parent.get(name)
+        if isinstance(beside, h5py.Dataset) and item.dtype.kind != "c":
+            if beside.shape not in (item.shape, item.shape[-3:], item.shape[-2:]):
+                raise InputError(
+                    f"{path}: {beside.name} has shape {beside.shape} but the data {item.shape}; repair the file, "
+                    "or copy the data alone."
+                )
+            return np.broadcast_to(beside[()] != 0, item.shape)[-1 if item.ndim == 4 else ...].copy()
+    return None
