@@ -1,0 +1,179 @@
+"""What is shown and saved: amplitude, support, phase, displacement, strain and surface of a reconstruction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from ..reconstruction import Reconstruction
+from .isosurface import Surface, bounding_box, isosurface
+from .phase import remove_ramp, unwrap
+from .strain import directional, displacement, phase_steps, strain_weights
+
+Colour = Literal["phase", "strain", "amplitude"]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantities:
+    """A crystal on the grid on which it is shown, at one threshold of the amplitude.
+
+    With geometry the grid is orthogonal, its axes are the laboratory's ``(z, y, x)`` and lengths are in nm; without, it is
+    the measured grid in pixels.  What depends on the threshold is computed when it is first asked for, from what does not
+    (`at_threshold` shares that), so that a slider may move it.
+
+    Parameters
+    ----------
+    object
+        complex64, the linear phase ramp and the mean phase removed, largest amplitude 1 (see `robust_maximum`).
+    amplitude
+        float32, modulus of `object`.
+    threshold
+        The surface is where the amplitude passes this value.
+    voxel_size, unit
+        Voxel size along the axes, and ``nm`` or ``pixel``.
+    q_bragg_per_nm
+        Bragg vector in the laboratory (x, y, z), or None.
+    weights
+        Weights of the phase derivatives in the strain (see `strain`).
+    steps
+        Phase steps along the axes (see `strain.phase_steps`).
+    """
+
+    object: np.ndarray
+    amplitude: np.ndarray
+    threshold: float
+    voxel_size: tuple[float, float, float]
+    unit: Literal["nm", "pixel"]
+    q_bragg_per_nm: np.ndarray | None
+    weights: np.ndarray
+    steps: tuple[np.ndarray, ...]
+
+    def at_threshold(self, threshold: float) -> Quantities:
+        """Return the same crystal at another threshold."""
+        return replace(self, threshold=float(threshold))
+
+    @property
+    def relative(self) -> bool:
+        """Whether the strain is relative, in radians per voxel, because Q or the voxel sizes are unknown."""
+        return self.unit != "nm"
+
+    @cached_property
+    def support(self) -> np.ndarray:
+        """bool: the largest connected component of the voxels at or above the threshold."""
+        above = self.amplitude >= self.threshold
+        box = bounding_box(above)
+        labels, count = ndimage.label(above[box])
+        if count > 1:
+            above[box] = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+        return above
+
+    @cached_property
+    def box(self) -> tuple[slice, ...]:
+        """The slices that hold the support and one voxel around it."""
+        return bounding_box(self.support, margin=1)
+
+    @cached_property
+    def phase(self) -> np.ndarray:
+        """float32 radians within (-π, π], NaN outside the support."""
+        return self._filled(np.where(self.support[self.box], np.angle(self.object[self.box]), np.nan))
+
+    @cached_property
+    def strain(self) -> np.ndarray:
+        """float32: ∂u/∂Q̂, dimensionless (or relative), zero in the mean over the crystal, NaN outside the support."""
+        steps = tuple(
+            step[tuple(slice(s.start, s.stop - (a == axis)) for a, s in enumerate(self.box))]
+            if step.size
+            else step
+            for axis, step in enumerate(self.steps)
+        )
+        return self._filled(directional(steps, self.support[self.box], self.weights))
+
+    @cached_property
+    def displacement_nm(self) -> np.ndarray | None:
+        """float32: displacement along Q̂ in nm from the unwrapped phase, mean 0, NaN outside; None without geometry."""
+        if self.q_bragg_per_nm is None:
+            return None
+        inside = self.support[self.box]
+        return self._filled(displacement(unwrap(self.object[self.box], inside), self.q_bragg_per_nm))
+
+    @cached_property
+    def strain_limit(self) -> float:
+        """99th percentile of the strain's magnitude inside the support: the colours' limits are -this and +this."""
+        values = np.abs(self.strain[self.box])
+        values = values[np.isfinite(values)]
+        limit = float(np.percentile(values, 99)) if values.size else 0.0
+        return limit or 1.0
+
+    def surface(self, colour_by: Colour = "phase") -> Surface:
+        """Return the surface of the support, vertices in the grid's unit, coloured by phase, strain or amplitude."""
+        return self._mesh.coloured(
+            {"phase": self.object, "strain": self.strain, "amplitude": self.amplitude}[colour_by]
+        )
+
+    @cached_property
+    def _mesh(self) -> Surface:
+        other = (self.amplitude >= self.threshold) & ~self.support
+        amplitude = np.where(other, 0, self.amplitude) if other.any() else self.amplitude
+        return isosurface(amplitude, self.threshold, self.voxel_size)
+
+    def _filled(self, values: np.ndarray) -> np.ndarray:
+        volume = np.full(self.amplitude.shape, np.nan, np.float32)
+        volume[self.box] = values
+        return volume
+
+
+def robust_maximum(amplitude: np.ndarray) -> float:
+    """Return the 99th percentile of the amplitudes above a tenth of the maximum: a maximum that no single voxel decides."""
+    maximum = float(amplitude.max(initial=0))
+    return float(np.percentile(amplitude[amplitude >= maximum / 10], 99)) if maximum > 0 else 1.0
+
+
+def quantities(
+    reconstruction: Reconstruction,
+    threshold: float | None = None,
+    voxel_size_nm: float | None = None,
+) -> Quantities:
+    """Return what is shown of a reconstruction.
+
+    Parameters
+    ----------
+    reconstruction
+        As `reconstruct` returns it.
+    threshold
+        Amplitude, as a fraction of the largest, that bounds the crystal; None: the recipe's.
+    voxel_size_nm
+        Voxel of the orthogonal grid; None: as `orthogonalise` chooses.  Without geometry it has no meaning.
+
+    Returns
+    -------
+    Quantities
+        On the orthogonal ``(z, y, x)`` grid when the geometry is known, on the measured one when not.
+    """
+    threshold = reconstruction.recipe.analyse.threshold if threshold is None else threshold
+    steps_nm, q_bragg = reconstruction.voxel_steps_nm, reconstruction.q_bragg_per_nm
+    # a fast ramp would not survive the interpolation: it goes first
+    object = remove_ramp(np.where(reconstruction.support, reconstruction.object, 0))
+    voxel: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    if steps_nm is None or q_bragg is None:
+        weights, q_bragg, unit = strain_weights(None, None), None, "pixel"
+    else:
+        from .frames import orthogonalise
+
+        object, size = orthogonalise(object, steps_nm, voxel_size_nm)
+        voxel, unit = tuple(float(s) for s in np.broadcast_to(size, 3)), "nm"  # type: ignore[assignment]
+        weights = strain_weights(np.diag(voxel)[::-1], q_bragg)
+    object = (object / robust_maximum(np.abs(object))).astype(np.complex64)
+    return Quantities(
+        object=object,
+        amplitude=np.abs(object),
+        threshold=float(threshold),
+        voxel_size=voxel,
+        unit=unit,  # type: ignore[arg-type]
+        q_bragg_per_nm=q_bragg,
+        weights=weights,
+        steps=phase_steps(object),
+    )
