@@ -9,6 +9,8 @@ its predecessor's object after the measured modulus has been imposed, and correc
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -148,9 +150,9 @@ class _UNet(nn.Module):
         super().__init__()
         self.entry = nn.Conv3d(inputs, width[0], 1) if inputs != width[0] else nn.Identity()
         channels = (inputs, *width[1:])
-        self.down = nn.ModuleList(_stage(a, b, 2) for a, b in zip(channels[:-1], channels[1:], strict=True))
+        self.down = nn.ModuleList(_stage(a, b, 2) for a, b in itertools.pairwise(channels))
         self.blocks = nn.ModuleList(_Block(c) for c in width[1:])
-        self.up = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in zip(width[:-1], width[1:], strict=True))
+        self.up = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in itertools.pairwise(width))
         self.merge = nn.ModuleList(_stage(c, c, kernel=1 if c == width[0] else 3) for c in width[:-1])
         self.out = nn.Conv3d(width[0], 2, 3, padding=1)
 

@@ -52,7 +52,8 @@ def autocorrelation(intensity: Tensor) -> Tensor:
 @cache
 def _alternating(side: int, device: torch.device) -> Tensor:
     """Return (−1)^(i+j+k): on a side that is a multiple of 4 this factor before and after a transform centres both spaces,
-    and costs a fraction of the shifts that it replaces."""
+    and costs a fraction of the shifts that it replaces.
+    """
     sign = 1.0 - 2.0 * (torch.arange(side, device=device) % 2)
     return sign[:, None, None] * sign[:, None] * sign
 
@@ -85,7 +86,7 @@ def inpaint(counts: Tensor, good: Tensor) -> Tensor:
         estimate = filled_blurred / known_blurred.clamp_min(1e-6)
         filled = torch.where(good, modulus, estimate)
         known = torch.where(good, weight, known_blurred.clamp_max(1.0))
-    return filled.square()
+    return torch.where(good, counts, filled.square())
 
 
 def blur(volume: Tensor) -> Tensor:

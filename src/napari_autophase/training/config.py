@@ -13,7 +13,7 @@ from ..scan import InputError
 class TrainingConfig(BaseModel):
     """One training run.
 
-    The learning rate warms up, then falls along a cosine that ends with the run, whether that is set by `steps` or `minutes`.
+    The learning rate warms up, then falls along a cosine that ends with the run, set by `steps` or `minutes`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,7 +1,7 @@
 """What a network is trained to make small.
 
-The measurement cannot tell an object from its twin, from itself shifted, or times a phase.  The crystals are simulated centred;
-the twin is settled by the smaller loss, and the global phase by taking the modulus of a complex correlation.
+The measurement cannot tell an object from its twin, from itself shifted, or times a phase.  The crystals are simulated
+centred; the twin is settled by the smaller loss, and the global phase by taking the modulus of a complex correlation.
 """
 
 from __future__ import annotations

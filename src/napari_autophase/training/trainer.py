@@ -44,9 +44,7 @@ class Trainer:
             torch.set_num_threads(config.threads)
         self.device = torch.device(_pick(config.device))
         torch.manual_seed(config.seed)
-        self.model: nn.Module = network.build(config.network).to(
-            self.device, memory_format=torch.channels_last_3d
-        )
+        self.model: nn.Module = network.build(config.network).to(self.device)
         self.mean = network.build(config.network).to(self.device)
         self.mean.load_state_dict(self.model.state_dict())
         self.mean.eval().requires_grad_(False)

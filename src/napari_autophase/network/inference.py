@@ -1,0 +1,145 @@
+"""One shot on a scan of any size: to the network's window, through the network, and back to the scan's own grid.
+
+Both ways are Fourier resampling.  The intensity of a crystal of finite size is band-limited, its spectrum being the
+autocorrelation; cropping or padding the autocorrelation from N to P voxels gives the same pattern sampled at P points, without
+loss as long as P covers twice the crystal.  P is chosen so that the crystal comes to the oversampling the network was trained
+on, and then the middle 64 points of reciprocal space are taken.  The guess goes back the same way.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from ..phasing import Starts
+from ..recipe import Guess
+from .physics import OBJECT, WINDOW, inpaint
+from .weights import Model
+
+EXTENT = 24.0
+"""Width in window voxels to which a crystal is brought: the middle of the range the network was trained on."""
+_AXES = (-3, -2, -1)
+
+
+def guess(
+    model: Model,
+    counts: np.ndarray,
+    good: np.ndarray,
+    oversampling: tuple[float, float, float],
+    choice: Guess,
+) -> Starts:
+    """Predict the object, as many times as `choice.candidates` asks, each time from another orientation of the data.
+
+    Parameters
+    ----------
+    model
+        A loaded network.
+    counts, good
+        float32 and bool (N0, N1, N2); the Bragg peak at ``shape // 2``.
+    oversampling
+        N / width of the crystal, per axis.
+    choice
+        Number of candidates, and the amplitude (relative to the maximum) that bounds the support.
+
+    Returns
+    -------
+    Starts
+        Objects complex64 (candidates, N0, N1, N2) of arbitrary scale, centred, and their supports.
+    """
+    sampled = window_samples(counts.shape, oversampling)
+    window = to_window(counts, good, sampled, model.device)
+    turns = orientations(choice.candidates)
+    with torch.inference_mode():
+        output = model.network(torch.stack([_turn(window, *turn) for turn in turns]))
+    last = output[-1] if isinstance(output, list) else output
+    guesses = torch.stack([_turn_back(found, *turn) for found, turn in zip(last, turns, strict=True)])
+    objects = torch.stack([from_window(one, counts.shape, sampled) for one in guesses]).cpu().numpy()
+    supports = np.stack(
+        [_support(one.abs().cpu().numpy(), counts.shape, sampled, choice.threshold) for one in guesses]
+    )
+    return Starts(objects * supports, supports)
+
+
+def window_samples(shape: tuple[int, ...], oversampling: tuple[float, ...]) -> tuple[int, int, int]:
+    """Return the numbers P of samples of the measured q range that bring the crystal to the network's oversampling."""
+    wanted = (round(n / s * WINDOW / EXTENT) for n, s in zip(shape, oversampling, strict=True))
+    return tuple(max(8, p) for p in wanted)  # type: ignore[return-value]
+
+
+def to_window(
+    counts: np.ndarray, good: np.ndarray, samples: tuple[int, int, int], device: torch.device
+) -> Tensor:
+    """Return the counts (64, 64, 64) that the network sees, masked voxels filled in.
+
+    Parameters
+    ----------
+    counts, good
+        float32 and bool (N0, N1, N2).
+    samples
+        From `window_samples`.
+    device
+        Where the network is.
+    """
+    filled = inpaint(torch.as_tensor(counts, device=device), torch.as_tensor(good, device=device))
+    pattern = torch.fft.fftshift(
+        torch.fft.ifftn(torch.fft.ifftshift(filled, dim=_AXES), dim=_AXES), dim=_AXES
+    )
+    pattern = _fit(pattern, samples)
+    resampled = torch.fft.fftshift(
+        torch.fft.fftn(torch.fft.ifftshift(pattern, dim=_AXES), dim=_AXES), dim=_AXES
+    )
+    return _fit(resampled.real.clamp_min(0), (WINDOW,) * 3)
+
+
+def from_window(found: Tensor, shape: tuple[int, ...], samples: tuple[int, int, int]) -> Tensor:
+    """Return an object (32, 32, 32) of the window on the scan's own grid, complex64 of `shape`."""
+    field = _fit(found, (WINDOW,) * 3)
+    field = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(field, dim=_AXES), dim=_AXES), dim=_AXES)
+    field = _fit(field, samples)
+    whole = torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(field, dim=_AXES), dim=_AXES), dim=_AXES)
+    return _fit(whole, shape)
+
+
+def orientations(number: int) -> list[tuple[tuple[int, int, int], tuple[int, ...]]]:
+    """Return the first `number` of the cube's 48 symmetries: (order of the axes, axes to flip); the identity comes first."""
+    flips = sorted(product((0, 1), repeat=3), key=lambda f: (sum(f) not in (0, 3), f))
+    every = [
+        (order, tuple(a for a in range(3) if flip[a])) for order in permutations((0, 1, 2)) for flip in flips
+    ]
+    return every[:number]  # type: ignore[return-value]
+
+
+def _turn(volume: Tensor, order: tuple[int, int, int], flips: tuple[int, ...]) -> Tensor:
+    turned = volume.permute(order)
+    return torch.roll(torch.flip(turned, flips), (1,) * len(flips), flips) if flips else turned
+
+
+def _turn_back(volume: Tensor, order: tuple[int, int, int], flips: tuple[int, ...]) -> Tensor:
+    turned = torch.roll(torch.flip(volume, flips), (1,) * len(flips), flips) if flips else volume
+    return turned.permute(tuple(int(a) for a in np.argsort(order)))
+
+
+def _fit(volume: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Crop or zero-pad about the centre (index n // 2 stays the centre)."""
+    for axis, (have, want) in enumerate(zip(volume.shape, shape, strict=True)):
+        if want <= have:
+            volume = volume.narrow(axis, have // 2 - want // 2, want)
+        else:
+            before = want // 2 - have // 2
+            padding = [0, 0] * (2 - axis) + [before, want - have - before]
+            volume = torch.nn.functional.pad(volume, padding)
+    return volume
+
+
+def _support(
+    amplitude: np.ndarray, shape: tuple[int, ...], samples: tuple[int, int, int], threshold: float
+) -> np.ndarray:
+    """Return the support on the scan's grid; interpolated linearly, as Fourier resampling rings around an edge."""
+    step = np.array([WINDOW / p for p in samples])
+    origin = OBJECT // 2 - step * (np.array(shape) // 2)
+    carried = ndimage.affine_transform(amplitude, step, origin, output_shape=shape, order=1)
+    return carried > threshold * np.percentile(carried[carried > 0], 99) if carried.any() else carried > 0

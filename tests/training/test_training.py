@@ -1,0 +1,139 @@
+"""Simulated crystals, losses and the loop that resumes exactly."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from napari_autophase import network
+from napari_autophase.network.physics import propagate, twin
+from napari_autophase.scan import InputError
+from napari_autophase.training import Trainer, TrainingConfig, crystals, losses
+
+
+def batch(purpose="train", seed=0, step=0, size=4, **changes):
+    return crystals.simulate(size, crystals.stream(purpose, seed, step), crystals.Population(**changes))
+
+
+def test_streams_repeat_and_never_meet():
+    one, again = batch(), batch()
+    assert torch.equal(one.counts, again.counts)
+    for other in (batch("validation"), batch(seed=1), batch(step=1)):
+        assert not torch.equal(one.objects, other.objects)
+
+
+def test_crystals_are_what_the_population_says():
+    drawn = batch(
+        size=12, extent=(18.0, 26.0), phase_range=4.0, phase_skew=0.0, dislocations=0.0, texture=0.0
+    )
+    amplitude = drawn.objects.abs()
+    assert float(amplitude.max()) <= 1.001
+    widths, off = [], []
+    for found in amplitude > 0.5:
+        for axis in range(3):
+            lit = found.any(dim=tuple(a for a in range(3) if a != axis)).nonzero().flatten()
+            widths.append(float(lit[-1] - lit[0] + 1))
+            off.append(abs(float(lit[-1] + lit[0]) / 2 - 16))
+    assert max(widths) <= 28
+    assert min(widths) >= 11  # a corner thinner than a voxel is lost
+    assert sorted(off)[len(off) // 2] <= 1
+    torch.testing.assert_close(drawn.phase_range, torch.full((12,), 4.0))
+
+
+def test_the_bragg_peak_stands_in_the_middle_and_has_the_counts_asked_for():
+    drawn = batch(size=8, log10_peak=(5.0, 5.0), gaps=0.0, off_centre=0.0)
+    for counts in drawn.counts:
+        assert counts.max() == pytest.approx(1e5, rel=0.05)
+        peak = torch.stack(torch.unravel_index(counts.argmax(), counts.shape))
+        assert (peak - 32).abs().max() <= 1  # the blurred maximum is centred
+
+
+def test_counts_scatter_from_the_objects():
+    drawn = batch(size=4, log10_peak=(7.0, 7.0), gaps=0.0)
+    assert float(losses.chi2(drawn.objects, drawn.counts).max()) < 0.01
+    assert float(losses.chi2(drawn.objects.roll(1, 0), drawn.counts).min()) > 0.01
+
+
+def test_noise_is_poisson_on_the_intensity():
+    drawn = batch(size=6, log10_peak=(4.0, 4.0), gaps=0.0)
+    expected = propagate(drawn.objects).abs().square()
+    expected = expected / expected.amax((1, 2, 3), keepdim=True) * 1e4
+    lit = expected > 20
+    ratio = ((drawn.counts - expected)[lit].square() / expected[lit]).mean()
+    assert ratio == pytest.approx(1.0, abs=0.1)
+
+
+def test_supervised_loss_knows_the_free_choices():
+    truth = batch().objects
+    phase = torch.polar(torch.tensor(1.0), torch.tensor(0.7))
+    for same in (truth, truth * phase * 3, twin(truth) * phase):
+        assert float(losses.supervised([same], truth)) == pytest.approx(0, abs=1e-4)
+    assert float(losses.supervised([truth.roll(1, 0)], truth)) > 0.02
+
+
+def test_unsupervised_loss_needs_no_truth():
+    drawn = batch(log10_peak=(7.0, 7.0), gaps=0.0)
+    right = float(losses.unsupervised(drawn.objects, drawn.counts))
+    assert float(losses.unsupervised(twin(drawn.objects), drawn.counts)) == pytest.approx(right, rel=1e-3)
+    assert right < 0.2 * float(losses.unsupervised(drawn.objects.roll(1, 0), drawn.counts))
+
+
+def config(folder, **changes):
+    known = dict(folder=str(folder), steps=4, batch=2, validate_every=100, validation_crystals=16, threads=1)
+    return TrainingConfig(**{**known, **changes})
+
+
+def finish(trainer):
+    for _ in trainer.train():
+        pass
+    return trainer
+
+
+def test_a_killed_run_resumes_exactly(tmp_path):
+    whole = finish(Trainer(config(tmp_path / "whole")))
+    broken = Trainer(config(tmp_path / "broken"))
+    job = broken.train()
+    next(job), next(job)
+    broken.checkpoint()
+    next(job)  # this batch is lost with the kill
+    job.close()
+    resumed = finish(Trainer(config(tmp_path / "broken")))
+    assert resumed.step == whole.step == 4
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    assert max(f.stat().st_size for f in (tmp_path / "broken").glob("checkpoint-*")) < 15e6
+    loaded = network.load(tmp_path / "broken" / "weights.safetensors")
+    assert torch.equal(loaded.network.state_dict()["stem.weight"], resumed.mean.state_dict()["stem.weight"])
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "curve.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 4
+
+
+def test_training_lowers_the_loss_on_the_crystals_it_repeats(tmp_path, monkeypatch):
+    trainer = Trainer(config(tmp_path, steps=14, batch=4, learning_rate=3e-3, warm_up=0))
+    same = batch(size=4, phase_range=2.0, gaps=0.0)
+    monkeypatch.setattr("napari_autophase.training.trainer.simulate", lambda *_: same)
+    trained = [row["loss"] for row in trainer.train()]
+    assert sum(trained[-3:]) < 0.8 * sum(trained[:3])
+
+
+def test_published_network_trains_without_labels(tmp_path):
+    trainer = Trainer(config(tmp_path, network="autophasenn", objective="unsupervised", steps=2, batch=2))
+    before = {k: v.clone() for k, v in trainer.model.state_dict().items()}
+    job = trainer.train()
+    assert math.isfinite(next(job)["loss"])
+    job.close()
+    after = trainer.model.state_dict()
+    assert any(not torch.equal(before[k], after[k]) for k in before if k.endswith("0.weight"))
+
+
+def test_wrong_configurations_are_refused(tmp_path):
+    file = tmp_path / "run.json"
+    file.write_text('{"network": "compact", "stepz": 3}')
+    with pytest.raises(InputError, match="stepz"):
+        TrainingConfig.from_file(file)
+    file.write_text('{"network": "compact"}')
+    with pytest.raises(InputError, match="either 'steps' or 'minutes'"):
+        TrainingConfig.from_file(file)
+    with pytest.raises(InputError, match="cannot be read"):
+        TrainingConfig.from_file(tmp_path / "none.json")
