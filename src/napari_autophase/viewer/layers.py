@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Surface
+from napari.utils.camera_orientations import Handedness
 
 from .. import analysis
 from ..reconstruction import Reconstruction
@@ -31,8 +32,9 @@ QUANTITIES = "autophase_quantities"
 ROLE = "autophase_role"
 RESULT = "autophase_result"
 
-VIEW_ANGLES_DEG = (-12.0, 28.0, 118.0)
-"""Where the camera first stands: three faces of a cube are seen."""
+VIEW_DIRECTION = (-1.0, -0.45, -0.6)
+UP = (0.0, 1.0, 0.0)
+"""Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen, y up."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,8 @@ class ResultLayers:
             other._arrange()
         for overlay in (viewer.canvas.overlays.scale_bar, viewer.canvas.overlays.axes):
             overlay.visible = True
+        if not self.quantities.relative:
+            _draw_right_handed(viewer)
 
     def frame(self) -> None:
         """Turn the camera to the crystal."""
@@ -270,8 +274,8 @@ class ResultLayers:
         surface = self.layer("isosurface")
         around = [surface] if surface is not None and len(surface.vertices) else self.layers
         if viewer.dims.ndisplay == 3:
-            viewer.scene.camera.angles = VIEW_ANGLES_DEG
-        viewer.fit_to_view(layers=around, margin=0.15)
+            viewer.scene.camera.set_view_direction(VIEW_DIRECTION, UP)
+        viewer.fit_to_view(layers=around, margin=0.1)
 
     def _arrange(self, event: object = None) -> None:
         """Show what suits the number of dimensions: the isosurface in 3-D, slices of the chosen quantity in 2-D."""
@@ -320,7 +324,9 @@ def limits(quantity: str, quantities: analysis.Quantities) -> tuple[float, float
     """Return the colour limits of a quantity: ±π, the symmetric strain limits at the 99th percentile, or 0 to 1."""
     if quantity == "phase":
         return (-np.pi, np.pi)
-    return quantities.strain_limits if quantity == "strain" else (0.0, 1.0)
+    if quantity == "strain":
+        return (-quantities.strain_limit, quantities.strain_limit)
+    return (0.0, 1.0)
 
 
 def label(quantity: str, quantities: analysis.Quantities) -> str:
@@ -332,7 +338,7 @@ def label(quantity: str, quantities: analysis.Quantities) -> str:
 def _layer_data(
     reconstruction: Reconstruction, quantities: analysis.Quantities, name: str
 ) -> list[LayerData]:
-    step = quantities.voxel_size_nm
+    step = quantities.voxel_size
     metadata = {RECONSTRUCTION: reconstruction, QUANTITIES: quantities}
     shared: dict[str, Any] = {
         "translate": [-(n // 2) * size for n, size in zip(quantities.amplitude.shape, step, strict=True)],
@@ -370,14 +376,29 @@ def _mesh(
     The cut is the intersection of two implicit solids, min(amplitude − level, depth behind the plane): one marching cubes run
     draws the remaining facets and the cut face, and the latter lies exactly on the plane because depth is linear.
     """
-    level, step = quantities.threshold, quantities.voxel_size_nm
-    # specks apart from the crystal are no part of its support, so none of its surface either
-    field = np.where(quantities.support, quantities.amplitude, np.minimum(quantities.amplitude, 0.999 * level))
-    if cut is not None:
-        field = np.minimum(field, level + cut.depth(field.shape, step) / (2 * float(np.mean(step))))
-    values = quantities.object if quantity == "phase" else getattr(quantities, quantity)
-    surface = analysis.isosurface(field, values, level, step)
+    if cut is None:
+        surface = quantities.surface(quantity)
+    else:
+        level, step = quantities.threshold, quantities.voxel_size
+        # specks apart from the crystal are no part of its support, so none of its surface either
+        specks = (quantities.amplitude >= level) & ~quantities.support
+        depth = cut.depth(specks.shape, step) / (2 * float(np.mean(step)))
+        solid = np.minimum(np.where(specks, 0, quantities.amplitude), level + depth)
+        colour = {
+            "phase": quantities.object,
+            "strain": quantities.strain,
+            "amplitude": quantities.amplitude,
+        }[quantity]
+        surface = analysis.isosurface(solid, level, step, colour)
     return surface.vertices, surface.faces, surface.values
+
+
+def _draw_right_handed(viewer: ViewerModel) -> None:
+    """Turn the depth axis so that the laboratory's x, y, z are drawn right-handed: napari does so for z, y, x."""
+    camera = viewer.scene.camera
+    if camera.handedness == Handedness.RIGHT:
+        depth, *others = camera.orientation
+        camera.orientation = ("away" if depth == "towards" else "towards", *others)
 
 
 def _colour_bar(layer: Layer) -> None:
