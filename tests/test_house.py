@@ -1,0 +1,116 @@
+"""The house keeps its rules: light imports, one direction, small modules, clean style."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "src").rglob("*.py"))
+HEAVY = (
+    "torch",
+    "qtpy",
+    "PyQt6",
+    "PySide6",
+    "PyQt5",
+    "napari",
+    "magicgui",
+    "superqt",
+    "pyqtgraph",
+    "matplotlib",
+    "numba",
+)
+
+
+def python(code: str) -> str:
+    """Run `code` in a fresh interpreter and return what it printed."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def heavy_after(code: str) -> set[str]:
+    """Return which of the heavy packages a fresh interpreter has loaded after `code`."""
+    return set(
+        python(f"{code}\nimport sys\nprint(*(name for name in {HEAVY} if name in sys.modules))").split()
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".scan",
+        ".recipe",
+        ".reconstruction",
+        ".reconstruct",
+        ".formats",
+        ".preparation",
+        ".analysis",
+        ".cli",
+    ],
+)
+def test_importing_what_needs_no_window_and_no_gpu_loads_neither(name):
+    assert heavy_after(f"import napari_autophase{name}") == set()
+
+
+def test_the_lazy_names_load_no_more_than_they_need():
+    assert (
+        heavy_after("from napari_autophase import Scan, Recipe, Reconstruction, InputError, read, write, run")
+        == set()
+    )
+
+
+def test_reading_the_manifest_loads_no_torch_and_no_qt():
+    manifest = "from npe2 import PluginManifest\nPluginManifest.from_distribution('napari-autophase')"
+    assert heavy_after(manifest) == set()
+
+
+def test_asking_for_help_loads_nothing_heavy():
+    code = "from napari_autophase.cli import main\nassert main(['reconstruct', '--help']) == 0"
+    assert not {"torch", "numba", "scipy"} & set(
+        python(f"{code}\nimport sys\nprint(*sys.modules)").rpartition("╯")[2].split()
+    )
+
+
+def test_a_name_that_is_not_there():
+    import napari_autophase
+
+    with pytest.raises(AttributeError, match="reconstuct"):
+        napari_autophase.reconstuct  # noqa: B018
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_every_module_is_small(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 400
+
+
+def tool(*command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_imports_run_one_way():
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_style_is_clean():
+    tool("ruff", "check", ".")
+    tool("ruff", "format", "--check", ".")
+
+
+@pytest.mark.slow
+def test_the_types_are_clean():
+    tool("mypy")

@@ -1,0 +1,173 @@
+"""The recipe: presets, JSON round trips, settings by dotted name, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_autophase.recipe import (
+    ITERATIVE,
+    PRESETS,
+    Analysis,
+    Guess,
+    Preparation,
+    Recipe,
+    Refinement,
+    ShrinkWrap,
+)
+from napari_autophase.scan import InputError
+
+fractions = st.floats(0.01, 0.99)
+recipes = st.builds(
+    Recipe,
+    preset=st.sampled_from(PRESETS),
+    prepare=st.builds(
+        Preparation,
+        hot_pixels=st.booleans(),
+        saturation=st.none() | st.floats(1, 1e9),
+        background=st.floats(0, 1e3),
+        centre=st.sampled_from(["peak", "mass", "none"]),
+        binning=st.tuples(*[st.integers(1, 8)] * 3),
+        pad=st.sampled_from(["none", "fast"]),
+    ),
+    guess=st.builds(
+        Guess,
+        start=st.sampled_from(["network", "random"]),
+        weights=st.none() | st.text(),
+        candidates=st.integers(1, 48),
+        keep=st.integers(1, 9),
+        threshold=fractions,
+    ),
+    refine=st.builds(
+        Refinement,
+        algorithm=st.text(),
+        starts=st.integers(1, 99),
+        beta=fractions,
+        shrink_wrap=st.builds(
+            ShrinkWrap, every=st.integers(0, 99), sigma=st.floats(0, 9), threshold=fractions
+        ),
+        twin_break=st.integers(0, 99),
+        free_fraction=st.floats(0, 0.49),
+    ),
+    analyse=st.builds(Analysis, threshold=fractions),
+    device=st.sampled_from(["auto", "cpu", "cuda", "mps"]),
+    seed=st.integers(0, 2**63 - 1),
+)
+
+
+@given(recipes)
+@settings(max_examples=50, deadline=None)
+def test_a_recipe_survives_its_json(recipe):
+    assert Recipe.from_json(recipe.model_dump_json()) == recipe
+    assert Recipe.from_json(json.dumps(recipe.model_dump(mode="json"))) == recipe
+
+
+@given(recipes)
+@settings(max_examples=20, deadline=None)
+def test_setting_everything_by_its_dotted_name_copies_a_recipe(recipe):
+    def leaves(document, path=""):
+        for key, value in document.items():
+            if isinstance(value, dict):
+                yield from leaves(value, f"{path}{key}.")
+            else:
+                yield f"{path}{key}", value
+
+    as_text = {key: json.dumps(value) for key, value in leaves(recipe.model_dump(mode="json"))}
+    assert Recipe().with_settings(as_text) == recipe
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_says_which_it_is(preset):
+    assert Recipe.from_preset(preset).preset == preset
+
+
+def test_the_presets_do_what_their_names_say():
+    assert Recipe.from_preset("network").refine.algorithm == ""
+    assert Recipe.from_preset("fast") == Recipe()
+    assert Recipe.from_preset("fast").refine.algorithm == "50*ER"
+    assert Recipe.from_preset("iterative").guess.start == "random"
+    assert Recipe.from_preset("iterative").refine.algorithm == ITERATIVE
+    best = Recipe.from_preset("best")
+    assert best.guess.candidates > Recipe().guess.candidates
+    assert best.refine.starts > 1
+
+
+def test_settings_are_read_as_json_or_else_as_text():
+    recipe = Recipe().with_settings(
+        {
+            "refine.algorithm": "20*ER+180*HIO",
+            "prepare.binning": "[1, 2, 2]",
+            "prepare.hot_pixels": "false",
+            "refine.shrink_wrap.every": 0,
+            "guess.weights": "null",
+        }
+    )
+    assert recipe.refine.algorithm == "20*ER+180*HIO"
+    assert recipe.prepare.binning == (1, 2, 2)
+    assert recipe.prepare.hot_pixels is False
+    assert recipe.refine.shrink_wrap.every == 0
+    assert recipe.guess.weights is None
+    assert Recipe().refine.algorithm == "50*ER"  # the recipe it came from is untouched
+
+
+@pytest.mark.parametrize(
+    "key", ["shrinkwrap", "refine.algoritm", "refine.shrink_wrap.sigmas", "refine.beta.value", ""]
+)
+def test_an_unknown_setting_is_named(key):
+    with pytest.raises(InputError, match=f"'{key}'"):
+        Recipe().with_settings({key: "1"})
+
+
+@given(st.from_regex(r"[a-z_]{1,12}", fullmatch=True).filter(lambda key: key not in Refinement.model_fields))
+@settings(max_examples=20, deadline=None)
+def test_an_unknown_key_of_the_document_is_named(key):
+    with pytest.raises(InputError, match=rf"refine\.{key}"):
+        Recipe.from_json(json.dumps({"refine": {key: 1}}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("refine.beta", 0),
+        ("refine.beta", 1.1),
+        ("refine.free_fraction", 0.5),
+        ("refine.starts", 0),
+        ("prepare.binning", [2, 2]),
+        ("prepare.saturation", -1),
+        ("guess.start", "oracle"),
+        ("device", "tpu"),
+        ("seed", -1),
+        ("analyse.threshold", "high"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(key, value):
+    with pytest.raises(InputError, match=key.replace(".", r"\.")) as caught:
+        Recipe().with_settings({key: value})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"version": 2}', "refine: 50*ER"])
+def test_what_is_no_recipe_is_refused(text):
+    with pytest.raises(InputError):
+        Recipe.from_json(text)
+
+
+def test_an_unknown_preset_names_those_there_are():
+    with pytest.raises(InputError, match="network, fast, iterative, best"):
+        Recipe.from_preset("quick")
+
+
+def test_a_recipe_file(tmp_path):
+    path = tmp_path / "recipe.json"
+    path.write_text(Recipe.from_preset("best").model_dump_json(), encoding="utf-8")
+    assert Recipe.from_file(path) == Recipe.from_preset("best")
+    with pytest.raises(InputError, match="cannot be read"):
+        Recipe.from_file(tmp_path / "none.json")
+
+
+def test_a_recipe_cannot_be_changed_in_place():
+    with pytest.raises(ValueError, match="frozen"):
+        Recipe().refine.beta = 0.5
