@@ -132,6 +132,18 @@ def reciprocal_steps(geometry: Geometry, peak: tuple[float, ...], shape: tuple[i
     )
 
 
+def voxel_steps(geometry: Geometry, peak: tuple[float, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Return D (3 × 3, nm), whose columns are the steps of the object's voxels; see `frame`, which this is half of."""
+    steps = reciprocal_steps(geometry, peak, shape)
+    lengths = np.linalg.norm(steps, axis=0)
+    if not lengths.all() or abs(np.linalg.det(steps / lengths)) < 1e-6:
+        raise InputError(
+            "The geometry's rocking step and pixel steps span no volume of reciprocal space; "
+            "check the rocking circle, its step, the pixel sizes and the detector angles."
+        )
+    return 2 * np.pi * np.linalg.inv(steps.T) / np.asarray(shape, dtype=float)
+
+
 def frame(
     geometry: Geometry | None, peak: tuple[float, ...], shape: tuple[int, ...]
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -163,15 +175,7 @@ def frame(
     """
     if geometry is None:
         return None, None
-    steps = reciprocal_steps(geometry, peak, shape)
-    lengths = np.linalg.norm(steps, axis=0)
-    if not lengths.all() or abs(np.linalg.det(steps / lengths)) < 1e-6:
-        raise InputError(
-            "The geometry's rocking step and pixel steps span no volume of reciprocal space; "
-            "check the rocking circle, its step, the pixel sizes and the detector angles."
-        )
-    voxel_steps = 2 * np.pi * np.linalg.inv(steps.T) / np.asarray(shape, dtype=float)
-    return voxel_steps, scattering_vector(geometry, (peak[1], peak[2]), shape)
+    return voxel_steps(geometry, peak, shape), scattering_vector(geometry, (peak[1], peak[2]), shape)
 
 
 def orthogonalise(
@@ -227,8 +231,6 @@ def orthogonalise(
             part, to_old, offset=offset, output_shape=tuple(2 * half + 1), order=order, mode="constant"
         )
 
-    if np.iscomplexobj(object):
-        found = resample(object.real) + 1j * resample(object.imag)
-    else:
-        found = resample(object)
-    return found.astype(object.dtype), voxel_size_nm
+    parts = (object.real, object.imag) if np.iscomplexobj(object) else (object,)
+    found = sum(unit * resample(part) for unit, part in zip((1, 1j), parts, strict=False))
+    return np.asarray(found, dtype=object.dtype), voxel_size_nm
