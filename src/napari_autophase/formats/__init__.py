@@ -15,7 +15,7 @@ import numpy as np
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi, hdf5, npy, tiff
-from .common import AmbiguousDataset, Dataset, Format, as_volume, check_file, choose
+from .common import AmbiguousDataset, Dataset, Format, as_volume, check_file, choose, damage
 from .correction import as_mask, flat_field, split_path
 
 __all__ = [
@@ -100,7 +100,10 @@ def read_scan(
     if dark is None and white is None:
         return scan
     return flat_field(
-        scan, None if dark is None else _image(dark), None if white is None else _image(white), roi
+        scan,
+        None if dark is None else _image(dark, "dark"),
+        None if white is None else _image(white, "white"),
+        roi,
     )
 
 
@@ -193,7 +196,7 @@ def _sniff(path: str | Path) -> tuple[Path, str, Format]:
     elif tiff.is_tiff(file):
         name = "tiff"
     elif zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
+        with damage(file, zipfile.BadZipFile, OSError), zipfile.ZipFile(file) as archive:
             name = "npz" if any(member.endswith(".npy") for member in archive.namelist()) else None
     else:
         with file.open("rb") as start:
@@ -211,13 +214,17 @@ def _locate(path: str | Path, dataset: str | None) -> tuple[Path, Format, Datase
 
 
 def _read_scan(path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.ndarray | None) -> Scan:
-    if chosen.dtype.kind == "c" and kind is hdf5:
-        raise InputError(f"{path} is a reconstruction, not a scan; open it as one (read, or File > Open).")
+    if chosen.dtype.kind == "c":
+        raise InputError(
+            f"{path} is a reconstruction, not a scan; open it as one (read, or File > Open)."
+            if kind is hdf5
+            else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
+        )
     about = kind.describe(path, chosen)
     counts = as_volume(kind.load(path, chosen))
     bad = about.mask
     if mask is not None:
-        given = as_mask(_image(mask), counts.shape, "" if isinstance(mask, np.ndarray) else mask)
+        given = as_mask(_image(mask, "mask"), counts.shape, "" if isinstance(mask, np.ndarray) else mask)
         bad = given if bad is None else bad | given
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
     return Scan.from_array(
@@ -225,12 +232,15 @@ def _read_scan(path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.
     )
 
 
-def _image(given: str | Path | np.ndarray) -> np.ndarray:
-    """Return a mask or detector field from an array or a file (the dataset named, or the only one)."""
+def _image(given: str | Path | np.ndarray, what: str) -> np.ndarray:
+    """Return a mask or detector field from an array or a file: the dataset named, the one called so, or the only one."""
     if isinstance(given, np.ndarray):
         return given
     file, _, kind = _sniff(given)
-    chosen = choose(
-        file, kind, split_path(given)[1], lambda each: len(each.shape) in (2, 3) and each.dtype.kind != "c"
-    )
+    called_so = [each for each in kind.arrays(file) if what in each.path.rpartition("/")[2].lower()]
+
+    def fits(each: Dataset) -> bool:
+        return len(each.shape) in (2, 3) and each.dtype.kind != "c" and (not called_so or each in called_so)
+
+    chosen = choose(file, kind, split_path(given)[1], fits)
     return as_volume(kind.load(file, chosen))

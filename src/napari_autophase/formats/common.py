@@ -32,7 +32,7 @@ class Dataset:
     @property
     def is_volume(self) -> bool:
         """Whether this can be a scan or an object: 3-D (or 1 × 3-D; modes × 3-D if complex), sides of 16 or more."""
-        if self.dtype.kind not in "buifc" or len(self.shape) not in (3, 4) or min(self.shape[-3:]) < 16:
+        if self.dtype.kind not in "uifc" or len(self.shape) not in (3, 4) or min(self.shape[-3:]) < 16:
             return False
         return len(self.shape) == 3 or self.shape[0] == 1 or self.dtype.kind == "c"
 
@@ -49,7 +49,7 @@ class AmbiguousDataset(InputError):
         named = ", ".join(str(each) for each in self.candidates[:8])
         more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
         super().__init__(
-            f"{path} holds several volumes: {named}{more}; name one with --dataset or as {path.name}::{candidates[0].path}."
+            f"{path} holds several arrays: {named}{more}; name one with --dataset or as {path.name}::{candidates[0].path}."
         )
 
 
@@ -128,7 +128,9 @@ def _nothing_fits(path: Path, arrays: list[Dataset]) -> InputError:
         check_shape(np.broadcast_to(np.zeros((), largest.dtype), largest.shape), what)
     except InputError as error:
         return error
-    return InputError(f"{what} has shape {largest.shape}, which does not fit here.")
+    return InputError(
+        f"{what} holds {largest.dtype} values of shape {largest.shape}, which is not what is wanted here."
+    )
 
 
 def as_volume(array: np.ndarray) -> np.ndarray:

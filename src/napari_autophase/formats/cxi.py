@@ -12,6 +12,7 @@ import shlex
 import sys
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -47,7 +48,7 @@ def write_scan(scan: Scan, path: Path) -> None:
         data = nexus.group(entry, "data_1", "NXdata")
         data.attrs["signal"] = "data"
         data["data"] = h5py.SoftLink("/entry_1/instrument_1/detector_1/data")
-        entry["metadata"] = json.dumps(scan.metadata, default=_plain)
+        entry[nexus.METADATA] = json.dumps(scan.metadata, default=_plain)
 
     _write(path, fill)
 
@@ -237,6 +238,7 @@ def _write(path: Path, fill: Callable[[h5py.File], None]) -> None:
     InputError
         If the folder or the file may not be written; nothing is left behind.
     """
+    path = path.resolve()  # through a link to the file itself
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         if path.exists() and not os.access(path, os.W_OK):
@@ -251,4 +253,5 @@ def _write(path: Path, fill: Callable[[h5py.File], None]) -> None:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be written ({reason}); choose another place.") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..scan import InputError
 from . import nexus
-from .common import Dataset, Description, check_memory, damage
+from .common import Dataset, Description, as_volume, check_memory, damage
 
 _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
 _DEEP = 12
@@ -81,14 +81,11 @@ def _as_dataset(item: h5py.Dataset, path: str) -> Dataset | None:
 def preferred(path: Path, arrays: list[Dataset]) -> Dataset | None:
     """Return the volume that the NeXus attributes, else the CXI convention, point to."""
     with opened(path) as file:
-        signals = list(_signals(file, 0))
         found: dict[str, Dataset] = {}
-        for signal in signals:
-            # a signal is often a soft link: the array itself goes by its own name
-            path_of = next((each.path for each in arrays if file.get(each.path) == signal), signal.name)
-            dataset = _as_dataset(signal, path_of)
+        for signal in _signals(file, 0):
+            dataset = _as_dataset(signal, _own_path(file, signal, arrays))
             if dataset is not None and dataset.is_volume:
-                found[path_of] = dataset
+                found[dataset.path] = dataset
         if len(found) == 1:
             return next(iter(found.values()))
     return next((each for wanted in _CXI for each in arrays if each.path == wanted and each.is_volume), None)
@@ -125,8 +122,7 @@ def find(path: Path, name: str) -> Dataset | None:
             item = next(_signals(item, 0), None)
         if not isinstance(item, h5py.Dataset):
             return None
-        target = "/" + name.strip("/") if item.name is None else item.name
-        return _as_dataset(item, target)
+        return _as_dataset(item, _own_path(file, item, list(_walk(file, "/", set()))))
 
 
 def load(path: Path, dataset: Dataset) -> np.ndarray:
@@ -136,9 +132,18 @@ def load(path: Path, dataset: Dataset) -> np.ndarray:
         modes = item.ndim == 4 and item.dtype.kind == "c"
         check_memory(item.shape[-3:] if modes else item.shape, item.dtype, f"{path}::{dataset.path}")
         array = item[0] if modes else item[()]
-        # CXI allows images whose zero frequency is in the corner
-        shifted = nexus.scalar(item.parent.get("is_fft_shifted"))
-        return np.fft.fftshift(array, axes=(-3, -2, -1)) if shifted else array
+        return _centred(item, array)
+
+
+def _centred(item: h5py.Dataset, array: np.ndarray) -> np.ndarray:
+    """Bring the zero frequency to the middle: CXI allows images that have it in the corner, and marks them."""
+    shifted = nexus.scalar(item.parent.get("is_fft_shifted"))
+    return np.fft.fftshift(array, axes=(-3, -2, -1)) if shifted else array
+
+
+def _own_path(file: h5py.File, item: h5py.Dataset, arrays: list[Dataset]) -> str:
+    """Return the path of a dataset where it really stands, with its mask beside it: a signal is often a soft link."""
+    return next((each.path for each in arrays if file.get(each.path) == item), item.name)
 
 
 def describe(path: Path, dataset: Dataset) -> Description:
@@ -159,5 +164,5 @@ def _mask(path: Path, item: h5py.Dataset) -> np.ndarray | None:
                     f"{path}: {beside.name} has shape {beside.shape} but the data {item.shape}; repair the file, "
                     "or copy the data alone."
                 )
-            return np.broadcast_to(beside[()] != 0, item.shape)[-1 if item.ndim == 4 else ...].copy()
+            return _centred(item, np.broadcast_to(as_volume(beside[()]) != 0, item.shape[-3:]).copy())
     return None

@@ -17,6 +17,8 @@ import numpy as np
 
 from ..scan import HC_KEV_NM, Geometry, InputError
 
+METADATA = "autophase_metadata"
+"""Where a scan's metadata stand, as JSON."""
 _J_PER_KEV = 1.602176634e-16
 _METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micron": 1e-6, "microns": 1e-6,
            "nm": 1e-9, "angstrom": 1e-10, "angstroms": 1e-10, "å": 1e-10, "a": 1e-10, "pm": 1e-12}  # fmt: skip
@@ -92,18 +94,16 @@ def known(entry: h5py.Group) -> dict[str, Any]:
 
 
 def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any]]:
-    """Return the geometry of an entry if it is complete, and the entry's metadata."""
+    """Return the geometry of an entry if it is complete, and its metadata: as we wrote them, or what is `known`."""
     instruments = [entry.get(name) for name in ("instrument_1", "image_1/instrument_1")]
     stored = next((group["geometry_1"] for group in instruments if group and "geometry_1" in group), None)
-    metadata = scalar(entry.get("metadata"))
-    if stored is None:
-        return None, known(entry)
-    values = {each.name: _plain(stored[each.name]) for each in fields(Geometry) if each.name in stored}
+    metadata = scalar(entry.get(METADATA))
     try:
-        return Geometry(**values), {} if metadata is None else json.loads(metadata)
+        geometry = None if stored is None else Geometry(**{key: _plain(item) for key, item in stored.items()})
+        return geometry, known(entry) if metadata is None else json.loads(metadata)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{entry.file.filename}: the geometry inside is incomplete ({error}); write the file again."
+            f"{entry.file.filename}: the geometry inside is not usable ({error}); write the file again."
         ) from error
 
 

@@ -130,7 +130,9 @@ def _stack(path: Path) -> tuple[tuple[int, ...], np.dtype]:
                 )
             series = file.series[0]
             if set("SC") & set(series.axes) or series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE:
-                raise InputError(f"{path} is a colour picture; a scan is photon counts, one number a pixel.")
+                raise InputError(
+                    f"{path} has colours or channels; a scan is photon counts, one number a pixel."
+                )
             size = path.stat().st_size
             for page in series.pages:
                 if page is not None and any(
