@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..recipe import Preset
-from ..reconstruction import Progress
+from ..recipe import Preset, Recipe
+from ..reconstruction import Progress, Reconstruction
 from ..scan import InputError, Scan
 from . import show
 from .inputs import choose_recipe, file_of, read_scan, with_geometry
@@ -146,6 +146,55 @@ def info(
     else:
         for key, value in document.items():
             print(f"{key:>14}  {show.words(value)}")
+
+
+@app.command()
+def simulate(
+    output: Annotated[
+        Path, typer.Argument(metavar="OUT.h5", help="Where the scan goes (.h5, .nxs or .cxi).")
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same crystal.")] = 0,
+    size: Annotated[int, typer.Option(min=16, help="Side of the cube in voxels.")] = 64,
+    phase_range: Annotated[float, typer.Option(min=0, help="Peak-to-peak phase in rad.")] = 2.0,
+    peak: Annotated[float, typer.Option(min=1, help="Counts of the brightest voxel.")] = 1e6,
+    background: Annotated[float, typer.Option(min=0, help="Mean counts per voxel added.")] = 0.0,
+    gaps: Annotated[bool, typer.Option("--gaps", help="Mask two strips, as chip gaps do.")] = False,
+    hot_pixels: Annotated[int, typer.Option(min=0, help="Number of false voxels.")] = 0,
+    dislocation: Annotated[bool, typer.Option("--dislocation", help="Add a screw-like line.")] = False,
+    truth: Annotated[Path | None, typer.Option(metavar="TRUTH.cxi", help="Where the crystal goes.")] = None,
+) -> None:
+    """Simulate the rocking curve of a strained crystal with facets, in counts."""
+    from .. import formats, simulation
+
+    check_targets([(output, output.suffix), (truth, ".cxi")], scan=None)
+    made = simulation.simulate(
+        seed,
+        size,
+        phase_range=phase_range,
+        peak=peak,
+        background=background,
+        gaps=gaps,
+        hot_pixels=hot_pixels,
+        dislocation=dislocation,
+    )
+    formats.write_scan(made.scan, output)
+    if truth:
+        formats.write(
+            Reconstruction(
+                object=made.object,
+                support=made.support,
+                recipe=Recipe(seed=seed),
+                figures={},
+                geometry=made.scan.geometry,
+                voxel_steps_nm=made.voxel_steps_nm,
+                q_bragg_per_nm=made.q_bragg_per_nm,
+                name=made.scan.name,
+                notes=("The simulated truth, not a reconstruction.",),
+            ),
+            truth,
+        )
+    for path in filter(None, (output, truth)):
+        print(f"wrote {path}")
 
 
 @app.command()

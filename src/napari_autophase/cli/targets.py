@@ -12,14 +12,14 @@ from typing import Any
 from ..scan import InputError
 
 
-def check_targets(targets: list[tuple[Path | None, str]], scan: Path) -> None:
+def check_targets(targets: list[tuple[Path | None, str]], scan: Path | None) -> None:
     """Raise `InputError` before anything is computed if a file could not be written in the end."""
     for path, suffix in targets:
         if path is None:
             continue
         if path.suffix.lower() != suffix:
             raise InputError(f"{path} must end in {suffix}.")
-        if path.resolve() == scan.resolve():
+        if scan is not None and path.resolve() == scan.resolve():
             raise InputError(f"{path} is the scan itself; choose another name for the result.")
         if path.is_dir():
             raise InputError(f"{path} is a folder; give the name of a file.")
