@@ -108,21 +108,23 @@ def add_reconstruction(
     if replace is not None:
         result.colour_by, result.cut, result.strain_limit = replace.colour_by, replace.cut, replace.strain_limit
         replace.remove()
+        result.redraw()
     for role in ROLES:
         # named last, when the replaced layers no longer hold the names
         if (layer := result.layer(role)) is not None:
             layer.name = f"{reconstruction.name} · {result.group} {role}"
-    if first:
-        viewer.dims.ndisplay = 3
-    result.redraw()
     result.show()
     if first:
+        viewer.dims.ndisplay = 3
         result.frame()
     return result
 
 
 def results(viewer: ViewerModel) -> list[ResultLayers]:
-    """Return the results in the viewer, oldest first, after taking in layers that a reader brought."""
+    """Return the results in the viewer, oldest first.
+
+    Layers that a reader brought become a result here, and it is shown as `add_reconstruction` would.
+    """
     found: list[ResultLayers] = []
     orphans: list[Layer] = []
     for layer in viewer.layers:
@@ -136,9 +138,14 @@ def results(viewer: ViewerModel) -> list[ResultLayers]:
         reconstruction = layer.metadata[RECONSTRUCTION]
         home = next((result for result in found if result.reconstruction is reconstruction), None)
         if home is None:
-            home = ResultLayers(viewer, reconstruction, layer.metadata[QUANTITIES], len(found) + 1)
+            group = 1 + max((result.group for result in found), default=0)
+            home = ResultLayers(viewer, reconstruction, layer.metadata[QUANTITIES], group)
             found.append(home)
         home.adopt(layer)
+        home.show()
+        if len(found) == 1:
+            viewer.dims.ndisplay = 3
+            home.frame()
     return sorted(found, key=lambda result: result.group)
 
 
@@ -253,14 +260,21 @@ class ResultLayers:
                 layer.data = getattr(quantities, role)
         self._redraw_surface()
 
+    def hide(self) -> None:
+        """Hide all its layers, until it is shown again."""
+        self.shown = False
+        self._arrange()
+
     def show(self) -> None:
         """Show this result and hide the others."""
         viewer = self.viewer
         if viewer is None:
             return
         for other in results(viewer):
-            other.shown = other is self
-            other._arrange()
+            if other is not self:
+                other.hide()
+        self.shown = True
+        self._arrange()
         for overlay in (viewer.canvas.overlays.scale_bar, viewer.canvas.overlays.axes):
             overlay.visible = True
         if not self.quantities.relative:

@@ -1,0 +1,62 @@
+"""Saving: the reconstruction behind napari's layers, as a file that our reader opens again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari.utils.notifications import show_warning
+
+from .. import formats
+from ..reconstruction import Reconstruction
+from .layers import RECONSTRUCTION, LayerData
+
+
+def write_reconstruction(path: str, layer_data: list[LayerData]) -> list[str]:
+    """Write the reconstruction that the layers show; napari calls this from *File > Save*.
+
+    Parameters
+    ----------
+    path
+        Where to; ``.cxi`` is added where a suffix is missing.
+    layer_data
+        Layers as (data, attributes, type); any one layer of a result stands for the whole of it.
+
+    Returns
+    -------
+    list of str
+        The path written, or nothing, after a message, where the layers show no reconstruction of ours or more than one.
+    """
+    found: list[Reconstruction] = []
+    for _, attributes, _ in layer_data:
+        reconstruction = attributes.get("metadata", {}).get(RECONSTRUCTION)
+        if isinstance(reconstruction, Reconstruction) and not any(reconstruction is other for other in found):
+            found.append(reconstruction)
+    if not found:
+        show_warning("None of these layers shows a reconstruction: select a layer of a result and save again.")
+        return []
+    if len(found) > 1:
+        show_warning(f"These layers show {len(found)} reconstructions: select layers of one result and save again.")
+        return []
+    return [save(found[0], path)]
+
+
+def save(reconstruction: Reconstruction, path: str | Path) -> str:
+    """Write `reconstruction` to `path` and return the path.
+
+    Raises
+    ------
+    InputError
+        If the suffix is not one that results are written in, or the folder cannot be written.
+    """
+    target = Path(path)
+    if not target.suffix:
+        target = target.with_suffix(".cxi")
+    formats.write(reconstruction, target)
+    return str(target)
+
+
+def suggested_name(reconstruction: Reconstruction, group: int) -> str:
+    """Return a file name for a result, such as ``S0054_result1.cxi``."""
+    stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in reconstruction.name)
+    return f"{stem}_result{group}.cxi"
+
