@@ -1,20 +1,34 @@
 """From the object to what is shown: symmetries, alignment, phase, displacement, strain, surface, figures of quality."""
 
+from .align import align, correlation
+from .frames import PRESETS, frame, orthogonalise
 from .isosurface import Surface, isosurface
+from .metrics import amplitude_ssim, chi2, compare, fourier_shell_correlation, phase_error, support_iou
 from .phase import remove_ramp, unwrap
 from .quantities import Quantities, quantities
 from .strain import displacement, strain
 from .symmetries import normalise, twin
 
 __all__ = [
+    "PRESETS",
     "Quantities",
     "Surface",
+    "align",
+    "amplitude_ssim",
+    "chi2",
+    "compare",
+    "correlation",
     "displacement",
+    "fourier_shell_correlation",
+    "frame",
     "isosurface",
     "normalise",
+    "orthogonalise",
+    "phase_error",
     "quantities",
     "remove_ramp",
     "strain",
+    "support_iou",
     "twin",
     "unwrap",
 ]

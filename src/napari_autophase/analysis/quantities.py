@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..reconstruction import Reconstruction
+from .frames import orthogonalise
 from .isosurface import Surface, bounding_box, isosurface
 from .phase import remove_ramp, unwrap
 from .strain import directional, displacement, phase_steps, strain_weights
@@ -161,8 +162,6 @@ def quantities(
     if steps_nm is None or q_bragg is None:
         weights, q_bragg, unit = strain_weights(None, None), None, "pixel"
     else:
-        from .frames import orthogonalise
-
         object, size = orthogonalise(object, steps_nm, voxel_size_nm)
         voxel, unit = tuple(float(s) for s in np.broadcast_to(size, 3)), "nm"  # type: ignore[assignment]
         weights = strain_weights(np.diag(voxel)[::-1], q_bragg)

@@ -10,8 +10,8 @@ changes by less than π per voxel, and no unwrapping can go wrong.  Each voxel t
 difference, or the one that stays inside the mask, so that the surface keeps a value.
 
 Without geometry the direction of Q is unknown.  What is given then is the relative strain -∂phase/∂(row), in radians per
-voxel: when the scattering plane is vertical and the crystal is rocked in it, Q is perpendicular to the reciprocal steps of rocking
-angle and column, which makes the row axis of the object parallel to Q whatever the angles are.
+voxel: when the scattering plane is vertical and the crystal is rocked in it, Q is perpendicular to the reciprocal steps
+of rocking angle and column, which makes the row axis of the object parallel to Q whatever the angles are.
 """
 
 from __future__ import annotations

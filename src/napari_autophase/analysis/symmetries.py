@@ -30,7 +30,9 @@ def twin(array: np.ndarray) -> np.ndarray:
         Same shape and dtype; its field at the detector is the complex conjugate of the original's.
     """
     axes = tuple(range(array.ndim))
-    return np.conj(np.roll(np.flip(array), [1 - n % 2 for n in array.shape], axes))
+    inverted = np.roll(np.flip(array), [1 - n % 2 for n in array.shape], axes)
+    # NumPy's conjugate of a bool is an integer
+    return np.conj(inverted) if np.iscomplexobj(array) else inverted
 
 
 def centring_roll(support: np.ndarray) -> tuple[int, ...]:
