@@ -80,7 +80,14 @@ def test_unsupervised_loss_needs_no_truth():
 
 
 def config(folder, **changes):
-    known = dict(folder=str(folder), steps=4, batch=2, validate_every=100, validation_crystals=16, threads=1)
+    known = {
+        "folder": str(folder),
+        "steps": 4,
+        "batch": 2,
+        "validate_every": 100,
+        "validation_crystals": 16,
+        "threads": 1,
+    }
     return TrainingConfig(**{**known, **changes})
 
 
@@ -137,3 +144,18 @@ def test_wrong_configurations_are_refused(tmp_path):
         TrainingConfig.from_file(file)
     with pytest.raises(InputError, match="cannot be read"):
         TrainingConfig.from_file(tmp_path / "none.json")
+
+
+def test_shipping_writes_weights_and_a_card_that_agree(tmp_path, monkeypatch):
+    from napari_autophase.network import weights
+    from napari_autophase.training.ship import ship
+
+    finish(Trainer(config(tmp_path / "run", steps=2)))
+    file, card = tmp_path / "package" / "w.safetensors", tmp_path / "package" / "w.json"
+    content = ship(tmp_path / "run", file, card)
+    assert json.loads(card.read_text()) == content
+    assert content["recipe"]["crystals_seen"] == 4
+    assert 0 < content["scores"]["correlation_high"] < 1
+    monkeypatch.setattr(weights, "SHIPPED", file)
+    monkeypatch.setattr(weights, "CARD", card)
+    assert network.load().sha256 == content["sha256"]

@@ -1,0 +1,63 @@
+"""Make weights ship: copy them into the package with a model card made from what the run itself wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from .. import network
+from ..network.weights import CARD, SHIPPED, save_weights
+from .config import TrainingConfig
+from .crystals import Population
+
+DATA = (
+    "Faceted crystals simulated on the fly by napari_autophase.training.crystals (cubic, randomly cut and prismatic polyhedra; "
+    "polynomial, Gaussian and correlated phase fields, dislocations; Poisson noise on the intensity, detector gaps). "
+    "No measured data, and nothing made by others, was used."
+)
+
+
+def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD) -> dict[str, Any]:
+    """Write the weights of the last checkpoint in a run's folder, and their card.
+
+    Parameters
+    ----------
+    folder
+        Of a run, finished or not.
+    file, card
+        Where to write; by default into the package.
+
+    Returns
+    -------
+    dict
+        The card.
+    """
+    folder = Path(folder)
+    state = json.loads((folder / "checkpoint.json").read_text())
+    config = TrainingConfig(**state["config"])
+    model = network.build(config.network)
+    model.load_state_dict(load_file(folder / f"checkpoint-mean-{state['step']}.safetensors"))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    recipe = config.model_dump(exclude={"folder"})
+    save_weights(file, model, config.network, {**recipe, "steps_done": state["step"]})
+    curve = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
+    content = {
+        "name": f"napari-autophase {config.network}",
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "licence": "BSD-3-Clause",
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "data": {"description": DATA, "population": asdict(Population(phase_range=config.phase_range))},
+        "recipe": {**recipe, "steps_done": state["step"], "crystals_seen": state["step"] * config.batch,
+                   "minutes_trained": round(state["elapsed"] / 60, 1), "torch": torch.__version__},
+        "scores": {"on": "validation streams of the training generator, phase range uniform in 0..5π; medians",
+                   **{k: v for k, v in curve[-1].items() if k.startswith(("chi2", "correlation"))},
+                   "validated_at_step": curve[-1]["step"]},
+    }  # fmt: skip
+    card.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return content
