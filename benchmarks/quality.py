@@ -62,7 +62,7 @@ def table(rows: list[dict]) -> str:
         low, median, high = np.percentile([row[name] for row in group], [25, 50, 75])
         return f"{median:.3g} ({low:.2g}–{high:.2g})"
 
-    reaches = {"≤ π": (0, np.pi), "π–2π": (np.pi, 2 * np.pi), "2π–5π": (2 * np.pi, 99), "all": (-1, 99)}
+    reaches = {"≤ π": (-1, np.pi), "π–2π": (np.pi, 2 * np.pi), "2π–5π": (2 * np.pi, 99), "all": (-1, 99)}
     lines = [
         "| size | phase range | preset | found | correlation | phase error, rad | IoU | χ² | seconds |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -71,9 +71,10 @@ def table(rows: list[dict]) -> str:
         for name, (low, high) in reaches.items():
             for preset in PRESETS:
                 group = [
-                    r for r in rows
-                    if r["size"] == size and r["preset"] == preset and (low < r["phase_range"] <= high or (low == 0 == r["phase_range"]))
-                ]  # fmt: skip
+                    r
+                    for r in rows
+                    if (r["size"], r["preset"]) == (size, preset) and low < r["phase_range"] <= high
+                ]
                 if not group:
                     continue
                 hits = sum(row["correlation"] >= SUCCESS for row in group)
@@ -124,7 +125,8 @@ def main() -> None:
                 print(json.dumps(known[name]), flush=True)
             rows.append(known[name])
     options.output.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    heading = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; medians and quartiles; found: correlation ≥ {SUCCESS}"
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    heading = f"{machine}; medians and quartiles; found: correlation ≥ {SUCCESS}"
     text = f"{heading}\n\n{table(rows)}\n\n{duel(rows)}\n"
     options.output.with_suffix(".md").write_text(text)
     print(text)

@@ -153,7 +153,7 @@ def test_shipping_writes_weights_and_a_card_that_agree(tmp_path, monkeypatch):
     finish(Trainer(config(tmp_path / "run", steps=2)))
     file, card = tmp_path / "package" / "w.safetensors", tmp_path / "package" / "w.json"
     content = ship(tmp_path / "run", file, card)
-    assert json.loads(card.read_text()) == content
+    assert json.loads(card.read_text()) == json.loads(json.dumps(content))
     assert content["recipe"]["crystals_seen"] == 4
     assert 0 < content["scores"]["correlation_high"] < 1
     monkeypatch.setattr(weights, "SHIPPED", file)
