@@ -1,0 +1,310 @@
+"""Every bad input of the command line: exit code 2, one clear line on stderr, no traceback, nothing written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import psutil
+import pytest
+import tifffile
+
+from napari_autophase import cli, formats
+from napari_autophase.simulation import simulate
+
+SHAPE = (20, 18, 16)
+
+
+def volume(dtype: str = "uint16") -> np.ndarray:
+    return np.random.default_rng(1).poisson(5, SHAPE).astype(dtype)
+
+
+def saved(array: np.ndarray) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        np.save(folder / "scan.npy", array, allow_pickle=False)
+        return folder / "scan.npy"
+
+    return make
+
+
+def holding(name: str, content: bytes) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        (folder / name).write_bytes(content)
+        return folder / name
+
+    return make
+
+
+def truncated(name: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = folder / name
+        if path.suffix == ".npy":
+            np.save(path, volume())
+        elif path.suffix == ".tif":
+            tifffile.imwrite(path, volume())
+        else:
+            formats.write_scan(simulate(1, 24).scan, path)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        return path
+
+    return make
+
+
+def pickled(folder: Path) -> Path:
+    np.save(folder / "scan.npy", np.array([{"a": 1}] * 3, dtype=object), allow_pickle=True)
+    return folder / "scan.npy"
+
+
+def empty_folder(folder: Path) -> Path:
+    (folder / "frames").mkdir()
+    return folder / "frames"
+
+
+def odd_frames(folder: Path) -> Path:
+    (folder / "frames").mkdir()
+    for number in range(20):
+        side = 20 if number == 7 else 18
+        tifffile.imwrite(folder / "frames" / f"frame_{number:03}.tif", np.ones((side, 18), np.uint16))
+    return folder / "frames"
+
+
+def several_volumes(folder: Path) -> Path:
+    with h5py.File(folder / "scan.h5", "w") as file:
+        file["entry/first"] = file["entry/second"] = volume()
+        file["entry/third"] = volume() + 1
+    return folder / "scan.h5"
+
+
+def no_volume(folder: Path) -> Path:
+    with h5py.File(folder / "scan.h5", "w") as file:
+        file["entry/temperature"] = np.arange(50.0)
+    return folder / "scan.h5"
+
+
+def saturated(folder: Path) -> Path:
+    return saved(np.full(SHAPE, 65535, np.uint16))(folder)
+
+
+def a_reconstruction(folder: Path) -> Path:
+    assert (
+        cli.main(["simulate", str(folder / "s.h5"), "--size", "16", "--truth", str(folder / "result.cxi")])
+        == 0
+    )
+    (folder / "s.h5").unlink()
+    return folder / "result.cxi"
+
+
+SCANS = {
+    "missing": (lambda folder: folder / "none.h5", "none.h5"),
+    "empty": (holding("scan.npy", b""), "empty"),
+    "empty HDF5": (holding("scan.h5", b""), "empty"),
+    "truncated npy": (truncated("scan.npy"), "scan.npy"),
+    "truncated HDF5": (truncated("scan.h5"), "scan.h5"),
+    "truncated TIFF": (truncated("scan.tif"), "scan.tif"),
+    "text": (holding("scan.npy", b"not an array\n" * 40), "scan.npy"),
+    "picture": (holding("scan.tif", b"\x89PNG\r\n\x1a\n" + b"\0" * 90), "scan.tif"),
+    "pickle": (pickled, "scan.npy"),
+    "empty folder": (empty_folder, "frames"),
+    "frames of two sizes": (odd_frames, "frame_007.tif"),
+    "several volumes": (several_volumes, "--dataset"),
+    "no volume": (no_volume, "scan.h5"),
+    "2-D": (saved(np.ones((64, 64))), "2-dimensional"),
+    "4-D": (saved(np.ones((2, *SHAPE))), "4-dimensional"),
+    "complex": (saved(volume().astype(complex)), "complex"),
+    "all zero": (saved(np.zeros(SHAPE)), "no counts"),
+    "all NaN": (saved(np.full(SHAPE, np.nan)), "scan.npy"),
+    "all negative": (saved(-1 - volume("int32")), "scan.npy"),
+    "all saturated": (saturated, "scan.npy"),
+    "too small": (saved(np.ones((15, 40, 40))), "at least 16"),
+    "a result": (a_reconstruction, "reconstruction"),
+}
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run the command line, check that it refuses properly, and return what it said."""
+    capsys.readouterr()
+    code = cli.main(arguments)
+    captured = capsys.readouterr()
+    assert code == 2, captured.err
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1, captured.err
+    assert captured.err.startswith("napari-autophase: ")
+    return captured.err
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_an_unusable_scan(name, tmp_path, capsys):
+    make, says = SCANS[name]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    scan, targets = (
+        make(tmp_path / "in"),
+        [tmp_path / "out" / f"r{suffix}" for suffix in (".cxi", ".json", ".png")],
+    )
+    result, report, picture = map(str, targets)
+    arguments = ["reconstruct", str(scan), "-o", result, "--report", report, "--picture", picture]
+    assert says.lower() in refused([*arguments, "--preset", "iterative"], capsys).lower()
+    assert list((tmp_path / "out").iterdir()) == []
+    if name != "a result":
+        assert says.lower() in refused(["info", str(scan)], capsys).lower()
+
+
+@pytest.fixture
+def scan(tmp_path):
+    formats.write_scan(simulate(2, 24).scan, tmp_path / "scan.h5")
+    return tmp_path / "scan.h5"
+
+
+@pytest.mark.parametrize("shape", [(24, 24, 23), (23, 24), (24,), (1, 24, 24, 24, 2)])
+def test_a_mask_of_another_shape(shape, scan, tmp_path, capsys):
+    np.save(tmp_path / "mask.npy", np.zeros(shape, bool))
+    assert "mask" in refused(["reconstruct", str(scan), "--mask", str(tmp_path / "mask.npy")], capsys).lower()
+
+
+def test_a_mask_that_leaves_nothing(scan, tmp_path, capsys):
+    np.save(tmp_path / "mask.npy", np.ones((24, 24), bool))
+    refused(["reconstruct", str(scan), "--mask", str(tmp_path / "mask.npy"), "--preset", "iterative"], capsys)
+
+
+def test_flagged_voxels_are_masked_and_said_not_refused(scan, tmp_path, capsys):
+    counts = formats.read_scan(scan).counts.astype("float32")
+    counts[3, 4, 5], counts[6, 7, 8] = np.nan, -1
+    np.save(tmp_path / "flagged.npy", counts)
+    result = tmp_path / "r.cxi"
+    arguments = ["reconstruct", str(tmp_path / "flagged.npy"), "-o", str(result), "--preset", "iterative"]
+    assert cli.main([*arguments, "--set", "refine.algorithm=3*ER"]) == 0, capsys.readouterr().err
+    assert np.isfinite(formats.read(result).object).all()
+
+
+@pytest.mark.parametrize("when", ["reading", "phasing"])
+def test_too_big_for_memory_is_said_before_the_allocation(when, scan, tmp_path, monkeypatch, capsys):
+    if when == "reading":
+        path = tmp_path / "big.npy"
+        with path.open("wb") as file:  # 8 TiB, of which the disk holds the header
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "<f8", "fortran_order": False, "shape": (10000, 10000, 11000)}
+            )
+            file.truncate(file.tell() + 8 * 10000 * 10000 * 11000)
+        scan = path
+    else:
+        there = SimpleNamespace(available=500_000, total=500_000)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: there)
+    error = refused(
+        ["reconstruct", str(scan), "-o", str(tmp_path / "r.cxi"), "--preset", "iterative"], capsys
+    )
+    assert "GiB" in error
+    assert not (tmp_path / "r.cxi").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "target", "says"),
+    [
+        ("-o", "none/r.cxi", "no folder"),
+        ("-o", "scan.h5/r.cxi", "no folder"),  # a file where the folder should be: true for root too
+        ("-o", "r.h5", ".cxi"),
+        ("-o", "r", ".cxi"),
+        ("-o", "folder.cxi", "is a folder"),
+        ("--report", "none/r.json", "no folder"),
+        ("--report", "r.txt", ".json"),
+        ("--picture", "none/r.png", "no folder"),
+        ("--picture", "r.gif", ".png"),
+    ],
+)
+def test_a_result_that_could_not_be_written_is_refused_before_the_work(
+    option, target, says, scan, tmp_path, monkeypatch, capsys
+):
+    def never(*_, **__):
+        raise AssertionError("the scan was read although the result cannot be written")
+
+    monkeypatch.setattr(formats, "read_scan", never)
+    (tmp_path / "folder.cxi").mkdir()
+    assert says in refused(["reconstruct", str(scan), option, str(tmp_path / target)], capsys)
+
+
+def test_no_permission(scan, tmp_path, monkeypatch, capsys):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", denied)  # what root cannot meet otherwise
+    error = refused(["reconstruct", str(scan), "-o", str(tmp_path / "r.cxi")], capsys)
+    assert "Permission denied" in error
+
+
+def test_the_scan_is_never_overwritten(tmp_path, capsys):
+    path = tmp_path / "scan.cxi"
+    formats.write_scan(simulate(2, 24).scan, path)
+    before = path.read_bytes()
+    assert "scan itself" in refused(["reconstruct", str(path), "-o", str(path)], capsys)
+    assert path.read_bytes() == before
+
+
+def test_an_old_result_survives_a_failed_write(scan, tmp_path, monkeypatch, capsys):
+    result = tmp_path / "r.cxi"
+    result.write_bytes(b"an old result")
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    arguments = [
+        "reconstruct",
+        str(scan),
+        "-o",
+        str(result),
+        "--preset",
+        "iterative",
+        "--set",
+        "refine.algorithm=ER",
+    ]
+    refused(arguments, capsys)
+    assert result.read_bytes() == b"an old result"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.cxi", "scan.h5"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--set", "refine.algoritm=50*ER"], "refine.algoritm"),
+        (["--set", "refine.beta"], "no '='"),
+        (["--set", "refine.beta=2"], "refine.beta"),
+        (["--set", "refine.algorithm=50*ERR", "--preset", "iterative"], "ERR"),
+        (["--set", "refine.algorithm=3*(20*ER", "--preset", "iterative"], "20*ER"),
+        (["--recipe", "none.json"], "none.json"),
+        (["--recipe", "wrong.json"], "refine.gamma"),
+        (["--recipe", "text.json"], "recipe"),
+        (["--recipe", "wrong.json", "--preset", "best"], "--preset"),
+        (["--weights", "none.safetensors"], "none.safetensors"),
+        (["--weights", "text.json"], "safetensors"),
+        (["--dataset", "/entry/none"], "/entry/none"),
+        (["--mask", "none.npy"], "none.npy"),
+    ],
+)
+def test_unusable_choices(arguments, says, scan, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wrong.json").write_text(json.dumps({"refine": {"gamma": 1}}))
+    (tmp_path / "text.json").write_text("refine: 50*ER")
+    assert says in refused(["reconstruct", str(scan), "-o", "r.cxi", *arguments], capsys)
+    assert not (tmp_path / "r.cxi").exists()
+
+
+def test_altered_weights(scan, tmp_path, monkeypatch, capsys):
+    from napari_autophase.network import build, weights
+
+    altered = tmp_path / "compact.safetensors"
+    weights.save_weights(altered, build("compact"), "compact", {})
+    altered.with_suffix(".json").write_text(json.dumps({"sha256": "0" * 64}))
+    monkeypatch.setattr(weights, "SHIPPED", altered)
+    monkeypatch.setattr(weights, "CARD", altered.with_suffix(".json"))
+    assert "hash" in refused(["reconstruct", str(scan), "-o", str(tmp_path / "r.cxi")], capsys)
+    altered.unlink()
+    assert "missing" in refused(["reconstruct", str(scan), "-o", str(tmp_path / "r.cxi")], capsys)
+
+
+def test_a_file_inside_a_broken_link(tmp_path, capsys):
+    (tmp_path / "link.h5").symlink_to(tmp_path / "gone.h5")
+    assert "link.h5" in refused(["info", str(tmp_path / "link.h5")], capsys)

@@ -1,0 +1,293 @@
+"""The command line: what scripts rely on, told by exit codes, files and streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from napari_autophase import cli, formats
+from napari_autophase.cli.targets import as_json
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruction import Reconstruction
+from napari_autophase.simulation import simulate
+
+QUICK = ["--preset", "iterative", "--set", "refine.algorithm=5*ER+5*HIO"]
+REPORT_KEYS = {
+    "chi2", "free_llk", "iterations", "seconds", "device", "shape", "voxel_size_nm", "seed", "recipe", "weights_sha256",
+    "versions",
+}  # fmt: skip
+STAGES = {"read", "prepare", "guess", "refine", "analyse", "total"}
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scan") / "crystal.h5"
+    formats.write_scan(simulate(3, 32, oversampling=(2.5, 2.5, 2.5)).scan, path)
+    return path
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "napari_autophase", *map(str, arguments)]
+
+
+def test_reconstruct_writes_the_result_the_report_and_the_picture(scan, tmp_path):
+    result, report, picture = tmp_path / "r.cxi", tmp_path / "r.json", tmp_path / "r.png"
+    done = subprocess.run(
+        command(
+            "reconstruct", scan, "-o", result, "--report", report, "--picture", picture, "--seed", 7, *QUICK
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no progress bar in a pipe
+    for path in (result, report, picture):
+        assert str(path) in done.stdout
+
+    with h5py.File(result) as file:
+        assert file["/entry_1/image_1/data"].dtype == np.complex64
+        assert file["/entry_1/image_1/data"].shape == (32, 32, 32)
+        support = file["/entry_1/image_1/mask"][()]
+    assert 0 < support.sum() < support.size
+
+    document = json.loads(report.read_text(encoding="utf-8"))
+    assert set(document) >= REPORT_KEYS
+    assert set(document["seconds"]) >= STAGES
+    parts = sum(seconds for name, seconds in document["seconds"].items() if name != "total")
+    assert document["seconds"]["total"] == pytest.approx(parts)
+    assert document["iterations"] == 10
+    assert document["seed"] == 7
+    assert document["shape"] == [32, 32, 32]
+    assert len(document["voxel_size_nm"]) == 3
+    assert Recipe.model_validate(document["recipe"]).refine.algorithm == "5*ER+5*HIO"
+    assert document["weights_sha256"] is None  # started at random
+    assert {"napari-autophase", "torch", "numpy"} <= set(document["versions"])
+
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    found = formats.read(result)
+    assert isinstance(found, Reconstruction)
+    assert found.recipe.model_dump(mode="json") == document["recipe"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "r.cxi",
+        "r.json",
+        "r.png",
+    ]  # nothing left lying
+
+
+def test_the_recipe_of_a_report_repeats_the_result(scan, tmp_path, capsys):
+    first, second, report, recipe = (tmp_path / name for name in ("a.cxi", "b.cxi", "a.json", "recipe.json"))
+    assert (
+        cli.main(["reconstruct", str(scan), "-o", str(first), "--report", str(report), "--quiet", *QUICK])
+        == 0
+    )
+    recipe.write_text(json.dumps(json.loads(report.read_text())["recipe"]))
+    assert cli.main(["reconstruct", str(scan), "-o", str(second), "--recipe", str(recipe), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    np.testing.assert_array_equal(formats.read(first).object, formats.read(second).object)
+
+
+def test_without_a_name_the_result_lies_in_the_current_folder(scan, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["reconstruct", str(scan), *QUICK]) == 0
+    assert (tmp_path / "crystal_reconstruction.cxi").exists()
+    assert "wrote crystal_reconstruction.cxi" in capsys.readouterr().out
+
+
+def test_the_options_reach_the_recipe(scan, tmp_path, monkeypatch):
+    recipes = []
+
+    def run(measured, recipe, report):
+        recipes.append(recipe)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("napari_autophase.reconstruct.run", run)
+    asked = [
+        "--preset",
+        "best",
+        "--set",
+        "refine.beta=0.8",
+        "--set",
+        "prepare.centre=mass",
+        "--set",
+        "seed=1",
+    ]
+    asked += ["--device", "cpu", "--seed", "5", "--weights", "mine.safetensors"]
+    assert cli.main(["reconstruct", str(scan), "-o", str(tmp_path / "r.cxi"), *asked]) == 130
+    expected = {
+        "refine.beta": 0.8, "prepare.centre": "mass", "device": "cpu", "seed": 5, "guess.weights": "mine.safetensors"
+    }  # fmt: skip
+    assert recipes == [Recipe.from_preset("best").with_settings(expected)]
+
+
+def test_a_mask_reaches_the_scan(scan, tmp_path, capsys):
+    mask = np.zeros((32, 32), np.uint8)
+    mask[:, 5] = 1
+    np.save(tmp_path / "mask.npy", mask)
+    assert cli.main(["info", str(scan), "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)["masked"]
+    assert cli.main(["info", str(scan), "--json", "--mask", str(tmp_path / "mask.npy")]) == 0
+    assert json.loads(capsys.readouterr().out)["masked"] >= before + 32 * 32 - 32
+
+
+def test_info_says_what_was_understood(scan, capsys):
+    assert cli.main(["info", str(scan), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["kind"] == "scan"
+    assert document["shape"] == [32, 32, 32]
+    assert document["geometry"]["energy_kev"] == 9.0
+    assert document["maximum"] > 1e5
+    assert np.abs(np.array(document["peak"]) - 16).max() <= 1
+    assert np.array(document["oversampling"]) == pytest.approx(2.5, rel=0.3)
+    assert cli.main(["info", str(scan)]) == 0
+    assert "energy_kev 9" in capsys.readouterr().out
+
+
+def test_the_geometry_that_info_prints_can_be_given_to_another_scan(scan, tmp_path, capsys):
+    assert cli.main(["info", str(scan), "--json"]) == 0
+    text = capsys.readouterr().out
+    (tmp_path / "geometry.json").write_text(text)
+    np.save(tmp_path / "bare.npy", formats.read_scan(scan).counts)
+    assert cli.main(["info", str(tmp_path / "bare.npy"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["voxel_size_nm"] is None
+    arguments = ["info", str(tmp_path / "bare.npy"), "--json", "--geometry", str(tmp_path / "geometry.json")]
+    assert cli.main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["geometry"] == json.loads(text)["geometry"]
+    assert found["voxel_size_nm"] == json.loads(text)["voxel_size_nm"]
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ("{", "cannot be read"),
+        ('{"energy": 9}', "'energy'"),
+        ('{"energy_kev": "high"}', "energy_kev"),
+        ("[]", "geometry"),
+    ],
+)
+def test_an_unusable_geometry_is_named(scan, tmp_path, capsys, document, says):
+    (tmp_path / "geometry.json").write_text(document)
+    assert cli.main(["info", str(scan), "--geometry", str(tmp_path / "geometry.json")]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_simulate_is_repeatable_and_writes_the_truth(tmp_path, capsys):
+    first, second, truth = tmp_path / "a.h5", tmp_path / "b.h5", tmp_path / "t.cxi"
+    assert (
+        cli.main(
+            ["simulate", str(first), "--size", "24", "--peak", "5000", "--seed", "4", "--truth", str(truth)]
+        )
+        == 0
+    )
+    assert cli.main(["simulate", str(second), "--size", "24", "--peak", "5000", "--seed", "4"]) == 0
+    one, two = formats.read_scan(first), formats.read_scan(second)
+    np.testing.assert_array_equal(one.counts, two.counts)
+    assert one.shape == (24, 24, 24)
+    assert 4000 < one.counts.max() < 6000
+    crystal = formats.read(truth)
+    assert isinstance(crystal, Reconstruction)
+    modulus = np.abs(np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(crystal.object))))
+    assert np.corrcoef(modulus.ravel(), np.sqrt(one.counts.ravel()))[0, 1] > 0.99
+    capsys.readouterr()
+    assert cli.main(["info", str(truth)]) == 0
+    assert "reconstruction" in capsys.readouterr().out
+
+
+def test_devices_names_the_processor(capsys):
+    assert cli.main(["devices"]) == 0
+    assert "cpu" in capsys.readouterr().out.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "Missing command"),
+        (["reconstruct"], "SCAN"),
+        (["reconstruct", "a.npy", "--preset", "quick"], "--preset"),
+        (["reconstruct", "a.npy", "--seed", "-1"], "--seed"),
+        (["reconstruct", "a.npy", "--device", "tpu"], "--device"),
+        (["reconstruct", "a.npy", "--no-such-option"], "--no-such-option"),
+        (["reconstruct", "a.npy", "b.npy"], "b.npy"),
+        (["guess", "a.npy"], "guess"),
+        (["simulate", "a.h5", "--size", "8"], "--size"),
+    ],
+)
+def test_wrong_arguments_are_told_in_one_line(arguments, says, capsys):
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert says in captured.err
+
+
+def test_an_unexpected_error_is_one_line_unless_its_traceback_is_asked_for(
+    scan, tmp_path, monkeypatch, capsys
+):
+    def run(*_):
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr("napari_autophase.reconstruct.run", run)
+    arguments = ["reconstruct", str(scan), "-o", str(tmp_path / "r.cxi")]
+    assert cli.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "ZeroDivisionError: a fault of ours" in error
+    assert "--debug" in error
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["--debug", *arguments])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals and terminals")
+def test_on_a_terminal_there_are_bars_and_ctrl_c_ends_cleanly(scan, tmp_path):
+    import pty
+
+    master, slave = pty.openpty()
+    long = ["--preset", "iterative", "--set", "refine.algorithm=1000000*ER"]
+    process = subprocess.Popen(
+        command("reconstruct", scan, "-o", tmp_path / "r.cxi", *long),
+        stderr=slave,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    os.close(slave)
+    seen = ""
+    deadline = time.monotonic() + 100
+    while "refine" not in seen and time.monotonic() < deadline:
+        seen += os.read(master, 4096).decode(errors="replace")
+    process.send_signal(signal.SIGINT)
+    with process:
+        try:
+            while chunk := os.read(master, 4096):
+                seen += chunk.decode(errors="replace")
+        except OSError:  # the other end of the terminal is closed: the process has ended
+            pass
+        output = process.communicate(timeout=60)[0]
+    os.close(master)
+    assert "refine" in seen
+    assert process.returncode == 130
+    assert "Traceback" not in seen
+    assert output == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_is_standard_json():
+    document = {
+        "a": np.float32(np.nan),
+        "b": [np.inf, 1.5],
+        "c": np.arange(2),
+        "d": (True, None),
+        5: "µ",
+        "e": {1j},
+    }
+    assert json.loads(as_json(document)) == {
+        "a": None, "b": [None, 1.5], "c": [0, 1], "d": [True, None], "5": "µ", "e": "{1j}"
+    }  # fmt: skip

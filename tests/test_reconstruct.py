@@ -1,0 +1,154 @@
+"""The verb, end to end on small simulated crystals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_autophase import analysis
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruct import reconstruct, run
+from napari_autophase.reconstruction import Progress, Reconstruction
+from napari_autophase.simulation import Simulated, simulate
+
+STAGES = ["prepare", "guess", "refine", "analyse"]
+SHORT = Recipe.from_preset("iterative").with_settings(
+    {"refine.algorithm": "4*ER+4*HIO+4*RAAR", "refine.starts": 2, "device": "cpu"}
+)
+
+
+@pytest.fixture(scope="module")
+def crystal() -> Simulated:
+    return simulate(5, (40, 36, 32), phase_range=1.5, oversampling=(2.6, 2.5, 2.4))
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory) -> str:
+    import torch
+
+    from napari_autophase.network import build
+    from napari_autophase.network.weights import save_weights
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    save_weights(path, build("compact"), "compact", {})
+    return str(path)
+
+
+def test_the_crystal_is_found_and_is_the_true_one(crystal):
+    recipe = SHORT.with_settings({"refine.algorithm": "3*(10*ER+60*HIO)+20*ER", "refine.starts": 3})
+    found = run(crystal.scan, recipe)
+    _, correlation = analysis.align(found.object, crystal.object)
+    assert correlation > 0.95
+    assert found.figures["chi2"] < 0.02
+    assert found.iterations == 230
+
+
+def test_the_stages_come_in_order_and_count_up(crystal):
+    seen: list[Progress] = []
+    found = run(crystal.scan, SHORT, seen.append)
+    stages = [progress.stage for progress in seen]
+    assert list(dict.fromkeys(stages)) == STAGES
+    assert stages == sorted(stages, key=STAGES.index)
+    steps = [progress.step for progress in seen if progress.stage == "refine"]
+    assert steps == sorted(steps)
+    assert steps[-1] == 12
+    assert all(0 <= progress.step <= progress.total for progress in seen)
+    assert set(found.seconds) == {*STAGES, "total"}
+    assert found.seconds["total"] == pytest.approx(sum(found.seconds[stage] for stage in STAGES))
+
+
+def test_what_is_found_keeps_the_measured_grid_and_the_conventions(crystal):
+    found = run(crystal.scan, SHORT)
+    assert found.object.dtype == np.complex64
+    assert found.shape == crystal.scan.shape
+    assert found.support.dtype == bool
+    assert not found.object[~found.support].any()
+    assert np.isfinite(found.object).all()
+    assert abs(np.angle(found.object[found.support].sum())) < 0.01
+    centre = [axis.mean() for axis in np.nonzero(found.support)]
+    assert np.abs(np.array(centre) - np.array(found.shape) // 2).max() <= 0.51
+    np.testing.assert_allclose(found.voxel_steps_nm, crystal.voxel_steps_nm, rtol=0.02, atol=0.05)
+    np.testing.assert_allclose(found.q_bragg_per_nm, crystal.q_bragg_per_nm, rtol=0.01)
+    assert len(found.errors) == found.iterations == 12
+    assert {"chi2", "free_llk"} <= set(found.figures)
+    assert found.weights_sha256 is None
+
+
+def test_the_same_recipe_gives_the_same_result_bit_for_bit(crystal):
+    first, second = run(crystal.scan, SHORT), run(crystal.scan, SHORT)
+    np.testing.assert_array_equal(first.object, second.object)
+    np.testing.assert_array_equal(first.support, second.support)
+    np.testing.assert_array_equal(first.errors, second.errors)
+    assert first.figures == second.figures
+    other = run(crystal.scan, SHORT.with_settings({"seed": 1}))
+    assert not np.array_equal(first.object, other.object)
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 8])
+def test_closing_the_generator_cancels(crystal, after):
+    job = reconstruct(crystal.scan, SHORT)
+    for _ in range(after):
+        next(job)
+    job.close()
+    with pytest.raises(StopIteration):
+        next(job)
+
+
+def test_without_geometry_the_rest_still_runs_and_says_so(crystal):
+    found = run(replace(crystal.scan, geometry=None), SHORT)
+    assert found.voxel_steps_nm is None
+    assert found.q_bragg_per_nm is None
+    assert found.voxel_size_nm is None
+    assert any("relative" in note for note in found.notes)
+
+
+def test_binning_by_two_doubles_the_detector_pixel_and_keeps_the_voxel(crystal):
+    found = run(crystal.scan, SHORT.with_settings({"prepare.binning": [1, 2, 2]}))
+    whole = run(crystal.scan, SHORT)
+    assert found.shape == (40, 18, 16)
+    assert found.geometry is not None
+    assert found.geometry.pixel_size_um == (110.0, 110.0)
+    # the field of view in reciprocal space is the same, and with it the voxel in real space
+    assert found.voxel_size_nm == pytest.approx(whole.voxel_size_nm, rel=0.01)
+
+
+def test_the_network_guess_runs_on_any_shape_and_is_repeatable(crystal, untrained):
+    recipe = Recipe.from_preset("fast").with_settings(
+        {"guess.weights": untrained, "refine.algorithm": "5*ER", "device": "cpu", "guess.candidates": 2}
+    )
+    first, second = run(crystal.scan, recipe), run(crystal.scan, recipe)
+    assert first.shape == crystal.scan.shape
+    assert first.iterations == 5
+    assert first.weights_sha256 is not None
+    assert len(first.weights_sha256) == 64
+    np.testing.assert_array_equal(first.object, second.object)
+
+
+def test_the_network_preset_refines_nothing(crystal, untrained):
+    recipe = Recipe.from_preset("network").with_settings({"guess.weights": untrained, "device": "cpu"})
+    found = run(crystal.scan, recipe)
+    assert found.iterations == 0
+    assert len(found.errors) == 0
+    assert np.isfinite(found.figures["chi2"])
+
+
+def test_the_default_recipe_finds_a_weakly_strained_crystal():
+    crystal = simulate(11, 64, phase_range=1.5, oversampling=(3.0, 3.0, 3.0), peak=1e6)
+    found = run(crystal.scan)
+    _, correlation = analysis.align(found.object, crystal.object)
+    assert found.recipe.preset == "fast"
+    assert correlation > 0.9
+
+
+def test_the_report_is_plain(crystal):
+    import json
+
+    found = run(crystal.scan, SHORT)
+    assert isinstance(found, Reconstruction)
+    document = json.loads(json.dumps(found.report(), default=float))
+    assert document["recipe"] == SHORT.model_dump(mode="json")
+    assert document["shape"] == [40, 36, 32]
+    assert document["versions"]["numpy"] == np.__version__
