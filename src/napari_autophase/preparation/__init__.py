@@ -1,1 +1,14 @@
-"""Placeholder."""
+"""Preparation: from photon counts to what phasing needs."""
+
+from .oversampling import estimate_oversampling
+from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
+from .prepare import Prepared, prepare
+
+__all__ = [
+    "Prepared",
+    "estimate_oversampling",
+    "find_dead_pixels",
+    "find_flagged",
+    "find_hot_pixels",
+    "prepare",
+]

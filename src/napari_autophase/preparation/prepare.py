@@ -1,0 +1,239 @@
+"""The whole of preparation, top to bottom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from ..recipe import Preparation
+from ..scan import Geometry, InputError, Scan
+from .oversampling import estimate_oversampling
+from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Counts ready for phasing.
+
+    Parameters
+    ----------
+    counts
+        float32, C-contiguous, the point that was centred at ``shape // 2``; 0 where masked.
+    good
+        bool, same shape; False where nothing was measured: there the modulus is free.
+    geometry
+        That of the scan after binning, its `direct_beam_pixel` filled in; None if unknown.
+    peak
+        Index of what now lies in the centre voxel ``shape // 2``, counted in the scan's array after binning but before the
+        roll and the padding: exactly what `analysis.frame` takes together with `geometry`.
+    shift
+        Voxels by which the binned array was rolled, per axis.
+    oversampling
+        Side of the array over the width of the crystal, per axis.
+    notes
+        Sentences that a person should read.
+    """
+
+    counts: np.ndarray
+    good: np.ndarray
+    geometry: Geometry | None
+    peak: tuple[float, float, float]
+    shift: tuple[int, int, int]
+    oversampling: tuple[float, float, float]
+    notes: tuple[str, ...] = ()
+
+
+def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
+    """Prepare a scan for phasing: mask, subtract, bin, centre, pad.
+
+    Centring is a circular roll.  The discrete Fourier transform is periodic, so that rolling the field is exactly a linear
+    phase of the object (which analysis takes out): nothing is cropped, nothing interpolated, and voxel sizes stay.
+
+    Parameters
+    ----------
+    scan
+        Any scan; it is not changed.
+    preparation
+        The recipe's choices; None: the defaults.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    InputError
+        If nothing is left after masking, subtraction or binning, or a binning is impossible.
+    """
+    choice = preparation or Preparation()
+    good, notes = _judge(scan, choice)
+
+    counts = np.where(good, scan.counts, 0).astype(np.float32)
+    if choice.background:
+        counts = np.maximum(counts - np.float32(choice.background), 0)
+    if not counts.any():
+        raise InputError(
+            f"Nothing is left of {scan.name} after masking and background subtraction; "
+            "check the mask, the saturation and the background."
+        )
+
+    geometry = scan.geometry
+    if geometry is not None and geometry.direct_beam_pixel is None:
+        geometry = replace(geometry, direct_beam_pixel=(scan.shape[1] // 2, scan.shape[2] // 2))
+    if choice.binning != (1, 1, 1):
+        counts, good = bin_blocks(counts, good, choice.binning)
+        geometry = None if geometry is None else geometry.binned(choice.binning)
+
+    centre = (counts.shape[0] // 2, counts.shape[1] // 2, counts.shape[2] // 2)
+    peak = centre if choice.centre == "none" else find_peak(counts, good, choice.centre)
+    shift = (centre[0] - peak[0], centre[1] - peak[1], centre[2] - peak[2])
+    counts, good = np.roll(counts, shift, (0, 1, 2)), np.roll(good, shift, (0, 1, 2))
+    if any(abs(s) > n // 4 for s, n in zip(shift, counts.shape, strict=True)):
+        notes.append(
+            f"The Bragg peak lies far from the middle of the scan, at {peak}; part of its surroundings is cut."
+        )
+
+    oversampling = estimate_oversampling(counts, good)
+    for axis, ratio in zip(("rocking", "row", "column"), oversampling, strict=True):
+        if ratio < 1.8:
+            notes.append(
+                f"The scan is undersampled along the {axis} axis ({ratio:.1f}-fold; 2 is the least for phasing)."
+            )
+    if choice.pad == "fast":
+        before = counts.shape
+        counts, good = pad_fast(counts, good)
+        oversampling = tuple(o * m / n for o, m, n in zip(oversampling, counts.shape, before, strict=True))
+        if counts.shape != before:
+            notes.append(
+                f"Padded from {before} to {counts.shape} voxels; the voxel size shrinks accordingly."
+            )
+
+    return Prepared(
+        counts=np.ascontiguousarray(counts),
+        good=np.ascontiguousarray(good),
+        geometry=geometry,
+        peak=(float(peak[0]), float(peak[1]), float(peak[2])),
+        shift=shift,
+        oversampling=oversampling,
+        notes=tuple(notes),
+    )
+
+
+def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:
+    """Return which voxels can be believed, and what to say about the others."""
+    good = np.ones(scan.shape, bool) if scan.mask is None else ~scan.mask
+    notes = []
+    flagged = find_flagged(scan.counts, choice.saturation) & good
+    if flagged.any():
+        good &= ~flagged
+        notes.append(f"Masked {_voxels(flagged)}, saturated or flagged by the detector.")
+    if not good.any():
+        raise InputError(f"Every voxel of {scan.name} is masked; check the mask and the saturation.")
+    counts = np.where(good, scan.counts, 0).astype(np.float32)
+    if choice.hot_pixels:
+        hot = find_hot_pixels(counts, good)
+        if hot.any():
+            good &= ~hot
+            notes.append(f"Masked {_voxels(hot)}, hot.")
+    dead = find_dead_pixels(counts, good)
+    if dead.any():
+        good &= ~dead
+        notes.append(f"Masked {_voxels(dead)} of dead pixels, detector gaps or lost frames.")
+    if good.mean() < 0.5:
+        notes.append(f"{1 - good.mean():.0%} of the scan is masked; expect a poor reconstruction.")
+    return good, notes
+
+
+def _voxels(found: np.ndarray) -> str:
+    number = np.count_nonzero(found)
+    return f"{number:,} voxel{'' if number == 1 else 's'}"
+
+
+def bin_blocks(
+    counts: np.ndarray, good: np.ndarray, factors: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum blocks of voxels; incomplete blocks at the far ends are dropped.
+
+    A block is good if at least half of its voxels are, and its sum is then scaled to the whole block.
+
+    Parameters
+    ----------
+    counts, good
+        float32 and bool (N0, N1, N2).
+    factors
+        Voxels per block, per axis.
+
+    Returns
+    -------
+    counts, good
+        float32 and bool (N_i // factor_i).
+
+    Raises
+    ------
+    InputError
+        If a factor is below 1, or a side becomes shorter than 16, or no counts are left.
+    """
+    if min(factors) < 1:
+        raise InputError(f"A binning of {factors} was asked for; use whole numbers of at least 1.")
+    shape = [side // factor for side, factor in zip(counts.shape, factors, strict=True)]
+    if min(shape) < 16:
+        raise InputError(
+            f"Binning {counts.shape} by {factors} leaves fewer than 16 voxels along an axis; bin less."
+        )
+    inside = tuple(slice(0, n * f) for n, f in zip(shape, factors, strict=True))
+    blocks = [x for n, f in zip(shape, factors, strict=True) for x in (n, f)]
+    usable = good[inside].reshape(blocks).sum((1, 3, 5), dtype=np.float32)
+    total = np.where(good, counts, 0)[inside].reshape(blocks).sum((1, 3, 5), dtype=np.float32)
+    whole = float(np.prod(factors))
+    kept = usable >= whole / 2
+    total = np.where(kept, total * (whole / np.maximum(usable, 1)), 0).astype(np.float32)
+    if not total.any():
+        raise InputError(f"Nothing is left of the scan after binning by {factors}; bin less or mask less.")
+    return total, kept
+
+
+def find_peak(counts: np.ndarray, good: np.ndarray, what: str = "peak") -> tuple[int, int, int]:
+    """Return the voxel of the Bragg peak.
+
+    Parameters
+    ----------
+    counts, good
+        float32 and bool (N0, N1, N2).
+    what
+        ``peak``: the maximum after a blur by one voxel, masked voxels left out of it.  ``mass``: the centre of mass of
+        what that blur leaves above a tenth of its maximum.
+
+    Returns
+    -------
+    tuple of int
+    """
+    weight = ndimage.gaussian_filter(good.astype(np.float32), 1.0, mode="constant")
+    blurred = ndimage.gaussian_filter(counts, 1.0, mode="constant")
+    # beyond the edge and in gaps nothing is known; where hardly anything is known, no peak is claimed
+    blurred = np.where(weight > 0.2, blurred / np.maximum(weight, 0.2), 0)
+    if what == "peak":
+        index = np.unravel_index(int(blurred.argmax()), counts.shape)
+    else:
+        index = np.rint(ndimage.center_of_mass(np.where(blurred > 0.1 * blurred.max(), blurred, 0)))
+    return int(index[0]), int(index[1]), int(index[2])
+
+
+def pad_fast(counts: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pad with masked voxels to sides whose only prime factors are 2, 3, 5 and 7; the centre voxel stays the centre voxel."""
+    shape = [_fast(side) for side in counts.shape]
+    width = [(m // 2 - n // 2, (m - m // 2) - (n - n // 2)) for n, m in zip(counts.shape, shape, strict=True)]
+    return np.pad(counts, width), np.pad(good, width, constant_values=False)
+
+
+def _fast(side: int) -> int:
+    """Return the least 7-smooth number that is not below `side`."""
+    while True:
+        rest = side
+        for prime in (2, 3, 5, 7):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return side
+        side += 1
