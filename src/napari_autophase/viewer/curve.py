@@ -1,0 +1,60 @@
+"""The live error curve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+from napari.utils.theme import get_theme
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class ErrorCurve(pg.PlotWidget):
+    """chi² over the iterations, on a logarithmic scale, in the viewer's colours."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._errors: list[float] = []
+        item = self.getPlotItem()
+        item.setLogMode(y=True)
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.setLabel("bottom", "iteration")
+        item.setLabel("left", "χ²")
+        item.getAxis("left").setWidth(52)
+        self.setMouseEnabled(False, False)
+        self.setFixedHeight(150)
+        self.setToolTip("χ² = Σ(|F| − √I)² / ΣI over the measured pixels, of the best start.")
+        self._line = item.plot()
+        viewer.events.theme.connect(self._paint)
+        self._paint()
+
+    @property
+    def errors(self) -> list[float]:
+        """What is drawn."""
+        return list(self._errors)
+
+    def clear_errors(self) -> None:
+        """Start anew."""
+        self._errors = []
+        self._line.setData([], [])
+
+    def extend(self, errors: tuple[float, ...]) -> None:
+        """Go on with the errors of further iterations."""
+        self._errors += [error for error in errors if error > 0]
+        if self._errors:
+            self._line.setData(np.arange(1, len(self._errors) + 1), np.asarray(self._errors))
+
+    def _paint(self) -> None:
+        theme = get_theme(self._viewer.theme)
+        self.setBackground(theme.background.as_hex())
+        for name in ("left", "bottom"):
+            axis = self.getPlotItem().getAxis(name)
+            axis.setPen(theme.secondary.as_hex())
+            axis.setTextPen(theme.text.as_hex())
+        colour = theme.current.as_hex() if theme.type == "light" else "#7f9cff"
+        self._line.setPen(pg.mkPen(colour, width=2))

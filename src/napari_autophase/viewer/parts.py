@@ -1,0 +1,229 @@
+"""Small widgets that the docks share: a collapsible section, a file row, a headline button, a page that scrolls if it must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+DOCK_WIDTH = 360
+"""Docks ask for this width, in pixels."""
+FILES = "Scans and results (*.npy *.npz *.tif *.tiff *.h5 *.hdf5 *.nxs *.cxi);;All files (*)"
+
+
+class Page(QScrollArea):
+    """A dock's page: fills the width, and scrolls down only where the window is too low."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        body = QWidget()
+        self.column = QVBoxLayout(body)
+        self.column.setContentsMargins(8, 8, 8, 8)
+        self.column.setSpacing(8)
+        self.setWidget(body)
+        self.setMinimumWidth(DOCK_WIDTH - 40)
+
+
+class Section(QWidget):
+    """A headline that folds its body away."""
+
+    def __init__(self, title: str, *, is_open: bool = False) -> None:
+        super().__init__()
+        self.head = QToolButton()
+        self.head.setText(f" {title}")
+        self.head.setCheckable(True)
+        self.head.setChecked(is_open)
+        self.head.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.head.setStyleSheet(
+            "QToolButton { border: none; background: transparent; font-weight: bold; padding: 2px; }"
+        )
+        self.head.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.body = QWidget()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.head)
+        column.addWidget(self.body)
+        self.head.toggled.connect(self._fold)
+        self._fold(is_open)
+
+    def _fold(self, is_open: bool) -> None:
+        self.head.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
+        self.body.setVisible(is_open)
+
+
+def form(parent: QWidget | None = None) -> QFormLayout:
+    """Return a form whose fields grow and whose labels align."""
+    layout = QFormLayout(parent) if parent is not None else QFormLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setHorizontalSpacing(8)
+    layout.setVerticalSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    return layout
+
+
+def row(*widgets: QWidget, stretch: int = 0) -> QHBoxLayout:
+    """Return widgets side by side; the one at `stretch` takes the room."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for index, widget in enumerate(widgets):
+        layout.addWidget(widget, 1 if index == stretch else 0)
+    return layout
+
+
+class FileRow(QWidget):
+    """A path: typed, chosen in a dialog, or dropped.
+
+    Parameters
+    ----------
+    placeholder
+        What the empty line says.
+    folders
+        Offer a button for folders too.
+    """
+
+    chosen = Signal(str)
+
+    def __init__(self, placeholder: str, *, folders: bool = False) -> None:
+        super().__init__()
+        self.line = QLineEdit()
+        self.line.setPlaceholderText(placeholder)
+        self.line.setClearButtonEnabled(True)
+        self.line.setAcceptDrops(False)  # a drop is a path here, not text in the middle of another
+        self.setAcceptDrops(True)
+        self.line.returnPressed.connect(lambda: self.chosen.emit(self.path))
+        buttons = [_small_button("File…", "Choose a file", self._ask_for_file)]
+        if folders:
+            buttons.append(_small_button("Folder…", "Choose a folder of TIFF frames", self._ask_for_folder))
+        self.setLayout(row(self.line, *buttons))
+
+    @property
+    def path(self) -> str:
+        """The path, or an empty string."""
+        return self.line.text().strip()
+
+    def choose(self, path: str) -> None:
+        """Put `path` in and tell."""
+        self.line.setText(path)
+        self.chosen.emit(path)
+
+    def _ask_for_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.path, FILES)
+        if path:
+            self.choose(path)
+
+    def _ask_for_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Choose a folder of frames", self.path)
+        if path:
+            self.choose(path)
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take files."""
+        if event is not None and _dropped(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Choose the first file that was dropped."""
+        if event is not None and (paths := _dropped(event)):
+            self.choose(paths[0])
+
+
+def _dropped(event: QDropEvent) -> list[str]:
+    mime = event.mimeData()
+    paths = [url.toLocalFile() for url in mime.urls()] if mime is not None else []
+    return [path for path in paths if path]
+
+
+def _small_button(text: str, tip: str, clicked: Callable[[], object]) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.clicked.connect(clicked)
+    return button
+
+
+class ActivityBar(QProgressBar):
+    """A thin bar that moves while something goes on; it keeps its place when it is still."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextVisible(False)
+        self.setFixedHeight(4)
+        policy = self.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.setSizePolicy(policy)
+        self.rest()
+
+    def work(self) -> None:
+        """Move."""
+        self.setRange(0, 0)
+        self.show()
+
+    def rest(self) -> None:
+        """Be still."""
+        self.setRange(0, 1)
+        self.hide()
+
+
+class Note(QLabel):
+    """Text that wraps and can be selected; an error is marked by a bar in the theme's colour."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.say("")
+
+    def say(self, text: str, error: bool = False) -> None:
+        """Show `text`; nothing is shown for an empty one."""
+        colour = get_theme("dark").error.as_hex()
+        self.setStyleSheet(
+            f"QLabel {{ border-left: 3px solid {colour}; padding-left: 6px; }}" if error else ""
+        )
+        self.setText(text)
+        self.setVisible(bool(text))
+
+
+class PrimaryButton(QPushButton):
+    """The one button that a dock is about."""
+
+    def __init__(self, text: str, viewer: ViewerModel) -> None:
+        super().__init__(text)
+        self.setMinimumHeight(40)
+        self._viewer = viewer
+        viewer.events.theme.connect(self._paint)
+        self._paint()
+
+    def _paint(self) -> None:
+        theme = get_theme(self._viewer.theme)
+        self.setStyleSheet(
+            f"QPushButton {{ background: {theme.current.as_hex()}; font-weight: bold; border-radius: 4px; }}"
+            f"QPushButton:hover {{ background: {theme.secondary.as_hex()}; }}"
+            f"QPushButton:disabled {{ background: {theme.foreground.as_hex()}; border: none; }}"
+        )

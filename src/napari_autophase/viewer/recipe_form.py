@@ -1,0 +1,203 @@
+"""A widget for every setting of a recipe, made from the recipe's own description of it."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..recipe import Recipe
+from .parts import form
+
+_TITLES = {
+    "prepare": "Preparation",
+    "guess": "Start",
+    "refine": "Refinement",
+    "refine.shrink_wrap": "Shrink-wrap",
+    "analyse": "Analysis",
+}
+_LARGEST = 2**31 - 1
+
+
+def settings(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yield the dotted name and the description of every setting of a recipe."""
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from settings(info.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name, info
+
+
+@dataclass(eq=False)
+class Setting:
+    """One setting: its widget, and how to read and write it."""
+
+    key: str
+    widget: QWidget
+    label: str
+    tip: str
+
+    @property
+    def value(self) -> Any:
+        """What the widget says."""
+        widget = self.widget
+        if isinstance(widget, QCheckBox):
+            return widget.isChecked()
+        if isinstance(widget, QSpinBox | QDoubleSpinBox):
+            return widget.value()
+        if isinstance(widget, QComboBox):
+            return widget.currentData()
+        return (
+            _from_text(widget.text().strip(), widget.property("kind"))
+            if isinstance(widget, QLineEdit)
+            else None
+        )
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        widget = self.widget
+        if isinstance(widget, QCheckBox):
+            widget.setChecked(value)
+        elif isinstance(widget, QSpinBox | QDoubleSpinBox):
+            widget.setValue(value)
+        elif isinstance(widget, QComboBox):
+            widget.setCurrentIndex(widget.findData(value))
+        elif isinstance(widget, QLineEdit):
+            widget.setText(_to_text(value))
+            widget.setCursorPosition(0)
+
+
+class RecipeForm(QWidget):
+    """Every setting but those in `elsewhere`, which another widget shows.
+
+    Parameters
+    ----------
+    elsewhere
+        Dotted names of settings that are left out.
+    """
+
+    def __init__(self, elsewhere: tuple[str, ...]) -> None:
+        super().__init__()
+        self.settings: dict[str, Setting] = {}
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        rows, part = None, None
+        for key, info in settings():
+            if key in elsewhere:
+                continue
+            parent = key.rpartition(".")[0]
+            if parent != part or rows is None:
+                part, rows = parent, form()
+                rows.setContentsMargins(8, 0, 0, 6)
+                title = QLabel(_TITLES.get(parent, parent))
+                title.setStyleSheet("font-weight: bold;")
+                column.addWidget(title)
+                column.addLayout(rows)
+            setting = make_setting(key, info)
+            text = QLabel(setting.label)
+            text.setToolTip(setting.tip)
+            rows.addRow(text, setting.widget)
+            self.settings[key] = setting
+
+    def show_recipe(self, recipe: Recipe, parts: tuple[str, ...] = ("",)) -> None:
+        """Show the settings of `recipe` whose names begin with one of `parts`."""
+        for key, setting in self.settings.items():
+            if key.startswith(parts):
+                setting.value = setting_of(recipe, key)
+
+    def values(self) -> dict[str, Any]:
+        """Return all settings shown here by their dotted names."""
+        return {key: setting.value for key, setting in self.settings.items()}
+
+
+def setting_of(recipe: Recipe, key: str) -> Any:
+    """Return the setting with a dotted name."""
+    value: Any = recipe
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def make_setting(key: str, info: FieldInfo) -> Setting:
+    """Return the widget that suits the kind of a setting, with its description as the tooltip."""
+    widget = _widget(info)
+    tip = info.description or key
+    widget.setToolTip(tip)
+    widget.setObjectName(key)
+    label = key.rpartition(".")[2].replace("_", " ").capitalize()
+    return Setting(key, widget, label, tip)
+
+
+def _widget(info: FieldInfo) -> QWidget:
+    kind = info.annotation
+    bounds = {
+        name: value
+        for item in info.metadata
+        for name in ("ge", "gt", "le", "lt")
+        if (value := getattr(item, name, None)) is not None
+    }
+    if kind is bool:
+        return QCheckBox()
+    if typing.get_origin(kind) is Literal:
+        combo = QComboBox()
+        for choice in typing.get_args(kind):
+            combo.addItem(str(choice), choice)
+        return combo
+    if kind is int and bounds.get("le", _LARGEST) <= _LARGEST:
+        whole = QSpinBox()
+        whole.setRange(int(bounds.get("ge", -_LARGEST)), int(bounds.get("le", _LARGEST)))
+        return whole
+    if kind is float:
+        number = QDoubleSpinBox()
+        number.setDecimals(3)
+        number.setSingleStep(0.05)
+        number.setRange(bounds.get("ge", 1e-3), bounds.get("le", 1 - 1e-3 if "lt" in bounds else 1e9))
+        return number
+    line = QLineEdit()
+    line.setProperty("kind", _kind(kind))
+    if isinstance(kind, types.UnionType):
+        line.setPlaceholderText("none")
+    return line
+
+
+def _kind(annotation: Any) -> str:
+    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    if str not in options:
+        return "numbers"
+    return "text or nothing" if type(None) in options else "text"
+
+
+def _from_text(text: str, kind: str) -> Any:
+    if not text and kind != "text":
+        return None
+    if kind != "numbers":
+        return text
+    try:
+        numbers = [
+            int(part) if part.lstrip("-").isdigit() else float(part)
+            for part in text.replace(",", " ").split()
+        ]
+    except ValueError:
+        return text  # the recipe says what is wrong with it
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _to_text(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)

@@ -1,0 +1,362 @@
+"""The Reconstruct dock: one button, what it will do, and how it goes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error
+from psygnal import SignalInstance
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+)
+
+from ..recipe import PRESETS, Recipe
+from ..reconstruction import Reconstruction
+from ..scan import InputError, Scan
+from .controller import Update
+from .curve import ErrorCurve
+from .parts import Note, Page, PrimaryButton, Section, form, row
+from .recipe_form import RecipeForm, Setting, make_setting, setting_of, settings
+from .session import Session
+from .worker import Tasks
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_log = logging.getLogger(__name__)
+EXPLANATIONS = {
+    "network": "The network's guess alone: a first look.",
+    "fast": "The network's guess, then 50 iterations of error reduction.",
+    "iterative": "620 iterations of error reduction and hybrid input-output from a random start; no network.",
+    "best": "Many network guesses, the best four refined at length, chosen by pixels held out from the fit.",
+}
+STAGES = {
+    "prepare": "Preparing the scan",
+    "guess": "Guessing",
+    "refine": "Refining",
+    "analyse": "Analysing",
+}
+_DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
+_PLAIN = re.compile(r"\s*(?:(\d+)\s*\*\s*ER)?\s*")
+
+
+class ReconstructDock(Page):
+    """Reconstructs the current scan in the background.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer.
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._session = Session.of(napari_viewer)
+        self._controller = self._session.controller
+        self._tasks = Tasks()
+        self._make_choices()
+        self._make_panel(napari_viewer)
+        self._lay_out()
+
+        session, controller = self._session, self._controller
+        links: list[tuple[SignalInstance, Callable[..., None]]] = [
+            (session.choices_changed, self._list_scans),
+            (session.scan_changed, self._list_scans),
+            (controller.state_changed, self._on_state),
+            (controller.advanced, self._on_update),
+            (controller.finished, self._on_finished),
+            (controller.failed, self._on_failed),
+        ]
+        for signal, slot in links:
+            signal.connect(slot)
+
+        def close() -> None:
+            self._tasks.close()
+            for signal, slot in links:
+                signal.disconnect(slot)
+            controller.close()
+
+        self.destroyed.connect(lambda _: close())
+        self.show_recipe(Recipe.from_preset("fast"))
+        self._list_scans()
+        self._on_state(controller.state)
+        self._tasks.start("devices", _device_lines, done=self._show_devices, failed=self._show_no_devices)
+
+    # -- the widgets ---------------------------------------------------------------------------------------------------
+
+    def _make_choices(self) -> None:
+        descriptions = dict(settings())
+        self.scan = QComboBox()
+        self.scan.setToolTip("What to reconstruct: a scan, or any 3-D image of the viewer as counts.")
+        self.scan.activated.connect(lambda index: self._session.choose(self.scan.itemData(index)))
+        self.preset = QComboBox()
+        self.preset.addItems(PRESETS)
+        self.preset.setToolTip("How much effort to spend.")
+        self.preset.activated.connect(lambda _: self._use_preset())
+        self.explanation = QLabel()
+        self.explanation.setWordWrap(True)
+        self.iterations = QSpinBox()
+        self.iterations.setRange(0, 100_000)
+        self.iterations.setSingleStep(10)
+        self.iterations.setToolTip(
+            "Iterations of error reduction after the guess; the algorithm under Advanced says more."
+        )
+        self.iterations.valueChanged.connect(self._on_iterations)
+        self.basic: dict[str, Setting] = {
+            key: make_setting(key, descriptions[key]) for key in ("guess.threshold", "device", "seed")
+        }
+        device = self.basic["device"].widget
+        assert isinstance(device, QComboBox)
+        for index in range(device.count()):
+            device.setItemText(index, _DEVICES[device.itemData(index)])
+        device.setToolTip("Where to compute.")
+        self.basic["seed"].widget.setToolTip("The same seed gives the same result.")
+        self.devices = QLabel("looking for devices…")
+        self.devices.setWordWrap(True)
+        self.replace = QCheckBox("Replace the last result")
+        self.replace.setToolTip(
+            "Put the result in the place of the last one instead of into a new numbered group."
+        )
+        self.advanced = Section("Advanced")
+        self.form = RecipeForm(elsewhere=("version", "preset", *self.basic))
+        self.algorithm = self.form.settings["refine.algorithm"].widget
+        assert isinstance(self.algorithm, QLineEdit)
+        self.algorithm.textChanged.connect(self._on_algorithm)
+        self.save = QPushButton("Save recipe…")
+        self.save.setToolTip("Write all choices to a JSON file.")
+        self.save.clicked.connect(self._ask_where_to_save)
+        self.open = QPushButton("Load recipe…")
+        self.open.setToolTip("Take all choices from a JSON file.")
+        self.open.clicked.connect(self._ask_what_to_load)
+
+    def _make_panel(self, viewer: ViewerModel) -> None:
+        self.button = PrimaryButton("Reconstruct", viewer)
+        self.button.clicked.connect(self.start)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setMinimumHeight(40)
+        self.cancel.setToolTip("Stop after the present iteration.")
+        self.cancel.clicked.connect(self._controller.cancel)
+        self.hint = Note()
+        self.sample = QPushButton("Open the sample crystal")
+        self.sample.clicked.connect(lambda: viewer.open_sample("napari-autophase", "faceted"))
+        self.stage = QLabel()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.curve = ErrorCurve(viewer)
+        self.summary = Note()
+
+    def _lay_out(self) -> None:
+        top = form()
+        top.addRow("Scan", self.scan)
+        top.addRow("Preset", self.preset)
+        top.addRow("", self.explanation)
+        buttons = row(self.button, self.cancel)
+        choices = form()
+        choices.addRow("Refinement", self.iterations)
+        choices.addRow("Initial support", self.basic["guess.threshold"].widget)
+        choices.addRow("Device", self.basic["device"].widget)
+        choices.addRow("", self.devices)
+        choices.addRow("Seed", self.basic["seed"].widget)
+        choices.addRow("", self.replace)
+        self.iterations.setSuffix(" iterations")
+        inside = QVBoxLayout(self.advanced.body)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.form)
+        inside.addLayout(row(self.save, self.open, stretch=-1))
+        for item in (
+            top,
+            self.hint,
+            self.sample,
+            buttons,
+            self.stage,
+            self.bar,
+            self.curve,
+            self.summary,
+            choices,
+        ):
+            if isinstance(item, QLabel | QPushButton | QProgressBar | ErrorCurve):
+                self.column.addWidget(item)
+            else:
+                self.column.addLayout(item)
+        self.column.addWidget(self.advanced)
+        self.column.addStretch(1)
+        self.curve.hide()
+
+    # -- the recipe ----------------------------------------------------------------------------------------------------
+
+    def recipe(self) -> Recipe:
+        """Return the recipe that the panel shows.
+
+        Raises
+        ------
+        InputError
+            If a setting is out of range.
+        """
+        basic = {key: setting.value for key, setting in self.basic.items()}
+        return Recipe.from_preset(self.preset.currentText()).with_settings({**basic, **self.form.values()})
+
+    def show_recipe(self, recipe: Recipe) -> None:
+        """Show every setting of `recipe`."""
+        self.preset.setCurrentText(recipe.preset)
+        self.explanation.setText(EXPLANATIONS[self.preset.currentText()])
+        for key, setting in self.basic.items():
+            setting.value = setting_of(recipe, key)
+        self.form.show_recipe(recipe)
+
+    def _use_preset(self) -> None:
+        # the person's device, seed, preparation and analysis stay
+        recipe = Recipe.from_preset(self.preset.currentText())
+        self.explanation.setText(EXPLANATIONS[recipe.preset])
+        self.basic["guess.threshold"].value = recipe.guess.threshold
+        self.form.show_recipe(recipe, ("guess.", "refine."))
+
+    def _on_iterations(self, count: int) -> None:
+        assert isinstance(self.algorithm, QLineEdit)
+        self.algorithm.setText(f"{count}*ER" if count else "")
+
+    def _on_algorithm(self, text: str) -> None:
+        plain = _PLAIN.fullmatch(text)
+        self.iterations.setEnabled(plain is not None)
+        self.iterations.setSpecialValueText("" if plain else "as under Advanced")
+        with QSignalBlocker(self.iterations):
+            self.iterations.setValue(int(plain[1] or 0) if plain else 0)
+
+    def save_recipe(self, path: str | Path) -> None:
+        """Write the recipe to a JSON file, whole or not at all."""
+        text = self.recipe().model_dump_json(indent=2)
+        try:
+            with tempfile.NamedTemporaryFile(
+                "w", dir=Path(path).parent, delete=False, encoding="utf-8"
+            ) as file:
+                file.write(text + "\n")
+            os.replace(file.name, path)
+        except OSError as error:
+            raise InputError(f"The recipe cannot be written to {path}: {error.strerror}.") from None
+
+    def _ask_where_to_save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the recipe", "recipe.json", "Recipes (*.json)")
+        if path:
+            self._try(lambda: self.save_recipe(path))
+
+    def _ask_what_to_load(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Load a recipe", "", "Recipes (*.json)")
+        if path:
+            self._try(lambda: self.show_recipe(Recipe.from_file(path)))
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except InputError as error:
+            self._on_failed(error)
+
+    # -- scans and devices ---------------------------------------------------------------------------------------------
+
+    def _list_scans(self) -> None:
+        choices = self._session.choices
+        self.scan.clear()
+        for index, (name, choice) in enumerate(choices):
+            self.scan.addItem(name if isinstance(choice, Scan) else f"{name} (image)", choice)
+            if choice is self._session.current:
+                self.scan.setCurrentIndex(index)
+        self.scan.setEnabled(bool(choices))
+        self.scan.setPlaceholderText("none loaded")
+        self.hint.say(
+            ""
+            if choices
+            else "Load a scan first: drop it on the viewer, use File > Open or the Load panel. Or begin with the sample."
+        )
+        self.sample.setVisible(not choices)
+        self._allow()
+
+    def _allow(self) -> None:
+        self.button.setEnabled(self._session.current is not None and not self._controller.busy)
+        self.cancel.setEnabled(self._controller.state == "running")
+
+    def _show_devices(self, lines: list[str]) -> None:
+        self.devices.setText("\n".join(lines))
+
+    def _show_no_devices(self, error: Exception) -> None:
+        self.devices.setText(f"PyTorch cannot be used: {error}")
+
+    # -- the run -------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Reconstruct the current scan."""
+        try:
+            recipe = self.recipe()
+            self.curve.clear_errors()
+            self.curve.hide()
+            self.summary.say("")
+            self._session.reconstruct(recipe, replace_last=self.replace.isChecked())
+        except InputError as error:
+            self._on_failed(error)
+
+    def _on_state(self, state: str) -> None:
+        self._allow()
+        self.button.setText("Reconstructing…" if self._controller.busy else "Reconstruct")
+        texts = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
+        self.stage.setText(texts.get(state, ""))
+        self.bar.setRange(0, 0 if self._controller.busy else 1)
+        self.bar.setValue(int(state == "done"))
+        self.bar.setVisible(state != "idle")
+        self.stage.setVisible(state != "idle")
+
+    def _on_update(self, update: Update) -> None:
+        progress = update.progress
+        text = STAGES.get(progress.stage, progress.stage)
+        if progress.total > 1:
+            text += f" · {progress.step} of {progress.total}"
+        if update.remaining_s is not None:
+            text += f" · {duration(update.remaining_s)} left"
+        self.stage.setText(text)
+        self.bar.setRange(0, progress.total if progress.total > 1 else 0)
+        self.bar.setValue(progress.step)
+        if update.errors:
+            self.curve.extend(update.errors)
+            self.curve.show()
+
+    def _on_finished(self, found: Reconstruction) -> None:
+        self.stage.setText(f"Done in {duration(found.seconds.get('total', 0.0))} on {found.device}")
+        self.summary.say("\n".join([figures(found), *found.notes]))
+
+    def _on_failed(self, error: Exception) -> None:
+        text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        _log.info("reconstruction failed", exc_info=error)
+        self.summary.say(text, error=True)
+        show_error(text)
+
+
+def figures(found: Reconstruction) -> str:
+    """Return the figures of quality in a line."""
+    names = {"chi2": "χ²", "free_llk": "held-out likelihood"}
+    parts = [f"{name} {found.figures[key]:.4g}" for key, name in names.items() if key in found.figures]
+    return " · ".join([*parts, f"{found.iterations} iterations"])
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def _device_lines() -> list[str]:
+    from ..phasing import device_lines  # brings torch: only in a thread
+
+    return device_lines()

@@ -1,0 +1,37 @@
+"""All three panels in one dock, as tabs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QTabWidget
+
+from .display_dock import DisplayDock
+from .load_dock import LoadDock
+from .reconstruct_dock import ReconstructDock
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class Workspace(QTabWidget):
+    """Load, Reconstruct and Display, in the order in which they are used.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer.
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self.load = LoadDock(napari_viewer)
+        self.reconstruct = ReconstructDock(napari_viewer)
+        self.display = DisplayDock(napari_viewer)
+        for title, dock in (
+            ("Load", self.load),
+            ("Reconstruct", self.reconstruct),
+            ("Display", self.display),
+        ):
+            self.addTab(dock, title)
+        self.setDocumentMode(True)
