@@ -1,9 +1,11 @@
 """Phasing: forward model, projections, algorithms, support update, many starts in one batch."""
 
 from .algorithm import parse, unparse
+from .batch import Starts
 from .device import check_memory, device_lines, memory_bytes, pick_device
 from .diffraction import Diffraction, back_propagate, propagate
-from .engine import Phased, Starts, keep_best, random_starts, refine
+from .engine import Phased, refine
+from .starts import keep_best, random_starts
 
 __all__ = [
     "Diffraction",

@@ -34,7 +34,7 @@ class Feedback:
     add: float
 
 
-def feedback(name: str, beta: float) -> Feedback:
+def feedback(name: str, beta: float = 0.9) -> Feedback:
     """Return what `name` (ER, HIO, RAAR) does outside the support."""
     return {"ER": Feedback(0.0, 0.0), "HIO": Feedback(1.0, -beta), "RAAR": Feedback(beta, 1.0 - 2.0 * beta)}[
         name

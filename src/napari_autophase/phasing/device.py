@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 
 import psutil
 import torch
 
 from ..recipe import Recipe
 from ..scan import InputError
+from .crew import cores
 
 GIB = 2**30
-_BUSY_LOAD = 0.5
-_SMALL = 64**3
 
 
 def pick_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:
@@ -51,11 +48,6 @@ def device_lines() -> list[str]:
     return lines
 
 
-def cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def available_bytes(device: torch.device) -> int:
     """Return the memory that is free on `device`, in bytes."""
     if device.type == "cuda":
@@ -66,13 +58,11 @@ def available_bytes(device: torch.device) -> int:
 def memory_bytes(shape: tuple[int, ...], starts: int) -> int:
     """Return the peak memory of phasing in bytes: the data, and at most six complex64 volumes per start.
 
-    Per voxel: 24 bytes of data (counts, modulus, masks and their natural-order originals); for every start 18 bytes that
-    stay (object and support, as given and in work); and, for the start at hand, three complex volumes that come and go.
+    Per voxel: 24 bytes of data (counts, modulus and masks, and what they were made from); for every start 18 bytes that stay
+    (object and support, as given and in work); and three complex volumes that come and go for each start in work at a time,
+    which are as many as there are cores.
     """
-    voxels = 1
-    for side in shape:
-        voxels *= int(side)
-    return voxels * (24 + 18 * max(1, starts) + 24)
+    return math.prod(shape) * (24 + 18 * starts + 24 * min(starts, cores()))
 
 
 def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -> None:
@@ -98,24 +88,3 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
                 f"Phasing {' x '.join(map(str, binned))} voxels needs {least / GIB:.1f} GiB and the GPU has "
                 f"{there / GIB:.1f} GiB free: bin or crop the scan, or choose device cpu."
             )
-
-
-def best_threads(voxels: int) -> int:
-    """Return how many CPU threads to phase with: all cores, or one for a small volume on a busy computer.
-
-    Threads that wait for a core which a neighbour (training, the window's own drawing) holds cost a small transform far
-    more than they bring.
-    """
-    busy = hasattr(os, "getloadavg") and os.getloadavg()[0] > _BUSY_LOAD
-    return 1 if voxels <= _SMALL and busy else cores()
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -9,11 +9,17 @@ The field is ``fftshift(fftn(ifftshift(object)))`` *without* normalisation, so t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 import torch
 from scipy import ndimage
 
 from ..scan import InputError
+
+AXES = (-3, -2, -1)
+_Result = TypeVar("_Result")
 
 CORE_RADIUS = 0.08
 """Pixels nearer to the peak than this fraction of each side are never held out."""
@@ -45,6 +51,17 @@ class Diffraction:
         Tensors: photons, usable pixels, held-out pixels.
     total
         Σ counts over the fitted pixels, the denominator of chi².
+    has_free
+        Whether anything is held out.
+    floor
+        Photons: the least expected count in likelihoods.
+    notes
+        What befell the device on the way.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, or no photons are left to be fitted.
     """
 
     def __init__(
@@ -69,7 +86,8 @@ class Diffraction:
                 "No photons are left in the pixels to be fitted: mask fewer pixels or choose another scan."
             )
         modulus = np.where(fitted, np.sqrt(np.maximum(counts, 0)), np.float32(-1))
-        self.shape: tuple[int, int, int] = counts.shape  # type: ignore[assignment]
+        self.shape: tuple[int, int, int] = counts.shape
+        self.notes: tuple[str, ...] = ()
         self.device = torch.device(device)
         self.counts, self.good, self.free, self.modulus = (
             torch.from_numpy(np.fft.ifftshift(volume)).to(self.device)
@@ -79,12 +97,43 @@ class Diffraction:
         self.has_free = bool(free.any())
         self.floor = min(LARGEST_FLOOR, 0.01 * float(counts[good].mean(dtype=np.float64)))
 
-    def to(self, device: torch.device | str) -> None:
-        """Move everything to another device."""
-        self.device = torch.device(device)
+    @property
+    def wide(self) -> torch.dtype:
+        """The type of sums: float64 wherever the device has it."""
+        return torch.float32 if self.device.type == "mps" else torch.float64
+
+    def fall_back(self) -> None:
+        """Move to the CPU after a device ran out of memory, with a note.
+
+        Raises
+        ------
+        InputError
+            If this is the CPU.
+        """
+        if self.device.type == "cpu":
+            raise InputError("This computer's memory ran out: bin or crop the scan, or ask for fewer starts.")
+        self.notes = (*self.notes, f"The memory of {self.device.type} ran out: phased on the CPU.")
+        self.device = torch.device("cpu")
         self.counts, self.good, self.free, self.modulus = (
-            volume.to(self.device) for volume in (self.counts, self.good, self.free, self.modulus)
+            volume.cpu() for volume in (self.counts, self.good, self.free, self.modulus)
         )
+        torch.cuda.empty_cache()
+
+    def or_on_cpu(self, job: Callable[[], _Result]) -> _Result:
+        """Return what `job` returns, doing it again on the CPU if the device runs out of memory."""
+        try:
+            return job()
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out_of_memory(error):
+                raise
+        self.fall_back()
+        return job()
+
+
+def ran_out_of_memory(error: Exception) -> bool:
+    """Whether an error of torch, cuFFT or NumPy means that memory ran out."""
+    signs = ("out of memory", "CUFFT_ALLOC_FAILED", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
 def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:
@@ -108,12 +157,10 @@ def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:
         return free
     radius = 1 if min(good.shape) < 32 else 2 if min(good.shape) < 128 else 3
     axes = np.ogrid[tuple(slice(-radius, radius + 1) for _ in range(3))]
-    ball = sum(axis**2 for axis in axes) <= radius**2
-    distance = sum(
-        ((np.arange(n).reshape([-1 if k == axis else 1 for k in range(3)]) - n // 2) / (CORE_RADIUS * n)) ** 2
-        for axis, n in enumerate(good.shape)
-    )
-    allowed = good & (distance > 1)
+    ball = np.asarray(sum(axis**2 for axis in axes)) <= radius**2
+    places = np.ogrid[tuple(slice(-(n // 2), n - n // 2) for n in good.shape)]
+    core = sum((place / (CORE_RADIUS * n)) ** 2 for place, n in zip(places, good.shape, strict=True)) <= 1
+    allowed = good & ~core
     centres = np.flatnonzero(allowed)
     number = max(1, round(wanted / int(ball.sum())))
     chosen = np.random.default_rng(seed).choice(centres, size=min(number, centres.size), replace=False)
@@ -123,12 +170,9 @@ def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:
 
 def propagate(objects: torch.Tensor) -> torch.Tensor:
     """Return the field at the detector of centred objects (..., N0, N1, N2): ``fftshift(fftn(ifftshift(object)))``."""
-    return torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(objects, _AXES), dim=_AXES), _AXES)
+    return torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(objects, AXES), dim=AXES), AXES)
 
 
 def back_propagate(fields: torch.Tensor) -> torch.Tensor:
     """Return the centred objects whose field is `fields`: the inverse of `propagate`."""
-    return torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(fields, _AXES), dim=_AXES), _AXES)
-
-
-_AXES = (-3, -2, -1)
+    return torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(fields, AXES), dim=AXES), AXES)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,10 @@ import torch
 from .algorithm import Feedback
 
 TINY = np.float32(1e-30)
+"""Squared amplitudes below this count as this: a field of exactly zero stays zero."""
 _ZERO, _ONE = np.float32(0), np.float32(1)
+_SLAB = 2**19
+"""Voxels that are worth a thread of their own: about half a millisecond of work."""
 
 
 def modulus_pass(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
@@ -31,12 +36,21 @@ def modulus_pass(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
 
     Returns
     -------
-    float64 (P,)
+    (P,) float64 (float32 on MPS, which has no other)
         Σ(|F| − modulus)² over the fitted voxels, *before* the projection.
     """
-    if field.device.type == "cpu" and _kernels() is not None:
-        return _modulus_numba(field, modulus)
-    return modulus_torch(field, modulus)
+    if _kernels() is None or field.device.type != "cpu":
+        return modulus_torch(field, modulus)
+    planes = field.shape[0] * field.shape[1]
+    sums = np.empty(planes)
+    pairs, measured = _pairs(field, planes), modulus.view(modulus.shape[0], -1).numpy()
+    scale = np.float32(1.0 / modulus.numel())
+    _in_slabs(
+        lambda first, last: _kernels().modulus(pairs, measured, scale, sums, first, last),
+        planes,
+        field.numel(),
+    )
+    return torch.from_numpy(sums.reshape(field.shape[0], -1).sum(axis=1))
 
 
 def support_pass(
@@ -51,9 +65,18 @@ def support_pass(
     support
         bool, same shape.
     """
-    if before.device.type == "cpu" and _kernels() is not None:
-        return _support_numba(before, projected, support, rule)
-    return support_torch(before, projected, support, rule)
+    if _kernels() is None or before.device.type != "cpu":
+        return support_torch(before, projected, support, rule)
+    planes = before.shape[0] * before.shape[1]
+    new, inside = _pairs(projected, planes), support.view(torch.uint8).view(planes, -1).numpy()
+    if rule.keep == rule.add == 0:
+        _in_slabs(lambda first, last: _kernels().cut(new, inside, first, last), planes, before.numel())
+        return projected
+    old, keep, add = _pairs(before, planes), np.float32(rule.keep), np.float32(rule.add)
+    _in_slabs(
+        lambda first, last: _kernels().feed(old, new, inside, keep, add, first, last), planes, before.numel()
+    )
+    return before
 
 
 def modulus_torch(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
@@ -62,7 +85,7 @@ def modulus_torch(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
     fitted = modulus >= 0
     misfit = torch.where(fitted, amplitude - modulus, 0).square_()
     sums = misfit.sum(dim=(1, 2, 3), dtype=torch.float32 if field.device.type == "mps" else torch.float64)
-    ratio = torch.where(fitted, modulus / amplitude.clamp_(min=float(TINY)), 1)
+    ratio = torch.where(fitted, modulus / amplitude.clamp_(min=math.sqrt(TINY)), 1)
     field *= ratio.mul_(1.0 / modulus.numel())
     return sums
 
@@ -76,99 +99,97 @@ def support_torch(
     return torch.where(support, projected, before.mul_(rule.keep).add_(projected, alpha=rule.add))
 
 
-def _modulus_numba(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
-    kernel = _kernels()
-    assert kernel is not None
-    planes = field.shape[0] * field.shape[1]
-    sums = np.empty(planes)
-    kernel["modulus"](
-        _floats(field).reshape(planes, -1),
-        modulus.numpy().reshape(modulus.shape[0], -1),
-        np.float32(1.0 / modulus.numel()),
-        sums,
-    )
-    return torch.from_numpy(sums.reshape(field.shape[0], -1).sum(axis=1))
+def prepare() -> None:
+    """Compile the passes now (a second or two the first time on a computer, milliseconds after that)."""
+    _kernels()
 
 
-def _support_numba(
-    before: torch.Tensor, projected: torch.Tensor, support: torch.Tensor, rule: Feedback
-) -> torch.Tensor:
-    kernel = _kernels()
-    assert kernel is not None
-    inside = support.view(torch.uint8).numpy().ravel()
-    if rule.keep == rule.add == 0:
-        kernel["cut"](_floats(projected).ravel(), inside)
-        return projected
-    kernel["feed"](
-        _floats(before).ravel(),
-        _floats(projected).ravel(),
-        inside,
-        np.float32(rule.keep),
-        np.float32(rule.add),
-    )
-    return before
+def _pairs(field: torch.Tensor, planes: int) -> np.ndarray:
+    """View a complex tensor as float32 pairs (planes, 2·voxels of a plane), never as a copy."""
+    return torch.view_as_real(field).view(planes, -1).numpy()
 
 
-def _floats(field: torch.Tensor) -> np.ndarray:
-    """View a complex tensor as float32 pairs, without a copy."""
-    return torch.view_as_real(field).numpy()
+def _in_slabs(work: Callable[[int, int], None], planes: int, voxels: int) -> None:
+    """Do `work(first, last)` over all planes, by as many threads as torch would use if the volume is worth it."""
+    slabs = min(torch.get_num_threads(), voxels // _SLAB, planes)
+    if slabs < 2:
+        work(0, planes)
+        return
+    cuts = [planes * i // slabs for i in range(slabs + 1)]
+    list(_pool().map(work, cuts[:-1], cuts[1:]))
 
 
-_compiled: dict[str, Callable[..., Any]] | bool | None = False
+@cache
+def _pool() -> ThreadPoolExecutor:
+    # threads of our own, since the compiled passes hold no lock: numba's parallel loops abort the process when two
+    # reconstructions run at once on its default layer
+    return ThreadPoolExecutor(thread_name_prefix="passes")
 
 
-def _kernels() -> dict[str, Callable[..., Any]] | None:
-    """Return the compiled passes, or None where numba cannot be used; compiled once, kept on disk where that is possible."""
-    global _compiled
-    if _compiled is False:
-        _compiled = _compile()
-    return _compiled  # type: ignore[return-value]
-
-
-def _compile() -> dict[str, Callable[..., Any]] | None:
+@cache
+def _kernels() -> Any:
+    """Return the compiled passes, or None where numba cannot be used."""
     try:
         from numba import njit
-    except Exception:  # numba refuses some NumPy versions with errors of several kinds
+    except Exception:  # numba refuses NumPy versions that it does not know with errors of several kinds
         return None
 
-    def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-        try:
-            return njit(fastmath=True, nogil=True, cache=True)(function)
-        except RuntimeError:  # no place for the cache can be written
-            return njit(fastmath=True, nogil=True)(function)
+    class Kernels:
+        modulus = _compile(njit, _modulus, "void(f4[:,::1], f4[:,::1], f4, f8[::1], i8, i8)")
+        cut = _compile(njit, _cut, "void(f4[:,::1], u1[:,::1], i8, i8)")
+        feed = _compile(njit, _feed, "void(f4[:,::1], f4[:,::1], u1[:,::1], f4, f4, i8, i8)")
 
-    return {"modulus": jit(_modulus), "cut": jit(_cut), "feed": jit(_feed)}
+    return Kernels
 
 
-def _modulus(field: np.ndarray, modulus: np.ndarray, scale: np.float32, sums: np.ndarray) -> None:
-    # branch-free, so that it becomes vector instructions; one sum per plane, so that the order of adding is always the same
-    for plane in range(field.shape[0]):
-        row = modulus[plane % modulus.shape[0]]
+def _compile(njit: Any, function: Callable[..., None], signature: str) -> Any:
+    try:
+        return staticmethod(njit(signature, fastmath=True, nogil=True, cache=True)(function))
+    except (RuntimeError, OSError):  # there is no place where its cache can be written
+        return staticmethod(njit(signature, fastmath=True, nogil=True)(function))
+
+
+def _modulus(
+    field: np.ndarray, modulus: np.ndarray, scale: np.float32, sums: np.ndarray, first: int, last: int
+) -> None:
+    # without branches, so that it becomes vector instructions; one sum per plane, so that the order of adding is fixed
+    for plane in range(first, last):
+        row, z = modulus[plane % modulus.shape[0]], field[plane]
         total = _ZERO
         for j in range(row.size):
-            re, im, m = field[plane, 2 * j], field[plane, 2 * j + 1], row[j]
+            re, im, m = z[2 * j], z[2 * j + 1], row[j]
             amplitude = math.sqrt(max(re * re + im * im, TINY))
             fitted = m >= _ZERO
             misfit = amplitude - m if fitted else _ZERO
             ratio = m / amplitude if fitted else _ONE
             total += misfit * misfit
-            field[plane, 2 * j] = re * (ratio * scale)
-            field[plane, 2 * j + 1] = im * (ratio * scale)
+            z[2 * j] = re * (ratio * scale)
+            z[2 * j + 1] = im * (ratio * scale)
         sums[plane] = total
 
 
-def _cut(projected: np.ndarray, support: np.ndarray) -> None:
-    for j in range(support.size):
-        inside = _ONE if support[j] else _ZERO
-        projected[2 * j] *= inside
-        projected[2 * j + 1] *= inside
+def _cut(projected: np.ndarray, support: np.ndarray, first: int, last: int) -> None:
+    for plane in range(first, last):
+        new, row = projected[plane], support[plane]
+        for j in range(row.size):
+            inside = _ONE if row[j] else _ZERO
+            new[2 * j] *= inside
+            new[2 * j + 1] *= inside
 
 
 def _feed(
-    before: np.ndarray, projected: np.ndarray, support: np.ndarray, keep: np.float32, add: np.float32
+    before: np.ndarray,
+    projected: np.ndarray,
+    support: np.ndarray,
+    keep: np.float32,
+    add: np.float32,
+    first: int,
+    last: int,
 ) -> None:
-    for j in range(support.size):
-        old = _ZERO if support[j] else keep
-        new = _ONE if support[j] else add
-        before[2 * j] = old * before[2 * j] + new * projected[2 * j]
-        before[2 * j + 1] = old * before[2 * j + 1] + new * projected[2 * j + 1]
+    for plane in range(first, last):
+        old, new, row = before[plane], projected[plane], support[plane]
+        for j in range(row.size):
+            of_old = _ZERO if row[j] else keep
+            of_new = _ONE if row[j] else add
+            old[2 * j] = of_old * old[2 * j] + of_new * new[2 * j]
+            old[2 * j + 1] = of_old * old[2 * j + 1] + of_new * new[2 * j + 1]

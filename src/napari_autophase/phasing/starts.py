@@ -1,0 +1,56 @@
+"""Where phasing starts: random objects, or the best of some guesses."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from . import algorithm, support
+from .batch import Batch, Starts
+from .diffraction import Diffraction
+from .figures import ranking
+
+
+def random_starts(data: Diffraction, starts: int, threshold: float, seed: int) -> Starts:
+    """Return random objects inside a support estimated from the autocorrelation.
+
+    Parameters
+    ----------
+    starts
+        How many.
+    threshold
+        The support's edge as a fraction of the object's amplitude; the autocorrelation, a product of two amplitudes, is cut
+        at its square.
+    seed
+        Amplitudes are uniform in ½ to 1 and phases uniform in ±π, drawn from this seed; start k is the same however many
+        are asked for.
+    """
+    inside = data.or_on_cpu(lambda: support.from_autocorrelation(data.counts, data.good, threshold**2).cpu())
+    inside = torch.fft.fftshift(inside).numpy()
+    rng = np.random.default_rng(seed)
+    objects = np.zeros((starts, *data.shape), np.complex64)
+    for one in objects:
+        amplitude, phase = rng.uniform([[0.5], [-np.pi]], [[1.0], [np.pi]], (2, int(inside.sum())))
+        one[inside] = amplitude * np.exp(1j * phase)
+    return Starts(objects, np.broadcast_to(inside, objects.shape))
+
+
+def keep_best(data: Diffraction, starts: Starts, keep: int, iterations: int = 5) -> Starts:
+    """Do a few iterations of ER with every start and return the best `keep` of them, the best first.
+
+    The best have the lowest held-out Poisson likelihood, or the lowest chi² when nothing is held out.
+    """
+    if len(starts) <= keep:
+        return starts
+
+    def project() -> Starts:
+        with Batch(data, starts) as batch:
+            for _ in range(iterations):
+                batch.iterate(algorithm.feedback("ER"))
+            batch.finish()
+            best = ranking(batch.figures())[:keep]
+            return Starts(
+                np.stack([batch.object(i) for i in best]), np.stack([batch.support(i) for i in best])
+            )
+
+    return data.or_on_cpu(project)
