@@ -15,7 +15,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ..phasing import Starts, device
+from ..phasing import Starts
 from ..recipe import Guess
 from .physics import OBJECT, WINDOW, inpaint
 from .weights import Model
@@ -53,7 +53,7 @@ def guess(
     sampled = window_samples(counts.shape, oversampling)
     window = to_window(counts, good, sampled, model.device)
     turns = orientations(choice.candidates)
-    with torch.inference_mode(), device.threads(device.best_threads(WINDOW**3)):
+    with torch.inference_mode():
         output = model.network(torch.stack([_turn(window, *turn) for turn in turns]))
     last = output[-1] if isinstance(output, list) else output
     guesses = torch.stack([_turn_back(found, *turn) for found, turn in zip(last, turns, strict=True)])
