@@ -11,7 +11,7 @@ packages=(libegl1 libgl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon-x1
 [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] || packages+=(xvfb xauth)
 
 installed() { # newer Ubuntus call some libraries NAMEt64
-  dpkg-query -W -f '${Status}\n' "$1" "$1t64" 2>/dev/null | grep -q '^install ok installed'
+  grep -q '^install ok installed' <<<"$(dpkg-query -W -f '${Status}\n' "$1" "$1t64" 2>/dev/null || true)"
 }
 
 if command -v apt-get >/dev/null; then
