@@ -60,7 +60,8 @@ def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.nd
 
     A voxel is hot if its counts exceed ``λ + 6 √λ`` with ``λ = 8 (m + 1)`` and m the third-brightest of its 26 neighbours (so
     that two false neighbours do not vouch for each other).  A detector pixel is hot in all frames if the same holds among
-    its 8 neighbours for what it counts in the darker half of its frames.  The surroundings of the brightest place, as seen without the suspects, are never condemned.
+    its 8 neighbours for what it counts in the darker half of its frames.  The surroundings of the brightest place, as seen
+    without the suspects, are never condemned.
 
     Parameters
     ----------
