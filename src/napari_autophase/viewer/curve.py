@@ -25,6 +25,7 @@ class ErrorCurve(pg.PlotWidget):
         item.hideButtons()
         item.setLabel("bottom", "iteration")
         item.setLabel("left", "χ²")
+        item.getAxis("left").enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(52)
         self.setMouseEnabled(False, False)
         self.setFixedHeight(150)

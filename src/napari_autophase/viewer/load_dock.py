@@ -118,6 +118,11 @@ class LoadDock(Page):
         self.activity = ActivityBar()
         self.status = Note()
 
+        self.welcome = Note()
+        self.welcome.say(
+            "NumPy arrays, TIFF stacks, folders of frames, HDF5/NeXus and CXI are read. "
+            "What the file says of the experiment can be corrected and completed here."
+        )
         self.understood = QGroupBox("What was understood")
         self.facts = {
             name: _value()
@@ -158,6 +163,7 @@ class LoadDock(Page):
         self.column.addWidget(self.corrections)
         self.column.addWidget(self.activity)
         self.column.addWidget(self.status)
+        self.column.addWidget(self.welcome)
         self.column.addWidget(self.understood)
         self.column.addWidget(self.geometry_box)
         self.column.addStretch(1)
@@ -224,6 +230,7 @@ class LoadDock(Page):
     def _show_scan(self) -> None:
         scan = self._session.current
         known = isinstance(scan, Scan)
+        self.welcome.setVisible(not known)
         self.understood.setVisible(known)
         self.geometry_box.setVisible(known)
         for label in self.facts.values():
@@ -242,7 +249,7 @@ class LoadDock(Page):
 
     def _show_summary(self, found: Summary) -> None:
         texts = {
-            "Counts": f"{found.total:.3g} in all, {found.maximum:.6g} at most",
+            "Counts": f"{found.total:.3g} in all, max. {found.maximum:.4g}",
             "Peak": ", ".join(map(str, found.peak)),
             "Masked": f"{found.masked} voxels" if found.masked else "none",
             "Oversampling": " × ".join(f"{ratio:.1f}" for ratio in found.oversampling),

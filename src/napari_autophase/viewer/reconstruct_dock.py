@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from psygnal import SignalInstance
-from qtpy.QtCore import QSignalBlocker
+from qtpy.QtCore import QSignalBlocker, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -52,6 +52,7 @@ STAGES = {
     "analyse": "Analysing",
 }
 _DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
+LOOK_AFTER_MS = 300
 _PLAIN = re.compile(r"\s*(?:(\d+)\s*\*\s*ER)?\s*")
 
 
@@ -95,7 +96,11 @@ class ReconstructDock(Page):
         self.show_recipe(Recipe.from_preset("fast"))
         self._list_scans()
         self._on_state(controller.state)
-        self._tasks.start("devices", _device_lines, done=self._show_devices, failed=self._show_no_devices)
+        # loading torch holds Python's lock now and then: let the dock appear first
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._look_for_devices)
+        self._later.start(LOOK_AFTER_MS)
 
     # -- the widgets ---------------------------------------------------------------------------------------------------
 
@@ -287,6 +292,9 @@ class ReconstructDock(Page):
     def _allow(self) -> None:
         self.button.setEnabled(self._session.current is not None and not self._controller.busy)
         self.cancel.setEnabled(self._controller.state == "running")
+
+    def _look_for_devices(self) -> None:
+        self._tasks.start("devices", _device_lines, done=self._show_devices, failed=self._show_no_devices)
 
     def _show_devices(self, lines: list[str]) -> None:
         self.devices.setText("\n".join(lines))

@@ -139,7 +139,7 @@ class Session:
         return any(entry.shown for entry in self._entries)
 
     def show_diffraction(self) -> None:
-        """Bring the current scan's diffraction layer back and hide the results (a layer in pixels costs the nm)."""
+        """Bring the current scan's diffraction layer back in place of the results (a layer in pixels costs the nm)."""
         entry = self._entry(self._current) or next(iter(self._entries), None)
         if entry is None:
             return
@@ -147,20 +147,25 @@ class Session:
             entry.shown = True
             with self._moving_layers():
                 self.viewer.layers.append(entry.layer)
-        entry.layer.visible = True
         for result in self.results:
-            result.shown = False
-            for layer in result.layers:
-                layer.visible = False
+            result.stow()
+        entry.layer.visible = True
+        layers.turn_to_scan(self.viewer, entry.layer)
         self.viewer.canvas.overlays.text.visible = False
         self.diffraction_changed.emit(True)
 
     def hide_diffraction(self) -> None:
-        """Take every diffraction layer out of the list, keep it, and show the last result again."""
+        """Take the diffraction out of the list, keep it, and show a result again; nothing happens without results."""
+        results = self.results
+        if not results:
+            return
+        self._stow_all()
+        if not any(result.shown for result in results):
+            results[-1].show()
+
+    def _stow_all(self) -> None:
         for entry in self._entries:
             self._stow(entry)
-        if (results := self.results) and not any(result.shown for result in results):
-            results[-1].show()
         self.diffraction_changed.emit(False)
 
     # -- results -------------------------------------------------------------------------------------------------------
@@ -188,7 +193,7 @@ class Session:
         results = self.results
         last = results[-1] if replace_last and results else None
         group = last.group if last else 1 + max((result.group for result in results), default=0)
-        self.hide_diffraction()
+        self._stow_all()
         if isinstance(self._current, Layer):
             self._current.visible = False
         return layers.add_reconstruction(self.viewer, reconstruction, group=group, replace=last)

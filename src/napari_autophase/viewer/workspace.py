@@ -35,3 +35,4 @@ class Workspace(QTabWidget):
         ):
             self.addTab(dock, title)
         self.setDocumentMode(True)
+        self.setStyleSheet("QTabBar::tab { padding: 6px 14px; }")
