@@ -196,7 +196,7 @@ def _sniff(path: str | Path) -> tuple[Path, str, Format]:
     elif tiff.is_tiff(file):
         name = "tiff"
     elif zipfile.is_zipfile(file):
-        with damage(file, zipfile.BadZipFile, OSError), zipfile.ZipFile(file) as archive:
+        with damage(file), zipfile.ZipFile(file) as archive:
             name = "npz" if any(member.endswith(".npy") for member in archive.namelist()) else None
     else:
         with file.open("rb") as start:

@@ -161,13 +161,17 @@ def check_file(path: Path) -> None:
 
 
 @contextmanager
-def damage(path: Path, *errors: type[Exception]) -> Iterator[None]:
-    """Turn what a library raises over a broken file into an `InputError`."""
+def damage(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises over a broken file (there is no end to the kinds) into an `InputError`."""
     try:
         yield
     except InputError:
         raise
-    except errors as error:
+    except MemoryError as error:
+        raise InputError(
+            f"{path} does not fit into the memory that is free now; crop or bin it first."
+        ) from error
+    except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"{path} is damaged or cut short ({reason[:160]}); copy or export it again."

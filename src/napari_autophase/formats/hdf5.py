@@ -26,19 +26,24 @@ _DEEP = 12
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading; whatever breaks inside the block means that the file is damaged."""
-    with damage(path, OSError, RuntimeError, KeyError), _open(path) as file:
+    with damage(path), _open(path) as file:
         yield file
 
 
 def _open(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        # another program holds it: read without the lock, and without its consistency flag if it writes this moment
-        writing = "already open for write" in str(error)
-        if not writing and "lock" not in str(error):
-            raise
-        return h5py.File(path, "r", locking=False, swmr=writing)
+    """Open for reading; where another program holds the file, without its lock, and at last as one that is being written."""
+    refused = None
+    for how in ({}, {"locking": False}, {"locking": False, "swmr": True}):
+        try:
+            return h5py.File(path, "r", **how)
+        except OSError as error:
+            if "lock" not in str(error) and "open for" not in str(error):
+                raise
+            refused = error
+    raise InputError(
+        f"{path} is still open for writing in another program; try again when that is done "
+        "(if it has crashed, `h5clear -s` frees the file)."
+    ) from refused
 
 
 def arrays(path: Path) -> list[Dataset]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +11,6 @@ import numpy as np
 from ..scan import InputError
 from .common import Dataset, Description, check_memory, damage
 
-_BROKEN = (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error, SyntaxError, TypeError)
 _SMALL = 4096
 """Arrays of at most one dimension and this many numbers are kept as metadata (angles, energies)."""
 
@@ -33,7 +31,7 @@ def _refuse_pickle(path: Path, dtype: np.dtype) -> None:
 
 
 def _headers(path: Path) -> list[Dataset]:
-    with damage(path, *_BROKEN):
+    with damage(path):
         if not zipfile.is_zipfile(path):
             with path.open("rb") as file:
                 shape, dtype = _header(file)
@@ -67,7 +65,7 @@ def load(path: Path, dataset: Dataset) -> np.ndarray:
     """Return one array; a plain .npy is read straight into place."""
     _refuse_pickle(path, dataset.dtype)
     check_memory(dataset.shape, dataset.dtype, path)
-    with damage(path, *_BROKEN):
+    with damage(path):
         if dataset.path:
             with np.load(path, allow_pickle=False) as archive:
                 return archive[dataset.path]
@@ -79,6 +77,6 @@ def describe(path: Path, dataset: Dataset) -> Description:
     metadata: dict[str, Any] = {}
     if dataset.path:
         small = [each for each in _headers(path) if len(each.shape) < 2 and each.dtype.kind in "buifU"]
-        with damage(path, *_BROKEN), np.load(path, allow_pickle=False) as archive:
+        with damage(path), np.load(path, allow_pickle=False) as archive:
             metadata = {each.path: archive[each.path].tolist() for each in small if sum(each.shape) <= _SMALL}
     return Description(metadata=metadata)

@@ -17,8 +17,6 @@ import tifffile
 from ..scan import InputError
 from .common import Dataset, Description, check_memory, damage
 
-_BROKEN = (tifffile.TiffFileError, ValueError, OSError, KeyError, IndexError, TypeError, RuntimeError, struct.error,
-           ZeroDivisionError, AttributeError)  # fmt: skip
 _NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.tiff?$", re.IGNORECASE)
 _SCAN = 16
 """As many numbered files as this could be a scan of their own."""
@@ -95,7 +93,7 @@ def _match(path: Path) -> re.Match[str]:
 
 
 def _tiffs(folder: Path) -> list[Path]:
-    with damage(folder, OSError):
+    with damage(folder):
         return [
             each for each in folder.iterdir() if each.suffix.lower() in (".tif", ".tiff") and each.is_file()
         ]
@@ -121,7 +119,7 @@ def _frames(folder: Path) -> list[Path]:
 
 def _stack(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     """Return shape and dtype of the file's one series of pages, and make sure that all of it is there."""
-    with damage(path, *_BROKEN):
+    with damage(path):
         _check_whole(path)
         with tifffile.TiffFile(path) as file:
             if len(file.series) != 1:
@@ -146,7 +144,7 @@ def _stack(path: Path) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _read(path: Path) -> np.ndarray:
-    with damage(path, *_BROKEN):
+    with damage(path):
         return tifffile.imread(path, series=0)
 
 

@@ -1,0 +1,94 @@
+"""Dark and white field: a known detector pattern is taken out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_autophase import formats
+from napari_autophase.formats.correction import flat_field
+from napari_autophase.scan import InputError, Scan
+
+SHAPE = (16, 20, 24)
+
+
+@pytest.fixture
+def true() -> np.ndarray:
+    return np.random.default_rng(3).integers(1, 1000, SHAPE).astype("i4")
+
+
+def test_a_known_pattern_is_taken_out(true):
+    """raw = true · gain + dark with mean gain 1 gives back the truth."""
+    rng = np.random.default_rng(4)
+    gain, dark = rng.uniform(0.5, 1.5, SHAPE[1:]), rng.integers(0, 3, SHAPE[1:])
+    gain /= gain.mean()
+    scan = flat_field(Scan.from_array(true * gain + dark), dark, 5000 * gain)
+    assert scan.counts.dtype == np.float32
+    np.testing.assert_allclose(scan.counts, true, rtol=1e-5, atol=1e-3)
+    assert not scan.mask.any()
+
+
+def test_hot_in_the_dark_and_black_in_the_white_are_masked(true):
+    dark, white = np.zeros(SHAPE[1:]), np.full(SHAPE[1:], 100.0)
+    dark[3, 4], white[5, 6] = 100, 0
+    given = np.zeros(SHAPE, bool)
+    given[0, 0, 0] = True
+    scan = flat_field(Scan.from_array(true, mask=given), dark, white)
+    wanted = given.copy()
+    wanted[:, 3, 4] = wanted[:, 5, 6] = True
+    np.testing.assert_array_equal(scan.mask, wanted)
+    # a constant white field changes no other voxel
+    np.testing.assert_array_equal(scan.counts[~wanted], true[~wanted])
+
+
+def test_what_falls_below_zero_is_zero(true):
+    scan = flat_field(Scan.from_array(np.minimum(true, 5)), np.full(SHAPE[1:], 3))
+    np.testing.assert_array_equal(scan.counts, np.maximum(np.minimum(true, 5) - 3, 0))
+
+
+def test_region_of_interest_on_a_larger_detector(true):
+    white = np.full((64, 64), 7.0)
+    white[10:30, 5:29] = np.random.default_rng(5).uniform(50, 60, SHAPE[1:])
+    scan = Scan.from_array(true)
+    at = flat_field(scan, white=white, roi=(10, 30, 5, 29))
+    np.testing.assert_array_equal(at.counts, flat_field(scan, white=white[10:30, 5:29]).counts)
+    # without one it is the top left corner
+    np.testing.assert_array_equal(
+        flat_field(scan, white=np.pad(white[10:30, 5:29], ((0, 9), (0, 3)))).counts, at.counts
+    )
+
+
+@pytest.mark.parametrize("roi", [(50, 70, 0, 24), (0, 21, 0, 24), (-20, 0, 0, 24)])
+def test_a_field_that_does_not_cover_the_frames(true, roi):
+    with pytest.raises(InputError, match="region of interest"):
+        flat_field(Scan.from_array(true), np.ones((64, 64)), roi=roi)
+    with pytest.raises(InputError, match="dark field of shape"):
+        flat_field(Scan.from_array(true), np.ones((10, 64)))
+
+
+def test_a_black_white_field(true):
+    with pytest.raises(InputError, match="black"):
+        flat_field(Scan.from_array(true), white=np.zeros(SHAPE[1:]))
+
+
+def test_fields_from_files(tmp_path, true):
+    dark, white = np.ones((32, 32), "i4"), np.random.default_rng(6).uniform(50, 60, (32, 32)).astype("f4")
+    np.save(tmp_path / "raw.npy", true)
+    np.savez(tmp_path / "fields.npz", dark=dark, whitefield=white)
+    tifffile.imwrite(tmp_path / "dark.tif", dark)
+    tifffile.imwrite(tmp_path / "white.tif", white)
+    expected = flat_field(Scan.from_array(true), dark, white).counts
+    by_arrays = formats.read_scan(tmp_path / "raw.npy", dark=dark, white=white)
+    by_tiff = formats.read_scan(
+        tmp_path / "raw.npy", dark=tmp_path / "dark.tif", white=tmp_path / "white.tif"
+    )
+    fields = tmp_path / "fields.npz"
+    by_name = formats.read_scan(tmp_path / "raw.npy", dark=fields, white=f"{fields}::whitefield")
+    for scan in (
+        by_arrays,
+        by_tiff,
+        by_name,
+        formats.read_scan(tmp_path / "raw.npy", dark=fields, white=fields),
+    ):
+        np.testing.assert_array_equal(scan.counts, expected)

@@ -1,0 +1,335 @@
+"""HDF5 and NeXus: which dataset is meant, what is known about it, and files that are broken, busy or somebody else's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import suppress
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from napari_autophase import formats
+from napari_autophase.scan import HC_KEV_NM, Geometry, InputError, Scan
+
+SHAPE = (16, 18, 20)
+GEOMETRY = Geometry(
+    energy_kev=9.0,
+    distance_m=0.5,
+    pixel_size_um=(55.0, 110.0),
+    rocking_step_deg=0.005,
+    detector_angles_deg=(32.174, 12.6346),
+    sample_circles=("y+", "z-", "y+"),
+    sample_angles_deg=(0.22, 90.0, -5.0),
+    direct_beam_pixel=(3.25, 200.5),
+    reflection=(1, 1, -1),
+)
+
+
+def volume(shape: tuple[int, ...] = SHAPE, dtype: str = "i4", seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).poisson(40, shape).astype(dtype)
+
+
+def nexus_file(path, *signals, units=None):
+    """A master file as beamlines write it: entry > instrument > detector, and NXdata that links to it."""
+    with h5py.File(path, "w") as file:
+        entry = file.create_group("entry")
+        entry.attrs["NX_class"] = "NXentry"
+        instrument = entry.create_group("instrument")
+        instrument.attrs["NX_class"] = "NXinstrument"
+        for index, signal in enumerate(signals):
+            detector = instrument.create_group(f"eiger{index}")
+            detector.attrs["NX_class"] = "NXdetector"
+            detector["data"] = signal
+            data = entry.create_group(f"plot{index}")
+            data.attrs["NX_class"], data.attrs["signal"] = "NXdata", "data"
+            data["data"] = h5py.SoftLink(detector["data"].name)
+    return path
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(16, 22)] * 3),
+    dtype=st.sampled_from(["u1", "u2", "u4", "i4", "i8", "f4", "f8"]),
+    suffix=st.sampled_from([".h5", ".hdf5", ".nxs", ".cxi"]),
+    masked=st.booleans(),
+    known=st.booleans(),
+)
+def test_written_scans_come_back(tmp_path_factory, shape, dtype, suffix, masked, known):
+    path = tmp_path_factory.mktemp("scan") / f"crystal{suffix}"
+    counts = volume(shape, dtype)
+    mask = np.random.default_rng(1).random(shape) > 0.9 if masked else None
+    scan = Scan.from_array(
+        counts,
+        "any",
+        mask=mask,
+        geometry=GEOMETRY if known else None,
+        metadata={"seed": 3, "size": np.arange(2)},
+    )
+    formats.write_scan(scan, path)
+    back = formats.read(path)
+    assert isinstance(back, Scan)
+    assert back.counts.dtype == counts.dtype
+    np.testing.assert_array_equal(back.counts, counts)
+    assert (back.mask is None) == (mask is None)
+    if mask is not None:
+        np.testing.assert_array_equal(back.mask, mask)
+    assert back.geometry == scan.geometry
+    assert back.metadata == {"seed": 3, "size": [0, 1]}
+    assert (back.name, formats.recognise(path)) == ("crystal", "cxi")
+
+
+def test_scans_are_not_written_under_other_names(tmp_path):
+    with pytest.raises(InputError, match=r"\.h5 or \.hdf5"):
+        formats.write_scan(Scan.from_array(volume()), tmp_path / "a.npy")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_only_volume_is_taken(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["deep/down/here"] = volume()
+        file["deep/flat"] = volume((100, 100))
+        file["deep/theta"] = np.arange(16.0)
+    scan = formats.read_scan(tmp_path / "a.h5")
+    np.testing.assert_array_equal(scan.counts, volume())
+    assert scan.source == f"{tmp_path / 'a.h5'}::/deep/down/here"
+    assert formats.recognise(tmp_path / "a.h5") == "hdf5"
+
+
+def test_two_like_volumes_ask_and_the_path_may_be_named(tmp_path):
+    first, second = volume(), volume(seed=1)
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["one/first"], file["one/second"] = first, second
+    with pytest.raises(formats.AmbiguousDataset, match=r"/one/first.*/one/second.*--dataset"):
+        formats.read(path)
+    for scan in (formats.read_scan(path, dataset="/one/second"), formats.read_scan(f"{path}::one/second")):
+        np.testing.assert_array_equal(scan.counts, second)
+    assert [(each.path, each.shape) for each in formats.datasets(path)] == [
+        ("/one/first", SHAPE),
+        ("/one/second", SHAPE),
+    ]
+    with pytest.raises(InputError, match=r"no dataset '/one/third'"):
+        formats.read(path, dataset="/one/third")
+
+
+def test_nexus_signal_is_followed(tmp_path):
+    path = nexus_file(tmp_path / "a.nxs", volume(), volume(seed=1))
+    with pytest.raises(formats.AmbiguousDataset):
+        formats.read(path)
+    with h5py.File(path, "a") as file:
+        file["entry"].attrs["default"] = "plot1"
+        file["entry/instrument/eiger1/pixel_mask"] = np.eye(*SHAPE[1:], dtype="u4")
+    scan = formats.read_scan(path)
+    np.testing.assert_array_equal(scan.counts, volume(seed=1))
+    assert scan.source.endswith("::/entry/instrument/eiger1/data")
+    # the mask stands beside the data, whichever name the data are called by
+    for each in (
+        scan,
+        formats.read_scan(f"{path}::/entry/plot1/data"),
+        formats.read_scan(f"{path}::/entry/plot1"),
+    ):
+        np.testing.assert_array_equal(each.mask, np.broadcast_to(np.eye(*SHAPE[1:]) != 0, SHAPE))
+
+
+def test_signal_of_before_2014(tmp_path):
+    path = tmp_path / "a.nxs"
+    with h5py.File(path, "w") as file:
+        data = file.create_group("entry/data")
+        file["entry"].attrs["NX_class"], data.attrs["NX_class"] = "NXentry", "NXdata"
+        data["other"], data["counts"] = volume(seed=1), volume()
+        data["counts"].attrs["signal"] = 1
+    np.testing.assert_array_equal(formats.read_scan(path).counts, volume())
+
+
+def test_external_links_are_followed_and_may_dangle(tmp_path):
+    with h5py.File(tmp_path / "frames.h5", "w") as file:
+        file["data"] = volume()
+    with h5py.File(tmp_path / "master.h5", "w") as file:
+        file["scan/frames"] = h5py.ExternalLink("frames.h5", "/data")
+        file["scan/lost"] = h5py.ExternalLink("lost.h5", "/data")
+        file["scan/self"] = h5py.ExternalLink("master.h5", "/")
+    np.testing.assert_array_equal(formats.read_scan(tmp_path / "master.h5").counts, volume())
+
+
+@pytest.mark.parametrize("packing", [hdf5plugin.Bitshuffle(), hdf5plugin.LZ4(), hdf5plugin.Zstd()])
+def test_packed_data_open(tmp_path, packing):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", data=volume(), chunks=(1, *SHAPE[1:]), **packing)
+    np.testing.assert_array_equal(formats.read_scan(tmp_path / "a.h5").counts, volume())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "units", "key", "expected"),
+    [
+        ("monochromator/energy", 8.5, "keV", "energy_kev", 8.5),
+        ("monochromator/energy", 8500, "eV", "energy_kev", 8.5),
+        ("monochromator/wavelength", HC_KEV_NM, "nm", "energy_kev", 1.0),
+        ("monochromator/wavelength", 10 * HC_KEV_NM, "Angstrom", "energy_kev", 1.0),
+        ("beam/incident_energy", 1.602176634e-15, None, "energy_kev", 10.0),
+        ("source/energy", 6.0, "GeV", "energy_kev", None),
+        ("detector/distance", 500, "mm", "distance_m", 0.5),
+        ("detector/distance", 0.5, None, "distance_m", 0.5),
+        ("detector/distance", 0.5, "furlong", "distance_m", None),
+        ("detector/distance", -1.0, "m", "distance_m", None),
+    ],
+)
+def test_units_are_honoured(tmp_path, name, value, units, key, expected):
+    path = nexus_file(tmp_path / "a.nxs", volume())
+    with h5py.File(path, "a") as file:
+        item = file.require_group("entry/instrument").create_dataset(name, data=value)
+        item.parent.attrs["NX_class"] = "NX" + name.partition("/")[0]
+        if units:
+            item.attrs["units"] = units
+    scan = formats.read_scan(path)
+    assert scan.geometry is None
+    assert scan.metadata.get(key) == (None if expected is None else pytest.approx(expected))
+
+
+def test_pixel_sizes_are_row_then_column(tmp_path):
+    path = nexus_file(tmp_path / "a.nxs", volume())
+    with h5py.File(path, "a") as file:
+        detector = file["entry/instrument/eiger0"]
+        detector["x_pixel_size"], detector["y_pixel_size"] = 0.075, 150e-6
+        detector["x_pixel_size"].attrs["units"] = "mm"
+    assert formats.read_scan(path).metadata["pixel_size_um"] == pytest.approx((150, 75))
+
+
+def test_an_incomplete_geometry_of_ours_is_said(tmp_path):
+    path = tmp_path / "a.h5"
+    formats.write_scan(Scan.from_array(volume(), geometry=GEOMETRY), path)
+    with h5py.File(path, "a") as file:
+        del file["entry_1/instrument_1/geometry_1/rocking_step_deg"]
+    with pytest.raises(InputError, match="rocking_step_deg"):
+        formats.read(path)
+
+
+def test_mask_from_a_scan_file(tmp_path):
+    counts, bad = volume(), np.random.default_rng(2).random(SHAPE) > 0.7
+    np.save(tmp_path / "a.npy", counts)
+    formats.write_scan(Scan.from_array(counts, mask=bad), tmp_path / "b.h5")
+    np.testing.assert_array_equal(formats.read_scan(tmp_path / "a.npy", mask=tmp_path / "b.h5").mask, bad)
+    # masks inside and outside add up
+    both = formats.read_scan(tmp_path / "b.h5", mask=~bad[0])
+    np.testing.assert_array_equal(both.mask, bad | ~bad[0])
+
+
+def test_a_mask_inside_of_another_shape(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"], file["mask"] = volume(), np.zeros((5, 5))
+    with pytest.raises(InputError, match=r"mask has shape \(5, 5\)"):
+        formats.read(tmp_path / "a.h5")
+
+
+def test_volume_with_a_leading_axis_and_its_mask(tmp_path):
+    bad = np.random.default_rng(2).random(SHAPE) > 0.7
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"], file["mask"] = volume()[None], bad[None]
+    scan = formats.read_scan(tmp_path / "a.h5")
+    np.testing.assert_array_equal(scan.counts, volume())
+    np.testing.assert_array_equal(scan.mask, bad)
+
+
+def test_images_with_the_zero_frequency_in_the_corner(tmp_path):
+    bad = volume(seed=1) > 50
+    with h5py.File(tmp_path / "a.cxi", "w") as file:
+        image = file.create_group("entry_1/image_1")
+        file["cxi_version"] = 150
+        image["data"], image["mask"] = np.fft.ifftshift(volume()), np.fft.ifftshift(bad).astype("i1")
+        image["is_fft_shifted"] = 1
+    scan = formats.read_scan(tmp_path / "a.cxi")
+    np.testing.assert_array_equal(scan.counts, volume())
+    np.testing.assert_array_equal(scan.mask, bad)
+
+
+def test_somebody_elses_hdf5(tmp_path):
+    with h5py.File(tmp_path / "flat.h5", "w") as file:
+        file["images/photo"] = volume((64, 64))
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file["model_weights/conv/kernel"] = np.zeros((3, 3, 3, 32, 64), "f4")
+    with h5py.File(tmp_path / "series.h5", "w") as file:
+        file["t"] = volume((5, 16, 16, 16))
+    with h5py.File(tmp_path / "table.h5", "w") as file:
+        file["table"] = np.zeros(10, [("x", "f4")])
+    why = {
+        "flat": "2-dim",
+        "weights": "5-dim",
+        "series": "4-dim.*one of its 5 volumes",
+        "table": "no numeric array",
+    }
+    for name, message in why.items():
+        assert formats.recognise(tmp_path / f"{name}.h5") is None
+        with pytest.raises(InputError, match=message):
+            formats.read(tmp_path / f"{name}.h5")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 0.999))
+def test_a_file_cut_anywhere_is_an_input_error(tmp_path, share):
+    path = tmp_path / "a.h5"
+    formats.write_scan(Scan.from_array(volume(), geometry=GEOMETRY), path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(InputError):
+        formats.read(path)
+    assert formats.recognise(path) is None
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(share=st.floats(0, 0.999), seed=st.integers(0, 999))
+def test_a_damaged_file_raises_nothing_but_an_input_error(tmp_path, share, seed):
+    path = tmp_path / "a.h5"
+    formats.write_scan(Scan.from_array(volume(), geometry=GEOMETRY), path)
+    content = bytearray(path.read_bytes())
+    start = int(share * len(content))
+    content[start : start + 64] = np.random.default_rng(seed).bytes(len(content[start : start + 64]))
+    path.write_bytes(content)
+    with suppress(InputError):  # it may also be whole still: the hit was elsewhere
+        formats.read(path)
+
+
+WRITER = """
+import sys, h5py, numpy
+file = h5py.File(sys.argv[1], "w", libver=sys.argv[2])
+file.create_dataset("data", data=numpy.arange(16 ** 3).reshape(16, 16, 16), chunks=(1, 16, 16), maxshape=(None, 16, 16))
+if sys.argv[3] == "swmr":
+    file.swmr_mode = True
+file.flush()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("mode", ["latest swmr", "earliest locked", "latest locked"])
+def test_a_file_that_is_still_written_to_is_read_as_it_stands(tmp_path, mode):
+    path = tmp_path / "live.h5"
+    command = [sys.executable, "-c", WRITER, str(path), *mode.split()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+        try:
+            if mode == "latest locked":  # HDF5 itself forbids that one
+                with pytest.raises(InputError, match="still open for writing"):
+                    formats.read_scan(path)
+            else:
+                counts = formats.read_scan(path).counts
+                np.testing.assert_array_equal(counts, np.arange(16**3).reshape(16, 16, 16))
+        finally:
+            writer.communicate()
+
+
+def test_importing_the_formats_loads_neither_torch_nor_qt():
+    code = "import sys, napari_autophase.formats; print(*{m.partition('.')[0] for m in sys.modules})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "h5py" in loaded
+    assert not {"torch", "napari", "qtpy", "PyQt6", "PySide6", "matplotlib", "numba"} & set(loaded)

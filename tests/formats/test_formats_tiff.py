@@ -1,0 +1,143 @@
+"""TIFF stacks and folders of frames."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from napari_autophase import formats
+from napari_autophase.scan import InputError
+
+
+def volume(shape: tuple[int, ...], dtype: str = "i4", seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).poisson(40, shape).astype(dtype)
+
+
+def write_frames(folder, stack, name="scan_{:d}.tif"):
+    folder.mkdir(exist_ok=True)
+    for index, frame in enumerate(stack):
+        tifffile.imwrite(folder / name.format(index), frame, photometric="minisblack")
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(16, 24)] * 3),
+    dtype=st.sampled_from(["u1", "u2", "u4", "i2", "i4", "f4", "f8"]),
+    order=st.sampled_from("<>"),
+    how=st.sampled_from(
+        [{}, {"compression": "zlib"}, {"bigtiff": True}, {"metadata": None}, {"rowsperstrip": 5}]
+    ),
+)
+def test_stack_round_trip(tmp_path_factory, shape, dtype, order, how):
+    path = tmp_path_factory.mktemp("tiff") / "a.tif"
+    counts = volume(shape, dtype)
+    tifffile.imwrite(path, counts, byteorder=order, photometric="minisblack", **how)
+    scan = formats.read_scan(path)
+    assert scan.counts.dtype == counts.dtype
+    np.testing.assert_array_equal(scan.counts, counts)
+    assert formats.recognise(path) == "tiff"
+    assert formats.datasets(path) == [formats.Dataset("", shape, counts.dtype)]
+
+
+def test_imagej_stack(tmp_path):
+    counts = volume((16, 17, 18), "u2")
+    tifffile.imwrite(tmp_path / "a.tif", counts, imagej=True, metadata={"axes": "ZYX"})
+    np.testing.assert_array_equal(formats.read_scan(tmp_path / "a.tif").counts, counts)
+
+
+def test_pictures_are_somebody_elses(tmp_path):
+    tifffile.imwrite(tmp_path / "photo.tif", volume((64, 64), "u1"))
+    tifffile.imwrite(tmp_path / "rgb.tif", volume((20, 32, 32, 3), "u1"), photometric="rgb")
+    tifffile.imwrite(tmp_path / "one.tif", volume((32, 32, 3), "u1"), photometric="rgb")
+    tifffile.imwrite(
+        tmp_path / "channels.tif", volume((16, 32, 32), "u2"), imagej=True, metadata={"axes": "CYX"}
+    )
+    for name, why in {"photo": "2-dim", "rgb": "colours", "one": "colours", "channels": "channels"}.items():
+        assert formats.recognise(tmp_path / f"{name}.tif") is None
+        with pytest.raises(InputError, match=why):
+            formats.read(tmp_path / f"{name}.tif")
+
+
+def test_a_picture_of_another_kind_named_tif(tmp_path):
+    path = tmp_path / "picture.tif"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
+    assert formats.recognise(path) is None
+    with pytest.raises(InputError, match="not a scan of a kind known"):
+        formats.read(path)
+
+
+def test_pages_of_different_sizes(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(volume((20, 32, 32)), photometric="minisblack")
+        file.write(volume((16, 24)), photometric="minisblack")
+    with pytest.raises(InputError, match="different sizes"):
+        formats.read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"metadata": None}, {"compression": "zlib"}, {"bigtiff": True, "metadata": None}]
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 0.999))
+def test_a_file_cut_anywhere_is_an_input_error(tmp_path, how, share):
+    """Never a shorter stack: tifffile alone reads one where the chain of pages leaves the file."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, volume((16, 17, 18)), photometric="minisblack", **how)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(InputError):
+        formats.read(path)
+
+
+def test_folder_in_natural_order(tmp_path):
+    stack = volume((21, 16, 18))
+    write_frames(tmp_path / "s7", stack)  # scan_10 comes after scan_9, whatever the alphabet says
+    scan = formats.read_scan(tmp_path / "s7")
+    np.testing.assert_array_equal(scan.counts, stack)
+    assert scan.name == "s7"
+    assert scan.metadata == {"frames": 21}
+    assert formats.recognise(tmp_path / "s7") == "frames"
+
+
+def test_folder_with_fields_beside_and_a_lost_frame(tmp_path):
+    stack = volume((20, 16, 18))
+    write_frames(tmp_path / "s", stack, "scan_{:04d}.TIFF")
+    tifffile.imwrite(tmp_path / "s" / "dark.tif", volume((32, 32)))
+    (tmp_path / "s" / "notes.txt").write_text("beam came back at frame 3")
+    (tmp_path / "s" / "scan_0003.TIFF").unlink()
+    scan = formats.read_scan(tmp_path / "s")
+    np.testing.assert_array_equal(scan.counts, np.delete(stack, 3, axis=0))
+    assert scan.metadata == {"frames": 19, "other_files": ["dark.tif"], "missing_frames": [3]}
+
+
+def test_the_first_odd_frame_is_named(tmp_path):
+    write_frames(tmp_path / "s", volume((20, 16, 18)))
+    tifffile.imwrite(tmp_path / "s" / "scan_11.tif", volume((16, 20)))
+    tifffile.imwrite(tmp_path / "s" / "scan_15.tif", volume((16, 22)))
+    with pytest.raises(InputError, match=re.escape("scan_11.tif is (16, 20)")):
+        formats.read(tmp_path / "s")
+
+
+def test_a_damaged_frame_is_named(tmp_path):
+    write_frames(tmp_path / "s", volume((20, 16, 18)))
+    broken = tmp_path / "s" / "scan_7.tif"
+    broken.write_bytes(broken.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"scan_7\.tif is damaged"):
+        formats.read(tmp_path / "s")
+
+
+def test_folders_that_are_no_scan(tmp_path):
+    (tmp_path / "empty").mkdir()
+    write_frames(tmp_path / "two", volume((16, 16, 16)), "a_{:d}.tif")
+    write_frames(tmp_path / "two", volume((17, 16, 16)), "b_{:d}.tif")
+    write_frames(tmp_path / "few", volume((5, 16, 16)))
+    write_frames(tmp_path / "stacks", volume((16, 3, 16, 16)))
+    why = {"empty": "no numbered", "two": "several scans", "few": "at least 16", "stacks": "one 2-D frame"}
+    for name, message in why.items():
+        assert formats.recognise(tmp_path / name) is None
+        with pytest.raises(InputError, match=message):
+            formats.read(tmp_path / name)
