@@ -1,12 +1,13 @@
 """Preparation: from photon counts to what phasing needs."""
 
-from .oversampling import estimate_oversampling
+from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
 from .prepare import Prepared, prepare
 
 __all__ = [
     "Prepared",
     "estimate_oversampling",
+    "fill_gaps",
     "find_dead_pixels",
     "find_flagged",
     "find_hot_pixels",

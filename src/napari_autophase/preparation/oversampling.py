@@ -9,9 +9,10 @@ _NOISE = 5.0
 _BOTTOM, _TOP, _STEP = 4e-3, 0.1, 0.75
 _POWER = 2.2
 """Near its ends the autocorrelation of a convex body falls like (1 - d/width)^p: p = 1 for facing facets, 3 for corners."""
-_GROWTH = 0.35
-"""Faster growth of the width with a falling threshold (-d ln width / d ln threshold) is no crystal's: it marks the knee
-beyond which detector and beam, not the crystal, correlate the intensity."""
+_GROWTH, _LIKENESS = 0.4, 0.72
+"""Where the width grows faster than this with a falling threshold (-d ln width / d ln threshold) there is a knee in the
+profile.  Strain makes knees too, but there the planes far out look unlike the plane through the origin, whereas a detector
+or a beam that multiplies the intensity unevenly smears that plane outwards: the planes' likeness is near 1."""
 
 
 def estimate_oversampling(counts: np.ndarray, good: np.ndarray | None = None) -> tuple[float, float, float]:
@@ -20,8 +21,8 @@ def estimate_oversampling(counts: np.ndarray, good: np.ndarray | None = None) ->
     The inverse Fourier transform of the intensity is the crystal's autocorrelation, twice as wide as the crystal.  Where its
     largest magnitude over planes across an axis falls through a threshold, the width is extrapolated to zero as a convex
     body's autocorrelation falls.  The threshold is lowered from 0.1 towards the noise (Poisson's, of relative size
-    ``1 / √(Σ counts)``), because strain hides the wide parts, and not beyond a knee in the profile, because in measured scans
-    uneven pixels and an unsteady beam leave long tails.
+    ``1 / √(Σ counts)``), because strain hides the wide parts, and not beyond the knee that uneven pixels or an unsteady beam
+    leave in measured scans.
 
     Parameters
     ----------
@@ -37,43 +38,53 @@ def estimate_oversampling(counts: np.ndarray, good: np.ndarray | None = None) ->
     """
     filled = counts if good is None or good.all() else fill_gaps(counts, good)
     total = float(filled.sum(dtype=np.float64))
-    correlation = np.abs(fft.rfftn(filled)) / total
+    correlation = np.abs(fft.fftn(filled.astype(np.float32, copy=False)))
     # the sum of all counts also holds whatever background there is, but only at the origin: the neighbours tell the scale
     correlation[0, 0, 0] = 0
     scale = float(correlation.max())
-    noise = _NOISE / (np.sqrt(total) * scale)
     correlation /= scale
-    result = []
-    for axis, side in enumerate(counts.shape):
-        profile = correlation.max(axis=tuple(a for a in range(3) if a != axis))
-        if axis < 2:  # the half transform holds distances of both signs along these
-            profile = np.maximum(profile, np.roll(profile[::-1], 1))
-        profile = profile[: side // 2 + 1]
-        profile[0] = 1
-        result.append(side / max(_width(np.minimum.accumulate(profile), max(noise, _BOTTOM)), 1.0))
+    correlation[0, 0, 0] = 1
+    lowest = max(_NOISE * np.sqrt(total) / scale, _BOTTOM)
+    widths = [_width(np.moveaxis(correlation, axis, 0), lowest) for axis in range(3)]
+    result = [side / max(width, 1.0) for side, width in zip(counts.shape, widths, strict=True)]
     return result[0], result[1], result[2]
 
 
-def _width(profile: np.ndarray, lowest: float) -> float:
-    """Return the width in voxels of the body whose autocorrelation falls like `profile` (from 1, never rising)."""
+def _width(correlation: np.ndarray, lowest: float) -> float:
+    """Return the width in voxels, along axis 0, of the body with this autocorrelation (1 at the origin, index 0)."""
+    planes = correlation[: len(correlation) // 2 + 1]
+    profile = np.minimum.accumulate(planes.max((1, 2)))
     threshold = min(max(_TOP, lowest), 0.5)
     width = _width_at(profile, threshold)
     while threshold * _STEP >= lowest:
         threshold *= _STEP
         wider = _width_at(profile, threshold)
-        if wider > width * _STEP**-_GROWTH:
+        if (
+            wider > width * _STEP**-_GROWTH
+            and _likeness(planes[0], planes[_reach(profile, threshold)]) > _LIKENESS
+        ):
             break
         width = wider
     return width
 
 
-def _width_at(profile: np.ndarray, threshold: float) -> float:
+def _reach(profile: np.ndarray, threshold: float) -> int:
+    """Return the first index where the profile is below the threshold; the last one if it never is."""
     below = np.flatnonzero(profile < threshold)
-    distance = float(len(profile) - 1)
-    if len(below):
-        high, low = profile[below[0] - 1], profile[below[0]]
-        distance = float(below[0] - (threshold - low) / (high - low))
+    return int(below[0]) if len(below) else len(profile) - 1
+
+
+def _width_at(profile: np.ndarray, threshold: float) -> float:
+    """Return the width, extrapolated from where the profile falls through one threshold."""
+    distance = float(_reach(profile, threshold))
+    low = profile[int(distance)]
+    if low < threshold:
+        distance -= float((threshold - low) / (profile[int(distance) - 1] - low))
     return distance / (1 - threshold ** (1 / _POWER))
+
+
+def _likeness(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
 
 
 def fill_gaps(counts: np.ndarray, good: np.ndarray) -> np.ndarray:

@@ -124,7 +124,11 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
 def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:
     """Return which voxels can be believed, and what to say about the others."""
     good = np.ones(scan.shape, bool) if scan.mask is None else ~scan.mask
-    notes = []
+    notes = (
+        []
+        if good.all()
+        else [f"Masked {_voxels(~good)}, as the scan's own mask, NaN or negative counts say."]
+    )
     flagged = find_flagged(scan.counts, choice.saturation) & good
     if flagged.any():
         good &= ~flagged
