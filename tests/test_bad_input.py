@@ -117,9 +117,9 @@ SCANS = {
     "4-D": (saved(np.ones((2, *SHAPE))), "4-dimensional"),
     "complex": (saved(volume().astype(complex)), "complex"),
     "all zero": (saved(np.zeros(SHAPE)), "no counts"),
-    "all NaN": (saved(np.full(SHAPE, np.nan)), "scan.npy"),
-    "all negative": (saved(-1 - volume("int32")), "scan.npy"),
-    "all saturated": (saturated, "scan.npy"),
+    "all NaN": (saved(np.full(SHAPE, np.nan)), "no counts"),
+    "all negative": (saved(-1 - volume("int32")), "no counts"),
+    "all saturated": (saturated, "masked"),
     "too small": (saved(np.ones((15, 40, 40))), "at least 16"),
     "a result": (a_reconstruction, "reconstruction"),
 }
@@ -178,7 +178,9 @@ def test_flagged_voxels_are_masked_and_said_not_refused(scan, tmp_path, capsys):
     result = tmp_path / "r.cxi"
     arguments = ["reconstruct", str(tmp_path / "flagged.npy"), "-o", str(result), "--preset", "iterative"]
     assert cli.main([*arguments, "--set", "refine.algorithm=3*ER"]) == 0, capsys.readouterr().err
-    assert np.isfinite(formats.read(result).object).all()
+    found = formats.read(result)
+    assert np.isfinite(found.object).all()
+    assert any("mask" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("when", ["reading", "phasing"])

@@ -41,7 +41,7 @@ def test_the_crystal_is_found_and_is_the_true_one(crystal):
     recipe = SHORT.with_settings({"refine.algorithm": "3*(10*ER+60*HIO)+20*ER", "refine.starts": 3})
     found = run(crystal.scan, recipe)
     _, correlation = analysis.align(found.object, crystal.object)
-    assert correlation > 0.95
+    assert abs(correlation) > 0.95
     assert found.figures["chi2"] < 0.02
     assert found.iterations == 230
 
@@ -109,8 +109,7 @@ def test_binning_by_two_doubles_the_detector_pixel_and_keeps_the_voxel(crystal):
     found = run(crystal.scan, SHORT.with_settings({"prepare.binning": [1, 2, 2]}))
     whole = run(crystal.scan, SHORT)
     assert found.shape == (40, 18, 16)
-    assert found.geometry is not None
-    assert found.geometry.pixel_size_um == (110.0, 110.0)
+    assert found.geometry == crystal.scan.geometry.binned((1, 2, 2))
     # the field of view in reciprocal space is the same, and with it the voxel in real space
     assert found.voxel_size_nm == pytest.approx(whole.voxel_size_nm, rel=0.01)
 
@@ -140,7 +139,7 @@ def test_the_default_recipe_finds_a_weakly_strained_crystal():
     found = run(crystal.scan)
     _, correlation = analysis.align(found.object, crystal.object)
     assert found.recipe.preset == "fast"
-    assert correlation > 0.9
+    assert abs(correlation) > 0.9
 
 
 def test_the_report_is_plain(crystal):
