@@ -5,6 +5,7 @@ from .frames import PRESETS, frame, orthogonalise
 from .isosurface import Surface, isosurface
 from .metrics import amplitude_ssim, chi2, compare, fourier_shell_correlation, phase_error, support_iou
 from .phase import remove_ramp, unwrap
+from .picture import draw_picture
 from .quantities import Quantities, quantities
 from .strain import displacement, strain
 from .symmetries import normalise, twin
@@ -19,6 +20,7 @@ __all__ = [
     "compare",
     "correlation",
     "displacement",
+    "draw_picture",
     "fourier_shell_correlation",
     "frame",
     "isosurface",

@@ -21,7 +21,11 @@ def chi2(modulus: np.ndarray, measured: np.ndarray, good: np.ndarray | None = No
     if good is not None:
         modulus, measured = modulus[good], measured[good]
     power = float(np.sum(np.square(measured, dtype=np.float64)))
-    return float(np.sum(np.square(np.subtract(modulus, measured, dtype=np.float64)))) / power if power > 0 else 0.0
+    return (
+        float(np.sum(np.square(np.subtract(modulus, measured, dtype=np.float64)))) / power
+        if power > 0
+        else 0.0
+    )
 
 
 def support_iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -46,8 +50,8 @@ def amplitude_ssim(a: np.ndarray, b: np.ndarray, window: int = 7) -> float:
     """
     from skimage.metrics import structural_similarity
 
-    a, b = (np.asarray(x, np.float32) / max(float(x.max()), np.finfo(np.float32).tiny) for x in (a, b))
-    return float(structural_similarity(a, b, win_size=window, data_range=1.0))
+    one, two = (np.asarray(x, np.float32) / (float(np.max(x)) or 1.0) for x in (a, b))
+    return float(structural_similarity(one, two, win_size=window, data_range=1.0))
 
 
 def phase_error(a: np.ndarray, b: np.ndarray, mask: np.ndarray, *, ramp: bool = False) -> float:
@@ -71,11 +75,15 @@ def phase_error(a: np.ndarray, b: np.ndarray, mask: np.ndarray, *, ramp: bool = 
         return float("nan")
     # unit phasors: every voxel of the crystal counts alike
     difference = np.where(mask, np.exp(1j * (np.angle(a) - np.angle(b))), 0)
-    difference = remove_ramp(difference, mask) if ramp else difference * np.exp(-1j * np.angle(difference[mask].sum()))
+    difference = (
+        remove_ramp(difference, mask) if ramp else difference * np.exp(-1j * np.angle(difference[mask].sum()))
+    )
     return float(np.abs(np.angle(difference[mask])).mean())
 
 
-def compare(object: np.ndarray, reference: np.ndarray, threshold: float = 0.1, *, ramp: bool = True) -> dict[str, float]:
+def compare(
+    object: np.ndarray, reference: np.ndarray, threshold: float = 0.1, *, ramp: bool = True
+) -> dict[str, float]:
     """Align `object` with `reference` and return the figures of their agreement.
 
     Parameters

@@ -86,9 +86,7 @@ class Quantities:
     def strain(self) -> np.ndarray:
         """float32: ∂u/∂Q̂, dimensionless (or relative), zero in the mean over the crystal, NaN outside the support."""
         steps = tuple(
-            step[tuple(slice(s.start, s.stop - (a == axis)) for a, s in enumerate(self.box))]
-            if step.size
-            else step
+            step[tuple(slice(s.start, max(s.stop - (a == axis), 0)) for a, s in enumerate(self.box))]
             for axis, step in enumerate(self.steps)
         )
         return self._filled(directional(steps, self.support[self.box], self.weights))
