@@ -47,7 +47,6 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         if recipe.guess.start == "network":
             model = network.load(recipe.guess.weights, device)
             starts = network.guess(model, prepared.counts, prepared.good, prepared.oversampling, recipe.guess)
-            starts = phasing.keep_best(data, starts, recipe.guess.keep)
         else:
             model = None
             starts = phasing.random_starts(data, recipe.refine.starts, recipe.guess.threshold, recipe.seed)

@@ -159,3 +159,15 @@ def test_shipping_writes_weights_and_a_card_that_agree(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "SHIPPED", file)
     monkeypatch.setattr(weights, "CARD", card)
     assert network.load().sha256 == content["sha256"]
+
+
+def test_inpainting_keeps_what_was_measured_and_fills_a_gap_smoothly():
+    x = torch.linspace(-3, 3, 40)
+    smooth = 100 * torch.exp(-(x[:, None, None] ** 2 + x[:, None] ** 2 + x**2) / 4)
+    good = torch.ones_like(smooth, dtype=torch.bool)
+    good[:, 25:28] = False
+    filled = crystals.inpaint(smooth * good, good)
+    assert torch.equal(filled[good], smooth[good])
+    error = (filled - smooth)[~good].norm() / smooth[~good].norm()
+    assert error < 0.35  # zeros would give 1
+    assert crystals.inpaint(smooth, torch.ones_like(good)) is smooth

@@ -15,13 +15,16 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ..phasing import Starts
+from ..phasing import Diffraction, Starts, keep_best
+from ..preparation import fill_gaps
 from ..recipe import Guess
-from .physics import OBJECT, WINDOW, inpaint
+from .physics import WINDOW
 from .weights import Model
 
 EXTENT = 24.0
 """Width in window voxels to which a crystal is brought: the middle of the range the network was trained on."""
+PROJECTIONS = 10
+"""Iterations of error reduction after which candidates are compared."""
 _AXES = (-3, -2, -1)
 
 
@@ -32,7 +35,9 @@ def guess(
     oversampling: tuple[float, float, float],
     choice: Guess,
 ) -> Starts:
-    """Predict the object, as many times as `choice.candidates` asks, each time from another orientation of the data.
+    """Predict the object from several orientations of the data, and return the best predictions on the scan's grid.
+
+    The candidates are compared, after a few projections, in the network's window: that costs the same for any scan.
 
     Parameters
     ----------
@@ -43,25 +48,26 @@ def guess(
     oversampling
         N / width of the crystal, per axis.
     choice
-        Number of candidates, and the amplitude (relative to the maximum) that bounds the support.
+        Number of candidates and how many to keep, and the amplitude (relative to the maximum) that bounds the support.
 
     Returns
     -------
     Starts
-        Objects complex64 (candidates, N0, N1, N2) of arbitrary scale, centred, and their supports.
+        Objects complex64 (kept, N0, N1, N2) of arbitrary scale, centred, and their supports; the best first.
     """
-    sampled = window_samples(counts.shape, oversampling)
-    window = to_window(counts, good, sampled, model.device)
+    samples = window_samples(counts.shape, oversampling)
+    window = to_window(counts, good, samples, model.device)
     turns = orientations(choice.candidates)
     with torch.inference_mode():
         output = model.network(torch.stack([_turn(window, *turn) for turn in turns]))
-    last = output[-1] if isinstance(output, list) else output
-    guesses = torch.stack([_turn_back(found, *turn) for found, turn in zip(last, turns, strict=True)])
-    objects = torch.stack([from_window(one, counts.shape, sampled) for one in guesses]).cpu().numpy()
-    supports = np.stack(
-        [_support(one.abs().cpu().numpy(), counts.shape, sampled, choice.threshold) for one in guesses]
-    )
-    return Starts(objects * supports, supports)
+        last = output[-1] if isinstance(output, list) else output
+        found = torch.stack([_turn_back(one, *turn) for one, turn in zip(last, turns, strict=True)])
+        found = _fit(found, (WINDOW,) * 3).cpu().numpy()
+    data = Diffraction(window.cpu().numpy(), _seen(good, samples), device=model.device)
+    best = keep_best(data, Starts(found, _within(np.abs(found), choice.threshold)), choice.keep, PROJECTIONS)
+    supports = [_support(np.abs(one), counts.shape, samples, choice.threshold) for one in best.objects]
+    objects = [from_window(torch.from_numpy(one), counts.shape, samples).numpy() for one in best.objects]
+    return Starts(np.stack(objects) * np.stack(supports), np.stack(supports))
 
 
 def window_samples(shape: tuple[int, ...], oversampling: tuple[float, ...]) -> tuple[int, int, int]:
@@ -84,7 +90,7 @@ def to_window(
     device
         Where the network is.
     """
-    filled = inpaint(torch.as_tensor(counts, device=device), torch.as_tensor(good, device=device))
+    filled = torch.as_tensor(counts if good.all() else fill_gaps(counts, good), device=device)
     pattern = torch.fft.fftshift(
         torch.fft.ifftn(torch.fft.ifftshift(filled, dim=_AXES), dim=_AXES), dim=_AXES
     )
@@ -96,9 +102,8 @@ def to_window(
 
 
 def from_window(found: Tensor, shape: tuple[int, ...], samples: tuple[int, int, int]) -> Tensor:
-    """Return an object (32, 32, 32) of the window on the scan's own grid, complex64 of `shape`."""
-    field = _fit(found, (WINDOW,) * 3)
-    field = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(field, dim=_AXES), dim=_AXES), dim=_AXES)
+    """Return an object (64, 64, 64) of the window on the scan's own grid, complex64 of `shape`."""
+    field = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(found, dim=_AXES), dim=_AXES), dim=_AXES)
     field = _fit(field, samples)
     whole = torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(field, dim=_AXES), dim=_AXES), dim=_AXES)
     return _fit(whole, shape)
@@ -124,15 +129,35 @@ def _turn_back(volume: Tensor, order: tuple[int, int, int], flips: tuple[int, ..
 
 
 def _fit(volume: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Crop or zero-pad about the centre (index n // 2 stays the centre)."""
-    for axis, (have, want) in enumerate(zip(volume.shape, shape, strict=True)):
+    """Crop or zero-pad the last three axes about the centre (index n // 2 stays the centre)."""
+    for axis, want in zip(_AXES, shape, strict=True):
+        have = volume.shape[axis]
         if want <= have:
             volume = volume.narrow(axis, have // 2 - want // 2, want)
         else:
             before = want // 2 - have // 2
-            padding = [0, 0] * (2 - axis) + [before, want - have - before]
-            volume = torch.nn.functional.pad(volume, padding)
+            volume = torch.nn.functional.pad(volume, [0, 0] * (-1 - axis) + [before, want - have - before])
     return volume
+
+
+def _seen(good: np.ndarray, samples: tuple[int, int, int]) -> np.ndarray:
+    """Return which voxels of the window (64, 64, 64) were measured, by the nearest voxel of the scan."""
+    for axis, (n, p) in enumerate(zip(good.shape, samples, strict=True)):
+        nearest = np.rint((np.arange(WINDOW) - WINDOW // 2) * n / p).astype(int) + n // 2
+        inside = (nearest >= 0) & (nearest < n)
+        good = np.take(good, np.clip(nearest, 0, n - 1), axis) & np.expand_dims(
+            inside, tuple(a for a in range(3) if a != axis)
+        )
+    return good
+
+
+def _within(amplitude: np.ndarray, threshold: float) -> np.ndarray:
+    """Return where the amplitude (..., D, H, W) is above a fraction of its maximum (of its 99th percentile inside)."""
+    level = [
+        threshold * np.percentile(one[one > 0.02 * one.max()], 99)
+        for one in amplitude.reshape(-1, *amplitude.shape[-3:])
+    ]
+    return amplitude > np.reshape(level, (*amplitude.shape[:-3], 1, 1, 1))
 
 
 def _support(
@@ -140,6 +165,5 @@ def _support(
 ) -> np.ndarray:
     """Return the support on the scan's grid; interpolated linearly, as Fourier resampling rings around an edge."""
     step = np.array([WINDOW / p for p in samples])
-    origin = OBJECT // 2 - step * (np.array(shape) // 2)
-    carried = ndimage.affine_transform(amplitude, step, origin, output_shape=shape, order=1)
-    return carried > threshold * np.percentile(carried[carried > 0], 99) if carried.any() else carried > 0
+    origin = WINDOW // 2 - step * (np.array(shape) // 2)
+    return _within(ndimage.affine_transform(amplitude, step, origin, output_shape=shape, order=1), threshold)

@@ -68,32 +68,3 @@ def crop(volume: Tensor) -> Tensor:
 def twin(objects: Tensor) -> Tensor:
     """Return conj(ρ(−r)), which scatters the same intensity; the origin is index 16."""
     return torch.roll(torch.flip(objects, _AXES), (1, 1, 1), _AXES).conj()
-
-
-def inpaint(counts: Tensor, good: Tensor) -> Tensor:
-    """Fill masked voxels (good False) of (..., D, H, W) with a Gaussian-weighted mean of the square roots around them.
-
-    Only for showing a whole volume to a network; phasing leaves masked voxels free.
-    """
-    if bool(good.all()):
-        return counts
-    weight = good.to(counts.dtype)
-    modulus = counts.clamp_min(0).sqrt() * weight
-    filled, known = modulus, weight
-    # repeated small blurs reach into wide gaps, and stay local at their rims
-    for _ in range(6):
-        known_blurred, filled_blurred = blur(known), blur(known * filled)
-        estimate = filled_blurred / known_blurred.clamp_min(1e-6)
-        filled = torch.where(good, modulus, estimate)
-        known = torch.where(good, weight, known_blurred.clamp_max(1.0))
-    return torch.where(good, counts, filled.square())
-
-
-def blur(volume: Tensor) -> Tensor:
-    """Smooth with the binomial kernel [1 2 1]/4 along each of the last three axes, repeating the rim."""
-    for axis in (-3, -2, -1):
-        size = volume.shape[axis]
-        before = torch.cat([volume.narrow(axis, 0, 1), volume.narrow(axis, 0, size - 1)], axis)
-        after = torch.cat([volume.narrow(axis, 1, size - 1), volume.narrow(axis, size - 1, 1)], axis)
-        volume = (before + after).mul_(0.25).add_(volume, alpha=0.5)
-    return volume

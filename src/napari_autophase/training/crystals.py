@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..network.physics import OBJECT, WINDOW, blur, inpaint, propagate
+from ..network.physics import OBJECT, WINDOW, propagate
 
 PURPOSES = {"train": 1, "validation": 2}
 
@@ -225,3 +225,32 @@ def _measure(intensity: Tensor, g: torch.Generator, p: Population) -> tuple[Tens
         if not start - 3 <= WINDOW // 2 <= start + width + 2:  # nobody measures with the peak in a gap
             good[index].narrow(axis - 0, start, width).fill_(False)
     return counts * good, good
+
+
+def inpaint(counts: Tensor, good: Tensor) -> Tensor:
+    """Fill masked voxels (good False) of (..., D, H, W) with a Gaussian-weighted mean of the square roots around them.
+
+    A network is shown whole volumes: preparation fills a scan's gaps in much the same way before inference.
+    """
+    if bool(good.all()):
+        return counts
+    weight = good.to(counts.dtype)
+    modulus = counts.clamp_min(0).sqrt() * weight
+    filled, known = modulus, weight
+    # repeated small blurs reach into wide gaps, and stay local at their rims
+    for _ in range(6):
+        known_blurred, filled_blurred = blur(known), blur(known * filled)
+        estimate = filled_blurred / known_blurred.clamp_min(1e-6)
+        filled = torch.where(good, modulus, estimate)
+        known = torch.where(good, weight, known_blurred.clamp_max(1.0))
+    return torch.where(good, counts, filled.square())
+
+
+def blur(volume: Tensor) -> Tensor:
+    """Smooth with the binomial kernel [1 2 1]/4 along each of the last three axes, repeating the rim."""
+    for axis in (-3, -2, -1):
+        size = volume.shape[axis]
+        before = torch.cat([volume.narrow(axis, 0, 1), volume.narrow(axis, 0, size - 1)], axis)
+        after = torch.cat([volume.narrow(axis, 1, size - 1), volume.narrow(axis, size - 1, 1)], axis)
+        volume = (before + after).mul_(0.25).add_(volume, alpha=0.5)
+    return volume
