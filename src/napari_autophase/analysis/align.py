@@ -65,7 +65,9 @@ def align(object: np.ndarray, reference: np.ndarray, *, ramp: bool = False) -> t
             between = moved * np.conj(reference)
             for axis, step in enumerate(phase_ramp(between)):
                 positions = np.arange(moved.shape[axis]) - moved.shape[axis] // 2
-                moved = moved * np.exp(-1j * step * positions).reshape([-1 if a == axis else 1 for a in range(3)])
+                moved = moved * np.exp(-1j * step * positions).reshape(
+                    [-1 if a == axis else 1 for a in range(3)]
+                )
         overlap = np.vdot(moved, reference)
         power = np.vdot(moved, moved).real
         if power == 0:
