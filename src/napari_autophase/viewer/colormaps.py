@@ -13,9 +13,15 @@ from functools import lru_cache
 import numpy as np
 from napari.utils.colormaps import Colormap
 
+from .. import analysis
+
 _STEPS = 256
 _OKLAB_TO_LMS = np.array(
-    [[1.0, 0.3963377774, 0.2158037573], [1.0, -0.1055613458, -0.0638541728], [1.0, -0.0894841775, -1.2914855480]]
+    [
+        [1.0, 0.3963377774, 0.2158037573],
+        [1.0, -0.1055613458, -0.0638541728],
+        [1.0, -0.0894841775, -1.2914855480],
+    ]
 )
 _LMS_TO_RGB = np.array(
     [
@@ -70,3 +76,23 @@ def phase_map() -> Colormap:
     linear = np.clip(oklab_to_linear_rgb(phase_lab()), 0, 1)
     rgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return Colormap(np.c_[rgb, np.ones(_STEPS)], name="autophase phase", display_name="phase (cyclic)")
+
+
+def colour_map(quantity: str) -> Colormap | str:
+    """Return the map of phase, strain or amplitude."""
+    return phase_map() if quantity == "phase" else {"strain": "RdBu_r", "amplitude": "viridis"}[quantity]
+
+
+def limits(quantity: str, quantities: analysis.Quantities) -> tuple[float, float]:
+    """Return the colour limits of a quantity: ±π, the symmetric strain limits at the 99th percentile, or 0 to 1."""
+    if quantity == "phase":
+        return (-np.pi, np.pi)
+    if quantity == "strain":
+        return (-quantities.strain_limit, quantities.strain_limit)
+    return (0.0, 1.0)
+
+
+def label(quantity: str, quantities: analysis.Quantities) -> str:
+    """Return the name of a quantity with its unit."""
+    strain = "relative strain (rad/voxel)" if quantities.relative else "strain"
+    return {"phase": "phase (rad)", "strain": strain, "amplitude": "amplitude"}[quantity]

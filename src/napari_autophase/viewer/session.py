@@ -143,12 +143,12 @@ class Session:
         entry = self._entry(self._current) or next(iter(self._entries), None)
         if entry is None:
             return
+        for result in self.results:
+            result.stow()
         if not entry.shown:
             entry.shown = True
             with self._moving_layers():
                 self.viewer.layers.append(entry.layer)
-        for result in self.results:
-            result.stow()
         entry.layer.visible = True
         layers.turn_to_scan(self.viewer, entry.layer)
         self.viewer.canvas.overlays.text.visible = False

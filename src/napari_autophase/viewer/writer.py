@@ -32,10 +32,14 @@ def write_reconstruction(path: str, layer_data: list[LayerData]) -> list[str]:
         if isinstance(reconstruction, Reconstruction) and not any(reconstruction is other for other in found):
             found.append(reconstruction)
     if not found:
-        show_warning("None of these layers shows a reconstruction: select a layer of a result and save again.")
+        show_warning(
+            "None of these layers shows a reconstruction: select a layer of a result and save again."
+        )
         return []
     if len(found) > 1:
-        show_warning(f"These layers show {len(found)} reconstructions: select layers of one result and save again.")
+        show_warning(
+            f"These layers show {len(found)} reconstructions: select layers of one result and save again."
+        )
         return []
     return [save(found[0], path)]
 
@@ -59,4 +63,3 @@ def suggested_name(reconstruction: Reconstruction, group: int) -> str:
     """Return a file name for a result, such as ``S0054_result1.cxi``."""
     stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in reconstruction.name)
     return f"{stem}_result{group}.cxi"
-

@@ -1,0 +1,316 @@
+"""Results in the viewer: which there are, and what is shown of each.
+
+Layers are held by identity, in their own metadata: the layer list stays the one place that says which results exist, so that
+renaming, reordering and deleting layers needs no bookkeeping.
+"""
+
+from __future__ import annotations
+
+import weakref
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer, Surface
+from napari.utils.camera_orientations import Handedness
+
+from .. import analysis
+from ..reconstruction import Reconstruction
+from .colormaps import colour_map, label, limits
+from .mesh import ColourBy, Cut, mesh
+
+ROLES = ("amplitude", "phase", "strain", "isosurface")
+RECONSTRUCTION = "autophase_reconstruction"
+QUANTITIES = "autophase_quantities"
+ROLE = "autophase_role"
+RESULT = "autophase_result"
+
+AXES = {"nm": ("z", "y", "x"), "pixel": ("frame", "row", "col")}
+"""Names of a result's axes: the laboratory's with geometry, the detector's without."""
+VIEW_DIRECTION = (-1.0, -0.45, -0.6)
+UP = (0.0, 1.0, 0.0)
+"""Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen, y up."""
+
+_STOWED: weakref.WeakKeyDictionary[ViewerModel, list[ResultLayers]] = weakref.WeakKeyDictionary()
+
+
+def results(viewer: ViewerModel) -> list[ResultLayers]:
+    """Return the results in the viewer, oldest first.
+
+    Layers that a reader brought become a result here, and it is shown as `add_reconstruction` would.
+    """
+    found = list(_STOWED.get(viewer, []))
+    orphans: list[Layer] = []
+    for layer in viewer.layers:
+        result = layer.metadata.get(RESULT)
+        if isinstance(result, ResultLayers):
+            if result.layer(layer.metadata.get(ROLE)) is layer and result not in found:
+                found.append(result)
+        elif isinstance(layer.metadata.get(RECONSTRUCTION), Reconstruction):
+            orphans.append(layer)
+    new = None
+    for layer in orphans:
+        reconstruction = layer.metadata[RECONSTRUCTION]
+        home = next((result for result in found if result.reconstruction is reconstruction), None)
+        if home is None:
+            group = 1 + max((result.group for result in found), default=0)
+            home = new = ResultLayers(viewer, reconstruction, layer.metadata[QUANTITIES], group)
+            found.append(home)
+        home.adopt(layer)
+    if new is not None:
+        new.present(first=len(found) == 1)
+    return sorted(found, key=lambda result: result.group)
+
+
+class ResultLayers:
+    """The layers of one reconstruction, and what is shown of it.
+
+    Parameters
+    ----------
+    viewer
+        Held weakly.
+    reconstruction, quantities
+        What was found, and what is shown of it at the current threshold.
+    group
+        Number of the result in the viewer.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        reconstruction: Reconstruction,
+        quantities: analysis.Quantities,
+        group: int,
+    ) -> None:
+        self._viewer = weakref.ref(viewer)
+        self._layers: dict[str, Layer] = {}
+        self.reconstruction = reconstruction
+        self.quantities = quantities
+        self.group = group
+        self.colour_by: ColourBy = "phase"
+        self.strain_limit: float | None = None
+        self.cut: Cut | None = None
+        self.relief = True
+        self.shown = True
+        self._stowed = False
+        viewer.dims.events.ndisplay.connect(self._arrange)
+
+    @property
+    def title(self) -> str:
+        """Name of the scan and number of the result."""
+        return f"{self.reconstruction.name} · {self.group}"
+
+    @property
+    def threshold(self) -> float:
+        """Amplitude, as a fraction of its maximum, that bounds the crystal."""
+        return self.quantities.threshold
+
+    @property
+    def viewer(self) -> ViewerModel | None:
+        """The viewer, while it lives."""
+        return self._viewer()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Those of its layers that are still in the viewer, or stowed."""
+        return [layer for role in ROLES if (layer := self.layer(role)) is not None]
+
+    @property
+    def alive(self) -> bool:
+        """Whether any of its layers is still in the viewer."""
+        return bool(self.layers)
+
+    def layer(self, role: str) -> Layer | None:
+        """Return the layer that plays `role` (amplitude, phase, strain, isosurface), or None once it was deleted."""
+        viewer, layer = self.viewer, self._layers.get(role)
+        if viewer is None or layer is None:
+            return None
+        return layer if self._stowed or layer in viewer.layers else None
+
+    def adopt(self, layer: Layer) -> None:
+        """Make a layer that is already in the viewer one of this result's."""
+        self._layers.setdefault(layer.metadata[ROLE], layer)
+        layer.metadata[RESULT] = self
+        show_colour_bar(layer)
+        self._arrange()
+
+    def remove(self) -> None:
+        """Take its layers out of the viewer."""
+        viewer = self.viewer
+        if viewer is None:
+            return
+        self._unstow(viewer)
+        for layer in self.layers:
+            viewer.layers.remove(layer)
+
+    def set_threshold(self, threshold: float) -> None:
+        """Bound the crystal at another amplitude: support, masks, isosurface and strain limits follow."""
+        self.quantities = self.quantities.at_threshold(threshold)
+        self.redraw()
+
+    def set_colour_by(self, quantity: ColourBy) -> None:
+        """Colour the isosurface by phase, strain or amplitude; in 2-D, show the slices of that quantity."""
+        self.colour_by = quantity
+        self._redraw_surface()
+        self._arrange()
+
+    def set_limits(self, strain_limit: float | None) -> None:
+        """Let the strain's colours reach from minus to plus `strain_limit`; None: the 99th percentile inside."""
+        self.strain_limit = strain_limit
+        self._recolour()
+
+    def set_relief(self, relief: bool) -> None:
+        """Darken the facets that are turned away from the light, so that the shape is seen, or show the colours bare."""
+        self.relief = relief
+        self._redraw_surface()
+
+    def set_clipping(self, cut: Cut | None) -> None:
+        """Cut the isosurface open along a plane, or close it again."""
+        self.cut = cut
+        self._redraw_surface()
+
+    @property
+    def axis_names(self) -> tuple[str, str, str]:
+        """Names of its axes."""
+        return AXES[self.quantities.unit]
+
+    def extent(self, axis: int) -> tuple[float, float]:
+        """Return where the crystal begins and ends along an axis, from its centre, in the layers' unit."""
+        n, size = self.quantities.amplitude.shape[axis], self.quantities.voxel_size[axis]
+        inside = self.quantities.box[axis]
+        return (inside.start - n // 2) * size, (inside.stop - 1 - n // 2) * size
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Colour limits of the quantity that is shown."""
+        return self._limits(self.colour_by)
+
+    def redraw(self) -> None:
+        """Bring all its layers up to date with the quantities."""
+        quantities = self.quantities
+        if (amplitude := self.layer("amplitude")) is not None:
+            amplitude.iso_threshold = quantities.threshold
+        for role in ("phase", "strain"):
+            if (layer := self.layer(role)) is not None:
+                layer.data = getattr(quantities, role)
+        self._redraw_surface()
+
+    def stow(self) -> None:
+        """Take its layers out of the list and keep them, until any result is shown again."""
+        viewer = self.viewer
+        if viewer is not None and not self._stowed:
+            self.shown = False
+            self._layers = {role: layer for role in ROLES if (layer := self.layer(role)) is not None}
+            _STOWED.setdefault(viewer, []).append(self)
+            self._stowed = True
+            for layer in self._layers.values():
+                viewer.layers.remove(layer)
+
+    def hide(self) -> None:
+        """Hide all its layers, until it is shown again."""
+        self.shown = False
+        self._arrange()
+
+    def show(self) -> None:
+        """Show this result and hide the others."""
+        viewer = self.viewer
+        if viewer is None:
+            return
+        for other in results(viewer):
+            other._unstow(viewer)
+            if other is not self:
+                other.hide()
+        self.shown = True
+        self._arrange()
+        for overlay in (viewer.canvas.overlays.scale_bar, viewer.canvas.overlays.axes):
+            overlay.visible = True
+        if not self.quantities.relative:
+            _draw_right_handed(viewer)
+
+    def _unstow(self, viewer: ViewerModel) -> None:
+        if self._stowed:
+            _STOWED[viewer].remove(self)
+            viewer.layers.extend(self._layers.values())
+            self._stowed = False
+
+    def present(self, *, first: bool) -> None:
+        """Show this result; the first one in a viewer also turns it to 3-D and to the crystal, later ones leave it alone."""
+        self.show()
+        viewer = self.viewer
+        if first and viewer is not None:
+            viewer.dims.ndisplay = 3
+            self.frame()
+
+    def frame(self) -> None:
+        """Turn the camera to the crystal."""
+        viewer = self.viewer
+        if viewer is None:
+            return
+        camera = viewer.scene.camera
+        if viewer.dims.ndisplay == 3:
+            camera.set_view_direction(VIEW_DIRECTION, UP)
+        viewer.fit_to_view(layers=self.layers)
+        # that shows the whole volume: come closer, to the crystal in it
+        axes = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
+        ends = [self.extent(axis) for axis in axes]
+        volume = [self.quantities.amplitude.shape[axis] * self.quantities.voxel_size[axis] for axis in axes]
+        middle = [(low + high) / 2 for low, high in ends]
+        camera.center = (0.0, *middle) if len(middle) == 2 else tuple(middle)
+        camera.zoom *= 0.85 * max(volume) / max(high - low for low, high in ends)
+
+    def _arrange(self) -> None:
+        """Show what suits the number of dimensions: the isosurface in 3-D, slices of the chosen quantity in 2-D."""
+        viewer = self.viewer
+        if viewer is None or not self.alive:
+            return
+        wanted = "isosurface" if viewer.dims.ndisplay == 3 else self.colour_by
+        for role in ROLES:
+            if (layer := self.layer(role)) is not None:
+                layer.visible = self.shown and role == wanted
+        if self.shown:
+            self._caption(viewer)
+
+    def _caption(self, viewer: ViewerModel) -> None:
+        text = viewer.canvas.overlays.text
+        text.text = (
+            f"{self.title}   {label(self.colour_by, self.quantities)}   amplitude ≥ {self.threshold:.2f}"
+        )
+        text.position = "top_left"
+        text.visible = True
+
+    def _redraw_surface(self) -> None:
+        surface = self.layer("isosurface")
+        if surface is not None:
+            crystal = mesh(self.quantities, self.colour_by, self.cut)
+            # the old relief must not meet the new vertices: there is another number of them
+            surface.texcoords = None
+            surface.data = crystal.data
+            surface.texcoords = crystal.lit(self.relief)["texcoords"]
+        self._recolour()
+
+    def _recolour(self) -> None:
+        viewer = self.viewer
+        for role, quantity in (("strain", "strain"), ("isosurface", self.colour_by)):
+            if (layer := self.layer(role)) is not None:
+                layer.colormap = colour_map(quantity)
+                layer.contrast_limits = self._limits(quantity)
+                layer.contrast_limits_range = self._limits(quantity)
+        if viewer is not None and self.shown and self.alive:
+            self._caption(viewer)
+
+    def _limits(self, quantity: str) -> tuple[float, float]:
+        if quantity == "strain" and self.strain_limit is not None:
+            return (-self.strain_limit, self.strain_limit)
+        return limits(quantity, self.quantities)
+
+
+def _draw_right_handed(viewer: ViewerModel) -> None:
+    """Turn the depth axis so that the laboratory's x, y, z are drawn right-handed: napari does so for z, y, x."""
+    camera = viewer.scene.camera
+    if camera.handedness == Handedness.RIGHT:
+        depth, *others = camera.orientation
+        camera.orientation = ("away" if depth == "towards" else "towards", *others)
+
+
+def show_colour_bar(layer: Layer) -> None:
+    """Show the colour bar of a layer that has one."""
+    if isinstance(layer, Image | Surface):
+        layer.colorbar.visible = True
