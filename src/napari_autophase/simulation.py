@@ -142,7 +142,9 @@ def simulate(
 
     rng = np.random.Generator(np.random.PCG64([seed, _DOMAIN]))
     sampling = np.array(oversampling if oversampling is not None else rng.uniform(2.0, 4.0, 3))
-    template = replace(geometry or PLATINUM_111, direct_beam_pixel=(shape[1] // 2, shape[2] // 2))
+    template = replace(
+        geometry or PLATINUM_111, direct_beam_pixel=(float(shape[1] // 2), float(shape[2] // 2))
+    )
     centre = (shape[0] // 2, shape[1] // 2, shape[2] // 2)
     q = scattering_vector(template, centre[1:], shape)
 

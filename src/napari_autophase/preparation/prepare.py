@@ -81,7 +81,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
 
     geometry = scan.geometry
     if geometry is not None and geometry.direct_beam_pixel is None:
-        geometry = replace(geometry, direct_beam_pixel=(scan.shape[1] // 2, scan.shape[2] // 2))
+        geometry = replace(geometry, direct_beam_pixel=(float(scan.shape[1] // 2), float(scan.shape[2] // 2)))
     if choice.binning != (1, 1, 1):
         counts, good = bin_blocks(counts, good, choice.binning)
         geometry = None if geometry is None else geometry.binned(choice.binning)
