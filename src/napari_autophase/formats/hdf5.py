@@ -22,6 +22,9 @@ _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entr
 _DEEP = 12
 """Groups nested deeper than this are not looked into (external links may go round)."""
 
+_NESTED = 4
+"""So many steps lead at most from the root to the data (root, entry, subentry, data); `default` may go round, too."""
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
@@ -56,15 +59,9 @@ def _walk(group: h5py.Group, prefix: str, seen: set[tuple[int, int]]) -> Iterato
     if prefix.count("/") > _DEEP:
         return
     for key in group:
-        link = group.get(key, getlink=True)
-        if isinstance(link, h5py.SoftLink):
-            continue  # what it points to is met under its own name
-        try:
-            item = group[key]
-        except (KeyError, OSError):
-            if isinstance(link, h5py.ExternalLink):
-                continue  # the other file is not here
-            raise
+        item = None if isinstance(group.get(key, getlink=True), h5py.SoftLink) else _item(group, key)
+        if item is None:
+            continue  # what a soft link points to is met under its own name
         info = h5py.h5o.get_info(item.id)
         if (info.fileno, info.addr) in seen:
             continue
@@ -75,6 +72,16 @@ def _walk(group: h5py.Group, prefix: str, seen: set[tuple[int, int]]) -> Iterato
                 yield dataset
         elif isinstance(item, h5py.Group):
             yield from _walk(item, f"{prefix}{key}/", seen)
+
+
+def _item(group: h5py.Group, key: str) -> h5py.Group | h5py.Dataset | h5py.Datatype | None:
+    """Return what goes by `key`, or None for a link into a file that is not here, or to nothing."""
+    try:
+        return group[key]
+    except (KeyError, OSError):
+        if isinstance(group.get(key, getlink=True), h5py.HardLink):
+            raise
+        return None
 
 
 def _as_dataset(item: h5py.Dataset, path: str) -> Dataset | None:
@@ -98,25 +105,24 @@ def preferred(path: Path, arrays: list[Dataset]) -> Dataset | None:
 
 def _signals(group: h5py.Group, depth: int) -> Iterator[h5py.Dataset]:
     """Yield the datasets that NeXus marks as the ones to plot, following ``default`` where it stands."""
-    signal = nexus.attribute(group, "signal")
-    if signal is not None:
-        item = group.get(signal)
+    if depth > _NESTED:
+        return
+    signal, default = nexus.attribute(group, "signal"), nexus.attribute(group, "default")
+    if signal is not None and signal in group:
+        item = _item(group, signal)
         if isinstance(item, h5py.Dataset):
             yield item
-        return
-    default = nexus.attribute(group, "default")
-    chosen = None if default is None else group.get(default)
-    if isinstance(chosen, h5py.Group):
-        yield from _signals(chosen, depth + 1)
-        return
-    if depth > 2:
-        return
-    for key in group:
-        item = group.get(key)
-        if isinstance(item, h5py.Group) and nexus.attribute(item, "NX_class") in ("NXentry", "NXdata"):
+    elif default is not None and default in group:
+        item = _item(group, default)
+        if isinstance(item, h5py.Group):
             yield from _signals(item, depth + 1)
-        elif isinstance(item, h5py.Dataset) and nexus.attribute(item, "signal") == "1":
-            yield item  # as NeXus did before 2014
+    else:
+        for key in group:
+            item = _item(group, key)
+            if isinstance(item, h5py.Group) and nexus.attribute(item, "NX_class") in ("NXentry", "NXdata"):
+                yield from _signals(item, depth + 1)
+            elif isinstance(item, h5py.Dataset) and nexus.attribute(item, "signal") == "1":
+                yield item  # as NeXus did before 2014
 
 
 def find(path: Path, name: str) -> Dataset | None:
