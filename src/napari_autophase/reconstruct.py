@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import metadata
 
 from . import analysis, preparation
@@ -101,7 +101,7 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("napari-autophase", "torch", "numpy", "scipy", "numba")}
 
 
-def _stopwatch(seconds: dict[str, float]) -> Callable[[str], object]:
+def _stopwatch(seconds: dict[str, float]) -> Callable[[str], AbstractContextManager[None]]:
     @contextmanager
     def stage(name: str) -> Iterator[None]:
         begin = time.perf_counter()

@@ -62,9 +62,11 @@ def guess(
         output = model.network(torch.stack([_turn(window, *turn) for turn in turns]))
         last = output[-1] if isinstance(output, list) else output
         found = torch.stack([_turn_back(one, *turn) for one, turn in zip(last, turns, strict=True)])
-        found = _fit(found, (WINDOW,) * 3).cpu().numpy()
+        guesses = _fit(found, (WINDOW,) * 3).cpu().numpy()
     data = Diffraction(window.cpu().numpy(), _seen(good, samples), device=model.device)
-    best = keep_best(data, Starts(found, _within(np.abs(found), choice.threshold)), choice.keep, PROJECTIONS)
+    best = keep_best(
+        data, Starts(guesses, _within(np.abs(guesses), choice.threshold)), choice.keep, PROJECTIONS
+    )
     supports = [_support(np.abs(one), counts.shape, samples, choice.threshold) for one in best.objects]
     objects = [from_window(torch.from_numpy(one), counts.shape, samples).numpy() for one in best.objects]
     return Starts(np.stack(objects) * np.stack(supports), np.stack(supports))
