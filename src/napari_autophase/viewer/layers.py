@@ -82,17 +82,20 @@ def add_reconstruction(
     threshold = reconstruction.recipe.analyse.threshold if replace is None else replace.threshold
     quantities = analysis.quantities(reconstruction, threshold)
     result = ResultLayers(viewer, reconstruction, quantities, group if replace is None else replace.group)
-    for data in _layer_data(reconstruction, quantities, ""):
-        result.adopt(viewer.add_layer(Layer.create(*data)))
     if replace is not None:
         for choice in ("colour_by", "cut", "strain_limit", "relief"):
             setattr(result, choice, getattr(replace, choice))
+    for data in _layer_data(reconstruction, quantities, ""):
+        layer = Layer.create(*data)
+        result.adopt(layer)  # before others hear of it
+        viewer.add_layer(layer)
+    if replace is not None:
         replace.remove()
         result.redraw()
     for role in ROLES:
         # named last, when the replaced layers no longer hold the names
-        if (layer := result.layer(role)) is not None:
-            layer.name = f"{reconstruction.name} · {result.group} {role}"
+        if (mine := result.layer(role)) is not None:
+            mine.name = f"{reconstruction.name} · {result.group} {role}"
     result.present(first=first)
     return result
 

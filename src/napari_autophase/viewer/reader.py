@@ -25,8 +25,13 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
     InputError
         If a file is damaged or its choice of datasets is ambiguous.
     """
-    from . import layers
+    from napari import current_viewer
 
+    from . import layers
+    from .session import Session
+
+    if (viewer := current_viewer()) is not None:
+        Session.of(viewer)  # which makes a result of the layers when they arrive, with no dock open too
     found = [formats.read(each) for each in _paths(path)]
     data: list[LayerData] = []
     for each in found:

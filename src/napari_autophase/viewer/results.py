@@ -126,7 +126,7 @@ class ResultLayers:
         return layer if self._stowed or layer in viewer.layers else None
 
     def adopt(self, layer: Layer) -> None:
-        """Make a layer that is already in the viewer one of this result's."""
+        """Make a layer one of this result's."""
         self._layers.setdefault(layer.metadata[ROLE], layer)
         layer.metadata[RESULT] = self
         show_colour_bar(layer)
@@ -254,7 +254,7 @@ class ResultLayers:
         volume = [self.quantities.amplitude.shape[axis] * self.quantities.voxel_size[axis] for axis in axes]
         middle = [(low + high) / 2 for low, high in ends]
         camera.center = (0.0, *middle) if len(middle) == 2 else tuple(middle)
-        camera.zoom *= 0.85 * max(volume) / max(high - low for low, high in ends)
+        camera.zoom *= 0.95 * max(volume) / max(high - low for low, high in ends)
 
     def _arrange(self) -> None:
         """Show what suits the number of dimensions: the isosurface in 3-D, slices of the chosen quantity in 2-D."""

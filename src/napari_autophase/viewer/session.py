@@ -223,8 +223,10 @@ class Session:
             self._adopt(event.value)
 
     def _adopt(self, layer: Layer) -> None:
-        if layers.RECONSTRUCTION in layer.metadata and self.diffraction_shown:
-            self.hide_diffraction()  # a saved result was opened
+        if layers.RECONSTRUCTION in layer.metadata:
+            if self.diffraction_shown:
+                self.hide_diffraction()  # a saved result was opened
+            layers.results(self.viewer)  # which takes it in
         scan = layer.metadata.get(layers.SCAN)
         if isinstance(scan, Scan) and self._entry(scan) is None:
             self._entries.append(ScanEntry(scan, layer))
