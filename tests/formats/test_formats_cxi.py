@@ -174,7 +174,13 @@ def test_an_object_of_another_program(tmp_path):
     np.testing.assert_array_equal(result.object, modes[0])
     np.testing.assert_array_equal(result.support, abs(modes[0]) > 0.1 * abs(modes[0]).max())
     notes = " ".join(result.notes)
-    for said in ("sign is not recorded", "first of 2 modes", "no support", "no diffractometer angles"):
+    for said in (
+        "sign is not recorded",
+        "first of 2 modes",
+        "no support",
+        "default, not the one",
+        "no diffractometer angles",
+    ):
         assert said in notes
     assert result.geometry is None
     assert np.isnan(result.figures["chi2"])

@@ -173,6 +173,7 @@ def _read_foreign(
     ]  # fmt: skip
     if len(dataset.shape) == 4 and dataset.shape[0] > 1:
         notes.append(f"This is the first of {dataset.shape[0]} modes.")
+    notes.append("The recipe is this program's default, not the one it was phased with.")
     threshold = Recipe().guess.threshold
     if support is None:
         amplitude = np.abs(found)
