@@ -11,6 +11,7 @@ always made the same way: mean phase 0 in the support, centre of mass of the sup
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class Reconstruction:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of the object."""
-        return tuple(self.object.shape)  # type: ignore[return-value]
+        return tuple(self.object.shape)
 
     @property
     def seed(self) -> int:
@@ -103,7 +104,7 @@ class Reconstruction:
             return None
         return tuple(float(x) for x in np.linalg.norm(self.voxel_steps_nm, axis=0))  # type: ignore[return-value]
 
-    def report(self) -> dict[str, object]:
+    def report(self) -> dict[str, Any]:
         """Return figures, times and provenance as plain values, ready for JSON."""
         return {
             "name": self.name,

@@ -120,7 +120,7 @@ class Scan:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of the counts."""
-        return tuple(self.counts.shape)  # type: ignore[return-value]
+        return tuple(self.counts.shape)
 
     @classmethod
     def from_array(cls, counts: np.ndarray, name: str = "scan", **known: Any) -> Scan:
@@ -139,9 +139,13 @@ class Scan:
 def check_shape(counts: np.ndarray, name: str) -> None:
     """Raise `InputError` unless `counts` is a real 3-D array with sides of at least 16."""
     if counts.ndim != 3:
-        raise InputError(f"{name} is {counts.ndim}-dimensional; a rocking curve is a 3-D volume (frames, rows, columns).")
+        raise InputError(
+            f"{name} is {counts.ndim}-dimensional; a rocking curve is a 3-D volume (frames, rows, columns)."
+        )
     if np.iscomplexobj(counts):
-        raise InputError(f"{name} holds complex numbers; a scan is photon counts, so open it as a reconstruction instead.")
+        raise InputError(
+            f"{name} holds complex numbers; a scan is photon counts, so open it as a reconstruction instead."
+        )
     if counts.dtype.kind not in "buif":
         raise InputError(f"{name} holds {counts.dtype} values; a scan is photon counts.")
     if min(counts.shape) < 16:
@@ -154,6 +158,8 @@ def check_counts(counts: np.ndarray, name: str) -> None:
     if counts.dtype.kind == "f" and not np.isfinite(counts).all():
         raise InputError(f"{name} holds NaN or infinite values; mask them or read it with Scan.from_array.")
     if counts.dtype.kind in "if" and counts.min() < 0:
-        raise InputError(f"{name} holds negative values; a scan is photon counts, so subtract less background or mask them.")
+        raise InputError(
+            f"{name} holds negative values; a scan is photon counts, so subtract less background or mask them."
+        )
     if not counts.any():
         raise InputError(f"{name} holds no counts at all; choose another dataset.")
