@@ -106,8 +106,9 @@ def reciprocal_steps(geometry: Geometry, peak: tuple[float, ...], shape: tuple[i
     Raises
     ------
     InputError
-        If the rocking circle is none of the sample circles.
+        If the rocking circle is none of the sample circles, or circles and angles contradict each other.
     """
+    rotation(geometry.sample_circles, geometry.sample_angles_deg)  # raises where they contradict each other
     if not 0 <= geometry.rocking_circle < len(geometry.sample_circles):
         raise InputError(
             f"Rocking circle {geometry.rocking_circle} is none of the sample circles {geometry.sample_circles}; "

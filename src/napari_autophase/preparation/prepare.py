@@ -129,7 +129,7 @@ def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:
         if good.all()
         else [f"Masked {_voxels(~good)}, as the scan's own mask, NaN or negative counts say."]
     )
-    flagged = find_flagged(scan.counts, choice.saturation) & good
+    flagged = find_flagged(np.where(good, scan.counts, scan.counts.dtype.type(0)), choice.saturation) & good
     if flagged.any():
         good &= ~flagged
         notes.append(f"Masked {_voxels(flagged)}, saturated or flagged by the detector.")
