@@ -1,0 +1,54 @@
+"""Fixtures of the viewer's tests; those marked ``screen`` need a display (Xvfb is enough)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+HAS_SCREEN = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+if not HAS_SCREEN:
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from napari.components import ViewerModel  # noqa: E402
+from viewer_doubles import FakeLaunch, make_reconstruction, make_scan  # noqa: E402
+
+from napari_autophase.viewer.session import Session  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    if not HAS_SCREEN:
+        skip = pytest.mark.skip(reason="needs a screen: run under xvfb-run")
+        for item in items:
+            if item.get_closest_marker("screen"):
+                item.add_marker(skip)
+
+
+@pytest.fixture
+def scan():
+    return make_scan()
+
+
+@pytest.fixture
+def reconstruction():
+    return make_reconstruction()
+
+
+@pytest.fixture
+def viewer():
+    """A viewer without a window."""
+    return ViewerModel()
+
+
+@pytest.fixture
+def launch():
+    return FakeLaunch()
+
+
+@pytest.fixture
+def session(viewer, launch):
+    """The viewer's session, with jobs that the test drives."""
+    session = Session(viewer, launch)
+    Session._sessions[viewer] = session
+    return session

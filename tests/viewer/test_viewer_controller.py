@@ -1,0 +1,175 @@
+"""The state machine: what may follow what, who is heard, and how long it will take."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from viewer_doubles import FakeLaunch, make_reconstruction, make_scan
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruction import Progress
+from napari_autophase.viewer.controller import Controller
+
+SCAN, RECIPE, FOUND = make_scan(), Recipe(), make_reconstruction()
+
+
+@pytest.fixture
+def controller(launch):
+    controller = Controller(launch)
+    controller.heard = []
+    controller.state_changed.connect(controller.heard.append)
+    controller.finished.connect(lambda found: controller.heard.append(found))
+    controller.failed.connect(lambda error: controller.heard.append(error))
+    return controller
+
+
+def test_a_run_that_succeeds(controller, launch):
+    assert controller.state == "idle"
+    controller.start(SCAN, RECIPE)
+    assert (launch.job.scan, launch.job.recipe) == (SCAN, RECIPE)
+    launch.job.run.on_done(FOUND)
+    launch.job.run.on_stopped()
+    assert controller.heard == ["running", "done", FOUND]
+    controller.start(SCAN, RECIPE)
+    assert controller.state == "running"
+
+
+def test_a_run_that_fails_leaves_it_usable(controller, launch):
+    error = ValueError("no crystal")
+    controller.start(SCAN, RECIPE)
+    launch.job.run.on_failed(error)
+    launch.job.run.on_stopped()
+    assert controller.heard == ["running", "failed", error]
+    controller.start(SCAN, RECIPE)
+    assert controller.state == "running"
+
+
+def test_cancelling_asks_once_and_ends_idle(controller, launch):
+    controller.cancel()
+    assert controller.state == "idle"
+    controller.start(SCAN, RECIPE)
+    controller.cancel()
+    controller.cancel()
+    assert launch.job.quits == 1
+    launch.job.refine(3)
+    launch.job.run.on_stopped()
+    assert controller.heard == ["running", "cancelling", "idle"]
+
+
+def test_only_one_at_a_time(controller):
+    controller.start(SCAN, RECIPE)
+    with pytest.raises(RuntimeError, match="running already"):
+        controller.start(SCAN, RECIPE)
+
+
+def test_a_job_that_cannot_start_is_a_failure(controller):
+    broken = Controller(lambda *_: 1 / 0)
+    errors = []
+    broken.failed.connect(errors.append)
+    broken.start(SCAN, RECIPE)
+    assert broken.state == "failed"
+    assert isinstance(errors[0], ZeroDivisionError)
+
+
+def test_a_job_may_be_over_before_start_returns():
+    def at_once(scan, recipe, run):
+        run.on_done(FOUND)
+        run.on_stopped()
+        return FakeLaunch()(scan, recipe, run)
+
+    controller = Controller(at_once)
+    controller.start(SCAN, RECIPE)
+    assert controller.state == "done"
+    assert not controller.busy
+
+
+def test_closing_in_mid_run_gives_the_job_up(controller, launch):
+    controller.start(SCAN, RECIPE)
+    controller.close()
+    assert (launch.job.quits, launch.job.waits, controller.state) == (1, 1, "idle")
+    launch.job.run.on_done(FOUND)
+    assert controller.heard == ["running", "idle"]
+    controller.close()
+    assert launch.job.quits == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(pace=st.floats(0.05, 100), total=st.integers(5, 1000), data=st.data())
+def test_remaining_time_at_a_steady_pace(pace, total, data):
+    now = [0.0]
+    launch, updates = FakeLaunch(), []
+    controller = Controller(launch, clock=lambda: now[0])
+    controller.advanced.connect(updates.append)
+    controller.start(SCAN, RECIPE)
+    launch.job.refine(0, total)
+    assert updates[-1].remaining_s is None
+    step = data.draw(st.integers(1 + int(0.2 / pace), total))
+    now[0] = pace * step
+    launch.job.refine(step, total, errors=(0.5,))
+    assert updates[-1].errors == (0.5,)
+    if pace * step > 0.2:
+        assert updates[-1].remaining_s == pytest.approx(pace * (total - step))
+    now[0] += 1000
+    launch.job.run.on_progress(Progress("analyse", 0, 1))
+    assert updates[-1].remaining_s is None, "another stage, another pace"
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever the order of clicks and reports: one job at a time, and given-up jobs are never heard."""
+
+    def __init__(self):
+        super().__init__()
+        self.launch = FakeLaunch()
+        self.controller = Controller(self.launch)
+        self.results = []
+        self.controller.finished.connect(lambda found: self.results.append(found))
+
+    @precondition(lambda self: not self.controller.busy)
+    @rule()
+    def start(self):
+        self.controller.start(SCAN, RECIPE)
+        assert self.controller.state == "running"
+
+    @rule()
+    def cancel(self):
+        was = self.controller.state
+        self.controller.cancel()
+        assert self.controller.state == ("cancelling" if was == "running" else was)
+
+    @rule()
+    def close(self):
+        self.controller.close()
+        assert not self.controller.busy
+
+    @precondition(lambda self: self.launch.jobs)
+    @rule(which=st.integers(0, 3), what=st.sampled_from(["progress", "done", "failed", "stopped"]))
+    def report(self, which, what):
+        job = self.launch.jobs[-1 - which % len(self.launch.jobs)]
+        before, results = self.controller.state, len(self.results)
+        current = job is self.launch.job and self.controller.busy
+        value = {
+            "progress": (Progress("refine", 1, 9),),
+            "done": (FOUND,),
+            "failed": (ValueError(),),
+            "stopped": (),
+        }
+        getattr(job.run, f"on_{what}")(*value[what])
+        if not current or what == "progress":
+            assert self.controller.state == before
+        heard = current and before == "running" and what == "done"
+        assert len(self.results) - results == heard
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+
+
+def test_the_controller_needs_no_qt():
+    code = "import sys, napari_autophase.viewer.controller; print([m for m in sys.modules if 'Qt' in m or m == 'torch'])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"

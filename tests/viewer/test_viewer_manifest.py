@@ -1,0 +1,51 @@
+"""The manifest: everything in it exists, and importing what it names is cheap."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import resources
+
+import pytest
+from npe2 import PluginManifest
+from typer.testing import CliRunner
+
+MANIFEST = resources.files("napari_autophase") / "napari.yaml"
+
+
+def test_npe2_imports_everything_in_it():
+    from npe2.cli import app
+
+    result = CliRunner().invoke(app, ["validate", str(MANIFEST), "--imports"])
+    assert result.exit_code == 0, result.output
+
+
+def test_every_contribution_names_a_command():
+    contributions = PluginManifest.from_file(str(MANIFEST)).contributions
+    commands = {command.id for command in contributions.commands}
+    used = {
+        item.command
+        for items in (
+            contributions.widgets,
+            contributions.readers,
+            contributions.writers,
+            contributions.sample_data,
+        )
+        for item in items
+    }
+    assert used == commands
+    assert [widget.display_name for widget in contributions.widgets] == [
+        "Workspace",
+        "Load scan",
+        "Reconstruct",
+        "Display",
+    ]
+
+
+@pytest.mark.parametrize(
+    "module", ["load_dock", "reconstruct_dock", "display_dock", "workspace", "reader", "samples"]
+)
+def test_importing_a_dock_loads_no_torch(module):
+    code = f"import sys, napari_autophase.viewer.{module}; print('torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "False"

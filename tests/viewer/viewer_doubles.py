@@ -1,0 +1,81 @@
+"""Small stand-ins for the viewer's tests: a scan, a result, and jobs that the test drives."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruction import Progress, Reconstruction
+from napari_autophase.scan import Geometry, Scan
+
+GEOMETRY = Geometry(
+    energy_kev=9.0,
+    distance_m=0.5,
+    pixel_size_um=(55.0, 55.0),
+    rocking_step_deg=0.02,
+    detector_angles_deg=(0.5, 35.4),
+    sample_circles=("x-", "y-"),
+    sample_angles_deg=(17.5, 0.0),
+    detector_circles=("y-", "x-"),
+    pixel_directions=("y-", "x-"),
+)
+
+
+def make_scan(name="crystal", size=24, geometry=GEOMETRY, seed=0):
+    """The Poisson counts of a box, with its peak in the middle."""
+    box = np.zeros((size,) * 3, np.complex64)
+    middle = slice(size // 2 - size // 6, size // 2 + size // 6)
+    box[middle, middle, middle] = 1
+    intensity = np.abs(np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(box)))) ** 2
+    counts = np.random.default_rng(seed).poisson(1e4 * intensity / intensity.max()).astype(np.int32)
+    return Scan(counts, geometry=geometry, name=name)
+
+
+def make_reconstruction(name="crystal", size=24, nm=True):
+    box = np.zeros((size,) * 3, np.complex64)
+    middle = slice(size // 4, 3 * size // 4)
+    ramp = np.linspace(-1, 1, size, dtype=np.float32)[:, None, None] ** 2
+    box[middle, middle, middle] = np.exp(1j * np.broadcast_to(ramp, box.shape)[middle, middle, middle])
+    return Reconstruction(
+        object=box,
+        support=box != 0,
+        recipe=Recipe(),
+        figures={"chi2": 0.0123, "free_llk": 1.5},
+        iterations=50,
+        seconds={"total": 3.2},
+        voxel_steps_nm=np.diag([5.0, 6.0, 7.0]) if nm else None,
+        q_bragg_per_nm=np.array([0.0, 0.0, 26.7]) if nm else None,
+        name=name,
+        notes=("a note to read",),
+    )
+
+
+class FakeJob:
+    """A reconstruction that does what the test says, when the test says it."""
+
+    def __init__(self, scan, recipe, run):
+        self.scan, self.recipe, self.run = scan, recipe, run
+        self.quits = self.waits = 0
+
+    def quit(self):
+        self.quits += 1
+
+    def wait(self, seconds):
+        self.waits += 1
+        return True
+
+    def refine(self, step, total=50, errors=()):
+        self.run.on_progress(Progress("refine", step, total), tuple(errors))
+
+
+class FakeLaunch:
+    def __init__(self):
+        self.jobs = []
+
+    def __call__(self, scan, recipe, run):
+        self.jobs.append(FakeJob(scan, recipe, run))
+        return self.jobs[-1]
+
+    @property
+    def job(self):
+        return self.jobs[-1]
