@@ -16,7 +16,7 @@ SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Windows_NT,$(OS))$(filter Darwin,
 
 ifneq ($(SCREEN),)
 demo: .venv/ready
-	@$(BIN)/napari $(SCAN) --with napari-autophase Reconstruct
+	@$(BIN)/napari $(SCAN) --plugin napari-autophase --with napari-autophase Workspace
 else
 demo: .venv/ready
 	@mkdir -p demo
