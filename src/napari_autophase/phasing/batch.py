@@ -121,10 +121,11 @@ class Batch:
         """Scale objects so that their moduli fit the measured ones best: by Σ m|F| / Σ |F|² over the fitted pixels."""
         fitted = self.data.modulus >= 0
         for one in self.objects[piece]:
-            calculated = torch.fft.fftn(one).abs()[fitted]
-            power = float(calculated.square().sum(dtype=self.data.wide))
+            calculated = torch.fft.fftn(one).abs()
+            overlap = self.data.total_over(fitted, calculated * self.data.modulus)
+            power = self.data.total_over(fitted, calculated.square_())
             if power > 0:
-                one *= float((calculated * self.data.modulus[fitted]).sum(dtype=self.data.wide)) / power
+                one *= overlap / power
 
 
 def _piece_size(data: Diffraction, starts: int) -> int:

@@ -97,10 +97,11 @@ class Diffraction:
         self.has_free = bool(free.any())
         self.floor = min(LARGEST_FLOOR, 0.01 * float(counts[good].mean(dtype=np.float64)))
 
-    @property
-    def wide(self) -> torch.dtype:
-        """The type of sums: float64 wherever the device has it."""
-        return torch.float32 if self.device.type == "mps" else torch.float64
+    def total_over(self, pixels: torch.Tensor, values: torch.Tensor) -> float:
+        """Return the sum of `values` over `pixels` (bool), in double precision wherever the device has it."""
+        wide = torch.float32 if self.device.type == "mps" else torch.float64
+        # indexing by a mask would take 24 bytes per pixel for the indices
+        return float(torch.where(pixels, values, 0).sum(dtype=wide))
 
     def fall_back(self) -> None:
         """Move to the CPU after a device ran out of memory, with a note.
@@ -158,13 +159,15 @@ def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     radius = 1 if min(good.shape) < 32 else 2 if min(good.shape) < 128 else 3
     axes = np.ogrid[tuple(slice(-radius, radius + 1) for _ in range(3))]
     ball = np.asarray(sum(axis**2 for axis in axes)) <= radius**2
-    places = np.ogrid[tuple(slice(-(n // 2), n - n // 2) for n in good.shape)]
+    places = (
+        axis.astype(np.float32) for axis in np.ogrid[tuple(slice(-(n // 2), n - n // 2) for n in good.shape)]
+    )
     core = sum((place / (CORE_RADIUS * n)) ** 2 for place, n in zip(places, good.shape, strict=True)) <= 1
     allowed = good & ~core
     centres = np.flatnonzero(allowed)
     number = max(1, round(wanted / int(ball.sum())))
-    chosen = np.random.default_rng(seed).choice(centres, size=min(number, centres.size), replace=False)
-    free.flat[chosen] = True
+    chosen = np.random.default_rng(seed).choice(centres.size, min(number, centres.size), replace=False)
+    free.flat[centres[chosen]] = True
     return ndimage.binary_dilation(free, ball) & allowed
 
 

@@ -25,16 +25,16 @@ def figures(one: torch.Tensor, inside: torch.Tensor, data: Diffraction) -> dict[
     """
     calculated = torch.fft.fftn(one).abs()
     fitted = data.modulus >= 0
-    misfit = (calculated - data.modulus)[fitted].square().sum(dtype=data.wide)
-    calculated = calculated.square_().clamp_(min=data.floor)
-    deviance = calculated - data.counts + torch.xlogy(data.counts, data.counts / calculated)
+    misfit = data.total_over(fitted, (calculated - data.modulus).square_())
+    calculated.square_().clamp_(min=data.floor)
+    deviance = torch.xlogy(data.counts, data.counts / calculated).add_(calculated).sub_(data.counts)
     found = {
-        "chi2": float(misfit) / data.total,
-        "llk": float(deviance[fitted].mean(dtype=data.wide)),
+        "chi2": misfit / data.total,
+        "llk": data.total_over(fitted, deviance) / int(fitted.sum()),
         "support_fraction": float(inside.sum()) / inside.numel(),
     }
     if data.has_free:
-        found["free_llk"] = float(deviance[data.free].mean(dtype=data.wide))
+        found["free_llk"] = data.total_over(data.free, deviance) / int(data.free.sum())
     return found
 
 

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from napari_autophase.phasing import check_memory, crew, device, device_lines, memory_bytes, pick_device
+from napari_autophase.phasing.crew import Crew, Plan, plans
+from napari_autophase.recipe import Recipe
+from napari_autophase.scan import InputError
+
+
+def test_devices_are_picked_and_replaced(monkeypatch):
+    assert pick_device("cpu") == (torch.device("cpu"), ())
+    assert pick_device("auto")[1] == ()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device("auto") == (torch.device("cpu"), ())
+    for name in ("cuda", "mps"):
+        found, notes = pick_device(name)
+        assert found == torch.device("cpu")
+        assert name in notes[0]
+    with pytest.raises(InputError, match="abacus"):
+        pick_device("abacus")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto")[0].type == pick_device("cuda")[0].type == "cuda"
+
+
+def test_device_lines_begin_with_the_cpu():
+    assert device_lines()[0].startswith("cpu: ")
+    assert "GiB free" in device_lines()[0]
+
+
+def test_memory_is_at_most_the_data_and_six_complex_volumes_per_start():
+    for starts in (1, 2, 5, 50):
+        needed = memory_bytes((64, 65, 66), starts) / (64 * 65 * 66)
+        assert 18 * starts < needed <= 24 + 6 * 8 * starts
+
+
+def test_a_job_too_large_is_refused_before_anything_is_allocated(monkeypatch):
+    recipe = Recipe.from_preset("iterative")
+    with pytest.raises(InputError, match=r"needs [\d.]+ GiB and [\d.]+ GiB are free: bin or crop"):
+        check_memory((10**5, 10**5, 10**5), recipe, torch.device("cpu"))
+    monkeypatch.setattr(device, "available_bytes", lambda where: 10**9 if where.type == "cpu" else 10**6)
+    check_memory((128, 128, 128), recipe, torch.device("cpu"))
+    with pytest.raises(InputError, match="GPU"):
+        check_memory((128, 128, 128), recipe, torch.device("cuda"))
+    check_memory(
+        (1280, 1280, 128), recipe.with_settings({"prepare.binning": [10, 10, 1]}), torch.device("cpu")
+    )
+    with pytest.raises(InputError, match="9 start"):
+        check_memory((256, 256, 256), recipe.with_settings({"refine.starts": 9}), torch.device("cpu"))
+
+
+def test_the_peak_memory_is_what_was_said():
+    program = """
+import re
+import numpy as np
+from napari_autophase import phasing
+from napari_autophase.recipe import Refinement
+n, starts = 72, 2
+def resident(which):
+    return int(re.search(which + r":\\s+(\\d+)", open("/proc/self/status").read()).group(1)) * 1024
+def go(n):
+    counts = np.random.default_rng(0).poisson(1.0, (n, n, n)).astype(np.float32)
+    data = phasing.Diffraction(counts, None, 0.02)
+    begin = phasing.random_starts(data, starts, 0.1, 0)
+    for _ in phasing.refine(data, begin, Refinement(algorithm="12*ER+4*HIO", starts=starts)): pass
+go(16)  # libraries and compiled passes
+before = resident("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
+go(n)
+print(resident("VmHWM") - before, phasing.memory_bytes((n, n, n), starts))
+"""
+    if not os.access("/proc/self/clear_refs", os.W_OK):
+        pytest.skip("this system does not tell a new peak")
+    # glibc keeps what is freed of small arrays; told not to, it treats them as it does large ones
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "100000"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    peak, said = map(int, done.stdout.split())
+    assert 0.4 * said < peak < said
+
+
+def test_plans_use_the_cores_and_no_more():
+    assert plans(1, 1) == [Plan(1, 1)]
+    assert set(plans(1, 2)) == {Plan(1, 1), Plan(1, 2)}
+    assert set(plans(4, 2)) == {Plan(1, 1), Plan(1, 2), Plan(2, 1)}
+    for jobs in range(1, 9):
+        for cores in range(1, 20):
+            found = plans(jobs, cores)
+            assert found[0] == Plan(1, 1)
+            assert all(plan.workers * plan.threads <= cores and plan.workers <= jobs for plan in found)
+
+
+class Clock:
+    """A clock that tells how long the plan of the moment would take."""
+
+    def __init__(self, monkeypatch, cost):
+        self.now, self.cost, self.crew = 0.0, cost, None
+        monkeypatch.setattr(crew.time, "perf_counter", lambda: self.now)
+
+    def job(self):
+        self.now += self.cost[self.crew.plan]
+        return self.crew.plan
+
+
+@pytest.mark.parametrize("fastest", [Plan(1, 1), Plan(1, 2), Plan(2, 1)])
+def test_the_fastest_plan_is_kept(monkeypatch, fastest):
+    clock = Clock(monkeypatch, {plan: 1.0 if plan == fastest else 2.0 for plan in plans(2, 2)})
+    clock.crew = Crew(2, 2)
+    used = [clock.crew.run([clock.job, clock.job])[0] for _ in range(20)]
+    clock.crew.close()
+    assert set(used[:9]) == set(plans(2, 2))
+    assert set(used[9:]) == {fastest}
+
+
+def test_one_thread_takes_over_when_a_neighbour_wakes_up(monkeypatch):
+    clock = Clock(monkeypatch, {Plan(1, 1): 1.0, Plan(1, 2): 0.6})
+    clock.crew = Crew(1, 2)
+    for _ in range(10):
+        clock.crew.run([clock.job])
+    assert clock.crew.plan == Plan(1, 2)
+    clock.cost[Plan(1, 2)] = 9.0
+    clock.crew.run([clock.job])
+    assert clock.crew.plan == Plan(1, 2)  # once is chance
+    clock.crew.run([clock.job])
+    assert clock.crew.plan == Plan(1, 1)
+    clock.cost[Plan(1, 1)] = 9.0
+    clock.crew.run([clock.job])
+    assert clock.crew.plan == Plan(1, 1)
+
+
+def test_results_keep_their_order_and_errors_come_through():
+    team = Crew(4, 2)
+    before = torch.get_num_threads()
+    try:
+        for _ in range(12):
+            assert team.run([lambda i=i: i for i in range(4)]) == [0, 1, 2, 3]
+        team.plan = Plan(2, 1)
+        assert team.do([torch.get_num_threads] * 4) == [1] * 4
+        with pytest.raises(ZeroDivisionError):
+            team.run([lambda: 1 // 0])
+    finally:
+        team.close()
+    assert torch.get_num_threads() == before

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from phasing_crystals import crystal, field, finish, intensity, likeness, photons, reference
+
+from napari_autophase.phasing import Diffraction, Starts, batch, keep_best, passes, random_starts, refine
+from napari_autophase.phasing.algorithm import parse
+from napari_autophase.recipe import Refinement, ShrinkWrap
+from napari_autophase.reconstruction import Progress
+from napari_autophase.scan import InputError
+
+FIXED = ShrinkWrap(every=0)
+MIXTURE = "2*(20*ER+100*HIO)+40*ER"
+ODD = (17, 20, 23)
+
+
+def natural(volume: torch.Tensor) -> np.ndarray:
+    return np.fft.fftshift(volume.numpy())
+
+
+def noise_free(truth: np.ndarray, free_fraction: float = 0.0) -> tuple[Diffraction, Starts]:
+    data = Diffraction(intensity(truth), None, free_fraction)
+    return data, Starts(truth[None].astype(np.complex64), truth[None] != 0)
+
+
+def random_problem(shape, seed, starts=2):
+    rng = np.random.default_rng(seed)
+    data = Diffraction(rng.poisson(5.0, shape), rng.random(shape) < 0.9, 0.02, seed=seed)
+    objects = rng.normal(size=(starts, *shape)) + 1j * rng.normal(size=(starts, *shape))
+    return data, Starts(objects.astype(np.complex64), rng.random((starts, *shape)) < 0.2)
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+@pytest.mark.parametrize("shape", [ODD, (16, 16, 16)])
+def test_the_iterations_against_plain_numpy_in_double(monkeypatch, backend, shape):
+    if backend == "torch":
+        monkeypatch.setattr(passes, "_kernels", lambda: None)
+    data, starts = random_problem(shape, 1)
+    text = "3*ER+4*HIO+4*RAAR+HIO"
+    recipe = Refinement(algorithm=text, beta=0.8, shrink_wrap=FIXED)
+    _, found = finish(refine(data, starts, recipe))
+    best = min(range(2), key=lambda i: found.runs[i]["free_llk"])
+    modulus = natural(data.modulus).astype(float)
+    fitted = modulus >= 0
+    start, support = starts.objects[best].astype(complex), starts.supports[best]
+    calculated = np.abs(field(start))[fitted]
+    start *= (calculated * modulus[fitted]).sum() / (calculated**2).sum()
+    expected = reference(start, support, modulus, fitted, parse(text), 0.8) * support
+    np.testing.assert_allclose(found.object, expected, atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_array_equal(found.support, support)
+    for k in (0, 1, 5):  # the error of a step is that of the object it begins with
+        before = np.abs(field(reference(start, support, modulus, fitted, parse(text)[:k], 0.8)))
+        chi2 = ((before - modulus)[fitted] ** 2).sum() / (modulus[fitted] ** 2).sum()
+        assert found.errors[k] == pytest.approx(chi2, rel=1e-4)
+
+
+def test_the_figures_against_their_formulas():
+    data, starts = random_problem(ODD, 2, starts=1)
+    _, found = finish(refine(data, starts, Refinement(algorithm="", shrink_wrap=FIXED)))
+    assert (found.iterations, found.errors.size) == (0, 0)
+    observed, modulus, free = natural(data.counts).astype(float), natural(data.modulus), natural(data.free)
+    fitted = natural(data.good) & ~free
+    np.testing.assert_array_equal(fitted, modulus >= 0)
+    calculated = np.abs(field(found.object.astype(complex)))
+    expected = np.maximum(calculated**2, data.floor)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.where(observed > 0, observed * np.log(observed / expected), 0)
+    deviance = expected - observed + logs
+    chi2 = ((calculated - np.sqrt(observed))[fitted] ** 2).sum() / observed[fitted].sum()
+    assert found.figures["chi2"] == pytest.approx(chi2, rel=1e-5)
+    assert found.figures["llk"] == pytest.approx(deviance[fitted].mean(), rel=1e-5)
+    assert found.figures["free_llk"] == pytest.approx(deviance[free].mean(), rel=1e-5)
+    assert found.figures["support_fraction"] == pytest.approx(starts.supports.mean())
+    assert found.runs == [found.figures]
+
+
+@given(seed=st.integers(0, 10**6), shape=st.tuples(*[st.integers(6, 14)] * 3))
+@settings(deadline=None, max_examples=15)
+def test_error_reduction_reduces_the_error(seed, shape):
+    data, starts = random_problem(shape, seed, starts=1)
+    starts.objects[~starts.supports] = 0
+    _, found = finish(refine(data, starts, Refinement(algorithm="15*ER", shrink_wrap=FIXED)))
+    assert (np.diff(found.errors) <= 1e-5 * found.errors[:-1]).all()
+
+
+@pytest.mark.parametrize("algorithm", ["30*ER", "30*HIO", "30*RAAR", "10*ER+10*HIO+10*RAAR"])
+@pytest.mark.parametrize("free_fraction", [0.0, 0.03])
+def test_the_truth_is_a_fixed_point(algorithm, free_fraction):
+    truth = crystal((24, 27, 22))
+    data, starts = noise_free(truth, free_fraction)
+    _, found = finish(refine(data, starts, Refinement(algorithm=algorithm, shrink_wrap=FIXED)))
+    scale = np.vdot(truth, found.object) / np.vdot(truth, truth)
+    np.testing.assert_allclose(found.object, scale * truth, atol=2e-5 * abs(scale))
+    assert found.figures["chi2"] < 1e-9
+
+
+def test_the_scale_of_a_guess_does_not_matter():
+    truth = crystal((20, 20, 20))
+    data, starts = noise_free(truth)
+    rng = np.random.default_rng(0)
+    guess = (starts.objects + 0.3 * rng.normal(size=starts.objects.shape)).astype(np.complex64)
+    recipe = Refinement(algorithm="5*ER+5*HIO", shrink_wrap=FIXED)
+    found = [
+        finish(refine(data, Starts(guess * np.float32(s), starts.supports), recipe))[1].object
+        for s in (1, 1e-6, 1e5)
+    ]
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-4 * np.abs(found[0]).max())
+
+
+@pytest.mark.parametrize(("shape", "seed", "phase"), [((32, 32, 32), 0, 1.0), ((30, 35, 33), 1, 2.0)])
+def test_a_crystal_is_recovered_from_random_starts(shape, seed, phase):
+    truth = crystal(shape, seed, phase)
+    data = Diffraction(photons(truth), None, 0.02)
+    starts = random_starts(data, 4, 0.1, seed=0)
+    _, found = finish(refine(data, starts, Refinement(algorithm=MIXTURE)))
+    assert likeness(found.object, truth) > 0.97
+    assert found.figures["chi2"] < 2e-3
+    assert found.errors[-1] < 0.1 * found.errors[0]
+    assert found.figures["free_llk"] == min(run["free_llk"] for run in found.runs)
+    assert not found.object[~found.support].any()
+
+
+def test_masked_pixels_are_free_and_are_filled_in():
+    truth = crystal(seed=2)
+    counts, good = photons(truth), np.ones(truth.shape, bool)
+    good[:, 18:20, :] = False
+    gapped = np.where(good, counts, 0)
+    recipe = Refinement(algorithm=MIXTURE)
+    found = {}
+    for name, mask in (("free", good), ("zero", None)):
+        data = Diffraction(gapped, mask, 0.02)
+        found[name] = finish(refine(data, random_starts(data, 3, 0.1, seed=0), recipe))[1]
+    modulus = np.sqrt(intensity(truth))[~good]
+    filled = {name: np.abs(field(one.object))[~good] for name, one in found.items()}
+    assert likeness(found["free"].object, truth) > 0.97
+    assert np.corrcoef(filled["free"], modulus)[0, 1] > 0.99
+    assert np.linalg.norm(filled["free"] - modulus) < 0.2 * np.linalg.norm(modulus)
+    assert likeness(found["zero"].object, truth) < likeness(found["free"].object, truth)
+
+
+def test_shrink_wrap_finds_the_crystal_from_a_support_too_large():
+    truth = crystal(seed=3)
+    data, starts = noise_free(truth)
+    ball = np.linalg.norm(np.indices(truth.shape) - 16, axis=0) < 10
+    recipe = Refinement(
+        algorithm="40*ER+80*HIO+40*ER",
+        shrink_wrap=ShrinkWrap(every=10, start=10, sigma=2, sigma_end=0.5, threshold=0.2),
+    )
+    _, found = finish(refine(data, Starts(starts.objects, ball[None]), recipe))
+    body = np.abs(truth) > 0.2
+    assert (found.support & body).sum() / (found.support | body).sum() > 0.8
+    assert found.support.sum() < 0.4 * ball.sum()
+
+
+def test_twin_breaking_empties_half_of_the_support_once():
+    truth = crystal()
+    data, starts = noise_free(truth)
+    cut = finish(refine(data, starts, Refinement(algorithm="ER", twin_break=1, shrink_wrap=FIXED)))[1]
+    share = (np.abs(cut.object) ** 2).sum() / (np.abs(truth) ** 2).sum() / np.abs(cut.object).max() ** 2
+    assert 0.2 < share < 0.6
+    np.testing.assert_array_equal(cut.support, starts.supports[0])
+    healed = finish(refine(data, starts, Refinement(algorithm="60*ER", twin_break=1, shrink_wrap=FIXED)))[1]
+    assert np.count_nonzero(healed.object) > 1.5 * np.count_nonzero(cut.object)
+    assert healed.errors[1] > 100 * healed.errors[0]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_another(monkeypatch):
+    counts = photons(crystal((20, 21, 22)))
+    recipe = Refinement(algorithm="10*ER+20*HIO+10*RAAR+10*ER", shrink_wrap=ShrinkWrap(every=7))
+
+    def once(seed, cores):
+        monkeypatch.setattr(batch.Crew.__init__, "__defaults__", (cores,))
+        data = Diffraction(counts, None, 0.02, seed=seed)
+        return finish(refine(data, random_starts(data, 2, 0.1, seed), recipe))[1]
+
+    first, again, threaded, other = once(5, 1), once(5, 1), once(5, 4), once(6, 1)
+    assert first.object.tobytes() == again.object.tobytes() == threaded.object.tobytes()
+    assert first.errors.tobytes() == again.errors.tobytes() == threaded.errors.tobytes()
+    assert first.figures == threaded.figures
+    assert first.object.tobytes() != other.object.tobytes()
+
+
+def test_a_start_does_not_depend_on_its_neighbours():
+    data = Diffraction(photons(crystal()), None, 0.02)
+    three, one = random_starts(data, 3, 0.1, seed=4), random_starts(data, 1, 0.1, seed=4)
+    np.testing.assert_array_equal(three.objects[0], one.objects[0])
+    assert (three.objects[1] != three.objects[0]).any()
+    recipe = Refinement(algorithm="10*ER+10*HIO")
+    together = finish(refine(data, three, recipe))[1]
+    alone = [
+        finish(refine(data, Starts(three.objects[i : i + 1], three.supports[:1]), recipe))[1]
+        for i in range(3)
+    ]
+    assert together.runs == [run.figures for run in alone]
+    best = int(np.argmin([run.figures["free_llk"] for run in alone]))
+    assert together.object.tobytes() == alone[best].object.tobytes()
+
+
+def test_progress_is_told_at_every_iteration():
+    data = Diffraction(photons(crystal((20, 22, 24))), None, 0.02)
+    told, found = finish(refine(data, random_starts(data, 2, 0.1, 0), Refinement(algorithm="60*ER")))
+    assert all(isinstance(one, Progress) and one.stage == "refine" for one in told)
+    assert [one.step for one in told] == list(range(1, 61))
+    assert {one.total for one in told} == {60}
+    assert all(0 < one.error <= error + 1e-12 for one, error in zip(told, found.errors, strict=True))
+    previews = {one.step: one.preview for one in told if one.preview is not None}
+    assert list(previews) == [25, 50]
+    assert previews[50].dtype == np.float32
+    assert previews[50].shape == data.shape
+    assert np.abs(np.array(np.unravel_index(previews[50].argmax(), data.shape)) - [10, 11, 12]).max() < 6
+
+
+@pytest.mark.parametrize("steps", [0, 1, 9, 15])
+def test_closing_cancels_at_once_and_leaves_nothing_behind(steps):
+    data = Diffraction(photons(crystal((16, 16, 16))), None, 0.02)
+    threads, torch_threads = threading.active_count(), torch.get_num_threads()
+    job = refine(data, random_starts(data, 3, 0.1, 0), Refinement(algorithm="1000*HIO"))
+    for _ in range(steps):
+        next(job)
+        assert torch.get_num_threads() == torch_threads
+    job.close()
+    with pytest.raises(StopIteration):
+        next(job)
+    assert threading.active_count() == threads
+    assert torch.get_num_threads() == torch_threads
+
+
+def test_two_transforms_per_start_and_iteration_and_no_more(monkeypatch):
+    counts = {"fftn": 0, "ifftn": 0}
+    for name in counts:
+        original = getattr(torch.fft, name)
+
+        def counting(*args, _name=name, _original=original, **kwargs):
+            counts[_name] += args[0].shape[0] if args[0].ndim == 4 else 1
+            return _original(*args, **kwargs)
+
+        monkeypatch.setattr(torch.fft, name, counting)
+    data, starts = random_problem((8, 8, 8), 0, starts=3)
+    finish(refine(data, starts, Refinement(algorithm="4*ER+5*HIO+6*RAAR", shrink_wrap=FIXED)))
+    # besides: one transform to scale each start, one for its figures
+    assert counts == {"fftn": 3 * (15 + 2), "ifftn": 3 * 15}
+
+
+def test_the_best_guess_is_kept():
+    truth = crystal((24, 24, 24))
+    data = Diffraction(photons(truth), None, 0.02)
+    rng = np.random.default_rng(0)
+    noise = truth * np.exp(1j * rng.uniform(-3, 3, truth.shape))
+    objects = np.stack([noise, truth * np.exp(0.5j * rng.normal(size=truth.shape)), truth]).astype(
+        np.complex64
+    )
+    starts = Starts(objects, np.repeat(truth[None] != 0, 3, axis=0))
+    kept = keep_best(data, starts, 2)
+    assert len(kept) == 2
+    assert likeness(kept.objects[0], truth) > likeness(kept.objects[1], truth) > likeness(noise, truth)
+    assert likeness(kept.objects[0], truth) > 0.999
+    assert keep_best(data, starts, 3) is starts
+    without_free = Diffraction(photons(truth), None, 0.0)
+    assert likeness(keep_best(without_free, starts, 1).objects[0], truth) > 0.999
+    _, found = finish(refine(without_free, starts, Refinement(algorithm="")))
+    assert "free_llk" not in found.figures
+    assert found.figures["chi2"] == min(run["chi2"] for run in found.runs)
+
+
+def test_a_device_without_memory_hands_over_to_the_cpu(monkeypatch):
+    truth = crystal((16, 16, 16))
+    data, starts = noise_free(truth)
+    original = batch.Batch.iterate
+
+    def full(self, rule):
+        if self.data.device.type != "cpu":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return original(self, rule)
+
+    monkeypatch.setattr(batch.Batch, "iterate", full)
+    monkeypatch.setattr(
+        batch.Batch, "_load", lambda self, v: torch.from_numpy(np.fft.ifftshift(v, (1, 2, 3)))
+    )
+    monkeypatch.setattr(batch.device, "available_bytes", lambda device: 10**9)
+    data.device = torch.device("cuda")
+    monkeypatch.setattr(torch, "zeros", lambda *a, device=None, _zeros=torch.zeros, **k: _zeros(*a, **k))
+    told, found = finish(refine(data, starts, Refinement(algorithm="3*ER")))
+    assert [one.step for one in told] == [1, 2, 3]
+    assert found.figures["chi2"] < 1e-9
+    assert data.device.type == "cpu"
+    assert found.notes == ("The memory of cuda ran out: phased on the CPU.",)
+    monkeypatch.setattr(batch.Batch, "iterate", lambda self, rule: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(InputError, match="memory ran out"):
+        finish(refine(data, starts, Refinement(algorithm="3*ER")))
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
+    data, starts = noise_free(crystal((16, 16, 16)))
+    monkeypatch.setattr(
+        batch.Batch, "iterate", lambda self, rule: (_ for _ in ()).throw(RuntimeError("shapes differ"))
+    )
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        finish(refine(data, starts, Refinement(algorithm="3*ER")))
+
+
+def test_unusable_arguments():
+    data, starts = noise_free(crystal((16, 16, 16)))
+    with pytest.raises(InputError, match="character 4"):
+        next(refine(data, starts, Refinement(algorithm="20*ERR")))
+    other = Starts(np.ones((1, 16, 16, 17), np.complex64), np.ones((1, 16, 16, 17), bool))
+    with pytest.raises(InputError, match="shape"):
+        next(refine(data, other, Refinement(algorithm="ER")))
+    with pytest.raises(InputError, match="one shape"):
+        Starts(np.ones((1, 16, 16, 16), np.complex64), np.ones((2, 16, 16, 16), bool))
+
+
+def test_an_empty_start_does_no_harm():
+    data, starts = noise_free(crystal((16, 16, 16)))
+    _, found = finish(
+        refine(data, Starts(starts.objects * 0, starts.supports), Refinement(algorithm="5*ER+5*HIO"))
+    )
+    assert np.isfinite(found.object).all()
+    assert all(np.isfinite(value) for value in found.figures.values())

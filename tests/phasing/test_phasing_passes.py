@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_autophase.phasing import passes
+from napari_autophase.phasing.algorithm import NAMES, feedback
+
+SHAPE = (17, 20, 23)
+
+
+@pytest.fixture(params=["numba", "torch"])
+def backend(request, monkeypatch):
+    if request.param == "torch":
+        monkeypatch.setattr(passes, "_kernels", lambda: None)
+    else:
+        pytest.importorskip("numba")
+        assert passes._kernels() is not None
+    return request.param
+
+
+def volumes(seed=0, batch=3):
+    rng = np.random.default_rng(seed)
+    z = (rng.normal(size=(batch, *SHAPE)) + 1j * rng.normal(size=(batch, *SHAPE))).astype(np.complex64)
+    modulus = rng.uniform(0, 3, SHAPE).astype(np.float32)
+    modulus[rng.random(SHAPE) < 0.2] = -1
+    return z, modulus
+
+
+def test_the_modulus_pass_against_numpy_in_double(backend):
+    z, modulus = volumes()
+    z[0, 3, 4, 5] = 0
+    modulus[3, 4, 5] = 2.0
+    fitted = modulus >= 0
+    amplitude = np.abs(z.astype(np.complex128))
+    expected = np.where(fitted, z * modulus / np.maximum(amplitude, 1e-15), z) / modulus.size
+    misfit = (np.where(fitted, amplitude - modulus, 0) ** 2).sum(axis=(1, 2, 3))
+    field = torch.from_numpy(z.copy())
+    sums = passes.modulus_pass(field, torch.from_numpy(modulus))
+    np.testing.assert_allclose(field.numpy(), expected, rtol=2e-6, atol=1e-9)
+    np.testing.assert_allclose(sums, misfit, rtol=2e-6)
+    # free voxels keep their own modulus to the last bit but for the division by the number of voxels
+    np.testing.assert_allclose(field.numpy()[:, ~fitted], z[:, ~fitted] / np.float32(modulus.size), rtol=3e-7)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_support_pass_against_numpy_in_double(backend, name):
+    before, _ = volumes(1)
+    projected, _ = volumes(2)
+    inside = np.random.default_rng(3).random(before.shape) < 0.3
+    rule = feedback(name, 0.8)
+    expected = np.where(inside, projected, rule.keep * before.astype(np.complex128) + rule.add * projected)
+    new = passes.support_pass(
+        torch.from_numpy(before), torch.from_numpy(projected), torch.from_numpy(inside), rule
+    )
+    np.testing.assert_allclose(new.numpy(), expected, rtol=1e-6, atol=1e-6)
+    if name == "ER":
+        assert not new.numpy()[~inside].any()
+
+
+@pytest.mark.parametrize("name", ["ER", "HIO"])
+def test_the_number_of_threads_changes_no_bit(monkeypatch, name):
+    monkeypatch.setattr(passes, "_SLAB", 1000)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            (z, modulus), (old, _) = volumes(4), volumes(5)
+            field, inside = (
+                torch.from_numpy(z),
+                torch.from_numpy(np.random.default_rng(6).random(z.shape) < 0.3),
+            )
+            sums = passes.modulus_pass(field, torch.from_numpy(modulus))
+            new = passes.support_pass(torch.from_numpy(old), field, inside, feedback(name, 0.9))
+            results.append((sums.numpy().tobytes(), new.numpy().tobytes()))
+    finally:
+        torch.set_num_threads(before)
+    assert results[0] == results[1]
+
+
+def test_the_passes_work_on_the_memory_they_are_given():
+    z, modulus = volumes()
+    field = torch.from_numpy(z).transpose(1, 2)
+    if passes._kernels() is not None:  # a copy would be lost without a word
+        with pytest.raises(RuntimeError):
+            passes.modulus_pass(field, torch.from_numpy(modulus).transpose(0, 1).contiguous())
+    place = torch.from_numpy(z)
+    address = place.data_ptr()
+    passes.modulus_pass(place, torch.from_numpy(modulus))
+    assert place.data_ptr() == address
+
+
+def test_a_cache_that_cannot_be_written_is_done_without():
+    def refuse(signature, cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: (signature, function)
+
+    assert passes._compile(refuse, len, "void(i8)").__func__ == ("void(i8)", len)
