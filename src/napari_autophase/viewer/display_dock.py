@@ -333,15 +333,14 @@ class DisplayDock(Page):
 
 def _facts(result: layers.ResultLayers) -> str:
     reconstruction, quantities = result.reconstruction, result.quantities
-    figures = reconstruction.figures
-    lines = []
-    if "chi2" in figures:
-        lines.append(f"χ² {figures['chi2']:.3g}")
-    if "free_llk" in figures:
-        lines.append(f"held-out likelihood {figures['free_llk']:.4g}")
+    figures = {
+        "χ²": reconstruction.figures.get("chi2", math.nan),
+        "held-out likelihood": reconstruction.figures.get("free_llk", math.nan),
+    }
+    known = "   ".join(f"{name} {value:.3g}" for name, value in figures.items() if math.isfinite(value))
     size = " × ".join(f"{step:.3g}" for step in quantities.voxel_size)
     lengths = "no geometry: lengths in voxels, strain relative" if quantities.relative else f"voxel {size} nm"
-    return "   ".join(lines) + ("\n" if lines else "") + lengths
+    return f"{known}\n{lengths}" if known else lengths
 
 
 def _slider(low: float, high: float, step: float, decimals: int) -> QLabeledDoubleSlider:

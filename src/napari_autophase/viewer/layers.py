@@ -15,7 +15,7 @@ from .. import analysis
 from ..reconstruction import Reconstruction
 from ..scan import Scan
 from .colormaps import colour_map, limits
-from .mesh import mesh
+from .mesh import RELIEF_TEXTURE, mesh
 from .results import AXES, QUANTITIES, RECONSTRUCTION, ROLE, ROLES, ResultLayers, results, show_colour_bar
 
 __all__ = [
@@ -135,5 +135,13 @@ def _layer_data(
         ),
         entry("phase", quantities.phase, "image", "phase", **volume),
         entry("strain", quantities.strain, "image", "strain", **volume),
-        entry("isosurface", crystal.data, "surface", "phase", shading="none", **crystal.lit(True)),
+        entry(
+            "isosurface",
+            crystal.data,
+            "surface",
+            "phase",
+            shading="none",
+            texture=RELIEF_TEXTURE,
+            texcoords=crystal.texcoords(True),
+        ),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -19,6 +19,8 @@ SHADE = 0.55
 """Brightness of a facet that is turned away from the light."""
 RELIEF_TEXTURE = np.repeat(np.linspace(0, 1, 256, dtype=np.float32)[None, :, None], 3, axis=2)
 """A grey ramp: napari multiplies the colours of a mesh by a texture, and by nothing else that leaves them numbers."""
+_WHITE = 0.998
+"""Where the ramp is white, half a texel from its end: beyond, it wraps around."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,15 @@ class Mesh:
     data: tuple[np.ndarray, np.ndarray, np.ndarray]
     relief: np.ndarray
 
-    def lit(self, on: bool) -> dict[str, Any]:
-        """Return the attributes of a Surface layer that show the relief, or do not."""
-        return {"texture": RELIEF_TEXTURE, "texcoords": self.relief if on and len(self.relief) else None}
+    def texcoords(self, relief: bool) -> np.ndarray | None:
+        """Return texture coordinates that show the relief, or full brightness; None for an empty mesh.
+
+        A layer that once had texture coordinates must keep some: its texture cannot be taken off again in napari 0.9, which
+        then draws with the old ones.
+        """
+        if len(self.relief) == 0:
+            return None
+        return self.relief if relief else np.full_like(self.relief, _WHITE)
 
 
 def mesh(quantities: analysis.Quantities, colour_by: ColourBy, cut: Cut | None) -> Mesh:
@@ -96,8 +104,7 @@ def mesh(quantities: analysis.Quantities, colour_by: ColourBy, cut: Cut | None) 
         centre = [n // 2 * size for n, size in zip(solid.shape, step, strict=True)]
         on_plane = np.abs((surface.vertices - centre) @ normal - cut.position) < 0.05 * min(step)
         bright[on_plane] = 1
-    # half a texel from the ends, where the ramp does not wrap around
-    relief = np.stack([np.clip(bright, 0.002, 0.998), np.full_like(bright, 0.5)], axis=-1)
+    relief = np.stack([np.clip(bright, 1 - _WHITE, _WHITE), np.full_like(bright, 0.5)], axis=-1)
     return Mesh((surface.vertices, surface.faces, surface.values), relief.astype(np.float32))
 
 

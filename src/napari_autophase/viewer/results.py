@@ -11,6 +11,7 @@ import weakref
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Surface
 from napari.utils.camera_orientations import Handedness
+from napari.utils.colormaps import ensure_colormap
 
 from .. import analysis
 from ..reconstruction import Reconstruction
@@ -26,8 +27,7 @@ RESULT = "autophase_result"
 AXES = {"nm": ("z", "y", "x"), "pixel": ("frame", "row", "col")}
 """Names of a result's axes: the laboratory's with geometry, the detector's without."""
 VIEW_DIRECTION = (-1.0, -0.45, -0.6)
-UP = (0.0, 1.0, 0.0)
-"""Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen, y up."""
+"""Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen."""
 
 _STOWED: weakref.WeakKeyDictionary[ViewerModel, list[ResultLayers]] = weakref.WeakKeyDictionary()
 
@@ -176,7 +176,8 @@ class ResultLayers:
         """Return where the crystal begins and ends along an axis, from its centre, in the layers' unit."""
         n, size = self.quantities.amplitude.shape[axis], self.quantities.voxel_size[axis]
         inside = self.quantities.box[axis]
-        return (inside.start - n // 2) * size, (inside.stop - 1 - n // 2) * size
+        first, last = (inside.start, inside.stop - 1) if inside.stop > inside.start else (0, n - 1)
+        return (first - n // 2) * size, (last - n // 2) * size
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -246,7 +247,10 @@ class ResultLayers:
             return
         camera = viewer.scene.camera
         if viewer.dims.ndisplay == 3:
-            camera.set_view_direction(VIEW_DIRECTION, UP)
+            # the laboratory's y points up, the detector's rows run down
+            up = -1.0 if self.quantities.relative else 1.0
+            z, y, x = VIEW_DIRECTION
+            camera.set_view_direction((z, up * y, x), (0.0, up, 0.0))
         viewer.fit_to_view(layers=self.layers)
         # that shows the whole volume: come closer, to the crystal in it
         axes = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
@@ -283,14 +287,16 @@ class ResultLayers:
             # the old relief must not meet the new vertices: there is another number of them
             surface.texcoords = None
             surface.data = crystal.data
-            surface.texcoords = crystal.lit(self.relief)["texcoords"]
+            surface.texcoords = crystal.texcoords(self.relief)
         self._recolour()
 
     def _recolour(self) -> None:
         viewer = self.viewer
         for role, quantity in (("strain", "strain"), ("isosurface", self.colour_by)):
             if (layer := self.layer(role)) is not None:
-                layer.colormap = colour_map(quantity)
+                # a colour map is compiled anew for the screen: only where it is another
+                if layer.colormap.name != (wanted := ensure_colormap(colour_map(quantity))).name:
+                    layer.colormap = wanted
                 layer.contrast_limits = self._limits(quantity)
                 layer.contrast_limits_range = self._limits(quantity)
         if viewer is not None and self.shown and self.alive:

@@ -1,0 +1,221 @@
+"""The Display dock: controls that move what is shown, and survive what happens to the layers."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+from viewer_doubles import make_reconstruction, make_scan
+
+from napari_autophase import formats
+from napari_autophase.viewer import display_dock, layers
+from napari_autophase.viewer.display_dock import DisplayDock
+from napari_autophase.viewer.mesh import Cut
+
+
+@pytest.fixture
+def dock(qtbot, viewer, session):
+    dock = DisplayDock(viewer)
+    qtbot.addWidget(dock)
+    return dock
+
+
+@pytest.fixture
+def result(dock, session):
+    return session.add_result(make_reconstruction())
+
+
+def settle(dock):
+    dock._redraw.flush()
+
+
+def pressed(dock):
+    return [button.property("quantity") for button in dock.colours.buttons() if button.isChecked()]
+
+
+def press(dock, quantity):
+    next(button for button in dock.colours.buttons() if button.property("quantity") == quantity).click()
+
+
+def test_without_a_result_it_says_what_to_do(dock):
+    assert not dock.empty.isHidden()
+    assert "Reconstruct" in dock.empty.text()
+    assert not dock.look.isEnabled()
+    assert not dock.save.isEnabled()
+    dock.threshold.setValue(0.5)
+    settle(dock)
+
+
+def test_a_new_result_sets_the_controls(dock, result):
+    assert dock.current is result
+    assert dock.result.currentText() == "crystal · 1"
+    assert dock.threshold.value() == pytest.approx(0.3)
+    assert pressed(dock) == ["phase"]
+    assert dock.empty.isHidden()
+    assert "0.0123" in dock.facts.text()
+    assert "nm" in dock.facts.text()
+
+
+def test_figures_that_are_unknown_are_not_shown(dock, session):
+    reconstruction = make_reconstruction()
+    reconstruction.figures.update(chi2=np.nan, free_llk=np.nan)
+    session.add_result(reconstruction)
+    assert "nan" not in dock.facts.text()
+
+
+def test_the_newest_threshold_wins(dock, result, monkeypatch):
+    seen = []
+    monkeypatch.setattr(result, "set_threshold", seen.append)
+    for value in np.linspace(0.31, 0.6, 30):
+        dock.threshold.setValue(value)
+    settle(dock)
+    assert seen[-1] == pytest.approx(0.6)
+    assert len(seen) < 5
+
+
+def test_the_threshold_moves_the_support(dock, result):
+    dock.threshold.setValue(0.55)
+    settle(dock)
+    assert result.threshold == pytest.approx(0.55)
+    assert result.layer("amplitude").iso_threshold == pytest.approx(0.55)
+
+
+def test_colours(dock, result, viewer):
+    press(dock, "strain")
+    assert result.colour_by == "strain"
+    dock.automatic.setChecked(False)
+    settle(dock)
+    limit = 2 * result.quantities.strain_limit
+    dock.strain_limit.setValue(limit)
+    settle(dock)
+    assert result.limits == pytest.approx((-limit, limit), rel=0.01)
+    dock.automatic.setChecked(True)
+    settle(dock)
+    assert result.strain_limit is None
+    assert not dock.strain_limit.isEnabled()
+    dock.relief.setChecked(False)
+    settle(dock)
+    assert not result.relief
+
+
+def test_the_cut_takes_away_what_hides_it_from_the_camera(dock, result, viewer):
+    dock.cut.setChecked(True)
+    settle(dock)
+    for axis in range(3):
+        dock.axis.setCurrentIndex(axis)
+        settle(dock)
+        assert np.dot(result.cut.normal, viewer.scene.camera.view_direction) < 0
+        assert abs(result.cut.normal[axis]) == 1
+    normal = np.array(result.cut.normal)
+    dock.flip.click()
+    settle(dock)
+    np.testing.assert_array_equal(result.cut.normal, -normal)
+    dock.position.setValue(10.0)
+    settle(dock)
+    plane = result.cut.position * np.array(result.cut.normal)
+    np.testing.assert_allclose(plane, 10.0 * np.abs(normal), atol=0.1)
+    dock.cut.setChecked(False)
+    settle(dock)
+    assert result.cut is None
+
+
+def test_choosing_a_result_shows_it_and_its_own_settings(dock, result, session):
+    result.set_clipping(Cut((0.0, -1.0, 0.0), 4.0))
+    result.set_colour_by("amplitude")
+    second = session.add_result(make_reconstruction("second"))
+    assert dock.current is second
+    assert not dock.cut.isChecked()
+    dock.result.setCurrentIndex(0)
+    dock.result.activated.emit(0)
+    assert result.layer("isosurface").visible
+    assert not second.layer("isosurface").visible
+    assert dock.cut.isChecked()
+    assert dock.axis.currentIndex() == 1
+    assert dock.position.value() == pytest.approx(-4.0)
+    assert pressed(dock) == ["amplitude"]
+    dock.threshold.setValue(0.4)
+    settle(dock)
+    assert second.threshold == pytest.approx(0.3)
+    assert result.cut == Cut((0.0, -1.0, 0.0), 4.0)
+
+
+def test_a_replaced_result_keeps_the_controls(dock, result, session):
+    dock.threshold.setValue(0.5)
+    press(dock, "strain")
+    settle(dock)
+    second = session.add_result(make_reconstruction(), replace_last=True)
+    assert dock.current is second
+    assert dock.result.count() == 1
+    assert dock.threshold.value() == pytest.approx(0.5)
+    assert pressed(dock) == ["strain"]
+
+
+def test_deleted_layers(dock, result, session, viewer):
+    second = session.add_result(make_reconstruction("second"))
+    viewer.layers.remove(second.layer("isosurface"))
+    dock.threshold.setValue(0.5)
+    settle(dock)
+    for layer in list(second.layers):
+        viewer.layers.remove(layer)
+    assert dock.current is result
+    assert result.layer("isosurface").visible
+    assert dock.threshold.value() == pytest.approx(0.3)
+    viewer.layers.clear()
+    assert dock.current is None
+    assert not dock.look.isEnabled()
+
+
+def test_the_view(dock, result, viewer):
+    assert viewer.dims.ndisplay == 3
+    dock.flat.click()
+    assert viewer.dims.ndisplay == 2
+    assert "3-D" in dock.flat.text()
+    assert not dock.cut.isEnabled()
+    viewer.dims.ndisplay = 3
+    assert "2-D" in dock.flat.text()
+    viewer.scene.camera.zoom = 1e-3
+    dock.home.click()
+    assert viewer.scene.camera.zoom > 0.1
+
+
+def test_the_diffraction_changes_places_with_the_result(dock, session, viewer):
+    assert not dock.diffraction.isEnabled()
+    session.add_scan(make_scan())
+    result = session.add_result(make_reconstruction())
+    dock.diffraction.click()
+    assert [layers.SCAN in layer.metadata for layer in viewer.layers] == [True]
+    assert viewer.dims.ndisplay == 2
+    assert dock.current is result
+    dock.diffraction.click()
+    assert [layers.SCAN in layer.metadata for layer in viewer.layers] == [False] * 4
+    assert result.shown
+    assert {str(unit) for unit in viewer.layers.extent.units} == {"nanometer"}
+
+
+def test_saving(dock, result, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(display_dock, "show_info", said.append)
+    monkeypatch.setattr(display_dock, "show_error", said.append)
+    monkeypatch.setattr(
+        display_dock.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "saved.cxi"), "")
+    )
+    dock.save.click()
+    assert "saved.cxi" in said[0]
+    np.testing.assert_array_equal(formats.read(tmp_path / "saved.cxi").object, result.reconstruction.object)
+    monkeypatch.setattr(display_dock.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "x.tif"), ""))
+    dock.save.click()
+    assert "cxi" in said[1]
+
+
+def test_a_closed_dock_hears_no_more(qtbot, viewer, session):
+    dock = DisplayDock(viewer)
+    result = session.add_result(make_reconstruction())
+    with qtbot.waitSignal(dock.destroyed):
+        dock.deleteLater()
+    del dock
+    gc.collect()
+    session.add_result(make_reconstruction("second"))
+    viewer.dims.ndisplay = 2
+    viewer.layers.clear()
+    assert not result.alive

@@ -1,0 +1,382 @@
+"""Results and scans as layers: places, colours, thresholds, cuts, and layers that come and go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Layer
+from viewer_doubles import make_scan
+
+from napari_autophase.analysis.colours import oklab_to_linear_rgb, phase_lab
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruction import Reconstruction
+from napari_autophase.viewer import layers
+from napari_autophase.viewer.colormaps import colour_map
+from napari_autophase.viewer.mesh import LIGHT, SHADE, Cut, mesh
+
+RADIUS = 9.0
+STEP = 5.0
+
+
+def ball(nm=True, name="ball", size=32):
+    """A sphere whose amplitude falls linearly from 1 to 0 between radius − 2 and radius + 2 voxels, with a curved phase."""
+    z, y, x = np.indices((size,) * 3) - size // 2
+    distance = np.sqrt(x**2 + y**2 + z**2)
+    amplitude = np.clip((RADIUS + 2 - distance) / 4, 0, 1)
+    found = amplitude * np.exp(1j * 0.02 * (x**2 - z**2))
+    return Reconstruction(
+        object=found.astype(np.complex64),
+        support=amplitude > 0,
+        recipe=Recipe(),
+        figures={"chi2": 0.01},
+        # lab steps (x, y, z) of axes z, y, x: the grid is the laboratory's own
+        voxel_steps_nm=STEP * np.eye(3)[:, ::-1] if nm else None,
+        q_bragg_per_nm=np.array([26.7, 0.0, 0.0]) if nm else None,
+        name=name,
+    )
+
+
+@pytest.fixture
+def result(viewer):
+    return layers.add_reconstruction(viewer, ball(), group=1)
+
+
+def radii(result):
+    return np.linalg.norm(result.layer("isosurface").vertices - 16 * STEP, axis=1)
+
+
+def area_and_volume(vertices, faces):
+    a, b, c = (vertices[faces[:, k]].astype(float) for k in range(3))
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2, np.einsum(
+        "ij,ij->", a, np.cross(b, c)
+    ) / 6
+
+
+# -- places, names, units
+
+
+def test_a_result_lies_in_nm_around_its_centre(viewer, result):
+    assert [layer.name for layer in viewer.layers] == [
+        "ball · 1 amplitude", "ball · 1 phase", "ball · 1 strain", "ball · 1 isosurface",
+    ]  # fmt: skip
+    for layer in viewer.layers:
+        assert [str(unit) for unit in layer.units] == ["nanometer"] * 3
+        assert layer.axis_labels == ("z", "y", "x")
+    for role in ("amplitude", "phase", "strain"):
+        layer = result.layer(role)
+        np.testing.assert_allclose(layer.scale, STEP)
+        np.testing.assert_allclose(layer.data_to_world((16, 16, 16)), 0, atol=1e-9)
+    surface = result.layer("isosurface")
+    world = np.array([surface.data_to_world(vertex) for vertex in surface.vertices[::50]])
+    np.testing.assert_allclose(np.linalg.norm(world, axis=1), (RADIUS + 2 - 4 * 0.3) * STEP, rtol=0.03)
+
+
+def test_without_geometry_lengths_are_in_pixels_and_the_strain_is_called_relative(viewer):
+    layers.add_reconstruction(viewer, ball(nm=False), group=1).set_colour_by("strain")
+    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"pixel"}
+    np.testing.assert_allclose(viewer.layers[0].scale, 1)
+    assert "relative strain (rad/voxel)" in viewer.canvas.overlays.text.text
+
+
+def test_the_laboratory_is_drawn_right_handed(viewer, result):
+    towards, down, right = np.eye(3)  # of the screen
+    drawn = {"towards": towards, "away": -towards, "up": -down, "down": down, "right": right, "left": -right}
+    z, y, x = (drawn[str(way)] for way in viewer.scene.camera.orientation)
+    # on a screen with x right, y up and z towards the eye, x × y = z
+    screen = np.array([right, -down, towards])
+    assert np.linalg.det(np.array([x, y, z]) @ screen.T) == pytest.approx(1)
+
+
+def test_the_camera_sees_the_whole_crystal_and_up_is_up(viewer, result):
+    camera = viewer.scene.camera
+    assert viewer.dims.ndisplay == 3
+    np.testing.assert_allclose(camera.center, 0, atol=STEP)
+    assert camera.up_direction[1] > 0.8
+    diameter = 2 * (RADIUS + 2) * STEP * camera.zoom
+    assert 0.4 * min(viewer.canvas.size) < diameter < min(viewer.canvas.size)
+
+
+# -- colours
+
+
+def test_colour_limits_are_pi_and_the_99th_percentile(result):
+    assert tuple(result.layer("phase").contrast_limits) == (-np.pi, np.pi)
+    assert tuple(result.layer("isosurface").contrast_limits) == (-np.pi, np.pi)
+    strain = result.layer("strain")
+    expected = np.nanpercentile(np.abs(strain.data), 99)
+    np.testing.assert_allclose(strain.contrast_limits, (-expected, expected), rtol=1e-5)
+    result.set_limits(0.5)
+    assert tuple(strain.contrast_limits) == (-0.5, 0.5)
+    result.set_colour_by("strain")
+    assert tuple(result.layer("isosurface").contrast_limits) == (-0.5, 0.5)
+    result.set_limits(None)
+    np.testing.assert_allclose(strain.contrast_limits, (-expected, expected), rtol=1e-5)
+
+
+def test_colours_on_the_surface_are_those_just_inside(result):
+    surface, quantities = result.layer("isosurface"), result.quantities
+    for quantity in ("phase", "strain", "amplitude"):
+        result.set_colour_by(quantity)
+        assert surface.colormap.name == getattr(colour_map(quantity), "name", colour_map(quantity))
+        assert np.isfinite(surface.vertex_values).all()
+    inward = (surface.vertices - 16 * STEP) / radii(result)[:, None]
+    nearest = np.rint(surface.vertices / STEP - inward).astype(int)
+    result.set_colour_by("phase")
+    inside = np.angle(quantities.object[tuple(nearest.T)])
+    apart = np.abs(np.angle(np.exp(1j * (surface.vertex_values - inside))))
+    assert np.median(apart) < 0.15
+
+
+def test_the_relief_follows_the_light_and_can_be_taken_away(result):
+    surface = result.layer("isosurface")
+    outward = (surface.vertices - 16 * STEP) / radii(result)[:, None]
+    cosine = outward @ np.array(LIGHT) / np.linalg.norm(LIGHT)
+    np.testing.assert_allclose(surface.texcoords[:, 0], SHADE + (1 - SHADE) * (1 + cosine) / 2, atol=0.05)
+    result.set_relief(False)
+    assert (surface.texcoords[:, 0] > 0.99).all()
+
+
+def test_the_phase_map_closes_keeps_its_pace_and_is_light():
+    lab = phase_lab()
+    np.testing.assert_allclose(lab[0], lab[-1], atol=1e-9)
+    steps = np.linalg.norm(np.diff(lab, axis=0), axis=1)
+    assert steps.max() < 1.02 * steps.min()
+    assert lab[:, 0].min() > 0.55
+    rgb = oklab_to_linear_rgb(lab)
+    assert rgb.min() > -1e-3
+    assert rgb.max() < 1 + 1e-3
+
+
+# -- the threshold
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.8])
+def test_everything_follows_the_threshold(result, threshold):
+    result.set_threshold(threshold)
+    assert result.threshold == threshold
+    assert result.layer("amplitude").iso_threshold == threshold
+    np.testing.assert_allclose(radii(result), (RADIUS + 2 - 4 * threshold) * STEP, atol=0.12 * STEP)
+    inside = result.quantities.amplitude >= threshold
+    for role in ("phase", "strain"):
+        np.testing.assert_array_equal(np.isfinite(result.layer(role).data), inside)
+    surface = result.layer("isosurface")
+    assert len(surface.texcoords) == len(surface.vertices) == len(surface.vertex_values)
+
+
+def test_a_threshold_above_everything_leaves_nothing_and_comes_back(result):
+    before = result.layer("isosurface").vertices.copy()
+    result.set_threshold(5.0)
+    assert len(result.layer("isosurface").vertices) == 0
+    assert np.isnan(result.layer("phase").data).all()
+    result.set_clipping(Cut((1, 0, 0), 0.0))
+    result.frame()
+    result.set_clipping(None)
+    result.set_threshold(0.3)
+    np.testing.assert_array_equal(result.layer("isosurface").vertices, before)
+
+
+def test_specks_apart_from_the_crystal_are_not_drawn(viewer):
+    crystal = ball()
+    crystal.object[2:4, 2:4, 2:4] = 1
+    crystal.support[2:4, 2:4, 2:4] = True
+    result = layers.add_reconstruction(viewer, crystal, group=1)
+    for cut in (None, Cut((0, 1, 0), 12.0)):
+        result.set_clipping(cut)
+        assert radii(result).max() < (RADIUS + 2) * STEP
+
+
+# -- the cut
+
+
+@pytest.mark.parametrize("normal", [(1, 0, 0), (0, -1, 0), (1, 2, -1)])
+@pytest.mark.parametrize("position", [-11.0, 0.0, 14.5])
+def test_a_cut_ball_is_a_cap_closed_by_a_disc(normal, position):
+    level = 0.3
+    radius = (RADIUS + 2 - 4 * level) * STEP
+    quantities = layers.analysis.quantities(ball(), level)
+    vertices, faces, _ = mesh(quantities, "phase", Cut(normal, position)).data
+    height = (vertices - 16 * STEP) @ np.array(normal) / np.linalg.norm(normal)
+    assert height.max() <= position + 1e-3
+    on_plane = np.abs(height - position) < 1e-3
+    flat = on_plane[faces].all(axis=1)
+    disc, _ = area_and_volume(vertices, faces[flat])
+    assert disc == pytest.approx(np.pi * (radius**2 - position**2), rel=0.1)
+    _, volume = area_and_volume(vertices - vertices.mean(axis=0), faces)
+    cap = np.pi * (2 * radius**3 / 3 + radius**2 * position - position**3 / 3)
+    assert volume == pytest.approx(cap, rel=0.05)
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    assert (np.unique(edges, axis=0, return_counts=True)[1] == 2).all(), "the mesh is not closed"
+
+
+def test_the_face_of_a_cut_shows_the_inside_bare(result):
+    result.set_colour_by("amplitude")
+    surface = result.layer("isosurface")
+    outside = surface.vertex_values.copy()
+    result.set_clipping(Cut((1, 0, 0), 2.0))
+    on_plane = np.abs(surface.vertices[:, 0] - (16 * STEP + 2.0)) < 1e-3
+    deep = on_plane & (radii(result) < (RADIUS - 3) * STEP)
+    assert deep.sum() > 50
+    np.testing.assert_allclose(surface.vertex_values[deep], 1, atol=0.03)
+    assert outside.max() < 0.75
+    assert (surface.texcoords[deep, 0] > 0.99).all()
+    result.set_clipping(None)
+    np.testing.assert_array_equal(surface.vertex_values, outside)
+
+
+# -- two and three dimensions
+
+
+def visible(viewer):
+    return [layer.name.split()[-1] for layer in viewer.layers if layer.visible]
+
+
+def test_slices_in_2d_the_isosurface_in_3d(viewer, result):
+    assert visible(viewer) == ["isosurface"]
+    viewer.dims.ndisplay = 2
+    assert visible(viewer) == ["phase"]
+    result.set_colour_by("strain")
+    assert visible(viewer) == ["strain"]
+    viewer.dims.ndisplay = 3
+    assert visible(viewer) == ["isosurface"]
+
+
+def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
+    assert viewer.canvas.overlays.scale_bar.visible
+    assert viewer.canvas.overlays.axes.visible
+    assert all(layer.colorbar.visible for layer in viewer.layers)
+    assert viewer.canvas.overlays.text.text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
+
+
+# -- layers come and go
+
+
+@pytest.mark.parametrize("role", ["amplitude", "phase", "strain", "isosurface"])
+def test_a_deleted_layer_is_simply_no_longer_updated(viewer, result, role):
+    viewer.layers.remove(result.layer(role))
+    assert result.layer(role) is None
+    result.set_threshold(0.6)
+    result.set_colour_by("strain")
+    result.set_limits(0.1)
+    result.set_clipping(Cut((0, 0, 1), 0.0))
+    viewer.dims.ndisplay = 2
+    result.frame()
+    assert result.alive
+    assert layers.results(viewer) == [result]
+    assert len(result.layers) == 3
+
+
+def test_a_result_dies_with_its_last_layer(viewer, result):
+    viewer.layers.clear()
+    assert not result.alive
+    assert layers.results(viewer) == []
+    result.set_threshold(0.5)
+    result.show()
+
+
+def test_renamed_and_reordered_layers_are_still_the_result(viewer, result):
+    phase = result.layer("phase")
+    phase.name = "mine"
+    viewer.layers.move(0, 3)
+    result.set_threshold(0.7)
+    np.testing.assert_array_equal(np.isfinite(phase.data), result.quantities.support)
+    assert layers.results(viewer) == [result]
+
+
+def test_a_copy_of_a_layer_is_no_result_and_is_left_alone(viewer, result):
+    data, state, kind = result.layer("phase").as_layer_data_tuple()
+    copy = viewer.add_layer(Layer.create(data.copy(), {**state, "name": "copy"}, kind))
+    result.set_threshold(0.8)
+    assert layers.results(viewer) == [result]
+    assert np.isfinite(copy.data).sum() > np.isfinite(result.layer("phase").data).sum()
+
+
+def test_a_new_result_hides_the_one_before_and_leaves_the_camera(viewer, result):
+    viewer.scene.camera.angles = (10, 20, 30)
+    angles = viewer.scene.camera.angles
+    second = layers.add_reconstruction(viewer, ball(name="other"), group=2)
+    assert visible(viewer) == ["isosurface"]
+    assert second.layer("isosurface").visible
+    assert viewer.scene.camera.angles == angles
+    result.show()
+    assert result.layer("isosurface").visible
+    assert not second.layer("isosurface").visible
+    assert layers.results(viewer) == [result, second]
+
+
+def test_a_replaced_result_hands_everything_on(viewer, result):
+    result.set_threshold(0.5)
+    result.set_colour_by("strain")
+    result.set_limits(0.01)
+    result.set_relief(False)
+    result.set_clipping(Cut((0, 0, 1), 3.0))
+    second = layers.add_reconstruction(viewer, ball(), group=7, replace=result)
+    assert not result.alive
+    assert layers.results(viewer) == [second]
+    assert (second.group, second.threshold, second.colour_by) == (1, 0.5, "strain")
+    assert (second.strain_limit, second.relief, second.cut) == (0.01, False, Cut((0, 0, 1), 3.0))
+    surface = second.layer("isosurface")
+    assert surface.vertices[:, 2].max() <= 16 * STEP + 3.0 + 1e-3
+    assert tuple(surface.contrast_limits) == (-0.01, 0.01)
+    assert [layer.name for layer in viewer.layers][-1] == "ball · 1 isosurface"
+
+
+def test_results_step_aside_for_the_diffraction_and_come_back(viewer, result):
+    second = layers.add_reconstruction(viewer, ball(), group=2)
+    for each in layers.results(viewer):
+        each.stow()
+    assert len(viewer.layers) == 0
+    assert layers.results(viewer) == [result, second]
+    result.set_threshold(0.6)
+    result.show()
+    assert len(viewer.layers) == 8
+    assert visible(viewer) == ["isosurface"]
+    assert result.layer("isosurface").visible
+    np.testing.assert_allclose(radii(result), (RADIUS + 2 - 2.4) * STEP, atol=0.12 * STEP)
+
+
+def test_layers_from_a_reader_become_a_result_while_they_arrive(viewer):
+    seen = []
+    viewer.layers.events.inserted.connect(lambda: seen.append(layers.results(viewer)))
+    for data in layers.reconstruction_layer_data(ball()):
+        viewer.add_layer(Layer.create(*data))
+    (result,) = layers.results(viewer)
+    assert seen == [[result]] * 4
+    assert len(result.layers) == 4
+    assert viewer.dims.ndisplay == 3
+    assert visible(viewer) == ["isosurface"]
+    result.set_threshold(0.5)
+    np.testing.assert_allclose(radii(result), (RADIUS + 2 - 2) * STEP, atol=0.12 * STEP)
+
+
+def test_two_files_opened_at_once_become_two_results(viewer):
+    for name in ("one", "two"):
+        for data in layers.reconstruction_layer_data(ball(name=name)):
+            viewer.add_layer(Layer.create(*data))
+    assert [result.title for result in layers.results(viewer)] == ["one · 1", "two · 2"]
+    assert visible(viewer) == ["isosurface"]
+
+
+def test_a_viewer_is_not_kept_alive():
+    import gc
+    import weakref
+
+    viewer = ViewerModel()
+    layers.add_reconstruction(viewer, ball(), group=1).stow()
+    gone = weakref.ref(viewer)
+    del viewer
+    gc.collect()
+    assert gone() is None
+
+
+# -- scans
+
+
+def test_a_scan_is_shown_on_a_log_scale_at_its_brightest_frame(viewer):
+    scan = make_scan(size=24)
+    layer = layers.add_scan(viewer, scan)
+    assert layer.data.dtype == np.float32
+    np.testing.assert_allclose(10.0 ** layer.data.astype(float) - 1, scan.counts, rtol=1e-5, atol=1e-5)
+    assert layer.metadata[layers.SCAN] is scan
+    assert layer.name == scan.name
+    assert viewer.dims.current_step[0] == np.unravel_index(scan.counts.argmax(), scan.shape)[0]

@@ -1,0 +1,64 @@
+"""Saving from the viewer: what napari hands over, and what our reader opens again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image
+from viewer_doubles import make_reconstruction
+
+from napari_autophase import formats
+from napari_autophase.scan import InputError
+from napari_autophase.viewer import layers, writer
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    said = []
+    monkeypatch.setattr(writer, "show_warning", said.append)
+    return said
+
+
+@pytest.fixture
+def result(viewer, reconstruction):
+    return layers.add_reconstruction(viewer, reconstruction, group=1)
+
+
+@pytest.mark.parametrize("role", ["amplitude", "phase", "strain", "isosurface"])
+def test_any_layer_of_a_result_saves_the_whole_of_it(result, tmp_path, role):
+    path = str(tmp_path / "result.cxi")
+    assert writer.write_reconstruction(path, [result.layer(role).as_layer_data_tuple()]) == [path]
+    back = formats.read(path)
+    np.testing.assert_array_equal(back.object, result.reconstruction.object)
+    np.testing.assert_array_equal(back.support, result.reconstruction.support)
+    np.testing.assert_allclose(back.voxel_steps_nm, result.reconstruction.voxel_steps_nm)
+
+
+def test_all_layers_of_a_result_save_it_once(viewer, result, tmp_path):
+    data = [layer.as_layer_data_tuple() for layer in viewer.layers]
+    assert writer.write_reconstruction(str(tmp_path / "all"), data) == [str(tmp_path / "all.cxi")]
+    assert [path.name for path in tmp_path.iterdir()] == ["all.cxi"]
+
+
+def test_somebody_elses_layers_are_not_written(tmp_path, warnings):
+    foreign = Image(np.zeros((4, 4))).as_layer_data_tuple()
+    assert writer.write_reconstruction(str(tmp_path / "foreign.cxi"), [foreign]) == []
+    assert "reconstruction" in warnings[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_results_in_one_file_are_refused(viewer, result, tmp_path, warnings):
+    layers.add_reconstruction(viewer, make_reconstruction("second"), group=2)
+    data = [layer.as_layer_data_tuple() for layer in viewer.layers]
+    assert writer.write_reconstruction(str(tmp_path / "both.cxi"), data) == []
+    assert "2 reconstructions" in warnings[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_says_another_format_is_refused(reconstruction, tmp_path):
+    with pytest.raises(InputError, match="cxi"):
+        writer.save(reconstruction, tmp_path / "result.tif")
+
+
+def test_names_are_safe_for_files(reconstruction):
+    assert writer.suggested_name(make_reconstruction("Au S0054/α"), 3) == "Au_S0054_α_result3.cxi"
