@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from viewer_doubles import FakeLaunch, make_reconstruction, make_scan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from viewer_doubles import FakeLaunch, make_reconstruction, make_scan
 
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -32,11 +32,31 @@ DOCK_WIDTH = 360
 FILES = "Scans and results (*.npy *.npz *.tif *.tiff *.h5 *.hdf5 *.nxs *.cxi);;All files (*)"
 
 
+class GoesWithItsDock(QObject):
+    """Deletes a widget with the dock that held it.
+
+    napari takes the widget out of a dock that is closed and leaves it to whoever may hold it; ours would listen and compute on,
+    unseen.
+    """
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        widget.installEventFilter(self)
+
+    def eventFilter(self, widget: QObject | None, event: QEvent | None) -> bool:
+        """Delete the widget when nothing holds it any more."""
+        moved = event is not None and event.type() == QEvent.Type.ParentChange
+        if moved and widget is not None and widget.parent() is None:
+            widget.deleteLater()
+        return False
+
+
 class Page(QScrollArea):
     """A dock's page: fills the width, and scrolls down only where the window is too low."""
 
     def __init__(self) -> None:
         super().__init__()
+        GoesWithItsDock(self)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

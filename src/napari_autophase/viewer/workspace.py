@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QTabWidget
 
 from .display_dock import DisplayDock
 from .load_dock import LoadDock
+from .parts import GoesWithItsDock
 from .reconstruct_dock import ReconstructDock
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Workspace(QTabWidget):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
+        GoesWithItsDock(self)
         self.load = LoadDock(napari_viewer)
         self.reconstruct = ReconstructDock(napari_viewer)
         self.display = DisplayDock(napari_viewer)

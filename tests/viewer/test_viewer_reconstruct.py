@@ -1,0 +1,241 @@
+"""The Reconstruct dock: from the choices to a recipe, through a run, to a summary; and what must survive."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from viewer_doubles import make_reconstruction, make_scan
+
+from napari_autophase.recipe import PRESETS, Recipe
+from napari_autophase.reconstruction import Progress
+from napari_autophase.scan import InputError
+from napari_autophase.viewer import reconstruct_dock
+from napari_autophase.viewer.reconstruct_dock import ReconstructDock, duration
+
+
+@pytest.fixture(autouse=True)
+def no_devices(monkeypatch):
+    """Looking for devices loads torch, which these tests do without."""
+    monkeypatch.setattr(reconstruct_dock, "_device_lines", lambda: ["cpu: 2 cores"])
+
+
+@pytest.fixture
+def errors(monkeypatch):
+    shown = []
+    monkeypatch.setattr(reconstruct_dock, "show_error", shown.append)
+    return shown
+
+
+@pytest.fixture
+def dock(session, viewer, qtbot, errors):
+    dock = ReconstructDock(viewer)
+    qtbot.addWidget(dock)
+    return dock
+
+
+@pytest.fixture
+def ready(dock, session, scan):
+    session.add_scan(scan)
+    return dock
+
+
+def test_without_a_scan_it_explains(dock, session, scan):
+    assert not dock.button.isEnabled()
+    assert "Load a scan first" in dock.hint.text()
+    assert not dock.sample.isHidden()
+    session.add_scan(scan)
+    assert dock.button.isEnabled()
+    assert dock.hint.text() == ""
+    assert dock.sample.isHidden()
+
+
+def test_a_whole_run(ready, launch, scan):
+    ready.button.click()
+    assert launch.job.scan is scan
+    assert launch.job.recipe == Recipe.from_preset("fast")
+    assert (ready.button.isEnabled(), ready.cancel.isEnabled()) == (False, True)
+    launch.job.run.on_progress(Progress("guess", 0, 1))
+    assert ready.stage.text() == "Guessing"
+    assert ready.bar.maximum() == 0, "nobody knows how long a guess takes"
+    launch.job.refine(10, errors=[0.5, 0.25, 0.125])
+    assert ready.stage.text() == "Refining · 10 of 50"
+    assert (ready.bar.value(), ready.bar.maximum()) == (10, 50)
+    assert ready.curve.errors == [0.5, 0.25, 0.125]
+    launch.job.run.on_done(make_reconstruction())
+    assert ready.stage.text() == "Done in 3.2 s on cpu"
+    assert "χ² 0.0123 · held-out likelihood 1.5" in ready.summary.text()
+    assert "a note to read" in ready.summary.text()
+    assert (ready.button.isEnabled(), ready.cancel.isEnabled()) == (True, False)
+
+
+def test_cancelling(ready, launch):
+    ready.button.click()
+    ready.cancel.click()
+    assert launch.job.quits == 1
+    assert ready.stage.text() == "Cancelling"
+    assert not ready.cancel.isEnabled()
+    assert not ready.button.isEnabled()
+    launch.job.run.on_stopped()
+    assert ready.button.isEnabled()
+    assert ready.bar.isHidden()
+
+
+def test_an_error_is_said_and_the_panel_goes_on(ready, launch, errors):
+    ready.button.click()
+    launch.job.run.on_failed(InputError("The scan is too big; bin it."))
+    assert ready.summary.text() == errors[0] == "The scan is too big; bin it."
+    ready.button.click()
+    assert ready.summary.text() == ""
+    launch.job.run.on_failed(RuntimeError("engine"))
+    assert errors[1] == "RuntimeError: engine"
+    assert ready.button.isEnabled()
+
+
+def test_a_setting_out_of_range_is_an_error_before_the_run(ready, launch, errors):
+    ready.form.settings["prepare.saturation"].value = -1
+    ready.button.click()
+    assert launch.jobs == []
+    assert "prepare.saturation" in errors[0]
+
+
+def test_an_image_is_reconstructed_as_counts(dock, viewer, launch):
+    viewer.add_image(make_scan().counts.astype(np.float32), name="dropped")
+    assert dock.scan.currentText() == "dropped (image)"
+    dock.button.click()
+    assert launch.job.scan.name == "dropped"
+    launch.job.run.on_done(make_reconstruction("dropped", nm=False))
+    assert not viewer.layers["dropped"].visible
+
+
+def test_choosing_among_scans(dock, session, launch, scan):
+    other = make_scan("other")
+    session.add_scan(scan)
+    session.add_scan(other)
+    assert dock.scan.currentText() == "other"
+    dock.scan.setCurrentIndex(0)
+    dock.scan.activated.emit(0)
+    dock.button.click()
+    assert launch.job.scan is scan
+
+
+def test_replacing_the_last_result(ready, session, launch):
+    for replace in (False, True):
+        ready.replace.setChecked(replace)
+        ready.button.click()
+        launch.job.run.on_done(make_reconstruction())
+    assert [result.group for result in session.results] == [1]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_chosen_in_the_panel_is_the_preset(dock, preset):
+    dock.preset.setCurrentText(preset)
+    dock._use_preset()
+    assert dock.recipe() == Recipe.from_preset(preset)
+    assert dock.explanation.text() == reconstruct_dock.EXPLANATIONS[preset]
+
+
+def test_a_preset_leaves_device_seed_and_preparation(dock):
+    dock.show_recipe(Recipe().with_settings({"seed": 7, "device": "cpu", "prepare.binning": [2, 2, 2]}))
+    dock.preset.setCurrentText("best")
+    dock._use_preset()
+    recipe = dock.recipe()
+    assert (recipe.seed, recipe.device, recipe.prepare.binning) == (7, "cpu", (2, 2, 2))
+    assert recipe.refine == Recipe.from_preset("best").refine
+
+
+def test_iterations_and_algorithm_are_one_thing(dock):
+    dock.iterations.setValue(120)
+    assert dock.recipe().refine.algorithm == "120*ER"
+    dock.iterations.setValue(0)
+    assert dock.recipe().refine.algorithm == ""
+    dock.algorithm.setText("3*(20*ER+180*HIO)")
+    assert not dock.iterations.isEnabled()
+    assert dock.recipe().refine.algorithm == "3*(20*ER+180*HIO)"
+    dock.algorithm.setText("30 * ER")
+    assert (dock.iterations.isEnabled(), dock.iterations.value()) == (True, 30)
+    assert dock.recipe().refine.algorithm == "30 * ER"
+
+
+recipes = st.builds(
+    lambda preset, changes: Recipe.from_preset(preset).with_settings(changes),
+    st.sampled_from(PRESETS),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "seed": st.integers(0, 2**63 - 1),
+            "device": st.sampled_from(["auto", "cpu", "cuda", "mps"]),
+            "guess.threshold": st.integers(1, 99).map(lambda n: n / 100),
+            "guess.weights": st.none() | st.just("mine.safetensors"),
+            "prepare.hot_pixels": st.booleans(),
+            "prepare.saturation": st.none() | st.integers(1, 10**9).map(float),
+            "prepare.binning": st.tuples(*[st.integers(1, 4)] * 3).map(list),
+            "prepare.centre": st.sampled_from(["peak", "mass", "none"]),
+            "refine.algorithm": st.sampled_from(["", "10*ER", "5*(2*ER+7*RAAR)"]),
+            "refine.starts": st.integers(1, 99),
+            "refine.beta": st.integers(1, 100).map(lambda n: n / 100),
+            "refine.shrink_wrap.every": st.integers(0, 500),
+            "refine.shrink_wrap.sigma": st.integers(0, 50).map(lambda n: n / 10),
+            "refine.free_fraction": st.integers(0, 49).map(lambda n: n / 100),
+            "analyse.threshold": st.integers(1, 99).map(lambda n: n / 100),
+        },
+    ),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(recipe=recipes)
+def test_the_panel_gives_back_the_recipe_it_shows(dock, recipe):
+    dock.show_recipe(recipe)
+    assert dock.recipe() == recipe
+
+
+def test_recipes_are_saved_and_loaded(dock, tmp_path, errors):
+    recipe = Recipe.from_preset("best").with_settings({"seed": 3, "refine.beta": 0.8})
+    dock.show_recipe(recipe)
+    dock.save_recipe(tmp_path / "recipe.json")
+    assert Recipe.from_file(tmp_path / "recipe.json") == recipe
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.json"]
+    with pytest.raises(InputError, match="cannot be written"):
+        dock.save_recipe(tmp_path / "nowhere" / "recipe.json")
+
+
+def test_every_setting_has_a_tooltip(dock):
+    assert all(setting.widget.toolTip() for setting in dock.form.settings.values())
+    shown = {"version", "preset", *dock.basic, *dock.form.settings}
+    assert shown == {key for key, _ in reconstruct_dock.settings()}
+
+
+def test_devices_are_said(dock, qtbot):
+    qtbot.waitUntil(lambda: dock.devices.text() == "cpu: 2 cores", timeout=5000)
+
+
+def test_closing_the_dock_in_mid_run_cancels(session, viewer, qtbot, launch, scan, errors):
+    dock = ReconstructDock(viewer)
+    session.add_scan(scan)
+    dock.button.click()
+    dock.deleteLater()
+    qtbot.waitUntil(lambda: launch.job.quits == 1, timeout=5000)
+    launch.job.run.on_done(make_reconstruction())
+    assert session.results == []
+    again = ReconstructDock(viewer)
+    qtbot.addWidget(again)
+    again.button.click()
+    assert len(launch.jobs) == 2
+
+
+def test_deleting_every_layer_in_mid_run(ready, viewer, session, launch):
+    ready.button.click()
+    viewer.layers.clear()
+    launch.job.refine(5, errors=[0.1])
+    launch.job.run.on_done(make_reconstruction())
+    assert len(session.results) == 1
+    assert not ready.button.isEnabled(), "there is no scan any more"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (3.21, "3.2 s"), (42.4, "42 s"), (125.0, "2 min 5 s")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,114 @@
+"""The real window: docks open from the manifest, a run goes through, and closing anything in mid-run is survived."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from viewer_doubles import make_reconstruction
+
+from napari_autophase import reconstruct as verb
+from napari_autophase.reconstruction import Progress
+from napari_autophase.viewer.session import Session
+
+pytestmark = pytest.mark.screen
+
+
+@pytest.fixture
+def window(make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1200, 800)
+    return viewer
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """An engine that goes on until it is stopped; set when it has been."""
+    stopped = threading.Event()
+
+    def engine(scan, recipe):
+        try:
+            step = 0
+            while True:
+                step += 1
+                yield Progress("refine", step % 1000, 1000, error=1 / step)
+        finally:
+            stopped.set()
+
+    monkeypatch.setattr(verb, "reconstruct", engine)
+    return stopped
+
+
+def open_dock(viewer, name):
+    return viewer.window.add_plugin_dock_widget("napari-autophase", name)
+
+
+def test_a_sample_is_reconstructed_and_shown(window, qtbot):
+    _, workspace = open_dock(window, "Workspace")
+    dock = workspace.reconstruct
+    workspace.setCurrentWidget(dock)
+    dock.sample.click()
+    assert window.layers[0].metadata["autophase_scan"].shape == (64, 64, 64)
+    dock.preset.setCurrentText("iterative")
+    dock._use_preset()
+    dock.algorithm.setText("4*ER")
+    dock.button.click()
+    qtbot.waitUntil(lambda: not dock._controller.busy, timeout=120_000)
+    assert dock.summary.text().startswith("χ²"), dock.summary.text()
+    assert len(dock.curve.errors) == 4
+    assert {str(unit) for layer in window.layers for unit in layer.units} == {"nanometer"}
+    canvas = window.screenshot(canvas_only=True, flash=False)[..., :3]
+    assert len(np.unique(canvas.reshape(-1, 3), axis=0)) > 100, "the crystal is drawn in many colours"
+
+
+@pytest.mark.parametrize("name", ["Load scan", "Reconstruct", "Display", "Workspace"])
+def test_docks_fit_their_width(window, qtbot, name):
+    dock_widget, widget = open_dock(window, name)
+    qtbot.wait(50)
+    assert widget.minimumSizeHint().width() <= 380
+    window.window.remove_dock_widget(dock_widget)
+
+
+def run(viewer, qtbot):
+    dock_widget, dock = open_dock(viewer, "Reconstruct")
+    viewer.open_sample("napari-autophase", "faceted")
+    dock.button.click()
+    qtbot.waitUntil(lambda: bool(dock.curve.errors), timeout=10_000)
+    return dock_widget
+
+
+def test_closing_the_dock_in_mid_run(window, qtbot, endless):
+    dock_widget = run(window, qtbot)
+    window.window.remove_dock_widget(dock_widget)
+    qtbot.waitUntil(endless.is_set, timeout=5000)
+    assert Session.of(window).controller.state == "idle"
+
+
+def test_closing_the_window_in_mid_run(window, qtbot, endless):
+    run(window, qtbot)
+    window.close()
+    qtbot.waitUntil(endless.is_set, timeout=5000)
+
+
+def test_deleting_the_layers_in_mid_run(window, qtbot, monkeypatch):
+    go = threading.Event()
+
+    def engine(scan, recipe):
+        yield Progress("refine", 1, 2, error=1.0)
+        go.wait(10)
+        return make_reconstruction()
+
+    monkeypatch.setattr(verb, "reconstruct", engine)
+    run(window, qtbot)
+    window.layers.clear()
+    go.set()
+    qtbot.waitUntil(lambda: len(Session.of(window).results) == 1, timeout=10_000)
+
+
+def test_the_curve_takes_the_viewer_s_theme(window, qtbot):
+    _, dock = open_dock(window, "Reconstruct")
+    dark = dock.curve.backgroundBrush().color().lightness()
+    window.theme = "light"
+    qtbot.wait(20)
+    assert dock.curve.backgroundBrush().color().lightness() > dark
