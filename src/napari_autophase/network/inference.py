@@ -8,6 +8,7 @@ on, and then the middle 64 points of reciprocal space are taken.  The guess goes
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations, product
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..phasing import Diffraction, Starts, keep_best
+from ..phasing.crew import cores
 from ..preparation import fill_gaps
 from ..recipe import Guess
 from .physics import WINDOW
@@ -58,11 +60,9 @@ def guess(
     samples = window_samples(counts.shape, oversampling)
     window = to_window(counts, good, samples, model.device)
     turns = orientations(choice.candidates)
-    with torch.inference_mode():
-        output = model.network(torch.stack([_turn(window, *turn) for turn in turns]))
-        last = output[-1] if isinstance(output, list) else output
-        found = torch.stack([_turn_back(one, *turn) for one, turn in zip(last, turns, strict=True)])
-        guesses = _fit(found, (WINDOW,) * 3).cpu().numpy()
+    seen = predict(model, [_turn(window, *turn) for turn in turns])
+    found = torch.stack([_turn_back(one, *turn) for one, turn in zip(seen, turns, strict=True)])
+    guesses = _fit(found, (WINDOW,) * 3).cpu().numpy()
     data = Diffraction(window.cpu().numpy(), _seen(good, samples), device=model.device)
     best = keep_best(
         data, Starts(guesses, _within(np.abs(guesses), choice.threshold)), choice.keep, PROJECTIONS
@@ -70,6 +70,26 @@ def guess(
     supports = [_support(np.abs(one), counts.shape, samples, choice.threshold) for one in best.objects]
     objects = [from_window(torch.from_numpy(one), counts.shape, samples).numpy() for one in best.objects]
     return Starts(np.stack(objects) * np.stack(supports), np.stack(supports))
+
+
+def predict(model: Model, windows: list[Tensor]) -> list[Tensor]:
+    """Return the network's objects (32, 32, 32) for windows (64, 64, 64).
+
+    A GPU takes them as one batch.  On a CPU each core takes one at a time: threads that share a prediction would wait for each
+    other, for long when another program keeps a core busy.
+    """
+
+    @torch.inference_mode()
+    def ask(batch: list[Tensor]) -> Tensor:
+        output = model.network(torch.stack(batch))
+        return output[-1] if isinstance(output, list) else output
+
+    if model.device.type != "cpu" or len(windows) == 1:
+        return list(ask(windows))
+    with ThreadPoolExecutor(
+        min(cores(), len(windows)), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        return [one for found in pool.map(ask, [[w] for w in windows]) for one in found]
 
 
 def window_samples(shape: tuple[int, ...], oversampling: tuple[float, ...]) -> tuple[int, int, int]:
