@@ -37,8 +37,8 @@ def measure(
         (1 if device.type == "cpu" else starts, *shape), dtype=torch.complex64, device=device
     )
     times: dict[str, list[float]] = {name: [] for name in ("pair", *NAMES)}
-    with threads(count), Batch(data, phasing.random_starts(data, starts, 0.1, 0)) as batch:
-        batch._crew._trials, batch._crew.plan = [], Plan(1, count)  # the plan under test, and no other
+    begin = phasing.random_starts(data, starts, 0.1, 0)
+    with threads(count), Batch(data, begin, [Plan(1, count)]) as batch:
 
         def pair() -> None:
             for _ in range(starts // len(objects)):
@@ -50,7 +50,6 @@ def measure(
         while len(times["pair"]) < 5 or time.perf_counter() < end:
             for name, job in jobs.items():
                 times[name].append(_time(job, device) * 1e3 / starts)
-            batch._crew._late, batch._crew.plan = 0, Plan(1, count)
     repeats = len(times["pair"])
     ratios = {
         name: median(one / pair for one, pair in zip(times[name], times["pair"], strict=True))

@@ -112,16 +112,31 @@ class Clock:
 @pytest.mark.parametrize("fastest", [Plan(1, 1), Plan(1, 2), Plan(2, 1)])
 def test_the_fastest_plan_is_kept(monkeypatch, fastest):
     clock = Clock(monkeypatch, {plan: 1.0 if plan == fastest else 2.0 for plan in plans(2, 2)})
-    clock.crew = Crew(2, 2)
+    clock.crew = Crew(plans(2, 2))
     used = [clock.crew.run([clock.job, clock.job])[0] for _ in range(20)]
     clock.crew.close()
     assert set(used[:9]) == set(plans(2, 2))
     assert set(used[9:]) == {fastest}
 
 
+def test_a_hopeless_plan_is_tried_once(monkeypatch):
+    clock = Clock(monkeypatch, {Plan(1, 1): 1.0, Plan(1, 2): 20.0, Plan(2, 1): 0.7})
+    clock.crew = Crew(plans(2, 2))
+    used = [clock.crew.run([clock.job, clock.job])[0] for _ in range(20)]
+    clock.crew.close()
+    assert used.count(Plan(1, 2)) == 1
+    assert set(used[7:]) == {Plan(2, 1)}
+
+
+def test_a_single_plan_is_followed(monkeypatch):
+    clock = Clock(monkeypatch, {Plan(1, 2): 1.0})
+    clock.crew = Crew([Plan(1, 2)])
+    assert [clock.crew.run([clock.job])[0] for _ in range(5)] == [Plan(1, 2)] * 5
+
+
 def test_one_thread_takes_over_when_a_neighbour_wakes_up(monkeypatch):
     clock = Clock(monkeypatch, {Plan(1, 1): 1.0, Plan(1, 2): 0.6})
-    clock.crew = Crew(1, 2)
+    clock.crew = Crew(plans(1, 2))
     for _ in range(10):
         clock.crew.run([clock.job])
     assert clock.crew.plan == Plan(1, 2)
@@ -136,7 +151,7 @@ def test_one_thread_takes_over_when_a_neighbour_wakes_up(monkeypatch):
 
 
 def test_results_keep_their_order_and_errors_come_through():
-    team = Crew(4, 2)
+    team = Crew(plans(4, 2))
     before = torch.get_num_threads()
     try:
         for _ in range(12):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from ..scan import InputError
-from . import device, passes, support
+from . import crew, device, passes, support
 from .algorithm import Feedback
-from .crew import Crew
+from .crew import Crew, Plan
 from .diffraction import AXES, Diffraction
 from .figures import figures
 
@@ -40,10 +40,11 @@ class Starts:
 class Batch:
     """The starts on the device, in pieces: one start each on a CPU, as many as its memory can work on at once on a GPU.
 
-    Use it as a context, which ends its threads.
+    Use it as a context, which ends its threads.  `plans` are the ways to use the CPU that are tried; by default all that make
+    sense on this computer.
     """
 
-    def __init__(self, data: Diffraction, starts: Starts) -> None:
+    def __init__(self, data: Diffraction, starts: Starts, plans: Sequence[Plan] = ()) -> None:
         if starts.objects.shape[1:] != data.shape:
             raise InputError(
                 f"The starts have shape {starts.objects.shape[1:]}, but the scan has {data.shape}."
@@ -56,7 +57,7 @@ class Batch:
             self._load(starts.objects[piece].astype(np.complex64, copy=False)) for piece in pieces
         ]
         self.supports = [self._load(starts.supports[piece].astype(bool, copy=False)) for piece in pieces]
-        self._crew = Crew(len(pieces), None if data.device.type == "cpu" else 1)
+        self._crew = Crew(plans or crew.plans(len(pieces), crew.cores() if data.device.type == "cpu" else 1))
         self._each(self._rescale)
 
     def __enter__(self) -> Batch:

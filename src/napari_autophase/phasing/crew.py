@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from statistics import median
 from typing import NamedTuple, TypeVar
 
 import torch
 
 _TRIALS = 3
+_HOPELESS = 3.0
 _SLOWER = 1.5
 _PATIENCE = 2
 _Result = TypeVar("_Result")
@@ -51,17 +53,18 @@ def plans(jobs: int, available: int) -> list[Plan]:
 class Crew:
     """Runs the same jobs again and again, by the plan that proves fastest.
 
-    Every plan is tried a few times, then the one with the shortest median is kept.  When it later turns slower than a single
-    thread was (a neighbour woke up), the single thread takes over for good.
+    Every plan is tried a few times (once, if that was hopeless), then the one with the shortest median is kept.  When it later turns slower than a single
+    thread was (a neighbour woke up), the first plan, the single thread, takes over for good.
     """
 
-    def __init__(self, jobs: int, available: int | None = None) -> None:
-        self._plans = plans(jobs, available or cores())
-        self._trials = [plan for plan in self._plans for _ in range(_TRIALS)] if len(self._plans) > 1 else []
-        self._seconds: dict[Plan, list[float]] = {plan: [] for plan in self._plans}
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        self._plans = plans
+        self._trials = [plan for plan in plans for _ in range(_TRIALS)] if len(plans) > 1 else []
+        self._seconds: dict[Plan, list[float]] = {plan: [] for plan in plans}
+        self._learning = bool(self._trials)
         self._late = 0
         self._pools: dict[Plan, ThreadPoolExecutor] = {}
-        self.plan = self._plans[0]
+        self.plan = plans[0]
 
     def close(self) -> None:
         """End the workers."""
@@ -92,15 +95,20 @@ class Crew:
 
     def _learn(self, seconds: float) -> None:
         alone = self._plans[0]
-        if self._trials or len(self._seconds[self._plans[-1]]) < _TRIALS:
+        if self._learning:
             self._seconds[self.plan].append(seconds)
+            if self.plan != alone and seconds > _HOPELESS * self._usual(alone):
+                self._trials = [plan for plan in self._trials if plan != self.plan]
             if not self._trials:
-                self.plan = min(self._plans, key=lambda plan: sorted(self._seconds[plan])[_TRIALS // 2])
+                self._learning = False
+                self.plan = min(self._plans, key=self._usual)
         elif self.plan != alone:
-            usual = sorted(self._seconds[alone])[_TRIALS // 2]
-            self._late = self._late + 1 if seconds > _SLOWER * usual else 0
+            self._late = self._late + 1 if seconds > _SLOWER * self._usual(alone) else 0
             if self._late == _PATIENCE:
                 self.plan = alone
+
+    def _usual(self, plan: Plan) -> float:
+        return median(self._seconds[plan])
 
 
 @contextmanager
