@@ -25,7 +25,7 @@ def fitted(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return `array` cropped and zero-padded to `shape`, the voxel ``shape // 2`` staying the centre."""
     for axis, (have, want) in enumerate(zip(array.shape, shape, strict=True)):
         before = want // 2 - have // 2
-        array = np.take(array, range(max(-before, 0), min(have, want - before)), axis=axis)
+        array = array[(slice(None),) * axis + (slice(max(-before, 0), min(have, want - before)),)]
         padding = [(0, 0)] * array.ndim
         padding[axis] = (max(before, 0), want - array.shape[axis] - max(before, 0))
         array = np.pad(array, padding)

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..reconstruction import Reconstruction
+from .align import fitted
 from .frames import orthogonalise
 from .isosurface import Surface, bounding_box, isosurface
 from .phase import remove_ramp, unwrap
@@ -23,8 +24,8 @@ class Quantities:
     """A crystal on the grid on which it is shown, at one threshold of the amplitude.
 
     With geometry the grid is orthogonal, its axes are the laboratory's ``(z, y, x)`` and lengths are in nm; without, it is
-    the measured grid in pixels.  What depends on the threshold is computed when it is first asked for, from what does not
-    (`at_threshold` shares that), so that a slider may move it.
+    the measured grid in pixels.  Either way the crystal's centre stands at ``shape // 2``.  What depends on the threshold
+    is computed when it is first asked for, from what does not (`at_threshold` shares that), so that a slider may move it.
 
     Parameters
     ----------
@@ -131,6 +132,16 @@ def robust_maximum(amplitude: np.ndarray) -> float:
     return float(np.percentile(amplitude[amplitude >= maximum / 10], 99)) if maximum > 0 else 1.0
 
 
+def _cropped(object: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Return the object inside the support, cropped about the centre of the array to what the support needs."""
+    half = [
+        max(abs(s.start - n // 2), abs(s.stop - 1 - n // 2)) + 2
+        for s, n in zip(bounding_box(support), support.shape, strict=True)
+    ]
+    shape = tuple(2 * h + 1 for h in half)
+    return np.where(fitted(support, shape), fitted(object, shape), 0)
+
+
 def quantities(
     reconstruction: Reconstruction,
     threshold: float | None = None,
@@ -150,12 +161,19 @@ def quantities(
     Returns
     -------
     Quantities
-        On the orthogonal ``(z, y, x)`` grid when the geometry is known, on the measured one when not.
+        On the orthogonal ``(z, y, x)`` grid when the geometry is known, on the measured one when not; cropped, its centre
+        still at ``shape // 2``, to the support and a margin of two voxels.
+
+    Raises
+    ------
+    InputError
+        If the geometry is known and there is nothing inside the support.
     """
     threshold = reconstruction.recipe.analyse.threshold if threshold is None else threshold
     steps_nm, q_bragg = reconstruction.voxel_steps_nm, reconstruction.q_bragg_per_nm
+    object = _cropped(reconstruction.object, reconstruction.support)
     # a fast ramp would not survive the interpolation: it goes first
-    object = remove_ramp(np.where(reconstruction.support, reconstruction.object, 0))
+    object = remove_ramp(object)
     voxel: tuple[float, float, float] = (1.0, 1.0, 1.0)
     if steps_nm is None or q_bragg is None:
         weights, q_bragg, unit = strain_weights(None, None), None, "pixel"
