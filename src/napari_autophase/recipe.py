@@ -39,7 +39,7 @@ class Preparation(_Part):
 class Guess(_Part):
     """Where phasing starts."""
 
-    start: Literal["network", "random"] = Field("network", description="Starting object.")
+    start: Literal["network", "random", "both"] = Field("network", description="Starting objects.")
     weights: str | None = Field(
         None, description="A .safetensors file; None: the weights that ship with the plugin."
     )
@@ -66,7 +66,7 @@ class Refinement(_Part):
     """Iterative phasing."""
 
     algorithm: str = Field("50*ER", description="Such as '3*(20*ER+180*HIO)+20*ER'; '' for none.")
-    starts: int = Field(1, ge=1, description="Random starts, phased as one batch (start: random).")
+    starts: int = Field(1, ge=1, description="Random starts, phased as one batch (start: random or both).")
     beta: float = Field(0.9, gt=0, le=1, description="Feedback of HIO and RAAR.")
     shrink_wrap: ShrinkWrap = ShrinkWrap()
     twin_break: int = Field(
@@ -95,6 +95,12 @@ class Recipe(_Part):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
 
+    @property
+    def number_of_starts(self) -> int:
+        """How many objects are refined side by side."""
+        guessed = 0 if self.guess.start == "random" else self.guess.keep
+        return guessed + (0 if self.guess.start == "network" else self.refine.starts)
+
     @classmethod
     def from_preset(cls, preset: str = "fast") -> Recipe:
         """Return the recipe that `preset` (network, fast, iterative, best) stands for.
@@ -111,8 +117,8 @@ class Recipe(_Part):
             "fast": {"refine": {"algorithm": "50*ER"}},
             "iterative": {"guess": {"start": "random"}, "refine": {"algorithm": ITERATIVE}},
             "best": {
-                "guess": {"candidates": 16, "keep": 4},
-                "refine": {"algorithm": "2*(20*ER+80*HIO)+2*(20*ER+80*RAAR)+50*ER", "starts": 4},
+                "guess": {"start": "both", "candidates": 16, "keep": 4},
+                "refine": {"algorithm": ITERATIVE, "starts": 4},
             },
         }
         return cls.model_validate({"preset": preset, **changes[preset]})

@@ -44,15 +44,19 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         data = phasing.Diffraction(
             prepared.counts, prepared.good, recipe.refine.free_fraction, seed=recipe.seed, device=device
         )
-        if recipe.guess.start == "network":
+        model, starts = None, []
+        if recipe.guess.start != "random":
             model = network.load(recipe.guess.weights, device)
-            starts = network.guess(model, prepared.counts, prepared.good, prepared.oversampling, recipe.guess)
-        else:
-            model = None
-            starts = phasing.random_starts(data, recipe.refine.starts, recipe.guess.threshold, recipe.seed)
+            starts += [
+                network.guess(model, prepared.counts, prepared.good, prepared.oversampling, recipe.guess)
+            ]
+        if recipe.guess.start != "network":
+            starts += [
+                phasing.random_starts(data, recipe.refine.starts, recipe.guess.threshold, recipe.seed)
+            ]
 
     with stage("refine"):
-        phased = yield from phasing.refine(data, starts, recipe.refine)
+        phased = yield from phasing.refine(data, phasing.join(starts), recipe.refine)
 
     with stage("analyse"):
         yield Progress("analyse", 0, 1)

@@ -5,7 +5,7 @@ from .batch import Starts
 from .device import check_memory, device_lines, memory_bytes, pick_device
 from .diffraction import Diffraction, back_propagate, propagate
 from .engine import Phased, refine
-from .starts import keep_best, random_starts
+from .starts import join, keep_best, random_starts
 
 __all__ = [
     "Diffraction",
@@ -14,6 +14,7 @@ __all__ = [
     "back_propagate",
     "check_memory",
     "device_lines",
+    "join",
     "keep_best",
     "memory_bytes",
     "parse",

@@ -53,8 +53,8 @@ def plans(jobs: int, available: int) -> list[Plan]:
 class Crew:
     """Runs the same jobs again and again, by the plan that proves fastest.
 
-    Every plan is tried a few times (once, if that was hopeless), then the one with the shortest median is kept.  When it later turns slower than a single
-    thread was (a neighbour woke up), the first plan, the single thread, takes over for good.
+    Every plan is tried a few times (once, if that was hopeless), then the one with the shortest median is kept.  When it later
+    turns slower than a single thread was (a neighbour woke up), the first plan, the single thread, takes over for good.
     """
 
     def __init__(self, plans: Sequence[Plan]) -> None:

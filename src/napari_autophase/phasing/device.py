@@ -74,7 +74,7 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
         Naming the memory needed and the memory there is.
     """
     binned = tuple(max(1, side // factor) for side, factor in zip(shape, recipe.prepare.binning, strict=True))
-    starts = recipe.refine.starts if recipe.guess.start == "random" else recipe.guess.candidates
+    starts = recipe.number_of_starts
     needed, there = memory_bytes(binned, starts), available_bytes(torch.device("cpu"))
     if needed > there:
         raise InputError(

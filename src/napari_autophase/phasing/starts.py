@@ -35,6 +35,16 @@ def random_starts(data: Diffraction, starts: int, threshold: float, seed: int) -
     return Starts(objects, np.broadcast_to(inside, objects.shape))
 
 
+def join(groups: list[Starts]) -> Starts:
+    """Return all starts of several groups as one batch, in order."""
+    if len(groups) == 1:
+        return groups[0]
+    return Starts(
+        np.concatenate([group.objects for group in groups]),
+        np.concatenate([group.supports for group in groups]),
+    )
+
+
 def keep_best(data: Diffraction, starts: Starts, keep: int, iterations: int = 5) -> Starts:
     """Do a few iterations of ER with every start and return the best `keep` of them, the best first.
 
