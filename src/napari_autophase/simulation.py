@@ -153,6 +153,9 @@ def simulate(
     distances, corners = distances * radius, corners * radius
     template = _sampled(template, centre, shape, corners, sampling)
     steps = voxel_steps(template, centre, shape)
+    box = corners @ np.linalg.inv(steps).T  # in voxels: the crystal stands in the middle of the array
+    middle = steps @ (box.min(0) + box.max(0)) / 2
+    distances, corners = distances - normals @ middle, corners - middle
 
     amplitude = _amplitude(shape, steps, normals, distances)
     support = amplitude > 0.5
@@ -220,7 +223,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def _polyhedron(
     rng: np.random.Generator, kind: Kind, q: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return unit normals (P, 3) and distances (P,) of facets, and the corners (V, 3), centred and of unit order."""
+    """Return unit normals (P, 3) and distances (P,) of facets, and the corners (V, 3), of unit order."""
     signs = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3), -1).reshape(-1, 3)
     order = np.abs(signs).sum(1)
     if kind in ("wulff", "winterbottom", "cut"):
@@ -247,8 +250,7 @@ def _polyhedron(
     along = _unit(q) if kind in ("wulff", "winterbottom", "cut") else _unit(rng.normal(size=3))
     normals = normals @ (_basis(along, rng) @ _basis(own, rng).T).T
     corners = HalfspaceIntersection(np.column_stack([normals, -distances]), np.zeros(3)).intersections
-    middle = (corners.min(0) + corners.max(0)) / 2
-    return normals, distances - normals @ middle, corners - middle
+    return normals, distances, corners
 
 
 def _basis(axis: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -12,7 +12,8 @@ _POWER = 2.2
 _GROWTH, _LIKENESS = 0.4, 0.72
 """Where the width grows faster than this with a falling threshold (-d ln width / d ln threshold) there is a knee in the
 profile.  Strain makes knees too, but there the planes far out look unlike the plane through the origin, whereas a detector
-or a beam that multiplies the intensity unevenly smears that plane outwards: the planes' likeness is near 1."""
+or a beam that multiplies the intensity unevenly smears that plane outwards: the planes' likeness is near 1, or the profile
+never falls further."""
 
 
 def estimate_oversampling(counts: np.ndarray, good: np.ndarray | None = None) -> tuple[float, float, float]:
@@ -58,11 +59,9 @@ def _width(correlation: np.ndarray, lowest: float) -> float:
     width = _width_at(profile, threshold)
     while threshold * _STEP >= lowest:
         threshold *= _STEP
-        wider = _width_at(profile, threshold)
-        if (
-            wider > width * _STEP**-_GROWTH
-            and _likeness(planes[0], planes[_reach(profile, threshold)]) > _LIKENESS
-        ):
+        wider, reach = _width_at(profile, threshold), _reach(profile, threshold)
+        endless = profile[reach] >= threshold
+        if wider > width * _STEP**-_GROWTH and (endless or _likeness(planes[0], planes[reach]) > _LIKENESS):
             break
         width = wider
     return width
@@ -76,11 +75,13 @@ def _reach(profile: np.ndarray, threshold: float) -> int:
 
 def _width_at(profile: np.ndarray, threshold: float) -> float:
     """Return the width, extrapolated from where the profile falls through one threshold."""
-    distance = float(_reach(profile, threshold))
-    low = profile[int(distance)]
+    index = _reach(profile, threshold)
+    low = float(profile[index])
     if low < threshold:
-        distance -= float((threshold - low) / (profile[int(distance) - 1] - low))
-    return distance / (1 - threshold ** (1 / _POWER))
+        distance = index - (threshold - low) / (float(profile[index - 1]) - low)
+        return distance / (1 - threshold ** (1 / _POWER))
+    # undersampled: at half of the array the two ends of the periodic autocorrelation meet and add
+    return index / (1 - (low / 2) ** (1 / _POWER))
 
 
 def _likeness(a: np.ndarray, b: np.ndarray) -> float:

@@ -1,0 +1,144 @@
+"""Bad voxels are found, and light is left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_autophase.preparation import find_dead_pixels, find_flagged, find_hot_pixels
+from napari_autophase.simulation import simulate
+
+SIZE = 32
+
+
+def clean(seed: int, peak: float = 1e5, **more) -> np.ndarray:
+    return simulate(seed, SIZE, peak=peak, **more).scan.counts.astype(np.float32)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    peak=st.sampled_from([1e3, 1e5, 1e7]),
+    sampling=st.sampled_from([1.5, 2.0, 4.0]),
+    phase_range=st.sampled_from([0.0, 3.0, 10.0]),
+)
+def test_a_crystals_own_light_is_never_condemned(seed, peak, sampling, phase_range):
+    counts = clean(seed, peak, oversampling=(sampling,) * 3, phase_range=phase_range)
+    assert not find_hot_pixels(counts).any()
+    # a peak in the middle of nothing but noise is left too
+    assert not find_dead_pixels(counts).any()
+
+
+def test_a_peak_that_is_sampled_far_too_coarsely_survives():
+    for seed in range(5):
+        counts = clean(seed, 1e6, oversampling=(1.2, 1.2, 1.2), phase_range=0.0, off_centre=0.0)
+        assert not find_hot_pixels(counts).any()
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    seed=st.integers(0, 10**6), height=st.sampled_from([100, 10_000, 10_000_000]), number=st.integers(1, 5)
+)
+def test_hot_voxels_are_found_even_when_brighter_than_the_peak(seed, height, number):
+    counts = clean(seed)
+    rng = np.random.default_rng(seed)
+    where = rng.permutation(np.argwhere(np.abs(np.indices(counts.shape) - 16).max(0) >= 12))[:number]
+    # far out, where fewer than 1 % of the hot voxel's counts would be there anyway
+    where = [
+        tuple(w) for w in where if counts[tuple(slice(max(0, i - 1), i + 2) for i in w)].max() < height / 100
+    ]
+    for voxel in where:
+        counts[voxel] += height
+    hot = find_hot_pixels(counts)
+    assert {tuple(w) for w in np.argwhere(hot)} == set(where)
+
+
+@pytest.mark.parametrize("rate", [2, 30, 10_000])
+def test_a_pixel_lit_in_all_frames_is_found_in_all_of_them(rate):
+    counts = clean(5)
+    counts[:, 3, 28] += np.random.default_rng(0).poisson(rate, SIZE)
+    hot = find_hot_pixels(counts)
+    assert hot[:, 3, 28].all()
+    assert np.count_nonzero(hot) == SIZE
+
+
+def test_two_hot_neighbours_do_not_vouch_for_each_other():
+    counts = clean(6)
+    counts[4, 4, 27:29] += 5000
+    assert np.argwhere(find_hot_pixels(counts)).tolist() == [[4, 4, 27], [4, 4, 28]]
+
+
+def test_what_is_masked_is_neither_hot_nor_a_witness():
+    counts, good = clean(7), np.ones((SIZE,) * 3, bool)
+    counts[4, 4, 4] = counts[4, 4, 5] = counts[4, 5, 5] = counts[5, 5, 5] = 1e6
+    good[4, 4, 5] = good[4, 5, 5] = good[5, 5, 5] = False
+    assert np.argwhere(find_hot_pixels(counts, good)).tolist() == [[4, 4, 4]]
+
+
+def test_a_background_does_not_look_hot():
+    counts = np.random.default_rng(2).poisson(clean(8) + 20.0).astype(np.float32)
+    assert not find_hot_pixels(counts).any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.int32])
+def test_the_largest_number_of_a_format_is_a_flag(dtype):
+    counts = clean(9).astype(dtype)
+    counts[:, 10, 11] = np.iinfo(dtype).max
+    expected = np.zeros(counts.shape, bool)
+    expected[:, 10, 11] = True
+    assert np.array_equal(find_flagged(counts), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_flags_survive_a_change_of_type(dtype):
+    """Eiger marks gaps by 2³²-1 and overflown pixels by 2³²-2: both are found after a conversion."""
+    counts = clean(9).astype(dtype)
+    counts[:, 10, 11], counts[0, 5, 5] = 2**32 - 1, 2**32 - 2
+    found = find_flagged(counts)
+    assert np.count_nonzero(found) == SIZE + 1
+    assert found[:, 10, 11].all()
+    assert found[0, 5, 5]
+
+
+def test_saturation_is_found_by_value_and_by_its_plateau():
+    counts = clean(10, 1e6)
+    limit = np.sort(counts.ravel())[-9]
+    assert np.array_equal(find_flagged(counts, limit), counts >= limit)
+    clipped = np.minimum(counts, limit)
+    assert np.array_equal(find_flagged(clipped), clipped == limit)
+    assert not find_flagged(counts).any()
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("start", [6, 20])
+def test_a_gap_is_found_over_its_full_length(axis, start):
+    counts = clean(11, 1e6)
+    gap = np.zeros(counts.shape, bool)
+    gap[(slice(None),) * axis + (slice(start, start + 3),)] = True
+    counts[gap] = 0
+    assert np.array_equal(find_dead_pixels(counts), gap)
+
+
+def test_a_dead_pixel_in_the_light_and_a_lost_frame_are_found():
+    counts = clean(12, 1e6)
+    expected = np.zeros(counts.shape, bool)
+    expected[:, 13, 18] = expected[12] = True
+    counts[expected] = 0
+    assert np.array_equal(find_dead_pixels(counts), expected)
+
+
+def test_where_no_light_fell_zero_is_what_was_measured():
+    """A crystal's far corners are dark, and so are all pixels around a peak that ends: none of them is dead."""
+    counts = np.zeros((SIZE,) * 3, np.float32)
+    distance = np.linalg.norm(np.indices(counts.shape) - 16, axis=0)
+    counts[:] = np.random.default_rng(3).poisson(1e4 * np.exp(-(distance**2) / 8))
+    assert not find_dead_pixels(counts).any()
+
+
+def test_known_gaps_are_not_found_again():
+    counts, good = clean(13, 1e6), np.ones((SIZE,) * 3, bool)
+    counts[:, 20:23] = 0
+    good[:, 20:23] = False
+    assert not find_dead_pixels(counts, good).any()

@@ -1,0 +1,284 @@
+"""Preparation as a whole: what comes in comes out, in the middle and with honest notes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_autophase.analysis.frames import frame
+from napari_autophase.preparation import estimate_oversampling, prepare
+from napari_autophase.preparation.prepare import bin_blocks, find_peak, pad_fast
+from napari_autophase.recipe import Preparation
+from napari_autophase.scan import InputError, Scan
+from napari_autophase.simulation import KINDS, simulate
+
+DATA = Path(__file__).resolve().parents[2] / "../shared/data/34idc_Au_S0054"
+real = pytest.mark.skipif(not DATA.exists(), reason="the measured scans are not here")
+
+
+def choose(**settings_) -> Preparation:
+    return Preparation.model_validate(settings_)
+
+
+def rolled(scan: Scan, shift: tuple[int, int, int]) -> Scan:
+    return replace(scan, counts=np.roll(scan.counts, shift, (0, 1, 2)))
+
+
+@settings(max_examples=8, deadline=None)
+@given(shift=st.tuples(*[st.integers(-15, 15)] * 3))
+def test_centring_is_lossless_wherever_the_peak_was(shift):
+    scan = simulate(1, (40, 36, 44)).scan
+    middle = prepare(scan)
+    found = prepare(rolled(scan, shift), choose(hot_pixels=False))
+    assert np.array_equal(found.counts, middle.counts)
+    assert np.array_equal(
+        found.counts, np.roll(np.roll(scan.counts, shift, (0, 1, 2)), found.shift, (0, 1, 2))
+    )
+    assert found.counts.dtype == np.float32
+    assert found.counts.flags.c_contiguous
+    assert found.good.all()
+
+
+def test_a_roll_is_a_linear_phase_of_the_object():
+    """The claim on which centring rests: rolled moduli are the moduli of the same object with a ramp."""
+    truth = simulate(2, 32).object
+    shift = (3, -5, 7)
+    index = np.stack(np.meshgrid(*[np.arange(32) - 16] * 3, indexing="ij"), -1)
+    ramp = np.exp(2j * np.pi * (index @ shift) / 32)
+
+    def field(x):
+        return np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(x)))
+
+    expected = np.roll(np.abs(field(truth)), shift, (0, 1, 2))
+    assert np.abs(field(truth * ramp)) == pytest.approx(expected, abs=1e-4 * float(expected.max()))
+
+
+def test_peak_tells_where_the_centre_voxel_was():
+    scan = rolled(simulate(3, (40, 36, 44)).scan, (4, -6, 5))
+    found = prepare(scan)
+    index = tuple(int(p) for p in found.peak)
+    assert scan.counts[index] == found.counts[20, 18, 22]
+    assert found.shift == tuple(c - p for c, p in zip((20, 18, 22), index, strict=True))
+
+
+def test_nanometres_do_not_depend_on_padding_or_centring():
+    scan = rolled(simulate(4, (40, 37, 44)).scan, (0, 5, -4))
+    plain, padded = prepare(scan), prepare(scan, choose(pad="fast"))
+    steps, q = frame(plain.geometry, plain.peak, plain.counts.shape)
+    padded_steps, padded_q = frame(padded.geometry, padded.peak, padded.counts.shape)
+    assert padded.counts.shape == (40, 40, 45)
+    assert padded_q == pytest.approx(q)
+    assert padded_steps * [1, 40 / 37, 45 / 44] == pytest.approx(steps)
+    assert any("Padded" in note for note in padded.notes)
+
+
+def test_an_alien_does_not_take_the_peaks_place():
+    clean = simulate(5, 40).scan
+    counts = clean.counts.copy()
+    counts[3, 36, 4] = 10 * counts.max()
+    found = prepare(replace(clean, counts=counts))
+    assert found.peak == prepare(clean).peak
+    assert np.count_nonzero(~found.good) == 1
+    assert found.counts[~found.good].tolist() == [0.0]
+    assert any("hot" in note for note in found.notes)
+
+
+def test_hot_pixels_may_stay():
+    scan = simulate(5, 40, hot_pixels=5).scan
+    assert not prepare(scan).good.all()
+    assert prepare(scan, choose(hot_pixels=False)).good.all()
+
+
+def test_mass_and_none_choose_other_centres():
+    scan = rolled(simulate(6, 40, phase_range=10.0).scan, (5, 4, -3))
+    assert prepare(scan, choose(centre="none")).shift == (0, 0, 0)
+    assert prepare(scan, choose(centre="none")).peak == (20.0, 20.0, 20.0)
+    strong = np.zeros((20, 20, 20), np.float32)
+    strong[4:7, 10, 10] = 1000
+    strong[14, 10, 10] = 2500
+    good = np.ones(strong.shape, bool)
+    assert find_peak(strong, good, "peak") == (14, 10, 10)
+    row = find_peak(strong, good, "mass")[0]
+    assert 5 < row < 14
+    assert find_peak(strong, good, "mass")[1:] == (10, 10)
+
+
+def test_the_peak_is_found_beside_a_gap():
+    simulated = simulate(7, 40)
+    good = np.ones((40,) * 3, bool)
+    good[:, 22:25] = False
+    counts = np.where(good, simulated.scan.counts, 0).astype(np.float32)
+    assert find_peak(counts, good) == pytest.approx((20, 20, 20), abs=1)
+
+
+def test_background_goes_and_nothing_becomes_negative():
+    scan = simulate(8, 32, background=7.0).scan
+    found = prepare(scan, choose(background=7.0, centre="none"))
+    expected = np.maximum(scan.counts - 7.0, 0)
+    assert np.array_equal(found.counts, expected.astype(np.float32))
+
+
+@settings(max_examples=10, deadline=None)
+@given(factors=st.tuples(*[st.integers(1, 3)] * 3), seed=st.integers(0, 1000))
+def test_binning_keeps_every_photon_of_complete_blocks(factors, seed):
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(5, (50, 49, 51)).astype(np.float32)
+    total, good = bin_blocks(counts, np.ones(counts.shape, bool), factors)
+    inside = tuple(slice(0, n // f * f) for n, f in zip(counts.shape, factors, strict=True))
+    assert total.sum() == counts[inside].sum()
+    assert good.all()
+    first = tuple(slice(0, f) for f in factors)
+    assert total[0, 0, 0] == counts[first].sum()
+
+
+def test_a_block_is_scaled_to_its_missing_voxels_and_masked_when_most_are_missing():
+    counts, good = np.full((32, 32, 32), 3, np.float32), np.ones((32, 32, 32), bool)
+    good[0, 0, 0] = False
+    good[0:2, 2:4, 0:2] = False
+    good[0, 2, 0] = good[0, 2, 1] = good[0, 3, 0] = True
+    counts[~good] = 1e9
+    total, kept = bin_blocks(counts, good, (2, 2, 2))
+    assert total[0, 0, 0] == pytest.approx(24)
+    assert not kept[0, 1, 0]
+    assert total[0, 1, 0] == 0
+    assert np.count_nonzero(~kept) == 1
+
+
+def test_binning_keeps_q_and_scales_the_grid():
+    scan = rolled(simulate(9, (48, 64, 64), oversampling=(3.0, 4.0, 4.0)).scan, (0, 6, -8))
+    plain, binned = prepare(scan), prepare(scan, choose(binning=(1, 2, 2)))
+    _, q = frame(plain.geometry, plain.peak, plain.counts.shape)
+    _, binned_q = frame(binned.geometry, binned.peak, binned.counts.shape)
+    assert binned.counts.shape == (48, 32, 32)
+    # both know the peak to within a (binned) pixel
+    assert np.linalg.norm(binned_q) == pytest.approx(np.linalg.norm(q), rel=2e-3)
+    assert binned.oversampling == pytest.approx(np.array(plain.oversampling) / [1, 2, 2], rel=0.1)
+
+
+@settings(max_examples=15, deadline=None)
+@given(shape=st.tuples(*[st.integers(16, 60)] * 3))
+def test_padding_keeps_the_centre_and_masks_what_it_adds(shape):
+    counts = np.zeros(shape, np.float32)
+    counts[tuple(n // 2 for n in shape)] = 1
+    padded, good = pad_fast(counts, np.ones(shape, bool))
+    assert padded[tuple(n // 2 for n in padded.shape)] == 1
+    assert np.count_nonzero(good) == np.prod(shape)
+    for side, wide in zip(shape, padded.shape, strict=True):
+        assert side <= wide
+        for prime in (2, 3, 5, 7):
+            while wide % prime == 0:
+                wide //= prime
+        assert wide == 1
+
+
+def test_saturated_voxels_are_masked_and_said():
+    scan = simulate(10, 32, peak=1e6, saturation=2e5).scan
+    found = prepare(scan)
+    assert np.count_nonzero(~found.good) == np.count_nonzero(scan.counts == 200_000)
+    assert any("saturated" in note for note in found.notes)
+    assert prepare(scan, choose(saturation=1e5)).counts.max() < 1e5
+
+
+def test_the_scan_is_left_as_it_was():
+    scan = simulate(11, 32, gaps=True, hot_pixels=3).scan
+    counts, mask = scan.counts.copy(), scan.mask.copy()
+    prepare(scan, choose(background=2.0, binning=(1, 2, 2)))
+    assert np.array_equal(scan.counts, counts)
+    assert np.array_equal(scan.mask, mask)
+
+
+def test_the_scans_own_mask_is_kept():
+    scan = simulate(12, 40, gaps=True).scan
+    found = prepare(scan)
+    assert not found.good[np.roll(scan.mask, found.shift, (0, 1, 2))].any()
+
+
+def test_without_geometry_everything_else_works():
+    found = prepare(simulate(13, 32, geometry=None).scan)
+    assert found.geometry is None
+    assert found.counts.any()
+
+
+@pytest.mark.parametrize(
+    ("change", "settings_", "word"),
+    [
+        ({"mask": np.ones((32, 32, 32), bool)}, {}, "masked"),
+        ({}, {"background": 1e9}, "Nothing is left"),
+        ({}, {"binning": (4, 1, 1)}, "bin less"),
+        ({}, {"binning": (0, 1, 1)}, "at least 1"),
+        ({}, {"saturation": 0.5}, "Nothing is left"),
+    ],
+)
+def test_when_nothing_is_left_it_says_what_to_do(change, settings_, word):
+    with pytest.raises(InputError, match=word):
+        prepare(
+            replace(simulate(14, 32).scan, **change),
+            Preparation.model_construct(**{**choose().model_dump(), **settings_}),
+        )
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    peak=st.sampled_from([1e3, 1e5, 1e7]),
+    sampling=st.tuples(*[st.floats(2.3, 4.0)] * 3),
+    kind=st.sampled_from(KINDS),
+    phase_range=st.sampled_from([0.0, 2.0, 4.0]),
+)
+def test_oversampling_is_estimated_within_fifteen_percent(seed, peak, sampling, kind, phase_range):
+    scan = simulate(seed, 48, peak=peak, oversampling=sampling, kind=kind, phase_range=phase_range).scan
+    assert estimate_oversampling(scan.counts.astype(np.float32)) == pytest.approx(sampling, rel=0.15)
+
+
+def test_oversampling_bears_gaps_background_and_any_place_of_the_peak():
+    sampling = (3.0, 2.5, 3.5)
+    scan = simulate(21, 48, peak=1e5, oversampling=sampling, gaps=True, background=1.0).scan
+    good = ~scan.mask
+    assert estimate_oversampling(scan.counts.astype(np.float32), good) == pytest.approx(sampling, rel=0.15)
+    moved = np.roll(scan.counts, (5, -9, 3), (0, 1, 2)).astype(np.float32)
+    assert estimate_oversampling(moved, np.roll(good, (5, -9, 3), (0, 1, 2))) == pytest.approx(
+        sampling, rel=0.15
+    )
+
+
+def test_uneven_pixels_do_not_make_the_crystal_wider():
+    """A detector whose pixels differ by 2 %, and a beam that wanders by 5 % from frame to frame."""
+    sampling = (4.0, 3.5, 4.0)
+    counts = simulate(22, 64, peak=1e6, oversampling=sampling).scan.counts
+    rng = np.random.default_rng(0)
+    uneven = counts * rng.normal(1, 0.02, (1, 64, 64)) * rng.normal(1, 0.05, (64, 1, 1))
+    assert estimate_oversampling(uneven.astype(np.float32)) == pytest.approx(sampling, rel=0.25)
+
+
+def test_undersampling_is_said():
+    scan = simulate(15, 40, oversampling=(1.3, 3.0, 3.0), phase_range=0.0, kind="wulff", peak=1e6).scan
+    assert any("undersampled along the rocking axis" in note for note in prepare(scan).notes)
+
+
+@real
+def test_the_gold_crop_keeps_its_peak_and_its_speckles():
+    with h5py.File(DATA / "scan54_crop_200x128x128.cxi") as file:
+        counts = file["entry_1/instrument_1/detector_1/data"][()]
+    found = prepare(Scan.from_array(counts))
+    assert found.peak == pytest.approx((99, 64, 64), abs=1)
+    assert (~found.good).mean() < 1e-3
+    around = tuple(slice(n // 2 - 15, n // 2 + 16) for n in counts.shape)
+    assert found.good[around].all()
+    assert not any("undersampled" in note for note in found.notes)
+
+
+@real
+def test_the_raw_gold_scan_is_understood():
+    with np.load(DATA / "scan54_raw.npz") as file:
+        scan = Scan.from_array(file["data"])
+    found = prepare(scan)
+    assert found.peak == pytest.approx((99, 126, 127), abs=1)
+    assert (~found.good).mean() < 1e-3
+    # cohere's support of this crystal, 27 frames, 30 rows and 38 columns of a 200 × 128 × 128 window, is of the same size
+    assert found.oversampling == pytest.approx((201 / 27, 128 / 30, 128 / 38), rel=0.2)
