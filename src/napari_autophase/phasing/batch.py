@@ -77,13 +77,11 @@ class Batch:
 
     def halve(self) -> None:
         """Empty one half of every support, once."""
-        for objects, supports in zip(self.objects, self.supports, strict=True):
-            objects.mul_(support.half(supports))
+        self._each(lambda piece: self.objects[piece].mul_(support.half(self.supports[piece])))
 
     def finish(self) -> None:
         """Project every object onto its support."""
-        for objects, supports in zip(self.objects, self.supports, strict=True):
-            objects.mul_(supports)
+        self._each(lambda piece: self.objects[piece].mul_(self.supports[piece]))
 
     def figures(self) -> list[dict[str, float]]:
         """Return the figures of every start."""
@@ -91,11 +89,14 @@ class Batch:
 
     def object(self, start: int) -> np.ndarray:
         """Return the object of one start, complex64 (N0, N1, N2), centred."""
-        return torch.fft.fftshift(self.objects[start // self.size][start % self.size]).cpu().numpy()
+        return self._natural(self.objects, start)
 
     def support(self, start: int) -> np.ndarray:
         """Return the support of one start, bool (N0, N1, N2), centred."""
-        return torch.fft.fftshift(self.supports[start // self.size][start % self.size]).cpu().numpy()
+        return self._natural(self.supports, start)
+
+    def _natural(self, pieces: list[torch.Tensor], start: int) -> np.ndarray:
+        return np.fft.fftshift(pieces[start // self.size][start % self.size].cpu().numpy())
 
     def _load(self, volumes: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.fft.ifftshift(volumes, AXES)).to(self.data.device)

@@ -17,8 +17,6 @@ from .figures import ranking
 
 PREVIEW_EVERY = 25
 """Iterations between two previews."""
-_READ_EVERY = {"cpu": 1}
-_READ_EVERY_GPU = 10  # reading a number from a GPU makes it wait
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +74,7 @@ def _refine(
     data: Diffraction, starts: Starts, refinement: Refinement, steps: tuple[str, ...]
 ) -> Generator[Progress, None, Phased]:
     widths = support.schedule(refinement.shrink_wrap, len(steps))
-    read_every = _READ_EVERY.get(data.device.type, _READ_EVERY_GPU)
+    read_every = 1 if data.device.type == "cpu" else 10  # reading a number from a GPU makes it wait
     chi2 = torch.zeros((len(steps), len(starts)), device=data.device)
     error, leader = None, 0
     with Batch(data, starts) as batch:
