@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -42,8 +45,16 @@ def result(viewer):
     return layers.add_reconstruction(viewer, ball(), group=1)
 
 
+def from_centre(vertices, quantities):
+    return vertices - np.array(quantities.amplitude.shape) // 2 * np.array(quantities.voxel_size)
+
+
+def outward(result):
+    return from_centre(result.layer("isosurface").vertices, result.quantities)
+
+
 def radii(result):
-    return np.linalg.norm(result.layer("isosurface").vertices - 16 * STEP, axis=1)
+    return np.linalg.norm(outward(result), axis=1)
 
 
 def area_and_volume(vertices, faces):
@@ -66,7 +77,9 @@ def test_a_result_lies_in_nm_around_its_centre(viewer, result):
     for role in ("amplitude", "phase", "strain"):
         layer = result.layer(role)
         np.testing.assert_allclose(layer.scale, STEP)
-        np.testing.assert_allclose(layer.data_to_world((16, 16, 16)), 0, atol=1e-9)
+        centre = np.array(layer.data.shape) // 2
+        np.testing.assert_allclose(layer.data_to_world(centre), 0, atol=1e-9)
+        assert result.quantities.amplitude[tuple(centre)] == pytest.approx(1, abs=0.01)
     surface = result.layer("isosurface")
     world = np.array([surface.data_to_world(vertex) for vertex in surface.vertices[::50]])
     np.testing.assert_allclose(np.linalg.norm(world, axis=1), (RADIUS + 2 - 4 * 0.3) * STEP, rtol=0.03)
@@ -120,7 +133,7 @@ def test_colours_on_the_surface_are_those_just_inside(result):
         result.set_colour_by(quantity)
         assert surface.colormap.name == getattr(colour_map(quantity), "name", colour_map(quantity))
         assert np.isfinite(surface.vertex_values).all()
-    inward = (surface.vertices - 16 * STEP) / radii(result)[:, None]
+    inward = outward(result) / radii(result)[:, None]
     nearest = np.rint(surface.vertices / STEP - inward).astype(int)
     result.set_colour_by("phase")
     inside = np.angle(quantities.object[tuple(nearest.T)])
@@ -130,8 +143,8 @@ def test_colours_on_the_surface_are_those_just_inside(result):
 
 def test_the_relief_follows_the_light_and_can_be_taken_away(result):
     surface = result.layer("isosurface")
-    outward = (surface.vertices - 16 * STEP) / radii(result)[:, None]
-    cosine = outward @ np.array(LIGHT) / np.linalg.norm(LIGHT)
+    direction = outward(result) / radii(result)[:, None]
+    cosine = direction @ np.array(LIGHT) / np.linalg.norm(LIGHT)
     np.testing.assert_allclose(surface.texcoords[:, 0], SHADE + (1 - SHADE) * (1 + cosine) / 2, atol=0.05)
     result.set_relief(False)
     assert (surface.texcoords[:, 0] > 0.99).all()
@@ -156,10 +169,12 @@ def test_everything_follows_the_threshold(result, threshold):
     result.set_threshold(threshold)
     assert result.threshold == threshold
     assert result.layer("amplitude").iso_threshold == threshold
-    np.testing.assert_allclose(radii(result), (RADIUS + 2 - 4 * threshold) * STEP, atol=0.12 * STEP)
+    np.testing.assert_allclose(radii(result), (RADIUS + 2 - 4 * threshold) * STEP, atol=0.3 * STEP)
     inside = result.quantities.amplitude >= threshold
-    for role in ("phase", "strain"):
-        np.testing.assert_array_equal(np.isfinite(result.layer(role).data), inside)
+    np.testing.assert_array_equal(np.isfinite(result.layer("phase").data), inside)
+    strained = np.isfinite(result.layer("strain").data)
+    assert not (strained & ~inside).any()
+    assert strained.sum() > 0.98 * inside.sum()
     surface = result.layer("isosurface")
     assert len(surface.texcoords) == len(surface.vertices) == len(surface.vertex_values)
 
@@ -196,12 +211,14 @@ def test_a_cut_ball_is_a_cap_closed_by_a_disc(normal, position):
     radius = (RADIUS + 2 - 4 * level) * STEP
     quantities = layers.analysis.quantities(ball(), level)
     vertices, faces, _ = mesh(quantities, "phase", Cut(normal, position)).data
-    height = (vertices - 16 * STEP) @ np.array(normal) / np.linalg.norm(normal)
+    height = from_centre(vertices, quantities) @ np.array(normal) / np.linalg.norm(normal)
     assert height.max() <= position + 1e-3
     on_plane = np.abs(height - position) < 1e-3
     flat = on_plane[faces].all(axis=1)
     disc, _ = area_and_volume(vertices, faces[flat])
-    assert disc == pytest.approx(np.pi * (radius**2 - position**2), rel=0.1)
+    rim = np.sqrt(radius**2 - position**2)
+    # but for a chamfer of about a voxel at the rim
+    assert rim - 1.5 * STEP < np.sqrt(disc / np.pi) < rim + 0.1 * STEP
     _, volume = area_and_volume(vertices - vertices.mean(axis=0), faces)
     cap = np.pi * (2 * radius**3 / 3 + radius**2 * position - position**3 / 3)
     assert volume == pytest.approx(cap, rel=0.05)
@@ -214,7 +231,7 @@ def test_the_face_of_a_cut_shows_the_inside_bare(result):
     surface = result.layer("isosurface")
     outside = surface.vertex_values.copy()
     result.set_clipping(Cut((1, 0, 0), 2.0))
-    on_plane = np.abs(surface.vertices[:, 0] - (16 * STEP + 2.0)) < 1e-3
+    on_plane = np.abs(outward(result)[:, 0] - 2.0) < 1e-3
     deep = on_plane & (radii(result) < (RADIUS - 3) * STEP)
     assert deep.sum() > 50
     np.testing.assert_allclose(surface.vertex_values[deep], 1, atol=0.03)
@@ -316,7 +333,7 @@ def test_a_replaced_result_hands_everything_on(viewer, result):
     assert (second.group, second.threshold, second.colour_by) == (1, 0.5, "strain")
     assert (second.strain_limit, second.relief, second.cut) == (0.01, False, Cut((0, 0, 1), 3.0))
     surface = second.layer("isosurface")
-    assert surface.vertices[:, 2].max() <= 16 * STEP + 3.0 + 1e-3
+    assert outward(second)[:, 2].max() <= 3.0 + 1e-3
     assert tuple(surface.contrast_limits) == (-0.01, 0.01)
     assert [layer.name for layer in viewer.layers][-1] == "ball · 1 isosurface"
 
@@ -358,13 +375,12 @@ def test_two_files_opened_at_once_become_two_results(viewer):
 
 
 def test_a_viewer_is_not_kept_alive():
-    import gc
-    import weakref
+    def use():
+        viewer = ViewerModel()
+        layers.add_reconstruction(viewer, ball(), group=1).stow()
+        return weakref.ref(viewer)
 
-    viewer = ViewerModel()
-    layers.add_reconstruction(viewer, ball(), group=1).stow()
-    gone = weakref.ref(viewer)
-    del viewer
+    gone = use()
     gc.collect()
     assert gone() is None
 

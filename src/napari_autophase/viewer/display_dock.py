@@ -164,29 +164,34 @@ class DisplayDock(Page):
     @property
     def current(self) -> layers.ResultLayers | None:
         """The result that is chosen, while it is alive."""
-        index = self.result.currentIndex()
-        result = self._results[index] if 0 <= index < len(self._results) else None
+        result = self._chosen
         return result if result is not None and result.alive else None
+
+    @property
+    def _chosen(self) -> layers.ResultLayers | None:
+        index = self.result.currentIndex()
+        return self._results[index] if 0 <= index < len(self._results) else None
 
     # -- results come and go -------------------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        before, known = self.current, self._results
+        before, known = self._chosen, self._results
         self._results = layers.results(self._session.viewer)
         new = [result for result in self._results if result not in known]
-        chosen = new[-1] if new else before
         with QSignalBlocker(self.result):
             self.result.clear()
             self.result.addItems([result.title for result in self._results])
-            if chosen in self._results:
-                self.result.setCurrentIndex(self._results.index(chosen))
-            elif self._results:
+            if new:
+                self.result.setCurrentIndex(self._results.index(new[-1]))
+            elif before in self._results:
+                self.result.setCurrentIndex(self._results.index(before))
+            else:
                 self.result.setCurrentIndex(len(self._results) - 1)
         self._on_diffraction()
-        if self.current is not before or before is None:
+        if self._chosen is not before or before is None:
             self._load()
-        if self.current is not None and before is not None and self.current is not before and not new:
-            self.current.show()
+            if self._chosen is not None and not new:
+                self._chosen.show()  # the one before was deleted
 
     def _choose(self) -> None:
         if self.current is not None:

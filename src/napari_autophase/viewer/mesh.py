@@ -80,8 +80,8 @@ def mesh(quantities: analysis.Quantities, colour_by: ColourBy, cut: Cut | None) 
     """Return the surface of the crystal, capped where it is cut open.
 
     The cut is the intersection of two implicit solids, min(amplitude, level + slope × depth behind the plane): one run of
-    marching cubes draws the facets that remain and the face of the cut, and the latter lies exactly on the plane, because
-    depth is linear.  It shows the inside: colours are read where the vertices are.
+    marching cubes draws the facets that remain and the face of the cut.  The face lies exactly on the plane, because depth is
+    linear, but for a chamfer of about a voxel at its rim, which a gentle slope keeps narrow.  It shows the inside.
     """
     level, step = quantities.threshold, quantities.voxel_size
     if cut is None:
@@ -89,7 +89,8 @@ def mesh(quantities: analysis.Quantities, colour_by: ColourBy, cut: Cut | None) 
     else:
         # specks apart from the crystal are no part of its support, so none of its surface either
         specks = (quantities.amplitude >= level) & ~quantities.support
-        plane = level + cut.depth(specks.shape, step) / (2 * float(np.mean(step)))
+        slope = max(0.2 * (1 - level), 0.01) / float(np.mean(step))
+        plane = level + slope * cut.depth(specks.shape, step)
         solid = np.minimum(np.where(specks, 0, quantities.amplitude), plane)
         colour = {
             "phase": quantities.object,

@@ -46,7 +46,7 @@ def results(viewer: ViewerModel) -> list[ResultLayers]:
                 found.append(result)
         elif isinstance(layer.metadata.get(RECONSTRUCTION), Reconstruction):
             orphans.append(layer)
-    new = None
+    first, new = not found, None
     for layer in orphans:
         reconstruction = layer.metadata[RECONSTRUCTION]
         home = next((result for result in found if result.reconstruction is reconstruction), None)
@@ -56,7 +56,7 @@ def results(viewer: ViewerModel) -> list[ResultLayers]:
             found.append(home)
         home.adopt(layer)
     if new is not None:
-        new.present(first=len(found) == 1)
+        new.present(first=first)
     return sorted(found, key=lambda result: result.group)
 
 
