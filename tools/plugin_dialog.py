@@ -67,6 +67,8 @@ def install(wheel: Path, folder: Path) -> None:
     """Type the wheel's path into the dialog of a running napari and press its button."""
     import napari
     from napari_plugin_manager.qt_plugin_dialog import QtPluginDialog
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication
 
     viewer = napari.Viewer()
     dialog = QtPluginDialog(viewer.window._qt_window)
@@ -81,6 +83,8 @@ def install(wheel: Path, folder: Path) -> None:
     assert results[0]["exit_code"] == 0, log
     dialog.grab().save(str(folder / "installed.png"))
     print(f"the dialog installed it in {time.monotonic() - begin:.0f} s: {log.strip().splitlines()[-1]}")
+    # on closing, the dialog asks for a restart of napari and waits for the answer
+    QTimer.singleShot(1000, lambda: QApplication.activeModalWidget().accept())
     dialog.close()
     viewer.close()
 
