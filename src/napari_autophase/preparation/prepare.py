@@ -140,7 +140,7 @@ def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:
         hot = find_hot_pixels(counts, good)
         if hot.any():
             good &= ~hot
-            notes.append(f"Masked {_voxels(hot)}, hot.")
+            notes.append(f"Masked {_voxels(hot, 'hot ')}.")
     dead = find_dead_pixels(counts, good)
     if dead.any():
         good &= ~dead
@@ -150,9 +150,9 @@ def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:
     return good, notes
 
 
-def _voxels(found: np.ndarray) -> str:
+def _voxels(found: np.ndarray, kind: str = "") -> str:
     number = np.count_nonzero(found)
-    return f"{number:,} voxel{'' if number == 1 else 's'}"
+    return f"{number:,} {kind}voxel{'' if number == 1 else 's'}"
 
 
 def bin_blocks(
