@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -99,3 +101,17 @@ def test_a_cache_that_cannot_be_written_is_done_without():
         return lambda function: (signature, function)
 
     assert passes._compile(refuse, len, "void(i8)").__func__ == ("void(i8)", len)
+
+
+def test_torch_takes_over_where_numba_cannot_be_imported(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    passes._kernels.cache_clear()
+    try:
+        assert passes._kernels() is None
+        z, modulus = volumes()
+        expected = z.copy()
+        sums = passes.modulus_pass(torch.from_numpy(z), torch.from_numpy(modulus))
+        assert torch.equal(sums, passes.modulus_torch(torch.from_numpy(expected), torch.from_numpy(modulus)))
+        np.testing.assert_array_equal(z, expected)
+    finally:
+        passes._kernels.cache_clear()
