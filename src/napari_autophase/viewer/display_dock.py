@@ -83,7 +83,10 @@ class DisplayDock(Page):
         rows = form(self.look)
         rows.setContentsMargins(8, 10, 8, 8)
         rows.addRow("Threshold", self.threshold)
-        rows.addRow("Colour by", row(*buttons))
+        thirds = row(*buttons)
+        for index in range(len(buttons)):
+            thirds.setStretch(index, 1)
+        rows.addRow("Colour by", thirds)
         rows.addRow("Strain ±", row(self.strain_limit, self.automatic))
         rows.addRow("", self.relief)
 

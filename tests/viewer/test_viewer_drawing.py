@@ -1,0 +1,85 @@
+"""The crystal on a real canvas: what is drawn, not only what the layers say."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from viewer_doubles import make_reconstruction
+
+from napari_autophase.viewer import layers
+from napari_autophase.viewer.mesh import Cut
+
+pytestmark = pytest.mark.screen
+
+
+@pytest.fixture
+def window(make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(700, 500)
+    return viewer
+
+
+@pytest.fixture
+def crystal(window, caplog):
+    caplog.set_level(logging.WARNING)
+    yield layers.add_reconstruction(window, make_reconstruction(), group=1)
+    assert "Error drawing" not in caplog.text
+
+
+def drawn(viewer):
+    """Pixels of the crystal: lit, and away from the caption, the colour bar and the scale bar."""
+    viewer.canvas.overlays.axes.visible = False
+    picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(float)
+    rows, columns = picture.shape[:2]
+    middle = picture[rows // 5 : 4 * rows // 5, columns // 4 : 3 * columns // 4].reshape(-1, 3)
+    return middle[middle.max(axis=-1) > 30]
+
+
+def test_the_relief_darkens_and_is_taken_off_again(window, crystal):
+    lit = drawn(window)
+    crystal.set_relief(False)
+    bare = drawn(window)
+    crystal.set_relief(True)
+    again = drawn(window)
+    assert len(lit) == len(bare) > 5000
+    assert lit.mean() < 0.97 * bare.mean()
+    assert again.mean() == pytest.approx(lit.mean(), rel=1e-3)
+
+
+def test_meshes_of_any_size_follow_each_other(window, crystal):
+    areas = []
+    for threshold in (0.3, 5.0, 0.9, 0.1):
+        crystal.set_threshold(threshold)
+        areas.append(len(drawn(window)))
+    assert areas[1] == 0
+    assert areas[3] >= areas[0] >= areas[2] > 5000
+
+
+def test_an_empty_mesh_may_come_first(window, monkeypatch):
+    recipe = make_reconstruction().recipe.with_settings({"analyse.threshold": 0.99})
+    faint = make_reconstruction()
+    object.__setattr__(faint, "recipe", recipe)
+    faint.object[faint.support] *= np.linspace(0.2, 0.9, faint.support.sum())
+    result = layers.add_reconstruction(window, faint, group=1)
+    result.set_threshold(3.0)
+    assert len(drawn(window)) == 0
+    result.set_threshold(0.3)
+    assert len(drawn(window)) > 5000
+
+
+def test_a_cut_shows_the_inside_in_the_colours_of_the_map(window, crystal):
+    crystal.set_colour_by("amplitude")
+    looking = window.scene.camera.view_direction
+    crystal.set_clipping(Cut(tuple(-np.array(looking)), 0.0))
+    colours, counts = np.unique(drawn(window).round(-1), axis=0, return_counts=True)
+    inside = crystal.layer("isosurface").colormap.map(1.0).ravel()[:3] * 255
+    np.testing.assert_allclose(colours[counts.argmax()], inside, atol=12)
+
+
+def test_the_isosurface_may_be_looked_at_in_slices(window, crystal):
+    window.dims.ndisplay = 2
+    crystal.layer("isosurface").visible = True
+    crystal.set_threshold(0.5)
+    assert len(drawn(window)) > 5000
