@@ -59,7 +59,7 @@ class ShrinkWrap(_Part):
     sigma_end: float = Field(
         1.0, ge=0, description="Width at the last update; in between it falls geometrically."
     )
-    threshold: float = Field(0.1, gt=0, lt=1, description="Fraction of the maximum of the blurred amplitude.")
+    threshold: float = Field(0.2, gt=0, lt=1, description="Fraction of the maximum of the blurred amplitude.")
 
 
 class Refinement(_Part):

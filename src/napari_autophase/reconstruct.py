@@ -33,6 +33,7 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
 
     device, notes = phasing.pick_device(recipe.device)
     phasing.check_memory(scan.shape, recipe, device)
+    phasing.parse(recipe.refine.algorithm)  # a misspelt one is told at once
 
     with stage("prepare"):
         yield Progress("prepare", 0, 1)
