@@ -5,8 +5,8 @@
 
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 SCAN := sample_data/faceted_64.h5
-# a screen of our own, so that the tests' windows neither need yours nor disturb it
-XVFB := $(if $(shell command -v xvfb-run),xvfb-run -a -s "-screen 0 1600x1000x24")
+# a screen of our own, so that the tests' windows neither need yours nor disturb it (looked for after the setup: hence "=")
+XVFB = $(if $(shell command -v xvfb-run 2>/dev/null),xvfb-run -a -s "-screen 0 1600x1000x24")
 SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Windows_NT,$(OS))$(filter Darwin,$(shell uname))
 
 .PHONY: demo test check clean
