@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import formats
@@ -121,7 +123,40 @@ def test_a_mask_replaces_the_scan_by_a_masked_one(dock, session, qtbot, tmp_path
     settle(qtbot, dock)
     assert len(session.scans) == 1
     assert session.current.mask[:, 3, 5].all()
-    assert int(dock.facts["Masked"].text().split()[0]) >= 24
+    assert int(dock.facts["Masked"].text().split()[0].replace(",", "")) >= 24
+
+
+def test_a_geometry_that_was_given_survives_a_mask(dock, session, qtbot, tmp_path):
+    path = tmp_path / "scan.npy"
+    np.save(path, make_scan().counts)
+    dock.file.choose(str(path))
+    settle(qtbot, dock)
+    dock.geometry_form.show_geometry(GEOMETRY, {})
+    dock._apply()
+    np.save(tmp_path / "mask.npy", np.eye(24, dtype=bool))
+    dock.mask_file.choose(str(tmp_path / "mask.npy"))
+    settle(qtbot, dock)
+    assert session.current.geometry == GEOMETRY
+    assert session.current.mask[:, 7, 7].all()
+    dock.file.choose(str(path))
+    settle(qtbot, dock)
+    assert (session.current.geometry, session.current.mask) == (None, None), "the file as it is"
+    assert dock.mask_file.path == ""
+    assert len(session.scans) == 1
+
+
+def test_files_can_be_dropped_anywhere_on_the_dock(dock, session, qtbot, tmp_path):
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(write(tmp_path, make_scan("dropped")))])
+    place, buttons, keys = QPointF(50, 300), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    dock.dropEvent(QDropEvent(place, Qt.DropAction.CopyAction, mime, buttons, keys))
+    settle(qtbot, dock)
+    assert len(session.scans) == 1
+    mime = QMimeData()
+    mime.setText("no file")
+    dock.dropEvent(QDropEvent(place, Qt.DropAction.CopyAction, mime, buttons, keys))
+    settle(qtbot, dock)
+    assert len(session.scans) == 1
 
 
 def test_a_result_file_is_shown_as_a_crystal(dock, session, qtbot, tmp_path):

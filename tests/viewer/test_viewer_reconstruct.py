@@ -12,6 +12,7 @@ from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError
 from napari_autophase.viewer import reconstruct_dock
+from napari_autophase.viewer.curve import LogAxis
 from napari_autophase.viewer.reconstruct_dock import ReconstructDock, duration
 
 
@@ -239,3 +240,14 @@ def test_deleting_every_layer_in_mid_run(ready, viewer, session, launch):
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+@settings(max_examples=50, deadline=None)
+@given(low=st.floats(-8, 2), width=st.floats(0.05, 8))
+def test_the_error_axis_marks_a_few_round_numbers(low, width):
+    ((_, marks),) = LogAxis.tickValues(None, low, low + width)
+    assert 3 <= len(marks) <= 7
+    assert low <= marks.min() < marks.max() <= low + width
+    texts = LogAxis.tickStrings(None, marks)
+    assert len(set(texts)) == len(texts)
+    np.testing.assert_allclose(np.log10([float(text) for text in texts]), marks, atol=1e-9)

@@ -12,21 +12,40 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 
+class LogAxis(pg.AxisItem):
+    """A logarithmic axis that marks a few round numbers, however narrow the range."""
+
+    def tickValues(self, low: float, high: float, *_: float) -> list[tuple[float, np.ndarray]]:
+        """Return the ticks, as decimal logarithms, between `low` and `high`."""
+        decades = np.arange(np.floor(low), np.ceil(high) + 1)
+        marks = np.zeros(0)
+        steps = (np.arange(1, 10, step) for step in (0.5, 0.1, 0.02))
+        for digits in map(np.asarray, ([1], [1, 3], [1, 2, 5], range(1, 10), *steps)):
+            marks = (decades[:, None] + np.log10(digits)).ravel()
+            marks = marks[(marks >= low) & (marks <= high)]
+            if len(marks) >= 3:
+                break
+        return [(1.0, marks[:: 1 + len(marks) // 7])]
+
+    def tickStrings(self, values: list[float], *_: float) -> list[str]:
+        """Return the numbers themselves."""
+        return [f"{10.0**value:.3g}" for value in values]
+
+
 class ErrorCurve(pg.PlotWidget):
     """chi² over the iterations, on a logarithmic scale, in the viewer's colours."""
 
     def __init__(self, viewer: ViewerModel) -> None:
-        super().__init__()
+        super().__init__(axisItems={"left": LogAxis("left")})
         self._viewer = viewer
         self._errors: list[float] = []
         item = self.getPlotItem()
         item.setLogMode(y=True)
         item.setMenuEnabled(False)
         item.hideButtons()
-        item.setLabel("bottom", "iteration")
-        item.setLabel("left", "χ²")
+        item.setLabel("bottom", "χ² over the iterations")
         item.getAxis("left").enableAutoSIPrefix(False)
-        item.getAxis("left").setWidth(52)
+        item.getAxis("left").setWidth(46)
         self.setMouseEnabled(False, False)
         self.setFixedHeight(150)
         self.setToolTip("χ² = Σ(|F| − √I)² / ΣI over the measured pixels, of the best start.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QWidget
+from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from ..analysis.frames import PRESETS
 from ..scan import Geometry, InputError
-from .parts import form
+from .parts import caption, form
 
 _AS_STORED = "as stored in the file"
 _TEXTS = {
@@ -45,9 +45,7 @@ class GeometryForm(QWidget):
             line.setToolTip(tip)
             line.setPlaceholderText(placeholder)
             line.textEdited.connect(lambda _: self.edited.emit())
-            text = QLabel(label)
-            text.setToolTip(tip)
-            layout.addRow(text, line)
+            layout.addRow(caption(label, tip), line)
             if name == "rocking_step_deg":
                 layout.addRow("Rocking circle", self.rocking)
         self.beamline.currentTextChanged.connect(self._name_circles)

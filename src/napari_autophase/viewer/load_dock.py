@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.notifications import show_error
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QComboBox, QGroupBox, QLabel, QPushButton, QVBoxLayout
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .geometry_form import GeometryForm
-from .parts import ActivityBar, FileRow, Note, Page, Section, form
+from .parts import ActivityBar, FileRow, Note, Page, SampleButton, Section, caption, dropped, form
 from .session import Session
 from .worker import Tasks
 
@@ -92,11 +93,14 @@ class LoadDock(Page):
         self._session = Session.of(napari_viewer)
         self._tasks = Tasks(lambda busy: self.activity.work() if busy else self.activity.rest())
 
+        self._dataset: str | None = None
+        self.setAcceptDrops(True)
+
         self.file = FileRow("Drop a scan here, or choose one", folders=True)
         self.file.setToolTip("NumPy, TIFF (a stack, or a folder of frames), HDF5/NeXus, or CXI.")
         self.dataset = QComboBox()
         self.dataset.setToolTip("The file holds several volumes: which one is the rocking curve?")
-        self.dataset_label = QLabel("Dataset")
+        self.dataset_label = caption("Dataset")
         self.corrections = Section("Mask and field corrections")
         self.mask_file = FileRow("none")
         self.mask_file.setToolTip(
@@ -112,7 +116,7 @@ class LoadDock(Page):
             ("Dark field", self.dark_file),
             ("White field", self.white_file),
         ):
-            rows.addRow(label, field)
+            rows.addRow(caption(label), field)
             field.chosen.connect(self._reload)
 
         self.activity = ActivityBar()
@@ -123,6 +127,7 @@ class LoadDock(Page):
             "NumPy arrays, TIFF stacks, folders of frames, HDF5/NeXus and CXI are read. "
             "What the file says of the experiment can be corrected and completed here."
         )
+        self.sample = SampleButton(napari_viewer)
         self.understood = QGroupBox("What was understood")
         self.facts = {
             name: _value()
@@ -141,7 +146,7 @@ class LoadDock(Page):
         lines = form(self.understood)
         lines.setContentsMargins(8, 10, 8, 6)
         for name, value in self.facts.items():
-            lines.addRow(name, value)
+            lines.addRow(caption(name, value.toolTip()), value)
         self.notes = Note()
         lines.addRow(self.notes)
 
@@ -157,56 +162,69 @@ class LoadDock(Page):
         box.addWidget(self.apply)
 
         choice = form()
-        choice.addRow("Scan", self.file)
+        choice.addRow(caption("Scan"), self.file)
         choice.addRow(self.dataset_label, self.dataset)
         self.column.addLayout(choice)
         self.column.addWidget(self.corrections)
         self.column.addWidget(self.activity)
         self.column.addWidget(self.status)
         self.column.addWidget(self.welcome)
+        self.column.addWidget(self.sample)
         self.column.addWidget(self.understood)
         self.column.addWidget(self.geometry_box)
         self.column.addStretch(1)
 
         self.file.chosen.connect(self.load)
-        self.dataset.activated.connect(lambda _: self._reload())
+        self.dataset.activated.connect(lambda _: self._choose_dataset())
         self._offer_datasets([])
         self._session.scan_changed.connect(self._show_scan)
         self.destroyed.connect(partial(_close, self._tasks, self._session, self._show_scan))
         self._show_scan()
 
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take files anywhere on the dock."""
+        if event is not None and dropped(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Read the first file that was dropped."""
+        if event is not None and (paths := dropped(event)):
+            self.file.choose(paths[0])
+
     def load(self, path: str, dataset: str | None = None) -> None:
         """Read `path` in the background and show what it holds."""
         if path:
+            for field in (self.mask_file, self.dark_file, self.white_file):
+                field.line.clear()
             self._offer_datasets([])
+            self._dataset = dataset
             self._read(Request(path, dataset))
 
-    def _reload(self) -> None:
-        if self.file.path:
-            chosen = self.dataset.currentData() if self.dataset.isVisibleTo(self) else None
-            self._read(
-                Request(
-                    self.file.path,
-                    chosen,
-                    self.mask_file.path or None,
-                    self.dark_file.path or None,
-                    self.white_file.path or None,
-                )
-            )
+    def _choose_dataset(self) -> None:
+        self._dataset = self.dataset.currentData()
+        self._reload()
 
-    def _read(self, request: Request) -> None:
+    def _reload(self) -> None:
+        """Read the same file with other corrections; the geometry that the person gave stays."""
+        if self.file.path:
+            corrections = (field.path or None for field in (self.mask_file, self.dark_file, self.white_file))
+            self._read(Request(self.file.path, self._dataset, *corrections), again=True)
+
+    def _read(self, request: Request, again: bool = False) -> None:
         self.status.say("Reading…")
         shown = self._session.current
-        again = isinstance(shown, Scan) and shown.source.partition("::")[0] == request.path.partition("::")[0]
-        replaces = shown if again else None
+        same = isinstance(shown, Scan) and _file(shown.source) == _file(request.path)
 
         def done(found: Scan | Reconstruction) -> None:
             self.status.say("")
             if isinstance(found, Reconstruction):
                 self._session.add_result(found)
                 self.status.say(f"{found.name} is a reconstruction: its crystal is shown.")
+            elif isinstance(shown, Scan) and same:
+                geometry = shown.geometry if again else found.geometry
+                self._session.add_scan(replace(found, geometry=geometry), shown)
             else:
-                self._session.add_scan(found, replaces)
+                self._session.add_scan(found)
 
         self._tasks.start("read", read, request, done=done, failed=self._refuse)
 
@@ -231,6 +249,7 @@ class LoadDock(Page):
         scan = self._session.current
         known = isinstance(scan, Scan)
         self.welcome.setVisible(not known)
+        self.sample.setVisible(not known)
         self.understood.setVisible(known)
         self.geometry_box.setVisible(known)
         for label in self.facts.values():
@@ -239,9 +258,12 @@ class LoadDock(Page):
         if not isinstance(scan, Scan):
             self._tasks.forget("look")
             return
-        if scan.source.partition("::")[0] != self.file.path.partition("::")[0]:
-            self.file.line.setText(scan.source)
+        if _file(scan.source) != self.file.path:  # it came another way
+            self.file.line.setText(_file(scan.source))
             self._offer_datasets([])
+            self._dataset = scan.source.partition("::")[2] or None
+            self.status.say("")
+        self.file.line.setToolTip(scan.source)
         self.facts["Shape"].setText(" × ".join(map(str, scan.shape)) + f", {scan.counts.dtype}")
         self.geometry_form.show_geometry(scan.geometry, scan.metadata)
         self.apply.setEnabled(False)
@@ -251,7 +273,7 @@ class LoadDock(Page):
         texts = {
             "Counts": f"{found.total:.3g} in all, max. {found.maximum:.4g}",
             "Peak": ", ".join(map(str, found.peak)),
-            "Masked": f"{found.masked} voxels" if found.masked else "none",
+            "Masked": f"{found.masked:,} voxels" if found.masked else "none",
             "Oversampling": " × ".join(f"{ratio:.1f}" for ratio in found.oversampling),
             "Voxel size": "unknown without geometry"
             if found.voxel_size_nm is None
@@ -285,6 +307,10 @@ def _value() -> QLabel:
     label = QLabel("…")
     label.setWordWrap(True)
     return label
+
+
+def _file(source: str) -> str:
+    return source.partition("::")[0]
 
 
 def _close(tasks: Tasks, session: Session, slot: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -27,8 +27,9 @@ from qtpy.QtWidgets import (
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-DOCK_WIDTH = 360
+DOCK_WIDTH = 372
 """Docks ask for this width, in pixels."""
+LABEL_WIDTH = 92
 FILES = "Scans and results (*.npy *.npz *.tif *.tiff *.h5 *.hdf5 *.nxs *.cxi);;All files (*)"
 
 
@@ -65,7 +66,16 @@ class Page(QScrollArea):
         self.column.setContentsMargins(8, 8, 8, 8)
         self.column.setSpacing(8)
         self.setWidget(body)
-        self.setMinimumWidth(DOCK_WIDTH - 40)
+
+    def sizeHint(self) -> QSize:
+        """Return the width that docks have, and the height of what they hold."""
+        return QSize(DOCK_WIDTH, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width below which something would be cut off."""
+        body = self.widget()
+        width = body.minimumSizeHint().width() if body is not None else 0
+        return QSize(width, super().minimumSizeHint().height())
 
 
 class Section(QWidget):
@@ -117,6 +127,14 @@ def row(*widgets: QWidget, stretch: int = 0) -> QHBoxLayout:
     return layout
 
 
+def caption(text: str, tip: str = "") -> QLabel:
+    """Return the label of a field; all have one width, so that the fields of a dock align."""
+    label = QLabel(text)
+    label.setToolTip(tip)
+    label.setMinimumWidth(LABEL_WIDTH)
+    return label
+
+
 class FileRow(QWidget):
     """A path: typed, chosen in a dialog, or dropped.
 
@@ -165,16 +183,17 @@ class FileRow(QWidget):
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         """Take files."""
-        if event is not None and _dropped(event):
+        if event is not None and dropped(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         """Choose the first file that was dropped."""
-        if event is not None and (paths := _dropped(event)):
+        if event is not None and (paths := dropped(event)):
             self.choose(paths[0])
 
 
-def _dropped(event: QDropEvent) -> list[str]:
+def dropped(event: QDropEvent) -> list[str]:
+    """Return the paths of the files that are being dropped."""
     mime = event.mimeData()
     paths = [url.toLocalFile() for url in mime.urls()] if mime is not None else []
     return [path for path in paths if path]
@@ -247,3 +266,14 @@ class PrimaryButton(QPushButton):
             f"QPushButton:hover {{ background: {theme.secondary.as_hex()}; }}"
             f"QPushButton:disabled {{ background: {theme.foreground.as_hex()}; border: none; }}"
         )
+
+
+class SampleButton(QPushButton):
+    """Opens a crystal that ships with the plugin, for those who have no scan at hand."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__("Open the sample crystal")
+        self.setToolTip(
+            "A simulated scan of 64 × 64 × 64 voxels; File > Open Sample > AutoPhase has another."
+        )
+        self.clicked.connect(lambda: viewer.open_sample("napari-autophase", "faceted"))

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..recipe import Recipe
-from .parts import form
+from .parts import caption, form
 
 _TITLES = {
     "prepare": "Preparation",
@@ -103,15 +103,13 @@ class RecipeForm(QWidget):
             parent = key.rpartition(".")[0]
             if parent != part or rows is None:
                 part, rows = parent, form()
-                rows.setContentsMargins(8, 0, 0, 6)
+                rows.setContentsMargins(0, 0, 0, 6)
                 title = QLabel(_TITLES.get(parent, parent))
                 title.setStyleSheet("font-weight: bold;")
                 column.addWidget(title)
                 column.addLayout(rows)
             setting = make_setting(key, info)
-            text = QLabel(setting.label)
-            text.setToolTip(setting.tip)
-            rows.addRow(text, setting.widget)
+            rows.addRow(caption(setting.label, setting.tip), setting.widget)
             self.settings[key] = setting
 
     def show_recipe(self, recipe: Recipe, parts: tuple[str, ...] = ("",)) -> None:

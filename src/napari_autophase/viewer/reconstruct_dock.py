@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .controller import Update
 from .curve import ErrorCurve
-from .parts import Note, Page, PrimaryButton, Section, form, row
+from .parts import Note, Page, PrimaryButton, SampleButton, Section, caption, form, row
 from .recipe_form import RecipeForm, Setting, make_setting, setting_of, settings
 from .session import Session
 from .worker import Tasks
@@ -113,11 +114,11 @@ class ReconstructDock(Page):
         self.preset.addItems(PRESETS)
         self.preset.setToolTip("How much effort to spend.")
         self.preset.activated.connect(lambda _: self._use_preset())
-        self.explanation = QLabel()
-        self.explanation.setWordWrap(True)
+        self.explanation = Note()
         self.iterations = QSpinBox()
         self.iterations.setRange(0, 100_000)
         self.iterations.setSingleStep(10)
+        self.iterations.setSuffix(" iterations")
         self.iterations.setToolTip(
             "Iterations of error reduction after the guess; the algorithm under Advanced says more."
         )
@@ -131,8 +132,8 @@ class ReconstructDock(Page):
             device.setItemText(index, _DEVICES[device.itemData(index)])
         device.setToolTip("Where to compute.")
         self.basic["seed"].widget.setToolTip("The same seed gives the same result.")
-        self.devices = QLabel("looking for devices…")
-        self.devices.setWordWrap(True)
+        self.devices = Note()
+        self.devices.say("looking for devices…")
         self.replace = QCheckBox("Replace the last result")
         self.replace.setToolTip(
             "Put the result in the place of the last one instead of into a new numbered group."
@@ -157,8 +158,7 @@ class ReconstructDock(Page):
         self.cancel.setToolTip("Stop after the present iteration.")
         self.cancel.clicked.connect(self._controller.cancel)
         self.hint = Note()
-        self.sample = QPushButton("Open the sample crystal")
-        self.sample.clicked.connect(lambda: viewer.open_sample("napari-autophase", "faceted"))
+        self.sample = SampleButton(viewer)
         self.stage = QLabel()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -168,40 +168,34 @@ class ReconstructDock(Page):
 
     def _lay_out(self) -> None:
         top = form()
-        top.addRow("Scan", self.scan)
-        top.addRow("Preset", self.preset)
-        top.addRow("", self.explanation)
-        buttons = row(self.button, self.cancel)
+        top.addRow(caption("Scan"), self.scan)
+        top.addRow(caption("Preset"), self.preset)
         choices = form()
-        choices.addRow("Refinement", self.iterations)
-        choices.addRow("Initial support", self.basic["guess.threshold"].widget)
-        choices.addRow("Device", self.basic["device"].widget)
-        choices.addRow("", self.devices)
-        choices.addRow("Seed", self.basic["seed"].widget)
-        choices.addRow("", self.replace)
-        self.iterations.setSuffix(" iterations")
+        choices.addRow(caption("Refinement"), self.iterations)
+        choices.addRow(caption("Initial support"), self.basic["guess.threshold"].widget)
+        choices.addRow(caption("Seed"), self.basic["seed"].widget)
+        choices.addRow(caption("Device"), self.basic["device"].widget)
         inside = QVBoxLayout(self.advanced.body)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.form)
         inside.addLayout(row(self.save, self.open, stretch=-1))
-        for item in (
-            top,
-            self.hint,
-            self.sample,
-            buttons,
-            self.stage,
-            self.bar,
-            self.curve,
-            self.summary,
-            choices,
-        ):
-            if isinstance(item, QLabel | QPushButton | QProgressBar | ErrorCurve):
-                self.column.addWidget(item)
-            else:
-                self.column.addLayout(item)
-        self.column.addWidget(self.advanced)
-        self.column.addStretch(1)
+
+        column = self.column
+        column.addLayout(top)
+        column.addWidget(self.explanation)
+        column.addWidget(self.hint)
+        column.addWidget(self.sample)
+        column.addLayout(row(self.button, self.cancel))
+        for widget in (self.stage, self.bar, self.curve, self.summary):
+            column.addWidget(widget)
+        column.addLayout(choices)
+        column.addWidget(self.devices)
+        column.addWidget(self.replace)
+        column.addWidget(self.advanced)
+        column.addStretch(1)
         self.curve.hide()
+        for before, after in pairwise((self.preset, self.sample, self.button, self.cancel, self.iterations)):
+            self.setTabOrder(before, after)
 
     # -- the recipe ----------------------------------------------------------------------------------------------------
 
@@ -219,7 +213,7 @@ class ReconstructDock(Page):
     def show_recipe(self, recipe: Recipe) -> None:
         """Show every setting of `recipe`."""
         self.preset.setCurrentText(recipe.preset)
-        self.explanation.setText(EXPLANATIONS[self.preset.currentText()])
+        self.explanation.say(EXPLANATIONS[self.preset.currentText()])
         for key, setting in self.basic.items():
             setting.value = setting_of(recipe, key)
         self.form.show_recipe(recipe)
@@ -227,7 +221,7 @@ class ReconstructDock(Page):
     def _use_preset(self) -> None:
         # the person's device, seed, preparation and analysis stay
         recipe = Recipe.from_preset(self.preset.currentText())
-        self.explanation.setText(EXPLANATIONS[recipe.preset])
+        self.explanation.say(EXPLANATIONS[recipe.preset])
         self.basic["guess.threshold"].value = recipe.guess.threshold
         self.form.show_recipe(recipe, ("guess.", "refine."))
 
@@ -297,10 +291,10 @@ class ReconstructDock(Page):
         self._tasks.start("devices", _device_lines, done=self._show_devices, failed=self._show_no_devices)
 
     def _show_devices(self, lines: list[str]) -> None:
-        self.devices.setText("\n".join(lines))
+        self.devices.say("\n".join(lines))
 
     def _show_no_devices(self, error: Exception) -> None:
-        self.devices.setText(f"PyTorch cannot be used: {error}")
+        self.devices.say(f"PyTorch cannot be used: {error}")
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
