@@ -52,9 +52,7 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
                 network.guess(model, prepared.counts, prepared.good, prepared.oversampling, recipe.guess)
             ]
         if recipe.guess.start != "network":
-            starts += [
-                phasing.random_starts(data, recipe.refine.starts, recipe.guess.threshold, recipe.seed)
-            ]
+            starts += [phasing.random_starts(data, recipe.refine.starts, recipe.guess.threshold, recipe.seed)]
 
     with stage("refine"):
         phased = yield from phasing.refine(data, phasing.join(starts), recipe.refine)
