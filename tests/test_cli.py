@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from napari_autophase import cli, formats
+from napari_autophase.cli.show import words
 from napari_autophase.cli.targets import as_json
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
@@ -310,3 +311,10 @@ def test_json_is_standard_json():
     assert json.loads(as_json(document)) == {
         "a": None, "b": [None, 1.5], "c": [0, 1], "d": [True, None], "5": "µ", "e": "{1j}"
     }  # fmt: skip
+
+
+def test_a_long_list_is_shortened_for_people():
+    assert (
+        words({"theta": [0.5] * 3, "all": list(range(200))}) == "theta 0.5, 0.5, 0.5, all 200 values, 0 … 199"
+    )
+    assert words(None) == words([]) == "–"

@@ -35,7 +35,7 @@ recipes = st.builds(
     ),
     guess=st.builds(
         Guess,
-        start=st.sampled_from(["network", "random"]),
+        start=st.sampled_from(["network", "random", "both"]),
         weights=st.none() | st.text(),
         candidates=st.integers(1, 48),
         keep=st.integers(1, 9),

@@ -97,5 +97,7 @@ def words(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {words(entry)}" for key, entry in value.items())
     if isinstance(value, list | tuple):
+        if len(value) > 12:
+            return f"{len(value)} values, {words(value[0])} … {words(value[-1])}"
         return ", ".join(map(words, value))
     return str(value)
