@@ -318,3 +318,10 @@ def test_a_long_list_is_shortened_for_people():
         words({"theta": [0.5] * 3, "all": list(range(200))}) == "theta 0.5, 0.5, 0.5, all 200 values, 0 … 199"
     )
     assert words(None) == words([]) == "–"
+
+
+def test_a_terminal_without_the_letters_still_gets_its_answer(scan):
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command("info", scan), capture_output=True, env=plain, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"notes  ?" in done.stdout

@@ -32,6 +32,7 @@ fi
 
 bin=.venv/bin
 [ "${OS:-}" = Windows_NT ] && bin=.venv/Scripts
+echo "Setting up .venv; the first time this takes a few minutes."
 [ -d .venv ] || "$PYTHON" -m venv .venv
 # torch by itself first: pip then takes a build that is already on this disk before it asks for anything else
 "$bin/python" -m pip install --quiet -c constraints.txt torch
