@@ -45,6 +45,9 @@ class Guess(_Part):
     )
     candidates: int = Field(4, ge=1, le=48, description="Symmetry-related network guesses that are tried.")
     keep: int = Field(1, ge=1, description="Network guesses that are refined.")
+    polish: str = Field(
+        "", description="Iterations on the network's own 64³ window, before the scan's own grid."
+    )
     threshold: float = Field(
         0.1, gt=0, lt=1, description="First support: amplitude above this fraction of the maximum."
     )

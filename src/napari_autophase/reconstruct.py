@@ -33,7 +33,8 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
 
     device, notes = phasing.pick_device(recipe.device)
     phasing.check_memory(scan.shape, recipe, device)
-    phasing.parse(recipe.refine.algorithm)  # a misspelt one is told at once
+    for algorithm in (recipe.guess.polish, recipe.refine.algorithm):
+        phasing.parse(algorithm)  # a misspelt one is told at once
 
     with stage("prepare"):
         yield Progress("prepare", 0, 1)
@@ -48,11 +49,14 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         model, starts = None, []
         if recipe.guess.start != "random":
             model = network.load(recipe.guess.weights, device)
-            starts += [
-                network.guess(model, prepared.counts, prepared.good, prepared.oversampling, recipe.guess)
-            ]
+            guessed = yield from network.guess(
+                model, prepared.counts, prepared.good, prepared.oversampling, recipe.guess
+            )
+            starts.append(guessed)
         if recipe.guess.start != "network":
-            starts += [phasing.random_starts(data, recipe.refine.starts, recipe.guess.threshold, recipe.seed)]
+            starts.append(
+                phasing.random_starts(data, recipe.refine.starts, recipe.guess.threshold, recipe.seed)
+            )
 
     with stage("refine"):
         phased = yield from phasing.refine(data, phasing.join(starts), recipe.refine)

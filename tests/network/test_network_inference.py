@@ -68,6 +68,14 @@ def test_orientations_are_the_48_of_the_cube():
     assert every[0] == ((0, 1, 2), ())
 
 
+def finish(job, report):
+    while True:
+        try:
+            report(next(job))
+        except StopIteration as done:
+            return done.value
+
+
 class Oracle(torch.nn.Module):
     """Knows the answer in the window, so that everything around the network can be judged."""
 
@@ -80,13 +88,17 @@ def test_guess_returns_a_start_on_the_scans_grid_with_the_support_of_the_crystal
     shape, widths = (80, 72, 64), (30.0, 27.0, 24.0)
     truth = ellipsoid(shape, widths)
     model = Model(Oracle(), "0" * 64, torch.device("cpu"))
-    starts = guess(
+    job = guess(
         model,
         intensity(truth).astype(np.float32),
         np.ones(shape, bool),
         tuple(n / w for n, w in zip(shape, widths, strict=True)),
-        Guess(candidates=3, keep=2, threshold=0.1),
+        Guess(candidates=3, keep=2, threshold=0.1, polish="5*ER"),
     )
+    stages = []
+    starts = finish(job, stages.append)
+    assert {p.stage for p in stages} == {"guess"}
+    assert len(stages) == 3 + 2 * 5
     assert starts.objects.shape == (2, *shape)
     assert starts.objects.dtype == np.complex64
     assert correlation(starts.objects[0], truth) > 0.98

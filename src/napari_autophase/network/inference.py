@@ -8,6 +8,7 @@ on, and then the middle 64 points of reciprocal space are taken.  The guess goes
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations, product
 
@@ -16,10 +17,11 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ..phasing import Diffraction, Starts, keep_best
+from ..phasing import Diffraction, Starts, keep_best, refine
 from ..phasing.crew import cores
 from ..preparation import fill_gaps
-from ..recipe import Guess
+from ..recipe import Guess, Refinement
+from ..reconstruction import Progress
 from .physics import WINDOW
 from .weights import Model
 
@@ -36,10 +38,11 @@ def guess(
     good: np.ndarray,
     oversampling: tuple[float, float, float],
     choice: Guess,
-) -> Starts:
+) -> Generator[Progress, None, Starts]:
     """Predict the object from several orientations of the data, and return the best predictions on the scan's grid.
 
-    The candidates are compared, after a few projections, in the network's window: that costs the same for any scan.
+    The candidates are compared, after a few projections, and the best are polished, in the network's window: that costs the
+    same for any scan.  Yields `Progress` on the way; closing cancels.
 
     Parameters
     ----------
@@ -50,7 +53,8 @@ def guess(
     oversampling
         N / width of the crystal, per axis.
     choice
-        Number of candidates and how many to keep, and the amplitude (relative to the maximum) that bounds the support.
+        Number of candidates and how many to keep, their polish, and the amplitude (relative to the maximum) that bounds the
+        support.
 
     Returns
     -------
@@ -60,20 +64,26 @@ def guess(
     samples = window_samples(counts.shape, oversampling)
     window = to_window(counts, good, samples, model.device)
     turns = orientations(choice.candidates)
-    seen = predict(model, [_turn(window, *turn) for turn in turns])
+    seen = yield from predict(model, [_turn(window, *turn) for turn in turns])
     found = torch.stack([_turn_back(one, *turn) for one, turn in zip(seen, turns, strict=True)])
     guesses = _fit(found, (WINDOW,) * 3).cpu().numpy()
     data = Diffraction(window.cpu().numpy(), _seen(good, samples), device=model.device)
     best = keep_best(
         data, Starts(guesses, _within(np.abs(guesses), choice.threshold)), choice.keep, PROJECTIONS
     )
-    supports = [_support(np.abs(one), counts.shape, samples, choice.threshold) for one in best.objects]
-    objects = [from_window(torch.from_numpy(one), counts.shape, samples).numpy() for one in best.objects]
-    return Starts(np.stack(objects) * np.stack(supports), np.stack(supports))
+    objects, supports = [], []
+    for one, support in zip(best.objects, best.supports, strict=True):
+        if choice.polish:
+            start = Starts(one[None], support[None])
+            one = (yield from refine(data, start, Refinement(algorithm=choice.polish), "guess")).object
+        inside = _support(np.abs(one), counts.shape, samples, choice.threshold)
+        supports.append(inside)
+        objects.append(from_window(torch.from_numpy(one), counts.shape, samples).numpy() * inside)
+    return Starts(np.stack(objects), np.stack(supports))
 
 
-def predict(model: Model, windows: list[Tensor]) -> list[Tensor]:
-    """Return the network's objects (32, 32, 32) for windows (64, 64, 64).
+def predict(model: Model, windows: list[Tensor]) -> Generator[Progress, None, list[Tensor]]:
+    """Return the network's objects (32, 32, 32) for windows (64, 64, 64), with a `Progress` for each.
 
     A GPU takes them as one batch.  On a CPU each core takes one at a time: threads that share a prediction would wait for each
     other, for long when another program keeps a core busy.
@@ -85,11 +95,18 @@ def predict(model: Model, windows: list[Tensor]) -> list[Tensor]:
         return output[-1] if isinstance(output, list) else output
 
     if model.device.type != "cpu" or len(windows) == 1:
-        return list(ask(windows))
-    with ThreadPoolExecutor(
-        min(cores(), len(windows)), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        return [one for found in pool.map(ask, [[w] for w in windows]) for one in found]
+        found = list(ask(windows))
+        yield Progress("guess", len(windows), len(windows))
+        return found
+    found = []
+    pool = ThreadPoolExecutor(min(cores(), len(windows)), initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        for step, one in enumerate(pool.map(ask, [[window] for window in windows]), 1):
+            found.append(one[0])
+            yield Progress("guess", step, len(windows))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return found
 
 
 def window_samples(shape: tuple[int, ...], oversampling: tuple[float, ...]) -> tuple[int, int, int]:

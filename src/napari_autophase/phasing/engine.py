@@ -48,12 +48,14 @@ class Phased:
     runs: list[dict[str, float]] = field(default_factory=list)
 
 
-def refine(data: Diffraction, starts: Starts, refinement: Refinement) -> Generator[Progress, None, Phased]:
+def refine(
+    data: Diffraction, starts: Starts, refinement: Refinement, stage: str = "refine"
+) -> Generator[Progress, None, Phased]:
     """Phase all starts as `refinement` says; yields `Progress` after every iteration and returns the best.
 
     The best has the lowest held-out Poisson likelihood, or the lowest chi² when nothing is held out.  The error that is
     reported on the way is the lowest chi² of all starts as the iteration began.  Closing the generator cancels.  A GPU that
-    runs out of memory hands the job over to the CPU, which begins anew.
+    runs out of memory hands the job over to the CPU, which begins anew.  `stage` is what the progress is reported as.
 
     Raises
     ------
@@ -62,16 +64,16 @@ def refine(data: Diffraction, starts: Starts, refinement: Refinement) -> Generat
     """
     steps = algorithm.parse(refinement.algorithm)
     try:
-        return (yield from _refine(data, starts, refinement, steps))
+        return (yield from _refine(data, starts, refinement, steps, stage))
     except (RuntimeError, MemoryError) as error:
         if not ran_out_of_memory(error):
             raise
         data.fall_back()
-    return (yield from _refine(data, starts, refinement, steps))
+    return (yield from _refine(data, starts, refinement, steps, stage))
 
 
 def _refine(
-    data: Diffraction, starts: Starts, refinement: Refinement, steps: tuple[str, ...]
+    data: Diffraction, starts: Starts, refinement: Refinement, steps: tuple[str, ...], stage: str
 ) -> Generator[Progress, None, Phased]:
     widths = support.schedule(refinement.shrink_wrap, len(steps))
     read_every = 1 if data.device.type == "cpu" else 10  # reading a number from a GPU makes it wait
@@ -88,7 +90,7 @@ def _refine(
                 leader = int(chi2[step - 1].argmin())
                 error = float(chi2[step - 1, leader])
             preview = np.abs(batch.object(leader)) if step % PREVIEW_EVERY == 0 else None
-            yield Progress("refine", step, len(steps), error, preview)
+            yield Progress(stage, step, len(steps), error, preview)
         batch.finish()
         runs = batch.figures()
         best = ranking(runs)[0]
