@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from viewer_doubles import make_reconstruction, make_scan
@@ -42,6 +43,26 @@ def test_updates_are_few_and_nothing_is_lost(controller, qtbot):
     assert [error for update in updates for error in update.errors] == list(range(steps))
     assert updates[-1].progress.step == steps
     assert len(updates) < steps / 10
+
+
+def test_a_slow_window_is_left_in_peace(controller, qtbot):
+    drawing = 0.1
+
+    def engine(scan, recipe):
+        begin = time.monotonic()
+        while time.monotonic() < begin + 10 * drawing:
+            time.sleep(0.001)
+            yield Progress("refine", 1, 2, error=1.0)
+        return FOUND
+
+    updates = []
+    controller.use(engine)
+    controller.advanced.connect(lambda update: (updates.append(update), time.sleep(drawing)))
+    controller.start(SCAN, Recipe())
+    qtbot.waitUntil(lambda: controller.state == "done", timeout=10_000)
+    # the first, every (1 + 4) x 0.1 s another, and the rest at the end
+    assert 2 <= len(updates) <= 4
+    assert sum(len(update.errors) for update in updates) > 50
 
 
 def test_results_arrive_in_the_window_s_thread(controller, qtbot):

@@ -47,11 +47,13 @@ EXPLANATIONS = {
     "best": "Many network guesses, the best four refined at length, chosen by pixels held out from the fit.",
 }
 STAGES = {
-    "prepare": "Preparing the scan",
-    "guess": "Guessing",
-    "refine": "Refining",
-    "analyse": "Analysing",
+    "prepare": ("Preparing the scan", 0.0, 0.05),
+    "guess": ("Guessing", 0.05, 0.2),
+    "refine": ("Refining", 0.2, 0.98),
+    "analyse": ("Analysing", 0.98, 1.0),
 }
+"""What each stage is called, and where on the bar it begins and ends."""
+BAR = 1000
 _DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
 LOOK_AFTER_MS = 300
 _PLAIN = re.compile(r"\s*(?:(\d+)\s*\*\s*ER)?\s*")
@@ -161,6 +163,7 @@ class ReconstructDock(Page):
         self.sample = SampleButton(viewer)
         self.stage = QLabel()
         self.bar = QProgressBar()
+        self.bar.setRange(0, BAR)
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.curve = ErrorCurve(viewer)
@@ -314,21 +317,20 @@ class ReconstructDock(Page):
         self.button.setText("Reconstructing…" if self._controller.busy else "Reconstruct")
         texts = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
         self.stage.setText(texts.get(state, ""))
-        self.bar.setRange(0, 0 if self._controller.busy else 1)
-        self.bar.setValue(int(state == "done"))
+        if state in ("running", "done"):
+            self.bar.setValue(BAR if state == "done" else 0)
         self.bar.setVisible(state != "idle")
         self.stage.setVisible(state != "idle")
 
     def _on_update(self, update: Update) -> None:
         progress = update.progress
-        text = STAGES.get(progress.stage, progress.stage)
+        text, begin, end = STAGES[progress.stage]
         if progress.total > 1:
             text += f" · {progress.step} of {progress.total}"
         if update.remaining_s is not None:
             text += f" · {duration(update.remaining_s)} left"
         self.stage.setText(text)
-        self.bar.setRange(0, progress.total if progress.total > 1 else 0)
-        self.bar.setValue(progress.step)
+        self.bar.setValue(round(BAR * (begin + (end - begin) * progress.step / max(1, progress.total))))
         if update.errors:
             self.curve.extend(update.errors)
             self.curve.show()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
 from typing import Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker
+from qtpy.QtCore import QTimer
 
 from ..recipe import Recipe
 from ..reconstruction import Progress, Reconstruction
@@ -18,12 +20,24 @@ from .controller import Run
 _log = logging.getLogger(__name__)
 UPDATE_INTERVAL_S = 0.05
 """Progress reaches the window at most 20 times a second, however fast the iterations are."""
+DRAWING_SHARE = 4
+"""The window then rests for this many times as long as it took to draw the update.
+
+Where there is no GPU, napari redraws the whole window in software whenever a single label changes, which takes as long as
+many iterations and the same processors.
+"""
 
 
 def launch(scan: Scan, recipe: Recipe, run: Run) -> ReconstructionWorker:
     """Start a reconstruction in a thread; it reports to `run` in the caller's thread."""
     worker = ReconstructionWorker(scan, recipe)
-    worker.yielded.connect(lambda update: run.on_progress(*update))
+
+    def deliver(update: tuple[Progress, tuple[float, ...]]) -> None:
+        begin = time.monotonic()
+        run.on_progress(*update)
+        QTimer.singleShot(0, lambda: worker.rest(time.monotonic() - begin))  # comes after the drawing
+
+    worker.yielded.connect(deliver)
     worker.returned.connect(run.on_done)
     worker.errored.connect(run.on_failed)
     worker.finished.connect(run.on_stopped)
@@ -90,7 +104,7 @@ class _QuietFunctionWorker(_Quiet, FunctionWorker):
 
 
 class ReconstructionWorker(_Quiet, GeneratorWorker):
-    """Drives `reconstruct.reconstruct`: looks for `quit` after every iteration, yields at most every 50 ms.
+    """Drives `reconstruct.reconstruct`: looks for `quit` after every iteration, yields when the window is ready for more.
 
     What it yields is ``(latest progress, errors since the last yield)``.
     """
@@ -98,24 +112,31 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
     def __init__(self, scan: Scan, recipe: Recipe) -> None:
         super().__init__(_reconstruct, scan, recipe)
         self._over = threading.Event()
+        self._due = 0.0
+
+    def rest(self, drawing_s: float) -> None:
+        """Say that the last update was drawn, and how long that took; the next one is due after a while."""
+        self._due = time.monotonic() + max(UPDATE_INTERVAL_S, DRAWING_SHARE * drawing_s)
 
     def work(self) -> Reconstruction | None:
         """Run to the end or until `quit` was called."""
         errors: list[float] = []
-        stage, due = "", 0.0
+        progress = Progress("", 0, 1)
         try:
             while not self.abort_requested:
+                before = progress
                 try:
                     progress = next(self._gen)
                 except StopIteration as end:
+                    if errors:
+                        self.yielded.emit((progress, tuple(errors)))
                     return end.value
                 if progress.error is not None:
                     errors.append(progress.error)
-                now = time.monotonic()
-                if progress.stage != stage or progress.step >= progress.total or now >= due:
+                if progress.stage != before.stage or time.monotonic() >= self._due:
+                    self._due = math.inf  # until it is drawn
                     self.yielded.emit((progress, tuple(errors)))
                     errors.clear()
-                    stage, due = progress.stage, now + UPDATE_INTERVAL_S
             self.aborted.emit()
             return None
         finally:
