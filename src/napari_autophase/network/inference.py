@@ -91,7 +91,8 @@ def predict(model: Model, windows: list[Tensor]) -> Generator[Progress, None, li
 
     @torch.inference_mode()
     def ask(batch: list[Tensor]) -> Tensor:
-        output = model.network(torch.stack(batch))
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=quick_bfloat16(model.device)):
+            output = model.network(torch.stack(batch))
         return output[-1] if isinstance(output, list) else output
 
     if model.device.type != "cpu" or len(windows) == 1:
@@ -107,6 +108,16 @@ def predict(model: Model, windows: list[Tensor]) -> Generator[Progress, None, li
     finally:
         pool.shutdown(cancel_futures=True)
     return found
+
+
+def quick_bfloat16(device: torch.device) -> bool:
+    """Say whether the device computes in bfloat16 itself: then convolutions are several times faster, and the guess the same
+    to about 1e-4 of its correlation.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    able = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def window_samples(shape: tuple[int, ...], oversampling: tuple[float, ...]) -> tuple[int, int, int]:
