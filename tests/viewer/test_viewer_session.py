@@ -132,6 +132,31 @@ def test_results_are_numbered_or_replaced(viewer, session):
     assert session.add_result(make_reconstruction(), replace_last=True).group == 1
 
 
+def test_only_the_chosen_diffraction_is_seen(viewer, session, scan):
+    other = make_scan("other")
+    session.add_scan(scan)
+    session.add_scan(other)
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["other"]
+    session.choose(scan)
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["crystal"]
+
+
+def test_another_scan_takes_the_place_of_the_results(viewer, session, scan):
+    session.add_scan(scan)
+    first = session.add_result(make_reconstruction())
+    session.add_scan(make_scan("other"))
+    assert names(viewer) == ["other"]
+    assert first.alive
+    second = session.add_result(make_reconstruction("other"))
+    assert (first.group, second.group) == (1, 2)
+    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"nanometer"}
+    session.add_scan(make_scan("third"))
+    third = session.add_result(make_reconstruction("third"), replace_last=True)
+    assert third.group == 2
+    assert not second.alive
+    assert session.results == [first, third]
+
+
 def test_a_finished_run_is_shown(viewer, session, launch, scan):
     session.add_scan(scan)
     session.reconstruct(Recipe())

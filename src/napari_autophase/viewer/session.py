@@ -105,6 +105,10 @@ class Session:
         """Make `choice` the current one."""
         if choice is not self._current:
             self._current = choice
+            chosen = self._entry(choice)
+            if chosen is not None and chosen.shown:
+                for entry in self._entries:
+                    entry.layer.visible = entry is chosen
             self.scan_changed.emit()
 
     def current_scan(self) -> Scan | None:
@@ -143,16 +147,19 @@ class Session:
         entry = self._entry(self._current) or next(iter(self._entries), None)
         if entry is None:
             return
-        for result in self.results:
-            result.stow()
+        self._stow_results()
         if not entry.shown:
             entry.shown = True
             with self._moving_layers():
                 self.viewer.layers.append(entry.layer)
         entry.layer.visible = True
         layers.turn_to_scan(self.viewer, entry.layer)
-        self.viewer.canvas.overlays.text.visible = False
         self.diffraction_changed.emit(True)
+
+    def _stow_results(self) -> None:
+        for result in self.results:
+            result.stow()
+        self.viewer.canvas.overlays.text.visible = False
 
     def hide_diffraction(self) -> None:
         """Take the diffraction out of the list, keep it, and show a result again; nothing happens without results."""
@@ -229,6 +236,7 @@ class Session:
             layers.results(self.viewer)  # which takes it in
         scan = layer.metadata.get(layers.SCAN)
         if isinstance(scan, Scan) and self._entry(scan) is None:
+            self._stow_results()
             self._entries.append(ScanEntry(scan, layer))
             self.choices_changed.emit()
             self.choose(scan)
