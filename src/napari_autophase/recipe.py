@@ -48,7 +48,7 @@ class Guess(_Part):
     candidates: int = Field(4, ge=1, le=48, description="Symmetry-related network guesses that are tried.")
     keep: int = Field(1, ge=1, description="Network guesses that are refined.")
     polish: str = Field(
-        "", description="Iterations on the network's own 64³ window, before the scan's own grid."
+        POLISH, description="Iterations on the network's own 64³ window, before the scan's own grid."
     )
     threshold: float = Field(
         0.1, gt=0, lt=1, description="First support: amplitude above this fraction of the maximum."
@@ -118,11 +118,11 @@ class Recipe(_Part):
         if preset not in PRESETS:
             raise InputError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
         changes: dict[str, dict[str, dict[str, Any]]] = {
-            "network": {"refine": {"algorithm": ""}},
-            "fast": {"guess": {"polish": POLISH}, "refine": {"algorithm": "50*ER"}},
+            "network": {"guess": {"polish": ""}, "refine": {"algorithm": ""}},
+            "fast": {"refine": {"algorithm": "50*ER"}},
             "iterative": {"guess": {"start": "random"}, "refine": {"algorithm": ITERATIVE}},
             "best": {
-                "guess": {"start": "both", "candidates": 16, "keep": 4, "polish": POLISH},
+                "guess": {"start": "both", "candidates": 16, "keep": 4},
                 "refine": {"algorithm": ITERATIVE, "starts": 4},
             },
         }
