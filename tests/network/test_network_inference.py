@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_autophase.network import build, guess, inference
+from napari_autophase.network import guess, inference, load
 from napari_autophase.network.physics import propagate
 from napari_autophase.network.weights import Model
 from napari_autophase.recipe import Guess
@@ -109,11 +109,11 @@ def test_guess_returns_a_start_on_the_scans_grid_with_the_support_of_the_crystal
 
 
 def test_predictions_in_bfloat16_agree_with_float32(monkeypatch):
-    model = Model(build("compact").eval(), "0" * 64, torch.device("cpu"))
-    windows = [torch.poisson(torch.rand(64, 64, 64) * 30) for _ in range(2)]
+    seen = intensity(ellipsoid((64, 64, 64), (26, 22, 24)))
+    windows = [torch.poisson(torch.as_tensor(seen / seen.max() * peak)).float() for peak in (1e4, 1e6)]
     found = {}
     for quick in (False, True):
         monkeypatch.setattr(inference, "quick_bfloat16", lambda _, quick=quick: quick)
-        found[quick] = finish(inference.predict(model, windows), lambda _: None)
+        found[quick] = finish(inference.predict(load(), windows), lambda _: None)
     for one, other in zip(found[False], found[True], strict=True):
         assert correlation(one.numpy(), other.numpy()) > 0.999
