@@ -17,6 +17,8 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
+from packaging.version import Version
+
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "constraints.txt"
 MINUTES = 15
@@ -49,11 +51,14 @@ def main(folder: Path) -> None:
         )
 
     after = _packages(python)
-    changed = {name: after.get(name) for name, version in before.items() if after.get(name) != version}
-    assert not changed, f"the plugin changed what was there: {changed}"
+    lost = sorted(set(before) - set(after))
+    lower = [name for name in set(before) & set(after) if Version(after[name]) < Version(before[name])]
+    assert not lost + lower, f"removed: {lost}, downgraded: {lower}"
+    raised = [f"{name} to {after[name]}" for name in before if Version(after[name]) > Version(before[name])]
     added = sorted(set(after) - set(before))
     assert not [name for name in added if name.lower().startswith(("pyqt5", "pyside"))], added
-    print(f"nothing that was there changed; {len(added)} packages came: {', '.join(added)}")
+    print(f"nothing was removed or downgraded; raised by dependencies: {', '.join(raised) or 'nothing'}")
+    print(f"{len(added)} packages came: {', '.join(added)}")
 
 
 def _packages(python: Path) -> dict[str, str]:
