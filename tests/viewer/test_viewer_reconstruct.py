@@ -80,6 +80,7 @@ def test_cancelling(ready, launch):
     assert not ready.cancel.isEnabled()
     assert not ready.button.isEnabled()
     launch.job.run.on_stopped()
+    assert ready.summary.text().startswith("Cancelled")
     assert ready.button.isEnabled()
     assert ready.bar.isHidden()
 

@@ -46,6 +46,7 @@ EXPLANATIONS = {
     "iterative": "620 iterations of error reduction and hybrid input-output from a random start; no network.",
     "best": "Many network guesses, the best four refined at length, chosen by pixels held out from the fit.",
 }
+STATES = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
 STAGES = {
     "prepare": ("Preparing the scan", 0.0, 0.05),
     "guess": ("Guessing", 0.05, 0.2),
@@ -313,10 +314,11 @@ class ReconstructDock(Page):
             self._on_failed(error)
 
     def _on_state(self, state: str) -> None:
+        if state == "idle" and self.stage.text() == STATES["cancelling"]:
+            self.summary.say("Cancelled; the layers are as they were.")
         self._allow()
         self.button.setText("Reconstructing…" if self._controller.busy else "Reconstruct")
-        texts = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
-        self.stage.setText(texts.get(state, ""))
+        self.stage.setText(STATES.get(state, ""))
         if state in ("running", "done"):
             self.bar.setValue(BAR if state == "done" else 0)
         self.bar.setVisible(state != "idle")
