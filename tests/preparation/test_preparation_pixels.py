@@ -142,3 +142,11 @@ def test_known_gaps_are_not_found_again():
     counts[:, 20:23] = 0
     good[:, 20:23] = False
     assert not find_dead_pixels(counts, good).any()
+
+
+def test_fringes_of_a_perfect_box_are_no_gaps():
+    box = np.zeros((24, 24, 24))
+    box[6:18, 6:18, 6:18] = 1
+    counts = np.round(np.abs(np.fft.fftshift(np.fft.fftn(box))) ** 2 / 12**6 * 1e6)
+    assert (counts.sum(0) == 0).mean() > 0.2  # every second fringe is exactly dark
+    assert not find_dead_pixels(counts.astype(np.float32)).any()

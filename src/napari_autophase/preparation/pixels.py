@@ -17,6 +17,7 @@ _CONTRAST = 8.0
 """A voxel may be this many times brighter than its third-brightest neighbour: the peak of a crystal that is oversampled
 only 1.5-fold, where sinc²(1/1.5) = 0.17, still passes."""
 _SIGMAS = 6.0
+_LARGEST_DEAD = 0.2
 _LIT = 20.0
 """Counts expected where none came: a probability of exp(-20)."""
 
@@ -123,7 +124,8 @@ def find_dead_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.n
     A pixel without a single count in the whole rocking curve is dead if, going along its row or its column, the nearest
     three lit pixels on both sides counted 20 or more in the mean.  A whole row or column without any count, with dead pixels
     in it, is a gap over its full length.  Frames without any count between lit ones are lost.  Far corners that no photon
-    reached are data: zero is what was measured there.
+    reached are data: zero is what was measured there.  So are darknesses that take more than a fifth of the pixels (or
+    frames): no detector is that poor, but the fringes of a perfect box simulated without noise vanish in whole rows.
 
     Parameters
     ----------
@@ -144,8 +146,12 @@ def find_dead_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.n
     for axis in (0, 1):
         dark_line = (pixels.sum(axis, keepdims=True) == 0) & dead.any(axis, keepdims=True)
         dead |= dark_line & known
+    if dead.sum() > _LARGEST_DEAD * known.sum():
+        dead[:] = False
     frames = seen.sum((1, 2), dtype=np.float64)[:, None]
     lost = _dark_between(frames, np.any(good, axis=(1, 2))[:, None], 0)[:, 0]
+    if lost.sum() > _LARGEST_DEAD * len(lost):
+        lost[:] = False
     return (dead[None] | lost[:, None, None]) & good
 
 
