@@ -122,8 +122,8 @@ class Recipe(_Part):
             "fast": {"refine": {"algorithm": "50*ER"}},
             "iterative": {"guess": {"start": "random"}, "refine": {"algorithm": ITERATIVE}},
             "best": {
-                "guess": {"start": "both", "candidates": 16, "keep": 4},
-                "refine": {"algorithm": ITERATIVE, "starts": 4},
+                "guess": {"start": "both", "candidates": 16, "keep": 3},
+                "refine": {"algorithm": "2*(20*ER+100*HIO)+60*ER", "starts": 3},
             },
         }
         return cls.model_validate({"preset": preset, **changes[preset]})

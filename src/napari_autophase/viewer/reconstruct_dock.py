@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 EXPLANATIONS = {
     "network": "The network's guess alone: a first look.",
-    "fast": "The network's guess, then 50 iterations of error reduction.",
+    "fast": "The network's guess, polished in its own window, then 50 iterations of error reduction.",
     "iterative": "620 iterations of error reduction and hybrid input-output from a random start; no network.",
-    "best": "Many network guesses, the best four refined at length, chosen by pixels held out from the fit.",
+    "best": "Network guesses and random starts, refined at length; pixels held out from the fit choose.",
 }
 STATES = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
 STAGES = {
