@@ -1,6 +1,6 @@
 """The gold crystal of 34-ID-C (scan S0054) by every preset, against reference reconstructions by PyNX and cohere.
 
-`python benchmarks/real.py [--data FOLDER] [--presets fast,best]` writes `benchmarks/results/real.json` and prints a table.  The scan
+`python benchmarks/real.py [--data FOLDER] [--presets fast,best]` writes `results/real.json` and prints a table.  The scan
 is the 200 × 128 × 128 crop; the references are PyNX's best run and cohere's image, the latter conjugated (its transform has the
 other sign).
 """
