@@ -23,7 +23,9 @@ DATA = (
 )
 
 
-def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD) -> dict[str, Any]:
+def ship(
+    folder: str | Path, file: Path = SHIPPED, card: Path = CARD, remarks: str = ""
+) -> dict[str, Any]:
     """Write the weights of the last checkpoint in a run's folder, and their card.
 
     Parameters
@@ -32,6 +34,8 @@ def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD) -> dict[st
         Of a run, finished or not.
     file, card
         Where to write; by default into the package.
+    remarks
+        What the run's own files do not say, such as a configuration changed on the way.
 
     Returns
     -------
@@ -59,5 +63,7 @@ def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD) -> dict[st
                    **{k: v for k, v in curve[-1].items() if k.startswith(("chi2", "correlation"))},
                    "validated_at_step": curve[-1]["step"]},
     }  # fmt: skip
+    if remarks:
+        content["remarks"] = remarks
     card.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return content

@@ -10,6 +10,7 @@ from .display_dock import DisplayDock
 from .load_dock import LoadDock
 from .parts import GoesWithItsDock
 from .reconstruct_dock import ReconstructDock
+from .session import Session
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -36,5 +37,7 @@ class Workspace(QTabWidget):
             ("Display", self.display),
         ):
             self.addTab(dock, title)
+        if Session.of(napari_viewer).current is not None:  # as when a scan was opened first
+            self.setCurrentWidget(self.reconstruct)
         self.setDocumentMode(True)
         self.setStyleSheet("QTabBar::tab { padding: 6px 14px; }")
