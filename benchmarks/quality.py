@@ -115,15 +115,16 @@ def main() -> None:
         known = {row["key"]: row for row in map(json.loads, options.output.read_text().splitlines())}
     rows = []
     for arguments in simulation.suite(options.suite):
-        for preset in options.presets.split(","):
+        for preset in PRESETS:
             recipe = Recipe.from_preset(preset)
             name = key(arguments, recipe)
-            if name not in known:
+            if name not in known and preset in options.presets.split(","):
                 known[name] = {"key": name, **score(arguments, preset, recipe)}
                 with options.output.open("a") as file:
                     file.write(json.dumps(known[name]) + "\n")
                 print(json.dumps(known[name]), flush=True)
-            rows.append(known[name])
+            if name in known:
+                rows.append(known[name])
     options.output.write_text("".join(json.dumps(row) + "\n" for row in rows))
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
     heading = f"{machine}; medians and quartiles; found: correlation ≥ {SUCCESS}"
