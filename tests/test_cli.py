@@ -277,6 +277,8 @@ def test_on_a_terminal_there_are_bars_and_ctrl_c_ends_cleanly(scan, tmp_path):
         stderr=slave,
         stdout=subprocess.PIPE,
         text=True,
+        # a test run in the background ignores interrupts, and its children would with it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.close(slave)
     seen = ""
