@@ -23,9 +23,7 @@ DATA = (
 )
 
 
-def ship(
-    folder: str | Path, file: Path = SHIPPED, card: Path = CARD, remarks: str = ""
-) -> dict[str, Any]:
+def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD, remarks: str = "") -> dict[str, Any]:
     """Write the weights of the last checkpoint in a run's folder, and their card.
 
     Parameters
