@@ -3,7 +3,16 @@
 from .align import align, correlation
 from .frames import PRESETS, frame, orthogonalise
 from .isosurface import Surface, isosurface
-from .metrics import amplitude_ssim, chi2, compare, fourier_shell_correlation, phase_error, support_iou
+from .metrics import (
+    amplitude_ssim,
+    chi2,
+    compare,
+    compare_with_truth,
+    fourier_shell_correlation,
+    level,
+    phase_error,
+    support_iou,
+)
 from .phase import remove_ramp, unwrap
 from .picture import draw_picture
 from .quantities import Quantities, quantities
@@ -18,12 +27,14 @@ __all__ = [
     "amplitude_ssim",
     "chi2",
     "compare",
+    "compare_with_truth",
     "correlation",
     "displacement",
     "draw_picture",
     "fourier_shell_correlation",
     "frame",
     "isosurface",
+    "level",
     "normalise",
     "orthogonalise",
     "phase_error",

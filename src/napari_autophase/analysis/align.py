@@ -32,12 +32,14 @@ def fitted(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def align(object: np.ndarray, reference: np.ndarray, *, ramp: bool = False) -> tuple[np.ndarray, complex]:
+def align(
+    object: np.ndarray, reference: np.ndarray, *, ramp: bool = False, twins: bool = True
+) -> tuple[np.ndarray, complex]:
     """Bring `object` onto `reference`: twin, sub-voxel shift, global phase, scale and, if asked, linear phase ramp.
 
     The shift is that of the amplitudes' cross-correlation, refined to a fiftieth of a voxel by an upsampled DFT
     (Guizar-Sicairos et al., Opt. Lett. 33, 156 (2008)): amplitudes, because a ramp between the two would move the peak
-    of the complex one.  Both twins are tried and the better one is kept.
+    of the complex one.  Both twins are tried and the better one is kept, unless `twins` is False.
 
     Parameters
     ----------
@@ -45,6 +47,8 @@ def align(object: np.ndarray, reference: np.ndarray, *, ramp: bool = False) -> t
         Complex, 3-D, centred; `object` is cropped or padded about its centre to the reference's shape.
     ramp
         Also remove the linear phase ramp between the two (they may come from different choices of the Bragg peak's pixel).
+    twins
+        Try the twin of `object` too.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def align(object: np.ndarray, reference: np.ndarray, *, ramp: bool = False) -> t
     reference = np.asarray(reference)
     best, score = np.zeros(reference.shape, np.complex64), 0j
     original = fitted(np.asarray(object), reference.shape)
-    for candidate in (original, twin(original)):
+    for candidate in (original, twin(original)) if twins else (original,):
         shift, _, _ = phase_cross_correlation(
             np.abs(reference), np.abs(candidate), upsample_factor=50, normalization=None
         )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .align import align
 from .phase import remove_ramp
 
 
-def chi2(modulus: np.ndarray, measured: np.ndarray, good: np.ndarray | None = None) -> float:
+def chi2(
+    modulus: np.ndarray, measured: np.ndarray, good: np.ndarray | None = None, *, scaled: bool = False
+) -> float:
     """Return Σ(|F| − |F_m|)² / Σ|F_m|² over the good pixels.
 
     Parameters
@@ -17,9 +21,15 @@ def chi2(modulus: np.ndarray, measured: np.ndarray, good: np.ndarray | None = No
         Moduli (square roots of counts), same shape and scale.
     good
         bool, same shape; None: all.
+    scaled
+        Multiply `modulus` by the factor that makes the result smallest: its scale counts for nothing then.
     """
     if good is not None:
         modulus, measured = modulus[good], measured[good]
+    if scaled:
+        energy = float(np.sum(np.square(modulus, dtype=np.float64)))
+        overlap = float(np.sum(np.multiply(modulus, measured, dtype=np.float64)))
+        modulus = modulus * (overlap / energy if energy > 0 else 0.0)
     power = float(np.sum(np.square(measured, dtype=np.float64)))
     return (
         float(np.sum(np.square(np.subtract(modulus, measured, dtype=np.float64)))) / power
@@ -34,7 +44,20 @@ def support_iou(a: np.ndarray, b: np.ndarray) -> float:
     return int(np.count_nonzero(a & b)) / union if union else 1.0
 
 
-def amplitude_ssim(a: np.ndarray, b: np.ndarray, window: int = 7) -> float:
+def level(amplitude: np.ndarray) -> float:
+    """Return the amplitude of a crystal's bulk, Σ|ρ|³ / Σ|ρ|²; 0 if there is nothing.
+
+    The mean weighted by intensity: what the amplitude is where the crystal is, whatever the size of the array; unlike the
+    maximum it does not hang on one bright voxel.
+    """
+    power = np.square(amplitude, dtype=np.float64)
+    total = float(power.sum())
+    return float((power * amplitude).sum()) / total if total > 0 else 0.0
+
+
+def amplitude_ssim(
+    a: np.ndarray, b: np.ndarray, window: int = 7, scale: Callable[[np.ndarray], float] = np.max
+) -> float:
     """Return the mean windowed structural similarity of two amplitudes, each first divided by its maximum.
 
     Parameters
@@ -43,6 +66,8 @@ def amplitude_ssim(a: np.ndarray, b: np.ndarray, window: int = 7) -> float:
         Real, 3-D, same shape, aligned.
     window
         Odd side of the cubic window in voxels.
+    scale
+        What each is divided by instead of its maximum, such as `level`.
 
     Notes
     -----
@@ -50,7 +75,7 @@ def amplitude_ssim(a: np.ndarray, b: np.ndarray, window: int = 7) -> float:
     """
     from skimage.metrics import structural_similarity
 
-    one, two = (np.asarray(x, np.float32) / (float(np.max(x)) or 1.0) for x in (a, b))
+    one, two = (np.asarray(x, np.float32) / (float(scale(x)) or 1.0) for x in (a, b))
     return float(structural_similarity(one, two, win_size=window, data_range=1.0))
 
 
@@ -111,6 +136,41 @@ def compare(
         "amplitude_ssim": amplitude_ssim(one, two),
         "support_iou": support_iou(inside, within),
         "phase_error": phase_error(aligned, reference, inside & within, ramp=ramp),
+    }
+
+
+def compare_with_truth(
+    object: np.ndarray, truth: np.ndarray, support: np.ndarray, *, twins: bool = True
+) -> dict[str, float]:
+    """Align `object` with a crystal that is known, and return how far it is from it.
+
+    Stricter than `compare`, which judges two reconstructions: the phase is asked for in all of the crystal, also where the
+    object is missing, and amplitudes are relative to their `level`.
+
+    Parameters
+    ----------
+    object, truth
+        Complex, 3-D, centred; the shapes may differ.
+    support
+        bool, shape of `truth`: the crystal.
+    twins
+        Take the twin that agrees better; False: take `object` as it is (`symmetries.normalise` chooses between the twins
+        without a look at the truth).
+
+    Returns
+    -------
+    dict
+        ``correlation`` of the complex objects; ``amplitude_ssim`` of the amplitudes relative to their levels;
+        ``support_iou`` of where the amplitude is above half its level; ``phase_error`` in radians: the mean in the crystal,
+        differences on the circle, without offset and linear ramp.
+    """
+    aligned, found = align(object, truth, ramp=True, twins=twins)
+    amplitude = np.abs(aligned)
+    return {
+        "correlation": abs(found),
+        "amplitude_ssim": amplitude_ssim(amplitude, np.abs(truth), scale=level),
+        "support_iou": support_iou(amplitude > 0.5 * level(amplitude), support),
+        "phase_error": phase_error(aligned, truth, support, ramp=True),
     }
 
 
