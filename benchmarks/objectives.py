@@ -11,23 +11,22 @@ one goes on from its checkpoint in `--folder`.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import math
 import time
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
+import common
 import torch
 from torch import nn
 from variants import VARIANTS, Stages
 
-from napari_autophase.network.physics import propagate
+from napari_autophase.network.physics import propagate, twin
 from napari_autophase.training import crystals, losses
 from napari_autophase.training.crystals import Population, simulate, stream
 
-RESULTS = Path(__file__).parent / "results"
+TRAINING = Path(crystals.__file__).parent
+GENERATOR = ("crystals", "population", "shapes", "fields", "detector")
 POPULATION = Population(phase_range=2 * math.pi)
 REACHES = {"≤ π": (0.0, math.pi), "π–2π": (math.pi, 2 * math.pi)}
 SEED = 77
@@ -71,7 +70,10 @@ def train(variant: str, options: argparse.Namespace) -> dict:
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
             torch.save({**state, "step": step + 1, "seconds": seconds}, file.with_suffix(".new"))
             file.with_suffix(".new").replace(file)
-    row = {"gmac": round(gmac(network), 3), "parameters": sum(p.numel() for p in network.parameters())}
+    network.eval()
+    with torch.no_grad():
+        cost = common.gmac(network, torch.rand(1, 64, 64, 64))
+    row = {"gmac": round(cost, 3), "parameters": sum(p.numel() for p in network.parameters())}
     return {**row, "minutes": round(seconds / 60, 2), "crystals": validate(network, options.validation)}
 
 
@@ -81,12 +83,29 @@ def drawn(number: int, step: int) -> crystals.Batch:
     return simulate(number, stream("train", SEED, step), POPULATION)
 
 
+@lru_cache(maxsize=16)
+def unseen(index: int) -> crystals.Batch:
+    """Return a batch to score on, with every phase range as likely."""
+    population = Population(phase_range=POPULATION.phase_range, phase_skew=1.0)
+    return simulate(16, stream("validation", SEED, index), population)
+
+
 def supervised(stages: Stages, batch: crystals.Batch) -> torch.Tensor:
-    """Return the trainer's supervised loss: 1 − correlation with the truth or its twin, and a little of the modulus."""
+    """Return the trainer's supervised loss without the shape, which not all variants predict: 1 − correlation with the truth or
+    its twin, later stages weighing more, and a little of the modulus.
+    """
     predicted, measured = propagate(stages[-1]).abs(), batch.counts.sqrt()
     overlap = (predicted * measured).sum((1, 2, 3))
     scale = (predicted.square().sum((1, 2, 3)) * measured.square().sum((1, 2, 3))).clamp_min(1e-20).sqrt()
-    return losses.supervised(stages, batch.objects) + 0.2 * (1 - overlap / scale).mean()
+    mirrored = twin(batch.objects)
+    with torch.no_grad():
+        nearer = losses.correlation(stages[-1], mirrored) > losses.correlation(stages[-1], batch.objects)
+    target = torch.where(nearer[:, None, None, None], mirrored, batch.objects)
+    weights = [0.5 ** (len(stages) - 1 - k) for k in range(len(stages))]
+    errors = [
+        w * (1 - losses.correlation(one, target)).mean() for w, one in zip(weights, stages, strict=True)
+    ]
+    return torch.stack(errors).sum() / sum(weights) + 0.2 * (1 - overlap / scale).mean()
 
 
 def unsupervised(stages: Stages, batch: crystals.Batch) -> torch.Tensor:
@@ -98,38 +117,18 @@ def unsupervised(stages: Stages, batch: crystals.Batch) -> torch.Tensor:
 def validate(network: nn.Module, number: int) -> list[dict[str, float]]:
     """Return the figures of every crystal of the first batches of the validation stream, after the last stage."""
     network.eval()
-    population = Population(phase_range=POPULATION.phase_range, phase_skew=1.0)
     rows = []
     for index in range(number // 16):
-        batch = simulate(16, stream("validation", SEED, index), population)
+        batch = unseen(index)
         with torch.autocast("cpu", torch.bfloat16):
             found = network(batch.counts)[-1]
         agreement = torch.maximum(
-            losses.correlation(found, batch.objects), losses.correlation(found, losses.twin(batch.objects))
+            losses.correlation(found, batch.objects), losses.correlation(found, twin(batch.objects))
         )
         chi2 = losses.chi2(found, batch.counts)
         for reach, a, c in zip(batch.phase_range.tolist(), agreement.tolist(), chi2.tolist(), strict=True):
             rows.append({"phase_range": round(reach, 3), "correlation": round(a, 4), "chi2": round(c, 4)})
     return rows
-
-
-def gmac(network: nn.Module) -> float:
-    """Return the multiplications of the network's convolutions for one volume, in units of 1e9."""
-    total = 0.0
-
-    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
-        nonlocal total
-        total += layer.weight.numel() * output[0, 0].numel()
-
-    hooks = [
-        layer.register_forward_hook(count) for layer in network.modules() if isinstance(layer, nn.Conv3d)
-    ]
-    network.eval()
-    with torch.no_grad():
-        network(torch.rand(1, 64, 64, 64))
-    for hook in hooks:
-        hook.remove()
-    return total / 1e9
 
 
 def channels_last(network: nn.Module) -> nn.Module:
@@ -142,31 +141,21 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 def identity(variant: str, options: argparse.Namespace) -> str:
     """Return what tells a row from others: variant, length, rate, and the generator of the crystals."""
-    generator = hashlib.sha256(Path(crystals.__file__).read_bytes()).hexdigest()[:12]
-    text = json.dumps(
-        [variant, options.steps, options.batch, options.learning_rate, options.validation, generator]
+    generator = common.code(
+        *(f"training/{part}.py" for part in GENERATOR if (TRAINING / f"{part}.py").exists())
     )
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return common.key(
+        variant, options.steps, options.batch, options.learning_rate, options.validation, generator
+    )
 
 
-def table(rows: list[dict]) -> str:
-    """Return the table in Markdown: medians, and quartiles in brackets."""
-
-    def middle(row: dict, name: str, low: float, high: float) -> str:
-        values = [c[name] for c in row["crystals"] if low < c["phase_range"] <= high]
-        first, median, third = np.percentile(values, [25, 50, 75])
-        return f"{median:.3f} ({first:.2f}–{third:.2f})"
-
-    cells = [f"{figure}, {reach}" for reach in REACHES for figure in ("correlation", "χ²")]
-    lines = [f"| | predicts | is shown | GMAC | parameters | minutes | {' | '.join(cells)} |"]
-    lines.append("|---" * (6 + len(cells)) + "|")
-    for row in rows:
-        scores = [middle(row, name, *reach) for reach in REACHES.values() for name in ("correlation", "chi2")]
-        lines.append(
-            f"| {row['variant']} | {row['predicts']} | {row['shown']} | {row['gmac']:.2f} | {row['parameters'] / 1e6:.2f} M | "
-            f"{row['minutes']:.0f} | {' | '.join(scores)} |"
-        )
-    return "\n".join(lines)
+def line(row: dict) -> list[str]:
+    """Return a row's cells of the table: medians, and quartiles in brackets."""
+    cells = [row["variant"], row["predicts"], row["shown"], f"{row['gmac']:.2f}", f"{row['parameters'] / 1e6:.2f} M"]  # fmt: skip
+    for low, high in REACHES.values():
+        group = [crystal for crystal in row["crystals"] if low < crystal["phase_range"] <= high]
+        cells += [common.middle(group, "correlation"), common.middle(group, "chi2")]
+    return cells
 
 
 def main() -> None:
@@ -181,32 +170,33 @@ def main() -> None:
     parser.add_argument("--variants", default=",".join(VARIANTS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="for checkpoints")
-    parser.add_argument("--output", type=Path, default=RESULTS / "objectives.jsonl")
+    parser.add_argument("--output", type=Path, default=common.RESULTS / "objectives.jsonl")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
-    known = {}
-    if options.output.exists():
-        known = {row["key"]: row for row in map(json.loads, options.output.read_text().splitlines())}
-    rows = []
+    store, rows = common.Rows(options.output), []
     for variant, (predicts, shown, _) in VARIANTS.items():
-        name = identity(variant, options)
-        if name not in known and variant in options.variants.split(","):
-            known[name] = {"key": name, "variant": variant, "predicts": predicts, "shown": shown,
-                           "steps": options.steps, "batch": options.batch, **train(variant, options)}  # fmt: skip
-            with options.output.open("a") as file:
-                file.write(json.dumps(known[name]) + "\n")
-        if name in known:
-            rows.append(known[name])
+
+        def measure(variant: str = variant, predicts: str = predicts, shown: str = shown) -> dict:
+            which = {"variant": variant, "predicts": predicts, "shown": shown}
+            return {**which, "steps": options.steps, "batch": options.batch, **train(variant, options)}
+
+        row = store.get(
+            identity(variant, options), measure if variant in options.variants.split(",") else None
+        )
+        if row is not None:
+            rows.append(row)
             write(rows, options)
 
 
 def write(rows: list[dict], options: argparse.Namespace) -> None:
     """Write the table of the rows that there are."""
+    figures = [f"{figure}, {reach}" for reach in REACHES for figure in ("correlation", "χ²")]
+    heading = ["", "predicts", "is shown", "GMAC", "parameters", *figures]
     text = (
         f"Each variant saw the same {options.steps * options.batch:,} crystals (phase ranges to 2π); medians and quartiles of "
-        f"{options.validation} crystals of the validation streams, the nearer twin counted; minutes on one busy CPU thread.\n\n"
-        f"{table(rows)}\n"
+        f"{options.validation} crystals of the validation streams, the nearer twin counted.\n\n"
+        f"{common.table(heading, [line(row) for row in rows])}\n"
     )
     options.output.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text, flush=True)

@@ -8,20 +8,15 @@ on where they stopped; rows made by other weights or another recipe are made aga
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import os
-import platform
 from pathlib import Path
 
+import common
 import numpy as np
+from common import RESULTS, SUCCESS, middle
 
 from napari_autophase import Recipe, analysis, run, simulation
 from napari_autophase.recipe import PRESETS
-
-RESULTS = Path(__file__).parent / "results"
-SUCCESS = 0.95
-"""Correlation of the complex objects, after alignment, from which a reconstruction counts as found."""
 
 
 def score(arguments: dict, preset: str, recipe: Recipe) -> dict:
@@ -46,21 +41,8 @@ def score(arguments: dict, preset: str, recipe: Recipe) -> dict:
     }
 
 
-def key(arguments: dict, recipe: Recipe) -> str:
-    """Return what identifies a row: the crystal, the recipe and the weights."""
-    from napari_autophase.network.weights import SHIPPED
-
-    weights = hashlib.sha256(SHIPPED.read_bytes()).hexdigest() if recipe.guess.start == "network" else ""
-    text = json.dumps([arguments, recipe.model_dump(), weights], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def table(rows: list[dict]) -> str:
     """Return the table in Markdown: medians, and quartiles in brackets."""
-
-    def middle(group: list[dict], name: str) -> str:
-        low, median, high = np.percentile([row[name] for row in group], [25, 50, 75])
-        return f"{median:.3g} ({low:.2g}–{high:.2g})"
 
     reaches = {"≤ π": (-1, np.pi), "π–2π": (np.pi, 2 * np.pi), "2π–5π": (2 * np.pi, 99), "all": (-1, 99)}
     lines = [
@@ -109,25 +91,21 @@ def main() -> None:
     parser.add_argument("--presets", default=",".join(PRESETS))
     parser.add_argument("--output", type=Path, default=RESULTS / "quality.jsonl")
     options = parser.parse_args()
-    options.output.parent.mkdir(exist_ok=True)
-    known = {}
-    if options.output.exists():
-        known = {row["key"]: row for row in map(json.loads, options.output.read_text().splitlines())}
-    rows = []
+    store = common.Rows(options.output)
     for arguments in simulation.suite(options.suite):
         for preset in PRESETS:
             recipe = Recipe.from_preset(preset)
-            name = key(arguments, recipe)
-            if name not in known and preset in options.presets.split(","):
-                known[name] = {"key": name, **score(arguments, preset, recipe)}
-                with options.output.open("a") as file:
-                    file.write(json.dumps(known[name]) + "\n")
-                print(json.dumps(known[name]), flush=True)
-            if name in known:
-                rows.append(known[name])
-    options.output.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-    heading = f"{machine}; medians and quartiles; found: correlation ≥ {SUCCESS}"
+
+            def measure(preset: str = preset, recipe: Recipe = recipe, arguments: dict = arguments) -> dict:
+                row = score(arguments, preset, recipe)
+                print(json.dumps(row), flush=True)
+                return row
+
+            name = common.key(arguments, *common.recipe_key(recipe))
+            store.get(name, measure if preset in options.presets.split(",") else None)
+    store.tidy()
+    rows = list(store.used.values())
+    heading = f"{common.machine()}; medians and quartiles; found: correlation ≥ {SUCCESS}"
     text = f"{heading}\n\n{table(rows)}\n\n{duel(rows)}\n"
     options.output.with_suffix(".md").write_text(text)
     print(text)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from common import RESULTS, table
 
 from napari_autophase import Geometry, Recipe, analysis, read, run
 from napari_autophase.recipe import PRESETS
@@ -43,6 +46,31 @@ def references(folder: Path) -> dict[str, np.ndarray]:
     }
 
 
+@cache
+def measured(folder: Path) -> tuple[Scan, dict[str, np.ndarray]]:
+    """Return the scan with its geometry, and the references."""
+    scan = read(folder / "scan54_crop_200x128x128.cxi")
+    return Scan(scan.counts, scan.mask, GEOMETRY, "Au S0054", scan.source), references(folder)
+
+
+def measure(folder: Path, recipe: Recipe, picture: Path | None = None) -> dict[str, Any]:
+    """Reconstruct the gold crystal and compare it with the references: amplitudes, complex objects, supports."""
+    scan, compared = measured(folder)
+    found = run(scan, recipe)
+    row: dict[str, Any] = {**found.figures, "iterations": found.iterations, "weights": found.weights_sha256}
+    row["seconds"] = sum(found.seconds[stage] for stage in ("prepare", "guess", "refine", "analyse"))
+    for name, reference in compared.items():
+        agreement = analysis.compare(found.object, reference, threshold=0.3)
+        row |= {
+            f"{name}_amplitude": agreement["amplitude_correlation"],
+            f"{name}_correlation": agreement["correlation"],
+            f"{name}_iou": agreement["support_iou"],
+        }
+    if picture is not None:
+        analysis.draw_picture(found, picture, 0.3)
+    return row
+
+
 def main() -> None:
     """Reconstruct, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -50,34 +78,30 @@ def main() -> None:
     parser.add_argument("--presets", default=",".join(PRESETS))
     parser.add_argument("--pictures", type=Path, help="a folder for a picture of each result")
     options = parser.parse_args()
-    scan = read(options.data / "scan54_crop_200x128x128.cxi")
-    scan = Scan(scan.counts, scan.mask, GEOMETRY, "Au S0054", scan.source)
-    compared = references(options.data)
-    rows = []
-    print(
-        "| preset | χ² | held-out | seconds | pynx: amplitude, complex, IoU | cohere: amplitude, complex, IoU |"
-    )
-    print("|---|---|---|---|---|---|")
+    if options.pictures:
+        options.pictures.mkdir(parents=True, exist_ok=True)
+    heading = [
+        "preset",
+        "χ²",
+        "held-out",
+        "seconds",
+        *(f"{n}: amplitude, complex, IoU" for n in ("pynx", "cohere")),
+    ]
+    rows, lines = [], []
     for preset in options.presets.split(","):
-        found = run(scan, Recipe.from_preset(preset))
-        row = {"preset": preset, **found.figures, "seconds": found.seconds, "iterations": found.iterations}
-        row |= {name: analysis.compare(found.object, ref, threshold=0.3) for name, ref in compared.items()}
-        row["weights_sha256"] = found.weights_sha256
-        rows.append(row)
-        cells = [
-            f"{row[n]['amplitude_correlation']:.3f}, {row[n]['correlation']:.3f}, {row[n]['support_iou']:.3f}"
-            for n in compared
+        picture = options.pictures / f"gold_{preset}.png" if options.pictures else None
+        row = measure(options.data, Recipe.from_preset(preset), picture)
+        rows.append({"preset": preset, **row})
+        agreements = [
+            ", ".join(f"{row[f'{name}_{figure}']:.3f}" for figure in ("amplitude", "correlation", "iou"))
+            for name in ("pynx", "cohere")
         ]
-        print(
-            f"| {preset} | {found.figures['chi2']:.4f} | {found.figures['free_llk']:.3f} | "
-            f"{found.seconds['total']:.1f} | {cells[0]} | {cells[1]} |",
-            flush=True,
+        lines.append(
+            [preset, f"{row['chi2']:.4f}", f"{row['free_llk']:.3f}", f"{row['seconds']:.1f}", *agreements]
         )
-        if options.pictures:
-            options.pictures.mkdir(parents=True, exist_ok=True)
-            analysis.draw_picture(found, options.pictures / f"gold_{preset}.png", 0.3)
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "real.json").write_text(json.dumps(rows, indent=1) + "\n")
+        print(f"{preset}: {row['seconds']:.1f} s", flush=True)
+    (RESULTS / "real.json").write_text(json.dumps(rows, indent=1) + "\n")
+    print(table(heading, lines))
 
 
 if __name__ == "__main__":
