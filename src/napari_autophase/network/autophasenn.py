@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .compact import Estimate
+from .physics import EXTENT, WINDOW
+
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
     return [
@@ -29,6 +32,9 @@ class AutoPhaseNN(nn.Module):
     threshold
         Amplitudes below this are set to 0 (0.1 in the published runs).
     """
+
+    window = WINDOW
+    extent = EXTENT
 
     def __init__(self, width: int = 32, threshold: float = 0.1) -> None:
         super().__init__()
@@ -54,8 +60,8 @@ class AutoPhaseNN(nn.Module):
             layers.append(nn.Upsample(scale_factor=2, mode="trilinear", align_corners=False))
         return nn.Sequential(*layers, nn.Conv3d(n, 1, 3, padding=1), last)
 
-    def forward(self, counts: Tensor) -> Tensor:
-        """Return the object.
+    def forward(self, counts: Tensor) -> list[Estimate]:
+        """Return the one estimate.
 
         Parameters
         ----------
@@ -64,8 +70,8 @@ class AutoPhaseNN(nn.Module):
 
         Returns
         -------
-        Tensor
-            complex64 (B, 32, 32, 32): amp·exp(iφ) where amp ≥ threshold, else 0; amp in 0..1, φ in −π..π.
+        list of Estimate
+            Object complex64 (B, 32, 32, 32): amp·exp(iφ) where amp ≥ threshold, else 0; amp in 0..1, φ in −π..π.
         """
         modulus = counts.clamp_min(0).sqrt()
         code = self.encoder(
@@ -73,4 +79,10 @@ class AutoPhaseNN(nn.Module):
         )
         amplitude = self.decoder1(code)[:, 0].float().clamp(0, 1)
         phase = math.pi * self.decoder2(code)[:, 0].float()
-        return torch.polar(amplitude * (amplitude >= self.threshold), phase)
+        return [estimate(amplitude, phase, self.threshold)]
+
+
+def estimate(amplitude: Tensor, phase: Tensor, threshold: float) -> Estimate:
+    """Return what amplitude and phase say: the crystal is where the amplitude reaches the threshold."""
+    inside = amplitude >= threshold
+    return Estimate(torch.polar(amplitude * inside, phase), (amplitude - threshold) / 0.1)

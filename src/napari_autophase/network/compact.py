@@ -10,18 +10,34 @@ its predecessor's object after the measured modulus has been imposed, and correc
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .physics import OBJECT, WINDOW, autocorrelation, back_propagate, propagate
+from .physics import EXTENT, OBJECT, WINDOW, alternating, autocorrelation, crop
 
 _AXES = (-3, -2, -1)
 
 
+class Estimate(NamedTuple):
+    """What a network says of a crystal.
+
+    Parameters
+    ----------
+    object
+        complex64 (B, 32, 32, 32).
+    shape
+        float32 (B, 32, 32, 32), logit of a voxel being inside the crystal.
+    """
+
+    object: Tensor
+    shape: Tensor
+
+
 class CompactNet(nn.Module):
-    """Complex object from counts, in `stages` steps (at most 2 GMAC in all).
+    """Complex object and shape from counts, in `stages` steps (at most 2 GMAC in all).
 
     Parameters
     ----------
@@ -31,22 +47,29 @@ class CompactNet(nn.Module):
         The same for each correction.
     stages
         1 (guess only) or more (guess and ``stages - 1`` corrections).
+    projections
+        Iterations of error reduction, within the shape predicted so far, before each correction.
     """
+
+    window = WINDOW
+    extent = EXTENT
 
     def __init__(
         self,
         width: tuple[int, ...] = (16, 32, 64, 128),
         correction_width: tuple[int, ...] = (16, 32, 64),
         stages: int = 3,
+        projections: int = 5,
     ) -> None:
         super().__init__()
+        self.projections = projections
         self.stem = nn.Conv3d(40, width[0] * 2, 1)
         self.guess = _UNet(width[0] * 2, width)
         self.hint = nn.Conv3d(width[0] * 2, 8, 1)
         self.corrections = nn.ModuleList(_UNet(16, correction_width) for _ in range(stages - 1))
 
-    def forward(self, counts: Tensor) -> list[Tensor]:
-        """Return the object after each stage.
+    def forward(self, counts: Tensor) -> list[Estimate]:
+        """Return the estimate after each stage.
 
         Parameters
         ----------
@@ -55,26 +78,40 @@ class CompactNet(nn.Module):
 
         Returns
         -------
-        list of Tensor
-            complex64 (B, 32, 32, 32), mean |ρ|² over the box of order 0.13; the last is the best.
+        list of Estimate
+            Mean |ρ|² over the box of order 0.13; the last is the best.
         """
         modulus = normalised_modulus(counts)
         with torch.autocast(counts.device.type, enabled=False):
             features = _channels_last(self_patterns(modulus))
         features = self.stem(features)
-        objects = [_complex(self.guess(features))]
+        estimates = [_estimate(self.guess(features))]
         hint = self.hint(features)
         for correction in self.corrections:
             with torch.autocast(counts.device.type, enabled=False):
-                last = objects[-1]
-                imposed = impose(last, modulus)
+                last, shape = estimates[-1]
+                inside = torch.sigmoid(shape)
+                imposed = self._projected(last, cover(inside), modulus)
                 planes = torch.stack(
-                    [last.real, last.imag, last.abs(), imposed.real, imposed.imag, imposed.abs(),
+                    [last.real, last.imag, inside, imposed.real, imposed.imag, imposed.abs(),
                      (imposed - last).real, (imposed - last).imag], 1,
                 )  # fmt: skip
-            change = correction(torch.cat([_channels_last(planes).to(hint.dtype), hint], 1))
-            objects.append(imposed + _complex(change))
-        return objects
+            change = _estimate(correction(torch.cat([_channels_last(planes).to(hint.dtype), hint], 1)))
+            estimates.append(Estimate(imposed + change.object, shape + change.shape))
+        return estimates
+
+    def _projected(self, objects: Tensor, support: Tensor, modulus: Tensor) -> Tensor:
+        # no gradient flows through the earlier projections: they cost more than the convolutions to differentiate, and each
+        # stage has a loss of its own
+        with torch.no_grad():
+            for _ in range(self.projections - 1):
+                objects = impose(objects, modulus) * support
+        return impose(objects, modulus)
+
+
+def cover(inside: Tensor) -> Tensor:
+    """Return a support (0 or 1) that holds a predicted crystal: its voxels (probability above one half) and their neighbours."""
+    return (F.max_pool3d(inside.detach(), 3, 1, 1) > 0.5).to(inside.dtype)
 
 
 def normalised_modulus(counts: Tensor) -> Tensor:
@@ -105,13 +142,16 @@ def self_patterns(modulus: Tensor) -> Tensor:
 
 def impose(objects: Tensor, modulus: Tensor) -> Tensor:
     """Return the objects with the measured modulus (B, 64, 64, 64) in place of their own, within the 32³ box."""
-    field = propagate(objects)
-    return back_propagate(field * (modulus * (field.real.square() + field.imag.square() + 1e-3).rsqrt()))
+    # the alternating factors of both transforms cancel on the detector's side
+    sign, margin = crop(alternating(WINDOW, objects.device)), (WINDOW - OBJECT) // 2
+    field = torch.fft.fftn(F.pad(objects * sign, (margin,) * 6), dim=_AXES)
+    field = field * (modulus * (field.real.square() + field.imag.square() + 1e-3).rsqrt())
+    return crop(torch.fft.ifftn(field, dim=_AXES)) * sign
 
 
-def _complex(planes: Tensor) -> Tensor:
-    real, imaginary = planes.float().unbind(1)
-    return torch.complex(real, imaginary)
+def _estimate(planes: Tensor) -> Estimate:
+    real, imaginary, shape = planes.float().unbind(1)
+    return Estimate(torch.complex(real, imaginary), shape)
 
 
 def _channels_last(volume: Tensor) -> Tensor:
@@ -144,7 +184,7 @@ def _stage(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Se
 
 
 class _UNet(nn.Module):
-    """A U-Net whose shortcuts are added, with nothing costly at full resolution; two planes come out."""
+    """A U-Net whose shortcuts are added, with nothing costly at full resolution; three planes come out."""
 
     def __init__(self, inputs: int, width: tuple[int, ...]) -> None:
         super().__init__()
@@ -154,7 +194,7 @@ class _UNet(nn.Module):
         self.blocks = nn.ModuleList(_Block(c) for c in width[1:])
         self.up = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in itertools.pairwise(width))
         self.merge = nn.ModuleList(_stage(c, c, kernel=1 if c == width[0] else 3) for c in width[:-1])
-        self.out = nn.Conv3d(width[0], 2, 3, padding=1)
+        self.out = nn.Conv3d(width[0], 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         skips = [self.entry(x)]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from ..network.compact import Estimate
 from ..network.physics import propagate, twin
 
 _AXES = (-3, -2, -1)
@@ -25,18 +27,36 @@ def energy(volume: Tensor) -> Tensor:
     return (volume.real.square() + volume.imag.square()).sum(_AXES)
 
 
-def supervised(stages: list[Tensor], truth: Tensor) -> Tensor:
-    """Return the mean of 1 − correlation with the truth or its twin, later stages weighing more.
+def supervised(estimates: list[Estimate], truth: Tensor) -> Tensor:
+    """Return the mean of 1 − correlation with the truth or its twin, and of half the shape's error; later stages weigh more.
 
     The twin that the last stage is nearer to is the one that all stages are compared with, so that they pull together.
     """
-    mirrored = twin(truth)
+    mirrored, last = twin(truth), estimates[-1].object
     with torch.no_grad():
-        nearer = correlation(stages[-1], mirrored) > correlation(stages[-1], truth)
+        nearer = correlation(last, mirrored) > correlation(last, truth)
     target = torch.where(nearer[:, None, None, None], mirrored, truth)
-    weights = [0.5 ** (len(stages) - 1 - k) for k in range(len(stages))]
-    errors = [w * (1 - correlation(stage, target)).mean() for w, stage in zip(weights, stages, strict=True)]
+    inside = (target.abs() > 0.5).float()
+    weights = [0.5 ** (len(estimates) - 1 - k) for k in range(len(estimates))]
+    errors = [
+        w * ((1 - correlation(one.object, target)).mean() + 0.5 * shape_error(one.shape, inside))
+        for w, one in zip(weights, estimates, strict=True)
+    ]
     return torch.stack(errors).sum() / sum(weights)
+
+
+def shape_error(logits: Tensor, inside: Tensor) -> Tensor:
+    """Return the mean cross entropy of a predicted shape in units of the crystal's share of the box, plus 1 − Dice."""
+    entropy = F.binary_cross_entropy_with_logits(logits, inside) / inside.mean().clamp_min(0.01)
+    inside_predicted = logits.sigmoid()
+    both = (inside_predicted * inside).sum(_AXES)
+    dice = 2 * both / (inside_predicted.sum(_AXES) + inside.sum(_AXES)).clamp_min(1)
+    return entropy + (1 - dice).mean()
+
+
+def overlap(a: Tensor, b: Tensor) -> Tensor:
+    """Return the intersection over the union of each pair of masks (B, D, H, W)."""
+    return (a & b).sum(_AXES) / (a | b).sum(_AXES).clamp_min(1)
 
 
 def unsupervised(objects: Tensor, counts: Tensor) -> Tensor:

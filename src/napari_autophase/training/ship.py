@@ -58,7 +58,7 @@ def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD, remarks: s
         "recipe": {**recipe, "steps_done": state["step"], "crystals_seen": state["step"] * config.batch,
                    "minutes_trained": round(state["elapsed"] / 60, 1), "torch": torch.__version__},
         "scores": {"on": "validation streams of the training generator, phase range uniform in 0..5π; medians",
-                   **{k: v for k, v in curve[-1].items() if k.startswith(("chi2", "correlation"))},
+                   **{k: v for k, v in curve[-1].items() if k.startswith(("chi2", "correlation", "iou"))},
                    "validated_at_step": curve[-1]["step"]},
     }  # fmt: skip
     if remarks:

@@ -102,18 +102,17 @@ class Trainer:
         for number in range(self.config.validation_crystals // 16 or 1):
             batch = simulate(16, stream("validation", 0, number, self.device), population)
             with self._autocast():
-                found = _stages(self.mean(batch.counts))[-1]
-            agreement = torch.maximum(
-                losses.correlation(found, batch.objects),
-                losses.correlation(found, losses.twin(batch.objects)),
-            )
-            chi2 = losses.chi2(found, batch.counts)
-            for reach, a, c in zip(
-                batch.phase_range.tolist(), agreement.tolist(), chi2.tolist(), strict=True
-            ):
-                name = "low" if reach <= math.pi else "middle" if reach <= 2 * math.pi else "high"
-                rows.setdefault(f"correlation_{name}", []).append(a)
-                rows.setdefault(f"chi2_{name}", []).append(c)
+                found, shape = self.mean(batch.counts)[-1]
+            truths = (batch.objects, losses.twin(batch.objects))
+            scores = {
+                "chi2": losses.chi2(found, batch.counts),
+                "correlation": torch.maximum(*(losses.correlation(found, truth) for truth in truths)),
+                "iou": torch.maximum(*(losses.overlap(shape > 0, truth.abs() > 0.5) for truth in truths)),
+            }
+            for name, values in scores.items():
+                for reach, value in zip(batch.phase_range.tolist(), values.tolist(), strict=True):
+                    part = "low" if reach <= math.pi else "middle" if reach <= 2 * math.pi else "high"
+                    rows.setdefault(f"{name}_{part}", []).append(value)
         return {name: float(torch.tensor(values).median()) for name, values in sorted(rows.items())}
 
     def checkpoint(self) -> None:
@@ -165,16 +164,16 @@ class Trainer:
             group["lr"] = self._learning_rate()
         self.model.train()
         with self._autocast():
-            stages = _stages(self.model(batch.counts))
+            estimates = self.model(batch.counts)
         if config.objective == "supervised":
-            loss = losses.supervised(stages, batch.objects)
+            loss = losses.supervised(estimates, batch.objects)
             if config.modulus_weight:
-                predicted, measured = propagate(stages[-1]).abs(), batch.counts.sqrt()
+                predicted, measured = propagate(estimates[-1].object).abs(), batch.counts.sqrt()
                 overlap = (predicted * measured).sum((1, 2, 3))
                 scale = (predicted.square().sum((1, 2, 3)) * measured.square().sum((1, 2, 3))).sqrt()
                 loss = loss + config.modulus_weight * (1 - overlap / scale).mean()
         else:
-            loss = torch.stack([losses.unsupervised(stage, batch.counts) for stage in stages]).mean()
+            loss = torch.stack([losses.unsupervised(one.object, batch.counts) for one in estimates]).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -207,10 +206,6 @@ class Trainer:
 def train(config_path: str | Path) -> Generator[dict[str, float], None, dict[str, float]]:
     """Train as the JSON document at `config_path` says, resuming if its folder holds a checkpoint."""
     return Trainer(TrainingConfig.from_file(config_path)).train()
-
-
-def _stages(output: list[Tensor] | Tensor) -> list[Tensor]:
-    return output if isinstance(output, list) else [output]
 
 
 def _pick(name: str) -> str:

@@ -1,0 +1,121 @@
+"""Ways between a scan's own grid, the window that a network sees, and the small grid on which its guesses are polished.
+
+All are Fourier resampling.  The intensity of a crystal of finite size is band-limited, its spectrum being the autocorrelation;
+cropping or padding the autocorrelation from N to P voxels gives the same pattern sampled at P points, without loss as long as P
+covers twice the crystal.  P is chosen so that the crystal comes to the oversampling the network was trained on, and then the
+middle points of reciprocal space are taken.  Objects go back the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from ..preparation import fill_gaps
+from .physics import EXTENT, WINDOW
+
+Shape = tuple[int, int, int]
+_AXES = (-3, -2, -1)
+
+
+def window_samples(
+    shape: tuple[int, ...], oversampling: tuple[float, ...], window: int = WINDOW, extent: float = EXTENT
+) -> Shape:
+    """Return the numbers P of samples of the measured q range that bring the crystal to `extent` voxels of a window."""
+    wanted = (round(n / s * window / extent) for n, s in zip(shape, oversampling, strict=True))
+    return tuple(max(8, p) for p in wanted)  # type: ignore[return-value]
+
+
+def measured_part(samples: Shape) -> Shape:
+    """Return the shape of the window's measured part, even sides of at most 64 voxels.
+
+    A finely sampled scan does not fill the window: to phase what lies beyond its edge would be to invent a resolution that
+    was not measured, and on strained crystals that freedom is fatal.
+    """
+    return tuple(min(WINDOW, p - p % 2) for p in samples)  # type: ignore[return-value]
+
+
+def to_window(
+    counts: np.ndarray, good: np.ndarray, samples: Shape, device: torch.device, shape: Shape = (WINDOW,) * 3
+) -> Tensor:
+    """Return the counts as a window of `shape` shows them, masked voxels filled in.
+
+    Parameters
+    ----------
+    counts, good
+        float32 and bool (N0, N1, N2).
+    samples
+        From `window_samples`.
+    device
+        Where the network is.
+    shape
+        Sides of the window; beyond the measured q range it holds zeros.
+    """
+    filled = torch.as_tensor(counts if good.all() else fill_gaps(counts, good), device=device)
+    resampled = _transform(fit(_transform(filled, torch.fft.ifftn), samples), torch.fft.fftn)
+    return fit(resampled.real.clamp_min(0), shape)
+
+
+def from_window(found: Tensor, shape: tuple[int, ...], samples: Shape) -> Tensor:
+    """Return an object of a window (M0, M1, M2) on the scan's own grid, complex64 of `shape`."""
+    return fit(regrid(found, samples), shape)
+
+
+def regrid(found: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return an object on finer or coarser voxels of the same field of view, its amplitudes as they were."""
+    field = fit(_transform(found, torch.fft.fftn), shape)
+    return _transform(field, torch.fft.ifftn) * (np.prod(shape) / np.prod(found.shape))
+
+
+def interpolated(volume: np.ndarray, samples: Shape, shape: Shape, onto: Shape | None = None) -> np.ndarray:
+    """Return a real volume of one window on the grid of another, or on the scan's own, by linear interpolation.
+
+    Shapes go this way, as Fourier resampling rings around an edge.
+
+    Parameters
+    ----------
+    volume
+        float (M0, M1, M2).
+    samples
+        Of the volume's window.
+    shape
+        Of the result.
+    onto
+        Samples of the result's window; None: the scan's own voxels.
+    """
+    step = np.array(volume.shape) / samples * (1 if onto is None else np.array(onto) / shape)
+    origin = np.array(volume.shape) // 2 - step * (np.array(shape) // 2)
+    return ndimage.affine_transform(
+        volume.astype(np.float32, copy=False), step, origin, output_shape=shape, order=1
+    )
+
+
+def measured(good: np.ndarray, samples: Shape, shape: Shape) -> np.ndarray:
+    """Return which voxels of a window of `shape` were measured, by the nearest voxel of the scan."""
+    for axis, (n, p, m) in enumerate(zip(good.shape, samples, shape, strict=True)):
+        nearest = np.rint((np.arange(m) - m // 2) * n / p).astype(int) + n // 2
+        inside = (nearest >= 0) & (nearest < n)
+        good = np.take(good, np.clip(nearest, 0, n - 1), axis) & np.expand_dims(
+            inside, tuple(a for a in range(3) if a != axis)
+        )
+    return good
+
+
+def fit(volume: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Crop or zero-pad the last three axes about the centre (index n // 2 stays the centre)."""
+    for axis, want in zip(_AXES, shape, strict=True):
+        have = volume.shape[axis]
+        if want <= have:
+            volume = volume.narrow(axis, have // 2 - want // 2, want)
+        else:
+            before = want // 2 - have // 2
+            volume = torch.nn.functional.pad(volume, [0, 0] * (-1 - axis) + [before, want - have - before])
+    return volume
+
+
+def _transform(volume: Tensor, transform: Callable[..., Tensor]) -> Tensor:
+    return torch.fft.fftshift(transform(torch.fft.ifftshift(volume, dim=_AXES), dim=_AXES), dim=_AXES)
