@@ -116,22 +116,22 @@ def test_3d_cdi_nn_learns_the_shape_and_the_phase_of_crystals():
     few = crystals.Population(phase_range=math.pi, gaps=0.0)
     drawn = crystals.simulate(2, crystals.stream("train", 0, 0), few)
     counts, truth = physics.view(drawn.counts, drawn.objects, model.window, model.extent)
+
+    def agreement():
+        with torch.no_grad():
+            found = model.eval()(counts)[-1].object
+        model.train()
+        either = (losses.correlation(found, truth), losses.correlation(found, physics.twin(truth)))
+        return float(torch.maximum(*either).mean())
+
+    before = agreement()
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     course = []
-    for _ in range(40):
+    for _ in range(30):
         optimizer.zero_grad()
         loss = losses.supervised(model(counts), truth)
         loss.backward()
         optimizer.step()
         course.append(float(loss.detach()))
-    assert sum(course[-5:]) < 0.6 * sum(course[:5])
-    with torch.no_grad():
-        found, shape = model.eval()(counts)[-1]
-    inside = truth.abs() > 0.5
-    both = losses.overlap(shape > 0, inside).mean()
-    everything = losses.overlap(torch.ones_like(inside), inside).mean()
-    assert both > 2 * everything
-    agreement = torch.maximum(
-        losses.correlation(found, truth), losses.correlation(found, physics.twin(truth))
-    )
-    assert float(agreement.mean()) > 0.5
+    assert sum(course[-5:]) < 0.5 * sum(course[:5])
+    assert agreement() > before + 0.25

@@ -1,24 +1,38 @@
-"""Weights on disk: safetensors with what made them in the header, never a pickle."""
+"""Weights on disk: safetensors with what made them in the header; other people's are read too, and nothing is ever unpickled."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from ..scan import InputError
+from . import keras
 from .autophasenn import AutoPhaseNN
+from .autophasenn_keras import AutoPhaseNNKeras
+from .cdinn import CDINN
 from .compact import CompactNet
 
-NETWORKS: dict[str, type[nn.Module]] = {"compact": CompactNet, "autophasenn": AutoPhaseNN}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "compact": CompactNet,
+    "autophasenn": AutoPhaseNN,
+    "autophasenn_keras": AutoPhaseNNKeras,
+    "cdinn": CDINN,
+}
 SHIPPED = Path(__file__).parent / "weights" / "compact.safetensors"
 CARD = SHIPPED.with_suffix(".json")
+_FIRST = "encoder.0.weight"
+"""The first tensor of both forms of AutoPhaseNN; its length is the network's width."""
+_WRAPPINGS = ("state_dict", "model_state_dict", "model")
+_KNOWN = "give a .safetensors file that `train` wrote, a PyTorch state_dict (.pt, .pth) or Keras weights (.hdf5) of AutoPhaseNN"
 
 
 class Model:
@@ -35,13 +49,26 @@ class Model:
     def __init__(self, network: nn.Module, sha256: str, device: torch.device) -> None:
         self.network, self.sha256, self.device = network, sha256, device
 
+    @property
+    def description(self) -> str:
+        """One line: which network, how large, from which file."""
+        parameters = sum(p.numel() for p in self.network.parameters())
+        return f"{type(self.network).__name__} · {parameters:,} parameters · sha256 {self.sha256[:12]}"
 
-def build(name: str) -> nn.Module:
-    """Return an untrained network of a known architecture ('compact' or 'autophasenn').
+
+def build(name: str, **sizes: Any) -> nn.Module:
+    """Return an untrained network.
 
     Its convolutions keep their kernels channels-last: on the CPU that is a third faster.
+
+    Parameters
+    ----------
+    name
+        'compact', 'autophasenn', 'autophasenn_keras' or 'cdinn'.
+    sizes
+        Arguments of its class, such as ``width``.
     """
-    network = NETWORKS[name]()
+    network = NETWORKS[name](**sizes)
     for layer in network.modules():
         if isinstance(layer, nn.Conv3d):
             layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last_3d)
@@ -55,12 +82,21 @@ def save_weights(path: Path, network: nn.Module, name: str, made_by: dict[str, A
 
 
 def load(path: str | Path | None = None, device: torch.device | str = "cpu") -> Model:
-    """Load a network from a weights file; None: the one that ships, whose hash is checked against its card.
+    """Load a network from a weights file, recognised by its content; None: the one that ships, checked against its card.
+
+    Parameters
+    ----------
+    path
+        A safetensors file of ours; a PyTorch file with the state_dict of AutoPhaseNN (bare, or under 'state_dict' or 'model',
+        names with or without 'module.'); or the HDF5 file that Keras writes of AutoPhaseNN's TensorFlow form.
+    device
+        Where the network will be.
 
     Raises
     ------
     InputError
-        If the file is missing, is no safetensors file, was altered, or holds another network than it says.
+        If the file is missing, holds no weights that are known, was altered, or does not fit its network: the first layer
+        that does not fit is named.
     """
     file = Path(path) if path else SHIPPED
     if not file.is_file():
@@ -75,21 +111,87 @@ def load(path: str | Path | None = None, device: torch.device | str = "cpu") -> 
         raise InputError(
             f"The weights {file.name} do not have the hash on their card; install napari-autophase again."
         )
-    try:
-        with safe_open(file, framework="pt") as content:
-            name = (content.metadata() or {}).get("network", "")
-            state = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 (no mapping)
-    except SafetensorError:
-        raise InputError(f"{file} is not a safetensors file; give weights that `train` wrote.") from None
-    if name not in NETWORKS:
-        raise InputError(f"{file} does not say which network it is for; give weights that `train` wrote.")
-    network = build(name)
-    try:
-        network.load_state_dict(state)
-    except RuntimeError:
-        raise InputError(
-            f"{file} does not fit the network '{name}'; it was written by another version."
-        ) from None
+    name, state = read_state(file)
+    first = state.get(_FIRST)
+    has_width = name.startswith("autophasenn") and first is not None and first.ndim == 5
+    network = build(name, **({"width": len(first)} if has_width and first is not None else {}))
+    _fill(network, name, state, file)
     device = torch.device(device)
     network.eval().requires_grad_(False).to(device)
     return Model(network, sha256, device)
+
+
+def read_state(file: Path) -> tuple[str, dict[str, Tensor]]:
+    """Return which network a weights file is for, and its tensors by their names in that network.
+
+    Raises
+    ------
+    InputError
+        If the file holds no weights that are known.
+    """
+    if h5py.is_hdf5(file):
+        return "autophasenn_keras", keras.read_state(file)
+    with file.open("rb") as content:
+        pickled = content.read(1) == b"\x80"
+    if pickled or zipfile.is_zipfile(file):
+        name, state = "", _from_torch(file)
+    else:
+        name, state = _from_safetensors(file)
+    if not name and any(key.startswith(("encoder.", "decoder1.")) for key in state):
+        name = "autophasenn"
+    if name not in NETWORKS:
+        raise InputError(
+            f"{file} does not say which network it is for, and its first tensor '{next(iter(state), 'none')}' is not "
+            f"AutoPhaseNN's '{_FIRST}'; {_KNOWN}."
+        )
+    return name, state
+
+
+def _from_safetensors(file: Path) -> tuple[str, dict[str, Tensor]]:
+    try:
+        with safe_open(file, framework="pt") as content:
+            state = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 (no mapping)
+            return (content.metadata() or {}).get("network", ""), state
+    except SafetensorError:
+        raise InputError(f"{file} holds no weights that are known; {_KNOWN}.") from None
+
+
+def _from_torch(file: Path) -> dict[str, Tensor]:
+    try:
+        with file.open("rb") as stream:
+            content = torch.load(stream, map_location="cpu", weights_only=True)
+    except (
+        Exception
+    ):  # a pickle of anything but tensors, a damaged or foreign archive: each fails in its own way
+        raise InputError(
+            f"{file} holds more than tensors, or is damaged, and is not opened for safety's sake; save the network's own "
+            "state with torch.save(network.state_dict(), FILE) and give that."
+        ) from None
+    for key in _WRAPPINGS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict):
+        raise InputError(f"{file} holds a {type(content).__name__}, no state_dict; {_KNOWN}.")
+    return {
+        str(key).removeprefix("module."): value for key, value in content.items() if isinstance(value, Tensor)
+    }
+
+
+def _fill(network: nn.Module, name: str, state: dict[str, Tensor], file: Path) -> None:
+    """Put a state into a network, or name the first tensor that does not fit."""
+    expected = network.state_dict()
+    for key, value in expected.items():
+        found = state.get(key)
+        if found is None and key.endswith("num_batches_tracked"):
+            continue  # a counter that old files lack and prediction does not need
+        if found is None or found.shape != value.shape:
+            has = "is missing" if found is None else f"has the shape {tuple(found.shape)}"
+            raise InputError(
+                f"{file} does not fit the network '{name}': '{key}' {has}, expected {tuple(value.shape)}."
+            )
+        if not torch.isfinite(found).all():
+            raise InputError(f"{file} is not usable: '{key}' holds values that are not finite.")
+    surplus = [key for key in state if key not in expected]
+    if surplus:
+        raise InputError(f"{file} does not fit the network '{name}': that has no '{surplus[0]}'.")
+    network.load_state_dict(state, strict=False)  # copies into float32
