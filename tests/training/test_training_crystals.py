@@ -96,8 +96,7 @@ def test_plain_crystals_are_convex_and_their_facets_flat():
         slope = torch.stack(torch.gradient(depth))[:, 1:-1, 1:-1, 1:-1]
         inside = depth[1:-1, 1:-1, 1:-1] < 0
         steepness = slope.norm(dim=0)[inside]
-        assert steepness.max() < 1.02  # depth is a distance ...
-        assert (steepness > 0.999).float().mean() > 0.15
+        assert ((steepness - 1).abs() < 1e-3).float().mean() > 0.3  # depth is a distance ...
         bend = torch.stack([torch.gradient(s)[k] for k, s in enumerate(slope)]).abs().sum(0)
         assert (bend[inside] < 1e-4).float().mean() > 0.1  # ... to planes (around a sphere: 0)
 
