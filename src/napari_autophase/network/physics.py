@@ -61,8 +61,9 @@ def alternating(side: int, device: torch.device) -> Tensor:
     """Return (−1)^(i+j+k): on a side that is a multiple of 4 this factor before and after a transform centres both spaces,
     and costs a fraction of the shifts that it replaces.
     """
-    sign = 1.0 - 2.0 * (torch.arange(side, device=device) % 2)
-    return sign[:, None, None] * sign[:, None] * sign
+    with torch.inference_mode(False):  # kept for good, and gradients may be asked for later
+        sign = 1.0 - 2.0 * (torch.arange(side, device=device) % 2)
+        return sign[:, None, None] * sign[:, None] * sign
 
 
 def crop(volume: Tensor) -> Tensor:
