@@ -19,7 +19,7 @@ TITLES = {
 FIGURES = {
     "found": "found", "chi2": "χ²", "amplitude_ssim": "amplitude SSIM", "amplitude_ssim_rule": "amplitude SSIM, twin by rule",
     "support_iou": "support IoU", "support_iou_rule": "support IoU, twin by rule", "phase_error": "phase error, rad",
-    "phase_error_rule": "phase error, rad, twin by rule", "correlation": "correlation",
+    "phase_error_rule": "phase error, rad, twin by rule", "correlation": "correlation", "twins": "the rule takes the nearer twin",
     "correlation_rule": "correlation, twin by rule", "free_llk": "held-out likelihood",
     "pynx_correlation": "correlation with PyNX", "pynx_amplitude": "amplitude correlation with PyNX",
     "cohere_correlation": "correlation with cohere", "cohere_amplitude": "amplitude correlation with cohere",
@@ -83,7 +83,9 @@ def summed(rows: list[dict[str, Any]], methods: Found) -> dict[str, Any]:
     rows = with_share(rows, methods)
     found = {name: q for name in FIGURES if (q := quartiles(rows, name)) is not None}
     judged = [row["correlation"] for row in rows if "correlation" in row]
-    return {"crystals": len(rows), "found": [sum(c >= SUCCESS for c in judged), len(judged)], **found}
+    alike = [row["correlation_rule"] > row["correlation"] - 1e-3 for row in rows if "correlation_rule" in row]
+    counted = {"found": [sum(c >= SUCCESS for c in judged), len(judged)], "twins": [sum(alike), len(alike)]}
+    return {"crystals": len(rows), **counted, **found}
 
 
 def figures_table(row: str, methods: Found) -> str:
@@ -95,8 +97,8 @@ def figures_table(row: str, methods: Found) -> str:
         cells = []
         for method, rows in methods.items():
             value, cell = None, middle(with_share(rows, methods), name)
-            if name == "found":
-                hits, of = sums[method]["found"]
+            if name in ("found", "twins"):
+                hits, of = sums[method][name]
                 value, cell = (hits / of, f"{hits}/{of}") if of and row != "real" else (None, "–")
             elif name in sums[method]:
                 value = sums[method][name][1]

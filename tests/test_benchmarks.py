@@ -103,7 +103,7 @@ def test_tables_give_medians_and_bold_only_what_meets_its_target(part):
     case = [{"seed": n} for n in range(3)]
 
     def rows(chi2, correlation, seconds):
-        return [{"case": case[n], "chi2": chi2[n], "correlation": correlation[n], "seconds": seconds[n],
+        return [{"case": case[n], "chi2": chi2[n], "correlation": correlation[n], "seconds": seconds[n], "correlation_rule": 0.9,
                  "phase_error": 0.05} for n in range(3)]  # fmt: skip
 
     found = {
@@ -117,6 +117,7 @@ def test_tables_give_medians_and_bold_only_what_meets_its_target(part):
     assert "**0.1 (0.075–0.11)** | 1 (1–1)" in lines["share of the time of 620 iterations"]
     assert "support IoU" not in lines  # nobody measured it
     assert tables.summed(found["`fast`"], found)["found"] == [2, 3]
+    assert "1/3 | 3/3" in lines["the rule takes the nearer twin"]
     assert tables.met(0.9, "≥", 0.9)
     assert not tables.met(0.89, "≥", 0.9)
 
