@@ -208,20 +208,6 @@ def test_devices_names_the_processor(capsys):
     assert "cpu" in capsys.readouterr().out.lower()
 
 
-def test_train_prints_what_was_validated_and_nothing_else(tmp_path, monkeypatch, capsys):
-    def train(config):
-        assert config == tmp_path / "run.json"
-        for step in (1, 2):
-            row = {"step": step, "done": step / 2, "loss": 0.5, "learning_rate": 1e-3}
-            yield row | ({"chi2_low": 0.25} if step == 2 else {})
-
-    monkeypatch.setattr("napari_autophase.training.train", train)
-    assert cli.main(["train", str(tmp_path / "run.json")]) == 0
-    captured = capsys.readouterr()
-    assert captured.out == "step 2, done 1, loss 0.5, learning_rate 0.001, chi2_low 0.25\n"
-    assert captured.err == ""
-
-
 def test_train_without_a_configuration(tmp_path, capsys):
     assert cli.main(["train", str(tmp_path / "none.json")]) == 2
     assert "none.json" in capsys.readouterr().err

@@ -57,25 +57,6 @@ def finish(trainer):
     return trainer
 
 
-def test_a_killed_run_resumes_exactly(tmp_path):
-    whole = finish(Trainer(config(tmp_path / "whole")))
-    broken = Trainer(config(tmp_path / "broken"))
-    job = broken.train()
-    next(job), next(job)
-    broken.checkpoint()
-    next(job)  # this batch is lost with the kill
-    job.close()
-    resumed = finish(Trainer(config(tmp_path / "broken")))
-    assert resumed.step == whole.step == 4
-    for name, value in whole.model.state_dict().items():
-        assert torch.equal(value, resumed.model.state_dict()[name]), name
-    assert max(f.stat().st_size for f in (tmp_path / "broken").glob("checkpoint-*")) < 15e6
-    loaded = network.load(tmp_path / "broken" / "weights.safetensors")
-    assert torch.equal(loaded.network.state_dict()["stem.weight"], resumed.mean.state_dict()["stem.weight"])
-    rows = [json.loads(line) for line in (tmp_path / "whole" / "curve.jsonl").read_text().splitlines()]
-    assert rows[-1]["step"] == 4
-
-
 def test_training_lowers_the_loss_on_the_crystals_it_repeats(tmp_path, monkeypatch):
     trainer = Trainer(config(tmp_path, steps=14, batch=4, learning_rate=3e-3, warm_up=0))
     same = batch(size=4, phase_range=2.0, gaps=0.0)
@@ -99,6 +80,17 @@ def test_wrong_configurations_are_refused(tmp_path):
     file.write_text('{"network": "compact", "stepz": 3}')
     with pytest.raises(InputError, match="stepz"):
         TrainingConfig.from_file(file)
+    for text, says in (
+        ('{"population": {"gapz": 1}, "steps": 3}', "there is no 'gapz'"),
+        ('{"population": {"gaps": "many"}, "steps": 3}', "gaps"),
+        ('{"population": {"phase_range": 3}, "steps": 3}', "run's own 'phase_range'"),
+        ('{"network": "resnet", "steps": 3}', "there is no network 'resnet'; choose from autophasenn"),
+        ('{"steps": 3', "no JSON document"),
+        ("[3]", "the document"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError, match=says):
+            TrainingConfig.from_file(file)
     file.write_text('{"network": "compact"}')
     with pytest.raises(InputError, match="either 'steps' or 'minutes'"):
         TrainingConfig.from_file(file)

@@ -17,9 +17,9 @@ from typing import Annotated, Literal
 import typer
 
 from ..recipe import Preset, Recipe
-from ..reconstruction import Progress, Reconstruction
+from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
-from . import show
+from . import show, surrogate
 from .inputs import choose_recipe, file_of, read_scan, with_geometry
 from .targets import as_json, check_targets, write_json
 
@@ -206,18 +206,7 @@ def devices() -> None:
     print("\n".join(phasing.device_lines()))
 
 
-@app.command()
-def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run, as a JSON document.")],
-) -> None:
-    """Train a network on simulated crystals; a run that was stopped is resumed by running it again."""
-    from .. import training
-
-    with show.bars(shown=sys.stderr.isatty()) as report_step:
-        for row in training.train(config):
-            report_step(Progress("train", round(1000 * row["done"]), 1000))
-            if set(row) - {"step", "done", "loss", "learning_rate"}:  # this step was validated
-                print(", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
+app.add_typer(surrogate.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

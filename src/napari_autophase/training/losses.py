@@ -64,7 +64,7 @@ def unsupervised(objects: Tensor, counts: Tensor) -> Tensor:
 
     AutoPhaseNN's loss, Σ|√Ie − √Im| / N³ (Yao et al. 2022, Eq. 1); no truth is needed.
     """
-    predicted, measured = propagate(objects).abs(), counts.clamp_min(0).sqrt()
+    predicted, measured = propagate(objects, counts.shape[-1]).abs(), counts.clamp_min(0).sqrt()
     predicted = predicted / predicted.amax(_AXES, keepdim=True).clamp_min(1e-12)
     measured = measured / measured.amax(_AXES, keepdim=True).clamp_min(1e-12)
     return (predicted - measured).abs().mean()
@@ -72,7 +72,7 @@ def unsupervised(objects: Tensor, counts: Tensor) -> Tensor:
 
 def chi2(objects: Tensor, counts: Tensor) -> Tensor:
     """Return Σ(|Fp|−|Fm|)²/Σ|Fm|² of each volume (B,), the predicted modulus scaled optimally."""
-    predicted, measured = propagate(objects).abs(), counts.clamp_min(0).sqrt()
+    predicted, measured = propagate(objects, counts.shape[-1]).abs(), counts.clamp_min(0).sqrt()
     scale = (predicted * measured).sum(_AXES, keepdim=True) / predicted.square().sum(
         _AXES, keepdim=True
     ).clamp_min(1e-20)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from .. import network
 from ..network.weights import CARD, SHIPPED, save_weights
+from ..scan import InputError
+from . import checkpoint, curves
 from .config import TrainingConfig
-from .crystals import Population
 
 DATA = (
     "Faceted crystals simulated on the fly by napari_autophase.training.crystals (cubic, randomly cut and prismatic polyhedra; "
@@ -39,23 +39,33 @@ def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD, remarks: s
     -------
     dict
         The card.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no checkpoint.
     """
     folder = Path(folder)
-    state = json.loads((folder / "checkpoint.json").read_text())
+    saved = checkpoint.load(folder)
+    if saved is None:
+        raise InputError(
+            f"There is no training run in {folder}; give the folder that its configuration names."
+        )
+    state = saved.document
     config = TrainingConfig(**state["config"])
     model = network.build(config.network)
-    model.load_state_dict(load_file(folder / f"checkpoint-mean-{state['step']}.safetensors"))
+    model.load_state_dict(saved.part("mean"))
     file.parent.mkdir(parents=True, exist_ok=True)
     recipe = config.model_dump(exclude={"folder"})
     save_weights(file, model, config.network, {**recipe, "steps_done": state["step"]})
-    curve = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
+    curve = curves.read(folder)
     content = {
         "name": f"napari-autophase {config.network}",
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "licence": "BSD-3-Clause",
         "parameters": sum(p.numel() for p in model.parameters()),
-        "data": {"description": DATA, "population": asdict(Population(phase_range=config.phase_range))},
-        "recipe": {**recipe, "steps_done": state["step"], "crystals_seen": state["step"] * config.batch,
+        "data": {"description": DATA, "population": asdict(config.drawn())},
+        "recipe": {**recipe, "steps_done": state["step"], "crystals_seen": state["batches"] * config.batch,
                    "minutes_trained": round(state["elapsed"] / 60, 1), "torch": torch.__version__},
         "scores": {"on": "validation streams of the training generator, phase range uniform in 0..5π; medians",
                    **{k: v for k, v in curve[-1].items() if k.startswith(("chi2", "correlation", "iou"))},

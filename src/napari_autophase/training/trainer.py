@@ -1,214 +1,345 @@
-"""The training loop: resumes where it was killed, validates as it goes, leaves weights that can ship."""
+"""The training loop: goes on where it was killed, on one processor or many, and leaves weights that can ship."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import network
+from ..network.compact import Estimate
+from ..network.inference import quick_bfloat16
 from ..network.physics import propagate
 from ..network.weights import save_weights
-from . import losses
+from ..scan import InputError
+from . import checkpoint, losses
+from .checkpoint import Checkpoint
 from .config import TrainingConfig
-from .crystals import Population, simulate, stream
+from .crystals import Batch, simulate, stream
+from .curves import Curves
+from .dataset import training_batch
+from .distributed import Ranks
+from .scores import SCORED, phase_class, scores, seen_by
+
+VALIDATION_BATCH = 16
 
 
 class Trainer:
-    """One run.
+    """One run, or its next slice: where the folder holds a checkpoint, it goes on from there.
 
     Parameters
     ----------
     config
         What to train, and how long.
 
+    Attributes
+    ----------
+    step
+        Batches done, those of all processes at once counting as one.
+    batches
+        Batches drawn, by all processes together.
+    elapsed
+        Seconds of training done, over all slices.
+    notes
+        Sentences a person should read before it begins.
+    stopping
+        Whether the run ends after this batch, as all processes agreed: the slice is over, or one was asked to stop.
+
+    Raises
+    ------
+    InputError
+        If the device is not there, or the checkpoint or the weights to begin with cannot be used.
+
     Notes
     -----
-    A checkpoint is a handful of safetensors files (each at most one copy of the parameters) and a JSON file that is replaced
-    last, so that a kill at any moment leaves the previous checkpoint whole.  Batches are numbered and drawn from streams of
-    their number: a resumed run sees the crystals that an unbroken one would have seen.
+    Batches are numbered over all processes and drawn from streams of their number, so that a resumed run sees the crystals
+    that an unbroken one would have seen, and no process those of another.  With `steps`, and the same number of processes and
+    threads, it ends with the same weights: bit for bit on a CPU, to rounding on a GPU, whose convolutions add up in no fixed
+    order.
     """
 
     def __init__(self, config: TrainingConfig) -> None:
         self.config = config
+        self.begun = time.monotonic()
+        self.ranks = Ranks.from_environment()
+        self.device = _pick(config.device, self.ranks.local)
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.device = torch.device(_pick(config.device))
+        self.ranks.join(self.device)
+        self._published = None
+        if config.published:
+            from .published import PublishedCrystals
+
+            self._published = PublishedCrystals(config.published)
+            self._published.files("train")  # a folder without any is told at once
         torch.manual_seed(config.seed)
-        self.model: nn.Module = network.build(config.network).to(self.device)
+        self.model: nn.Module = network.build(config.network)
+        self.notes: list[str] = []
+        self.step = self.batches = 0
+        self.elapsed = 0.0
+        self.stopping = False
+        self._asked = False
+        self.folder = Path(config.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        saved = checkpoint.load(self.folder)
+        if config.from_weights and saved is None:
+            self.notes.append(begin_with(self.model, Path(config.from_weights)))
+        if self.device.type == "cuda" and self.ranks.world > 1:
+            self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
+        self.model.to(self.device)
         self.mean = network.build(config.network).to(self.device)
         self.mean.load_state_dict(self.model.state_dict())
         self.mean.eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.learning_rate, weight_decay=1e-3
         )
-        self.step = 0
-        self.elapsed = 0.0
-        self.folder = Path(config.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if (self.folder / "checkpoint.json").exists():
-            self._resume()
+        if saved is not None:
+            self._resume(saved)
+        bfloat16 = quick_bfloat16(self.device) if config.bfloat16 is None else config.bfloat16
+        self._autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
+        if config.compile or (config.compile is None and self.device.type == "cuda"):
+            self.model.compile()
+        self._parallel = self.ranks.parallel(self.model, self.device)
 
     @property
     def done(self) -> float:
         """How much of the run is behind, 0..1."""
-        config = self.config
-        if config.steps is not None:
-            return self.step / config.steps
-        assert config.minutes is not None
-        return min(1.0, self.elapsed / (60 * config.minutes))
+        if self.config.steps is not None:
+            return min(1.0, self.step / self.config.steps)
+        assert self.config.minutes is not None
+        return min(1.0, self.elapsed / (60 * self.config.minutes))
+
+    def stop(self) -> None:
+        """Ask the run to end, with a checkpoint, after the batch it is at; in one process for all of them."""
+        self._asked = True
 
     def train(self) -> Generator[dict[str, float], None, dict[str, float]]:
-        """Train to the end of the run; yields the figures of each batch, returns the last validation's."""
-        config = self.config
-        figures: dict[str, float] = {}
+        """Train to the end of the run or of the slice; yields the figures of each batch, returns the last validation's.
+
+        Closing it between two batches ends it without a checkpoint, as a kill would.
+        """
+        config, figures = self.config, dict[str, float]()
+        curves = Curves(self.folder, self.step) if self.ranks.first else None
         saved = time.monotonic()
-        while self.done < 1:
-            begin = time.monotonic()
-            loss = self._batch()
-            self.step += 1
-            self.elapsed += time.monotonic() - begin
-            row = {"step": self.step, "done": self.done, "loss": loss, "learning_rate": self._learning_rate()}
+        crystals, seconds = 0, 0.0  # since the last validation
+        while self.done < 1 and not self.stopping:
+            loss, took = self._timed_batch()
+            crystals, seconds = crystals + config.batch * self.ranks.world, seconds + took
+            row = {
+                "step": self.step,
+                "done": self.done,
+                "minutes": self.elapsed / 60,
+                "loss": loss,
+                "learning_rate": self._learning_rate(),
+                "crystals_per_s": crystals / seconds,
+            }
             if self.step % config.validate_every == 0 or self.done >= 1:
                 figures = self.validate()
-                self._log({**row, "minutes": self.elapsed / 60, **figures})
                 row |= figures
-            if time.monotonic() - saved > 60 * config.checkpoint_minutes or self.done >= 1:
+                if curves is not None:
+                    curves.write(row)
+                crystals, seconds = 0, 0.0
+            if time.monotonic() - saved > 60 * config.checkpoint_minutes:
                 self.checkpoint()
                 saved = time.monotonic()
             yield row
-        save_weights(
-            self.folder / "weights.safetensors",
-            self.mean,
-            config.network,
-            {**config.model_dump(), "steps_done": self.step},
-        )
+        self.checkpoint()
+        if curves is not None:
+            curves.close()
+        if self.done >= 1 and self.ranks.first:
+            made_by = {**config.model_dump(exclude={"folder"}), "steps_done": self.step}
+            save_weights(self.folder / "weights.safetensors", self.mean, config.network, made_by)
+        self.ranks.wait()  # for the files of the first
         return figures
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Score the averaged weights on crystals of the validation streams: medians, by phase range."""
-        population = Population(phase_range=5 * math.pi, phase_skew=1.0)
-        rows: dict[str, list[float]] = {}
-        for number in range(self.config.validation_crystals // 16 or 1):
-            batch = simulate(16, stream("validation", 0, number, self.device), population)
-            with self._autocast():
-                found, shape = self.mean(batch.counts)[-1]
-            truths = (batch.objects, losses.twin(batch.objects))
-            scores = {
-                "chi2": losses.chi2(found, batch.counts),
-                "correlation": torch.maximum(*(losses.correlation(found, truth) for truth in truths)),
-                "iou": torch.maximum(*(losses.overlap(shape > 0, truth.abs() > 0.5) for truth in truths)),
-            }
-            for name, values in scores.items():
+        mine: dict[str, list[float]] = {}
+        numbers = range(max(1, self.config.validation_crystals // VALIDATION_BATCH))
+        for number in numbers[self.ranks.rank :: self.ranks.world]:
+            drawn = simulate(VALIDATION_BATCH, stream("validation", 0, number, self.device), SCORED)
+            batch = seen_by(self.mean, drawn)
+            with self._autocast:
+                estimate = self.mean(batch.counts)[-1]
+            for name, values in scores(estimate, batch).items():
                 for reach, value in zip(batch.phase_range.tolist(), values.tolist(), strict=True):
-                    part = "low" if reach <= math.pi else "middle" if reach <= 2 * math.pi else "high"
-                    rows.setdefault(f"{name}_{part}", []).append(value)
-        return {name: float(torch.tensor(values).median()) for name, values in sorted(rows.items())}
+                    mine.setdefault(f"{name}_{phase_class(reach)}", []).append(value)
+        every = self.ranks.gather(mine)
+        names = sorted({name for found in every for name in found})
+        return {
+            name: float(torch.tensor([v for found in every for v in found.get(name, ())]).median())
+            for name in names
+        }
 
     def checkpoint(self) -> None:
-        """Write everything needed to go on."""
-        parts: dict[str, dict[str, Tensor]] = {
-            "model": dict(self.model.state_dict()),
-            "mean": dict(self.mean.state_dict()),
-        }
+        """Write everything needed to go on; rank 0 does."""
+        if not self.ranks.first:
+            return
         names = [name for name, _ in self.model.named_parameters()]
-        state = self.optimizer.state_dict()["state"]
-        for moment in ("exp_avg", "exp_avg_sq"):
-            parts[moment] = {names[i]: values[moment] for i, values in state.items()}
-        for part, tensors in parts.items():
-            file = self.folder / f"checkpoint-{part}-{self.step}.safetensors"
-            save_file({k: v.contiguous() for k, v in tensors.items()}, file)
-        written = {"step": self.step, "elapsed": self.elapsed, "config": self.config.model_dump()}
-        fresh = self.folder / "checkpoint.json.new"
-        fresh.write_text(json.dumps(written, indent=1))
-        os.replace(fresh, self.folder / "checkpoint.json")
-        for old in self.folder.glob("checkpoint-*.safetensors"):
-            if not old.stem.endswith(f"-{self.step}"):
-                old.unlink()
+        tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"mean/{name}": value for name, value in self.mean.state_dict().items()}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            for moment in ("exp_avg", "exp_avg_sq"):
+                tensors[f"{moment}/{names[index]}"] = values[moment]
+        document = {
+            "elapsed": self.elapsed,
+            "learning_rate": self._learning_rate(),
+            "batches": self.batches,
+            "ranks": self.ranks.world,
+            "config": self.config.model_dump(),
+        }
+        checkpoint.save(self.folder, self.step, tensors, document)
 
-    def _resume(self) -> None:
-        written = json.loads((self.folder / "checkpoint.json").read_text())
-        self.step, self.elapsed = written["step"], written["elapsed"]
-
-        def part(name: str) -> dict[str, Tensor]:
-            return load_file(
-                self.folder / f"checkpoint-{name}-{self.step}.safetensors", device=str(self.device)
+    def _resume(self, saved: Checkpoint) -> None:
+        document = saved.document
+        if document["config"]["network"] != self.config.network:
+            raise InputError(
+                f"{self.folder} holds a run of the network '{document['config']['network']}'; give this one another folder."
             )
-
-        self.model.load_state_dict(part("model"))
-        self.mean.load_state_dict(part("mean"))
-        first, second = part("exp_avg"), part("exp_avg_sq")
+        if document["ranks"] != self.ranks.world:
+            self.notes.append(
+                f"Begun with {document['ranks']} process(es), going on with {self.ranks.world}: "
+                "not what an unbroken run would give."
+            )
+        self.step, self.batches, self.elapsed = document["step"], document["batches"], document["elapsed"]
+        self.model.load_state_dict(saved.part("model"))
+        self.mean.load_state_dict(saved.part("mean"))
+        first, second = saved.part("exp_avg"), saved.part("exp_avg_sq")
         state = self.optimizer.state_dict()
         state["state"] = {
-            i: {"step": torch.tensor(float(self.step)), "exp_avg": first[name], "exp_avg_sq": second[name]}
-            for i, (name, _) in enumerate(self.model.named_parameters())
+            index: {
+                "step": torch.tensor(float(self.step)),
+                # in the parameter's own order of memory, as the optimizer would have made them
+                "exp_avg": torch.empty_like(parameter).copy_(first[name]),
+                "exp_avg_sq": torch.empty_like(parameter).copy_(second[name]),
+            }
+            for index, (name, parameter) in enumerate(self.model.named_parameters())
+            if name in first
         }
         self.optimizer.load_state_dict(state)
 
-    def _batch(self) -> float:
-        config, done = self.config, self.done
-        reach = config.phase_range * min(1.0, 0.2 + 0.8 * done / config.ease_in if config.ease_in else 1.0)
-        population = replace(Population(), phase_range=reach)
-        batch = simulate(config.batch, stream("train", config.seed, self.step, self.device), population)
+    def _timed_batch(self) -> tuple[float, float]:
+        """Train on one batch; return its loss and the seconds it took, both the same on every rank."""
+        begin = time.monotonic()
+        loss = float(self._batch().detach())
+        now = time.monotonic()
+        figures = [loss, now - begin, now - self.begun, float(self._asked)]
+        loss, took, since_start, asked = self.ranks.mean(figures, self.device)
+        self.step += 1
+        self.batches += self.ranks.world
+        self.elapsed += took
+        limit = self.config.slice_minutes
+        self.stopping = asked > 0 or (limit is not None and since_start > 60 * limit)
+        return loss, took
+
+    def _draw(self) -> Batch:
+        """Return the crystals of this step and rank; their phases grow from a fifth of the full range over `ease_in`."""
+        config, number = self.config, self.batches + self.ranks.rank
+        eased = min(1.0, 0.2 + 0.8 * self.done / config.ease_in) if config.ease_in else 1.0
+        population = config.drawn(config.phase_range * eased)
+        if self._published is None:
+            drawn = simulate(config.batch, stream("train", config.seed, number, self.device), population)
+        else:
+            drawn = training_batch(
+                self._published,
+                number,
+                size=config.batch,
+                seed=config.seed,
+                population=population,
+                device=self.device,
+            )
+        return seen_by(self.model, drawn)
+
+    def _batch(self) -> Tensor:
+        torch.manual_seed(
+            (self.config.seed * 1_000_003 + self.batches + self.ranks.rank) % 2**32
+        )  # of dropout
+        batch = self._draw()
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
         self.model.train()
-        with self._autocast():
-            estimates = self.model(batch.counts)
-        if config.objective == "supervised":
-            loss = losses.supervised(estimates, batch.objects)
-            if config.modulus_weight:
-                predicted, measured = propagate(estimates[-1].object).abs(), batch.counts.sqrt()
-                overlap = (predicted * measured).sum((1, 2, 3))
-                scale = (predicted.square().sum((1, 2, 3)) * measured.square().sum((1, 2, 3))).sqrt()
-                loss = loss + config.modulus_weight * (1 - overlap / scale).mean()
-        else:
-            loss = torch.stack([losses.unsupervised(one.object, batch.counts) for one in estimates]).mean()
+        with self._autocast:
+            estimates = self._parallel(batch.counts)
+        loss = self._loss(estimates, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
-        with torch.no_grad():
-            keep = min(config.averaging, (self.step + 1) / (self.step + 10))
-            for mean, new in zip(
-                self.mean.state_dict().values(), self.model.state_dict().values(), strict=True
-            ):
-                if mean.is_floating_point():
-                    mean.lerp_(new, 1 - keep)
-                else:
-                    mean.copy_(new)
-        return float(loss.detach())
+        if self.device.type == "cpu":  # on GPUs the norms see the whole batch
+            self.ranks.average_([one for one in self.model.buffers() if one.is_floating_point()])
+        self._average()
+        return loss
+
+    def _loss(self, estimates: list[Estimate], batch: Batch) -> Tensor:
+        if self.config.objective == "unsupervised":
+            return torch.stack([losses.unsupervised(one.object, batch.counts) for one in estimates]).mean()
+        loss = losses.supervised(estimates, batch.objects)
+        if self.config.modulus_weight:
+            predicted, measured = (
+                propagate(estimates[-1].object, batch.counts.shape[-1]).abs(),
+                batch.counts.sqrt(),
+            )
+            overlap = (predicted * measured).sum((1, 2, 3))
+            scale = (predicted.square().sum((1, 2, 3)) * measured.square().sum((1, 2, 3))).sqrt()
+            loss = loss + self.config.modulus_weight * (1 - overlap / scale).mean()
+        return loss
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(self.config.averaging, (self.step + 1) / (self.step + 10))
+        for mean, new in zip(self.mean.state_dict().values(), self.model.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(new, 1 - keep)
+            else:
+                mean.copy_(new)
 
     def _learning_rate(self) -> float:
         config, done = self.config, self.done
         rise = min(1.0, (done + 1e-3) / config.warm_up) if config.warm_up else 1.0
-        return config.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-    def _autocast(self) -> torch.autocast:
-        # bfloat16 convolutions are about twice as fast where the processor has them; the physics stays in float32
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
-
-    def _log(self, row: dict[str, Any]) -> None:
-        with (self.folder / "curve.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        return config.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def train(config_path: str | Path) -> Generator[dict[str, float], None, dict[str, float]]:
-    """Train as the JSON document at `config_path` says, resuming if its folder holds a checkpoint."""
-    return Trainer(TrainingConfig.from_file(config_path)).train()
+def begin_with(model: nn.Module, file: Path) -> str:
+    """Copy into `model` what fits of a safetensors file, and return a sentence that says what did not.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or nothing of it fits.
+    """
+    try:
+        given = load_file(file)
+    except (OSError, SafetensorError):
+        raise InputError(
+            f"The weights {file} to begin with cannot be read; give a .safetensors file."
+        ) from None
+    wanted = model.state_dict()
+    fitting = {
+        name: given[name]
+        for name, value in wanted.items()
+        if name in given and given[name].shape == value.shape
+    }
+    if not fitting:
+        raise InputError(f"Nothing in {file} fits the network; give weights of the same architecture.")
+    model.load_state_dict(fitting, strict=False)
+    new, left = [name for name in wanted if name not in fitting], [n for n in given if n not in fitting]
+    text = f"Begun with {len(fitting)} of {len(wanted)} tensors of {file.name}"
+    text += f"; new are {', '.join(new)}" if new else ""
+    return f"{text}{'; left are ' + ', '.join(left) if left else ''}."
 
 
-def _pick(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def _pick(name: str, local: int) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError('This computer has no CUDA device for the training; say "device": "cpu".')
+    if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+        return device
+    return torch.device("cpu" if name == "auto" else name)
