@@ -144,12 +144,15 @@ class FileRow(QWidget):
         What the empty line says.
     folders
         Offer a button for folders too.
+    files
+        Which files the dialog shows, as Qt's name filters.
     """
 
     chosen = Signal(str)
 
-    def __init__(self, placeholder: str, *, folders: bool = False) -> None:
+    def __init__(self, placeholder: str, *, folders: bool = False, files: str = FILES) -> None:
         super().__init__()
+        self._files = files
         self.line = QLineEdit()
         self.line.setPlaceholderText(placeholder)
         self.line.setClearButtonEnabled(True)
@@ -172,7 +175,7 @@ class FileRow(QWidget):
         self.chosen.emit(path)
 
     def _ask_for_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.path, FILES)
+        path, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.path, self._files)
         if path:
             self.choose(path)
 

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from ..recipe import Recipe
 from .parts import caption, form
+from .weights_row import WeightsRow
 
 _TITLES = {
     "prepare": "Preparation",
@@ -56,6 +57,8 @@ class Setting:
     def value(self) -> Any:
         """What the widget says."""
         widget = self.widget
+        if isinstance(widget, WeightsRow):
+            return widget.value
         if isinstance(widget, QCheckBox):
             return widget.isChecked()
         if isinstance(widget, QSpinBox | QDoubleSpinBox):
@@ -71,7 +74,9 @@ class Setting:
     @value.setter
     def value(self, value: Any) -> None:
         widget = self.widget
-        if isinstance(widget, QCheckBox):
+        if isinstance(widget, WeightsRow):
+            widget.value = value
+        elif isinstance(widget, QCheckBox):
             widget.setChecked(value)
         elif isinstance(widget, QSpinBox | QDoubleSpinBox):
             widget.setValue(value)
@@ -133,7 +138,7 @@ def setting_of(recipe: Recipe, key: str) -> Any:
 
 def make_setting(key: str, info: FieldInfo) -> Setting:
     """Return the widget that suits the kind of a setting, with its description as the tooltip."""
-    widget = _widget(info)
+    widget = WeightsRow() if key == "guess.weights" else _widget(info)
     tip = info.description or key
     widget.setToolTip(tip)
     widget.setObjectName(key)
