@@ -1,4 +1,4 @@
-"""Time of one iteration of ER, HIO and RAAR against its two Fourier transforms alone, in one run.
+"""Time of one iteration of every algorithm against its two Fourier transforms alone, in one run.
 
     python benchmarks/iteration.py [--sizes 64 96 128 100x128x81] [--device cpu] [--seconds 6] [--json OUT.json]
 
@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from napari_autophase import phasing
-from napari_autophase.phasing.algorithm import NAMES, feedback
+from napari_autophase.phasing.algorithm import NAMES, rule
 from napari_autophase.phasing.batch import Batch
 from napari_autophase.phasing.crew import Plan, cores, threads
+from napari_autophase.recipe import Refinement
 
 AXES = (-3, -2, -1)
 
@@ -45,7 +46,7 @@ def measure(
                 torch.fft.ifftn(torch.fft.fftn(objects, dim=AXES), dim=AXES, norm="forward")
 
         jobs: dict[str, Callable[[], object]] = {"pair": pair}
-        jobs.update({name: (lambda name=name: batch.iterate(feedback(name))) for name in NAMES})
+        jobs.update({name: (lambda name=name: batch.iterate(rule(name, Refinement()))) for name in NAMES})
         end = time.perf_counter() + seconds
         while len(times["pair"]) < 5 or time.perf_counter() < end:
             for name, job in jobs.items():

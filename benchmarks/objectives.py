@@ -2,10 +2,10 @@
 
     python benchmarks/objectives.py [--steps 100] [--variants c,e,f] [--threads 1]
 
-Every variant (see `variants`) is about as costly, sees the same batches of the training streams with the same schedule, and is
-scored on the same crystals of the validation streams.  So short a training ranks how fast the variants learn: no figure here is
-the best that a variant can reach.  A finished variant is a row of `results/objectives.jsonl` and is not trained again; a killed
-one goes on from its checkpoint in `--folder`.
+Every variant (see `variants`; all but AutoPhaseNN itself are about as costly) sees the same batches of the training streams with
+the same schedule, and is scored on the same crystals of the validation streams.  So short a training ranks how fast the variants
+learn: no figure here is the best that a variant can reach.  A finished variant is a row of `results/objectives.jsonl` and is not
+trained again; a killed one goes on from its checkpoint in `--folder`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def train(variant: str, options: argparse.Namespace) -> dict:
     torch.manual_seed(0)
     network = channels_last(VARIANTS[variant][2]())
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=1e-3)
-    objective = unsupervised if variant == "g" else supervised
+    objective = unsupervised if variant in "gp" else supervised
     file = options.folder / f"objectives_{variant}_{identity(variant, options)}.pt"
     first, seconds = 0, 0.0
     if file.exists():

@@ -1,7 +1,7 @@
 """The networks that `objectives.py` compares: what is predicted, from what, and in how many steps.
 
-All are made of the blocks of `network.compact`, take counts (B, 64, 64, 64), return their objects (B, 32, 32, 32), one a stage,
-and are about as costly: the networks of one stage are wider than the guess of those that correct it.
+All take counts (B, 64, 64, 64) and return their objects (B, 32, 32, 32), one a stage.  All but the last, AutoPhaseNN itself, are
+made of the blocks of `network.compact` and about as costly: a network of one stage is wider than the guess of one that corrects it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from napari_autophase.network.autophasenn import AutoPhaseNN
 from napari_autophase.network.compact import (
     _UNet,
     impose,
@@ -98,6 +99,17 @@ class Corrected(nn.Module):
         return stages
 
 
+class Published(nn.Module):
+    """AutoPhaseNN's own network, for comparison: five times as costly as the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = AutoPhaseNN()
+
+    def forward(self, counts: Tensor) -> Stages:
+        return [estimate.object for estimate in self.network(counts)]
+
+
 def unet(inputs: int, width: tuple[int, ...], planes: int) -> nn.Module:
     """Return the compact network's U-Net with another number of planes coming out."""
     network = _UNet(inputs, width)
@@ -130,5 +142,6 @@ VARIANTS: dict[str, tuple[str, str, Callable[[], nn.Module]]] = {
     "b": ("amplitude and phase", "autocorrelation, modulus", lambda: OneStage(self_patterns, 40, amplitude_and_phase, 2)),
     "g": ("complex object, unsupervised", "autocorrelation, modulus", lambda: OneStage(self_patterns, 40, complex_object, 2)),
     "d": ("phase of the diffraction", "modulus", lambda: OneStage(modulus_planes, 16, reciprocal_phase, 16, (32, 48, 64, 128))),
+    "p": ("amplitude and phase, unsupervised (AutoPhaseNN itself)", "modulus", Published),
 }  # fmt: skip
 """Name: (what is predicted, what the network is shown, how to build it), the most telling first."""

@@ -134,6 +134,7 @@ def test_variants_are_of_equal_cost_and_each_gives_objects(part):
             stages = network(counts)
             assert len(stages) == {"e": 2, "f": 3}.get(name, 1)
             assert all(one.shape == (1, 32, 32, 32) and one.is_complex() for one in stages)
+    assert costs.pop("p") == pytest.approx(10.2, rel=0.01)  # as published
     assert max(costs.values()) / min(costs.values()) < 1.25
     volume = torch.rand(1, 2, 64, 64, 64)
     assert torch.equal(variants.unfold(variants.fold(volume)), volume)
