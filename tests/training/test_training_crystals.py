@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from pydantic import BaseModel, ValidationError
 
 from napari_autophase.network.physics import propagate
 from napari_autophase.scan import InputError
@@ -416,3 +417,14 @@ def test_blur_is_the_binomial_kernel_and_keeps_what_is_uniform():
 def test_populations_that_cannot_be_drawn_are_refused(wrong, says):
     with pytest.raises(InputError, match=says):
         Population(**wrong)
+
+
+def test_a_configuration_can_hold_a_population():
+    class Document(BaseModel):
+        population: Population
+
+    read = Document.model_validate_json('{"population": {"twins": 0.3, "extent": [18, 28]}}').population
+    assert read == Population(twins=0.3, extent=(18.0, 28.0))
+    for wrong, says in (('{"twinz": 0.3}', "twinz"), ('{"twins": 3}', "'twins' is a share")):
+        with pytest.raises(ValidationError, match=says):
+            Document.model_validate_json(f'{{"population": {wrong}}}')

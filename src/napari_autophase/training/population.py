@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -62,6 +63,10 @@ class Population:
     InputError
         If a value is out of its range.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {
+        "extra": "forbid"
+    }  # where a configuration's document holds one
 
     extent: tuple[float, float] = (16.0, 30.0)
     winterbottom: float = 0.12
