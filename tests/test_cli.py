@@ -121,12 +121,20 @@ def test_the_options_reach_the_recipe(scan, tmp_path, monkeypatch):
         "--set",
         "seed=1",
     ]
-    asked += ["--device", "cpu", "--seed", "5", "--weights", "mine.safetensors"]
+    weights = tmp_path / "mine.safetensors"
+    weights.touch()
+    asked += ["--device", "cpu", "--seed", "5", "--weights", str(weights)]
     assert cli.main(["reconstruct", str(scan), "-o", str(tmp_path / "r.cxi"), *asked]) == 130
     expected = {
-        "refine.beta": 0.8, "prepare.centre": "mass", "device": "cpu", "seed": 5, "guess.weights": "mine.safetensors"
+        "refine.beta": 0.8, "prepare.centre": "mass", "device": "cpu", "seed": 5, "guess.weights": str(weights)
     }  # fmt: skip
     assert recipes == [Recipe.from_preset("best").with_settings(expected)]
+
+
+@pytest.mark.parametrize("how", [["--weights", "none.pth"], ["--set", "guess.weights=none.pth"]])
+def test_missing_weights_are_said_before_the_scan_is_read(how, tmp_path, capsys):
+    assert cli.main(["reconstruct", str(tmp_path / "no_scan_either.h5"), *how]) == 2
+    assert "weights none.pth are missing" in capsys.readouterr().err
 
 
 def test_a_mask_reaches_the_scan(scan, tmp_path, capsys):

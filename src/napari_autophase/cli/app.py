@@ -20,7 +20,7 @@ from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import show, surrogate
-from .inputs import choose_recipe, file_of, read_scan, with_geometry
+from .inputs import check_weights, choose_recipe, file_of, read_scan, with_geometry
 from .targets import as_json, check_targets, write_json
 
 PROGRAM = "napari-autophase"
@@ -77,7 +77,10 @@ def reconstruct(
     white: WhitePath = None,
     geometry: GeometryPath = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Weights of the network, instead of those shipped.")
+        Path | None,
+        typer.Option(
+            help="The network's weights instead of those shipped: .safetensors, or AutoPhaseNN's in PyTorch or Keras form."
+        ),
     ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to compute.")
@@ -98,6 +101,7 @@ def reconstruct(
     chosen = choose_recipe(preset, recipe, settings or [])
     explicit = {"device": device, "seed": seed, "guess.weights": None if weights is None else str(weights)}
     chosen = chosen.with_settings({key: value for key, value in explicit.items() if value is not None})
+    check_weights(chosen)
     if not (output or report or picture):
         output = Path(f"{file_of(scan).stem}_reconstruction.cxi")
     check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=file_of(scan))

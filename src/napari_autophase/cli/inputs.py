@@ -24,6 +24,15 @@ def choose_recipe(preset: Preset | None, path: Path | None, settings: list[str])
     return recipe.with_settings(changes)
 
 
+def check_weights(recipe: Recipe) -> None:
+    """Say that the network's weights are missing before the scan is read, which may take long."""
+    weights = recipe.guess.weights
+    if weights is not None and recipe.guess.start != "random" and not Path(weights).is_file():
+        raise InputError(
+            f"The network's weights {weights} are missing; give another file, or none for the shipped weights."
+        )
+
+
 def file_of(scan: str) -> Path:
     """Return the file of ``FILE::DATASET``."""
     return Path(scan.partition("::")[0])
