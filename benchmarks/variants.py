@@ -1,7 +1,7 @@
 """The networks that `objectives.py` compares: what is predicted, from what, and in how many steps.
 
 All take counts (B, 64, 64, 64) and return their objects (B, 32, 32, 32), one a stage.  All but the last, AutoPhaseNN itself, are
-made of the blocks of `network.compact` and about as costly: a network of one stage is wider than the guess of one that corrects it.
+made of the blocks of `network.compact` and about as costly: one-stage networks are wider than the guess of those that correct it.
 """
 
 from __future__ import annotations
