@@ -79,12 +79,14 @@ def guess(
     Starts
         Objects complex64 (kept, N0, N1, N2) of arbitrary scale, centred, and their supports; the best first.
     """
-    side = getattr(model.network, "window", WINDOW)
-    shown = window_samples(counts.shape, oversampling, side, getattr(model.network, "extent", EXTENT))
-    window = to_window(counts, good, shown, model.device, (side,) * 3)
+    side, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
+    shown = window_samples(counts.shape, oversampling, side, extent)
+    window = to_window(counts, good, shown, model.device, (side,) * 3, coarse=side < 2 * extent)
     turns = orientations(choice.candidates)
     answers = yield from predict(model, [_turn(window, *turn) for turn in turns])
-    seen = [Seen(*(_turn_back(x, *turn) for x in answer)) for answer, turn in zip(answers, turns, strict=True)]
+    seen = [
+        Seen(*(_turn_back(x, *turn) for x in answer)) for answer, turn in zip(answers, turns, strict=True)
+    ]
 
     samples = window_samples(counts.shape, oversampling)
     part = measured_part(samples)

@@ -40,7 +40,13 @@ def measured_part(samples: Shape) -> Shape:
 
 
 def to_window(
-    counts: np.ndarray, good: np.ndarray, samples: Shape, device: torch.device, shape: Shape = (WINDOW,) * 3
+    counts: np.ndarray,
+    good: np.ndarray,
+    samples: Shape,
+    device: torch.device,
+    shape: Shape = (WINDOW,) * 3,
+    *,
+    coarse: bool = False,
 ) -> Tensor:
     """Return the counts as a window of `shape` shows them, masked voxels filled in.
 
@@ -54,9 +60,12 @@ def to_window(
         Where the network is.
     shape
         Sides of the window; beyond the measured q range it holds zeros.
+    coarse
+        The crystal comes to an oversampling below 2: its autocorrelation is wider than the samples, and folds.
     """
     filled = torch.as_tensor(counts if good.all() else fill_gaps(counts, good), device=device)
-    resampled = _transform(fit(_transform(filled, torch.fft.ifftn), samples), torch.fft.fftn)
+    pattern = _transform(filled, torch.fft.ifftn)
+    resampled = _transform(fold(pattern, samples) if coarse else fit(pattern, samples), torch.fft.fftn)
     return fit(resampled.real.clamp_min(0), shape)
 
 
@@ -114,6 +123,18 @@ def fit(volume: Tensor, shape: tuple[int, ...]) -> Tensor:
         else:
             before = want // 2 - have // 2
             volume = torch.nn.functional.pad(volume, [0, 0] * (-1 - axis) + [before, want - have - before])
+    return volume
+
+
+def fold(volume: Tensor, shape: Shape) -> Tensor:
+    """Return the last three axes with a period of `shape`: the spectrum sampled at as many points, and not smoothed.
+
+    What lies further out than one period is noise, and left out.
+    """
+    volume = fit(volume, tuple(2 * side for side in shape))
+    for axis, side in zip(_AXES, shape, strict=True):
+        twice = volume.narrow(axis, 0, side) + volume.narrow(axis, side, side)
+        volume = torch.roll(twice, side // 2, axis)  # index 0 was the far end of a period
     return volume
 
 
