@@ -31,6 +31,7 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .controller import Update
 from .curve import ErrorCurve
+from .finetune_section import FineTuneSection
 from .parts import Note, Page, PrimaryButton, SampleButton, Section, caption, form, row
 from .recipe_form import RecipeForm, Setting, make_setting, setting_of, settings
 from .session import Session
@@ -146,6 +147,8 @@ class ReconstructDock(Page):
         self.algorithm = self.form.settings["refine.algorithm"].widget
         assert isinstance(self.algorithm, QLineEdit)
         self.algorithm.textChanged.connect(self._on_algorithm)
+        self.finetune = FineTuneSection(self._session, self.recipe, self.use_weights)
+        self.finetune.busy_changed.connect(lambda _: self._allow())
         self.save = QPushButton("Save recipe…")
         self.save.setToolTip("Write all choices to a JSON file.")
         self.save.clicked.connect(self._ask_where_to_save)
@@ -196,6 +199,7 @@ class ReconstructDock(Page):
         column.addWidget(self.devices)
         column.addWidget(self.replace)
         column.addWidget(self.advanced)
+        column.addWidget(self.finetune)
         column.addStretch(1)
         self.curve.hide()
         for before, after in pairwise((self.preset, self.sample, self.button, self.cancel, self.iterations)):
@@ -222,12 +226,18 @@ class ReconstructDock(Page):
             setting.value = setting_of(recipe, key)
         self.form.show_recipe(recipe)
 
+    def use_weights(self, path: str) -> None:
+        """Take the network's weights from this file from now on."""
+        self.form.settings["guess.weights"].value = path
+
     def _use_preset(self) -> None:
-        # the person's device, seed, preparation and analysis stay
+        # the person's device, seed, weights, preparation and analysis stay
         recipe = Recipe.from_preset(self.preset.currentText())
+        weights = self.form.settings["guess.weights"].value
         self.explanation.say(EXPLANATIONS[recipe.preset])
         self.basic["guess.threshold"].value = recipe.guess.threshold
         self.form.show_recipe(recipe, ("guess.", "refine."))
+        self.use_weights(weights)
 
     def _on_iterations(self, count: int) -> None:
         assert isinstance(self.algorithm, QLineEdit)
@@ -288,7 +298,8 @@ class ReconstructDock(Page):
         self._allow()
 
     def _allow(self) -> None:
-        self.button.setEnabled(self._session.current is not None and not self._controller.busy)
+        busy = self._controller.busy or self.finetune.busy
+        self.button.setEnabled(self._session.current is not None and not busy)
         self.cancel.setEnabled(self._controller.state == "running")
 
     def _look_for_devices(self) -> None:

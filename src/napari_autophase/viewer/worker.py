@@ -18,6 +18,7 @@ from ..scan import Scan
 from .controller import Run
 
 _log = logging.getLogger(__name__)
+Work = Callable[[Scan, Recipe], Generator[Progress, None, Any]]
 UPDATE_INTERVAL_S = 0.05
 """Progress reaches the window at most 20 times a second, however fast the iterations are."""
 DRAWING_SHARE = 4
@@ -28,9 +29,9 @@ many iterations and the same processors.
 """
 
 
-def launch(scan: Scan, recipe: Recipe, run: Run) -> ReconstructionWorker:
-    """Start a reconstruction in a thread; it reports to `run` in the caller's thread."""
-    worker = ReconstructionWorker(scan, recipe)
+def launch(scan: Scan, recipe: Recipe, run: Run, work: Work | None = None) -> ReconstructionWorker:
+    """Start a reconstruction (or other `work` of that kind) in a thread; it reports to `run` in the caller's thread."""
+    worker = ReconstructionWorker(scan, recipe, work or _reconstruct)
 
     def deliver(update: tuple[Progress, tuple[float, ...]]) -> None:
         begin = time.monotonic()
@@ -104,13 +105,15 @@ class _QuietFunctionWorker(_Quiet, FunctionWorker):
 
 
 class ReconstructionWorker(_Quiet, GeneratorWorker):
-    """Drives `reconstruct.reconstruct`: looks for `quit` after every iteration, yields when the window is ready for more.
+    """Drives `reconstruct.reconstruct` or another generator of `Progress`.
+
+    Looks for `quit` after every step, and yields when the window is ready for more.
 
     What it yields is ``(latest progress, errors since the last yield)``.
     """
 
-    def __init__(self, scan: Scan, recipe: Recipe) -> None:
-        super().__init__(_reconstruct, scan, recipe)
+    def __init__(self, scan: Scan, recipe: Recipe, work: Work) -> None:
+        super().__init__(work, scan, recipe)
         self._over = threading.Event()
         self._due = 0.0
 
@@ -118,7 +121,7 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
         """Say that the last update was drawn, and how long that took; the next one is due after a while."""
         self._due = time.monotonic() + max(UPDATE_INTERVAL_S, DRAWING_SHARE * drawing_s)
 
-    def work(self) -> Reconstruction | None:
+    def work(self) -> Any:
         """Run to the end or until `quit` was called."""
         errors: list[float] = []
         progress = Progress("", 0, 1)
