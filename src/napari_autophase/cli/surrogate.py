@@ -25,14 +25,13 @@ from .targets import check_targets, write_json
 if TYPE_CHECKING:
     from ..training import Trainer, TrainingConfig
 
-app = typer.Typer()
+
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Input = Annotated[Path | None, typer.Option("--input", metavar="DIR", help="A benchmark's input folder.")]
 WEIGHTS = "weights.safetensors"
 SCANS = (".npy", ".npz", ".h5", ".hdf5", ".nxs", ".cxi", ".tif", ".tiff")
 
 
-@app.command()
 def train(
     config: Annotated[
         Path | None, typer.Argument(metavar="CONFIG", help="The run, as a JSON document.")
@@ -69,7 +68,6 @@ def train(
         raise KeyboardInterrupt
 
 
-@app.command()
 def evaluate(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Weights, instead of those shipped.")
@@ -124,7 +122,6 @@ def evaluate(
     print(f"wrote {target}")
 
 
-@app.command()
 def run(
     folder: Annotated[
         Path | None, typer.Argument(metavar="FOLDER", help="Of scans, in any format that is read.")
@@ -174,7 +171,6 @@ def run(
         )
 
 
-@app.command()
 def simulate_set(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")],
     crystals: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
