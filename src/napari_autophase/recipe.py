@@ -73,6 +73,10 @@ class Refinement(_Part):
     algorithm: str = Field("50*ER", description="Such as '3*(20*ER+180*HIO)+20*ER'; '' for none.")
     starts: int = Field(1, ge=1, description="Random starts, phased as one batch (start: random or both).")
     beta: float = Field(0.9, gt=0, le=1, description="Feedback of HIO and RAAR.")
+    rate: float = Field(0.01, gt=0, le=1, description="Step of ADAM, a fraction of the largest amplitude.")
+    softness: float = Field(
+        0.7, ge=0, le=3, description="How soft the support's edge is to CG, in voxels; 0: hard."
+    )
     shrink_wrap: ShrinkWrap = ShrinkWrap()
     twin_break: int = Field(
         0, ge=0, description="Iteration at which half of the support is shut once; 0: never."

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_autophase.phasing import passes
-from napari_autophase.phasing.algorithm import NAMES, feedback
+from napari_autophase.phasing.algorithm import PROJECTIONS, feedback
 
 SHAPE = (17, 20, 23)
 
@@ -46,7 +46,7 @@ def test_the_modulus_pass_against_numpy_in_double(backend):
     np.testing.assert_allclose(field.numpy()[:, ~fitted], z[:, ~fitted] / np.float32(modulus.size), rtol=3e-7)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROJECTIONS)
 def test_the_support_pass_against_numpy_in_double(backend, name):
     before, _ = volumes(1)
     projected, _ = volumes(2)
@@ -100,7 +100,7 @@ def test_a_cache_that_cannot_be_written_is_done_without():
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: (signature, function)
 
-    assert passes._compile(refuse, len, "void(i8)").__func__ == ("void(i8)", len)
+    assert passes.compiled(refuse, len, "void(i8)").__func__ == ("void(i8)", len)
 
 
 def test_torch_takes_over_where_numba_cannot_be_imported(monkeypatch):

@@ -4,7 +4,9 @@ Grammar (white space is free, names may be written in any case)::
 
     sum   := term ('+' term)*
     term  := NUMBER '*' term | NAME | '(' sum ')'
-    NAME  := 'ER' | 'HIO' | 'RAAR'
+    NAME  := 'ER' | 'HIO' | 'RAAR' | 'ADAM' | 'CG'
+
+ER, HIO and RAAR are projections, whose `Feedback` is here; ADAM and CG follow a derivative (see `gradient`).
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ import re
 from dataclasses import dataclass
 from itertools import groupby
 
+from ..recipe import Refinement
 from ..scan import InputError
 
-NAMES = ("ER", "HIO", "RAAR")
+PROJECTIONS = ("ER", "HIO", "RAAR")
+GRADIENTS = ("ADAM", "CG")
+NAMES = PROJECTIONS + GRADIENTS
 MAX_ITERATIONS = 1_000_000
 _TOKEN = re.compile(r"\s*(?:(?P<number>\d+)|(?P<name>[A-Za-z]+)|(?P<sign>[*+()]))")
 
@@ -39,6 +44,22 @@ def feedback(name: str, beta: float = 0.9) -> Feedback:
     return {"ER": Feedback(0.0, 0.0), "HIO": Feedback(1.0, -beta), "RAAR": Feedback(beta, 1.0 - 2.0 * beta)}[
         name
     ]
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A gradient step: ADAM with its `rate` (a fraction of the largest amplitude), CG with the support's `softness` (voxels)."""
+
+    name: str
+    rate: float = 0.01
+    softness: float = 0.0
+
+
+def rule(name: str, refinement: Refinement) -> Feedback | Gradient:
+    """Return what an iteration of `name` does, with the choices of `refinement`."""
+    if name in GRADIENTS:
+        return Gradient(name, refinement.rate, refinement.softness)
+    return feedback(name, refinement.beta)
 
 
 def parse(text: str) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from ..scan import InputError
-from . import crew, device, passes, support
-from .algorithm import Feedback
+from . import crew, device, gradient, passes, support
+from .algorithm import Feedback, Gradient
 from .crew import Crew, Plan
 from .diffraction import AXES, Diffraction
 from .figures import figures
@@ -57,6 +57,7 @@ class Batch:
             self._load(starts.objects[piece].astype(np.complex64, copy=False)) for piece in pieces
         ]
         self.supports = [self._load(starts.supports[piece].astype(bool, copy=False)) for piece in pieces]
+        self._descents: list[gradient.Descent | None] = [None] * len(pieces)
         self._crew = Crew(plans or crew.plans(len(pieces), crew.cores() if data.device.type == "cpu" else 1))
         self._each(self._rescale)
 
@@ -66,7 +67,7 @@ class Batch:
     def __exit__(self, *_: object) -> None:
         self._crew.close()
 
-    def iterate(self, rule: Feedback) -> torch.Tensor:
+    def iterate(self, rule: Feedback | Gradient) -> torch.Tensor:
         """Do one iteration of every start; returns their chi² before it, (S,)."""
         jobs = [partial(self._iterate, piece, rule) for piece in range(len(self.objects))]
         return torch.cat(self._crew.run(jobs)) / self.data.total
@@ -77,11 +78,11 @@ class Batch:
 
     def halve(self) -> None:
         """Empty one half of every support, once."""
-        self._each(lambda piece: self.objects[piece].mul_(support.half(self.supports[piece])))
+        self._each(self._halve)
 
     def finish(self) -> None:
-        """Project every object onto its support."""
-        self._each(lambda piece: self.objects[piece].mul_(self.supports[piece]))
+        """Project every object onto its support, which gradient steps may have extended at the end."""
+        self._each(self._finish)
 
     def figures(self) -> list[dict[str, float]]:
         """Return the figures of every start."""
@@ -104,7 +105,10 @@ class Batch:
     def _each(self, job: Callable[[int], _Result]) -> list[_Result]:
         return self._crew.do([partial(job, piece) for piece in range(len(self.objects))])
 
-    def _iterate(self, piece: int, rule: Feedback) -> torch.Tensor:
+    def _iterate(self, piece: int, rule: Feedback | Gradient) -> torch.Tensor:
+        if isinstance(rule, Gradient):
+            return self._descend(piece, rule)
+        self._descents[piece] = None
         fields = torch.fft.fftn(self.objects[piece], dim=AXES)
         misfits = passes.modulus_pass(fields, self.data.modulus)
         projected = torch.fft.ifftn(fields, dim=AXES, norm="forward")  # not scaled: the pass has divided by N
@@ -112,8 +116,28 @@ class Batch:
         self.objects[piece] = passes.support_pass(self.objects[piece], projected, self.supports[piece], rule)
         return misfits
 
+    def _descend(self, piece: int, rule: Gradient) -> torch.Tensor:
+        now = self._descents[piece]
+        if now is None or now.rule != rule:
+            now = gradient.descent(rule, self.objects[piece], self.supports[piece], self.data)
+            self._descents[piece] = now
+        return now.step()
+
     def _shrink_wrap(self, piece: int, sigma: float, threshold: float) -> None:
         self.supports[piece] = support.shrink_wrap(self.objects[piece], sigma, threshold)
+        now = self._descents[piece]
+        if now is not None:
+            now.confine(self.supports[piece])
+
+    def _halve(self, piece: int) -> None:
+        self.objects[piece].mul_(support.half(self.supports[piece]))
+        self._descents[piece] = None
+
+    def _finish(self, piece: int) -> None:
+        now = self._descents[piece]
+        if now is not None:
+            self.supports[piece], self._descents[piece] = now.reach, None
+        self.objects[piece].mul_(self.supports[piece])
 
     def _figures(self, piece: int) -> list[dict[str, float]]:
         pairs = zip(self.objects[piece], self.supports[piece], strict=True)

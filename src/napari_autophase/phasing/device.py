@@ -9,6 +9,7 @@ import torch
 
 from ..recipe import Recipe
 from ..scan import InputError
+from .algorithm import parse
 from .crew import cores
 
 GIB = 2**30
@@ -55,14 +56,17 @@ def available_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def memory_bytes(shape: tuple[int, ...], starts: int) -> int:
-    """Return the peak memory of phasing in bytes: the data, and at most six complex64 volumes per start.
+def memory_bytes(shape: tuple[int, ...], starts: int, algorithm: str = "") -> int:
+    """Return the peak memory of phasing in bytes: the data, and at most six complex64 volumes per start (ten for gradient steps).
 
     Per voxel: 24 bytes of data (counts, modulus and masks, and what they were made from); for every start 18 bytes that stay
-    (object and support, as given and in work); and three complex volumes that come and go for each start in work at a time,
-    which are as many as there are cores.
+    (object and support, as given and in work) and what its gradient steps remember (a field, or two moments); and three complex
+    volumes (automatic differentiation: six) that come and go for each start in work at a time, which are as many as there are
+    cores.
     """
-    return math.prod(shape) * (24 + 18 * starts + 24 * min(starts, cores()))
+    used = set(parse(algorithm))
+    kept = 18 + 12 * ("CG" in used) + 18 * ("ADAM" in used)
+    return math.prod(shape) * (24 + kept * starts + (48 if "ADAM" in used else 24) * min(starts, cores()))
 
 
 def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -> None:
@@ -75,14 +79,15 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
     """
     binned = tuple(max(1, side // factor) for side, factor in zip(shape, recipe.prepare.binning, strict=True))
     starts = recipe.number_of_starts
-    needed, there = memory_bytes(binned, starts), available_bytes(torch.device("cpu"))
+    needed = memory_bytes(binned, starts, recipe.refine.algorithm)
+    there = available_bytes(torch.device("cpu"))
     if needed > there:
         raise InputError(
             f"Phasing {' x '.join(map(str, binned))} voxels with {starts} start(s) needs {needed / GIB:.1f} GiB and "
             f"{there / GIB:.1f} GiB are free: bin or crop the scan, or ask for fewer starts."
         )
     if device.type == "cuda":
-        least, there = memory_bytes(binned, 1), available_bytes(device)
+        least, there = memory_bytes(binned, 1, recipe.refine.algorithm), available_bytes(device)
         if least > there:
             raise InputError(
                 f"Phasing {' x '.join(map(str, binned))} voxels needs {least / GIB:.1f} GiB and the GPU has "

@@ -49,8 +49,8 @@ class Diffraction:
         float32 tensor, √counts, and −1 where the modulus is free (masked or held out).
     counts, good, free
         Tensors: photons, usable pixels, held-out pixels.
-    total
-        Σ counts over the fitted pixels, the denominator of chi².
+    total, fitted
+        Σ counts over the fitted pixels, the denominator of chi², and the number of these pixels.
     has_free
         Whether anything is held out.
     floor
@@ -94,6 +94,7 @@ class Diffraction:
             for volume in (counts, good, free, modulus)
         )
         self.total = float(counts[fitted].sum(dtype=np.float64))
+        self.fitted = int(fitted.sum())
         self.has_free = bool(free.any())
         self.floor = min(LARGEST_FLOOR, 0.01 * float(counts[good].mean(dtype=np.float64)))
 

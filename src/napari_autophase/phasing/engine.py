@@ -81,7 +81,7 @@ def _refine(
     error, leader = None, 0
     with Batch(data, starts) as batch:
         for step, name in enumerate(steps, 1):
-            chi2[step - 1] = batch.iterate(algorithm.feedback(name, refinement.beta))
+            chi2[step - 1] = batch.iterate(algorithm.rule(name, refinement))
             if step == refinement.twin_break:
                 batch.halve()
             if step in widths:

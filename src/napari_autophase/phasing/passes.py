@@ -43,10 +43,10 @@ def modulus_pass(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
         return modulus_torch(field, modulus)
     planes = field.shape[0] * field.shape[1]
     sums = np.empty(planes)
-    pairs, measured = _pairs(field, planes), modulus.view(modulus.shape[0], -1).numpy()
+    values, measured = pairs(field, planes), modulus.view(modulus.shape[0], -1).numpy()
     scale = np.float32(1.0 / modulus.numel())
-    _in_slabs(
-        lambda first, last: _kernels().modulus(pairs, measured, scale, sums, first, last),
+    in_slabs(
+        lambda first, last: _kernels().modulus(values, measured, scale, sums, first, last),
         planes,
         field.numel(),
     )
@@ -68,12 +68,12 @@ def support_pass(
     if _kernels() is None or before.device.type != "cpu":
         return support_torch(before, projected, support, rule)
     planes = before.shape[0] * before.shape[1]
-    new, inside = _pairs(projected, planes), support.view(torch.uint8).view(planes, -1).numpy()
+    new, inside = pairs(projected, planes), support.view(torch.uint8).view(planes, -1).numpy()
     if rule.keep == rule.add == 0:
-        _in_slabs(lambda first, last: _kernels().cut(new, inside, first, last), planes, before.numel())
+        in_slabs(lambda first, last: _kernels().cut(new, inside, first, last), planes, before.numel())
         return projected
-    old, keep, add = _pairs(before, planes), np.float32(rule.keep), np.float32(rule.add)
-    _in_slabs(
+    old, keep, add = pairs(before, planes), np.float32(rule.keep), np.float32(rule.add)
+    in_slabs(
         lambda first, last: _kernels().feed(old, new, inside, keep, add, first, last), planes, before.numel()
     )
     return before
@@ -104,12 +104,12 @@ def prepare() -> None:
     _kernels()
 
 
-def _pairs(field: torch.Tensor, planes: int) -> np.ndarray:
+def pairs(field: torch.Tensor, planes: int) -> np.ndarray:
     """View a complex tensor as float32 pairs (planes, 2·voxels of a plane), never as a copy."""
     return torch.view_as_real(field).view(planes, -1).numpy()
 
 
-def _in_slabs(work: Callable[[int, int], None], planes: int, voxels: int) -> None:
+def in_slabs(work: Callable[[int, int], None], planes: int, voxels: int) -> None:
     """Do `work(first, last)` over all planes, by as many threads as torch would use if the volume is worth it."""
     slabs = min(torch.get_num_threads(), voxels // _SLAB, planes)
     if slabs < 2:
@@ -135,18 +135,21 @@ def _kernels() -> Any:
         return None
 
     class Kernels:
-        modulus = _compile(njit, _modulus, "void(f4[:,::1], f4[:,::1], f4, f8[::1], i8, i8)")
-        cut = _compile(njit, _cut, "void(f4[:,::1], u1[:,::1], i8, i8)")
-        feed = _compile(njit, _feed, "void(f4[:,::1], f4[:,::1], u1[:,::1], f4, f4, i8, i8)")
+        modulus = compiled(njit, _modulus, "void(f4[:,::1], f4[:,::1], f4, f8[::1], i8, i8)")
+        cut = compiled(njit, _cut, "void(f4[:,::1], u1[:,::1], i8, i8)")
+        feed = compiled(njit, _feed, "void(f4[:,::1], f4[:,::1], u1[:,::1], f4, f4, i8, i8)")
 
     return Kernels
 
 
-def _compile(njit: Any, function: Callable[..., None], signature: str) -> Any:
+def compiled(njit: Any, function: Callable[..., None], signature: str) -> Any:
+    """Return `function` compiled for arguments of `signature`, from the cache on disk if it can be written."""
     try:
-        return staticmethod(njit(signature, fastmath=True, nogil=True, cache=True)(function))
+        return staticmethod(
+            njit(signature, fastmath=True, error_model="numpy", nogil=True, cache=True)(function)
+        )
     except (RuntimeError, OSError):  # there is no place where its cache can be written
-        return staticmethod(njit(signature, fastmath=True, nogil=True)(function))
+        return staticmethod(njit(signature, fastmath=True, error_model="numpy", nogil=True)(function))
 
 
 def _modulus(

@@ -1,0 +1,268 @@
+"""Gradient steps: derivatives against differences and autograd, and what they do to crystals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from phasing_crystals import crystal, field, finish, intensity, likeness, photons
+from scipy import ndimage
+
+from napari_autophase.phasing import Diffraction, Starts, batch, gradient, likelihood, random_starts, refine
+from napari_autophase.phasing.algorithm import GRADIENTS, Gradient
+from napari_autophase.recipe import Refinement, ShrinkWrap
+
+FIXED = ShrinkWrap(every=0)
+ODD = (9, 12, 7)
+
+
+def random_problem(shape, seed, starts=2, peak=5.0):
+    rng = np.random.default_rng(seed)
+    data = Diffraction(rng.poisson(peak, shape), rng.random(shape) < 0.9, 0.02, seed=seed)
+    objects = rng.normal(size=(2, starts, *shape)) * np.sqrt(peak / np.prod(shape))
+    supports = rng.random((starts, *shape)) < 0.3
+    return data, torch.tensor(objects[0] + 1j * objects[1], dtype=torch.complex64), torch.tensor(supports)
+
+
+def wrong(truth, seed=0):
+    """The truth with smooth errors of its phase, rms 0.8 rad."""
+    error = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=truth.shape), 2)
+    return (truth * np.exp(0.8j * error / error.std())).astype(np.complex64)
+
+
+def refined(data, guess, support, algorithm, **choices):
+    recipe = Refinement(algorithm=algorithm, **{"shrink_wrap": FIXED, **choices})
+    return finish(refine(data, Starts((guess * support)[None], support[None]), recipe))[1]
+
+
+def cost(objects, way, data, alpha, far):
+    """The cost along a direction, written once more, in double and in NumPy."""
+    there = objects.numpy().astype(complex) + alpha * way.numpy()
+    expected = np.abs(np.fft.fftn(there, axes=(1, 2, 3))) ** 2
+    photons = np.where(data.modulus.numpy() >= 0, data.counts.numpy(), 0)
+    near = expected - photons * np.log(expected + data.floor)
+    amplitudes = 2 * expected - 4 * np.sqrt(photons * (expected + data.floor))
+    terms = np.where(far[:, None, None, None], amplitudes, near)
+    return np.where(data.modulus.numpy() >= 0, terms, 0).sum(axis=(1, 2, 3))
+
+
+@pytest.fixture(params=["numba", "torch"])
+def backend(request, monkeypatch):
+    if request.param == "torch":
+        monkeypatch.setattr(likelihood, "_kernels", lambda: None)
+    else:
+        assert likelihood._kernels() is not None
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("shape", [ODD, (8, 8, 8)])
+@pytest.mark.parametrize("far", [(False, True), (True, False)])
+def test_derivatives_against_differences(shape, far):
+    data, objects, _ = random_problem(shape, 1)
+    way = random_problem(shape, 2)[1]
+    fields, ways = torch.fft.fftn(objects, dim=(1, 2, 3)), torch.fft.fftn(way, dim=(1, 2, 3))
+    by_field, misfits = likelihood.derivative(fields, data.modulus, data.floor, torch.tensor(far))
+    by_object = torch.fft.ifftn(by_field, dim=(1, 2, 3), norm="forward")
+    h = 1e-4
+    low, high, middle = (cost(objects, way, data, a, np.array(far)) for a in (-h, h, 0.0))
+    along = 2 * (by_object.conj() * way).real.sum(dim=(1, 2, 3))
+    np.testing.assert_allclose(along, (high - low) / (2 * h), rtol=1e-4)
+
+    at = torch.tensor([0.3, -0.7], dtype=torch.float64)
+    first, second, fisher = likelihood.slope(fields, ways, data.modulus, data.floor, torch.tensor(far), at)
+    shifted = objects + at.view(-1, 1, 1, 1).to(torch.complex64) * way
+    low, high, middle = (cost(shifted, way, data, a, np.array(far)) for a in (-h, h, 0.0))
+    np.testing.assert_allclose(first, (high - low) / (2 * h), rtol=1e-3, atol=1e-3 * np.abs(middle).max())
+    h = 1e-3
+    low, high = (cost(shifted, way, data, a, np.array(far)) for a in (-h, h))
+    np.testing.assert_allclose(second, (high - 2 * middle + low) / h**2, rtol=1e-3)
+    assert (fisher > 0).all()
+
+    fitted = data.modulus.numpy() >= 0
+    moduli = np.abs(fields.numpy())
+    np.testing.assert_allclose(
+        misfits, [((one - data.modulus.numpy())[fitted] ** 2).sum() for one in moduli], rtol=1e-5
+    )
+    assert not by_field[:, ~torch.from_numpy(fitted)].any()
+
+
+@pytest.mark.usefixtures("backend")
+def test_the_derivative_is_that_of_automatic_differentiation():
+    data, objects, _ = random_problem(ODD, 3)
+    variables = torch.view_as_real(objects).to(torch.float64).requires_grad_()
+    expected = torch.fft.fftn(torch.view_as_complex(variables), dim=(1, 2, 3)).abs().square()
+    photons = data.modulus.double().square()
+    loss = torch.where(data.modulus >= 0, expected - photons * (expected + data.floor).log(), 0).sum()
+    loss.backward()
+    fields, near = torch.fft.fftn(objects, dim=(1, 2, 3)), torch.zeros(2, dtype=torch.bool)
+    by_field, _ = likelihood.derivative(fields, data.modulus, data.floor, near)
+    ours = 2 * torch.view_as_real(torch.fft.ifftn(by_field, dim=(1, 2, 3), norm="forward"))
+    torch.testing.assert_close(
+        ours.double(), variables.grad, rtol=1e-3, atol=1e-4 * float(variables.grad.abs().max())
+    )
+
+
+@given(
+    seed=st.integers(0, 10**6), softness=st.sampled_from([0.0, 0.7, 1.5]), peak=st.sampled_from([0.5, 5, 500])
+)
+@settings(deadline=None, max_examples=15)
+def test_conjugate_gradients_never_raise_what_they_minimise(seed, softness, peak):
+    data, objects, supports = random_problem((8, 11, 10), seed, peak=peak)
+    descent = gradient.descent(Gradient("CG", softness=softness), objects, supports, data)
+    before, cost = descent.objective(), descent.far
+    for _ in range(12):
+        descent.step()
+        after, now = descent.objective(), descent.far
+        assert ((after <= before + 1e-6 * before.abs()) | (cost != now)).all()
+        before, cost = after, now
+    torch.testing.assert_close(
+        descent.field, torch.fft.fftn(objects, dim=(1, 2, 3)), rtol=1e-3, atol=1e-3 * peak**0.5
+    )
+    assert not objects[~descent.reach].any()
+    if softness == 0:
+        assert (descent.reach == supports).all()
+
+
+def test_conjugate_gradients_end_where_the_derivative_vanishes():
+    data, objects, supports = random_problem((10, 10, 10), 7, starts=1)
+    descent = gradient.descent(Gradient("CG", softness=0.7), objects, supports, data)
+    descent.step()
+    first = float(descent.length)
+    for _ in range(300):
+        descent.step()
+    assert float(descent.length) < 1e-4 * first
+
+
+def test_adam_is_torchs_own_on_the_loss_of_normalised_moduli():
+    data, objects, supports = random_problem(ODD, 4, starts=1)
+    largest, brightest = objects.abs().max(), data.modulus.max()
+    pairs = (torch.view_as_real(objects) / largest).clone().requires_grad_()
+    optimizer = torch.optim.Adam([pairs], lr=0.02)
+    descent = gradient.descent(Gradient("ADAM", rate=0.02), objects.clone(), supports, data)
+    for step in range(6):
+        optimizer.zero_grad()
+        moduli = torch.fft.fftn(torch.view_as_complex(pairs) * supports * largest, dim=(1, 2, 3)).abs()
+        loss = torch.where(data.modulus >= 0, (moduli - data.modulus) / brightest, 0).square().sum()
+        loss.backward()
+        optimizer.step()
+        misfits = descent.step()
+        assert float(misfits) == pytest.approx(float(loss.detach()) * float(brightest) ** 2, rel=1e-4), step
+    expected = torch.view_as_complex(pairs.detach()) * largest * supports
+    torch.testing.assert_close(descent.objects, expected, rtol=1e-3, atol=1e-3 * float(largest))
+
+
+@pytest.mark.parametrize("softness", [0.0, 0.7])
+@pytest.mark.parametrize("free_fraction", [0.0, 0.03])
+def test_the_truth_is_a_fixed_point_of_conjugate_gradients(softness, free_fraction):
+    truth = crystal((24, 27, 22))
+    data = Diffraction(intensity(truth), None, free_fraction)
+    found = refined(data, truth.astype(np.complex64), truth != 0, "20*CG", softness=softness)
+    assert likeness(found.object, truth) > 0.99999
+    assert found.figures["chi2"] < 1e-6
+
+
+def test_thirty_steps_of_conjugate_gradients_reach_further_than_a_hundred_projections():
+    truth = crystal(phase=1.5)
+    data = Diffraction(photons(truth, 1e6), None, 0.02)
+    support = ndimage.binary_dilation(np.abs(truth) > 0.1)
+    llk = {
+        name: refined(data, wrong(truth), support, name, softness=0).figures["llk"]
+        for name in ("30*CG", "30*ER", "100*ER", "100*ADAM")
+    }
+    assert llk["30*CG"] < min(llk["100*ER"], llk["100*ADAM"]) < llk["30*ER"]
+
+
+def test_few_photons_are_explained_better_by_their_likelihood():
+    for seed in range(3):
+        truth = crystal(seed=seed)
+        data = Diffraction(photons(truth, 1e3, seed), None, 0.1, seed=seed)
+        support = ndimage.binary_dilation(np.abs(truth) > 0.1)
+        er, cg = (refined(data, wrong(truth), support, name, softness=0) for name in ("60*ER", "45*ER+15*CG"))
+        assert cg.figures["free_llk"] < er.figures["free_llk"]
+        assert cg.figures["llk"] < 0.95 * er.figures["llk"]
+        assert likeness(cg.object, truth) > likeness(er.object, truth) - 0.005
+
+
+def test_a_soft_support_lets_out_a_crystal_that_a_hard_one_cuts():
+    truth = crystal(phase=1.5)
+    data = Diffraction(photons(truth, 1e5), None, 0.02)
+    tight = ndimage.binary_erosion(np.abs(truth) > 0.3)
+    found = {s: refined(data, wrong(truth), tight, "40*CG", softness=s) for s in (0.0, 0.7)}
+    assert likeness(found[0.7].object, truth) > likeness(found[0.0].object, truth) + 0.05
+    assert found[0.7].figures["free_llk"] < 0.5 * found[0.0].figures["free_llk"]
+    np.testing.assert_array_equal(found[0.0].support, tight)
+    assert (found[0.7].support & tight).sum() == tight.sum()
+    assert not (found[0.7].support & ~ndimage.binary_dilation(tight, iterations=3)).any()
+    for one in found.values():
+        assert not one.object[~one.support].any()
+    # projections afterwards go back to the support that was given
+    np.testing.assert_array_equal(refined(data, wrong(truth), tight, "5*CG+ER").support, tight)
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_masked_pixels_are_free_and_are_filled_in(name):
+    truth = crystal(seed=2)
+    good = np.ones(truth.shape, bool)
+    good[:, 18:20, :] = False
+    counts = np.where(good, photons(truth), 1e5)  # what stands in a masked pixel must not matter
+    support = ndimage.binary_dilation(np.abs(truth) > 0.1)
+    found = refined(Diffraction(counts, good, 0.02), wrong(truth), support, f"200*{name}", rate=0.02)
+    modulus = np.sqrt(intensity(truth))[~good]
+    filled = np.abs(field(found.object))[~good]
+    assert likeness(found.object, truth) > 0.97
+    assert np.corrcoef(filled, modulus)[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("algorithm", ["10*CG", "7*ADAM", "2*ER+4*CG+2*HIO+3*ADAM+3*CG"])
+def test_neither_threads_nor_neighbours_change_a_bit(monkeypatch, algorithm):
+    data = Diffraction(photons(crystal((40, 41, 42))), None, 0.02)
+    two = random_starts(data, 2, 0.1, seed=4)
+    recipe = Refinement(algorithm=algorithm, shrink_wrap=ShrinkWrap(every=4, start=4))
+
+    def once(cores, starts):
+        monkeypatch.setattr(batch.crew, "cores", lambda: cores)
+        return finish(refine(data, starts, recipe))[1]
+
+    one, four = once(1, two), once(4, two)
+    assert one.object.tobytes() == four.object.tobytes()
+    assert one.errors.tobytes() == four.errors.tobytes()
+    assert one.runs == four.runs
+    assert one.runs == [once(1, Starts(two.objects[i : i + 1], two.supports[:1])).figures for i in range(2)]
+
+
+def test_starts_of_one_piece_do_not_meet():
+    """A GPU takes all starts as one piece; each must go its way as if alone."""
+    data, objects, supports = random_problem((10, 9, 12), 5, starts=3)
+    for rule in (Gradient("CG", softness=0.7), Gradient("ADAM")):
+        together = gradient.descent(rule, objects.clone(), supports, data)
+        alone = [
+            gradient.descent(rule, objects[i : i + 1].clone(), supports[i : i + 1], data) for i in range(3)
+        ]
+        for _ in range(5):
+            misfits = together.step()
+            torch.testing.assert_close(misfits, torch.cat([one.step() for one in alone]), rtol=1e-4, atol=0)
+        for i, one in enumerate(alone):
+            torch.testing.assert_close(together.objects[i], one.objects[0], rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_errors_are_chi2_as_the_iteration_began_and_shrink_wrap_applies(name):
+    truth = crystal(seed=3)
+    data = Diffraction(photons(truth), None, 0.02)
+    ball = np.linalg.norm(np.indices(truth.shape) - 16, axis=0) < 10
+    wrap = ShrinkWrap(every=10, start=10, sigma=1, sigma_end=0.5, threshold=0.2)
+    found = refined(data, wrong(truth), ball, f"60*{name}", shrink_wrap=wrap, softness=0)
+    begin = refined(data, wrong(truth), ball, "")
+    assert found.errors[0] == pytest.approx(begin.figures["chi2"], rel=1e-4)
+    assert found.errors[-1] < 0.2 * found.errors[0]
+    assert found.support.sum() < 0.4 * ball.sum()
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_an_empty_start_does_no_harm(name):
+    truth = crystal((16, 16, 16))
+    found = refined(Diffraction(photons(truth)), np.zeros_like(truth, np.complex64), truth != 0, f"5*{name}")
+    assert np.isfinite(found.object).all()
+    assert np.isfinite(found.errors).all()
