@@ -188,3 +188,23 @@ def test_a_section_that_is_gone_ends_its_work(session, qtbot, tuning, scan, erro
         section.deleteLater()
     assert tuning.job.quits == 1
     session.choose(None)  # and nobody hears of it
+
+
+def test_it_runs_in_a_thread_with_the_steps_asked_for(session, qtbot, scan, errors, folder, monkeypatch):
+    asked = []
+
+    def pretend(scan, recipe, steps):
+        asked.append((scan, recipe, steps))
+        yield Progress("finetune", 1, steps, 0.5)
+        return Tuned()
+
+    monkeypatch.setattr(finetune_section, "_finetune", pretend)
+    section = FineTuneSection(session, Recipe, [].append)
+    qtbot.addWidget(section)
+    session.add_scan(scan)
+    section.steps.setValue(70)
+    section.button.click()
+    qtbot.waitUntil(lambda: not section.busy, timeout=5000)
+    assert asked == [(scan, Recipe(), 70)]
+    assert errors == []
+    assert "χ² 0.05 → 0.02" in section.summary.text()

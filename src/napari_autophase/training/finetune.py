@@ -40,12 +40,12 @@ from ..scan import InputError, Scan
 from . import losses
 
 STEPS = 50
-LEARNING_RATE = 3e-4
+LEARNING_RATE = 2e-4
 VIEWS = 2
 """Orientations of a scan in one step."""
 MODULUS_WEIGHT = 0.2
 """Weight of the modulus's misfit beside the loss against what was found; as in training."""
-FREE_FRACTION = 0.02
+FREE_FRACTION = 0.04
 WARM_UP = 5
 """Steps in which the learning rate rises; then it falls along a cosine."""
 JUDGED = 4
@@ -229,7 +229,8 @@ def _learn(scan: Scan, recipe: Recipe, model: Model) -> Generator[Progress, None
     side = (window,) * 3
     oversampling = preparation.estimate_oversampling(prepared.counts, good)
     samples = window_samples(good.shape, oversampling, window, extent)
-    shown = to_window(prepared.counts, good, samples, model.device, side)
+    coarse = window < 2 * extent
+    shown = to_window(prepared.counts, good, samples, model.device, side, coarse=coarse)
     with torch.no_grad():
         guess = model.network(shown[None])[-1].object[0]
     found = regrid(fit(torch.as_tensor(phased.object * phased.support, device=model.device), samples), side)

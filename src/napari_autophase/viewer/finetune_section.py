@@ -146,7 +146,11 @@ class FineTuneSection(Section):
         from .worker import launch
 
         steps = self.steps.value()
-        return launch(scan, recipe, run, lambda scan, recipe: _finetune(scan, recipe, steps))
+
+        def work(scan: Scan, recipe: Recipe) -> Generator[Progress, None, FineTuned]:
+            return (yield from _finetune(scan, recipe, steps))
+
+        return launch(scan, recipe, run, work)
 
     def _allow(self, _: object = None) -> None:
         idle = not self.busy and not self._session.controller.busy
