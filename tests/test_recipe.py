@@ -40,6 +40,9 @@ recipes = st.builds(
         candidates=st.integers(1, 48),
         keep=st.integers(1, 9),
         threshold=fractions,
+        starts=st.integers(0, 99),
+        rounds=st.integers(1, 9),
+        outline=fractions,
     ),
     refine=st.builds(
         Refinement,
@@ -92,7 +95,8 @@ def test_the_presets_do_what_their_names_say():
     assert Recipe.from_preset("iterative").refine.algorithm == ITERATIVE
     best = Recipe.from_preset("best")
     assert best.guess.candidates > Recipe().guess.candidates
-    assert best.refine.starts > 1
+    assert best.guess.starts > best.guess.candidates
+    assert best.guess.rounds > 1
 
 
 def test_settings_are_read_as_json_or_else_as_text():

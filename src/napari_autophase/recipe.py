@@ -15,8 +15,10 @@ Preset = Literal["network", "fast", "iterative", "best"]
 PRESETS: tuple[Preset, ...] = ("network", "fast", "iterative", "best")
 ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
 """The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
-POLISH = "2*(20*ER+60*HIO)+40*ER"
-"""What a guess goes through in the network's window of 64³, where an iteration costs the same for any scan."""
+POLISH = "10*ER+60*HIO+30*ER"
+"""What a guess goes through on a grid of at most 64³, where an iteration costs the same for any scan."""
+SEARCH = "20*ER+120*EHIO+40*ER"
+"""What every start of a search goes through there; see `phasing.even`."""
 
 
 class _Part(BaseModel):
@@ -43,15 +45,30 @@ class Guess(_Part):
 
     start: Literal["network", "random", "both"] = Field("network", description="Starting objects.")
     weights: str | None = Field(
-        None, description="A .safetensors file; None: the weights that ship with the plugin."
+        None,
+        description="The network's weights: a .safetensors, PyTorch or Keras file; None: those that ship with the plugin.",
     )
-    candidates: int = Field(4, ge=1, le=48, description="Symmetry-related network guesses that are tried.")
+    candidates: int = Field(2, ge=1, le=48, description="Symmetry-related network guesses that are tried.")
     keep: int = Field(1, ge=1, description="Network guesses that are refined.")
+    starts: int = Field(
+        0, ge=0, description="Random phases within the predicted shapes, tried beside the predictions."
+    )
     polish: str = Field(
-        POLISH, description="Iterations on the network's own 64³ window, before the scan's own grid."
+        POLISH, description="Iterations of a round on a grid of at most 64³, before the scan's own grid."
+    )
+    rounds: int = Field(
+        1,
+        ge=1,
+        description="Rounds of polish, each with half the starts of the last, in bodies outlined anew.",
+    )
+    outline: float = Field(
+        0.4, gt=0, lt=1, description="Fraction of the usual amplitude inside at which a body is outlined."
     )
     threshold: float = Field(
-        0.1, gt=0, lt=1, description="First support: amplitude above this fraction of the maximum."
+        0.1,
+        gt=0,
+        lt=1,
+        description="First support of random starts: the amplitude's edge, as a fraction of its maximum.",
     )
 
 
@@ -131,8 +148,8 @@ class Recipe(_Part):
                 "refine": {"algorithm": ITERATIVE, "shrink_wrap": gentle},
             },
             "best": {
-                "guess": {"start": "both", "candidates": 16, "keep": 3},
-                "refine": {"algorithm": "2*(20*ER+100*HIO)+60*ER", "starts": 3, "shrink_wrap": gentle},
+                "guess": {"candidates": 6, "starts": 42, "rounds": 4, "keep": 2, "polish": SEARCH},
+                "refine": {"algorithm": "100*ER", "shrink_wrap": gentle},
             },
         }
         return cls.model_validate({"preset": preset, **changes[preset]})

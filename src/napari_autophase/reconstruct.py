@@ -50,7 +50,13 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         if recipe.guess.start != "random":
             model = network.load(recipe.guess.weights, device)
             guessed = yield from network.guess(
-                model, prepared.counts, prepared.good, prepared.oversampling, recipe.guess
+                model,
+                prepared.counts,
+                prepared.good,
+                prepared.oversampling,
+                recipe.guess,
+                recipe.refine.free_fraction,
+                recipe.seed,
             )
             starts.append(guessed)
         if recipe.guess.start != "network":

@@ -103,7 +103,7 @@ def guess(
     if choice.starts:
         starts = join([starts, random_phases(starts.supports, choice.starts, seed)])
     if choice.polish:
-        best = yield from search(data, starts, choice)
+        best = yield from search(data, starts, choice, seed)
     else:
         best = keep_best(data, starts, choice.keep, PROJECTIONS)
     return _on_scan(best, samples, counts.shape)
@@ -135,6 +135,8 @@ def predict(model: Model, windows: list[Tensor]) -> Generator[Progress, None, li
     finally:
         pool.shutdown(cancel_futures=True)
     return found
+
+
 def quick_bfloat16(device: torch.device) -> bool:
     """Say whether the device computes in bfloat16 itself: then convolutions are several times faster, and the guess the same
     to about 1e-4 of its correlation.

@@ -5,7 +5,8 @@ from .batch import Starts
 from .device import check_memory, device_lines, memory_bytes, pick_device
 from .diffraction import Diffraction, back_propagate, propagate
 from .engine import Phased, refine
-from .starts import join, keep_best, random_starts
+from .search import search
+from .starts import join, keep_best, random_phases, random_starts
 
 __all__ = [
     "Diffraction",
@@ -20,7 +21,9 @@ __all__ = [
     "parse",
     "pick_device",
     "propagate",
+    "random_phases",
     "random_starts",
     "refine",
+    "search",
     "unparse",
 ]

@@ -4,9 +4,9 @@ Grammar (white space is free, names may be written in any case)::
 
     sum   := term ('+' term)*
     term  := NUMBER '*' term | NAME | '(' sum ')'
-    NAME  := 'ER' | 'HIO' | 'RAAR' | 'ADAM' | 'CG'
+    NAME  := 'ER' | 'HIO' | 'RAAR' | 'EHIO' | 'ADAM' | 'CG'
 
-ER, HIO and RAAR are projections, whose `Feedback` is here; ADAM and CG follow a derivative (see `gradient`).
+ER, HIO, RAAR and EHIO are projections, whose `Feedback` is here; ADAM and CG follow a derivative (see `gradient`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import groupby
 from ..recipe import Refinement
 from ..scan import InputError
 
-PROJECTIONS = ("ER", "HIO", "RAAR")
+PROJECTIONS = ("ER", "HIO", "RAAR", "EHIO")
 GRADIENTS = ("ADAM", "CG")
 NAMES = PROJECTIONS + GRADIENTS
 MAX_ITERATIONS = 1_000_000
@@ -33,17 +33,22 @@ class Feedback:
     HIO : Fienup 1982, Eq. 44: ρ − β P_M ρ outside.
     RAAR: Luke, Inverse Problems 21, 37 (2005), Eq. 2.13: ρ' = ½β(R_S R_M + 1)ρ + (1−β)P_M ρ with R = 2P − 1, which is
     p inside and βρ + (1−2β)p outside.
+    EHIO: HIO of an evenly dense crystal: inside, p has its own phases and one amplitude (see `even`).
     """
 
     keep: float
     add: float
+    even: bool = False
 
 
 def feedback(name: str, beta: float = 0.9) -> Feedback:
-    """Return what `name` (ER, HIO, RAAR) does outside the support."""
-    return {"ER": Feedback(0.0, 0.0), "HIO": Feedback(1.0, -beta), "RAAR": Feedback(beta, 1.0 - 2.0 * beta)}[
-        name
-    ]
+    """Return what `name` (ER, HIO, RAAR, EHIO) does with what the modulus projection returns."""
+    return {
+        "ER": Feedback(0.0, 0.0),
+        "HIO": Feedback(1.0, -beta),
+        "RAAR": Feedback(beta, 1.0 - 2.0 * beta),
+        "EHIO": Feedback(1.0, -beta, even=True),
+    }[name]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from . import crew, device, gradient, passes, support
 from .algorithm import Feedback, Gradient
 from .crew import Crew, Plan
 from .diffraction import AXES, Diffraction
+from .even import even_pass
 from .figures import figures
 
 _Result = TypeVar("_Result")
@@ -113,6 +114,8 @@ class Batch:
         misfits = passes.modulus_pass(fields, self.data.modulus)
         projected = torch.fft.ifftn(fields, dim=AXES, norm="forward")  # not scaled: the pass has divided by N
         del fields
+        if rule.even:
+            even_pass(projected, self.supports[piece])
         self.objects[piece] = passes.support_pass(self.objects[piece], projected, self.supports[piece], rule)
         return misfits
 

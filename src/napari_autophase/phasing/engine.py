@@ -37,6 +37,8 @@ class Phased:
         What a person should know, such as that the GPU ran out of memory.
     runs
         Figures of every start.
+    kept
+        The best starts as they ended, the best first.
     """
 
     object: np.ndarray
@@ -44,18 +46,20 @@ class Phased:
     figures: dict[str, float]
     errors: np.ndarray
     iterations: int
+    kept: Starts
     notes: tuple[str, ...] = ()
     runs: list[dict[str, float]] = field(default_factory=list)
 
 
 def refine(
-    data: Diffraction, starts: Starts, refinement: Refinement, stage: str = "refine"
+    data: Diffraction, starts: Starts, refinement: Refinement, stage: str = "refine", keep: int = 1
 ) -> Generator[Progress, None, Phased]:
     """Phase all starts as `refinement` says; yields `Progress` after every iteration and returns the best.
 
     The best has the lowest held-out Poisson likelihood, or the lowest chi² when nothing is held out.  The error that is
     reported on the way is the lowest chi² of all starts as the iteration began.  Closing the generator cancels.  A GPU that
-    runs out of memory hands the job over to the CPU, which begins anew.  `stage` is what the progress is reported as.
+    runs out of memory hands the job over to the CPU, which begins anew.  `stage` is what the progress is reported as,
+    `keep` how many starts are handed back whole.
 
     Raises
     ------
@@ -64,16 +68,21 @@ def refine(
     """
     steps = algorithm.parse(refinement.algorithm)
     try:
-        return (yield from _refine(data, starts, refinement, steps, stage))
+        return (yield from _refine(data, starts, refinement, steps, stage, keep))
     except (RuntimeError, MemoryError) as error:
         if not ran_out_of_memory(error):
             raise
         data.fall_back()
-    return (yield from _refine(data, starts, refinement, steps, stage))
+    return (yield from _refine(data, starts, refinement, steps, stage, keep))
 
 
 def _refine(
-    data: Diffraction, starts: Starts, refinement: Refinement, steps: tuple[str, ...], stage: str
+    data: Diffraction,
+    starts: Starts,
+    refinement: Refinement,
+    steps: tuple[str, ...],
+    stage: str,
+    keep: int,
 ) -> Generator[Progress, None, Phased]:
     widths = support.schedule(refinement.shrink_wrap, len(steps))
     read_every = 1 if data.device.type == "cpu" else 10  # reading a number from a GPU makes it wait
@@ -93,13 +102,16 @@ def _refine(
             yield Progress(stage, step, len(steps), error, preview)
         batch.finish()
         runs = batch.figures()
-        best = ranking(runs)[0]
+        order = ranking(runs)[:keep]
+        kept = Starts(np.stack([batch.object(i) for i in order]), np.stack([batch.support(i) for i in order]))
+        best = order[0]
         return Phased(
-            object=batch.object(best),
-            support=batch.support(best),
+            object=kept.objects[0],
+            support=kept.supports[0],
             figures=runs[best],
             errors=chi2[:, best].cpu().numpy(),
             iterations=len(steps),
+            kept=kept,
             notes=data.notes,
             runs=runs,
         )

@@ -22,17 +22,25 @@ def random_starts(data: Diffraction, starts: int, threshold: float, seed: int) -
         The support's edge as a fraction of the object's amplitude; the autocorrelation, a product of two amplitudes, is cut
         at its square.
     seed
-        Amplitudes are uniform in ½ to 1 and phases uniform in ±π, drawn from this seed; start k is the same however many
-        are asked for.
+        Of the amplitudes and phases (see `random_phases`).
     """
     inside = data.or_on_cpu(lambda: support.from_autocorrelation(data.counts, data.good, threshold**2).cpu())
     inside = torch.fft.fftshift(inside).numpy()
+    return random_phases(inside[None], starts, seed)
+
+
+def random_phases(supports: np.ndarray, starts: int, seed: int) -> Starts:
+    """Return random objects inside given supports, bool (S, N0, N1, N2), which take turns.
+
+    Amplitudes are uniform in ½ to 1 and phases uniform in ±π, drawn from `seed`; start k is the same however many are asked for.
+    """
     rng = np.random.default_rng(seed)
-    objects = np.zeros((starts, *data.shape), np.complex64)
-    for one in objects:
+    chosen = supports[np.arange(starts) % len(supports)]
+    objects = np.zeros(chosen.shape, np.complex64)
+    for one, inside in zip(objects, chosen, strict=True):
         amplitude, phase = rng.uniform([[0.5], [-np.pi]], [[1.0], [np.pi]], (2, int(inside.sum())))
         one[inside] = amplitude * np.exp(1j * phase)
-    return Starts(objects, np.broadcast_to(inside, objects.shape))
+    return Starts(objects, chosen)
 
 
 def join(groups: list[Starts]) -> Starts:
