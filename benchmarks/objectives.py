@@ -1,6 +1,6 @@
 """What should a network predict, and from what?  Each variant trained alike, for the same crystals, in one command.
 
-    python benchmarks/objectives.py [--steps 100] [--variants c,e,f] [--threads 1]
+    python benchmarks/objectives.py [--steps 80] [--variants c,e,f] [--threads 1]
 
 Every variant (see `variants`; all but AutoPhaseNN itself are about as costly) sees the same batches of the training streams with
 the same schedule, and is scored on the same crystals of the validation streams.  So short a training ranks how fast the variants
@@ -139,13 +139,15 @@ def channels_last(network: nn.Module) -> nn.Module:
     return network
 
 
+def generator() -> str:
+    """Return the hash of what draws the crystals."""
+    return common.code(*(f"training/{part}.py" for part in GENERATOR if (TRAINING / f"{part}.py").exists()))
+
+
 def identity(variant: str, options: argparse.Namespace) -> str:
     """Return what tells a row from others: variant, length, rate, and the generator of the crystals."""
-    generator = common.code(
-        *(f"training/{part}.py" for part in GENERATOR if (TRAINING / f"{part}.py").exists())
-    )
     return common.key(
-        variant, options.steps, options.batch, options.learning_rate, options.validation, generator
+        variant, options.steps, options.batch, options.learning_rate, options.validation, generator()
     )
 
 
@@ -163,8 +165,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--validation", type=int, default=96, help="crystals to score on")
     parser.add_argument("--variants", default=",".join(VARIANTS))
@@ -179,7 +181,8 @@ def main() -> None:
 
         def measure(variant: str = variant, predicts: str = predicts, shown: str = shown) -> dict:
             which = {"variant": variant, "predicts": predicts, "shown": shown}
-            return {**which, "steps": options.steps, "batch": options.batch, **train(variant, options)}
+            which |= {"steps": options.steps, "batch": options.batch, "generator": generator()}
+            return {**which, **train(variant, options)}
 
         row = store.get(
             identity(variant, options), measure if variant in options.variants.split(",") else None
@@ -194,8 +197,9 @@ def write(rows: list[dict], options: argparse.Namespace) -> None:
     figures = [f"{figure}, {reach}" for reach in REACHES for figure in ("correlation", "χ²")]
     heading = ["", "predicts", "is shown", "GMAC", "parameters", *figures]
     text = (
-        f"Each variant saw the same {options.steps * options.batch:,} crystals (phase ranges to 2π); medians and quartiles of "
-        f"{options.validation} crystals of the validation streams, the nearer twin counted.\n\n"
+        f"Each variant saw the same {options.steps * options.batch:,} crystals (phase ranges to 2π; generator "
+        f"{rows[0]['generator']}); medians and quartiles of {options.validation} crystals of the validation streams, the "
+        "nearer twin counted.\n\n"
         f"{common.table(heading, [line(row) for row in rows])}\n"
     )
     options.output.with_suffix(".md").write_text(text, encoding="utf-8")
