@@ -1,6 +1,7 @@
 """Architectures: their sizes, their ranges, what they do not depend on, and that they learn."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from napari_autophase import network
 from napari_autophase.network import compact, physics
 from napari_autophase.network.weights import NETWORKS
-from napari_autophase.training import crystals, losses
+from napari_autophase.training import Trainer, TrainingConfig, crystals, losses
 
 TINY = {
     "compact": {},
@@ -110,28 +111,33 @@ def test_3d_cdi_nn_ignores_the_scale_of_the_counts():
     torch.testing.assert_close(one.shape, other.shape, rtol=1e-4, atol=1e-4)
 
 
-def test_3d_cdi_nn_learns_the_shape_and_the_phase_of_crystals():
-    torch.manual_seed(0)
-    model = network.build("cdinn", width=8)
+def test_3d_cdi_nn_learns_the_crystals_that_the_trainer_repeats(tmp_path, monkeypatch):
+    monkeypatch.setitem(NETWORKS, "cdinn", partial(NETWORKS["cdinn"], width=8))
     few = crystals.Population(phase_range=math.pi, gaps=0.0)
     drawn = crystals.simulate(2, crystals.stream("train", 0, 0), few)
-    counts, truth = physics.view(drawn.counts, drawn.objects, model.window, model.extent)
+    monkeypatch.setattr("napari_autophase.training.trainer.simulate", lambda *_: drawn)
+    config = TrainingConfig(
+        network="cdinn",
+        folder=str(tmp_path),
+        steps=40,
+        batch=2,
+        learning_rate=4e-3,
+        warm_up=0,
+        validation_crystals=8,
+        threads=1,
+    )
+    counts, truth = physics.view(drawn.counts, drawn.objects, 32, 32 / 1.5)
 
-    def agreement():
+    def agreement(model):
         with torch.no_grad():
             found = model.eval()(counts)[-1].object
-        model.train()
         either = (losses.correlation(found, truth), losses.correlation(found, physics.twin(truth)))
         return float(torch.maximum(*either).mean())
 
-    before = agreement()
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    course = []
-    for _ in range(30):
-        optimizer.zero_grad()
-        loss = losses.supervised(model(counts), truth)
-        loss.backward()
-        optimizer.step()
-        course.append(float(loss.detach()))
+    trainer = Trainer(config)
+    before = agreement(trainer.model)
+    course = [row["loss"] for row in trainer.train()]
     assert sum(course[-5:]) < 0.5 * sum(course[:5])
-    assert agreement() > before + 0.25
+    assert agreement(trainer.model) > before + 0.25
+    trained = network.load(tmp_path / "weights.safetensors")
+    assert 0 < agreement(trained.network) <= 1, "what was trained predicts"
