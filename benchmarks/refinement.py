@@ -34,8 +34,8 @@ ALGORITHMS = (
     ("60*ADAM", 0.0),
     ("60*CG", 0.0),
     ("40*ER+20*CG", 0.0),
-    ("60*CG", 0.7),
-    ("40*ER+20*CG", 0.7),
+    ("60*CG", 0.5),
+    ("40*ER+20*CG", 0.5),
 )
 """Each with the softness of the support."""
 STARTS = ("network", "larger", "smaller")

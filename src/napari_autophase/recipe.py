@@ -92,7 +92,7 @@ class Refinement(_Part):
     beta: float = Field(0.9, gt=0, le=1, description="Feedback of HIO and RAAR.")
     rate: float = Field(0.01, gt=0, le=1, description="Step of ADAM, a fraction of the largest amplitude.")
     softness: float = Field(
-        0.7, ge=0, le=3, description="How soft the support's edge is to CG, in voxels; 0: hard."
+        0.5, ge=0, le=3, description="How soft the support's edge is to CG, in voxels; 0: hard."
     )
     shrink_wrap: ShrinkWrap = ShrinkWrap()
     twin_break: int = Field(
