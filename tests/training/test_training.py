@@ -2,11 +2,13 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
 from napari_autophase import network
+from napari_autophase.network import weights
 from napari_autophase.network.compact import Estimate
 from napari_autophase.network.physics import twin
 from napari_autophase.scan import InputError
@@ -75,6 +77,13 @@ def test_published_network_trains_without_labels(tmp_path):
     assert any(not torch.equal(before[k], after[k]) for k in before if k.endswith("0.weight"))
 
 
+def test_the_configurations_that_ship_are_usable():
+    files = sorted((Path(network.__file__).parents[1] / "training" / "configs").glob("*.json"))
+    assert {file.stem for file in files} >= {"compact", "compact_gpu", "autophasenn"}
+    for file in files:
+        assert TrainingConfig.from_file(file).network in weights.NETWORKS
+
+
 def test_wrong_configurations_are_refused(tmp_path):
     file = tmp_path / "run.json"
     file.write_text('{"network": "compact", "stepz": 3}')
@@ -99,7 +108,6 @@ def test_wrong_configurations_are_refused(tmp_path):
 
 
 def test_shipping_writes_weights_and_a_card_that_agree(tmp_path, monkeypatch):
-    from napari_autophase.network import weights
     from napari_autophase.training.ship import ship
 
     finish(Trainer(config(tmp_path / "run", steps=2)))

@@ -57,10 +57,7 @@ class Ranks:
         """Return `network` so that its gradients become the mean over all ranks; itself where there is one."""
         if self.world == 1:
             return network
-        # buffers are averaged by `average_`: to broadcast those of rank 0 would waste what the others have seen
-        return DistributedDataParallel(
-            network, device_ids=[device.index] if device.type == "cuda" else None, broadcast_buffers=False
-        )
+        return DistributedDataParallel(network, device_ids=[device.index] if device.type == "cuda" else None)
 
     def mean(self, values: Sequence[float], device: torch.device) -> list[float]:
         """Return the mean of each value over the ranks: the same on all of them, bit for bit."""

@@ -104,7 +104,7 @@ class Trainer:
         bfloat16 = quick_bfloat16(self.device) if config.bfloat16 is None else config.bfloat16
         self._autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         if config.compile or (config.compile is None and self.device.type == "cuda"):
-            self.model.compile()
+            compile_parts(self.model)
         self._parallel = self.ranks.parallel(self.model, self.device)
 
     @property
@@ -304,6 +304,15 @@ class Trainer:
         config, done = self.config, self.done
         rise = min(1.0, (done + 1e-3) / config.warm_up) if config.warm_up else 1.0
         return config.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def compile_parts(model: nn.Module) -> None:
+    """Compile the layers of a network, in place; the physics between them is complex, which compilers leave as it is."""
+    for part in model.children():
+        if isinstance(part, nn.ModuleList):
+            compile_parts(part)
+        else:
+            part.compile()
 
 
 def begin_with(model: nn.Module, file: Path) -> str:
