@@ -48,7 +48,7 @@ class Guess(_Part):
         None,
         description="The network's weights: a .safetensors, PyTorch or Keras file; None: those that ship with the plugin.",
     )
-    candidates: int = Field(2, ge=1, le=48, description="Symmetry-related network guesses that are tried.")
+    candidates: int = Field(1, ge=1, le=48, description="Symmetry-related network guesses that are tried.")
     keep: int = Field(1, ge=1, description="Network guesses that are refined.")
     starts: int = Field(
         0, ge=0, description="Random phases within the predicted shapes, tried beside the predictions."
