@@ -105,7 +105,7 @@ def main() -> None:
             )
             groups.setdefault((steps, alone), []).append(row)
     rows.tidy()
-    names = ("chi2", "free_llk", "correlation")
+    names = ("chi2", "free_chi2", "free_llk", "correlation")
     heading = ["steps", *(f"{name} {when}" for name in names for when in ("before", "after")), "kept step"]
     lines = [
         [

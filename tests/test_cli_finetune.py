@@ -47,7 +47,7 @@ def test_it_writes_weights_and_a_report_and_says_what_changed(
     assert "wrote crystal_finetuned.safetensors" in printed.out
     report = json.loads((tmp_path / "tuned.json").read_text(encoding="utf-8"))
     assert (report["seed"], report["steps"], report["fine_tuned_from"]) == (3, 5, "0" * 64)
-    assert report["after"][0]["free_llk"] <= report["before"][0]["free_llk"]
+    assert report["after"][0]["free_chi2"] <= report["before"][0]["free_chi2"]
     assert {path.name for path in tmp_path.iterdir()} == {
         "crystal.h5", "crystal_finetuned.safetensors", "tuned.json"
     }  # fmt: skip

@@ -21,8 +21,8 @@ class Tuned:
     """What `finetune` returns, without a network."""
 
     kept_step: int = 40
-    before: tuple = ({"chi2": 0.05, "free_llk": 12.0},)
-    after: tuple = ({"chi2": 0.02, "free_llk": 7.5},)
+    before: tuple = ({"chi2": 0.05, "free_chi2": 0.2, "free_llk": 12.0},)
+    after: tuple = ({"chi2": 0.02, "free_chi2": 0.1, "free_llk": 7.5},)
     made_by: dict = field(default_factory=lambda: {"steps": 50})
 
     def save(self, path, overwrite=False):
@@ -92,6 +92,7 @@ def test_a_whole_tuning(ready, tuning, scan, used, folder):
     tuning.job.run.on_done(Tuned())
     assert not ready.busy
     assert "χ² 0.05 → 0.02" in ready.summary.text()
+    assert "χ² of held-out pixels 0.2 → 0.1" in ready.summary.text()
     assert "held-out likelihood 12 → 7.5" in ready.summary.text()
     assert "step 40 of 50" in ready.summary.text()
     assert not ready.take.isHidden()

@@ -192,6 +192,7 @@ class FineTuneSection(Section):
         self.summary.say(
             f"The network alone, before → after, on {self._scan_name}:\n"
             f"χ² {before['chi2']:.4g} → {after['chi2']:.4g}\n"
+            f"χ² of held-out pixels {before['free_chi2']:.4g} → {after['free_chi2']:.4g}\n"
             f"held-out likelihood {before['free_llk']:.4g} → {after['free_llk']:.4g}\n"
             f"Weights of step {tuned.kept_step} of {tuned.made_by['steps']}."
         )
