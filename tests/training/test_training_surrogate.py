@@ -190,7 +190,7 @@ def test_a_perfect_network_gets_perfect_marks(monkeypatch):
     from napari_autophase.network.weights import Model
     from napari_autophase.training import crystals, evaluate
 
-    batch = crystals.simulate(16, crystals.stream("test", 3, 0), evaluate.SCORED)
+    batch = crystals.simulate(6, crystals.stream("test", 3, 0), evaluate.SCORED)
 
     class Oracle(nn.Module):
         def forward(self, counts):

@@ -60,7 +60,7 @@ def train(
     with _stopped_by_signals(trainer) as interrupted, _bar(told and sys.stderr.isatty()) as show:
         for row in trainer.train():
             show(row)
-            if told and "chi2_low" in row:  # this step was validated
+            if told and any(name.startswith("chi2") for name in row):  # this step was validated
                 print(", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
     if told:
         print(_where_it_stands(trainer))

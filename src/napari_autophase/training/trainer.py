@@ -25,9 +25,12 @@ from .crystals import Batch, simulate, stream
 from .curves import Curves
 from .dataset import training_batch
 from .distributed import Ranks
+from .muon import Muon
 from .scores import SCORED, phase_class, scores, seen_by
 
 VALIDATION_BATCH = 16
+MOMENTS = frozenset({"exp_avg", "exp_avg_sq"})
+"""What optimizers remember of a parameter."""
 
 
 class Trainer:
@@ -96,9 +99,8 @@ class Trainer:
         self.mean = network.build(config.network).to(self.device)
         self.mean.load_state_dict(self.model.state_dict())
         self.mean.eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate, weight_decay=1e-3
-        )
+        kind = Muon if config.optimizer == "muon" else torch.optim.AdamW
+        self.optimizer = kind(self.model.parameters(), lr=config.learning_rate, weight_decay=1e-3)
         if saved is not None:
             self._resume(saved)
         bfloat16 = quick_bfloat16(self.device) if config.bfloat16 is None else config.bfloat16
@@ -162,9 +164,11 @@ class Trainer:
     def validate(self) -> dict[str, float]:
         """Score the averaged weights on crystals of the validation streams: medians, by phase range."""
         mine: dict[str, list[float]] = {}
-        numbers = range(max(1, self.config.validation_crystals // VALIDATION_BATCH))
-        for number in numbers[self.ranks.rank :: self.ranks.world]:
-            drawn = simulate(VALIDATION_BATCH, stream("validation", 0, number, self.device), SCORED)
+        wanted = self.config.validation_crystals
+        starts = range(0, wanted, VALIDATION_BATCH)
+        for number, start in list(enumerate(starts))[self.ranks.rank :: self.ranks.world]:
+            size = min(VALIDATION_BATCH, wanted - start)
+            drawn = simulate(size, stream("validation", 0, number, self.device), SCORED)
             batch = seen_by(self.mean, drawn)
             with self._autocast:
                 estimate = self.mean(batch.counts)[-1]
@@ -186,7 +190,7 @@ class Trainer:
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"mean/{name}": value for name, value in self.mean.state_dict().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
-            for moment in ("exp_avg", "exp_avg_sq"):
+            for moment in sorted(MOMENTS.intersection(values)):
                 tensors[f"{moment}/{names[index]}"] = values[moment]
         document = {
             "elapsed": self.elapsed,
@@ -203,6 +207,10 @@ class Trainer:
             raise InputError(
                 f"{self.folder} holds a run of the network '{document['config']['network']}'; give this one another folder."
             )
+        if document["config"].get("optimizer", "adamw") != self.config.optimizer:
+            raise InputError(
+                f"{self.folder} holds a run of another optimizer; say the same, or give this one another folder."
+            )
         if document["ranks"] != self.ranks.world:
             self.notes.append(
                 f"Begun with {document['ranks']} process(es), going on with {self.ranks.world}: "
@@ -211,17 +219,20 @@ class Trainer:
         self.step, self.batches, self.elapsed = document["step"], document["batches"], document["elapsed"]
         self.model.load_state_dict(saved.part("model"))
         self.mean.load_state_dict(saved.part("mean"))
-        first, second = saved.part("exp_avg"), saved.part("exp_avg_sq")
+        moments = {moment: saved.part(moment) for moment in MOMENTS}
         state = self.optimizer.state_dict()
         state["state"] = {
             index: {
                 "step": torch.tensor(float(self.step)),
                 # in the parameter's own order of memory, as the optimizer would have made them
-                "exp_avg": torch.empty_like(parameter).copy_(first[name]),
-                "exp_avg_sq": torch.empty_like(parameter).copy_(second[name]),
+                **{
+                    m: torch.empty_like(parameter).copy_(kept[name])
+                    for m, kept in moments.items()
+                    if name in kept
+                },
             }
             for index, (name, parameter) in enumerate(self.model.named_parameters())
-            if name in first
+            if name in moments["exp_avg"]
         }
         self.optimizer.load_state_dict(state)
 
