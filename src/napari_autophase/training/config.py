@@ -41,6 +41,7 @@ class TrainingConfig(BaseModel):
     )
     batch: int = Field(16, ge=1, description="Crystals per batch of each process.")
     learning_rate: float = Field(2e-3, gt=0)
+    optimizer: Literal["muon", "adamw"] = Field("muon", description="See `training.muon`.")
     warm_up: float = Field(0.03, ge=0, lt=1, description="Part of the run in which the learning rate rises.")
     ease_in: float = Field(
         0.3, ge=0, lt=1, description="Part of the run in which the phase range grows to its full value."
