@@ -76,7 +76,6 @@ def methods(row: str, autophasenn: Path | None) -> dict[str, Recipe | None]:
     chosen: dict[str, dict[str, Recipe | None]] = {
         "alone": {
             "network": guess,
-            "`network`": Recipe.from_preset("network"),
             "AutoPhaseNN": by_autophasenn(guess),
             "620 iterations": iterative,
             TRUTH: None,
