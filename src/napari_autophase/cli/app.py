@@ -20,6 +20,7 @@ from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import show, surrogate
+from .finetune import finetune
 from .inputs import check_weights, choose_recipe, file_of, read_scan, with_geometry
 from .targets import as_json, check_targets, write_json
 
@@ -214,6 +215,9 @@ app.command()(surrogate.train)
 app.command()(surrogate.evaluate)
 app.command()(surrogate.run)
 app.command("simulate-set")(surrogate.simulate_set)
+
+
+app.command()(finetune)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
