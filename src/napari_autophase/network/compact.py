@@ -37,7 +37,7 @@ class Estimate(NamedTuple):
 
 
 class CompactNet(nn.Module):
-    """Complex object and shape from counts, in `stages` steps (at most 2 GMAC in all).
+    """Complex object and shape from counts, in `stages` steps (2.4 GMAC in all).
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class CompactNet(nn.Module):
         self,
         width: tuple[int, ...] = (16, 32, 64, 128),
         correction_width: tuple[int, ...] = (16, 32, 64),
-        stages: int = 3,
-        projections: int = 5,
+        stages: int = 4,
+        projections: int = 3,
     ) -> None:
         super().__init__()
         self.projections = projections
