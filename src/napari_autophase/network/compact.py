@@ -37,7 +37,7 @@ class Estimate(NamedTuple):
 
 
 class CompactNet(nn.Module):
-    """Complex object and shape from counts, in `stages` steps (2.4 GMAC in all).
+    """Complex object and shape from counts, in `stages` steps (2.6 GMAC in all).
 
     Parameters
     ----------
