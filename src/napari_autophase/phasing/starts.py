@@ -56,10 +56,9 @@ def join(groups: list[Starts]) -> Starts:
 def keep_best(data: Diffraction, starts: Starts, keep: int, iterations: int = 5) -> Starts:
     """Do a few iterations of ER with every start and return the best `keep` of them, the best first.
 
-    The best have the lowest held-out Poisson likelihood, or the lowest chi² when nothing is held out.
+    The best have the lowest held-out Poisson likelihood, or the lowest chi² when nothing is held out.  As many as
+    there are, or fewer, are all kept, and projected alike.
     """
-    if len(starts) <= keep:
-        return starts
 
     def project() -> Starts:
         with Batch(data, starts) as batch:
