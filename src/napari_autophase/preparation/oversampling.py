@@ -14,9 +14,10 @@ _GROWTH, _LIKENESS = 0.4, 0.72
 profile.  Strain makes knees too, but there the planes far out look unlike the plane through the origin, whereas a detector
 or a beam that multiplies the intensity unevenly smears that plane outwards: the planes' likeness is near 1, or the profile
 never falls further."""
-_CLEAN, _FAINT, _LINE_POWER = 1e-2, 1e-4, 3.7
+_CLEAN, _FAINT, _LINE_POWER, _SMEARED = 1e-2, 1e-4, 3.7, 0.95
 """The power of lines is followed from the first of these down to the second, or to four times what is left at the far end; near
-the ends of simulated crystals it falls like (1 - d/width)^3.7."""
+the ends of simulated crystals it falls like (1 - d/width)^3.7.  A knee on the way is a smear where planes are
+as alike as the last says."""
 
 
 def estimate_oversampling(counts: np.ndarray, good: np.ndarray | None = None) -> tuple[float, float, float]:
@@ -71,14 +72,14 @@ def _width_of_lines(lines: np.ndarray, correlation: np.ndarray) -> float | None:
         return None
     left = np.median(power[-max(3, len(power) // 8) :])
     lowest = max(_FAINT, 4 * left / power[1], _NOISE * np.sqrt(bright.sum()) / power[1])
-    if lowest > _CLEAN / 8:
+    if lowest > 4 * _FAINT:
         return None
     profile = np.minimum.accumulate(power / power[1])
     threshold, distance = _CLEAN, _crossing(profile, _CLEAN)
     while threshold / 2 >= lowest:
         further = _crossing(profile, threshold / 2)
         knee = further > distance * 2 ** (_GROWTH / 2)
-        if knee and _likeness(correlation[0], correlation[int(np.ceil(further))]) > _LIKENESS:
+        if knee and _likeness(correlation[0], correlation[int(np.ceil(further))]) > _SMEARED:
             return None
         threshold, distance = threshold / 2, further
     return distance / (1 - threshold ** (1 / _LINE_POWER))
