@@ -101,8 +101,9 @@ class Diffraction:
     def total_over(self, pixels: torch.Tensor, values: torch.Tensor) -> float:
         """Return the sum of `values` over `pixels` (bool), in double precision wherever the device has it."""
         wide = torch.float32 if self.device.type == "mps" else torch.float64
-        # indexing by a mask would take 24 bytes per pixel for the indices
-        return float(torch.where(pixels, values, 0).sum(dtype=wide))
+        # plane by plane: a sum over everything depends in its last digit on how many threads share it
+        # (indexing by a mask would take 24 bytes per pixel for the indices)
+        return float(torch.where(pixels, values, 0).sum(dim=(-2, -1), dtype=wide).sum())
 
     def fall_back(self) -> None:
         """Move to the CPU after a device ran out of memory, with a note.

@@ -17,9 +17,10 @@ from . import checkpoint, curves
 from .config import TrainingConfig
 
 DATA = (
-    "Crystals simulated on the fly by napari_autophase.training.crystals (Wulff, Winterbottom, cut, scattered and prismatic shapes, "
-    "rods, platelets, twins; polynomial, Gaussian, periodic and correlated phase fields, relaxed facets, dislocations; Poisson noise on "
-    "the intensity, background, hot pixels, gaps, partial coherence). No measured data, and nothing made by others, was used."
+    "Crystals simulated on the fly by napari_autophase.training.crystals: Wulff, Winterbottom, cut, scattered and prismatic "
+    "shapes, rods, platelets, twins; polynomial, Gaussian, periodic and correlated phase fields, relaxed facets, dislocations; "
+    "Poisson noise on the intensity, background, hot pixels, gaps, partial coherence. No measured data, and nothing made by "
+    "others, was used."
 )
 
 
