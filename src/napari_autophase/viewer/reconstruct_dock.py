@@ -45,7 +45,7 @@ EXPLANATIONS = {
     "network": "The network's guess alone: a first look.",
     "fast": "The network's guess, polished in its own window, then 50 iterations of error reduction.",
     "iterative": "620 iterations of error reduction and hybrid input-output from a random start; no network.",
-    "best": "Network guesses and random starts, refined at length; pixels held out from the fit choose.",
+    "best": "Many starts within the shapes the network sees, phased in generations; held-out pixels choose.",
 }
 STATES = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
 STAGES = {
