@@ -16,19 +16,19 @@ or a beam that multiplies the intensity unevenly smears that plane outwards: the
 never falls further."""
 _CLEAN, _FAINT, _LINE_POWER, _SMEARED = 1e-2, 1e-4, 3.7, 0.95
 """The power of lines is followed from the first of these down to the second, or to four times what is left at the far end; near
-the ends of simulated crystals it falls like (1 - d/width)^3.7.  A knee on the way is a smear where planes are
-as alike as the last says."""
+the ends of simulated crystals it falls like (1 - d/width)^3.7.  A knee on the way is a smear where the planes' likeness is more
+than the last."""
 
 
 def estimate_oversampling(counts: np.ndarray, good: np.ndarray | None = None) -> tuple[float, float, float]:
     """Estimate the oversampling along each axis: the array's side over the crystal's full width.
 
-    The inverse Fourier transform of the intensity is the crystal's autocorrelation, twice as wide as the crystal.  Where its
-    Strain hides its wide parts in single voxels, but not in the sum of all lines along an axis: the power of their Fourier
+    The inverse Fourier transform of the intensity is the crystal's autocorrelation, twice as wide as the crystal.  Strain
+    hides its wide parts in single voxels, but not in the sum of all lines along an axis: the power of their Fourier
     transforms, each in units of its own Poisson noise, is followed to a ten-thousandth.  Measured scans with uneven pixels
-    or an unsteady beam do not fall so far.  There the largest magnitude over planes across the axis is followed from 0.1
-    towards the noise, not beyond the knee that these leave.  Where either falls through its last threshold, the width is
-    extrapolated to zero as a convex body's autocorrelation falls.
+    or an unsteady beam do not fall so far, on one axis at least.  There the largest magnitude over planes across each axis is
+    followed from 0.1 towards the noise, and not beyond the knee that these leave.  From where either falls through its last
+    threshold the width is extrapolated to zero, as a convex body's autocorrelation falls.
 
     Parameters
     ----------
@@ -51,12 +51,14 @@ def estimate_oversampling(counts: np.ndarray, good: np.ndarray | None = None) ->
     correlation /= scale
     correlation[0, 0, 0] = 1
     lowest = max(_NOISE * np.sqrt(total) / scale, _BOTTOM)
+    by_planes = [np.moveaxis(correlation, axis, 0) for axis in range(3)]
     widths = [
-        _width_of_lines(np.moveaxis(filled, axis, -1).reshape(-1, side), planes) or _width(planes, lowest)
+        _width_of_lines(np.moveaxis(filled, axis, -1).reshape(-1, side), by_planes[axis])
         for axis, side in enumerate(counts.shape)
-        for planes in [np.moveaxis(correlation, axis, 0)]
     ]
-    result = [side / max(width, 1.0) for side, width in zip(counts.shape, widths, strict=True)]
+    if None in widths:  # what smears one axis leaves something on the others
+        widths = [_width(planes, lowest) for planes in by_planes]
+    result = [side / max(width or 1.0, 1.0) for side, width in zip(counts.shape, widths, strict=True)]
     return result[0], result[1], result[2]
 
 
@@ -64,7 +66,7 @@ def _width_of_lines(lines: np.ndarray, correlation: np.ndarray) -> float | None:
     """Return the width in voxels by the power of all lines (L, N) of counts; None where more than the crystal is in it."""
     photons = lines.sum(1)
     bright = photons >= 1
-    if not bright.any():
+    if lines.shape[1] < 8 or not bright.any():
         return None
     spectra = fft.rfft(lines[bright], axis=1)
     power = (spectra.real**2 + spectra.imag**2).T @ (1 / photons[bright]) - bright.sum()
