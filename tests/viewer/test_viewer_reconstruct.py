@@ -170,6 +170,7 @@ recipes = st.builds(
             "seed": st.integers(0, 2**63 - 1),
             "device": st.sampled_from(["auto", "cpu", "cuda", "mps"]),
             "guess.threshold": st.integers(1, 99).map(lambda n: n / 100),
+            "refine.shrink_wrap.threshold": st.integers(1, 99).map(lambda n: n / 100),
             "guess.weights": st.none() | st.just("mine.safetensors"),
             "prepare.hot_pixels": st.booleans(),
             "prepare.saturation": st.none() | st.integers(1, 10**9).map(float),

@@ -128,7 +128,8 @@ class ReconstructDock(Page):
         )
         self.iterations.valueChanged.connect(self._on_iterations)
         self.basic: dict[str, Setting] = {
-            key: make_setting(key, descriptions[key]) for key in ("guess.threshold", "device", "seed")
+            key: make_setting(key, descriptions[key])
+            for key in ("refine.shrink_wrap.threshold", "device", "seed")
         }
         device = self.basic["device"].widget
         assert isinstance(device, QComboBox)
@@ -179,7 +180,7 @@ class ReconstructDock(Page):
         top.addRow(caption("Preset"), self.preset)
         choices = form()
         choices.addRow(caption("Refinement"), self.iterations)
-        choices.addRow(caption("Initial support"), self.basic["guess.threshold"].widget)
+        choices.addRow(caption("Support threshold"), self.basic["refine.shrink_wrap.threshold"].widget)
         choices.addRow(caption("Seed"), self.basic["seed"].widget)
         choices.addRow(caption("Device"), self.basic["device"].widget)
         inside = QVBoxLayout(self.advanced.body)
@@ -235,7 +236,7 @@ class ReconstructDock(Page):
         recipe = Recipe.from_preset(self.preset.currentText())
         weights = self.form.settings["guess.weights"].value
         self.explanation.say(EXPLANATIONS[recipe.preset])
-        self.basic["guess.threshold"].value = recipe.guess.threshold
+        self.basic["refine.shrink_wrap.threshold"].value = recipe.refine.shrink_wrap.threshold
         self.form.show_recipe(recipe, ("guess.", "refine."))
         self.use_weights(weights)
 
