@@ -15,7 +15,7 @@ Preset = Literal["network", "fast", "iterative", "best"]
 PRESETS: tuple[Preset, ...] = ("network", "fast", "iterative", "best")
 ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
 """The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
-POLISH = "10*ER+60*HIO+30*ER"
+POLISH = "10*ER+60*EHIO+40*HIO+30*ER"
 """What a guess goes through on a grid of at most 64³, where an iteration costs the same for any scan."""
 SEARCH = "20*ER+120*EHIO+40*ER"
 """What every start of a search goes through there; see `phasing.even`."""
@@ -148,7 +148,7 @@ class Recipe(_Part):
                 "refine": {"algorithm": ITERATIVE, "shrink_wrap": gentle},
             },
             "best": {
-                "guess": {"candidates": 6, "starts": 42, "rounds": 4, "keep": 2, "polish": SEARCH},
+                "guess": {"candidates": 4, "starts": 24, "rounds": 3, "keep": 2, "polish": SEARCH},
                 "refine": {"algorithm": "100*ER", "shrink_wrap": gentle},
             },
         }
