@@ -169,3 +169,14 @@ def test_shipped_weights_match_their_card():
     card = json.loads(weights.CARD.read_text())
     assert network.load().sha256 == card["sha256"]
     assert {"data", "recipe", "scores", "licence"} <= card.keys()
+
+
+def test_a_header_whose_length_begins_as_a_pickle_does_is_still_a_header(tmp_path):
+    model = network.build("autophasenn", width=2)
+    file = tmp_path / "weights.safetensors"
+    for padding in range(0, 2048, 8):
+        weights.save_weights(file, model, "autophasenn", {"note": "x" * padding})
+        if file.read_bytes()[:1] == b"\x80":
+            break
+    assert file.read_bytes()[:1] == b"\x80"
+    assert network.load(file).network.state_dict().keys() == model.state_dict().keys()

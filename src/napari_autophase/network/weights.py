@@ -132,8 +132,9 @@ def read_state(file: Path) -> tuple[str, dict[str, Tensor]]:
     if h5py.is_hdf5(file):
         return "autophasenn_keras", keras.read_state(file)
     with file.open("rb") as content:
-        pickled = content.read(1) == b"\x80"
-    if pickled or zipfile.is_zipfile(file):
+        start = content.read(9)
+    # a safetensors file begins with the length of its JSON header, whose first byte may be a pickle's first
+    if start[8:] != b"{" and (start[:1] == b"\x80" or zipfile.is_zipfile(file)):
         name, state = "", _from_torch(file)
     else:
         name, state = _from_safetensors(file)
