@@ -93,7 +93,7 @@ def methods(row: str, autophasenn: Path | None) -> dict[str, Recipe | None]:
             "`fast`": Recipe.from_preset("fast"),
             "network": guess,
             "620 iterations, best of 5": iterative.with_settings({"refine.starts": 5}),
-            "`best` from AutoPhaseNN": by_autophasenn(best),
+            "`fast` from AutoPhaseNN": by_autophasenn(Recipe.from_preset("fast")),
         },
         "real": {
             "network + 50 ER": refined,
