@@ -23,7 +23,7 @@ def finetune(
         typer.Option("--output", "-o", metavar="TUNED.safetensors", help="Where the weights go."),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, max=10_000, help="Steps; 20 to 200 are of use.")] = 50,
-    learning_rate: Annotated[float, typer.Option(help="Largest step of Adam.")] = 2e-4,
+    learning_rate: Annotated[float, typer.Option(help="Largest step of Adam.")] = 5e-5,
     views: Annotated[int, typer.Option(min=1, max=48, help="Orientations of a scan in each step.")] = 2,
     preset: Annotated[
         Preset | None,

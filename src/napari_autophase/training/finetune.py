@@ -40,7 +40,7 @@ from ..scan import InputError, Scan
 from . import losses
 
 STEPS = 50
-LEARNING_RATE = 2e-4
+LEARNING_RATE = 5e-5
 VIEWS = 2
 """Orientations of a scan in one step."""
 MODULUS_WEIGHT = 0.2
