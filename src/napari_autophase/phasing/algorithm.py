@@ -40,6 +40,11 @@ class Feedback:
     add: float
     even: bool = False
 
+    @property
+    def confines(self) -> bool:
+        """Whether nothing is left outside the support."""
+        return self.keep == self.add == 0
+
 
 def feedback(name: str, beta: float = 0.9) -> Feedback:
     """Return what `name` (ER, HIO, RAAR, EHIO) does with what the modulus projection returns."""

@@ -10,6 +10,7 @@ The field is ``fftshift(fftn(ifftshift(object)))`` *without* normalisation, so t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from scipy import ndimage
 
 from ..scan import InputError
+from .box import slab_order
 
 AXES = (-3, -2, -1)
 _Result = TypeVar("_Result")
@@ -97,6 +99,11 @@ class Diffraction:
         self.fitted = int(fitted.sum())
         self.has_free = bool(free.any())
         self.floor = min(LARGEST_FLOOR, 0.01 * float(counts[good].mean(dtype=np.float64)))
+
+    @cached_property
+    def slabs(self) -> np.ndarray:
+        """The modulus in the order of `box.slab_order`, on the CPU."""
+        return slab_order(self.modulus.cpu())
 
     def total_over(self, pixels: torch.Tensor, values: torch.Tensor) -> float:
         """Return the sum of `values` over `pixels` (bool), in double precision wherever the device has it."""

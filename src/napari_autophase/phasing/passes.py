@@ -69,7 +69,7 @@ def support_pass(
         return support_torch(before, projected, support, rule)
     planes = before.shape[0] * before.shape[1]
     new, inside = pairs(projected, planes), support.view(torch.uint8).view(planes, -1).numpy()
-    if rule.keep == rule.add == 0:
+    if rule.confines:
         in_slabs(lambda first, last: _kernels().cut(new, inside, first, last), planes, before.numel())
         return projected
     old, keep, add = pairs(before, planes), np.float32(rule.keep), np.float32(rule.add)
@@ -94,14 +94,14 @@ def support_torch(
     before: torch.Tensor, projected: torch.Tensor, support: torch.Tensor, rule: Feedback
 ) -> torch.Tensor:
     """`support_pass` in plain torch, on any device."""
-    if rule.keep == rule.add == 0:
+    if rule.confines:
         return projected.mul_(support)
     return torch.where(support, projected, before.mul_(rule.keep).add_(projected, alpha=rule.add))
 
 
-def prepare() -> None:
-    """Compile the passes now (a second or two the first time on a computer, milliseconds after that)."""
-    _kernels()
+def compile_here() -> bool:
+    """Compile the passes (seconds the first time on a computer, milliseconds after that); says whether that was possible."""
+    return _kernels() is not None
 
 
 def pairs(field: torch.Tensor, planes: int) -> np.ndarray:
@@ -142,7 +142,7 @@ def _kernels() -> Any:
     return Kernels
 
 
-def compiled(njit: Any, function: Callable[..., None], signature: str) -> Any:
+def compiled(njit: Any, function: Callable[..., Any], signature: str) -> Any:
     """Return `function` compiled for arguments of `signature`, from the cache on disk if it can be written."""
     try:
         return staticmethod(

@@ -1,0 +1,111 @@
+"""Some starts that are worked on together, in FFT order on one device: what an iteration does to them."""
+
+from __future__ import annotations
+
+import torch
+
+from . import box, gradient, passes, support
+from .algorithm import Feedback, Gradient
+from .box import Box
+from .diffraction import AXES, Diffraction
+from .even import even_pass
+from .figures import figures
+
+
+class Piece:
+    """Objects and supports, complex64 and bool (P, N0, N1, N2).
+
+    A run of ER goes on in the box around the support where that pays, a run of gradient steps remembers what went before;
+    `objects` are up to date all the time.
+    """
+
+    def __init__(self, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> None:
+        self._objects, self.supports, self._data = objects, supports, data
+        self._box: Box | None = None
+        self._descent: gradient.Descent | None = None
+        self._confined = False  # whether the objects are known to be zero outside their supports
+        self._roomy = False  # whether the supports are known to fill too much for a box
+        self._rescale()
+
+    @property
+    def objects(self) -> torch.Tensor:
+        """The objects as they are now."""
+        if self._box is not None:
+            self._box.put(self._objects[0])
+        return self._objects
+
+    def iterate(self, rule: Feedback | Gradient) -> torch.Tensor:
+        """Do one iteration; returns Σ(|F| − modulus)² before it, (P,)."""
+        if isinstance(rule, Gradient):
+            return self._descend(rule)
+        self._descent = None
+        inside = self._enter_box() if rule.confines else None
+        if inside is not None:
+            return torch.tensor([inside.step()], dtype=torch.float64)
+        before = self._leave_box()
+        field = torch.fft.fftn(before, dim=AXES)
+        misfits = passes.modulus_pass(field, self._data.modulus)
+        projected = torch.fft.ifftn(field, dim=AXES, norm="forward")  # not scaled: the pass has divided by N
+        del field
+        if rule.even:
+            even_pass(projected, self.supports)
+        self._objects = passes.support_pass(before, projected, self.supports, rule)
+        self._confined = rule.confines
+        return misfits
+
+    def shrink_wrap(self, sigma: float, threshold: float) -> None:
+        """Update the supports from the amplitudes."""
+        self._resupport(support.shrink_wrap(self._leave_box(), sigma, threshold))
+        if self._descent is not None:
+            self._descent.confine(self.supports)
+
+    def halve(self) -> None:
+        """Empty one half of every support, once."""
+        self._leave_box().mul_(support.half(self.supports))
+        self._descent = None
+
+    def finish(self) -> None:
+        """Project the objects onto their supports, which gradient steps may have extended at the end."""
+        self._leave_box()
+        if self._descent is not None:
+            self._resupport(self._descent.reach)
+            self._descent = None
+        self._objects.mul_(self.supports)
+
+    def figures(self) -> list[dict[str, float]]:
+        """Return the figures of every object."""
+        pairs = zip(self.objects, self.supports, strict=True)
+        return [figures(one, inside, self._data) for one, inside in pairs]
+
+    def _descend(self, rule: Gradient) -> torch.Tensor:
+        objects = self._leave_box()
+        if self._descent is None or self._descent.rule != rule:
+            self._descent = gradient.descent(rule, objects, self.supports, self._data)
+        self._confined = False
+        return self._descent.step()
+
+    def _enter_box(self) -> Box | None:
+        if self._box is None and self._confined and not self._roomy and len(self._objects) == 1:
+            spans = box.spans(self.supports[0])
+            if box.pays(self._data.shape, spans):
+                self._box = Box(self._objects[0], self.supports[0], spans, self._data.slabs)
+            else:
+                self._roomy = True
+        return self._box
+
+    def _leave_box(self) -> torch.Tensor:
+        objects, self._box = self.objects, None
+        return objects
+
+    def _resupport(self, supports: torch.Tensor) -> None:
+        self.supports, self._confined, self._roomy = supports, False, False
+
+    def _rescale(self) -> None:
+        """Scale objects so that their moduli fit the measured ones best: by Σ m|F| / Σ |F|² over the fitted pixels."""
+        fitted = self._data.modulus >= 0
+        for one in self._objects:
+            calculated = torch.fft.fftn(one).abs()
+            overlap = self._data.total_over(fitted, calculated * self._data.modulus)
+            power = self._data.total_over(fitted, calculated.square_())
+            if power > 0:
+                one *= overlap / power
