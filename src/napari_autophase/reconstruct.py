@@ -6,11 +6,17 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from . import analysis, preparation
 from .recipe import Recipe
 from .reconstruction import Progress, Reconstruction
 from .scan import Scan
+
+if TYPE_CHECKING:
+    from .network import Model
+    from .phasing import Diffraction, Starts
+    from .preparation import Prepared
 
 
 def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress, None, Reconstruction]:
@@ -46,26 +52,12 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         data = phasing.Diffraction(
             prepared.counts, prepared.good, recipe.refine.free_fraction, seed=recipe.seed, device=device
         )
-        model, starts = None, []
-        if recipe.guess.start != "random":
-            model = network.load(recipe.guess.weights, device)
-            guessed = yield from network.guess(
-                model,
-                prepared.counts,
-                prepared.good,
-                prepared.oversampling,
-                recipe.guess,
-                recipe.refine.free_fraction,
-                recipe.seed,
-            )
-            starts.append(guessed)
-        if recipe.guess.start != "network":
-            starts.append(
-                phasing.random_starts(data, recipe.refine.starts, recipe.guess.threshold, recipe.seed)
-            )
+        model = None if recipe.guess.start == "random" else network.load(recipe.guess.weights, device)
+        # the starts are nowhere else, so that phasing can let them go
+        refining = phasing.refine(data, (yield from _begin(model, data, prepared, recipe)), recipe.refine)
 
     with stage("refine"):
-        phased = yield from phasing.refine(data, phasing.join(starts), recipe.refine)
+        phased = yield from refining
 
     with stage("analyse"):
         yield Progress("analyse", 0, 1)
@@ -93,6 +85,29 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         versions=versions(),
         notes=(*notes, *phased.notes),
     )
+
+
+def _begin(
+    model: Model | None, data: Diffraction, prepared: Prepared, recipe: Recipe
+) -> Generator[Progress, None, Starts]:
+    """Return what phasing starts from: the network's guesses, random objects, or both."""
+    from . import network, phasing
+
+    starts, refinement = [], recipe.refine
+    if model is not None:
+        guessed = network.guess(
+            model,
+            prepared.counts,
+            prepared.good,
+            prepared.oversampling,
+            recipe.guess,
+            refinement.free_fraction,
+            recipe.seed,
+        )
+        starts.append((yield from guessed))
+    if recipe.guess.start != "network":
+        starts.append(phasing.random_starts(data, refinement.starts, recipe.guess.threshold, recipe.seed))
+    return phasing.join(starts)
 
 
 def run(

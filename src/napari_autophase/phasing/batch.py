@@ -53,6 +53,9 @@ class Batch:
         self._crew = Crew(plans or crew.plans(len(parts), crew.cores() if data.device.type == "cpu" else 1))
         self.pieces = self._crew.do([partial(self._piece, starts, part) for part in parts])
 
+    def __len__(self) -> int:
+        return sum(len(piece.supports) for piece in self.pieces)
+
     def __enter__(self) -> Batch:
         return self
 

@@ -13,6 +13,7 @@ from .algorithm import parse
 from .crew import cores
 
 GIB = 2**30
+_LIBRARIES = 4 * 2**20
 
 
 def pick_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:
@@ -57,16 +58,18 @@ def available_bytes(device: torch.device) -> int:
 
 
 def memory_bytes(shape: tuple[int, ...], starts: int, algorithm: str = "") -> int:
-    """Return the peak memory of phasing in bytes: the data, and at most six complex64 volumes per start (ten for gradient steps).
+    """Return the peak memory of phasing in bytes, beyond the photon counts handed in: six complex64 volumes for one start of ER,
+    HIO and RAAR.
 
-    Per voxel: 24 bytes of data (counts, modulus and masks, and what they were made from); for every start 18 bytes that stay
-    (object and support, as given and in work) and what its gradient steps remember (a field, or two moments); and three complex
-    volumes (automatic differentiation: six) that come and go for each start in work at a time, which are as many as there are
-    cores.
+    Per voxel: 12 bytes of data (counts, modulus, and its copy for `box`); nine for every start (object and support), twice while
+    they are loaded, and what its gradient steps remember (a field, or two moments); and what comes and goes for each start in
+    work at a time, which are as many as there are cores.  Measured on the CPU; a few MiB are the libraries' own.
     """
-    used = set(parse(algorithm))
-    kept = 18 + 12 * ("CG" in used) + 18 * ("ADAM" in used)
-    return math.prod(shape) * (24 + kept * starts + (48 if "ADAM" in used else 24) * min(starts, cores()))
+    used, at_a_time = set(parse(algorithm)), min(starts, cores())
+    kept = 9 + 12 * ("CG" in used) + 16 * ("ADAM" in used)
+    work = 58 if "ADAM" in used else 32 if "CG" in used else 26
+    loading, working = 18 * starts + 10 * at_a_time, kept * starts + work * at_a_time
+    return math.prod(shape) * (12 + max(loading, working)) + _LIBRARIES
 
 
 def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -> None:

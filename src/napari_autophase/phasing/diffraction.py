@@ -23,10 +23,15 @@ from .box import slab_order
 AXES = (-3, -2, -1)
 _Result = TypeVar("_Result")
 
+MASKED, HELD_OUT = -1.0, -2.0
+"""What stands for the modulus where it is free."""
 CORE_RADIUS = 0.08
 """Pixels nearer to the peak than this fraction of each side are never held out."""
 LARGEST_FLOOR = 0.1
 """Photons: the expected count never falls below this (or a hundredth of the mean count, if that is less) in likelihoods."""
+
+_AT_A_TIME = 2**16
+"""Voxels on a CPU."""
 
 
 class Diffraction:
@@ -48,13 +53,11 @@ class Diffraction:
     Attributes
     ----------
     modulus
-        float32 tensor, √counts, and −1 where the modulus is free (masked or held out).
-    counts, good, free
-        Tensors: photons, usable pixels, held-out pixels.
-    total, fitted
-        Σ counts over the fitted pixels, the denominator of chi², and the number of these pixels.
-    has_free
-        Whether anything is held out.
+        float32 tensor, √counts, and negative where the modulus is free: `MASKED` or `HELD_OUT`.
+    counts
+        float32 tensor, photons.
+    total, fitted, held_out
+        Σ counts over the fitted pixels, the denominator of chi²; the numbers of fitted and of held-out pixels.
     floor
         Photons: the least expected count in likelihoods.
     notes
@@ -87,23 +90,42 @@ class Diffraction:
             raise InputError(
                 "No photons are left in the pixels to be fitted: mask fewer pixels or choose another scan."
             )
-        modulus = np.where(fitted, np.sqrt(np.maximum(counts, 0)), np.float32(-1))
+        modulus = np.sqrt(np.maximum(counts, 0))
+        modulus[free], modulus[~good] = HELD_OUT, MASKED
         self.shape: tuple[int, int, int] = counts.shape
         self.notes: tuple[str, ...] = ()
         self.device = torch.device(device)
-        self.counts, self.good, self.free, self.modulus = (
-            torch.from_numpy(np.fft.ifftshift(volume)).to(self.device)
-            for volume in (counts, good, free, modulus)
+        self.counts, self.modulus = (
+            torch.from_numpy(np.fft.ifftshift(volume)).to(self.device) for volume in (counts, modulus)
         )
         self.total = float(counts[fitted].sum(dtype=np.float64))
         self.fitted = int(fitted.sum())
-        self.has_free = bool(free.any())
+        self.held_out = int(free.sum())
         self.floor = min(LARGEST_FLOOR, 0.01 * float(counts[good].mean(dtype=np.float64)))
+
+    @property
+    def good(self) -> torch.Tensor:
+        """Usable pixels, bool."""
+        return self.modulus != MASKED
+
+    @property
+    def free(self) -> torch.Tensor:
+        """Held-out pixels, bool."""
+        return self.modulus == HELD_OUT
 
     @cached_property
     def slabs(self) -> np.ndarray:
         """The modulus in the order of `box.slab_order`, on the CPU."""
         return slab_order(self.modulus.cpu())
+
+    def slices(self) -> list[slice]:
+        """Return ranges of planes that cover the volume, few enough at a time for what is computed of them to need no memory."""
+        at_a_time = (
+            self.shape[0]
+            if self.device.type != "cpu"
+            else max(1, _AT_A_TIME // (self.shape[1] * self.shape[2]))
+        )
+        return [slice(i, i + at_a_time) for i in range(0, self.shape[0], at_a_time)]
 
     def total_over(self, pixels: torch.Tensor, values: torch.Tensor) -> float:
         """Return the sum of `values` over `pixels` (bool), in double precision wherever the device has it."""
@@ -124,9 +146,7 @@ class Diffraction:
             raise InputError("This computer's memory ran out: bin or crop the scan, or ask for fewer starts.")
         self.notes = (*self.notes, f"The memory of {self.device.type} ran out: phased on the CPU.")
         self.device = torch.device("cpu")
-        self.counts, self.good, self.free, self.modulus = (
-            volume.cpu() for volume in (self.counts, self.good, self.free, self.modulus)
-        )
+        self.counts, self.modulus = self.counts.cpu(), self.modulus.cpu()
         torch.cuda.empty_cache()
 
     def or_on_cpu(self, job: Callable[[], _Result]) -> _Result:

@@ -68,27 +68,26 @@ def refine(
     """
     steps = algorithm.parse(refinement.algorithm)
     try:
-        return (yield from _refine(data, starts, refinement, steps, stage, keep))
+        batch = Batch(data, starts)
+        if data.device.type == "cpu":
+            del starts  # the batch has its own; only a GPU's may be needed again
+        return (yield from _refine(batch, refinement, steps, stage, keep))
     except (RuntimeError, MemoryError) as error:
         if not ran_out_of_memory(error):
             raise
         data.fall_back()
-    return (yield from _refine(data, starts, refinement, steps, stage, keep))
+    return (yield from _refine(Batch(data, starts), refinement, steps, stage, keep))
 
 
 def _refine(
-    data: Diffraction,
-    starts: Starts,
-    refinement: Refinement,
-    steps: tuple[str, ...],
-    stage: str,
-    keep: int,
+    batch: Batch, refinement: Refinement, steps: tuple[str, ...], stage: str, keep: int
 ) -> Generator[Progress, None, Phased]:
+    data = batch.data
     widths = support.schedule(refinement.shrink_wrap, len(steps))
     read_every = 1 if data.device.type == "cpu" else 10  # reading a number from a GPU makes it wait
-    chi2 = torch.zeros((len(steps), len(starts)), device=data.device)
+    chi2 = torch.zeros((len(steps), len(batch)), device=data.device)
     error, leader = None, 0
-    with Batch(data, starts) as batch:
+    with batch:
         for step, name in enumerate(steps, 1):
             chi2[step - 1] = batch.iterate(algorithm.rule(name, refinement))
             if step == refinement.twin_break:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .diffraction import Diffraction
+from .diffraction import HELD_OUT, Diffraction
 
 
 def figures(one: torch.Tensor, inside: torch.Tensor, data: Diffraction) -> dict[str, float]:
@@ -23,18 +23,23 @@ def figures(one: torch.Tensor, inside: torch.Tensor, data: Diffraction) -> dict[
         noise of many photons leaves), with calc never below ``data.floor``; ``free_llk`` the same over the held-out pixels,
         absent when none are; ``support_fraction`` the support's share of the volume.
     """
-    calculated = torch.fft.fftn(one).abs()
-    fitted = data.modulus >= 0
-    misfit = data.total_over(fitted, (calculated - data.modulus).square_())
-    calculated.square_().clamp_(min=data.floor)
-    deviance = torch.xlogy(data.counts, data.counts / calculated).add_(calculated).sub_(data.counts)
+    field = torch.fft.fftn(one)
+    misfit = deviance = held_out = 0.0
+    for part in data.slices():
+        counts, modulus = data.counts[part], data.modulus[part]
+        fitted, calculated = modulus >= 0, field[part].abs()
+        misfit += data.total_over(fitted, (calculated - modulus).square_())
+        expected = calculated.square_().clamp_(min=data.floor)
+        deviances = torch.xlogy(counts, counts / expected).add_(expected).sub_(counts)
+        deviance += data.total_over(fitted, deviances)
+        held_out += data.total_over(modulus == HELD_OUT, deviances)
     found = {
         "chi2": misfit / data.total,
-        "llk": data.total_over(fitted, deviance) / int(fitted.sum()),
+        "llk": deviance / data.fitted,
         "support_fraction": float(inside.sum()) / inside.numel(),
     }
-    if data.has_free:
-        found["free_llk"] = data.total_over(data.free, deviance) / int(data.free.sum())
+    if data.held_out:
+        found["free_llk"] = held_out / data.held_out
     return found
 
 

@@ -102,10 +102,14 @@ class Piece:
 
     def _rescale(self) -> None:
         """Scale objects so that their moduli fit the measured ones best: by Σ m|F| / Σ |F|² over the fitted pixels."""
-        fitted = self._data.modulus >= 0
+        data = self._data
         for one in self._objects:
-            calculated = torch.fft.fftn(one).abs()
-            overlap = self._data.total_over(fitted, calculated * self._data.modulus)
-            power = self._data.total_over(fitted, calculated.square_())
+            field = torch.fft.fftn(one)
+            overlap = power = 0.0
+            for part in data.slices():
+                modulus, calculated = data.modulus[part], field[part].abs()
+                fitted = modulus >= 0
+                overlap += data.total_over(fitted, calculated * modulus)
+                power += data.total_over(fitted, calculated.square_())
             if power > 0:
                 one *= overlap / power
