@@ -1,71 +1,136 @@
-"""Time of one iteration of every algorithm against its two Fourier transforms alone, in one run.
+"""Time of one iteration of every algorithm against the best pair of Fourier transforms to be had, in one run.
 
     python benchmarks/iteration.py [--sizes 64 96 128 100x128x81] [--device cpu] [--seconds 6] [--json OUT.json]
 
-Every repeat does each of the contestants once, one after the other, so that a busy neighbour troubles all of them alike; the
-table gives medians, and the ratio of an iteration to the transforms is the median of the ratios within the repeats.
+The pair is one forward and one inverse transform of a complex64 volume and nothing else, by torch (MKL; cuFFT on a GPU), SciPy and,
+where it is installed, pyFFTW; the best is the one with the shortest median in this run.  ER goes on in the box around the
+support (see `phasing.box`): a body of a third of each side, of a half, and one too wide for a box.  Every repeat does each of
+the contestants once, one after the other, so that a busy neighbour troubles all of them alike; the table gives medians, and the
+ratio of an iteration to the pair is the median of the ratios within the repeats.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from importlib import metadata
 from pathlib import Path
 from statistics import median
 
+import common
 import numpy as np
+import scipy.fft
 import torch
 
 from napari_autophase import phasing
-from napari_autophase.phasing.algorithm import NAMES, rule
+from napari_autophase.phasing import Starts
+from napari_autophase.phasing.algorithm import GRADIENTS, rule
 from napari_autophase.phasing.batch import Batch
 from napari_autophase.phasing.crew import Plan, cores, threads
 from napari_autophase.recipe import Refinement
 
 AXES = (-3, -2, -1)
+THIRD, HALF, WIDE = 1 / 3, 1 / 2, 0.95
+"""Width of the body over the side of the volume."""
+CONTESTANTS = {
+    "ER": ("ER", THIRD),
+    "ER, half": ("ER", HALF),
+    "ER, wide": ("ER", WIDE),
+    **{name: (name, THIRD) for name in ("HIO", "RAAR", "EHIO", *GRADIENTS)},
+}
+
+
+def body(shape: tuple[int, ...], width: float) -> np.ndarray:
+    """Return an ellipsoid of `width` of each side, bool, centred."""
+    places = np.ogrid[tuple(slice(-(n // 2), n - n // 2) for n in shape)]
+    inside: np.ndarray = sum((2 * p / (width * n)) ** 2 for p, n in zip(places, shape, strict=True)) <= 1
+    return inside
+
+
+def pairs(
+    shape: tuple[int, ...], device: torch.device, count: int, starts: int
+) -> dict[str, Callable[[], object]]:
+    """Return the pairs of transforms, by library."""
+    objects = torch.randn(
+        (starts if device.type != "cpu" else 1, *shape), dtype=torch.complex64, device=device
+    )
+    times = starts // len(objects)
+
+    def by_torch() -> None:
+        for _ in range(times):
+            torch.fft.ifftn(torch.fft.fftn(objects, dim=AXES), dim=AXES, norm="forward")
+
+    found: dict[str, Callable[[], object]] = {"torch": by_torch}
+    if device.type != "cpu":
+        return found
+    volume = objects[0].numpy().copy()
+
+    def by_scipy() -> None:
+        for _ in range(times):
+            field = scipy.fft.fftn(volume, workers=count)
+            scipy.fft.ifftn(field, workers=count, overwrite_x=True, norm="forward")
+
+    found["scipy"] = by_scipy
+    try:
+        import pyfftw
+    except ImportError:
+        return found
+    place, field = (pyfftw.empty_aligned(shape, np.complex64) for _ in range(2))
+    forward = pyfftw.FFTW(place, field, axes=(0, 1, 2), flags=("FFTW_MEASURE",), threads=count)
+    inverse = pyfftw.FFTW(
+        field, place, axes=(0, 1, 2), direction="FFTW_BACKWARD", flags=("FFTW_MEASURE",), threads=count
+    )
+    place[:] = 0  # not scaled, so that anything else would grow from repeat to repeat
+
+    def by_pyfftw() -> None:
+        for _ in range(times):
+            forward.execute()
+            inverse.execute()
+
+    found["pyfftw"] = by_pyfftw
+    return found
 
 
 def measure(
     shape: tuple[int, int, int], device: torch.device, count: int, starts: int, seconds: float
 ) -> dict[str, object]:
-    """Return medians in ms, per start, of the pair of transforms and of each algorithm's iteration."""
+    """Return medians in ms, per start, of the pairs of transforms and of each algorithm's iteration."""
     rng = np.random.default_rng(0)
     data = phasing.Diffraction(rng.poisson(5.0, shape), rng.random(shape) < 0.98, 0.02, device=device)
-    objects = torch.randn(
-        (1 if device.type == "cpu" else starts, *shape), dtype=torch.complex64, device=device
-    )
-    times: dict[str, list[float]] = {name: [] for name in ("pair", *NAMES)}
-    begin = phasing.random_starts(data, starts, 0.1, 0)
-    with threads(count), Batch(data, begin, [Plan(1, count)]) as batch:
-
-        def pair() -> None:
-            for _ in range(starts // len(objects)):
-                torch.fft.ifftn(torch.fft.fftn(objects, dim=AXES), dim=AXES, norm="forward")
-
-        jobs: dict[str, Callable[[], object]] = {"pair": pair}
-        jobs.update({name: (lambda name=name: batch.iterate(rule(name, Refinement()))) for name in NAMES})
+    with threads(count), ExitStack() as stack:
+        jobs = pairs(shape, device, count, starts)
+        libraries = list(jobs)
+        for label, (name, width) in CONTESTANTS.items():
+            inside = np.repeat(body(shape, width)[None], starts, 0)
+            begin = Starts((rng.normal(size=inside.shape) * inside).astype(np.complex64), inside)
+            batch = stack.enter_context(Batch(data, begin, [Plan(1, count)]))
+            jobs[label] = lambda batch=batch, name=name: batch.iterate(rule(name, Refinement()))
+        for job in jobs.values():  # the second iteration of ER enters the box
+            job()
+            job()
+        times: dict[str, list[float]] = {name: [] for name in jobs}
         end = time.perf_counter() + seconds
-        while len(times["pair"]) < 5 or time.perf_counter() < end:
+        while len(times["torch"]) < 5 or time.perf_counter() < end:
             for name, job in jobs.items():
                 times[name].append(_time(job, device) * 1e3 / starts)
-    repeats = len(times["pair"])
-    ratios = {
-        name: median(one / pair for one, pair in zip(times[name], times["pair"], strict=True))
-        for name in NAMES
-    }
+    best = min(libraries, key=lambda name: median(times[name]))
     return {
         "shape": list(shape),
         "dtype": "complex64",
         "device": str(device),
         "threads": count,
         "starts": starts,
-        "repeats": repeats,
-        "pair_ms": median(times["pair"]),
-        **{f"{name}_ms": median(times[name]) for name in NAMES},
-        **{f"{name}_ratio": ratio for name, ratio in ratios.items()},
+        "repeats": len(times["torch"]),
+        "pair_ms": {name: median(times[name]) for name in libraries},
+        "best_pair": best,
+        "ms": {name: median(times[name]) for name in CONTESTANTS},
+        "ratio": {
+            name: [float(q) for q in np.percentile(np.divide(times[name], times[best]), [50, 25, 75])]
+            for name in CONTESTANTS
+        },
     }
 
 
@@ -75,6 +140,24 @@ def _time(job: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - begin
+
+
+def lines(rows: list[dict]) -> str:
+    """Return the table in Markdown: the pairs, and iterations with their ratios to the best pair."""
+    heading = [
+        "shape",
+        "threads",
+        "pair (ms)",
+        *(f"{name}: ms (over the pair)" for name in CONTESTANTS),
+        "repeats",
+    ]
+    body = []
+    for row in rows:
+        told = ", ".join(f"{name} {ms:.2f}" for name, ms in row["pair_ms"].items())
+        cells = [f"{row['ms'][name]:.2f} ({row['ratio'][name][0]:.2f})" for name in CONTESTANTS]
+        shape = " × ".join(map(str, row["shape"]))
+        body.append([shape, str(row["threads"]), told, *cells, str(row["repeats"])])
+    return common.table(heading, body)
 
 
 def _shape(text: str) -> tuple[int, int, int]:
@@ -88,36 +171,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--sizes", nargs="+", type=_shape, default=[_shape(size) for size in ("64", "96", "100x96x81", "128")]
-    )
+    usual = ("64", "96", "100x96x81", "101", "128", "200x128x128", "201x128x128", "192", "256")
+    parser.add_argument("--sizes", nargs="+", type=_shape, default=[_shape(size) for size in usual])
     parser.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda", "mps"])
     parser.add_argument("--starts", type=int, default=1, help="starts in one batch; times are per start")
     parser.add_argument("--seconds", type=float, default=6.0, help="time for each row of the table")
-    parser.add_argument("--json", type=Path, help="also write the rows here")
+    parser.add_argument("--json", type=Path, help="also write the rows here, and the table beside them")
     choice = parser.parse_args()
     device, notes = phasing.pick_device(choice.device)
     print(*notes, sep="\n", end="\n" if notes else "")
-    print(f"{platform.machine()}, {cores()} cores, torch {torch.__version__}; {phasing.device_lines()[0]}\n")
-    print(
-        "| shape | threads | FFT pair ms | "
-        + " | ".join(f"{name} ms (ratio)" for name in NAMES)
-        + " | repeats |"
-    )
-    print("|---" * (len(NAMES) + 4) + "|")
+    libraries = " ".join(f"{name} {_version(name)}" for name in ("torch", "scipy", "pyfftw", "numba"))
+    machine = f"{common.machine()}; {phasing.device_lines()[0]}; {libraries}"
+    print(machine, flush=True)
     rows = []
     for shape in choice.sizes:
         for count in sorted({1, cores()}) if device.type == "cpu" else (1,):
-            row = measure(shape, device, count, choice.starts, choice.seconds)
-            rows.append(row)
-            cells = [f"{row[f'{name}_ms']:.2f} ({row[f'{name}_ratio']:.2f})" for name in NAMES]
-            label = " × ".join(map(str, shape))
-            print(
-                f"| {label} | {count} | {row['pair_ms']:.2f} | {' | '.join(cells)} | {row['repeats']} |",
-                flush=True,
-            )
+            rows.append(measure(shape, device, count, choice.starts, choice.seconds))
+            print(lines(rows[-1:]).splitlines()[-1], flush=True)
+    print("\n" + lines(rows))
     if choice.json:
-        choice.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        choice.json.write_text(
+            json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8"
+        )
+        title = "# An iteration over the best pair of transforms\n\n"
+        choice.json.with_suffix(".md").write_text(f"{title}{machine}\n\n{lines(rows)}\n", encoding="utf-8")
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
 
 
 if __name__ == "__main__":

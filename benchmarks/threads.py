@@ -1,0 +1,104 @@
+"""How many threads iterate, idle and beside a busy neighbour: what a run chooses by itself against every fixed plan.
+
+    python benchmarks/threads.py [--sizes 64 128] [--seconds 4]
+
+A neighbour is a process that keeps one core busy all the time.  Each row is the median time of an HIO iteration (ms) and, in
+brackets, the 90th percentile; "chosen" is a run as a person starts it, the iterations in which plans are tried included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import common
+import numpy as np
+
+from napari_autophase import phasing
+from napari_autophase.phasing import Starts
+from napari_autophase.phasing.algorithm import feedback
+from napari_autophase.phasing.batch import Batch
+from napari_autophase.phasing.crew import Plan, cores, plans
+
+
+@contextmanager
+def neighbours(number: int) -> Iterator[None]:
+    """Keep `number` cores busy."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
+    time.sleep(0.5 * bool(busy))
+    try:
+        yield
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()
+
+
+def measure(side: int, starts: int, plan: Plan | None, seconds: float) -> list[float]:
+    """Return times of iterations in ms; None: the run chooses its plan."""
+    counts = np.random.default_rng(0).poisson(5.0, (side,) * 3).astype(np.float32)
+    data = phasing.Diffraction(counts, None, 0.02)
+    begin = Starts(
+        np.ones((starts, side, side, side), np.complex64), np.ones((starts, side, side, side), bool)
+    )
+    with Batch(data, begin, [plan] if plan else ()) as batch:
+        times, end = [], time.perf_counter() + seconds
+        while len(times) < 12 or time.perf_counter() < end:
+            start = time.perf_counter()
+            batch.iterate(feedback("HIO"))
+            times.append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", nargs="+", type=int, default=[64, 128])
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each cell")
+    choice = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for side in choice.sizes:
+        for starts in (1, 2):
+            for busy in (0, 1):
+                row: dict[str, Any] = {"side": side, "starts": starts, "busy": busy}
+                with neighbours(busy):
+                    for plan in (*plans(starts, cores()), None):
+                        times = measure(side, starts, plan, choice.seconds)
+                        name = f"{plan.workers} × {plan.threads}" if plan else "chosen"
+                        row[name] = [float(q) for q in np.percentile(times, [50, 90])]
+                rows.append(row)
+                print(row, flush=True)
+    names = list(
+        dict.fromkeys(name for row in rows for name in row if name not in ("side", "starts", "busy"))
+    )
+    heading = [
+        "size",
+        "starts",
+        "busy neighbours",
+        *(f"{name} (workers × threads)" if "×" in name else name for name in names),
+    ]
+    body = [
+        [
+            f"{row['side']}³",
+            str(row["starts"]),
+            str(row["busy"]),
+            *(f"{row[n][0]:.2f} ({row[n][1]:.2f})" if n in row else "–" for n in names),
+        ]
+        for row in rows
+    ]
+    table = common.table(heading, body)
+    print(table)
+    (common.RESULTS / "threads.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    text = f"# Threads, idle and beside a busy neighbour\n\n{common.machine()}; ms, median (90th percentile)\n\n{table}\n"
+    (common.RESULTS / "threads.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
