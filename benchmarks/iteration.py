@@ -2,8 +2,8 @@
 
     python benchmarks/iteration.py [--sizes 64 96 128 100x128x81] [--device cpu] [--seconds 6] [--json OUT.json]
 
-The pair is one forward and one inverse transform of a complex64 volume and nothing else, by torch (MKL; cuFFT on a GPU), SciPy and
-pyFFTW, where it is installed; the best is the one with the shortest median in this run.  ER goes on in the box around the
+The pair is one forward and one inverse transform of a complex64 volume, nothing else, by torch (MKL; cuFFT on a GPU), SciPy, and
+pyFFTW where it is installed; the best is the one with the shortest median in this run.  ER goes on in the box around the
 support (see `phasing.box`): a body of a third of each side, of a half, and one too wide for a box.  Every repeat does each of
 the contestants once, one after the other, so that a busy neighbour troubles all of them alike; the table gives medians, and the
 ratio of an iteration to the pair is the median of the ratios within the repeats.

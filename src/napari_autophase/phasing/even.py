@@ -19,6 +19,8 @@ import torch
 from .passes import TINY, compiled, in_slabs, pairs
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
+_RUN = 64
+"""Neighbouring voxels that are looked at together."""
 
 
 def even_pass(projected: torch.Tensor, support: torch.Tensor) -> None:
@@ -77,21 +79,36 @@ def _kernels() -> Any:
 def _power(
     values: np.ndarray, support: np.ndarray, power: np.ndarray, area: np.ndarray, first: int, last: int
 ) -> None:
+    # most runs lie outside the support: only its bytes are read of those
     for plane in range(first, last):
-        z, row, total, count = values[plane], support[plane], _ZERO, _ZERO
-        for j in range(row.size):
-            inside = _ONE if row[j] else _ZERO
-            total += inside * (z[2 * j] * z[2 * j] + z[2 * j + 1] * z[2 * j + 1])
-            count += inside
+        total, count = _ZERO, 0
+        for begin in range(0, support.shape[1], _RUN):
+            row = support[plane, begin : begin + _RUN]
+            filled = 0
+            for j in range(row.size):
+                filled += row[j]
+            if filled > 0:
+                z = values[plane, 2 * begin : 2 * (begin + _RUN)]
+                for j in range(row.size):
+                    inside = _ONE if row[j] else _ZERO
+                    total += inside * (z[2 * j] * z[2 * j] + z[2 * j + 1] * z[2 * j + 1])
+                count += filled
         power[plane], area[plane] = total, count
 
 
 def _even(values: np.ndarray, support: np.ndarray, level: np.ndarray, first: int, last: int) -> None:
     for plane in range(first, last):
-        z, row, wanted = values[plane], support[plane], level[plane]
-        for j in range(row.size):
-            re, im = z[2 * j], z[2 * j + 1]
-            ratio = wanted / math.sqrt(max(re * re + im * im, TINY))
-            factor = ratio if row[j] else _ONE
-            z[2 * j] = re * factor
-            z[2 * j + 1] = im * factor
+        wanted = level[plane]
+        for begin in range(0, support.shape[1], _RUN):
+            row = support[plane, begin : begin + _RUN]
+            filled = 0
+            for j in range(row.size):
+                filled += row[j]
+            if filled > 0:
+                z = values[plane, 2 * begin : 2 * (begin + _RUN)]
+                for j in range(row.size):
+                    re, im = z[2 * j], z[2 * j + 1]
+                    ratio = wanted / math.sqrt(max(re * re + im * im, TINY))
+                    factor = ratio if row[j] else _ONE
+                    z[2 * j] = re * factor
+                    z[2 * j + 1] = im * factor
