@@ -1,0 +1,1 @@
+"""The comparison with other engines: `python benchmarks/peers` (see `peers.run`)."""

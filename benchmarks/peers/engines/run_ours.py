@@ -1,0 +1,43 @@
+"""This package: iterations as `phasing.refine` does them, and whole reconstructions as a person asks for them."""
+
+from __future__ import annotations
+
+from serve import serve
+
+
+def load():
+    from napari_autophase import Recipe, phasing, run
+    from napari_autophase.recipe import Refinement, ShrinkWrap
+    from napari_autophase.scan import Scan
+
+    class Engine:
+        def __init__(self, file):
+            self.counts, self.good = file["counts"], file["good"]
+            self.scan = Scan(file["raw"], file["mask"])
+
+        def begin(self, recipe, seed, wrap):
+            assert not wrap, "whole reconstructions are made by `solve`"
+            text = "+".join(f"{number}*{name}" for name, number in recipe)
+            data = phasing.Diffraction(self.counts, self.good)
+            starts = phasing.random_starts(data, 1, 0.1, seed)
+            self.job = phasing.refine(
+                data, starts, Refinement(algorithm=text, shrink_wrap=ShrinkWrap(every=0))
+            )
+
+        def advance(self, number):
+            for _ in range(number):
+                next(self.job)
+
+        def solve(self, preset, settings):
+            recipe = Recipe.from_preset(preset).with_settings(settings)
+            self.found = run(self.scan, recipe)
+            return {"iterations": self.found.iterations}
+
+        def result(self):
+            return self.found.object
+
+    return Engine
+
+
+if __name__ == "__main__":
+    serve(load)

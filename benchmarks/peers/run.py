@@ -1,0 +1,242 @@
+"""Other engines and this one on the same counts, the same machine, in one run: `python benchmarks/peers`.
+
+    python benchmarks/peers [--sizes 64,128] [--engines ours,pynx,...] [--quick]
+
+PyNX (on the CPU), cohere (NumPy and torch back ends) and plain NumPy are installed from their packages into environments of
+their own below `runs/peers`; one that cannot be had or fails has a row that says so.  Each runs in a process of its own
+(`engines/`).  `results/peers.jsonl` has a row a measurement, `results/peers.md` the tables; a run writes both anew, since only
+what was measured together can be compared.  It wants an idle machine.
+
+Iterations are timed in rounds, in which every engine does a block of ER and a block of HIO, without updates of the support.
+Then each phases the same scans by `3*(20*ER+180*HIO)+20*ER` from one random start, with its own updates of the support, looked
+at every 20 iterations while its clock stands; this package also starts from the network's guess.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import common
+import numpy as np
+import real
+from common import RESULTS
+
+from peers import tables
+from peers.environments import ROOT, UnavailableError
+from peers.judge import Case
+from peers.workers import ENGINES, Worker
+
+FIRST_SEED = 9_500_000
+RECIPE = [*(("ER", 20), ("HIO", 180)) * 3, ("ER", 20)]
+LOOK_EVERY = 20
+LARGE = 100
+"""Sides from which one crystal is phased instead of four."""
+BLOCK, ROUNDS = {False: 10, True: 3}, {False: 12, True: 6}
+"""Iterations of a block, and rounds, for small and large sides."""
+WARM = 5
+"""Iterations of each algorithm before the rounds."""
+OURS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "ours": [
+        ("iterative", {"refine.algorithm": "20*ER+180*HIO+20*ER"}),
+        ("iterative", {"refine.algorithm": "2*(20*ER+180*HIO)+20*ER"}),
+        ("iterative", {}),
+    ],
+    "network": [("network", {})],
+    "network + 50 ER": [
+        ("network", {"refine.algorithm": "20*ER"}),
+        ("network", {"refine.algorithm": "50*ER"}),
+    ],
+    "fast": [("fast", {})],
+}
+"""Whole reconstructions by this package, by what they are called; the last of each is the one whose object is judged."""
+
+
+class Bench:
+    """What a run shares: its engines that work, its rows, and where its files go."""
+
+    def __init__(self, names: list[str], folder: Path, scratch: Path, rows: Path) -> None:
+        self.names, self.folder, self.scratch, self.file = list(names), folder, scratch, rows
+        self.rows: list[dict[str, Any]] = []
+        self.fastest: dict[int, dict[str, tuple[float, int]]] = {}
+        rows.write_text("", encoding="utf-8")
+        self.small = Case.simulated(seed=FIRST_SEED, size=32, phase_range=1.0).write(scratch)
+
+    def add(self, **row: Any) -> None:
+        """Keep a row."""
+        self.rows.append(row)
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, default=float, ensure_ascii=False) + "\n")
+
+    def worker(self, name: str, threads: int) -> Worker:
+        """Start an engine."""
+        return Worker(name, threads, self.folder, Path(tempfile.mkdtemp(dir=self.scratch)), self.small)
+
+    def lose(self, name: str, why: object) -> None:
+        """Go on without an engine."""
+        if name in self.names:
+            print(f"{ENGINES[name].label} is left out: {why}", flush=True)
+            self.add(what="left out", engine=name, why=str(why))
+            self.names.remove(name)
+
+    def iterations(self, size: int, rounds: int) -> None:
+        """Time ER and HIO of all engines side by side."""
+        case, block = (
+            Case.simulated(seed=FIRST_SEED + 10 * size, size=size, phase_range=2.0),
+            BLOCK[size >= LARGE],
+        )
+        file = case.write(self.scratch)
+        recipe = [("ER", WARM), ("HIO", WARM), *(("ER", block), ("HIO", block)) * rounds]
+        with ExitStack() as stack:
+            timed: dict[tuple[str, int], dict[str, Any]] = {}
+            workers: dict[tuple[str, int], Worker] = {}
+            for name in list(self.names):
+                try:
+                    for threads in ENGINES[name].threads:
+                        worker = stack.enter_context(self.worker(name, threads))
+                        jobs: list[tuple[str, dict[str, Any]]] = [
+                            ("open", {"file": str(file)}),
+                            ("begin", {"recipe": recipe, "seed": 0, "wrap": False}),
+                            ("advance", {"number": 2 * WARM}),
+                        ]
+                        worker.ask("baseline")
+                        taken = max(worker.ask(do, **arguments)["memory"] for do, arguments in jobs)
+                        workers[name, threads] = worker
+                        timed[name, threads] = {"ER": [], "HIO": [], "memory": taken}
+                except UnavailableError as error:
+                    self.lose(name, error)
+            for algorithm in ("ER", "HIO") * rounds:
+                for key, worker in workers.items():
+                    if key[0] in self.names:
+                        try:
+                            seconds = worker.ask("advance", number=block)["seconds"]
+                            timed[key][algorithm].append(1e3 * seconds / block)
+                        except UnavailableError as error:
+                            self.lose(key[0], error)
+        found = self.fastest.setdefault(size, {})
+        for (name, threads), row in timed.items():
+            if name in self.names:
+                once = {n: getattr(workers[name, threads], n) for n in ("import_seconds", "first_seconds")}
+                row |= {"size": size, "engine": name, "threads": threads, "voxels": case.counts.size, **once}
+                self.add(what="iteration", **row)
+                found[name] = min(found.get(name, (float("inf"), 0)), (median(tables.both(row)), threads))
+        print(f"{size}³: iterations are timed", flush=True)
+
+    def contestants(self, case: Case) -> dict[str, int]:
+        """Return the engines that phase a scan, with the number of threads that suits each best.
+
+        Of cohere's back ends it is the faster one, and plain NumPy only where it has not to be waited for.
+        """
+        nearest = min(self.fastest, key=lambda size: abs(size**3 - case.counts.size))
+        speeds = {name: speed for name, speed in self.fastest[nearest].items() if name in self.names}
+        slower = sorted((name for name in speeds if name.startswith("cohere")), key=speeds.__getitem__)[1:]
+        left_out = {*slower, "numpy"} if max(case.counts.shape) >= LARGE else set(slower)
+        return {name: threads for name, (_, threads) in speeds.items() if name not in left_out}
+
+    def phase(self, case: Case, size: int) -> None:
+        """Let every engine phase a scan."""
+        file = case.write(self.scratch)
+        for name, threads in self.contestants(case).items():
+            try:
+                with self.worker(name, threads) as worker:
+                    found = (
+                        self._ours(worker, case, file)
+                        if name == "ours"
+                        else [self._peer(worker, name, case, file)]
+                    )
+            except UnavailableError as error:
+                print(f"{case.name}: {ENGINES[name].label} failed: {error}", flush=True)
+                self.add(what="failed", case=case.name, size=size, engine=name, why=str(error))
+                continue
+            for row in found:
+                self.add(what="scan", case=case.name, size=size, engine=name, threads=threads, **row)
+                told = [
+                    f"{row['seconds']:.2f} s",
+                    *(f"{n} {row[n]:.3f}" for n in ("free_llk", "correlation")),
+                ]
+                print(f"{case.name}: {row['method']}, {', '.join(told)}", flush=True)
+        file.unlink()
+
+    def _peer(self, worker: Worker, name: str, case: Case, file: Path) -> dict[str, Any]:
+        """Phase a scan step by step; its points are (seconds, held-out likelihood) on the way."""
+        output = self.scratch / f"{name}.npy"
+        worker.ask("baseline")
+        opened = worker.ask("open", file=str(file))
+        begun = worker.ask("begin", recipe=RECIPE, seed=0, wrap=True)
+        seconds, memory, points = begun["seconds"], max(opened["memory"], begun["memory"]), []
+        for _ in range(0, sum(number for _, number in RECIPE), LOOK_EVERY):
+            answer = worker.ask("advance", number=LOOK_EVERY)
+            seconds, memory = seconds + answer["seconds"], max(memory, answer["memory"])
+            read = worker.ask("result", to=str(output))["seconds"]
+            points.append((seconds + read, case.free_llk(np.load(output))))
+        figures = case.figures(np.load(output))
+        return {"method": name, "seconds": points[-1][0], "memory": memory, "points": points, **figures}
+
+    def _ours(self, worker: Worker, case: Case, file: Path) -> list[dict[str, Any]]:
+        """Phase a scan by each of our ways; every point is a whole reconstruction of its own."""
+        rows, output = [], self.scratch / "ours.npy"
+        worker.ask("open", file=str(self.small))
+        worker.ask("solve", preset="network", settings={})  # weights are read once a session
+        worker.ask("baseline")
+        worker.ask("open", file=str(file))
+        for method, ways in OURS.items():
+            memory, points = 0, []
+            for preset, settings in ways:
+                repeats = 1 if preset == "iterative" else 3
+                answers = [worker.ask("solve", preset=preset, settings=settings) for _ in range(repeats)]
+                worker.ask("result", to=str(output))
+                memory = max(memory, *(answer["memory"] for answer in answers))
+                points.append((median(a["seconds"] for a in answers), case.free_llk(np.load(output))))
+            found = {"method": method, "seconds": points[-1][0], "memory": memory, "points": points}
+            rows.append({**found, **case.figures(np.load(output))})
+        return rows
+
+
+def crystals(size: int) -> list[dict[str, Any]]:
+    """Return the arguments of `simulation.simulate` for the crystals of a size; the same list every time."""
+    number = 1 if size >= LARGE else 4
+    reaches = np.linspace(0.5, 2 * np.pi, 4).round(3).tolist() if number > 1 else [2.0]
+    return [
+        {"seed": FIRST_SEED + 10 * size + i, "size": size, "phase_range": reach, "peak": 1e6}
+        for i, reach in enumerate(reaches, 1)
+    ]
+
+
+def main() -> None:
+    """Measure, and write the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", default="64,128")
+    parser.add_argument("--engines", default=",".join(ENGINES))
+    parser.add_argument("--quick", action="store_true", help="few rounds and one easy crystal a size")
+    parser.add_argument("--data", type=Path, default=real.DATA, help="the gold crystal's folder")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "peers", help="for the environments")
+    parser.add_argument("--output", type=Path, default=RESULTS / "peers.jsonl")
+    options = parser.parse_args()
+    names = options.engines.split(",")
+    if unknown := set(names) - set(ENGINES):
+        parser.error(f"there is no engine {', '.join(unknown)}; choose from {', '.join(ENGINES)}")
+    sizes = [int(size) for size in options.sizes.split(",")]
+    notes = [common.machine()]
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
+        bench = Bench(names, options.folder, Path(scratch), options.output)
+        for size in sizes:
+            bench.iterations(size, 3 if options.quick else ROUNDS[size >= LARGE])
+        for size in sizes:
+            for arguments in crystals(size)[: 1 if options.quick else None]:
+                bench.phase(Case.simulated(**arguments), size)
+        if options.data.exists() and not options.quick:
+            scan, references = real.measured(options.data)
+            bench.phase(Case.of("gold", scan, reference=references["pynx"]), 0)
+    tables.write(options.output, bench.rows, notes)
+
+
+if __name__ == "__main__":
+    main()
