@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import fft
 from scipy.special import xlogy
 
 from napari_autophase import Scan, analysis, phasing, preparation, simulation
@@ -72,7 +73,7 @@ class Case:
         It is that of `Phased.figures`, but the object is first scaled to the photons of the fitted pixels (which is
         the likeliest scale), because engines leave theirs in units of their own.
         """
-        expected = np.abs(np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(found)))) ** 2
+        expected = np.abs(fft.fftshift(fft.fftn(fft.ifftshift(found)))) ** 2
         fitted = self.good & ~self.free
         power = expected[fitted].sum(dtype=np.float64)
         if not (np.isfinite(power) and power > 0):

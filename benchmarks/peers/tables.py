@@ -23,6 +23,7 @@ METHODS = {
     "network": "this package, network alone",
     "network + 50 ER": "this package, network + 50 ER",
     "fast": "this package, `fast`",
+    "fast + HIO + CG": "this package, `fast` with 50 HIO + 20 ER + 20 CG",
 }
 ITERATIONS = (
     "Medians of interleaved rounds, quartiles in brackets, without updates of the support.  × ours: the median of the ratios "
@@ -36,7 +37,8 @@ SCANS = (
     "phased.  Held-out: mean Poisson deviance over the same islands of pixels for all, the object scaled to the fitted photons; "
     "PyNX, NumPy and this package left these pixels free; cohere cannot (pixels without a measurement are zero to it) and was "
     "given them, which flatters its figure.  Peers are looked at every 20 iterations while their clock stands; ours are whole "
-    "reconstructions: of 220, 420 and 620 iterations, and from the network's guess (the median of three)."
+    "reconstructions: of 220, 420 and 620 iterations, and from the network's guess (the median of three).  Plain NumPy phases "
+    "one crystal of the small ones, cohere (its faster back end) all small ones and the gold crystal."
 )
 
 
@@ -64,9 +66,7 @@ def write(output: Path, rows: list[Row], notes: list[str]) -> None:
 def title(rows: list[Row]) -> str:
     """Name a group of scans."""
     if not rows[0]["size"]:
-        return (
-            "The gold crystal of 34-ID-C, 200 × 128 × 128; correlations with PyNX's reference reconstruction"
-        )
+        return "The gold crystal of 34-ID-C, its frames summed in pairs: 100 × 128 × 128, beside PyNX's reference reconstruction"
     number = len({row["case"] for row in rows})
     return f"{number} simulated crystal{'s' if number > 1 else ''} of {rows[0]['size']}³"
 
