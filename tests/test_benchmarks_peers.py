@@ -106,8 +106,8 @@ def test_time_to_equal_quality_is_told_with_how_often_it_was_reached(part):
     alone = rows("network", [(0.1, 0.9)], [(0.1, 0.65)])
     lines = tables.times([*pynx, *fast, *alone]).splitlines()[2:]
     # PyNX reaches its final likelihood on the second scan before it ends
-    assert "| 7.5 (6.2–8.8); 2/2 | – | – |" in lines[0]
-    assert "**17.5 (14–21)** (target 10)" in lines[1]
+    assert "| 7.5 (6.25–8.75); 2/2 | – | – |" in lines[0]
+    assert "**17.5 (13.8–21.2)** (target 10)" in lines[1]
     assert "; 1/2 | 50 (target 10)" in lines[2]  # not bold: one of two was never reached
     assert "| 2/2 | 0.65 (" in tables.scans(fast)
 

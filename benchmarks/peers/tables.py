@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from common import SUCCESS, middle, table
+from common import SUCCESS, quartiles, table
 
 from peers.judge import first_below
 from peers.workers import ENGINES
@@ -87,7 +87,7 @@ def iterations(rows: list[Row]) -> str:
             [
                 ENGINES[row["engine"]].label,
                 str(row["threads"] or "its choice"),
-                *(middle([{"ms": ms} for ms in row[name]], "ms") for name in ("ER", "HIO")),
+                *(cell([{"ms": ms} for ms in row[name]], "ms") for name in ("ER", "HIO")),
                 times_ours,
                 f"{row['import_seconds']:.1f} + {row['first_seconds']:.1f}",
                 memory(row["memory"], row["voxels"]),
@@ -119,8 +119,11 @@ def memory(taken: float, voxels: int) -> str:
 
 def cell(rows: list[Row], name: str) -> str:
     """Return a cell: the median with the quartiles, or the one value that there is."""
-    values = [row[name] for row in rows if row.get(name) is not None]
-    return f"{values[0]:.3g}" if len(values) == 1 else middle(rows, name)
+    found = quartiles(rows, name)
+    if found is None:
+        return "–"
+    low, value, high = (f"{x:.3g}" for x in found)
+    return f"{value} ({low}–{high})" if len(rows) > 1 else value
 
 
 def label(row: Row) -> str:
