@@ -115,11 +115,12 @@ def predict(model: Model, windows: list[Tensor]) -> Generator[Progress, None, li
     A GPU takes them as one batch.  On a CPU each core takes one at a time: threads that share a prediction would wait for each
     other, for long when another program keeps a core busy.
     """
+    network = model.folded
 
     @torch.inference_mode()
     def ask(batch: list[Tensor]) -> list[Seen]:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=quick_bfloat16(model.device)):
-            last = model.network(torch.stack(batch))[-1]
+            last = network(torch.stack(batch))[-1]
         return [Seen(*pair) for pair in zip(last.object, last.shape.float().sigmoid(), strict=True)]
 
     if model.device.type != "cpu" or len(windows) == 1:
