@@ -113,13 +113,8 @@ class CompactNet(nn.Module):
 
 def cover(inside: Tensor) -> Tensor:
     """Return a support (0 or 1) that holds a predicted crystal: its voxels (probability above one half) and their neighbours."""
-    covered = inside.detach() > 0.5
-    for axis in _AXES:
-        line, steps = covered, covered.shape[axis] - 1
-        covered = line.clone()
-        covered.narrow(axis, 1, steps).logical_or_(line.narrow(axis, 0, steps))
-        covered.narrow(axis, 0, steps).logical_or_(line.narrow(axis, 1, steps))
-    return covered.to(inside.dtype)
+    # pooling by means: on a CPU that by maxima takes three times as long
+    return (F.avg_pool3d((inside.detach() > 0.5).to(inside.dtype), 3, 1, 1) > 0).to(inside.dtype)
 
 
 def normalised_modulus(counts: Tensor) -> Tensor:

@@ -171,7 +171,9 @@ def _starts(seen: list[Seen], side: int, shown: Shape, samples: Shape, part: Sha
     """Return what was seen in windows of `side` as starts in the measured part of the 64³ window; supports have a margin."""
     objects, supports = [], []
     for one, inside in seen:
-        there = from_window(fit(one, (side,) * 3), samples, shown)
+        there = fit(one, (side,) * 3)
+        if shown != samples:
+            there = from_window(there, samples, shown)
         objects.append(regrid(there, part).cpu().numpy())
         wide = fit(F.max_pool3d(inside[None, None], 3, 1, 1)[0, 0], (side,) * 3)
         supports.append(interpolated(wide.cpu().numpy(), shown, part, samples) > 0.5)
