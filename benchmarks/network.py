@@ -35,6 +35,8 @@ from network_tables import TRUTH
 from safetensors import safe_open
 
 from napari_autophase import Recipe, analysis, network, preparation, run, simulation
+from napari_autophase.network.inference import quick_bfloat16
+from napari_autophase.network.layers import folded
 from napari_autophase.network.weights import CARD, NETWORKS
 
 ROWS = ("alone", "refined", "high", "time", "real")
@@ -138,17 +140,19 @@ def scaled_chi2(found: np.ndarray, counts: np.ndarray, good: np.ndarray) -> floa
     return analysis.chi2(modulus, np.sqrt(np.maximum(counts, 0)), good, scaled=True)
 
 
-def time_guesses(repeats: int) -> dict[str, Any]:
-    """Return the medians of interleaved repeats: each network's own forward pass, and 620 iterations, on all cores."""
+def time_guesses(repeats: int, device: str) -> dict[str, Any]:
+    """Return the medians of interleaved repeats: what `network.guess` asks of each network, and 620 iterations."""
     scan = drawn(json.dumps(crystals("alone", 1)[0])).scan
-    recipe = Recipe.from_preset("iterative")
+    recipe = Recipe.from_preset("iterative").with_settings({"device": device})
     jobs: dict[str, Callable[[], object]] = {"620 iterations": lambda: run(scan, recipe)}
     facts: dict[str, dict[str, float]] = {"620 iterations": {}}
+    precisions = [torch.float32, torch.bfloat16][: 1 + quick_bfloat16(torch.device(device))]
     for name in NETWORKS:
-        model = network.build(name).eval()
+        trainable = network.build(name)
+        model = folded(trainable).to(device)
         side = getattr(model, "window", 64)
-        counts = torch.poisson(torch.rand(1, side, side, side) * 10)
-        for precision in (torch.float32, torch.bfloat16):
+        counts = torch.poisson(torch.rand(1, side, side, side) * 10).to(device)
+        for precision in precisions:
             label = f"{name}, {str(precision).split('.')[1]}"
             jobs[label] = lambda model=model, counts=counts, precision=precision: forward(
                 model, counts, precision
@@ -156,7 +160,7 @@ def time_guesses(repeats: int) -> dict[str, Any]:
             with torch.inference_mode():
                 cost = common.gmac(model, counts)
             facts[label] = {
-                "million_parameters": sum(p.numel() for p in model.parameters()) / 1e6,
+                "million_parameters": sum(p.numel() for p in trainable.parameters()) / 1e6,
                 "gmac": cost,
             }
     for job in jobs.values():  # whatever is done the first time only
@@ -171,7 +175,8 @@ def time_guesses(repeats: int) -> dict[str, Any]:
     return {
         "threads": torch.get_num_threads(),
         "repeats": repeats,
-        "machine": common.machine(),
+        "device": device,
+        "machine": torch.cuda.get_device_name() if device == "cuda" else common.machine(),
         "guesses": {
             name: {"seconds": median(s), "slowest": max(s), **facts[name]} for name, s in seconds.items()
         },
@@ -180,9 +185,12 @@ def time_guesses(repeats: int) -> dict[str, Any]:
 
 @torch.inference_mode()
 def forward(model: torch.nn.Module, counts: torch.Tensor, precision: torch.dtype) -> object:
-    """Predict once."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
-        return model(counts)
+    """Predict once, to the end."""
+    with torch.autocast(counts.device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
+        found = model(counts)
+    if counts.is_cuda:
+        torch.cuda.synchronize()
+    return found
 
 
 def training(file: Path | None) -> str:
@@ -259,6 +267,7 @@ def main() -> None:
         "--autophasenn", type=Path, default=RESULTS / "autophasenn.safetensors", help="its weights"
     )
     parser.add_argument("--repeats", type=int, default=10, help="of the time row")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the time row")
     parser.add_argument("--data", type=Path, default=real.DATA, help="the gold crystal's folder")
     parser.add_argument("--output", type=Path, default=RESULTS / "network.jsonl")
     options = parser.parse_args()
@@ -279,9 +288,12 @@ def main() -> None:
         run(drawn(json.dumps(crystals("alone", 1)[0])).scan, Recipe.from_preset("fast"))
     store = Rows(options.output)
     found = {row: collect(store, row, options) for row in ROWS if row != "time"}
-    if "time" in asked:
-        store.known.pop("time", None)
-    timed = store.get("time", (lambda: time_guesses(options.repeats)) if "time" in asked else None)
+    timed = []
+    for device, key in {"cpu": "time", "cuda": "time, cuda"}.items():
+        now = "time" in asked and device == options.device
+        if now:
+            store.known.pop(key, None)
+        timed.append(store.get(key, (lambda: time_guesses(options.repeats, options.device)) if now else None))
     if options.autophasenn:
         store.known.pop("autophasenn", None)
     peer = store.get(
@@ -289,7 +301,7 @@ def main() -> None:
     )
     store.tidy()
     notes = [common.machine(), training(None), *([peer["note"]] if peer else [])]
-    network_tables.write(options.output, found, timed, notes)
+    network_tables.write(options.output, found, [row for row in timed if row], notes)
 
 
 if __name__ == "__main__":

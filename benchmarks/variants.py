@@ -47,6 +47,11 @@ def modulus_planes(modulus: Tensor) -> Tensor:
     return fold(torch.stack([relative, relative.sqrt()], 1))
 
 
+def patterns(modulus: Tensor) -> Tensor:
+    """Return what the compact network is shown, folded into 40 planes of 32³."""
+    return fold(self_patterns(modulus))
+
+
 class OneStage(nn.Module):
     """A U-Net between what it is shown and how its output is read as an object."""
 
@@ -85,12 +90,13 @@ class Corrected(nn.Module):
     def forward(self, counts: Tensor) -> Stages:
         modulus = normalised_modulus(counts)
         with torch.autocast(counts.device.type, enabled=False):
-            features = self_patterns(modulus).contiguous(memory_format=torch.channels_last_3d)
+            features = patterns(modulus).contiguous(memory_format=torch.channels_last_3d)
         features = self.stem(features)
+        order = torch.fft.ifftshift(modulus, dim=_AXES)
         stages, hint = [complex_object(self.guess(features).float(), modulus)], self.hint(features)
         for correction in self.corrections:
             with torch.autocast(counts.device.type, enabled=False):
-                last, imposed = stages[-1], impose(stages[-1], modulus)
+                last, imposed = stages[-1], impose(stages[-1], order)
                 seen = [p for o in (last, imposed) for p in (o.real, o.imag, o.abs())]
                 change = imposed - last
                 planes = torch.stack([*seen, change.real, change.imag], 1)
@@ -135,12 +141,12 @@ def reciprocal_phase(planes: Tensor, modulus: Tensor) -> Tensor:
 
 
 VARIANTS: dict[str, tuple[str, str, Callable[[], nn.Module]]] = {
-    "c": ("complex object", "autocorrelation, modulus", lambda: OneStage(self_patterns, 40, complex_object, 2)),
+    "c": ("complex object", "autocorrelation, modulus", lambda: OneStage(patterns, 40, complex_object, 2)),
     "e": ("c, then 1 correction", "autocorrelation, modulus", lambda: Corrected(1, _NARROW, (32, 48, 64))),
     "f": ("c, then 2 corrections", "autocorrelation, modulus", lambda: Corrected(2, _NARROW, (16, 32, 64))),
     "a": ("amplitude and phase", "modulus", lambda: OneStage(modulus_planes, 16, amplitude_and_phase, 2)),
-    "b": ("amplitude and phase", "autocorrelation, modulus", lambda: OneStage(self_patterns, 40, amplitude_and_phase, 2)),
-    "g": ("complex object, unsupervised", "autocorrelation, modulus", lambda: OneStage(self_patterns, 40, complex_object, 2)),
+    "b": ("amplitude and phase", "autocorrelation, modulus", lambda: OneStage(patterns, 40, amplitude_and_phase, 2)),
+    "g": ("complex object, unsupervised", "autocorrelation, modulus", lambda: OneStage(patterns, 40, complex_object, 2)),
     "d": ("phase of the diffraction", "modulus", lambda: OneStage(modulus_planes, 16, reciprocal_phase, 16, (32, 48, 64, 128))),
     "p": ("amplitude and phase, unsupervised (AutoPhaseNN itself)", "modulus", Published),
 }  # fmt: skip

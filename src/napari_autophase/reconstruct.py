@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -126,7 +127,12 @@ def run(
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that a result depends on."""
-    return {name: metadata.version(name) for name in ("napari-autophase", "torch", "numpy", "scipy", "numba")}
+    return {name: _version(name) for name in ("napari-autophase", "torch", "numpy", "scipy", "numba")}
+
+
+@cache
+def _version(name: str) -> str:
+    return metadata.version(name)
 
 
 def _stopwatch(seconds: dict[str, float]) -> Callable[[str], AbstractContextManager[None]]:

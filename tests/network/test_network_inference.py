@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_autophase.network import guess, inference, load, window
 from napari_autophase.network.compact import Estimate
@@ -133,6 +134,20 @@ def test_only_the_measured_part_of_the_window_is_phased():
     body = window.interpolated((np.abs(here.numpy()) > 0.5).astype(np.float32), samples, shape) > 0.5
     wanted = np.abs(truth) > 0.5
     assert (body & wanted).sum() > 0.9 * (body | wanted).sum()
+
+
+@pytest.mark.parametrize("onto", [None, (60, 71, 40)])
+def test_shapes_are_carried_over_by_linear_interpolation(onto):
+    volume, samples, shape = np.random.default_rng(0).random((20, 32, 18)), (24, 64, 18), (30, 27, 40)
+    found = window.interpolated(volume, samples, shape, onto)
+    ends = samples if onto is None else np.array(samples) * shape / onto
+    places = [
+        (np.arange(n) - n // 2) * m / end + m // 2
+        for n, m, end in zip(shape, volume.shape, ends, strict=True)
+    ]
+    expected = ndimage.map_coordinates(volume, np.meshgrid(*places, indexing="ij"), order=1)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 class OfAnotherWindow(Oracle):

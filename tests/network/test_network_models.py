@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from napari_autophase import network
 from napari_autophase.network import compact, physics
@@ -21,7 +21,10 @@ TINY = {
 
 
 def multiply_accumulates(name: str, device: str) -> float:
-    counter = FlopCounterMode(display=False)
+    def direct(x, weight, *_, out_shape, **__):
+        return conv_flop_count(x, weight, out_shape)
+
+    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mkldnn_convolution: direct})
     with torch.device(device):
         model = NETWORKS[name]().eval()
         with counter, torch.no_grad():
@@ -72,7 +75,7 @@ def test_autophasenn_keeps_amplitude_and_phase_in_range_whatever_the_scale():
 
 
 def test_default_network_costs_about_a_quarter_of_the_published_one():
-    assert multiply_accumulates("compact", "cpu") <= 2.7e9
+    assert multiply_accumulates("compact", "cpu") == pytest.approx(2.62e9, rel=0.02)
 
 
 def test_default_network_ignores_the_scale_of_the_counts():
@@ -84,12 +87,18 @@ def test_default_network_ignores_the_scale_of_the_counts():
     torch.testing.assert_close(one.shape, other.shape, rtol=1e-3, atol=1e-2)
 
 
+def test_the_support_of_a_prediction_holds_its_voxels_and_their_neighbours():
+    inside = torch.rand(2, 32, 32, 32, generator=torch.Generator().manual_seed(0)) ** 8
+    wide = torch.nn.functional.max_pool3d(inside, 3, 1, 1) > 0.5
+    assert torch.equal(compact.cover(inside), wide.float())
+    assert 0.1 < wide.float().mean() < 0.9
+
+
 def test_imposing_the_modulus_leaves_the_truth_where_it_is():
     truth = torch.zeros(1, 32, 32, 32, dtype=torch.complex64)
     truth[:, 10:22, 8:24, 11:21] = torch.polar(torch.tensor(1.0), torch.rand(1, 12, 16, 10) * 2)
-    torch.testing.assert_close(
-        compact.impose(truth, physics.propagate(truth).abs()), truth, rtol=0, atol=1e-3
-    )
+    modulus = torch.fft.ifftshift(physics.propagate(truth).abs(), dim=(1, 2, 3))
+    torch.testing.assert_close(compact.impose(truth, modulus), truth, rtol=0, atol=1e-3)
 
 
 def test_3d_cdi_nn_has_the_published_size():

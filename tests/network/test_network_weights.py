@@ -155,6 +155,17 @@ def test_unusable_weights_are_refused_in_one_sentence(tmp_path):
         network.load(file)
 
 
+def test_a_file_is_read_once_until_it_changes(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    weights.save_weights(file, tiny(), "autophasenn", {})
+    first = network.load(file)
+    assert network.load(str(file)) is first
+    weights.save_weights(file, tiny(), "autophasenn", {"note": "again"})
+    again = network.load(file)
+    assert again.sha256 != first.sha256
+    assert_same(again.network, first.network)
+
+
 def test_shipped_weights_with_another_hash_are_refused(tmp_path, monkeypatch):
     file = tmp_path / "compact.safetensors"
     weights.save_weights(file, network.build("compact"), "compact", {})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_autophase.preparation import find_dead_pixels, find_flagged, find_hot_pixels
+from napari_autophase.preparation import find_dead_pixels, find_flagged, find_hot_pixels, pixels
 from napari_autophase.simulation import simulate
 
 SIZE = 32
@@ -29,6 +29,22 @@ def test_a_crystals_own_light_is_never_condemned(seed, peak, sampling, phase_ran
     assert not find_hot_pixels(counts).any()
     # a peak in the middle of nothing but noise is left too (a perfect crystal's fringes can be dark to the last photon)
     assert find_dead_pixels(counts).any(0).mean() <= (0.002 if phase_range == 0 else 0)
+
+
+def test_a_voxel_is_hot_if_its_third_brightest_neighbour_says_so():
+    rng = np.random.default_rng(3)
+    counts = rng.poisson(3.0, (10, 11, 12)) * rng.choice([1.0, 1.0, 60.0], (10, 11, 12))
+    good = rng.random(counts.shape) < 0.7
+    expected = np.zeros(counts.shape, bool)
+    for place in np.argwhere(good):
+        around = tuple(slice(max(0, i - 1), i + 2) for i in place)
+        others = good[around].copy()
+        others[tuple(i - s.start for i, s in zip(place, around, strict=True))] = False
+        known = np.sort(counts[around][others])
+        least = 8 * (known[-3] + 1) if len(known) > 2 else np.inf
+        expected[tuple(place)] = counts[tuple(place)] > max(least + 6 * np.sqrt(least), 8 + 6 * np.sqrt(8))
+    assert 5 < expected.sum() < 50
+    assert np.array_equal(pixels._isolated(counts, good), expected)
 
 
 def test_a_peak_that_is_sampled_far_too_coarsely_survives():

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from .compact import Estimate
+from .layers import Convolution
 from .physics import EXTENT, WINDOW
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
     return [
-        nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1),
+        Convolution(inputs, outputs, 3, stride=stride, padding=1),
         nn.LeakyReLU(0.01),
         nn.BatchNorm3d(outputs),
     ]
@@ -58,7 +59,7 @@ class AutoPhaseNN(nn.Module):
         for inputs, outputs in ((8 * n, 4 * n), (4 * n, 2 * n), (2 * n, n)):
             layers += _convolution(inputs, outputs) + _convolution(outputs, outputs)
             layers.append(nn.Upsample(scale_factor=2, mode="trilinear", align_corners=False))
-        return nn.Sequential(*layers, nn.Conv3d(n, 1, 3, padding=1), last)
+        return nn.Sequential(*layers, Convolution(n, 1, 3, padding=1), last)
 
     def forward(self, counts: Tensor) -> list[Estimate]:
         """Return the one estimate.

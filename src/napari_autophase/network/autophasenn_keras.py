@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .autophasenn import estimate
 from .compact import Estimate
+from .layers import Convolution
 from .physics import EXTENT, WINDOW
 
 MEAN_SQUARE = 0.023
@@ -80,7 +81,7 @@ class AutoPhaseNNKeras(nn.Module):
 def _convolution(inputs: int, outputs: int, activation: nn.Module, padding: int) -> list[nn.Module]:
     # Keras's defaults: epsilon 1e-3, and a momentum of 0.99 counted the other way round
     norm = nn.BatchNorm3d(outputs, eps=1e-3, momentum=0.01)
-    return [nn.Conv3d(inputs, outputs, 3, padding=padding), activation, norm]
+    return [Convolution(inputs, outputs, 3, padding=padding), activation, norm]
 
 
 def _pair(inputs: int, outputs: int) -> list[nn.Module]:
@@ -98,7 +99,7 @@ def _decoder(widths: tuple[int, ...], n: int, last: nn.Module) -> nn.Sequential:
         nn.ConstantPad3d(_RIM, 0.0),
         *_convolution(widths[-1], n, nn.ReLU(), padding=0),
         *_convolution(n, n, nn.ReLU(), padding=0),
-        nn.Conv3d(n, 1, 3),
+        Convolution(n, 1, 3),
         last,
     ]
     return nn.Sequential(*layers)

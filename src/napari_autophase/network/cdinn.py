@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .compact import Estimate
+from .layers import Convolution
 
 
 class CDINN(nn.Module):
@@ -74,7 +75,7 @@ class CDINN(nn.Module):
 def _pair(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for channels in (inputs, outputs):
-        layers += [nn.Conv3d(channels, outputs, 3, padding=1), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [Convolution(channels, outputs, 3, padding=1), nn.ReLU(), nn.Dropout(dropout)]
     return layers
 
 
@@ -82,4 +83,4 @@ def _decoder(n: int, dropout: float) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in ((4 * n, 4 * n), (4 * n, 2 * n), (2 * n, n)):
         layers += [*_pair(inputs, outputs, dropout), nn.Upsample(scale_factor=2, mode="nearest")]
-    return nn.Sequential(*layers, nn.Conv3d(n, 1, 3, padding=1))
+    return nn.Sequential(*layers, Convolution(n, 1, 3, padding=1))

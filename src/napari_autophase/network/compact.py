@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .physics import EXTENT, OBJECT, WINDOW, alternating, autocorrelation, crop
+from .layers import BlockConvolution, Convolution
+from .physics import EXTENT, OBJECT, WINDOW, autocorrelation
 
 _AXES = (-3, -2, -1)
 
@@ -63,9 +64,9 @@ class CompactNet(nn.Module):
     ) -> None:
         super().__init__()
         self.projections = projections
-        self.stem = nn.Conv3d(40, width[0] * 2, 1)
+        self.stem = BlockConvolution(5, width[0] * 2)
         self.guess = _UNet(width[0] * 2, width)
-        self.hint = nn.Conv3d(width[0] * 2, 8, 1)
+        self.hint = Convolution(width[0] * 2, 8, 1)
         self.corrections = nn.ModuleList(_UNet(16, correction_width) for _ in range(stages - 1))
 
     def forward(self, counts: Tensor) -> list[Estimate]:
@@ -84,6 +85,7 @@ class CompactNet(nn.Module):
         modulus = normalised_modulus(counts)
         with torch.autocast(counts.device.type, enabled=False):
             features = _channels_last(self_patterns(modulus))
+            order = torch.fft.ifftshift(modulus, dim=_AXES)
         features = self.stem(features)
         estimates = [_estimate(self.guess(features))]
         hint = self.hint(features)
@@ -91,7 +93,7 @@ class CompactNet(nn.Module):
             with torch.autocast(counts.device.type, enabled=False):
                 last, shape = estimates[-1]
                 inside = torch.sigmoid(shape)
-                imposed = self._projected(last, cover(inside), modulus)
+                imposed = self._projected(last, cover(inside), order)
                 planes = torch.stack(
                     [last.real, last.imag, inside, imposed.real, imposed.imag, imposed.abs(),
                      (imposed - last).real, (imposed - last).imag], 1,
@@ -111,7 +113,8 @@ class CompactNet(nn.Module):
 
 def cover(inside: Tensor) -> Tensor:
     """Return a support (0 or 1) that holds a predicted crystal: its voxels (probability above one half) and their neighbours."""
-    return (F.max_pool3d(inside.detach(), 3, 1, 1) > 0.5).to(inside.dtype)
+    # pooling by means: on a CPU that by maxima takes three times as long
+    return (F.avg_pool3d((inside.detach() > 0.5).to(inside.dtype), 3, 1, 1) > 0).to(inside.dtype)
 
 
 def normalised_modulus(counts: Tensor) -> Tensor:
@@ -122,31 +125,35 @@ def normalised_modulus(counts: Tensor) -> Tensor:
 
 
 def self_patterns(modulus: Tensor) -> Tensor:
-    """Return what the first stage is shown: 40 planes of 32³.
+    """Return what the first stage is shown: 5 planes of 64³, whose 2×2×2 blocks it takes for channels.
 
     Autocorrelation and inverse transform of the modulus (both complex, their magnitudes under a square root, which lifts the
-    faint edges), and the fourth root of the intensity; each 2×2×2 block folded into 8 channels.
+    faint edges), and the fourth root of the intensity.
     """
     planes = []
     for spectrum in (modulus.square(), modulus):
         pattern = autocorrelation(spectrum)
-        magnitude = pattern.abs()
+        magnitude = (pattern.real.square() + pattern.imag.square()).sqrt()
         scale = (magnitude.amax(_AXES, keepdim=True) * magnitude).clamp_min(1e-20).rsqrt()
         planes += [pattern.real * scale, pattern.imag * scale]
     planes.append((modulus / modulus.amax(_AXES, keepdim=True).clamp_min(1e-20)).sqrt())
-    volume = torch.stack(planes, 1)
-    batch, channels = volume.shape[:2]
-    folded = volume.reshape(batch, channels, OBJECT, 2, OBJECT, 2, OBJECT, 2).permute(0, 1, 3, 5, 7, 2, 4, 6)
-    return folded.reshape(batch, channels * 8, OBJECT, OBJECT, OBJECT)
+    return torch.stack(planes, 1)
 
 
 def impose(objects: Tensor, modulus: Tensor) -> Tensor:
-    """Return the objects with the measured modulus (B, 64, 64, 64) in place of their own, within the 32³ box."""
-    # the alternating factors of both transforms cancel on the detector's side
-    sign, margin = crop(alternating(WINDOW, objects.device)), (WINDOW - OBJECT) // 2
-    field = torch.fft.fftn(F.pad(objects * sign, (margin,) * 6), dim=_AXES)
+    """Return the objects with the measured modulus in place of their own, within the 32³ box.
+
+    Parameters
+    ----------
+    objects
+        complex64 (B, 32, 32, 32).
+    modulus
+        float32 (B, 64, 64, 64), in FFT order.
+    """
+    # in a corner of the window instead of its middle: that turns phases at the detector, there and back
+    field = torch.fft.fftn(objects, (WINDOW,) * 3, dim=_AXES)
     field = field * (modulus * (field.real.square() + field.imag.square() + 1e-3).rsqrt())
-    return crop(torch.fft.ifftn(field, dim=_AXES)) * sign
+    return torch.fft.ifftn(field, dim=_AXES)[..., :OBJECT, :OBJECT, :OBJECT]
 
 
 def _estimate(planes: Tensor) -> Estimate:
@@ -164,10 +171,10 @@ class _Block(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv3d(channels, channels, 3, padding=1, bias=False),
+            Convolution(channels, channels, 3, padding=1, bias=False),
             nn.BatchNorm3d(channels),
             nn.LeakyReLU(0.01, inplace=True),
-            nn.Conv3d(channels, channels, 3, padding=1, bias=False),
+            Convolution(channels, channels, 3, padding=1, bias=False),
             nn.BatchNorm3d(channels),
         )
 
@@ -177,7 +184,7 @@ class _Block(nn.Module):
 
 def _stage(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv3d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
+        Convolution(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
         nn.BatchNorm3d(outputs),
         nn.LeakyReLU(0.01, inplace=True),
     )
@@ -188,13 +195,13 @@ class _UNet(nn.Module):
 
     def __init__(self, inputs: int, width: tuple[int, ...]) -> None:
         super().__init__()
-        self.entry = nn.Conv3d(inputs, width[0], 1) if inputs != width[0] else nn.Identity()
+        self.entry = Convolution(inputs, width[0], 1) if inputs != width[0] else nn.Identity()
         channels = (inputs, *width[1:])
         self.down = nn.ModuleList(_stage(a, b, 2) for a, b in itertools.pairwise(channels))
         self.blocks = nn.ModuleList(_Block(c) for c in width[1:])
-        self.up = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in itertools.pairwise(width))
+        self.up = nn.ModuleList(Convolution(b, a, 1) for a, b in itertools.pairwise(width))
         self.merge = nn.ModuleList(_stage(c, c, kernel=1 if c == width[0] else 3) for c in width[:-1])
-        self.out = nn.Conv3d(width[0], 3, 3, padding=1)
+        self.out = Convolution(width[0], 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         skips = [self.entry(x)]

@@ -115,11 +115,12 @@ def predict(model: Model, windows: list[Tensor]) -> Generator[Progress, None, li
     A GPU takes them as one batch.  On a CPU each core takes one at a time: threads that share a prediction would wait for each
     other, for long when another program keeps a core busy.
     """
+    network = model.folded
 
     @torch.inference_mode()
     def ask(batch: list[Tensor]) -> list[Seen]:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=quick_bfloat16(model.device)):
-            last = model.network(torch.stack(batch))[-1]
+            last = network(torch.stack(batch))[-1]
         return [Seen(*pair) for pair in zip(last.object, last.shape.float().sigmoid(), strict=True)]
 
     if model.device.type != "cpu" or len(windows) == 1:
@@ -170,7 +171,9 @@ def _starts(seen: list[Seen], side: int, shown: Shape, samples: Shape, part: Sha
     """Return what was seen in windows of `side` as starts in the measured part of the 64³ window; supports have a margin."""
     objects, supports = [], []
     for one, inside in seen:
-        there = from_window(fit(one, (side,) * 3), samples, shown)
+        there = fit(one, (side,) * 3)
+        if shown != samples:
+            there = from_window(there, samples, shown)
         objects.append(regrid(there, part).cpu().numpy())
         wide = fit(F.max_pool3d(inside[None, None], 3, 1, 1)[0, 0], (side,) * 3)
         supports.append(interpolated(wide.cpu().numpy(), shown, part, samples) > 0.5)

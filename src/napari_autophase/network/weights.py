@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from .autophasenn import AutoPhaseNN
 from .autophasenn_keras import AutoPhaseNNKeras
 from .cdinn import CDINN
 from .compact import CompactNet
+from .layers import folded
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "compact": CompactNet,
@@ -48,6 +50,11 @@ class Model:
 
     def __init__(self, network: nn.Module, sha256: str, device: torch.device) -> None:
         self.network, self.sha256, self.device = network, sha256, device
+
+    @cached_property
+    def folded(self) -> nn.Module:
+        """The form that predicts: the same answers in fewer steps, and nothing to be trained."""
+        return folded(self.network)
 
     @property
     def description(self) -> str:
@@ -84,6 +91,8 @@ def save_weights(path: Path, network: nn.Module, name: str, made_by: dict[str, A
 def load(path: str | Path | None = None, device: torch.device | str = "cpu") -> Model:
     """Load a network from a weights file, recognised by its content; None: the one that ships, checked against its card.
 
+    A file that was loaded before and is what it was is not read again: whoever trains the network takes a copy.
+
     Parameters
     ----------
     path
@@ -106,8 +115,14 @@ def load(path: str | Path | None = None, device: torch.device | str = "cpu") -> 
             else "give another file, or none for the shipped weights"
         )
         raise InputError(f"The network's weights {file} are missing; {hint}, or start from random phases.")
+    state = file.stat()
+    return _loaded(file, path is None, torch.device(device), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=2)
+def _loaded(file: Path, shipped: bool, device: torch.device, *_: int) -> Model:
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    if path is None and sha256 != json.loads(CARD.read_text(encoding="utf-8"))["sha256"]:
+    if shipped and sha256 != json.loads(CARD.read_text(encoding="utf-8"))["sha256"]:
         raise InputError(
             f"The weights {file.name} do not have the hash on their card; install napari-autophase again."
         )
@@ -116,7 +131,6 @@ def load(path: str | Path | None = None, device: torch.device | str = "cpu") -> 
     has_width = name.startswith("autophasenn") and first is not None and first.ndim == 5
     network = build(name, **({"width": len(first)} if has_width and first is not None else {}))
     _fill(network, name, state, file)
-    device = torch.device(device)
     network.eval().requires_grad_(False).to(device)
     return Model(network, sha256, device)
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from ..preparation import fill_gaps
@@ -76,6 +75,8 @@ def from_window(found: Tensor, shape: tuple[int, ...], samples: Shape) -> Tensor
 
 def regrid(found: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return an object on finer or coarser voxels of the same field of view, its amplitudes as they were."""
+    if found.shape == shape:
+        return found
     field = fit(_transform(found, torch.fft.fftn), shape)
     return _transform(field, torch.fft.ifftn) * (np.prod(shape) / np.prod(found.shape))
 
@@ -98,9 +99,19 @@ def interpolated(volume: np.ndarray, samples: Shape, shape: Shape, onto: Shape |
     """
     step = np.array(volume.shape) / samples * (1 if onto is None else np.array(onto) / shape)
     origin = np.array(volume.shape) // 2 - step * (np.array(shape) // 2)
-    return ndimage.affine_transform(
-        volume.astype(np.float32, copy=False), step, origin, output_shape=shape, order=1
-    )
+    found = torch.from_numpy(volume.astype(np.float32, copy=False))
+    for first, along, side in zip(
+        origin, step, shape, strict=True
+    ):  # takes the first axis, leaves it as the last
+        weights = _linear(len(found), first + along * np.arange(side))
+        found = torch.tensordot(found, torch.from_numpy(weights), ([0], [0]))
+    return found.numpy()
+
+
+def _linear(voxels: int, places: np.ndarray) -> np.ndarray:
+    """Return the weights (voxels, places) of linear interpolation; beyond the outermost voxels there is nothing."""
+    weights = np.maximum(0, 1 - np.abs(np.arange(voxels)[:, None] - places))
+    return (weights * ((places >= 0) & (places <= voxels - 1))).astype(np.float32)
 
 
 def measured(good: np.ndarray, samples: Shape, shape: Shape) -> np.ndarray:

@@ -102,20 +102,26 @@ def _isolated(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
         return hot
     known = np.pad(np.where(good, counts, -1.0), 1, constant_values=-1.0)
     offsets = np.argwhere(np.ones((3, 3, 3))) - 1
-    offsets = offsets[np.abs(offsets).sum(1) > 0]
-    third = np.empty(len(suspects))
-    for start in range(
-        0, len(suspects), 1 << 17
-    ):  # 26 neighbours of all voxels at once would fill the memory
-        some = suspects[start : start + (1 << 17)]
+    distances = np.abs(offsets).sum(1)
+    # most voxels are vouched for by the few that share a face with them
+    for around in (offsets[distances == 1], offsets[distances > 0]):
+        third = _third_brightest(known, suspects, around)
+        expected = _CONTRAST * (third + 1)
+        isolated = counts[tuple(suspects.T)] > expected + _SIGMAS * np.sqrt(np.maximum(expected, 0))
+        suspects, third = suspects[isolated], third[isolated]
+    # a third neighbour of -1 means that hardly any neighbour is known: nothing can be said
+    hot[tuple(suspects[third >= 0].T)] = True
+    return hot
+
+
+def _third_brightest(known: np.ndarray, voxels: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return the third-brightest of each voxel's neighbours, in an array that was padded by one voxel."""
+    third = np.empty(len(voxels))
+    for start in range(0, len(voxels), 1 << 17):  # the neighbours of all voxels at once would fill the memory
+        some = voxels[start : start + (1 << 17)]
         around = known[tuple((some[:, None] + offsets + 1).transpose(2, 0, 1))]
         third[start : start + len(some)] = np.partition(around, -3, axis=1)[:, -3]
-    expected = _CONTRAST * (third + 1)
-    values = counts[tuple(suspects.T)]
-    # a third neighbour of -1 means that hardly any neighbour is known: nothing can be said
-    isolated = (third >= 0) & (values > expected + _SIGMAS * np.sqrt(np.maximum(expected, 0)))
-    hot[tuple(suspects[isolated].T)] = True
-    return hot
+    return third
 
 
 def find_dead_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.ndarray:
@@ -158,18 +164,22 @@ def find_dead_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.n
 def _dark_between(image: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
     """Find zeros of a 2-D image that lie between lit stretches (mean of three lit pixels at least `_LIT`) along `axis`."""
     image, known = np.moveaxis(image, axis, 0), np.moveaxis(known, axis, 0)
+    dark = (image == 0) & known
+    if not dark.any():
+        return np.moveaxis(dark, 0, axis)
 
     def brightness_before(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
         """Return, for every pixel, the mean of the last three lit pixels before it."""
-        last = np.zeros((3, values.shape[1]))
+        third = second = last = np.zeros(values.shape[1])
         found = np.empty_like(values)
-        for i, (line, use) in enumerate(zip(values, usable, strict=True)):
-            lit = (line > 0) & use
-            found[i] = last.mean(0)
-            last = np.where(lit, np.stack([last[1], last[2], line]), last)
+        for i, (line, lit) in enumerate(zip(values, (values > 0) & usable, strict=True)):
+            found[i] = (third + second + last) / 3
+            third, second, last = (
+                np.where(lit, newer, older)
+                for newer, older in ((second, third), (last, second), (line, last))
+            )
         return found
 
     before = brightness_before(image, known)
     after = brightness_before(image[::-1], known[::-1])[::-1]
-    dark = (image == 0) & known & (np.minimum(before, after) >= _LIT)
-    return np.moveaxis(dark, 0, axis)
+    return np.moveaxis(dark & (np.minimum(before, after) >= _LIT), 0, axis)

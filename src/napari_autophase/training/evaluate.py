@@ -192,7 +192,7 @@ def _compare(model: Model, batch: Batch) -> Iterator[dict[str, float]]:
 @torch.inference_mode()
 def _predict(model: Model, counts: torch.Tensor) -> Any:
     with torch.autocast(model.device.type, torch.bfloat16, enabled=quick_bfloat16(model.device)):
-        return model.network(counts)[-1]
+        return model.folded(counts)[-1]
 
 
 def _summary(rows: list[dict[str, float]]) -> dict[str, Any]:
