@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..phasing import Diffraction, Starts, join, keep_best, random_phases, search
-from ..phasing.crew import cores
+from ..phasing.crew import cores, sharing_pays, threads
 from ..recipe import Guess
 from ..reconstruction import Progress
 from .physics import EXTENT, WINDOW
@@ -112,8 +112,8 @@ def guess(
 def predict(model: Model, windows: list[Tensor]) -> Generator[Progress, None, list[Seen]]:
     """Return what the network sees in windows (W, W, W), with a `Progress` for each.
 
-    A GPU takes them as one batch.  On a CPU each core takes one at a time: threads that share a prediction would wait for each
-    other, for long when another program keeps a core busy.
+    A GPU takes them as one batch.  On a CPU each core takes one at a time; a single one is shared by all, unless another program
+    keeps a core busy: threads would wait for each other.
     """
     network = model.folded
 
@@ -124,7 +124,8 @@ def predict(model: Model, windows: list[Tensor]) -> Generator[Progress, None, li
         return [Seen(*pair) for pair in zip(last.object, last.shape.float().sigmoid(), strict=True)]
 
     if model.device.type != "cpu" or len(windows) == 1:
-        found = ask(windows)
+        with threads(cores() if model.device.type == "cpu" and sharing_pays() else 1):
+            found = ask(windows)
         yield Progress("guess", len(windows), len(windows))
         return found
     found = []

@@ -22,6 +22,7 @@ _TRIALS = 3
 _HOPELESS = 3.0
 _SLOWER = 1.5
 _PATIENCE = 2
+_PROBE = 64
 _Result = TypeVar("_Result")
 
 
@@ -120,3 +121,21 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def sharing_pays() -> bool:
+    """Say whether threads that share a piece of work are quicker now than one alone: no longer so when a core is busy.
+
+    Measured by a few transforms of a small volume, alternately; it takes some ten milliseconds.
+    """
+    if cores() == 1:
+        return False
+    volume = torch.zeros((_PROBE,) * 3, dtype=torch.complex64)
+    seconds: dict[int, list[float]] = {1: [], cores(): []}
+    for _ in range(_TRIALS):
+        for count, taken in seconds.items():
+            with threads(count):
+                begin = time.perf_counter()
+                torch.fft.fftn(volume)
+                taken.append(time.perf_counter() - begin)
+    return median(seconds[cores()]) < median(seconds[1])
