@@ -72,9 +72,9 @@ def test_nanometres_do_not_depend_on_padding_or_centring():
     plain, padded = prepare(scan), prepare(scan, choose(pad="fast"))
     steps, q = frame(plain.geometry, plain.peak, plain.counts.shape)
     padded_steps, padded_q = frame(padded.geometry, padded.peak, padded.counts.shape)
-    assert padded.counts.shape == (40, 40, 45)
+    assert padded.counts.shape == (40, 40, 48)
     assert padded_q == pytest.approx(q)
-    assert padded_steps * [1, 40 / 37, 45 / 44] == pytest.approx(steps)
+    assert padded_steps * [1, 40 / 37, 48 / 44] == pytest.approx(steps)
     assert any("Padded" in note for note in padded.notes)
 
 
@@ -171,10 +171,19 @@ def test_padding_keeps_the_centre_and_masks_what_it_adds(shape):
     assert np.count_nonzero(good) == np.prod(shape)
     for side, wide in zip(shape, padded.shape, strict=True):
         assert side <= wide
+        assert wide % 4 == 0
         for prime in (2, 3, 5, 7):
             while wide % prime == 0:
                 wide //= prime
         assert wide == 1
+
+
+def test_padding_does_not_change_how_much_wider_than_the_crystal_the_field_of_view_is():
+    scan = simulate(16, (33, 37, 41), oversampling=(2.5, 2.5, 2.5), phase_range=1.0).scan
+    plain, padded = prepare(scan), prepare(scan, choose(pad="fast"))
+    assert padded.counts.shape == (36, 40, 48)
+    assert padded.oversampling == plain.oversampling
+    assert estimate_oversampling(padded.counts) == pytest.approx(plain.oversampling, rel=0.1)
 
 
 def test_saturated_voxels_are_masked_and_said():

@@ -2,11 +2,12 @@
 
 from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
-from .prepare import Prepared, prepare
+from .prepare import Prepared, fast_size, prepare
 
 __all__ = [
     "Prepared",
     "estimate_oversampling",
+    "fast_size",
     "fill_gaps",
     "find_dead_pixels",
     "find_flagged",
