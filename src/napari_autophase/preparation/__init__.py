@@ -2,7 +2,8 @@
 
 from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
-from .prepare import Prepared, fast_size, prepare
+from .prepare import Prepared, prepare
+from .region import fast_size, middle
 
 __all__ = [
     "Prepared",
@@ -12,5 +13,6 @@ __all__ = [
     "find_dead_pixels",
     "find_flagged",
     "find_hot_pixels",
+    "middle",
     "prepare",
 ]
