@@ -31,6 +31,7 @@ recipes = st.builds(
         background=st.floats(0, 1e3),
         centre=st.sampled_from(["peak", "mass", "none"]),
         binning=st.tuples(*[st.integers(1, 8)] * 3),
+        crop=st.none() | st.just("auto") | st.tuples(*[st.integers(16, 999)] * 3),
         pad=st.sampled_from(["none", "fast"]),
     ),
     guess=st.builds(
@@ -52,6 +53,9 @@ recipes = st.builds(
         shrink_wrap=st.builds(
             ShrinkWrap, every=st.integers(0, 99), sigma=st.floats(0, 9), threshold=fractions
         ),
+        prune=st.booleans(),
+        coarse=st.integers(0, 999),
+        patience=st.integers(0, 99),
         twin_break=st.integers(0, 99),
         free_fraction=st.floats(0, 0.49),
     ),

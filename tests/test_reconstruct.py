@@ -114,6 +114,16 @@ def test_binning_by_two_doubles_the_detector_pixel_and_keeps_the_voxel(crystal):
     assert found.voxel_size_nm == pytest.approx(whole.voxel_size_nm, rel=0.01)
 
 
+def test_cropping_by_two_doubles_the_voxel_and_finds_the_same_crystal(crystal):
+    longer = SHORT.with_settings({"refine.algorithm": "2*(10*ER+60*HIO)+20*ER", "refine.starts": 3})
+    found = run(crystal.scan, longer.with_settings({"prepare.crop": [20, 36, 16]}))
+    whole = run(crystal.scan, longer)
+    assert found.shape == (20, 36, 16)
+    assert np.array(found.voxel_size_nm) / [2, 1, 2] == pytest.approx(whole.voxel_size_nm, rel=1e-6)
+    volume = [one.support.sum() * abs(np.linalg.det(one.voxel_steps_nm)) for one in (found, whole)]
+    assert volume[0] == pytest.approx(volume[1], rel=0.3)
+
+
 def test_the_network_guess_runs_on_any_shape_and_is_repeatable(crystal, untrained):
     recipe = Recipe.from_preset("fast").with_settings(
         {"guess.weights": untrained, "refine.algorithm": "5*ER", "device": "cpu", "guess.candidates": 2}

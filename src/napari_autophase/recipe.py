@@ -21,6 +21,9 @@ SEARCH = "20*ER+120*EHIO+40*ER"
 """What every start of a search goes through there; see `phasing.even`."""
 
 
+Side = Annotated[int, Field(ge=16)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,6 +38,11 @@ class Preparation(_Part):
         "peak", description="What comes to the middle (by a lossless roll)."
     )
     binning: tuple[int, int, int] = Field((1, 1, 1), description="Blocks of voxels summed, per axis.")
+    crop: tuple[Side, Side, Side] | Literal["auto"] | None = Field(
+        None,
+        description="Voxels of reciprocal space kept about its centre, per axis, or auto: as far as light is seen "
+        "(this changes the voxel size).",
+    )
     pad: Literal["none", "fast"] = Field(
         "none", description="Pad to FFT-friendly sizes (this changes the voxel size)."
     )
@@ -95,6 +103,20 @@ class Refinement(_Part):
         0.5, ge=0, le=3, description="How soft the support's edge is to CG, in voxels; 0: hard."
     )
     shrink_wrap: ShrinkWrap = ShrinkWrap()
+    prune: bool = Field(
+        False,
+        description="Drop the worse half of several starts, by held-out pixels, wherever ER ends and HIO or RAAR go on.",
+    )
+    coarse: int = Field(
+        0,
+        ge=0,
+        description="First iterations, done on the middle half of reciprocal space: voxels twice as large, a tenth of the time.",
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        description="Iterations at the end (ER, ADAM, CG) after which a run stops if held-out pixels gained nothing; 0: never.",
+    )
     twin_break: int = Field(
         0, ge=0, description="Iteration at which half of the support is shut once; 0: never."
     )

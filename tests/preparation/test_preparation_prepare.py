@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from napari_autophase.analysis.frames import frame
 from napari_autophase.preparation import estimate_oversampling, prepare
-from napari_autophase.preparation.prepare import bin_blocks, find_peak, pad_fast
+from napari_autophase.preparation.prepare import bin_blocks, find_peak
+from napari_autophase.preparation.region import pad_fast
 from napari_autophase.recipe import Preparation
 from napari_autophase.scan import InputError, Scan
 from napari_autophase.simulation import KINDS, simulate
@@ -72,9 +73,9 @@ def test_nanometres_do_not_depend_on_padding_or_centring():
     plain, padded = prepare(scan), prepare(scan, choose(pad="fast"))
     steps, q = frame(plain.geometry, plain.peak, plain.counts.shape)
     padded_steps, padded_q = frame(padded.geometry, padded.peak, padded.counts.shape)
-    assert padded.counts.shape == (40, 40, 45)
+    assert padded.counts.shape == (40, 40, 48)
     assert padded_q == pytest.approx(q)
-    assert padded_steps * [1, 40 / 37, 45 / 44] == pytest.approx(steps)
+    assert padded_steps * [1, 40 / 37, 48 / 44] == pytest.approx(steps)
     assert any("Padded" in note for note in padded.notes)
 
 
@@ -161,6 +162,49 @@ def test_binning_keeps_q_and_scales_the_grid():
     assert binned.oversampling == pytest.approx(np.array(plain.oversampling) / [1, 2, 2], rel=0.1)
 
 
+def test_cropping_keeps_the_middle_and_makes_voxels_larger():
+    scan = rolled(simulate(4, (40, 37, 44)).scan, (0, 5, -4))
+    plain, cropped = prepare(scan), prepare(scan, choose(crop=(20, 99, 33)))
+    assert cropped.counts.shape == (20, 37, 33)
+    np.testing.assert_array_equal(cropped.counts, plain.counts[10:30, :, 6:39])
+    assert cropped.counts[10, 18, 16] == plain.counts[20, 18, 22]
+    steps, q = frame(plain.geometry, plain.peak, plain.counts.shape)
+    coarse, cropped_q = frame(cropped.geometry, cropped.peak, cropped.counts.shape)
+    assert cropped_q == pytest.approx(q)
+    assert coarse * [20 / 40, 1, 33 / 44] == pytest.approx(steps)
+    assert cropped.oversampling == plain.oversampling
+    assert any("Cropped" in note for note in cropped.notes)
+    padded = prepare(scan, choose(crop=(20, 99, 33), pad="fast"))
+    assert padded.counts.shape == (20, 40, 36)
+    dark = np.where(np.arange(44) == 43, scan.counts, 0)
+    with pytest.raises(InputError, match="crop less"):
+        prepare(replace(scan, counts=dark), choose(crop=(16, 16, 16), centre="none", hot_pixels=False))
+
+
+def test_what_no_light_reaches_is_cropped_and_nothing_else():
+    around = np.ogrid[tuple(slice(-(n // 2), n - n // 2) for n in (64, 100, 48))]
+    rng = np.random.default_rng(0)
+    spot = 400 * np.exp(-sum((axis / 5.0) ** 2 for axis in around))
+    light = spot + np.roll(0.1 * spot, 30, 1)  # a speckle far out, along rows only
+    for background in (0.0, 2.0):
+        counts = rng.poisson(light + background).astype(np.float32)
+        found = prepare(Scan.from_array(counts), choose(crop="auto", background=background))
+        assert max(found.counts.shape[0], found.counts.shape[2]) <= 40
+        assert 80 <= found.counts.shape[1] <= 100
+        assert found.counts[tuple(n // 2 for n in found.counts.shape)] > 300
+        # nearly the same is seen when the background was not subtracted
+        dark = prepare(Scan.from_array(counts), choose(crop="auto"))
+        assert np.abs(np.array(dark.counts.shape) - found.counts.shape).max() <= 8
+    gaped = counts.copy()
+    gaped[:, :, 30:] = -1  # and a masked half is not taken for light, nor for its absence
+    assert prepare(Scan.from_array(gaped), choose(crop="auto", centre="none")).counts.shape[1] >= 80
+
+
+def test_a_pattern_that_reaches_the_edges_is_not_cropped():
+    scan = simulate(9_600_001, 40, peak=1e6, background=0.5).scan
+    assert prepare(scan, choose(crop="auto")).counts.shape == (40, 40, 40)
+
+
 @settings(max_examples=15, deadline=None)
 @given(shape=st.tuples(*[st.integers(16, 60)] * 3))
 def test_padding_keeps_the_centre_and_masks_what_it_adds(shape):
@@ -171,10 +215,19 @@ def test_padding_keeps_the_centre_and_masks_what_it_adds(shape):
     assert np.count_nonzero(good) == np.prod(shape)
     for side, wide in zip(shape, padded.shape, strict=True):
         assert side <= wide
+        assert wide % 4 == 0
         for prime in (2, 3, 5, 7):
             while wide % prime == 0:
                 wide //= prime
         assert wide == 1
+
+
+def test_padding_does_not_change_how_much_wider_than_the_crystal_the_field_of_view_is():
+    scan = simulate(16, (33, 37, 41), oversampling=(2.5, 2.5, 2.5), phase_range=1.0).scan
+    plain, padded = prepare(scan), prepare(scan, choose(pad="fast"))
+    assert padded.counts.shape == (36, 40, 48)
+    assert padded.oversampling == plain.oversampling
+    assert estimate_oversampling(padded.counts) == pytest.approx(plain.oversampling, rel=0.1)
 
 
 def test_saturated_voxels_are_masked_and_said():

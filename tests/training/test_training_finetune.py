@@ -13,7 +13,8 @@ from safetensors import safe_open
 from napari_autophase import analysis, network, simulation
 from napari_autophase.network.compact import CompactNet
 from napari_autophase.network.weights import SHIPPED, Model, load
-from napari_autophase.network.window import fit, from_window
+from napari_autophase.network.window import from_window
+from napari_autophase.phasing.grids import fit
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
 from napari_autophase.training import finetune as module

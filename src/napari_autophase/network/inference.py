@@ -18,21 +18,12 @@ from torch.nn import functional as F
 
 from ..phasing import Diffraction, Starts, join, keep_best, random_phases, search
 from ..phasing.crew import cores, sharing_pays, threads
+from ..phasing.grids import fit, regrid
 from ..recipe import Guess
 from ..reconstruction import Progress
 from .physics import EXTENT, WINDOW
 from .weights import Model
-from .window import (
-    Shape,
-    fit,
-    from_window,
-    interpolated,
-    measured,
-    measured_part,
-    regrid,
-    to_window,
-    window_samples,
-)
+from .window import Shape, carried, from_window, measured, measured_part, to_window, window_samples
 
 PROJECTIONS = 10
 """Iterations of error reduction after which candidates are compared."""
@@ -177,14 +168,14 @@ def _starts(seen: list[Seen], side: int, shown: Shape, samples: Shape, part: Sha
             there = from_window(there, samples, shown)
         objects.append(regrid(there, part).cpu().numpy())
         wide = fit(F.max_pool3d(inside[None, None], 3, 1, 1)[0, 0], (side,) * 3)
-        supports.append(interpolated(wide.cpu().numpy(), shown, part, samples) > 0.5)
+        supports.append(carried(wide.cpu().numpy(), shown, part, samples) > 0.5)
     return Starts(np.stack(objects), np.stack(supports))
 
 
 def _on_scan(starts: Starts, samples: Shape, shape: Shape) -> Starts:
     """Return starts of the window on the scan's own grid, the objects cut by their supports."""
     supports = np.stack(
-        [interpolated(inside, samples, shape) > COVERING for inside in starts.supports.astype(np.float32)]
+        [carried(inside, samples, shape) > COVERING for inside in starts.supports.astype(np.float32)]
     )
     objects = np.stack([from_window(torch.from_numpy(one), shape, samples).numpy() for one in starts.objects])
     return Starts(objects * supports, supports)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..phasing.grids import fit, interpolated, regrid
 from ..preparation import fill_gaps
 from .physics import EXTENT, WINDOW
 
@@ -73,18 +74,8 @@ def from_window(found: Tensor, shape: tuple[int, ...], samples: Shape) -> Tensor
     return fit(regrid(found, samples), shape)
 
 
-def regrid(found: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return an object on finer or coarser voxels of the same field of view, its amplitudes as they were."""
-    if found.shape == shape:
-        return found
-    field = fit(_transform(found, torch.fft.fftn), shape)
-    return _transform(field, torch.fft.ifftn) * (np.prod(shape) / np.prod(found.shape))
-
-
-def interpolated(volume: np.ndarray, samples: Shape, shape: Shape, onto: Shape | None = None) -> np.ndarray:
-    """Return a real volume of one window on the grid of another, or on the scan's own, by linear interpolation.
-
-    Shapes go this way, as Fourier resampling rings around an edge.
+def carried(volume: np.ndarray, samples: Shape, shape: Shape, onto: Shape | None = None) -> np.ndarray:
+    """Return a real volume of one window on the grid of another, or on the scan's own.
 
     Parameters
     ----------
@@ -98,20 +89,7 @@ def interpolated(volume: np.ndarray, samples: Shape, shape: Shape, onto: Shape |
         Samples of the result's window; None: the scan's own voxels.
     """
     step = np.array(volume.shape) / samples * (1 if onto is None else np.array(onto) / shape)
-    origin = np.array(volume.shape) // 2 - step * (np.array(shape) // 2)
-    found = torch.from_numpy(volume.astype(np.float32, copy=False))
-    for first, along, side in zip(
-        origin, step, shape, strict=True
-    ):  # takes the first axis, leaves it as the last
-        weights = _linear(len(found), first + along * np.arange(side))
-        found = torch.tensordot(found, torch.from_numpy(weights), ([0], [0]))
-    return found.numpy()
-
-
-def _linear(voxels: int, places: np.ndarray) -> np.ndarray:
-    """Return the weights (voxels, places) of linear interpolation; beyond the outermost voxels there is nothing."""
-    weights = np.maximum(0, 1 - np.abs(np.arange(voxels)[:, None] - places))
-    return (weights * ((places >= 0) & (places <= voxels - 1))).astype(np.float32)
+    return interpolated(volume, step, shape)
 
 
 def measured(good: np.ndarray, samples: Shape, shape: Shape) -> np.ndarray:
@@ -123,18 +101,6 @@ def measured(good: np.ndarray, samples: Shape, shape: Shape) -> np.ndarray:
             inside, tuple(a for a in range(3) if a != axis)
         )
     return good
-
-
-def fit(volume: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Crop or zero-pad the last three axes about the centre (index n // 2 stays the centre)."""
-    for axis, want in zip(_AXES, shape, strict=True):
-        have = volume.shape[axis]
-        if want <= have:
-            volume = volume.narrow(axis, have // 2 - want // 2, want)
-        else:
-            before = want // 2 - have // 2
-            volume = torch.nn.functional.pad(volume, [0, 0] * (-1 - axis) + [before, want - have - before])
-    return volume
 
 
 def fold(volume: Tensor, shape: Shape) -> Tensor:

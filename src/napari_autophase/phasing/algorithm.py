@@ -20,6 +20,7 @@ from ..scan import InputError
 
 PROJECTIONS = ("ER", "HIO", "RAAR", "EHIO")
 GRADIENTS = ("ADAM", "CG")
+DOWNHILL = ("ER", *GRADIENTS)
 NAMES = PROJECTIONS + GRADIENTS
 MAX_ITERATIONS = 1_000_000
 _TOKEN = re.compile(r"\s*(?:(?P<number>\d+)|(?P<name>[A-Za-z]+)|(?P<sign>[*+()]))")
@@ -87,6 +88,23 @@ def parse(text: str) -> tuple[str, ...]:
     if parser.token is not None:
         parser.fail("expected '+' or the end")
     return steps
+
+
+def tail(steps: tuple[str, ...]) -> int:
+    """Return how many iterations come before the end, in which ER and gradient steps only go downhill."""
+    before = len(steps)
+    while before and steps[before - 1] in DOWNHILL:
+        before -= 1
+    return before
+
+
+def resting(steps: tuple[str, ...]) -> set[int]:
+    """Return after how many iterations ER or gradient steps end and others follow, but for the first that do.
+
+    Objects can be compared there: what HIO and its like make says little, and nor do a few iterations of ER from random phases.
+    """
+    down = [name in DOWNHILL for name in steps]
+    return {i for i in range(1, len(steps)) if down[i - 1] and not down[i] and not all(down[:i])}
 
 
 def unparse(steps: tuple[str, ...]) -> str:

@@ -48,13 +48,14 @@ class Batch:
             )
         passes.compile_here()
         self.data = data
-        self.size = _piece_size(data, len(starts))
-        parts = [slice(i, i + self.size) for i in range(0, len(starts), self.size)]
-        self._crew = Crew(plans or crew.plans(len(parts), crew.cores() if data.device.type == "cpu" else 1))
+        size = _piece_size(data, len(starts))
+        parts = [slice(i, i + size) for i in range(0, len(starts), size)]
+        self._plans = plans
+        self._crew = self._hire(len(parts))
         self.pieces = self._crew.do([partial(self._piece, starts, part) for part in parts])
 
     def __len__(self) -> int:
-        return sum(len(piece.supports) for piece in self.pieces)
+        return sum(map(len, self.pieces))
 
     def __enter__(self) -> Batch:
         return self
@@ -85,13 +86,44 @@ class Batch:
             figure for piece in self._crew.do([piece.figures for piece in self.pieces]) for figure in piece
         ]
 
+    def misfits(self) -> list[float]:
+        """Return what every start is judged by, as it would be if it finished now (see `figures.misfit`)."""
+        return [
+            misfit for piece in self._crew.do([piece.misfits for piece in self.pieces]) for misfit in piece
+        ]
+
+    def keep(self, chosen: Sequence[int]) -> None:
+        """Go on with some of the starts only, in the order that they have."""
+        places = [self._place(start) for start in sorted(chosen)]
+        for piece in self.pieces:
+            piece.keep([index for one, index in places if one is piece])
+        self.pieces = [piece for piece in self.pieces if len(piece)]
+        self._crew.close()
+        self._crew = self._hire(len(self.pieces))
+
+    def starts(self, chosen: Sequence[int]) -> Starts:
+        """Return some of the starts as they stand, in this order."""
+        return Starts(np.stack([self.object(i) for i in chosen]), np.stack([self.support(i) for i in chosen]))
+
     def object(self, start: int) -> np.ndarray:
         """Return the object of one start, complex64 (N0, N1, N2), centred."""
-        return _natural(self.pieces[start // self.size].objects[start % self.size])
+        piece, index = self._place(start)
+        return _natural(piece.objects[index])
 
     def support(self, start: int) -> np.ndarray:
         """Return the support of one start, bool (N0, N1, N2), centred."""
-        return _natural(self.pieces[start // self.size].supports[start % self.size])
+        piece, index = self._place(start)
+        return _natural(piece.supports[index])
+
+    def _place(self, start: int) -> tuple[Piece, int]:
+        pieces = iter(self.pieces)
+        piece = next(pieces)
+        while start >= len(piece):
+            start, piece = start - len(piece), next(pieces)
+        return piece, start
+
+    def _hire(self, jobs: int) -> Crew:
+        return Crew(self._plans or crew.plans(jobs, crew.cores() if self.data.device.type == "cpu" else 1))
 
     def _piece(self, starts: Starts, part: slice) -> Piece:
         objects = self._load(starts.objects[part].astype(np.complex64, copy=False))

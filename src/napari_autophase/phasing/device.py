@@ -81,6 +81,8 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
         Naming the memory needed and the memory there is.
     """
     binned = tuple(max(1, side // factor) for side, factor in zip(shape, recipe.prepare.binning, strict=True))
+    if isinstance(recipe.prepare.crop, tuple):
+        binned = tuple(map(min, binned, recipe.prepare.crop))
     starts = recipe.number_of_starts
     needed = memory_bytes(binned, starts, recipe.refine.algorithm)
     there = available_bytes(torch.device("cpu"))

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from ..preparation import middle
 from ..scan import InputError
 from .box import slab_order
 
@@ -49,6 +50,8 @@ class Diffraction:
         Seed of the choice of held-out pixels.
     device
         Where to hold everything.
+    free
+        The held-out pixels, if they are known already: bool, same shape; fraction and seed then say nothing.
 
     Attributes
     ----------
@@ -77,6 +80,7 @@ class Diffraction:
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        free: np.ndarray | None = None,
     ) -> None:
         counts = np.asarray(counts, dtype=np.float32)
         good = np.ones(counts.shape, bool) if good is None else np.asarray(good, bool)
@@ -84,7 +88,7 @@ class Diffraction:
             raise InputError(
                 f"Counts {counts.shape} and good pixels {good.shape} must be volumes of one shape."
             )
-        free = held_out(good, free_fraction, seed)
+        free = held_out(good, free_fraction, seed) if free is None else free
         fitted = good & ~free
         if not counts[fitted].any():
             raise InputError(
@@ -126,6 +130,17 @@ class Diffraction:
             else max(1, _AT_A_TIME // (self.shape[1] * self.shape[2]))
         )
         return [slice(i, i + at_a_time) for i in range(0, self.shape[0], at_a_time)]
+
+    def middle(self, shape: tuple[int, ...]) -> Diffraction:
+        """Return the middle of reciprocal space, on the device of now: coarser voxels of the same field of view.
+
+        What is held out there is held out here, so that it remains unseen.
+        """
+        counts, good, free = (
+            middle(np.fft.fftshift(volume.cpu().numpy()), shape)
+            for volume in (self.counts, self.good, self.free)
+        )
+        return Diffraction(counts, good, device=self.device, free=free)
 
     def total_over(self, pixels: torch.Tensor, values: torch.Tensor) -> float:
         """Return the sum of `values` over `pixels` (bool), in double precision wherever the device has it."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from ..preparation import fast_size
 from ..recipe import Refinement
 from ..reconstruction import Progress
 from . import algorithm, support
 from .batch import Batch, Starts
 from .diffraction import Diffraction, ran_out_of_memory
 from .figures import ranking
+from .grids import on_grid, regrid
 
 PREVIEW_EVERY = 25
 """Iterations between two previews."""
+JUDGE_EVERY, GAIN = 10, 0.002
+"""Iterations between two looks at the held-out pixels, and the fraction of their likelihood that counts as a gain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +41,7 @@ class Phased:
     notes
         What a person should know, such as that the GPU ran out of memory.
     runs
-        Figures of every start.
+        Figures of every start that was not pruned.
     kept
         The best starts as they ended, the best first.
     """
@@ -66,51 +71,140 @@ def refine(
     InputError
         If the algorithm cannot be read, the starts have another shape than the data, or the computer's memory runs out.
     """
-    steps = algorithm.parse(refinement.algorithm)
+    algorithm.parse(refinement.algorithm)
     try:
-        batch = Batch(data, starts)
+        batch = _first(data, starts, refinement)
         if data.device.type == "cpu":
             del starts  # the batch has its own; only a GPU's may be needed again
-        return (yield from _refine(batch, refinement, steps, stage, keep))
+        return (yield from _refine(batch, data, refinement, stage, keep))
     except (RuntimeError, MemoryError) as error:
         if not ran_out_of_memory(error):
             raise
         data.fall_back()
-    return (yield from _refine(Batch(data, starts), refinement, steps, stage, keep))
+    return (yield from _refine(_first(data, starts, refinement), data, refinement, stage, keep))
+
+
+def _first(data: Diffraction, starts: Starts, refinement: Refinement) -> Batch:
+    """Return the batch that begins: on the middle of reciprocal space, if a part of the iterations is done there."""
+    if not refinement.coarse:
+        return Batch(data, starts)
+    small = data.middle(tuple(fast_size(-(-side // 2)) for side in data.shape))
+    return Batch(small, on_grid(starts, small.shape))
 
 
 def _refine(
-    batch: Batch, refinement: Refinement, steps: tuple[str, ...], stage: str, keep: int
+    batch: Batch, data: Diffraction, refinement: Refinement, stage: str, keep: int
 ) -> Generator[Progress, None, Phased]:
-    data = batch.data
-    widths = support.schedule(refinement.shrink_wrap, len(steps))
-    read_every = 1 if data.device.type == "cpu" else 10  # reading a number from a GPU makes it wait
-    chi2 = torch.zeros((len(steps), len(batch)), device=data.device)
-    error, leader = None, 0
+    run = _Run(refinement, data.shape, stage, keep)
+    if batch.data is not data:
+        with batch:
+            yield from run.iterate(batch, run.coarse)
+            batch.finish()
+            starts = on_grid(batch.starts(range(len(batch))), data.shape)
+        batch = Batch(data, starts)
+        del starts
     with batch:
-        for step, name in enumerate(steps, 1):
-            chi2[step - 1] = batch.iterate(algorithm.rule(name, refinement))
-            if step == refinement.twin_break:
-                batch.halve()
-            if step in widths:
-                batch.shrink_wrap(widths[step], refinement.shrink_wrap.threshold)
-            if step % read_every == 0:
-                leader = int(chi2[step - 1].argmin())
-                error = float(chi2[step - 1, leader])
-            preview = np.abs(batch.object(leader)) if step % PREVIEW_EVERY == 0 else None
-            yield Progress(stage, step, len(steps), error, preview)
+        yield from run.iterate(batch, len(run.steps))
         batch.finish()
         runs = batch.figures()
-        order = ranking(runs)[:keep]
-        kept = Starts(np.stack([batch.object(i) for i in order]), np.stack([batch.support(i) for i in order]))
-        best = order[0]
-        return Phased(
-            object=kept.objects[0],
-            support=kept.supports[0],
-            figures=runs[best],
-            errors=chi2[:, best].cpu().numpy(),
-            iterations=len(steps),
-            kept=kept,
-            notes=data.notes,
-            runs=runs,
-        )
+        order = ranking([one.get("free_llk", one["chi2"]) for one in runs])[:keep]
+        best, kept = order[0], batch.starts(order)
+    return Phased(
+        object=kept.objects[0],
+        support=kept.supports[0],
+        figures=runs[best],
+        errors=run.errors(best),
+        iterations=len(run.chi2),
+        kept=kept,
+        notes=(*data.notes, *run.notes),
+        runs=runs,
+    )
+
+
+class _Run:
+    """What the iterations of a run share, whichever grid they are done on.
+
+    Parameters
+    ----------
+    refinement, stage, keep
+        As for `refine`.
+    shape
+        Of the data.
+
+    Attributes
+    ----------
+    steps
+        The algorithm of every iteration.
+    coarse
+        How many of them are done on half as many voxels per axis.
+    chi2
+        For every iteration done, chi² at its beginning of the starts that are left.
+    """
+
+    def __init__(self, refinement: Refinement, shape: tuple[int, ...], stage: str, keep: int) -> None:
+        self.refinement, self.shape, self.stage, self.keep = refinement, shape, stage, keep
+        self.steps = algorithm.parse(refinement.algorithm)
+        self.coarse = min(refinement.coarse, len(self.steps))
+        self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
+        self.chi2: list[torch.Tensor] = []
+        self.notes: tuple[str, ...] = ()
+        self.tail = max(self.coarse, algorithm.tail(self.steps))
+        self.resting = algorithm.resting(self.steps) if refinement.prune else set()
+        self.misfit, self.gained = math.inf, 0
+
+    def iterate(self, batch: Batch, last: int) -> Generator[Progress, None, None]:
+        """Go on until `last` iterations are done, or more are of no use."""
+        read_every = 1 if batch.data.device.type == "cpu" else 10  # reading a number from a GPU makes it wait
+        scale = (batch.data.modulus.numel() / math.prod(self.shape)) ** (1 / 3)
+        error, leader, total = None, 0, len(self.steps)
+        while len(self.chi2) < last:
+            step = len(self.chi2) + 1
+            chi2 = batch.iterate(algorithm.rule(self.steps[step - 1], self.refinement))
+            self.chi2.append(chi2.to(torch.float32))
+            if step == self.refinement.twin_break:
+                batch.halve()
+            if step in self.widths:
+                batch.shrink_wrap(scale * self.widths[step], self.refinement.shrink_wrap.threshold)
+            if step % read_every == 0:
+                leader = int(self.chi2[-1].argmin())
+                error = float(self.chi2[-1][leader])
+            preview = self._preview(batch.object(leader)) if step % PREVIEW_EVERY == 0 else None
+            if self._stalls(batch, step):
+                self.notes = (
+                    *self.notes,
+                    f"Stopped after {step} of {total} iterations: the last gained nothing.",
+                )
+                last = total = step
+            elif self._prunes(batch, step):
+                leader = 0
+            yield Progress(self.stage, step, total, error, preview)
+
+    def errors(self, start: int) -> np.ndarray:
+        """Return the errors of one of the starts that are left."""
+        chosen = [chi2[start] for chi2 in self.chi2]
+        return torch.stack(chosen).cpu().numpy() if chosen else np.zeros(0, np.float32)
+
+    def _prunes(self, batch: Batch, step: int) -> bool:
+        """Drop the worse half of the starts where it is time to."""
+        left = max(self.keep, -(-len(batch) // 2))
+        if step not in self.resting or left >= len(batch):
+            return False
+        better = sorted(ranking(batch.misfits())[:left])
+        batch.keep(better)
+        self.chi2 = [chi2[better] for chi2 in self.chi2]
+        return True
+
+    def _stalls(self, batch: Batch, step: int) -> bool:
+        """Whether the best start gained nothing in the last iterations, though they were only downhill."""
+        patience, done = self.refinement.patience, step - self.tail
+        if not patience or done <= 0 or done % JUDGE_EVERY or step == len(self.steps):
+            return False
+        misfit = min(batch.misfits())
+        if misfit < (1 - GAIN) * self.misfit:
+            self.misfit, self.gained = misfit, step
+        return step - self.gained >= patience
+
+    def _preview(self, found: np.ndarray) -> np.ndarray:
+        if found.shape != self.shape:
+            found = regrid(torch.from_numpy(found), self.shape).numpy()
+        return np.abs(found)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 
 from .diffraction import HELD_OUT, Diffraction
@@ -43,6 +46,22 @@ def figures(one: torch.Tensor, inside: torch.Tensor, data: Diffraction) -> dict[
     return found
 
 
-def ranking(runs: list[dict[str, float]]) -> list[int]:
-    """Return the indices of runs from the best to the worst: by ``free_llk``, or by ``chi2`` when nothing is held out."""
-    return sorted(range(len(runs)), key=lambda i: runs[i].get("free_llk", runs[i]["chi2"]))
+def misfit(one: torch.Tensor, data: Diffraction) -> float:
+    """Return what objects are compared by, the less the better: ``free_llk``, or ``chi2`` if nothing is held out.
+
+    It costs one transform and little else, where all `figures` cost several.
+    """
+    field = torch.fft.fftn(one)
+    if not data.held_out:
+        moduli = [(field[part], data.modulus[part]) for part in data.slices()]
+        return sum(data.total_over(m >= 0, (f.abs() - m).square_()) for f, m in moduli) / data.total
+    free = data.free
+    counts, expected = data.counts[free], field[free].abs().square_().clamp_(min=data.floor)
+    deviance = torch.xlogy(counts, counts / expected).add_(expected).sub_(counts)
+    # summed by NumPy: torch's sum depends in its last digit on how many threads share it
+    return float(deviance.cpu().numpy().mean(dtype=np.float64))
+
+
+def ranking(misfits: Sequence[float]) -> list[int]:
+    """Return the indices of misfits from the best to the worst."""
+    return sorted(range(len(misfits)), key=misfits.__getitem__)

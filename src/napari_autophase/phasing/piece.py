@@ -9,7 +9,7 @@ from .algorithm import Feedback, Gradient
 from .box import Box
 from .diffraction import AXES, Diffraction
 from .even import even_pass
-from .figures import figures
+from .figures import figures, misfit
 
 
 class Piece:
@@ -26,6 +26,9 @@ class Piece:
         self._confined = False  # whether the objects are known to be zero outside their supports
         self._roomy = False  # whether the supports are known to fill too much for a box
         self._rescale()
+
+    def __len__(self) -> int:
+        return len(self.supports)
 
     @property
     def objects(self) -> torch.Tensor:
@@ -76,6 +79,17 @@ class Piece:
         """Return the figures of every object."""
         pairs = zip(self.objects, self.supports, strict=True)
         return [figures(one, inside, self._data) for one, inside in pairs]
+
+    def misfits(self) -> list[float]:
+        """Return what every object is judged by, cut by its support as `finish` would cut it."""
+        supports = self.supports if self._descent is None else self._descent.reach
+        return [misfit(one * inside, self._data) for one, inside in zip(self.objects, supports, strict=True)]
+
+    def keep(self, chosen: list[int]) -> None:
+        """Go on with some of the objects; the others were part of what gradient steps remember, which begin anew."""
+        if len(chosen) < len(self):
+            self._objects, self._descent = self._leave_box()[chosen], None
+            self.supports = self.supports[chosen]
 
     def _descend(self, rule: Gradient) -> torch.Tensor:
         objects = self._leave_box()

@@ -65,9 +65,6 @@ def keep_best(data: Diffraction, starts: Starts, keep: int, iterations: int = 5)
             for _ in range(iterations):
                 batch.iterate(algorithm.feedback("ER"))
             batch.finish()
-            best = ranking(batch.figures())[:keep]
-            return Starts(
-                np.stack([batch.object(i) for i in best]), np.stack([batch.support(i) for i in best])
-            )
+            return batch.starts(ranking(batch.misfits())[:keep])
 
     return data.or_on_cpu(project)

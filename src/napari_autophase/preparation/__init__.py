@@ -3,13 +3,16 @@
 from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
 from .prepare import Prepared, prepare
+from .region import fast_size, middle
 
 __all__ = [
     "Prepared",
     "estimate_oversampling",
+    "fast_size",
     "fill_gaps",
     "find_dead_pixels",
     "find_flagged",
     "find_hot_pixels",
+    "middle",
     "prepare",
 ]

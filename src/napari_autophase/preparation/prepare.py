@@ -11,6 +11,7 @@ from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
 from .oversampling import estimate_oversampling
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
+from .region import lit_shape, middle, pad_fast
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,7 @@ class Prepared:
         That of the scan after binning, its `direct_beam_pixel` filled in; None if unknown.
     peak
         Index of what now lies in the centre voxel ``shape // 2``, counted in the scan's array after binning but before the
-        roll and the padding: exactly what `analysis.frame` takes together with `geometry`.
+        roll, the cropping and the padding: exactly what `analysis.frame` takes together with `geometry`.
     shift
         Voxels by which the binned array was rolled, per axis.
     oversampling
@@ -46,10 +47,10 @@ class Prepared:
 
 
 def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
-    """Prepare a scan for phasing: mask, subtract, bin, centre, pad.
+    """Prepare a scan for phasing: mask, subtract, bin, centre, crop, pad.
 
     Centring is a circular roll.  The discrete Fourier transform is periodic, so that rolling the field is exactly a linear
-    phase of the object (which analysis takes out): nothing is cropped, nothing interpolated, and voxel sizes stay.
+    phase of the object (which analysis takes out): nothing is lost, nothing interpolated, and voxel sizes stay.
 
     Parameters
     ----------
@@ -101,10 +102,18 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
             notes.append(
                 f"The scan is undersampled along the {axis} axis ({ratio:.1f}-fold; 2 is the least for phasing)."
             )
+    # the field of view, and with it the oversampling, stays as it is when voxels become smaller or larger
+    before = counts.shape
+    if choice.crop is not None:
+        wanted = lit_shape(counts, good) if choice.crop == "auto" else choice.crop
+        counts, good = middle(counts, wanted), middle(good, wanted)
+        if not counts.any():
+            raise InputError(f"Nothing is left of {scan.name} after cropping to {counts.shape}; crop less.")
+        if counts.shape != before:
+            notes.append(f"Cropped from {before} to {counts.shape} voxels; the voxel size grows accordingly.")
     if choice.pad == "fast":
         before = counts.shape
         counts, good = pad_fast(counts, good)
-        oversampling = tuple(o * m / n for o, m, n in zip(oversampling, counts.shape, before, strict=True))
         if counts.shape != before:
             notes.append(
                 f"Padded from {before} to {counts.shape} voxels; the voxel size shrinks accordingly."
@@ -222,22 +231,3 @@ def find_peak(counts: np.ndarray, good: np.ndarray, what: str = "peak") -> tuple
     else:
         index = np.rint(ndimage.center_of_mass(np.where(blurred > 0.1 * blurred.max(), blurred, 0)))
     return int(index[0]), int(index[1]), int(index[2])
-
-
-def pad_fast(counts: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pad with masked voxels to sides whose only prime factors are 2, 3, 5 and 7; the centre voxel stays the centre voxel."""
-    shape = [_fast(side) for side in counts.shape]
-    width = [(m // 2 - n // 2, (m - m // 2) - (n - n // 2)) for n, m in zip(counts.shape, shape, strict=True)]
-    return np.pad(counts, width), np.pad(good, width, constant_values=False)
-
-
-def _fast(side: int) -> int:
-    """Return the least 7-smooth number that is not below `side`."""
-    while True:
-        rest = side
-        for prime in (2, 3, 5, 7):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return side
-        side += 1

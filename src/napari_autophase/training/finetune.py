@@ -31,8 +31,9 @@ from ..network.inference import _turn_back as turn_back
 from ..network.inference import orientations, quick_bfloat16
 from ..network.physics import EXTENT, WINDOW, propagate
 from ..network.weights import NETWORKS, SHIPPED, Model, save_weights
-from ..network.window import fit, from_window, measured, regrid, to_window, window_samples
+from ..network.window import from_window, measured, to_window, window_samples
 from ..phasing.batch import Batch
+from ..phasing.grids import fit, regrid
 from ..recipe import Preparation, Recipe
 from ..reconstruct import reconstruct, versions
 from ..reconstruction import Progress

@@ -173,13 +173,18 @@ def _widget(info: FieldInfo) -> QWidget:
         return number
     line = QLineEdit()
     line.setProperty("kind", _kind(kind))
-    if isinstance(kind, types.UnionType):
+    if type(None) in _options(kind):
         line.setPlaceholderText("none")
     return line
 
 
+def _options(annotation: Any) -> tuple[Any, ...]:
+    union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    return typing.get_args(annotation) if union else (annotation,)
+
+
 def _kind(annotation: Any) -> str:
-    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    options = _options(annotation)
     if str not in options:
         return "numbers"
     return "text or nothing" if type(None) in options else "text"
