@@ -38,6 +38,7 @@ from napari_autophase import Recipe, analysis, network, preparation, run, simula
 from napari_autophase.network.inference import quick_bfloat16
 from napari_autophase.network.layers import folded
 from napari_autophase.network.weights import CARD, NETWORKS
+from napari_autophase.recipe import FINISH
 
 ROWS = ("alone", "refined", "high", "time", "real")
 FIRST_SEED = 9_000_000
@@ -69,6 +70,7 @@ def methods(row: str, autophasenn: Path | None) -> dict[str, Recipe | None]:
     """Return what is compared in a row: names and recipes (None: no reconstruction, or weights that are not there)."""
     guess = Recipe.from_preset("network").with_settings({"guess.candidates": 1})
     refined = guess.with_settings({"refine.algorithm": "50*ER"})
+    finished = guess.with_settings({"refine.algorithm": FINISH})
     iterative = Recipe.from_preset("iterative")
     best = Recipe.from_preset("best")
 
@@ -84,6 +86,7 @@ def methods(row: str, autophasenn: Path | None) -> dict[str, Recipe | None]:
         },
         "refined": {
             "network + 50 ER": refined,
+            "network + 40 HIO + 10 ER": finished,
             "`fast`": Recipe.from_preset("fast"),
             "AutoPhaseNN + 50 ER": by_autophasenn(refined),
             "620 iterations": iterative,
@@ -99,6 +102,7 @@ def methods(row: str, autophasenn: Path | None) -> dict[str, Recipe | None]:
         },
         "real": {
             "network + 50 ER": refined,
+            "network + 40 HIO + 10 ER": finished,
             "`fast`": Recipe.from_preset("fast"),
             "AutoPhaseNN + 50 ER": by_autophasenn(refined),
             "620 iterations": iterative,

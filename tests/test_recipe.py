@@ -94,7 +94,7 @@ def test_every_preset_says_which_it_is(preset):
 def test_the_presets_do_what_their_names_say():
     assert Recipe.from_preset("network").refine.algorithm == ""
     assert Recipe.from_preset("fast") == Recipe()
-    assert Recipe.from_preset("fast").refine.algorithm == "50*ER"
+    assert Recipe.from_preset("fast").refine.algorithm == "40*HIO+10*ER"
     assert Recipe.from_preset("iterative").guess.start == "random"
     assert Recipe.from_preset("iterative").refine.algorithm == ITERATIVE
     best = Recipe.from_preset("best")
@@ -118,7 +118,7 @@ def test_settings_are_read_as_json_or_else_as_text():
     assert recipe.prepare.hot_pixels is False
     assert recipe.refine.shrink_wrap.every == 0
     assert recipe.guess.weights is None
-    assert Recipe().refine.algorithm == "50*ER"  # the recipe it came from is untouched
+    assert Recipe().refine.algorithm == "40*HIO+10*ER"  # the recipe it came from is untouched
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,11 @@ Preset = Literal["network", "fast", "iterative", "best"]
 PRESETS: tuple[Preset, ...] = ("network", "fast", "iterative", "best")
 ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
 """The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
-POLISH = "10*ER+60*EHIO+40*HIO+30*ER"
+POLISH = "40*EHIO"
 """What a guess goes through on a grid of at most 64³, where an iteration costs the same for any scan."""
+FINISH = "40*HIO+10*ER"
+"""What follows on the scan's own grid: as many iterations as AutoPhaseNN's 50 of ER.  With a network that says which voxels the
+crystal fills, HIO corrects what ER cannot leave any more, if the last update of the support comes before its end."""
 SEARCH = "20*ER+120*EHIO+40*ER"
 """What every start of a search goes through there; see `phasing.even`."""
 
@@ -95,7 +98,7 @@ class ShrinkWrap(_Part):
 class Refinement(_Part):
     """Iterative phasing."""
 
-    algorithm: str = Field("50*ER", description="Such as '3*(20*ER+180*HIO)+20*ER'; '' for none.")
+    algorithm: str = Field(FINISH, description="Such as '3*(20*ER+180*HIO)+20*ER'; '' for none.")
     starts: int = Field(1, ge=1, description="Random starts, phased as one batch (start: random or both).")
     beta: float = Field(0.9, gt=0, le=1, description="Feedback of HIO and RAAR.")
     rate: float = Field(0.01, gt=0, le=1, description="Step of ADAM, a fraction of the largest amplitude.")
@@ -164,7 +167,7 @@ class Recipe(_Part):
         gentle = {"threshold": 0.15}
         changes: dict[str, dict[str, dict[str, Any]]] = {
             "network": {"guess": {"polish": ""}, "refine": {"algorithm": ""}},
-            "fast": {"refine": {"algorithm": "50*ER"}},
+            "fast": {},
             "iterative": {
                 "guess": {"start": "random"},
                 "refine": {"algorithm": ITERATIVE, "shrink_wrap": gentle},
