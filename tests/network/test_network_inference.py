@@ -140,7 +140,7 @@ def test_only_the_measured_part_of_the_window_is_phased():
 @pytest.mark.parametrize("onto", [None, (60, 71, 40)])
 def test_shapes_are_carried_over_by_linear_interpolation(onto):
     volume, samples, shape = np.random.default_rng(0).random((20, 32, 18)), (24, 64, 18), (30, 27, 40)
-    found = window.interpolated(volume, samples, shape, onto)
+    found = window.carried(volume, samples, shape, onto)
     ends = samples if onto is None else np.array(samples) * shape / onto
     places = [
         (np.arange(n) - n // 2) * m / end + m // 2
