@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .batch import Starts
+from .crew import threads
 from .diffraction import AXES, back_propagate, propagate
 
 
@@ -59,5 +60,6 @@ def on_grid(starts: Starts, shape: tuple[int, ...]) -> Starts:
     """Return starts on a grid of `shape` over the same field of view, cut by their supports."""
     step = np.array(starts.supports.shape[1:]) / shape
     supports = np.stack([interpolated(one, step, shape) >= 0.5 for one in starts.supports])
-    objects = np.stack([regrid(torch.from_numpy(one), shape).numpy() for one in starts.objects])
+    with threads(1):  # shared by threads, short work waits for whatever else the computer does
+        objects = np.stack([regrid(torch.from_numpy(one), shape).numpy() for one in starts.objects])
     return Starts(objects * supports, supports)
