@@ -162,7 +162,7 @@ def test_a_finished_run_is_shown(viewer, session, launch, scan):
     session.reconstruct(Recipe())
     assert launch.job.scan is scan
     viewer.layers.clear()  # the person throws the scan away in mid-run
-    launch.job.run.on_done(make_reconstruction())
+    launch.job.done(make_reconstruction())
     assert len(session.results) == 1
     assert session.controller.state == "done"
 
@@ -171,7 +171,7 @@ def test_a_run_replaces_only_when_asked(viewer, session, launch, scan):
     session.add_scan(scan)
     for replace in (False, False, True):
         session.reconstruct(Recipe(), replace_last=replace)
-        launch.job.run.on_done(make_reconstruction())
+        launch.job.done(make_reconstruction())
     assert [result.group for result in session.results] == [1, 2]
 
 

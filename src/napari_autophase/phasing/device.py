@@ -80,7 +80,7 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
     InputError
         Naming the memory needed and the memory there is.
     """
-    binned = tuple(max(1, side // factor) for side, factor in zip(shape, recipe.prepare.binning, strict=True))
+    binned = _binned(shape, recipe)
     starts = recipe.number_of_starts
     needed = memory_bytes(binned, starts, recipe.refine.algorithm)
     there = available_bytes(torch.device("cpu"))
@@ -96,3 +96,28 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
                 f"Phasing {' x '.join(map(str, binned))} voxels needs {least / GIB:.1f} GiB and the GPU has "
                 f"{there / GIB:.1f} GiB free: bin or crop the scan, or choose device cpu."
             )
+
+
+def memory_line(shape: tuple[int, ...], recipe: Recipe) -> str:
+    """Say how much memory phasing takes at its peak, and how much is free, before it starts.
+
+    Raises
+    ------
+    InputError
+        If it would not fit (`check_memory`), or the algorithm cannot be read.
+    """
+    device, _ = pick_device(recipe.device)
+    check_memory(shape, recipe, device)
+    binned, free = _binned(shape, recipe), available_bytes(device)
+    # a GPU that cannot hold all starts works on as many as it can
+    needed = min(free, memory_bytes(binned, recipe.number_of_starts, recipe.refine.algorithm))
+    where = "CPU" if device.type == "cpu" else "GPU"
+    return f"{' × '.join(map(str, binned))} on the {where}: about {_gib(needed)} of {_gib(free)} GiB free"
+
+
+def _binned(shape: tuple[int, ...], recipe: Recipe) -> tuple[int, ...]:
+    return tuple(max(1, side // factor) for side, factor in zip(shape, recipe.prepare.binning, strict=True))
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.0f}" if size >= 9.95 * GIB else f"{max(0.1, size / GIB):.1f}"
