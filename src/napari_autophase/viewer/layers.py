@@ -124,9 +124,8 @@ def add_drawing(
             result.present(first=first)
             yield
             if replace is not None:
-                replace.remove()
+                yield from replace.leave()
                 layer.name = f"{result.title} {role}"  # which the replaced one bore
-                yield
     for _ in bring_back(viewer):
         yield
         if not result.alive:

@@ -181,6 +181,11 @@ class ResultLayers:
 
     def remove(self) -> None:
         """Take its layers out of the viewer."""
+        for _ in self.leave():
+            pass
+
+    def leave(self) -> Iterator[None]:
+        """Take its layers out of the viewer one after the other: napari collects all garbage for each."""
         viewer = self.viewer
         if viewer is None:
             return
@@ -189,7 +194,9 @@ class ResultLayers:
             self._stowed = {}
             _STOWED[viewer].remove(self)
         for layer in self.layers:
-            viewer.layers.remove(layer)
+            if layer in viewer.layers:
+                viewer.layers.remove(layer)
+                yield
 
     def set_threshold(self, threshold: float) -> None:
         """Bound the crystal at another amplitude: support, masks, isosurface and strain limits follow."""

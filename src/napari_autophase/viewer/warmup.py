@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,12 +46,15 @@ def load_engine() -> None:
     passes.prepare()
 
 
-def load_curve() -> None:
-    """Import what draws the live curve."""
+def load_display() -> None:
+    """Import what draws the live curve, and what napari brings with the first surface."""
     from . import plot  # noqa: F401
 
+    with suppress(ImportError):
+        import pandas  # noqa: F401
 
-STEPS: tuple[Callable[[], None], ...] = (load_libraries, load_torch, load_engine, load_curve)
+
+STEPS: tuple[Callable[[], None], ...] = (load_libraries, load_torch, load_engine, load_display)
 
 
 class Engine(QObject):
