@@ -5,7 +5,7 @@ Everything of a result lies in nm with the crystal's centre at the origin; witho
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from .results import (
 
 __all__ = [
     "RECONSTRUCTION",
+    "ROLES",
     "SCAN",
     "LayerData",
     "ResultLayers",
@@ -113,24 +114,29 @@ def add_drawing(
         drawing = draw(drawing.reconstruction, replace.look)  # it was changed in the meantime
     number = group if replace is None else replace.group
     result = ResultLayers(viewer, drawing.reconstruction, drawing.quantities, number, drawing.look)
+    for _ in _arrival(viewer, result, drawing, replace, first=first):
+        yield
+        if not result.alive:
+            break
+    return result
+
+
+def _arrival(
+    viewer: ViewerModel, result: ResultLayers, drawing: Drawing, replace: ResultLayers | None, *, first: bool
+) -> Iterator[None]:
     seen = "isosurface" if first else result.seen_role(viewer)
     for role in sorted(ROLES, key=lambda role: role != seen):
         layer = Layer.create(*_layer_data(drawing, role, f"{result.title} {role}"))
         result.add(layer, select=role == seen)
         yield
-        if not result.alive:
-            return result
         if role == seen:
-            result.present(first=first)
+            if not result.away:  # else the person has called the diffraction back already
+                result.present(first=first)
             yield
             if replace is not None:
                 yield from replace.leave()
                 layer.name = f"{result.title} {role}"  # which the replaced one bore
-    for _ in bring_back(viewer):
-        yield
-        if not result.alive:
-            break
-    return result
+    yield from bring_back(viewer)
 
 
 def _layer_data(drawing: Drawing, role: str, name: str) -> LayerData:

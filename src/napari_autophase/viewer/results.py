@@ -108,7 +108,7 @@ class ResultLayers:
         self.cut = look.cut
         self.relief = look.relief
         self.shown = True
-        self._away = False
+        self.away = False
         self._stowed: dict[str, Layer] = {}
         viewer.dims.events.ndisplay.connect(self._arrange)
 
@@ -160,7 +160,7 @@ class ResultLayers:
         self._take(layer)
         if viewer is None:
             return
-        if self._away:
+        if self.away:
             self._keep(viewer, {role: layer})
             return
         before = set(viewer.layers.selection)
@@ -189,7 +189,7 @@ class ResultLayers:
         viewer = self.viewer
         if viewer is None:
             return
-        self._away = False
+        self.away = False
         if self._stowed:
             self._stowed = {}
             _STOWED[viewer].remove(self)
@@ -254,8 +254,8 @@ class ResultLayers:
     def stow(self) -> None:
         """Take its layers out of the list and keep them, until any result is shown again."""
         viewer = self.viewer
-        if viewer is not None and not self._away:
-            self._away, self.shown = True, False
+        if viewer is not None and not self.away:
+            self.away, self.shown = True, False
             self._layers = {role: layer for role in ROLES if (layer := self.layer(role)) is not None}
             here = [layer for role, layer in self._layers.items() if role not in self._stowed]
             self._keep(viewer, self._layers)
@@ -265,7 +265,7 @@ class ResultLayers:
     def unstow(self) -> bool:
         """Return one of its stowed layers to the list; False if there is none, or the result is away."""
         viewer = self.viewer
-        if viewer is None or self._away or not self._stowed:
+        if viewer is None or self.away or not self._stowed:
             return False
         self.add(self._stowed.pop(next(iter(self._stowed))))
         if not self._stowed:
@@ -293,7 +293,7 @@ class ResultLayers:
     def come_forward(self, viewer: ViewerModel) -> None:
         """Show this result and hide the others; what was stowed away of them may come back (`bring_back`)."""
         for result in results(viewer):
-            result._away = False
+            result.away = False
             if result is not self:
                 result.hide()
         while self.unstow():
