@@ -106,3 +106,23 @@ def test_the_program_ends_while_the_engine_loads():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.slow
+def test_a_first_reconstruction_imports_nothing_more():
+    code = (
+        "import sys\n"
+        "from napari_autophase import Recipe, run\n"
+        "from napari_autophase.simulation import simulate\n"
+        "from napari_autophase.viewer import warmup\n"
+        "from napari_autophase.viewer.drawing import draw\n"
+        "scan = simulate(seed=1, size=32, oversampling=(2.5, 2.5, 2.5)).scan\n"
+        "warmup.engine.load()\n"
+        "before = set(sys.modules)\n"
+        "draw(run(scan, Recipe.from_preset('fast')))\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

@@ -15,7 +15,12 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 from qtpy.QtCore import QObject, Signal
+
+from ..recipe import Recipe
+from ..scan import InputError, Scan
+from .drawing import draw
 
 
 def load_libraries() -> None:
@@ -38,12 +43,16 @@ def load_torch() -> None:
     import torch  # noqa: F401
 
 
-def load_engine() -> None:
-    """Import all that a reconstruction uses, and compile the passes if they never were on this computer."""
-    from .. import network, phasing, reconstruct  # noqa: F401
-    from ..phasing import passes
+def rehearse() -> None:
+    """Reconstruct and draw something small: what the first time imports, compiles and sets up is then there."""
+    from ..reconstruct import run
 
-    passes.prepare()
+    box = np.zeros((32, 32, 32))
+    box[11:21, 12:22, 11:20] = 1
+    counts = np.fft.fftshift(np.abs(np.fft.fftn(box)) ** 2).round()
+    recipe = Recipe().with_settings({"guess.polish": "ER+EHIO+HIO", "refine.algorithm": "2*ER"})
+    with suppress(InputError):  # weights that are missing are said when they are wanted
+        draw(run(Scan(counts.astype(np.float32)), recipe))
 
 
 def load_display() -> None:
@@ -54,7 +63,7 @@ def load_display() -> None:
         import pandas  # noqa: F401
 
 
-STEPS: tuple[Callable[[], None], ...] = (load_libraries, load_torch, load_engine, load_display)
+STEPS: tuple[Callable[[], None], ...] = (load_libraries, load_torch, load_display, rehearse)
 
 
 class Engine(QObject):
