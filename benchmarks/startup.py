@@ -61,7 +61,7 @@ def measure_dock(name: str) -> dict[str, float]:
 
 
 def measure_engine(_: str) -> dict[str, float]:
-    """Let the engine load behind an open dock: how long that takes, and for how long the window does not answer meanwhile."""
+    """Let the engine load behind an open dock: its time, and that for which the window does not answer."""
     import napari
     from qtpy.QtCore import QEventLoop, Qt, QTimer
 
@@ -76,17 +76,28 @@ def measure_engine(_: str) -> dict[str, float]:
     from napari_autophase.viewer.warmup import engine
 
     begin = time.perf_counter()
-    engine.ready.connect(loop.quit)
-    engine.failed.connect(loop.quit)
+    said: list[float] = []
+    engine.ready.connect(lambda: said.append(time.perf_counter()))
+    over = QTimer()
+    over.timeout.connect(lambda: loop.quit() if said and not warming_up() else None)
+    over.start(50)
     timer.start(TICK_MS)
     loop.exec()
     gaps = sorted((1e3 * (b - a) for a, b in pairwise(ticks)), reverse=True)
     return {
-        "ms": 1e3 * (time.perf_counter() - begin),
+        "ready_ms": 1e3 * (said[0] - begin),
+        "rehearsed_ms": 1e3 * (time.perf_counter() - begin),
         "gap_ms": gaps[0],
         "second_gap_ms": gaps[1],
         "over_100_ms": sum(gap > 100 for gap in gaps),
     }
+
+
+def warming_up() -> bool:
+    """Say whether the engine is being loaded or rehearses."""
+    from napari_autophase.viewer.warmup import WARM_UP
+
+    return any(thread.name == WARM_UP for thread in threading.enumerate())
 
 
 def measure_first(_: str) -> dict[str, float]:

@@ -30,6 +30,7 @@ def pytest_collection_modifyitems(items):
 def engine(monkeypatch):
     """The engine, not yet loaded; loading it loads nothing, and what it says of the computer is made up."""
     monkeypatch.setattr(warmup, "STEPS", ())
+    monkeypatch.setattr(warmup, "rehearse", lambda: None)
     monkeypatch.setattr(warmup.engine, "_thread", None)
     monkeypatch.setattr(warmup.engine, "loaded", False)
     monkeypatch.setattr(resources, "_device_lines", lambda: ["cpu: 2 cores"])

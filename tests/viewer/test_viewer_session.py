@@ -215,7 +215,12 @@ def test_a_result_comes_layer_by_layer_the_crystal_first(viewer, session, turns)
     turns.one()
     assert shown(viewer) == names(viewer)
     assert viewer.dims.ndisplay == 3
+    zoom = viewer.scene.camera.zoom
     turns.all()
+    session.results[0].frame()
+    assert viewer.scene.camera.zoom == pytest.approx(zoom, rel=0.02), (
+        "the crystal was framed before the rest came"
+    )
     assert names(viewer) == [f"crystal · 1 {role}" for role in layers.ROLES]
     assert shown(viewer) == ["crystal · 1 isosurface"]
     assert viewer.layers.selection.active is viewer.layers[-1]

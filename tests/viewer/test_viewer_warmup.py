@@ -92,6 +92,22 @@ def test_the_collector_is_as_it_was_after_loading(engine):
     assert gc.get_threshold() == before
 
 
+def test_it_is_ready_before_it_rehearses_and_is_used_after(engine, monkeypatch, qtbot):
+    ready, order = threading.Event(), []
+
+    def rehearse():
+        ready.wait(10)
+        order.append("rehearsed")
+
+    monkeypatch.setattr(warmup, "rehearse", rehearse)
+    with qtbot.waitSignal(engine.ready, timeout=10_000):
+        engine.begin()
+    ready.set()
+    engine._thread.join(10)
+    engine.load()
+    assert order == ["rehearsed"]
+
+
 def test_the_program_ends_while_the_engine_loads():
     code = (
         "from napari_autophase.viewer import warmup\n"
@@ -117,7 +133,8 @@ def test_a_first_reconstruction_imports_nothing_more():
         "from napari_autophase.viewer import warmup\n"
         "from napari_autophase.viewer.drawing import draw\n"
         "scan = simulate(seed=1, size=32, oversampling=(2.5, 2.5, 2.5)).scan\n"
-        "warmup.engine.load()\n"
+        "warmup.engine.begin()\n"
+        "warmup.engine._thread.join()\n"
         "before = set(sys.modules)\n"
         "draw(run(scan, Recipe.from_preset('fast')))\n"
         "print(*sorted(set(sys.modules) - before))\n"

@@ -326,14 +326,17 @@ class ResultLayers:
             up = -1.0 if self.quantities.relative else 1.0
             z, y, x = VIEW_DIRECTION
             camera.set_view_direction((z, up * y, x), (0.0, up, 0.0))
-        viewer.fit_to_view(layers=self.layers)
-        # that shows the whole volume: come closer, to the crystal in it
+        surface = self.layer("isosurface")
+        seen = self.layers if surface is None or len(surface.vertices) == 0 else [surface]
+        viewer.fit_to_view(layers=seen)
+        # those may be the whole volume, or a part that a cut has left: the crystal is what is framed
         axes = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
         ends = [self.extent(axis) for axis in axes]
-        volume = [self.quantities.amplitude.shape[axis] * self.quantities.voxel_size[axis] for axis in axes]
+        low, high = viewer.layers.get_extent(seen).world
+        fitted = [high[axis] - low[axis] for axis in viewer.dims.displayed]
         middle = [(low + high) / 2 for low, high in ends]
         camera.center = (0.0, *middle) if len(middle) == 2 else tuple(middle)
-        camera.zoom *= 0.95 * max(volume) / max(high - low for low, high in ends)
+        camera.zoom *= 0.95 * max(fitted) / max(high - low for low, high in ends)
 
     def _arrange(self) -> None:
         """Show what suits the number of dimensions: the isosurface in 3-D, slices of the chosen quantity in 2-D."""

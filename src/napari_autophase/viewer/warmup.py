@@ -23,6 +23,10 @@ from ..scan import InputError, Scan
 from .drawing import draw
 
 
+WARM_UP = "autophase warm-up"
+"""Name of the thread."""
+
+
 def load_libraries() -> None:
     """Have the system load torch's libraries (most of the time that torch takes) while other threads go on.
 
@@ -43,16 +47,9 @@ def load_torch() -> None:
     import torch  # noqa: F401
 
 
-def rehearse() -> None:
-    """Reconstruct and draw something small: what the first time imports, compiles and sets up is then there."""
-    from ..reconstruct import run
-
-    box = np.zeros((32, 32, 32))
-    box[11:21, 12:22, 11:20] = 1
-    counts = np.fft.fftshift(np.abs(np.fft.fftn(box)) ** 2).round()
-    recipe = Recipe().with_settings({"guess.polish": "ER+EHIO+HIO", "refine.algorithm": "2*ER"})
-    with suppress(InputError):  # weights that are missing are said when they are wanted
-        draw(run(Scan(counts.astype(np.float32)), recipe))
+def load_engine() -> None:
+    """Import what a reconstruction uses."""
+    from .. import network, phasing, reconstruct  # noqa: F401
 
 
 def load_display() -> None:
@@ -63,7 +60,19 @@ def load_display() -> None:
         import pandas  # noqa: F401
 
 
-STEPS: tuple[Callable[[], None], ...] = (load_libraries, load_torch, load_display, rehearse)
+STEPS: tuple[Callable[[], None], ...] = (load_libraries, load_torch, load_engine, load_display)
+
+
+def rehearse() -> None:
+    """Reconstruct and draw something small: what the first time imports, compiles and sets up is then there."""
+    from ..reconstruct import run
+
+    box = np.zeros((32, 32, 32))
+    box[11:21, 12:22, 11:20] = 1
+    counts = np.fft.fftshift(np.abs(np.fft.fftn(box)) ** 2).round()
+    recipe = Recipe().with_settings({"guess.polish": "ER+EHIO+HIO", "refine.algorithm": "2*ER"})
+    with suppress(InputError):  # weights that are missing are said when they are wanted
+        draw(run(Scan(counts.astype(np.float32)), recipe))
 
 
 class Engine(QObject):
@@ -82,17 +91,17 @@ class Engine(QObject):
         """Load in the background; nothing happens the second time."""
         if self._thread is None:
             # no thread of Qt's, and no daemon: the program waits for it at its end, as a library half loaded would crash it
-            self._thread = threading.Thread(target=self._work, name="autophase warm-up")
+            self._thread = threading.Thread(target=self._work, name=WARM_UP)
             self._thread.start()
 
     def load(self) -> None:
-        """Load here, or wait until another thread has done so.
+        """Load here, or wait until another thread has done so, and has rehearsed.
 
         One thread does it alone, because two that import modules of each other may see them half done.
         """
         with self._lock, _no_full_collection():
-            for step in STEPS:
-                if self.loaded or not threading.main_thread().is_alive():
+            for step in () if self.loaded else STEPS:
+                if not threading.main_thread().is_alive():
                     return
                 step()
             self.loaded = True
@@ -102,9 +111,11 @@ class Engine(QObject):
             self.load()
         except Exception as error:
             self.failed.emit(error)
-        else:
-            if self.loaded:
-                self.ready.emit()
+            return
+        if threading.main_thread().is_alive():
+            self.ready.emit()
+            with self._lock, _no_full_collection():
+                rehearse()
 
 
 @contextmanager
