@@ -18,7 +18,7 @@ from common import RESULTS, table
 
 from napari_autophase import Geometry, Recipe, analysis, read, run
 from napari_autophase.recipe import PRESETS
-from napari_autophase.scan import Scan
+from napari_autophase.scan import BEAMLINES, Scan
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data" / "34idc_Au_S0054"
@@ -31,7 +31,7 @@ GEOMETRY = Geometry(
     sample_angles_deg=(0.22, 90.0, -5.0),
     # the beam meets pixel (256, 256) of the whole detector, of which the crop's first pixel is (62, 63)
     direct_beam_pixel=(194.0, 193.0),
-    **{k: v for k, v in analysis.PRESETS["34-ID-C"].items() if not k.endswith("_names")},
+    **{k: v for k, v in BEAMLINES["34-ID-C"].items() if not k.endswith("_names")},
 )
 """From the scan's SPEC file."""
 

@@ -5,7 +5,7 @@ Importing this package loads neither torch nor Qt; the names below are fetched w
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any
 
 _HOME = {
@@ -24,6 +24,8 @@ __all__ = [*_HOME, "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib import metadata  # costs more than all the rest of this module
+
         return metadata.version("napari-autophase")
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -25,6 +25,30 @@ class InputError(ValueError):
     """Unusable input: its text is one clear sentence that says what is wrong and what to do about it."""
 
 
+BEAMLINES: dict[str, dict[str, Any]] = {
+    "34-ID-C": {
+        "sample_names": ("theta", "chi", "phi"),
+        "sample_circles": ("y+", "z-", "y+"),
+        "rocking_circle": 0,
+        "detector_names": ("delta", "gamma"),
+        "detector_circles": ("y+", "x-"),
+        "pixel_directions": ("y-", "x+"),
+    },
+    "ID01": {
+        "sample_names": ("eta", "phi"),
+        "sample_circles": ("x-", "y-"),
+        "rocking_circle": 0,
+        "detector_names": ("nu", "delta"),
+        "detector_circles": ("y-", "x-"),
+        "pixel_directions": ("y-", "x-"),
+    },
+}
+"""Beamlines' circles, outermost first, with the motors' names; every key without ``_names`` is a field of `Geometry`.
+
+Pixel directions are those of increasing row and column.  At ID01 the rocking circle is 0 for a scan of eta, 1 for phi.
+"""
+
+
 @dataclass(frozen=True)
 class Geometry:
     """How the detector and the sample stood, as far as it is known.

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_autophase.analysis.frames import (
-    PRESETS,
     direction,
     frame,
     orthogonalise,
@@ -18,11 +17,11 @@ from napari_autophase.analysis.frames import (
     rotation,
     scattering_vector,
 )
-from napari_autophase.scan import Geometry, InputError
+from napari_autophase.scan import BEAMLINES, Geometry, InputError
 
 
 def preset(name: str) -> dict:
-    return {key: value for key, value in PRESETS[name].items() if not key.endswith("_names")}
+    return {key: value for key, value in BEAMLINES[name].items() if not key.endswith("_names")}
 
 
 # scan 54 of 34-ID-C: the array is a corner of the detector, whose centre (256, 256) the direct beam meets
@@ -84,7 +83,7 @@ def test_eta_rocking_matches_its_closed_form():
 
 @settings(max_examples=12, deadline=None)
 @given(
-    name=st.sampled_from(sorted(PRESETS)),
+    name=st.sampled_from(sorted(BEAMLINES)),
     detector=st.tuples(st.floats(-20, 40), st.floats(5, 50)),
     tilt=st.floats(-30, 30),
     circle=st.integers(0, 1),

@@ -7,7 +7,14 @@ import sys
 import pytest
 import torch
 
-from napari_autophase.phasing import check_memory, crew, device, device_lines, memory_bytes, pick_device
+from napari_autophase.phasing import (
+    check_memory,
+    crew,
+    device,
+    device_lines,
+    memory_bytes,
+    pick_device,
+)
 from napari_autophase.phasing.crew import Crew, Plan, plans
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError

@@ -14,6 +14,7 @@ if not HAS_SCREEN:
 from napari.components import ViewerModel  # noqa: E402
 from viewer_doubles import FakeLaunch, make_reconstruction, make_scan  # noqa: E402
 
+from napari_autophase.viewer import resources, warmup  # noqa: E402
 from napari_autophase.viewer.session import Session  # noqa: E402
 
 
@@ -23,6 +24,20 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("screen"):
                 item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch):
+    """The engine, not yet loaded; loading it loads nothing, and what it says of the computer is made up."""
+    monkeypatch.setattr(warmup, "STEPS", ())
+    monkeypatch.setattr(warmup, "rehearse", lambda: None)
+    monkeypatch.setattr(warmup.engine, "_thread", None)
+    monkeypatch.setattr(warmup.engine, "loaded", False)
+    monkeypatch.setattr(resources, "_device_lines", lambda: ["cpu: 2 cores"])
+    monkeypatch.setattr(
+        resources, "_memory_line", lambda shape, recipe: f"{shape} {recipe.refine.algorithm} {recipe.device}"
+    )
+    return warmup.engine
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from viewer_doubles import FakeLaunch, make_reconstruction
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError
-from napari_autophase.viewer import finetune_section, reconstruct_dock
+from napari_autophase.viewer import finetune_section
 from napari_autophase.viewer.finetune_section import FineTuneSection
 from napari_autophase.viewer.reconstruct_dock import ReconstructDock
 
@@ -159,7 +159,6 @@ def test_a_new_tuning_takes_back_the_offer(ready, tuning):
 def test_one_thing_at_a_time_in_the_dock(
     viewer, session, scan, launch, tuning, qtbot, monkeypatch, folder, errors
 ):
-    monkeypatch.setattr(reconstruct_dock, "_device_lines", lambda: ["cpu: 2 cores"])
     dock = ReconstructDock(viewer)
     qtbot.addWidget(dock)
     session.add_scan(scan)
@@ -174,7 +173,7 @@ def test_one_thing_at_a_time_in_the_dock(
     dock.button.click()
     assert launch.job.recipe.guess.weights == path
     assert not section.button.isEnabled()
-    launch.job.run.on_done(make_reconstruction())
+    launch.job.done(make_reconstruction())
     assert section.button.isEnabled()
     dock.preset.setCurrentText("best")
     dock.preset.activated.emit(0)

@@ -11,6 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from viewer_doubles import make_scan
 
+from napari_autophase import analysis
 from napari_autophase.analysis.colours import oklab_to_linear_rgb, phase_lab
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
@@ -209,7 +210,7 @@ def test_specks_apart_from_the_crystal_are_not_drawn(viewer):
 def test_a_cut_ball_is_a_cap_closed_by_a_disc(normal, position):
     level = 0.3
     radius = (RADIUS + 2 - 4 * level) * STEP
-    quantities = layers.analysis.quantities(ball(), level)
+    quantities = analysis.quantities(ball(), level)
     vertices, faces, _ = mesh(quantities, "phase", Cut(normal, position)).data
     height = from_centre(vertices, quantities) @ np.array(normal) / np.linalg.norm(normal)
     assert height.max() <= position + 1e-3
@@ -261,7 +262,14 @@ def test_slices_in_2d_the_isosurface_in_3d(viewer, result):
 def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
     assert viewer.canvas.overlays.scale_bar.visible
     assert viewer.canvas.overlays.axes.visible
-    assert all(layer.colorbar.visible for layer in viewer.layers)
+    assert result.layer("isosurface").colorbar.visible
+    # napari draws the bars of hidden layers too
+    assert not any(layer.colorbar.visible for layer in viewer.layers if not layer.visible)
+    viewer.dims.ndisplay = 2
+    assert result.layer("phase").colorbar.visible
+    result.layer("amplitude").visible = True
+    assert result.layer("amplitude").colorbar.visible
+    viewer.dims.ndisplay = 3
     assert viewer.canvas.overlays.text.text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
 
 

@@ -15,8 +15,7 @@ from qtpy.QtGui import QDropEvent
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import formats
-from napari_autophase.analysis.frames import PRESETS
-from napari_autophase.scan import Geometry, InputError, Scan
+from napari_autophase.scan import BEAMLINES, Geometry, InputError, Scan
 from napari_autophase.viewer import load_dock
 from napari_autophase.viewer.geometry_form import GeometryForm
 from napari_autophase.viewer.load_dock import LoadDock
@@ -224,7 +223,7 @@ lengths = st.floats(1e-3, 1e3).map(lambda value: float(f"{value:.6g}"))
 
 @st.composite
 def geometries(draw):
-    preset = PRESETS[draw(st.sampled_from(sorted(PRESETS)))]
+    preset = BEAMLINES[draw(st.sampled_from(sorted(BEAMLINES)))]
     circles = {key: preset[key] for key in ("sample_circles", "detector_circles", "pixel_directions")}
     return Geometry(
         energy_kev=draw(lengths),

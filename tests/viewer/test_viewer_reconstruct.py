@@ -11,15 +11,9 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError
-from napari_autophase.viewer import reconstruct_dock
-from napari_autophase.viewer.curve import LogAxis
+from napari_autophase.viewer import reconstruct_dock, resources, warmup
+from napari_autophase.viewer.plot import LogAxis
 from napari_autophase.viewer.reconstruct_dock import ReconstructDock, duration
-
-
-@pytest.fixture(autouse=True)
-def no_devices(monkeypatch):
-    """Looking for devices loads torch, which these tests do without."""
-    monkeypatch.setattr(reconstruct_dock, "_device_lines", lambda: ["cpu: 2 cores"])
 
 
 @pytest.fixture
@@ -64,7 +58,7 @@ def test_a_whole_run(ready, launch, scan):
     assert ready.stage.text() == "Refining · 10 of 50"
     assert 0 < guessing < ready.bar.value() < ready.bar.maximum()
     assert ready.curve.errors == [0.5, 0.25, 0.125]
-    launch.job.run.on_done(make_reconstruction())
+    launch.job.done(make_reconstruction())
     assert ready.stage.text() == "Done in 3.2 s on cpu"
     assert "χ² 0.0123 · held-out likelihood 1.5" in ready.summary.text()
     assert ready.bar.value() == ready.bar.maximum()
@@ -108,7 +102,7 @@ def test_an_image_is_reconstructed_as_counts(dock, viewer, launch):
     assert dock.scan.currentText() == "dropped (image)"
     dock.button.click()
     assert launch.job.scan.name == "dropped"
-    launch.job.run.on_done(make_reconstruction("dropped", nm=False))
+    launch.job.done(make_reconstruction("dropped", nm=False))
     assert not viewer.layers["dropped"].visible
 
 
@@ -127,7 +121,7 @@ def test_replacing_the_last_result(ready, session, launch):
     for replace in (False, True):
         ready.replace.setChecked(replace)
         ready.button.click()
-        launch.job.run.on_done(make_reconstruction())
+        launch.job.done(make_reconstruction())
     assert [result.group for result in session.results] == [1]
 
 
@@ -215,8 +209,36 @@ def test_every_setting_has_a_tooltip(dock):
     assert shown == {key for key, _ in reconstruct_dock.settings()}
 
 
-def test_devices_are_said(dock, qtbot):
-    qtbot.waitUntil(lambda: dock.devices.text() == "cpu: 2 cores", timeout=5000)
+def test_devices_and_memory_are_said_once_the_engine_is_there(ready, engine, session, qtbot):
+    memory = ready.resources.memory
+    assert (ready.resources.devices.text(), memory.text()) == ("looking for devices…", "")
+    engine.begin()
+    qtbot.waitUntil(lambda: ready.resources.devices.text() == "cpu: 2 cores", timeout=5000)
+    qtbot.waitUntil(lambda: memory.text() == "(24, 24, 24) 50*ER auto", timeout=5000)
+    ready.iterations.setValue(120)
+    ready.basic["device"].value = "cpu"
+    session.add_scan(make_scan("other", size=32))
+    qtbot.waitUntil(lambda: memory.text() == "(32, 32, 32) 120*ER cpu", timeout=5000)
+    ready.form.settings["prepare.saturation"].value = -1
+    qtbot.waitUntil(lambda: memory.text() == "", timeout=5000)
+
+
+def test_what_does_not_fit_is_said_before_the_run(ready, engine, qtbot, monkeypatch):
+    def refuse(shape, recipe):
+        raise InputError("needs 30 GiB")
+
+    monkeypatch.setattr(resources, "_memory_line", refuse)
+    engine.begin()
+    qtbot.waitUntil(lambda: ready.resources.memory.text() == "needs 30 GiB", timeout=5000)
+
+
+def test_an_engine_that_cannot_be_loaded_is_said(ready, engine, qtbot, monkeypatch):
+    def broken():
+        raise ImportError("no libtorch")
+
+    monkeypatch.setattr(warmup, "STEPS", (broken,))
+    engine.begin()
+    qtbot.waitUntil(lambda: "cannot be used: no libtorch" in ready.resources.devices.text(), timeout=5000)
 
 
 def test_closing_the_dock_in_mid_run_cancels(session, viewer, qtbot, launch, scan, errors):
@@ -225,7 +247,7 @@ def test_closing_the_dock_in_mid_run_cancels(session, viewer, qtbot, launch, sca
     dock.button.click()
     dock.deleteLater()
     qtbot.waitUntil(lambda: launch.job.quits == 1, timeout=5000)
-    launch.job.run.on_done(make_reconstruction())
+    launch.job.done(make_reconstruction())
     assert session.results == []
     again = ReconstructDock(viewer)
     qtbot.addWidget(again)
@@ -237,7 +259,7 @@ def test_deleting_every_layer_in_mid_run(ready, viewer, session, launch):
     ready.button.click()
     viewer.layers.clear()
     launch.job.refine(5, errors=[0.1])
-    launch.job.run.on_done(make_reconstruction())
+    launch.job.done(make_reconstruction())
     assert len(session.results) == 1
     assert not ready.button.isEnabled(), "there is no scan any more"
 

@@ -14,6 +14,7 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
 from napari_autophase.viewer import layers
+from napari_autophase.viewer.drawing import draw
 from napari_autophase.viewer.session import Session, is_foreign_volume
 
 
@@ -162,7 +163,7 @@ def test_a_finished_run_is_shown(viewer, session, launch, scan):
     session.reconstruct(Recipe())
     assert launch.job.scan is scan
     viewer.layers.clear()  # the person throws the scan away in mid-run
-    launch.job.run.on_done(make_reconstruction())
+    launch.job.done(make_reconstruction())
     assert len(session.results) == 1
     assert session.controller.state == "done"
 
@@ -171,7 +172,7 @@ def test_a_run_replaces_only_when_asked(viewer, session, launch, scan):
     session.add_scan(scan)
     for replace in (False, False, True):
         session.reconstruct(Recipe(), replace_last=replace)
-        launch.job.run.on_done(make_reconstruction())
+        launch.job.done(make_reconstruction())
     assert [result.group for result in session.results] == [1, 2]
 
 
@@ -181,3 +182,121 @@ def test_opening_a_saved_result_stows_the_diffraction(viewer, session, scan, rec
         getattr(viewer, f"add_{kind}")(data, **options)
     assert not session.diffraction_shown
     assert len(session.results) == 1
+
+
+class Turns:
+    """Turns of the event loop that the test makes."""
+
+    def __init__(self, session):
+        self.waiting = []
+        session._turns._soon = lambda go_on: self.waiting.append(go_on) or True
+
+    def one(self):
+        self.waiting.pop(0)()
+
+    def all(self):
+        while self.waiting:
+            self.one()
+
+
+@pytest.fixture
+def turns(session, scan):
+    session.add_scan(scan)
+    return Turns(session)
+
+
+def shown(viewer):
+    return [layer.name for layer in viewer.layers if layer.visible]
+
+
+def test_a_result_comes_layer_by_layer_the_crystal_first(viewer, session, turns):
+    session.show_drawing(draw(make_reconstruction()))
+    assert names(viewer) == ["crystal · 1 isosurface"]
+    turns.one()
+    assert shown(viewer) == names(viewer)
+    assert viewer.dims.ndisplay == 3
+    zoom = viewer.scene.camera.zoom
+    turns.all()
+    session.results[0].frame()
+    assert viewer.scene.camera.zoom == pytest.approx(zoom, rel=0.02), (
+        "the crystal was framed before the rest came"
+    )
+    assert names(viewer) == [f"crystal · 1 {role}" for role in layers.ROLES]
+    assert shown(viewer) == ["crystal · 1 isosurface"]
+    assert viewer.layers.selection.active is viewer.layers[-1]
+
+
+def test_in_slices_the_slices_that_are_seen_come_first(viewer, session, turns):
+    session.add_result(make_reconstruction())
+    viewer.dims.ndisplay = 2
+    session.show_drawing(draw(make_reconstruction()))
+    assert "crystal · 2 phase" in names(viewer)
+    assert "crystal · 2 isosurface" not in names(viewer)
+    turns.all()
+    assert shown(viewer) == ["crystal · 2 phase"]
+
+
+@pytest.mark.parametrize("after", range(5))
+def test_what_happens_while_a_result_comes(viewer, session, turns, launch, after):
+    """A second result arrives, and Reconstruct is pressed, before the first is fully shown."""
+    session.show_drawing(draw(make_reconstruction()))
+    for _ in range(after):
+        turns.one()
+    session.reconstruct(Recipe())
+    launch.job.done(make_reconstruction())
+    turns.all()
+    assert [result.group for result in session.results] == [1, 2]
+    assert len(viewer.layers) == 8
+    assert shown(viewer) == ["crystal · 2 isosurface"]
+
+
+@pytest.mark.parametrize("after", range(5))
+def test_layers_deleted_while_a_result_comes_end_it(viewer, session, turns, after):
+    session.show_drawing(draw(make_reconstruction()))
+    for _ in range(after):
+        turns.one()
+    viewer.layers.clear()  # as napari does when the window closes
+    turns.all()
+    assert len(viewer.layers) == 0
+    assert session.results == []
+
+
+@pytest.mark.parametrize("after", range(1, 5))
+def test_the_diffraction_called_back_while_a_result_comes(viewer, session, turns, after):
+    session.show_drawing(draw(make_reconstruction()))
+    for _ in range(after):
+        turns.one()
+    session.show_diffraction()
+    turns.all()
+    assert names(viewer) == ["crystal"]
+    session.hide_diffraction()
+    turns.all()
+    assert sorted(names(viewer)) == sorted(f"crystal · 1 {role}" for role in layers.ROLES)
+    assert shown(viewer) == ["crystal · 1 phase"]  # for the diffraction is seen in slices
+
+
+def test_earlier_results_come_back_after_the_new_one(viewer, session, turns):
+    first = session.add_result(make_reconstruction())
+    session.add_scan(make_scan("other"))
+    assert first.alive
+    session.show_drawing(draw(make_reconstruction("other")))
+    while len(viewer.layers) < 4:
+        turns.one()
+    assert all(name.startswith("other") for name in names(viewer))
+    turns.all()
+    assert len(viewer.layers) == 8
+    assert shown(viewer) == ["other · 2 phase"]
+    assert first.alive
+
+
+def test_a_look_changed_during_the_run_is_kept(viewer, session, turns):
+    first = session.add_result(make_reconstruction())
+    drawing = draw(make_reconstruction(), first.look)
+    first.set_threshold(0.55)
+    first.set_colour_by("strain")
+    session.show_drawing(drawing, replace_last=True)
+    turns.all()
+    (second,) = session.results
+    assert (second.group, second.threshold, second.colour_by) == (1, 0.55, "strain")
+    assert names(viewer) == [f"crystal · 1 {role}" for role in layers.ROLES]
+    assert second.layer("isosurface").colormap.name == "RdBu_r"

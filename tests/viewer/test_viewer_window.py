@@ -57,6 +57,7 @@ def test_a_sample_is_reconstructed_and_shown(window, qtbot):
     qtbot.waitUntil(lambda: not dock._controller.busy, timeout=120_000)
     assert dock.summary.text().startswith("χ²"), dock.summary.text()
     assert len(dock.curve.errors) == 4
+    qtbot.waitUntil(lambda: len(window.layers) == 4, timeout=10_000)
     assert {str(unit) for layer in window.layers for unit in layer.units} == {"nanometer"}
     canvas = window.screenshot(canvas_only=True, flash=False)[..., :3]
     assert len(np.unique(canvas.reshape(-1, 3), axis=0)) > 100, "the crystal is drawn in many colours"
@@ -108,7 +109,8 @@ def test_deleting_the_layers_in_mid_run(window, qtbot, monkeypatch):
 
 def test_the_curve_takes_the_viewer_s_theme(window, qtbot):
     _, dock = open_dock(window, "Reconstruct")
-    dark = dock.curve.backgroundBrush().color().lightness()
+    dock.curve.extend((1.0, 0.1))
+    dark = dock.curve.plot.backgroundBrush().color().lightness()
     window.theme = "light"
     qtbot.wait(20)
-    assert dock.curve.backgroundBrush().color().lightness() > dark
+    assert dock.curve.plot.backgroundBrush().color().lightness() > dark

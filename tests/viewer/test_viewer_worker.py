@@ -73,7 +73,9 @@ def test_results_arrive_in_the_window_s_thread(controller, qtbot):
 
     heard = []
     controller.use(engine)
-    controller.finished.connect(lambda found: heard.append((found, threading.current_thread())))
+    controller.finished.connect(
+        lambda found: heard.append((found.reconstruction, threading.current_thread()))
+    )
     controller.start(SCAN, Recipe())
     qtbot.waitUntil(lambda: bool(heard), timeout=5000)
     assert heard == [(FOUND, threading.main_thread())]

@@ -7,6 +7,7 @@ import numpy as np
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress, Reconstruction
 from napari_autophase.scan import Geometry, Scan
+from napari_autophase.viewer.drawing import draw
 
 GEOMETRY = Geometry(
     energy_kev=9.0,
@@ -63,6 +64,9 @@ class FakeJob:
     def wait(self, seconds):
         self.waits += 1
         return True
+
+    def done(self, reconstruction):
+        self.run.on_done(draw(reconstruction))
 
     def refine(self, step, total=50, errors=()):
         self.run.on_progress(Progress("refine", step, total), tuple(errors))

@@ -1,7 +1,7 @@
 """From the object to what is shown: symmetries, alignment, phase, displacement, strain, surface, figures of quality."""
 
 from .align import align, correlation
-from .frames import PRESETS, frame, orthogonalise
+from .frames import frame, orthogonalise
 from .isosurface import Surface, isosurface
 from .metrics import (
     amplitude_ssim,
@@ -20,7 +20,6 @@ from .strain import displacement, strain
 from .symmetries import normalise, twin
 
 __all__ = [
-    "PRESETS",
     "Quantities",
     "Surface",
     "align",

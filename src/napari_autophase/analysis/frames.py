@@ -10,35 +10,10 @@ and ``-step ω × q``.  Collected as the columns of B, these give the steps of t
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import ndimage
 
 from ..scan import Geometry, InputError
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "34-ID-C": {
-        "sample_names": ("theta", "chi", "phi"),
-        "sample_circles": ("y+", "z-", "y+"),
-        "rocking_circle": 0,
-        "detector_names": ("delta", "gamma"),
-        "detector_circles": ("y+", "x-"),
-        "pixel_directions": ("y-", "x+"),
-    },
-    "ID01": {
-        "sample_names": ("eta", "phi"),
-        "sample_circles": ("x-", "y-"),
-        "rocking_circle": 0,
-        "detector_names": ("nu", "delta"),
-        "detector_circles": ("y-", "x-"),
-        "pixel_directions": ("y-", "x-"),
-    },
-}
-"""Beamlines' circles, outermost first, with the motors' names; every key without ``_names`` is a field of `Geometry`.
-
-Pixel directions are those of increasing row and column.  At ID01 the rocking circle is 0 for a scan of eta, 1 for phi.
-"""
 
 _AXES = {"x": np.array([1.0, 0, 0]), "y": np.array([0, 1.0, 0]), "z": np.array([0, 0, 1.0])}
 

@@ -111,9 +111,11 @@ def reconstruct(
     measured = read_scan(scan, dataset, mask, dark, white, geometry)
     seconds_read = time.perf_counter() - begin
 
-    from .. import analysis, formats
+    from .. import analysis, formats, phasing
     from ..reconstruct import run
 
+    if not quiet:
+        print(phasing.memory_line(measured.shape, chosen), file=sys.stderr)
     with show.bars(shown=sys.stderr.isatty() and not quiet) as report_step:
         found = run(measured, chosen, report_step)
     seconds = {"read": seconds_read, **found.seconds, "total": seconds_read + found.seconds["total"]}

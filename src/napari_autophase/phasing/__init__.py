@@ -2,7 +2,7 @@
 
 from .algorithm import parse, unparse
 from .batch import Starts
-from .device import check_memory, device_lines, memory_bytes, pick_device
+from .device import check_memory, device_lines, memory_bytes, memory_line, pick_device
 from .diffraction import Diffraction, back_propagate, propagate
 from .engine import Phased, refine
 from .search import search
@@ -18,6 +18,7 @@ __all__ = [
     "join",
     "keep_best",
     "memory_bytes",
+    "memory_line",
     "parse",
     "pick_device",
     "propagate",

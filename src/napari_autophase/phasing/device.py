@@ -80,21 +80,46 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
     InputError
         Naming the memory needed and the memory there is.
     """
-    binned = tuple(max(1, side // factor) for side, factor in zip(shape, recipe.prepare.binning, strict=True))
-    if isinstance(recipe.prepare.crop, tuple):
-        binned = tuple(map(min, binned, recipe.prepare.crop))
+    phased = _phased(shape, recipe)
     starts = recipe.number_of_starts
-    needed = memory_bytes(binned, starts, recipe.refine.algorithm)
+    needed = memory_bytes(phased, starts, recipe.refine.algorithm)
     there = available_bytes(torch.device("cpu"))
     if needed > there:
         raise InputError(
-            f"Phasing {' x '.join(map(str, binned))} voxels with {starts} start(s) needs {needed / GIB:.1f} GiB and "
+            f"Phasing {' x '.join(map(str, phased))} voxels with {starts} start(s) needs {needed / GIB:.1f} GiB and "
             f"{there / GIB:.1f} GiB are free: bin or crop the scan, or ask for fewer starts."
         )
     if device.type == "cuda":
-        least, there = memory_bytes(binned, 1, recipe.refine.algorithm), available_bytes(device)
+        least, there = memory_bytes(phased, 1, recipe.refine.algorithm), available_bytes(device)
         if least > there:
             raise InputError(
-                f"Phasing {' x '.join(map(str, binned))} voxels needs {least / GIB:.1f} GiB and the GPU has "
+                f"Phasing {' x '.join(map(str, phased))} voxels needs {least / GIB:.1f} GiB and the GPU has "
                 f"{there / GIB:.1f} GiB free: bin or crop the scan, or choose device cpu."
             )
+
+
+def memory_line(shape: tuple[int, ...], recipe: Recipe) -> str:
+    """Say how much memory phasing takes at its peak, and how much is free, before it starts.
+
+    Raises
+    ------
+    InputError
+        If it would not fit (`check_memory`), or the algorithm cannot be read.
+    """
+    device, _ = pick_device(recipe.device)
+    check_memory(shape, recipe, device)
+    phased, free = _phased(shape, recipe), available_bytes(device)
+    # a GPU that cannot hold all starts works on as many as it can
+    needed = min(free, memory_bytes(phased, recipe.number_of_starts, recipe.refine.algorithm))
+    where = "CPU" if device.type == "cpu" else "GPU"
+    return f"{' × '.join(map(str, phased))} on the {where}: about {_gib(needed)} of {_gib(free)} GiB free"
+
+
+def _phased(shape: tuple[int, ...], recipe: Recipe) -> tuple[int, ...]:
+    binned = tuple(max(1, side // factor) for side, factor in zip(shape, recipe.prepare.binning, strict=True))
+    crop = recipe.prepare.crop
+    return tuple(map(min, binned, crop)) if isinstance(crop, tuple) else binned
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.0f}" if size >= 9.95 * GIB else f"{max(0.1, size / GIB):.1f}"

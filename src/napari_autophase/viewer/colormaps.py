@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.utils.colormaps import Colormap
 
-from .. import analysis
-from ..analysis.colours import phase_rgb
+if TYPE_CHECKING:
+    from .. import analysis
 
 
 @lru_cache
 def phase_map() -> Colormap:
     """Return the cyclic map of the phase, to be used with limits exactly (−π, π)."""
+    from ..analysis.colours import phase_rgb  # brings scipy: a dock opens without
+
     rgb = phase_rgb()
     return Colormap(np.c_[rgb, np.ones(len(rgb))], name="autophase phase", display_name="phase (cyclic)")
 
@@ -23,12 +26,15 @@ def colour_map(quantity: str) -> Colormap | str:
     return phase_map() if quantity == "phase" else {"strain": "RdBu_r", "amplitude": "viridis"}[quantity]
 
 
-def limits(quantity: str, quantities: analysis.Quantities) -> tuple[float, float]:
-    """Return the colour limits of a quantity: ±π, the symmetric strain limits at the 99th percentile, or 0 to 1."""
+def limits(
+    quantity: str, quantities: analysis.Quantities, strain_limit: float | None = None
+) -> tuple[float, float]:
+    """Return the colour limits of a quantity: ±π, ± the strain's limit (None: its 99th percentile inside), or 0 to 1."""
     if quantity == "phase":
         return (-np.pi, np.pi)
     if quantity == "strain":
-        return (-quantities.strain_limit, quantities.strain_limit)
+        limit = quantities.strain_limit if strain_limit is None else strain_limit
+        return (-limit, limit)
     return (0.0, 1.0)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from psygnal import Signal
 
 from ..recipe import Recipe
-from ..reconstruction import Progress, Reconstruction
+from ..reconstruction import Progress
 from ..scan import Scan
 
 State = Literal["idle", "running", "cancelling", "done", "failed"]
@@ -56,10 +56,10 @@ class Run:
         if self._controller is not None:
             self._controller._on_progress(progress, errors)
 
-    def on_done(self, reconstruction: Reconstruction) -> None:
+    def on_done(self, result: Any) -> None:
         """Report the result."""
         if self._controller is not None:
-            self._controller._on_done(reconstruction)
+            self._controller._on_done(result)
 
     def on_failed(self, error: Exception) -> None:
         """Report an error."""
@@ -98,7 +98,8 @@ class Controller:
 
     state_changed = Signal(str)
     advanced = Signal(Update)
-    finished = Signal(Reconstruction)
+    finished = Signal(object)
+    """The result: a `Drawing` of a reconstruction, or whatever else the job makes."""
     failed = Signal(Exception)
 
     def __init__(self, launch: Launch, clock: Callable[[], float] = time.monotonic) -> None:
@@ -164,11 +165,11 @@ class Controller:
             remaining = self._stage.remaining(progress, self._clock())
             self.advanced.emit(Update(progress, errors, remaining))
 
-    def _on_done(self, reconstruction: Reconstruction) -> None:
+    def _on_done(self, result: Any) -> None:
         if self._state == "running":
             self._forget()
             self._enter("done")
-            self.finished.emit(reconstruction)
+            self.finished.emit(result)
 
     def _on_failed(self, error: Exception) -> None:
         if self.busy:

@@ -4,54 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyqtgraph as pg
-from napari.utils.theme import get_theme
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-
-class LogAxis(pg.AxisItem):
-    """A logarithmic axis that marks a few round numbers, however narrow the range."""
-
-    def tickValues(self, low: float, high: float, *_: float) -> list[tuple[float, np.ndarray]]:
-        """Return the ticks, as decimal logarithms, between `low` and `high`."""
-        decades = np.arange(np.floor(low), np.ceil(high) + 1)
-        marks = np.zeros(0)
-        steps = (np.arange(1, 10, step) for step in (0.5, 0.1, 0.02))
-        for digits in map(np.asarray, ([1], [1, 3], [1, 2, 5], range(1, 10), *steps)):
-            marks = (decades[:, None] + np.log10(digits)).ravel()
-            marks = marks[(marks >= low) & (marks <= high)]
-            if len(marks) >= 3:
-                break
-        return [(1.0, marks[:: 1 + len(marks) // 7])]
-
-    def tickStrings(self, values: list[float], *_: float) -> list[str]:
-        """Return the numbers themselves."""
-        return [f"{10.0**value:.3g}" for value in values]
+    from .plot import ErrorPlot
 
 
-class ErrorCurve(pg.PlotWidget):
-    """chi² over the iterations, on a logarithmic scale, in the viewer's colours."""
+class ErrorCurve(QWidget):
+    """chi² over the iterations; the plot is made when there is something to draw, since its library takes long to load."""
 
     def __init__(self, viewer: ViewerModel) -> None:
-        super().__init__(axisItems={"left": LogAxis("left")})
+        super().__init__()
         self._viewer = viewer
         self._errors: list[float] = []
-        item = self.getPlotItem()
-        item.setLogMode(y=True)
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.setLabel("bottom", "χ² over the iterations")
-        item.getAxis("left").enableAutoSIPrefix(False)
-        item.getAxis("left").setWidth(46)
-        self.setMouseEnabled(False, False)
+        self.plot: ErrorPlot | None = None
         self.setFixedHeight(150)
         self.setToolTip("χ² = Σ(|F| − √I)² / ΣI over the measured pixels, of the best start.")
-        self._line = item.plot()
-        viewer.events.theme.connect(self._paint)
-        self._paint()
+        QVBoxLayout(self).setContentsMargins(0, 0, 0, 0)
 
     @property
     def errors(self) -> list[float]:
@@ -61,20 +32,19 @@ class ErrorCurve(pg.PlotWidget):
     def clear_errors(self) -> None:
         """Start anew."""
         self._errors = []
-        self._line.setData([], [])
+        if self.plot is not None:
+            self.plot.draw([])
 
     def extend(self, errors: tuple[float, ...]) -> None:
         """Go on with the errors of further iterations."""
         self._errors += [error for error in errors if error > 0]
-        if self._errors:
-            self._line.setData(np.arange(1, len(self._errors) + 1), np.asarray(self._errors))
+        if not self._errors:
+            return
+        if self.plot is None:
+            from .plot import ErrorPlot
 
-    def _paint(self) -> None:
-        theme = get_theme(self._viewer.theme)
-        self.setBackground(theme.background.as_hex())
-        for name in ("left", "bottom"):
-            axis = self.getPlotItem().getAxis(name)
-            axis.setPen(theme.secondary.as_hex())
-            axis.setTextPen(theme.text.as_hex())
-        colour = theme.current.as_hex() if theme.type == "light" else "#7f9cff"
-        self._line.setPen(pg.mkPen(colour, width=2))
+            self.plot = ErrorPlot(self._viewer)
+            layout = self.layout()
+            assert layout is not None
+            layout.addWidget(self.plot)
+        self.plot.draw(self._errors)

@@ -18,6 +18,7 @@ from ..scan import InputError, Scan
 from .controller import Controller, Job, Launch, Run, Update
 from .parts import Note, Section, caption, form, row
 from .session import Session
+from .warmup import engine
 
 if TYPE_CHECKING:
     from ..training.finetune import FineTuned
@@ -245,6 +246,7 @@ def data_folder() -> Path:
 
 
 def _finetune(scan: Scan, recipe: Recipe, steps: int) -> Generator[Progress, None, FineTuned]:
+    engine.load()
     # training knows neither the window nor this import until the button is pressed: it brings torch
     from ..training.finetune import finetune
 

@@ -7,8 +7,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from ..analysis.frames import PRESETS
-from ..scan import Geometry, InputError
+from ..scan import BEAMLINES, Geometry, InputError
 from .parts import caption, form
 
 _AS_STORED = "as stored in the file"
@@ -33,7 +32,7 @@ class GeometryForm(QWidget):
         super().__init__()
         self._given: Geometry | None = None
         self.beamline = QComboBox()
-        self.beamline.addItems(list(PRESETS))
+        self.beamline.addItems(list(BEAMLINES))
         self.beamline.setToolTip("Names and senses of the circles and of the detector's axes.")
         self.rocking = QComboBox()
         self.rocking.setToolTip("The circle that was scanned.")
@@ -67,7 +66,7 @@ class GeometryForm(QWidget):
             self.beamline.removeItem(stored)
         if geometry is not None:
             match = next(
-                (name for name in PRESETS if _conventions(name).items() <= vars(geometry).items()), None
+                (name for name in BEAMLINES if _conventions(name).items() <= vars(geometry).items()), None
             )
             if match is None:
                 self.beamline.addItem(match := _AS_STORED)
@@ -120,7 +119,7 @@ class GeometryForm(QWidget):
         return _conventions(name)
 
     def _name_circles(self) -> None:
-        preset = PRESETS.get(self.beamline.currentText())
+        preset = BEAMLINES.get(self.beamline.currentText())
         sample = preset["sample_names"] if preset else self._chosen()["sample_circles"]
         detector = preset["detector_names"] if preset else self._chosen()["detector_circles"]
         self.rocking.clear()
@@ -132,7 +131,7 @@ class GeometryForm(QWidget):
 
 def _conventions(beamline: str) -> dict[str, Any]:
     keys = ("sample_circles", "detector_circles", "pixel_directions")
-    return {key: PRESETS[beamline][key] for key in keys}
+    return {key: BEAMLINES[beamline][key] for key in keys}
 
 
 def _text(value: Any) -> str:

@@ -5,24 +5,37 @@ Everything of a result lies in nm with the crystal's centre at the origin; witho
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
 
-from .. import analysis
 from ..reconstruction import Reconstruction
 from ..scan import Scan
+from .canvas import show_colour_bar
 from .colormaps import colour_map, limits
-from .mesh import RELIEF_TEXTURE, mesh
-from .results import AXES, QUANTITIES, RECONSTRUCTION, ROLE, ROLES, ResultLayers, results, show_colour_bar
+from .drawing import Drawing, draw
+from .mesh import RELIEF_TEXTURE
+from .results import (
+    AXES,
+    QUANTITIES,
+    RECONSTRUCTION,
+    ROLE,
+    ROLES,
+    ResultLayers,
+    bring_back,
+    results,
+)
 
 __all__ = [
     "RECONSTRUCTION",
+    "ROLES",
     "SCAN",
     "LayerData",
     "ResultLayers",
+    "add_drawing",
     "add_reconstruction",
     "add_scan",
     "reconstruction_layer_data",
@@ -66,82 +79,86 @@ def turn_to_scan(viewer: ViewerModel, layer: Layer) -> None:
 
 def reconstruction_layer_data(reconstruction: Reconstruction) -> list[LayerData]:
     """Return amplitude, phase, strain and isosurface as layer data for a reader; `results` makes them a result."""
-    quantities = analysis.quantities(reconstruction, reconstruction.recipe.analyse.threshold)
-    return _layer_data(reconstruction, quantities, reconstruction.name)
+    drawing = draw(reconstruction)
+    found = []
+    for role in ROLES:
+        data, options, kind = _layer_data(drawing, role, f"{reconstruction.name} · {role}")
+        found.append((data, {**options, "visible": role == "isosurface"}, kind))
+    return found
 
 
 def add_reconstruction(
     viewer: ViewerModel, reconstruction: Reconstruction, *, group: int, replace: ResultLayers | None = None
 ) -> ResultLayers:
-    """Add a reconstruction as a group of layers, in place of the result `replace` if that is given.
+    """Add a reconstruction as a group of layers at once, as `add_drawing` does piece by piece."""
+    look = None if replace is None else replace.look
+    steps = add_drawing(viewer, draw(reconstruction, look), group=group, replace=replace)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+def add_drawing(
+    viewer: ViewerModel, drawing: Drawing, *, group: int, replace: ResultLayers | None = None
+) -> Generator[None, None, ResultLayers]:
+    """Add a reconstruction as a group of layers, piece by piece, the layer that is seen first; returns the result.
 
     The first result turns the viewer to 3-D and frames the crystal; later ones leave the camera alone, and hide the results
-    before them.  A replaced result hands its number, threshold, colours and cut on.
+    before them.  A replaced result hands its number and its look on.  Between two pieces anything may happen to the layers:
+    once the last of them is deleted, no others come.
     """
     first = not results(viewer)
-    threshold = reconstruction.recipe.analyse.threshold if replace is None else replace.threshold
-    quantities = analysis.quantities(reconstruction, threshold)
-    result = ResultLayers(viewer, reconstruction, quantities, group if replace is None else replace.group)
-    if replace is not None:
-        for choice in ("colour_by", "cut", "strain_limit", "relief"):
-            setattr(result, choice, getattr(replace, choice))
-    for data in _layer_data(reconstruction, quantities, ""):
-        layer = Layer.create(*data)
-        result.adopt(layer)  # before others hear of it
-        viewer.add_layer(layer)
-    if replace is not None:
-        replace.remove()
-        result.redraw()
-    for role in ROLES:
-        # named last, when the replaced layers no longer hold the names
-        if (mine := result.layer(role)) is not None:
-            mine.name = f"{reconstruction.name} · {result.group} {role}"
-    result.present(first=first)
+    if replace is not None and replace.look != drawing.look:
+        drawing = draw(drawing.reconstruction, replace.look)  # it was changed in the meantime
+    number = group if replace is None else replace.group
+    result = ResultLayers(viewer, drawing.reconstruction, drawing.quantities, number, drawing.look)
+    for _ in _arrival(viewer, result, drawing, replace, first=first):
+        yield
+        if not result.alive:
+            break
     return result
 
 
-def _layer_data(
-    reconstruction: Reconstruction, quantities: analysis.Quantities, name: str
-) -> list[LayerData]:
-    step = quantities.voxel_size
-    metadata = {RECONSTRUCTION: reconstruction, QUANTITIES: quantities}
-    shared: dict[str, Any] = {
-        "translate": [-(n // 2) * size for n, size in zip(quantities.amplitude.shape, step, strict=True)],
+def _arrival(
+    viewer: ViewerModel, result: ResultLayers, drawing: Drawing, replace: ResultLayers | None, *, first: bool
+) -> Iterator[None]:
+    seen = "isosurface" if first else result.seen_role(viewer)
+    for role in sorted(ROLES, key=lambda role: role != seen):
+        layer = Layer.create(*_layer_data(drawing, role, f"{result.title} {role}"))
+        result.add(layer, select=role == seen)
+        yield
+        if role == seen:
+            if not result.away:  # else the person has called the diffraction back already
+                result.present(first=first)
+            yield
+            if replace is not None:
+                yield from replace.leave()
+                layer.name = f"{result.title} {role}"  # which the replaced one bore
+    yield from bring_back(viewer)
+
+
+def _layer_data(drawing: Drawing, role: str, name: str) -> LayerData:
+    quantities = drawing.quantities
+    quantity = drawing.look.colour_by if role == "isosurface" else role
+    options: dict[str, Any] = {
+        "name": name,
+        "metadata": {RECONSTRUCTION: drawing.reconstruction, QUANTITIES: quantities, ROLE: role},
+        "translate": [
+            -(n // 2) * size
+            for n, size in zip(quantities.amplitude.shape, quantities.voxel_size, strict=True)
+        ],
         "units": (quantities.unit,) * 3,
         "axis_labels": AXES[quantities.unit],
+        "colormap": colour_map(quantity),
+        "contrast_limits": limits(quantity, quantities, drawing.look.strain_limit),
+        "visible": False,
     }
-
-    def entry(role: str, data: Any, kind: str, quantity: str, **options: Any) -> LayerData:
-        options |= {
-            "name": f"{name} · {role}",
-            "colormap": colour_map(quantity),
-            "contrast_limits": limits(quantity, quantities),
-            "metadata": {**metadata, ROLE: role},
-            "visible": role == "isosurface",
-        }
-        return data, {**shared, **options}, kind
-
-    crystal = mesh(quantities, "phase", None)
-    volume = {"scale": step, "interpolation2d": "nearest"}
-    return [
-        entry(
-            "amplitude",
-            quantities.amplitude,
-            "image",
-            "amplitude",
-            rendering="iso",
-            iso_threshold=quantities.threshold,
-            **volume,
-        ),
-        entry("phase", quantities.phase, "image", "phase", **volume),
-        entry("strain", quantities.strain, "image", "strain", **volume),
-        entry(
-            "isosurface",
-            crystal.data,
-            "surface",
-            "phase",
-            shading="none",
-            texture=RELIEF_TEXTURE,
-            texcoords=crystal.texcoords(True),
-        ),
-    ]
+    if role == "isosurface":
+        relief = {"texture": RELIEF_TEXTURE, "texcoords": drawing.mesh.texcoords(drawing.look.relief)}
+        return drawing.mesh.data, {**options, **relief, "shading": "none"}, "surface"
+    options |= {"scale": quantities.voxel_size, "interpolation2d": "nearest"}
+    if role == "amplitude":
+        options |= {"rendering": "iso", "iso_threshold": quantities.threshold}
+    return getattr(quantities, role), options, "image"

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QComboBox, QGroupBox, QLabel, QPushButton, QVBoxLayou
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
+from .drawing import Drawing, draw
 from .geometry_form import GeometryForm
 from .parts import ActivityBar, FileRow, Note, Page, SampleButton, Section, caption, dropped, form
 from .session import Session
@@ -48,15 +49,16 @@ class Summary:
     notes: tuple[str, ...]
 
 
-def read(request: Request) -> Scan | Reconstruction:
-    """Read what was asked for."""
+def read(request: Request) -> Scan | Drawing:
+    """Read what was asked for: a scan, or the drawing of a result."""
     from .. import formats
 
     if request.mask or request.dark or request.white:
         return formats.read_scan(
             request.path, dataset=request.dataset, mask=request.mask, dark=request.dark, white=request.white
         )
-    return formats.read(request.path, dataset=request.dataset)
+    found = formats.read(request.path, dataset=request.dataset)
+    return draw(found) if isinstance(found, Reconstruction) else found
 
 
 def summarise(scan: Scan) -> Summary:
@@ -215,11 +217,11 @@ class LoadDock(Page):
         shown = self._session.current
         same = isinstance(shown, Scan) and _file(shown.source) == _file(request.path)
 
-        def done(found: Scan | Reconstruction) -> None:
+        def done(found: Scan | Drawing) -> None:
             self.status.say("")
-            if isinstance(found, Reconstruction):
-                self._session.add_result(found)
-                self.status.say(f"{found.name} is a reconstruction: its crystal is shown.")
+            if isinstance(found, Drawing):
+                self._session.show_drawing(found)
+                self.status.say(f"{found.reconstruction.name} is a reconstruction: its crystal is shown.")
             elif isinstance(shown, Scan) and same:
                 geometry = shown.geometry if again else found.geometry
                 self._session.add_scan(replace(found, geometry=geometry), shown)

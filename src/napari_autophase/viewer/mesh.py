@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy import ndimage
 
-from .. import analysis
+if TYPE_CHECKING:
+    from .. import analysis
 
 ColourBy = Literal["phase", "strain", "amplitude"]
 COLOUR_BY: tuple[ColourBy, ...] = ("phase", "strain", "amplitude")
@@ -97,7 +97,9 @@ def mesh(quantities: analysis.Quantities, colour_by: ColourBy, cut: Cut | None) 
             "strain": quantities.strain,
             "amplitude": quantities.amplitude,
         }[colour_by]
-        surface = analysis.isosurface(solid, level, step, colour)
+        from ..analysis import isosurface  # brings scipy, as below: a dock opens without
+
+        surface = isosurface(solid, level, step, colour)
     bright = _brightness(solid, surface.vertices, quantities)
     if cut is not None:
         # the inside is what a cut is made for: it is shown as it is
@@ -117,6 +119,8 @@ def _brightness(solid: np.ndarray, vertices: np.ndarray, quantities: analysis.Qu
     """
     if len(vertices) == 0:
         return np.zeros(0, np.float32)
+    from scipy import ndimage
+
     box = tuple(slice(max(s.start - 3, 0), s.stop + 3) for s in quantities.box)
     blurred = ndimage.gaussian_filter(np.minimum(solid[box], 2 * quantities.threshold), 1.0, truncate=3.0)
     sites = (vertices / np.asarray(quantities.voxel_size) - [s.start for s in box]).T

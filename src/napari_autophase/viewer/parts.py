@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -24,12 +24,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from .warmup import engine
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 DOCK_WIDTH = 372
 """Docks ask for this width, in pixels."""
 LABEL_WIDTH = 92
+WARM_UP_AFTER_MS = 300
+"""A dock has been drawn by then, and what it will need may be loaded."""
 FILES = "Scans and results (*.npy *.npz *.tif *.tiff *.h5 *.hdf5 *.nxs *.cxi);;All files (*)"
 
 
@@ -66,6 +70,15 @@ class Page(QScrollArea):
         self.column.setContentsMargins(8, 8, 8, 8)
         self.column.setSpacing(8)
         self.setWidget(body)
+        self._seen = QTimer(self)
+        self._seen.setSingleShot(True)
+        self._seen.setInterval(WARM_UP_AFTER_MS)
+        self._seen.timeout.connect(engine.begin)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Begin to load what will be needed, once this has been drawn."""
+        super().showEvent(event)
+        self._seen.start()
 
     def sizeHint(self) -> QSize:
         """Return the width that docks have, and the height of what they hold."""

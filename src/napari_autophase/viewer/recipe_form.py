@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,6 +85,20 @@ class Setting:
         elif isinstance(widget, QLineEdit):
             widget.setText(_to_text(value))
             widget.setCursorPosition(0)
+
+    def on_change(self, slot: Callable[[], object]) -> None:
+        """Call `slot` when the value changes."""
+        widget = self.widget
+        if isinstance(widget, WeightsRow):
+            widget.file.line.textChanged.connect(slot)
+        elif isinstance(widget, QCheckBox):
+            widget.toggled.connect(slot)
+        elif isinstance(widget, QSpinBox | QDoubleSpinBox):
+            widget.valueChanged.connect(slot)
+        elif isinstance(widget, QComboBox):
+            widget.currentIndexChanged.connect(slot)
+        elif isinstance(widget, QLineEdit):
+            widget.textChanged.connect(slot)
 
 
 class RecipeForm(QWidget):

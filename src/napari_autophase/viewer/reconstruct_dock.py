@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from psygnal import SignalInstance
-from qtpy.QtCore import QSignalBlocker, QTimer
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -31,11 +31,12 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .controller import Update
 from .curve import ErrorCurve
+from .drawing import Drawing
 from .finetune_section import FineTuneSection
 from .parts import Note, Page, PrimaryButton, SampleButton, Section, caption, form, row
 from .recipe_form import RecipeForm, Setting, make_setting, setting_of, settings
+from .resources import Resources
 from .session import Session
-from .worker import Tasks
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -57,7 +58,6 @@ STAGES = {
 """What each stage is called, and where on the bar it begins and ends."""
 BAR = 1000
 _DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
-LOOK_AFTER_MS = 300
 _PLAIN = re.compile(r"\s*(?:(\d+)\s*\*\s*ER)?\s*")
 
 
@@ -74,7 +74,6 @@ class ReconstructDock(Page):
         super().__init__()
         self._session = Session.of(napari_viewer)
         self._controller = self._session.controller
-        self._tasks = Tasks()
         self._make_choices()
         self._make_panel(napari_viewer)
         self._lay_out()
@@ -92,7 +91,6 @@ class ReconstructDock(Page):
             signal.connect(slot)
 
         def close() -> None:
-            self._tasks.close()
             for signal, slot in links:
                 signal.disconnect(slot)
             controller.close()
@@ -101,11 +99,8 @@ class ReconstructDock(Page):
         self.show_recipe(Recipe.from_preset("fast"))
         self._list_scans()
         self._on_state(controller.state)
-        # loading torch holds Python's lock now and then: let the dock appear first
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.timeout.connect(self._look_for_devices)
-        self._later.start(LOOK_AFTER_MS)
+        for setting in (*self.basic.values(), *self.form.settings.values()):
+            setting.on_change(self.resources.on_choice)
 
     # -- the widgets ---------------------------------------------------------------------------------------------------
 
@@ -137,8 +132,6 @@ class ReconstructDock(Page):
             device.setItemText(index, _DEVICES[device.itemData(index)])
         device.setToolTip("Where to compute.")
         self.basic["seed"].widget.setToolTip("The same seed gives the same result.")
-        self.devices = Note()
-        self.devices.say("looking for devices…")
         self.replace = QCheckBox("Replace the last result")
         self.replace.setToolTip(
             "Put the result in the place of the last one instead of into a new numbered group."
@@ -148,6 +141,7 @@ class ReconstructDock(Page):
         self.algorithm = self.form.settings["refine.algorithm"].widget
         assert isinstance(self.algorithm, QLineEdit)
         self.algorithm.textChanged.connect(self._on_algorithm)
+        self.resources = Resources(self._session, self.recipe)
         self.finetune = FineTuneSection(self._session, self.recipe, self.use_weights)
         self.finetune.busy_changed.connect(lambda _: self._allow())
         self.save = QPushButton("Save recipe…")
@@ -197,7 +191,7 @@ class ReconstructDock(Page):
         for widget in (self.stage, self.bar, self.curve, self.summary):
             column.addWidget(widget)
         column.addLayout(choices)
-        column.addWidget(self.devices)
+        column.addWidget(self.resources)
         column.addWidget(self.replace)
         column.addWidget(self.advanced)
         column.addWidget(self.finetune)
@@ -279,7 +273,7 @@ class ReconstructDock(Page):
         except InputError as error:
             self._on_failed(error)
 
-    # -- scans and devices ---------------------------------------------------------------------------------------------
+    # -- scans ---------------------------------------------------------------------------------------------------------
 
     def _list_scans(self) -> None:
         choices = self._session.choices
@@ -302,15 +296,6 @@ class ReconstructDock(Page):
         busy = self._controller.busy or self.finetune.busy
         self.button.setEnabled(self._session.current is not None and not busy)
         self.cancel.setEnabled(self._controller.state == "running")
-
-    def _look_for_devices(self) -> None:
-        self._tasks.start("devices", _device_lines, done=self._show_devices, failed=self._show_no_devices)
-
-    def _show_devices(self, lines: list[str]) -> None:
-        self.devices.say("\n".join(lines))
-
-    def _show_no_devices(self, error: Exception) -> None:
-        self.devices.say(f"PyTorch cannot be used: {error}")
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
@@ -349,7 +334,8 @@ class ReconstructDock(Page):
             self.curve.extend(update.errors)
             self.curve.show()
 
-    def _on_finished(self, found: Reconstruction) -> None:
+    def _on_finished(self, drawing: Drawing) -> None:
+        found = drawing.reconstruction
         self.stage.setText(f"Done in {duration(found.seconds.get('total', 0.0))} on {found.device}")
         self.summary.say("\n".join([figures(found), *found.notes]))
 
@@ -372,9 +358,3 @@ def duration(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-
-
-def _device_lines() -> list[str]:
-    from ..phasing import device_lines  # brings torch: only in a thread
-
-    return device_lines()

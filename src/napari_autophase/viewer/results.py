@@ -7,16 +7,21 @@ renaming, reordering and deleting layers needs no bookkeeping.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
-from napari.layers import Image, Layer, Surface
-from napari.utils.camera_orientations import Handedness
+from napari.layers import Layer
 from napari.utils.colormaps import ensure_colormap
 
-from .. import analysis
 from ..reconstruction import Reconstruction
+from .canvas import draw_right_handed, show_colour_bar
 from .colormaps import colour_map, label, limits
+from .drawing import Look
 from .mesh import ColourBy, Cut, mesh
+
+if TYPE_CHECKING:
+    from .. import analysis
 
 ROLES = ("amplitude", "phase", "strain", "isosurface")
 RECONSTRUCTION = "autophase_reconstruction"
@@ -57,7 +62,16 @@ def results(viewer: ViewerModel) -> list[ResultLayers]:
         home.adopt(layer)
     if new is not None:
         new.present(first=first)
+        for _ in bring_back(viewer):
+            pass
     return sorted(found, key=lambda result: result.group)
+
+
+def bring_back(viewer: ViewerModel) -> Iterator[None]:
+    """Return the layers that were stowed away to the list, one after the other, but for those of results that still are away."""
+    for result in results(viewer):
+        while result.unstow():
+            yield
 
 
 class ResultLayers:
@@ -71,6 +85,8 @@ class ResultLayers:
         What was found, and what is shown of it at the current threshold.
     group
         Number of the result in the viewer.
+    look
+        How else than at that threshold it is shown.
     """
 
     def __init__(
@@ -79,18 +95,21 @@ class ResultLayers:
         reconstruction: Reconstruction,
         quantities: analysis.Quantities,
         group: int,
+        look: Look | None = None,
     ) -> None:
+        look = look or Look(quantities.threshold)
         self._viewer = weakref.ref(viewer)
         self._layers: dict[str, Layer] = {}
         self.reconstruction = reconstruction
         self.quantities = quantities
         self.group = group
-        self.colour_by: ColourBy = "phase"
-        self.strain_limit: float | None = None
-        self.cut: Cut | None = None
-        self.relief = True
+        self.colour_by = look.colour_by
+        self.strain_limit = look.strain_limit
+        self.cut = look.cut
+        self.relief = look.relief
         self.shown = True
-        self._stowed = False
+        self.away = False
+        self._stowed: dict[str, Layer] = {}
         viewer.dims.events.ndisplay.connect(self._arrange)
 
     @property
@@ -102,6 +121,11 @@ class ResultLayers:
     def threshold(self) -> float:
         """Amplitude, as a fraction of its maximum, that bounds the crystal."""
         return self.quantities.threshold
+
+    @property
+    def look(self) -> Look:
+        """How it is shown."""
+        return Look(self.threshold, self.colour_by, self.strain_limit, self.cut, self.relief)
 
     @property
     def viewer(self) -> ViewerModel | None:
@@ -123,23 +147,56 @@ class ResultLayers:
         viewer, layer = self.viewer, self._layers.get(role)
         if viewer is None or layer is None:
             return None
-        return layer if self._stowed or layer in viewer.layers else None
+        return layer if role in self._stowed or layer in viewer.layers else None
 
     def adopt(self, layer: Layer) -> None:
-        """Make a layer one of this result's."""
+        """Make a layer of the viewer one of this result's."""
+        self._take(layer)
+        self._arrange()
+
+    def add(self, layer: Layer, *, select: bool = False) -> None:
+        """Put a hidden layer of this result into the list, in its place, or to those that are stowed away."""
+        viewer, role = self.viewer, layer.metadata[ROLE]
+        self._take(layer)
+        if viewer is None:
+            return
+        if self.away:
+            self._keep(viewer, {role: layer})
+            return
+        before = set(viewer.layers.selection)
+        viewer.layers.insert(self._place(role, viewer), layer)  # which selects it
+        if not select and (left := before.intersection(viewer.layers)):
+            viewer.layers.selection = left
+
+    def _take(self, layer: Layer) -> None:
         self._layers.setdefault(layer.metadata[ROLE], layer)
         layer.metadata[RESULT] = self
         show_colour_bar(layer)
-        self._arrange()
+
+    def _place(self, role: str, viewer: ViewerModel) -> int:
+        """Return where in the list a layer belongs: below those of the later roles."""
+        above = [self._layers.get(other) for other in ROLES[ROLES.index(role) + 1 :]]
+        places = [viewer.layers.index(layer) for layer in above if layer in viewer.layers]
+        return min(places, default=len(viewer.layers))
 
     def remove(self) -> None:
         """Take its layers out of the viewer."""
+        for _ in self.leave():
+            pass
+
+    def leave(self) -> Iterator[None]:
+        """Take its layers out of the viewer one after the other: napari collects all garbage for each."""
         viewer = self.viewer
         if viewer is None:
             return
-        self._unstow(viewer)
+        self.away = False
+        if self._stowed:
+            self._stowed = {}
+            _STOWED[viewer].remove(self)
         for layer in self.layers:
-            viewer.layers.remove(layer)
+            if layer in viewer.layers:
+                viewer.layers.remove(layer)
+                yield
 
     def set_threshold(self, threshold: float) -> None:
         """Bound the crystal at another amplitude: support, masks, isosurface and strain limits follow."""
@@ -197,13 +254,28 @@ class ResultLayers:
     def stow(self) -> None:
         """Take its layers out of the list and keep them, until any result is shown again."""
         viewer = self.viewer
-        if viewer is not None and not self._stowed:
-            self.shown = False
+        if viewer is not None and not self.away:
+            self.away, self.shown = True, False
             self._layers = {role: layer for role in ROLES if (layer := self.layer(role)) is not None}
-            _STOWED.setdefault(viewer, []).append(self)
-            self._stowed = True
-            for layer in self._layers.values():
+            here = [layer for role, layer in self._layers.items() if role not in self._stowed]
+            self._keep(viewer, self._layers)
+            for layer in here:
                 viewer.layers.remove(layer)
+
+    def unstow(self) -> bool:
+        """Return one of its stowed layers to the list; False if there is none, or the result is away."""
+        viewer = self.viewer
+        if viewer is None or self.away or not self._stowed:
+            return False
+        self.add(self._stowed.pop(next(iter(self._stowed))))
+        if not self._stowed:
+            _STOWED[viewer].remove(self)
+        return True
+
+    def _keep(self, viewer: ViewerModel, layers: dict[str, Layer]) -> None:
+        if not self._stowed:
+            _STOWED.setdefault(viewer, []).append(self)
+        self._stowed |= layers
 
     def hide(self) -> None:
         """Hide all its layers, until it is shown again."""
@@ -211,32 +283,35 @@ class ResultLayers:
         self._arrange()
 
     def show(self) -> None:
-        """Show this result and hide the others."""
+        """Show this result and hide the others, of which those that were stowed away are in the list again."""
         viewer = self.viewer
-        if viewer is None:
-            return
-        for other in results(viewer):
-            other._unstow(viewer)
-            if other is not self:
-                other.hide()
+        if viewer is not None:
+            self.come_forward(viewer)
+            for _ in bring_back(viewer):
+                pass
+
+    def come_forward(self, viewer: ViewerModel) -> None:
+        """Show this result and hide the others; what was stowed away of them may come back (`bring_back`)."""
+        for result in results(viewer):
+            result.away = False
+            if result is not self:
+                result.hide()
+        while self.unstow():
+            pass
         self.shown = True
         self._arrange()
         for overlay in (viewer.canvas.overlays.scale_bar, viewer.canvas.overlays.axes):
             overlay.visible = True
         if not self.quantities.relative:
-            _draw_right_handed(viewer)
-
-    def _unstow(self, viewer: ViewerModel) -> None:
-        if self._stowed:
-            _STOWED[viewer].remove(self)
-            viewer.layers.extend(self._layers.values())
-            self._stowed = False
+            draw_right_handed(viewer)
 
     def present(self, *, first: bool) -> None:
         """Show this result; the first one in a viewer also turns it to 3-D and to the crystal, later ones leave it alone."""
-        self.show()
         viewer = self.viewer
-        if first and viewer is not None:
+        if viewer is None:
+            return
+        self.come_forward(viewer)
+        if first:
             viewer.dims.ndisplay = 3
             self.frame()
 
@@ -251,26 +326,35 @@ class ResultLayers:
             up = -1.0 if self.quantities.relative else 1.0
             z, y, x = VIEW_DIRECTION
             camera.set_view_direction((z, up * y, x), (0.0, up, 0.0))
-        viewer.fit_to_view(layers=self.layers)
-        # that shows the whole volume: come closer, to the crystal in it
+        surface = self.layer("isosurface")
+        seen = self.layers if surface is None or len(surface.vertices) == 0 else [surface]
+        viewer.fit_to_view(layers=seen)
+        # those may be the whole volume, or a part that a cut has left: the crystal is what is framed
         axes = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
         ends = [self.extent(axis) for axis in axes]
-        volume = [self.quantities.amplitude.shape[axis] * self.quantities.voxel_size[axis] for axis in axes]
+        low, high = viewer.layers.get_extent(seen).world
+        fitted = [high[axis] - low[axis] for axis in viewer.dims.displayed]
         middle = [(low + high) / 2 for low, high in ends]
         camera.center = (0.0, *middle) if len(middle) == 2 else tuple(middle)
-        camera.zoom *= 0.95 * max(volume) / max(high - low for low, high in ends)
+        camera.zoom *= 0.95 * max(fitted) / max(high - low for low, high in ends)
 
     def _arrange(self) -> None:
         """Show what suits the number of dimensions: the isosurface in 3-D, slices of the chosen quantity in 2-D."""
         viewer = self.viewer
         if viewer is None or not self.alive:
             return
-        wanted = "isosurface" if viewer.dims.ndisplay == 3 else self.colour_by
+        wanted = self.seen_role(viewer) if self.shown else None
         for role in ROLES:
-            if (layer := self.layer(role)) is not None:
-                layer.visible = self.shown and role == wanted
+            layer = self.layer(role)
+            # whatever is set, the whole scene is arranged anew for it
+            if layer is not None and layer.visible != (role == wanted):
+                layer.visible = role == wanted
         if self.shown:
             self._caption(viewer)
+
+    def seen_role(self, viewer: ViewerModel) -> str:
+        """Return the role of the layer that is seen: the isosurface in 3-D, in 2-D the slices of the chosen quantity."""
+        return "isosurface" if viewer.dims.ndisplay == 3 else self.colour_by
 
     def _caption(self, viewer: ViewerModel) -> None:
         text = viewer.canvas.overlays.text
@@ -303,20 +387,4 @@ class ResultLayers:
             self._caption(viewer)
 
     def _limits(self, quantity: str) -> tuple[float, float]:
-        if quantity == "strain" and self.strain_limit is not None:
-            return (-self.strain_limit, self.strain_limit)
-        return limits(quantity, self.quantities)
-
-
-def _draw_right_handed(viewer: ViewerModel) -> None:
-    """Turn the depth axis so that the laboratory's x, y, z are drawn right-handed: napari does so for z, y, x."""
-    camera = viewer.scene.camera
-    if camera.handedness == Handedness.RIGHT:
-        depth, *others = camera.orientation
-        camera.orientation = ("away" if depth == "towards" else "towards", *others)
-
-
-def show_colour_bar(layer: Layer) -> None:
-    """Show the colour bar of a layer that has one."""
-    if isinstance(layer, Image | Surface):
-        layer.colorbar.visible = True
+        return limits(quantity, self.quantities, self.strain_limit)

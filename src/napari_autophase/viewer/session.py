@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,8 @@ from ..reconstruction import Reconstruction
 from ..scan import Scan
 from . import layers
 from .controller import Controller, Job, Launch, Run
+from .drawing import Drawing
+from .turns import Turns
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -59,7 +62,8 @@ class Session:
         self._current: Scan | Layer | None = None
         self._moving = False
         self._replace = False
-        self.controller = Controller(launch or _launch_in_thread)
+        self._turns = Turns()
+        self.controller = Controller(launch or self._launch_in_thread)
         self.controller.finished.connect(self._on_finished)
         for layer in viewer.layers:
             self._adopt(layer)
@@ -124,6 +128,13 @@ class Session:
                 np.asarray(self._current.data), name=self._current.name, source="napari layer"
             )
         return self._current
+
+    @property
+    def current_shape(self) -> tuple[int, ...] | None:
+        """Shape of the current scan, or of the image that may become one."""
+        if isinstance(self._current, Layer):
+            return tuple(self._current.data.shape)
+        return None if self._current is None else self._current.shape
 
     def add_scan(self, scan: Scan, replaces: Scan | None = None) -> None:
         """Show `scan` and make it current; its layer takes the place of the one of `replaces`."""
@@ -196,17 +207,41 @@ class Session:
             self.controller.start(scan, recipe)
 
     def add_result(self, reconstruction: Reconstruction, replace_last: bool = False) -> layers.ResultLayers:
-        """Show `reconstruction` as a new numbered group of layers, or in the place of the last one."""
-        results = self.results
-        last = results[-1] if replace_last and results else None
-        group = last.group if last else 1 + max((result.group for result in results), default=0)
-        self._stow_all()
-        if isinstance(self._current, Layer):
-            self._current.visible = False
+        """Show `reconstruction` at once, as a new numbered group of layers or in the place of the last one."""
+        self._turns.finish()
+        last, group = self._place(replace_last)
+        self._clear_the_stage()
         return layers.add_reconstruction(self.viewer, reconstruction, group=group, replace=last)
 
-    def _on_finished(self, reconstruction: Reconstruction) -> None:
-        self.add_result(reconstruction, self._replace)
+    def show_drawing(self, drawing: Drawing, replace_last: bool = False) -> None:
+        """Show a result likewise, layer by layer, so that the window answers in between; one result after the other."""
+        self._turns.start(self._show(drawing, replace_last))
+
+    def _show(self, drawing: Drawing, replace_last: bool) -> Generator[None, None, None]:
+        last, group = self._place(replace_last)
+        self._clear_the_stage()
+        yield from layers.add_drawing(self.viewer, drawing, group=group, replace=last)
+
+    def _place(self, replace_last: bool) -> tuple[layers.ResultLayers | None, int]:
+        """Return the result to be replaced, if any, and the number of the new one."""
+        results = self.results
+        last = results[-1] if replace_last and results else None
+        return last, 1 + max((result.group for result in results), default=0)
+
+    def _clear_the_stage(self) -> None:
+        self._stow_all()
+        if isinstance(self._current, Layer) and self._current.visible:
+            self._current.visible = False
+
+    def _launch_in_thread(self, scan: Scan, recipe: Recipe, run: Run) -> Job:
+        from . import worker  # Qt, only now
+
+        last, _ = self._place(self._replace)
+        look = None if last is None else last.look
+        return worker.launch(scan, recipe, run, partial(worker.reconstruct, look=look))
+
+    def _on_finished(self, drawing: Drawing) -> None:
+        self.show_drawing(drawing, self._replace)
 
     # -- layers come and go --------------------------------------------------------------------------------------------
 
@@ -266,9 +301,3 @@ def is_foreign_volume(layer: Layer) -> bool:
     if not isinstance(layer, Image) or layer.rgb or layer.multiscale or layer.ndim != 3:
         return False
     return layers.SCAN not in layer.metadata and layers.RECONSTRUCTION not in layer.metadata
-
-
-def _launch_in_thread(scan: Scan, recipe: Recipe, run: Run) -> Job:
-    from .worker import launch  # Qt, only now
-
-    return launch(scan, recipe, run)

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..scan import InputError
 from .parts import FileRow, Note
+from .warmup import engine
 from .worker import Tasks
 
 WEIGHTS = "Network weights (*.safetensors *.pt *.pth *.hdf5 *.h5);;All files (*)"
@@ -66,6 +67,7 @@ class WeightsRow(QWidget):
 
 def describe(path: str) -> str:
     """Return one line about a weights file: its network, size and hash."""
+    engine.load()
     from ..network import load  # brings torch: only in a thread
 
     return load(path).description

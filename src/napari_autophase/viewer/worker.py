@@ -13,9 +13,11 @@ from napari.qt.threading import FunctionWorker, GeneratorWorker
 from qtpy.QtCore import QTimer
 
 from ..recipe import Recipe
-from ..reconstruction import Progress, Reconstruction
+from ..reconstruction import Progress
 from ..scan import Scan
 from .controller import Run
+from .drawing import Drawing, Look, draw
+from .warmup import engine
 
 _log = logging.getLogger(__name__)
 Work = Callable[[Scan, Recipe], Generator[Progress, None, Any]]
@@ -31,7 +33,7 @@ many iterations and the same processors.
 
 def launch(scan: Scan, recipe: Recipe, run: Run, work: Work | None = None) -> ReconstructionWorker:
     """Start a reconstruction (or other `work` of that kind) in a thread; it reports to `run` in the caller's thread."""
-    worker = ReconstructionWorker(scan, recipe, work or _reconstruct)
+    worker = ReconstructionWorker(scan, recipe, work or reconstruct)
 
     def deliver(update: tuple[Progress, tuple[float, ...]]) -> None:
         begin = time.monotonic()
@@ -157,7 +159,9 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
         return self._over.wait(seconds)
 
 
-def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Reconstruction]:
+def reconstruct(scan: Scan, recipe: Recipe, look: Look | None = None) -> Generator[Progress, None, Drawing]:
+    """Reconstruct, and compute what the window shows of the result."""
+    engine.load()
     from ..reconstruct import reconstruct  # brings torch: a second that the window must not wait
 
-    return (yield from reconstruct(scan, recipe))
+    return draw((yield from reconstruct(scan, recipe)), look)

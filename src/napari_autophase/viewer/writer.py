@@ -6,7 +6,6 @@ from pathlib import Path
 
 from napari.utils.notifications import show_warning
 
-from .. import formats
 from ..reconstruction import Reconstruction
 from .layers import RECONSTRUCTION, LayerData
 
@@ -52,6 +51,8 @@ def save(reconstruction: Reconstruction, path: str | Path) -> str:
     InputError
         If the suffix is not one that results are written in, or the folder cannot be written.
     """
+    from .. import formats  # brings the libraries of every format: a dock opens without
+
     target = Path(path)
     if not target.suffix:
         target = target.with_suffix(".cxi")

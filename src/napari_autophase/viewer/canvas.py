@@ -1,0 +1,29 @@
+"""What napari draws around the layers: colour bars, and the way the axes are turned."""
+
+from __future__ import annotations
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer, Surface
+from napari.utils.camera_orientations import Handedness
+
+
+def draw_right_handed(viewer: ViewerModel) -> None:
+    """Turn the depth axis so that the laboratory's x, y, z are drawn right-handed: napari does so for z, y, x."""
+    camera = viewer.scene.camera
+    if camera.handedness == Handedness.RIGHT:
+        depth, *others = camera.orientation
+        camera.orientation = ("away" if depth == "towards" else "towards", *others)
+
+
+def show_colour_bar(layer: Layer) -> None:
+    """Show the colour bar of a layer that has one, from when the layer is first seen: napari draws those of hidden layers too."""
+    if not isinstance(layer, Image | Surface):
+        return
+
+    def on_visible() -> None:
+        if layer.visible:
+            layer.events.visible.disconnect(on_visible)
+            layer.colorbar.visible = True
+
+    layer.events.visible.connect(on_visible)
+    on_visible()

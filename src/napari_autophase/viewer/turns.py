@@ -1,0 +1,68 @@
+"""Work in the window's thread that is done piece by piece, one piece a turn of the event loop: the window answers in between."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+
+Soon = Callable[[Callable[[], None]], bool]
+
+
+class Turns:
+    """Does one piece of work after the other; the next piece of work begins when the one before is over.
+
+    Parameters
+    ----------
+    soon
+        Has a function called in the next turn of the event loop, or returns False where no loop runs: everything is then done
+        at once.
+    """
+
+    def __init__(self, soon: Soon | None = None) -> None:
+        self._soon = soon or _next_turn
+        self._works: deque[Iterator[object]] = deque()
+        self._going = False
+
+    def start(self, work: Iterator[object]) -> None:
+        """Do the first piece of `work` now, or when the work before it is over, and each other piece in a turn of its own."""
+        self._works.append(work)
+        if not self._going:
+            self._going = True
+            self._go_on()
+
+    def finish(self) -> None:
+        """Do at once all that is left."""
+        while self._works:
+            self._piece()
+
+    def _go_on(self) -> None:
+        try:
+            if self._works:
+                self._piece()
+        finally:
+            self._going = bool(self._works) and self._soon(self._go_on)
+            if not self._going:
+                self.finish()
+
+    def _piece(self) -> None:
+        work = self._works[0]
+        try:
+            next(work)
+        except BaseException as end:  # it is over, however it ended
+            self._works.remove(work)
+            if not isinstance(end, StopIteration):
+                raise
+
+
+def _next_turn(go_on: Callable[[], None]) -> bool:
+    """Call `go_on` in the next turn of Qt's event loop, if one runs in this thread."""
+    if "qtpy.QtCore" not in sys.modules:
+        return False
+    from qtpy.QtCore import QThread, QTimer
+
+    thread = QThread.currentThread()
+    if thread is None or thread.loopLevel() == 0:
+        return False
+    QTimer.singleShot(0, go_on)
+    return True

@@ -1,0 +1,132 @@
+"""What the first reconstruction needs, loaded once: in the background soon after a dock is seen, or by whoever needs it first.
+
+Loading takes seconds, in which Python's lock must not be held for long: the window draws with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from ..recipe import Recipe
+from ..scan import InputError, Scan
+from .drawing import draw
+
+
+WARM_UP = "autophase warm-up"
+"""Name of the thread."""
+
+
+def load_libraries() -> None:
+    """Have the system load torch's libraries (most of the time that torch takes) while other threads go on.
+
+    Python holds its lock while an import does so, and lets it go while it calls a function of the C library.  Whatever cannot be
+    loaded this way is left to the import.
+    """
+    spec = find_spec("torch")
+    library = {"linux": "libtorch.so", "darwin": "libtorch.dylib"}.get(sys.platform)
+    if "torch" in sys.modules or spec is None or spec.origin is None or library is None:
+        return
+    system = ctypes.CDLL(None)
+    system.dlopen.restype, system.dlopen.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_int]
+    system.dlopen(os.fsencode(Path(spec.origin).parent / "lib" / library), os.RTLD_NOW)
+
+
+def load_torch() -> None:
+    """Import torch."""
+    import torch  # noqa: F401
+
+
+def load_engine() -> None:
+    """Import what a reconstruction uses."""
+    from .. import network, phasing, reconstruct  # noqa: F401
+
+
+def load_display() -> None:
+    """Import what draws the live curve, and what napari brings with the first surface."""
+    from . import plot  # noqa: F401
+
+    with suppress(ImportError):
+        import pandas  # noqa: F401
+
+
+STEPS: tuple[Callable[[], None], ...] = (load_libraries, load_torch, load_engine, load_display)
+
+
+def rehearse() -> None:
+    """Reconstruct and draw something small: what the first time imports, compiles and sets up is then there."""
+    from ..reconstruct import run
+
+    box = np.zeros((32, 32, 32))
+    box[11:21, 12:22, 11:20] = 1
+    counts = np.fft.fftshift(np.abs(np.fft.fftn(box)) ** 2).round()
+    recipe = Recipe().with_settings({"guess.polish": "ER+EHIO+HIO", "refine.algorithm": "2*ER"})
+    with suppress(InputError):  # weights that are missing are said when they are wanted
+        draw(run(Scan(counts.astype(np.float32)), recipe))
+
+
+class Engine(QObject):
+    """Loads the engine, and tells in the window's thread when it is there, or why it is not."""
+
+    ready = Signal()
+    failed = Signal(Exception)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.loaded = False
+
+    def begin(self) -> None:
+        """Load in the background; nothing happens the second time."""
+        if self._thread is None:
+            # no thread of Qt's, and no daemon: the program waits for it at its end, as a library half loaded would crash it
+            self._thread = threading.Thread(target=self._work, name=WARM_UP)
+            self._thread.start()
+
+    def load(self) -> None:
+        """Load here, or wait until another thread has done so, and has rehearsed.
+
+        One thread does it alone, because two that import modules of each other may see them half done.
+        """
+        with self._lock, _no_full_collection():
+            for step in () if self.loaded else STEPS:
+                if not threading.main_thread().is_alive():
+                    return
+                step()
+            self.loaded = True
+
+    def _work(self) -> None:
+        try:
+            self.load()
+        except Exception as error:
+            self.failed.emit(error)
+            return
+        if threading.main_thread().is_alive():
+            self.ready.emit()
+            with self._lock, _no_full_collection():
+                rehearse()
+
+
+@contextmanager
+def _no_full_collection() -> Iterator[None]:
+    """Let the collector leave the old objects alone, which takes a tenth of a second each time: a great many new ones stay."""
+    young, middle, old = gc.get_threshold()
+    gc.set_threshold(young, middle, 1_000_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(young, middle, old)
+
+
+engine = Engine()

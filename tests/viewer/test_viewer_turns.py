@@ -1,0 +1,90 @@
+"""Work done piece by piece: in which order, when there is no event loop, and what becomes of errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_autophase.viewer.turns import Turns
+
+
+class Loop:
+    """An event loop whose turns the test makes."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def soon(self, go_on):
+        self.waiting.append(go_on)
+        return True
+
+    def turn(self):
+        self.waiting.pop(0)()
+
+
+@pytest.fixture
+def loop():
+    return Loop()
+
+
+def pieces(name, count, done):
+    for piece in range(count):
+        done.append(f"{name}{piece}")
+        yield
+
+
+def test_without_an_event_loop_all_is_done_at_once():
+    done = []
+    Turns().start(pieces("a", 3, done))
+    assert done == ["a0", "a1", "a2"]
+
+
+def test_a_piece_a_turn_and_one_work_after_the_other(loop):
+    turns, done = Turns(loop.soon), []
+    turns.start(pieces("a", 2, done))
+    turns.start(pieces("b", 1, done))
+    assert done == ["a0"], "the rest waits for its turn"
+    loop.turn()
+    assert done == ["a0", "a1"]
+    while loop.waiting:
+        loop.turn()
+    assert done == ["a0", "a1", "b0"]
+    turns.start(pieces("c", 1, done))
+    assert done[-1] == "c0"
+
+
+def test_what_is_left_can_be_finished_at_once(loop):
+    turns, done = Turns(loop.soon), []
+    turns.start(pieces("a", 3, done))
+    turns.start(pieces("b", 2, done))
+    turns.finish()
+    assert done == ["a0", "a1", "a2", "b0", "b1"]
+    while loop.waiting:
+        loop.turn()
+    assert len(done) == 5
+
+
+def test_an_error_ends_its_own_work_only(loop):
+    def broken():
+        yield
+        raise ValueError("deleted")
+
+    turns, done = Turns(loop.soon), []
+    turns.start(broken())
+    turns.start(pieces("b", 1, done))
+    with pytest.raises(ValueError, match="deleted"):
+        loop.turn()
+    while loop.waiting:
+        loop.turn()
+    assert done == ["b0"]
+
+
+def test_in_qt_s_event_loop_the_window_answers_in_between(qtbot):
+    from qtpy.QtCore import QTimer
+
+    done = []
+    turns = Turns()
+    QTimer.singleShot(
+        0, lambda: (turns.start(pieces("a", 3, done)), QTimer.singleShot(0, lambda: done.append("click")))
+    )
+    qtbot.waitUntil(lambda: "a2" in done and "click" in done, timeout=5000)
+    assert done.index("click") < done.index("a2")

@@ -1,0 +1,145 @@
+"""The engine: loaded once, by one thread, when a dock is seen, and never for nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from napari_autophase.viewer import parts, warmup
+from napari_autophase.viewer.parts import Page
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The threads that loaded the engine."""
+    threads = []
+    monkeypatch.setattr(warmup, "STEPS", (lambda: threads.append(threading.current_thread()),))
+    return threads
+
+
+def test_it_loads_once_and_elsewhere(engine, loaded, qtbot):
+    with qtbot.waitSignal(engine.ready, timeout=5000):
+        engine.begin()
+    engine.begin()
+    engine.load()
+    assert len(loaded) == 1
+    assert loaded[0] is not threading.main_thread()
+
+
+def test_whoever_needs_it_meanwhile_waits(engine, monkeypatch, qtbot):
+    begun, go, order = threading.Event(), threading.Event(), []
+
+    def step():
+        begun.set()
+        go.wait(10)
+        order.append("loaded")
+
+    monkeypatch.setattr(warmup, "STEPS", (step,))
+    with qtbot.waitSignal(engine.ready, timeout=10_000):
+        engine.begin()
+        assert begun.wait(5)
+        impatient = threading.Thread(target=lambda: (engine.load(), order.append("used")))
+        impatient.start()
+        assert not engine.loaded
+        go.set()
+        impatient.join(5)
+    assert order == ["loaded", "used"]
+
+
+def test_an_engine_that_failed_can_be_tried_again(engine, monkeypatch, loaded):
+    def broken():
+        raise ImportError("no libtorch")
+
+    steps = warmup.STEPS
+    monkeypatch.setattr(warmup, "STEPS", (broken,))
+    with pytest.raises(ImportError, match="libtorch"):
+        engine.load()
+    monkeypatch.setattr(warmup, "STEPS", steps)
+    engine.load()
+    assert engine.loaded
+    assert len(loaded) == 1
+
+
+def test_a_dock_that_is_seen_begins_it_and_one_that_is_not_does_not(engine, loaded, qtbot, monkeypatch):
+    monkeypatch.setattr(parts, "WARM_UP_AFTER_MS", 0)
+    hidden, seen = Page(), Page()
+    qtbot.addWidget(hidden)
+    qtbot.addWidget(seen)
+    qtbot.wait(20)
+    assert not loaded
+    with qtbot.waitSignal(engine.ready, timeout=5000):
+        seen.show()
+    assert len(loaded) == 1
+
+
+def test_a_dock_that_is_closed_at_once_does_not_begin_it(engine, loaded, qtbot, monkeypatch):
+    monkeypatch.setattr(parts, "WARM_UP_AFTER_MS", 50)
+    page = Page()
+    page.show()
+    page.deleteLater()
+    qtbot.wait(150)
+    assert not loaded
+
+
+def test_the_collector_is_as_it_was_after_loading(engine):
+    import gc
+
+    before = gc.get_threshold()
+    engine.load()
+    assert gc.get_threshold() == before
+
+
+def test_it_is_ready_before_it_rehearses_and_is_used_after(engine, monkeypatch, qtbot):
+    ready, order = threading.Event(), []
+
+    def rehearse():
+        ready.wait(10)
+        order.append("rehearsed")
+
+    monkeypatch.setattr(warmup, "rehearse", rehearse)
+    with qtbot.waitSignal(engine.ready, timeout=10_000):
+        engine.begin()
+    ready.set()
+    engine._thread.join(10)
+    engine.load()
+    assert order == ["rehearsed"]
+
+
+def test_the_program_ends_while_the_engine_loads():
+    code = (
+        "from napari_autophase.viewer import warmup\n"
+        "import sys, threading\n"
+        "go = threading.Event()\n"
+        "late = lambda: print('late')\n"
+        "warmup.STEPS = (lambda: (go.set(), threading.main_thread().join()), late)\n"
+        "warmup.engine.begin()\n"
+        "go.wait(10)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.slow
+def test_a_first_reconstruction_imports_nothing_more():
+    code = (
+        "import sys\n"
+        "from napari_autophase import Recipe, run\n"
+        "from napari_autophase.simulation import simulate\n"
+        "from napari_autophase.viewer import warmup\n"
+        "from napari_autophase.viewer.drawing import draw\n"
+        "scan = simulate(seed=1, size=32, oversampling=(2.5, 2.5, 2.5)).scan\n"
+        "warmup.engine.begin()\n"
+        "warmup.engine._thread.join()\n"
+        "before = set(sys.modules)\n"
+        "draw(run(scan, Recipe.from_preset('fast')))\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
