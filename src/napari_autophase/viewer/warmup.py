@@ -22,7 +22,6 @@ from ..recipe import Recipe
 from ..scan import InputError, Scan
 from .drawing import draw
 
-
 WARM_UP = "autophase warm-up"
 """Name of the thread."""
 
