@@ -99,7 +99,7 @@ def _begin(
         guessed = network.guess(
             model,
             prepared.counts,
-            prepared.good,
+            data.fitted_pixels(),  # nobody has seen what the result is judged by
             prepared.oversampling,
             recipe.guess,
             refinement.free_fraction,

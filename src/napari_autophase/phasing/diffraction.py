@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from ..preparation import middle
 from ..scan import InputError
@@ -117,6 +116,10 @@ class Diffraction:
         """Held-out pixels, bool."""
         return self.modulus == HELD_OUT
 
+    def fitted_pixels(self) -> np.ndarray:
+        """Return the pixels that are neither masked nor held out, bool (N0, N1, N2), centred."""
+        return np.fft.fftshift((self.modulus >= 0).cpu().numpy())
+
     @cached_property
     def slabs(self) -> np.ndarray:
         """The modulus in the order of `box.slab_order`, on the CPU."""
@@ -211,8 +214,11 @@ def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     centres = np.flatnonzero(allowed)
     number = max(1, round(wanted / int(ball.sum())))
     chosen = np.random.default_rng(seed).choice(centres.size, min(number, centres.size), replace=False)
-    free.flat[centres[chosen]] = True
-    return ndimage.binary_dilation(free, ball) & allowed
+    around = np.argwhere(ball) - radius
+    islands = np.stack(np.unravel_index(centres[chosen], good.shape), 1)[:, None] + around
+    islands = islands[((islands >= 0) & (islands < good.shape)).all(-1)]
+    free[tuple(islands.T)] = True
+    return free & allowed
 
 
 def propagate(objects: torch.Tensor) -> torch.Tensor:
