@@ -17,6 +17,7 @@ from napari_autophase.recipe import (
     Recipe,
     Refinement,
     ShrinkWrap,
+    finish,
 )
 from napari_autophase.scan import InputError
 
@@ -179,3 +180,11 @@ def test_a_recipe_file(tmp_path):
 def test_a_recipe_cannot_be_changed_in_place():
     with pytest.raises(ValueError, match="frozen"):
         Recipe().refine.beta = 0.5
+
+
+@pytest.mark.parametrize(
+    ("count", "algorithm"),
+    [(0, ""), (1, "1*ER"), (2, "1*HIO+1*ER"), (50, "40*HIO+10*ER"), (51, "40*HIO+11*ER")],
+)
+def test_what_follows_a_guess_has_as_many_iterations_as_asked(count, algorithm):
+    assert finish(count) == algorithm

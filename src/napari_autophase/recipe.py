@@ -17,9 +17,21 @@ ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
 """The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
 POLISH = "40*EHIO"
 """What a guess goes through on a grid of at most 64³, where an iteration costs the same for any scan."""
-FINISH = "40*HIO+10*ER"
-"""What follows on the scan's own grid: as many iterations as AutoPhaseNN's 50 of ER.  With a network that says which voxels the
-crystal fills, HIO corrects what ER cannot leave any more, if the last update of the support comes before its end."""
+
+
+def finish(iterations: int) -> str:
+    """Return what follows a network's guess on the scan's own grid: HIO, and ER for the last fifth.
+
+    With a network that says which voxels the crystal fills, HIO corrects what ER cannot leave any more, if the last update of
+    the support comes before its end.
+    """
+    last = -(-iterations // 5)
+    parts = ((iterations - last, "HIO"), (last, "ER"))
+    return "+".join(f"{count}*{name}" for count, name in parts if count)
+
+
+FINISH = finish(50)
+"""As many iterations as AutoPhaseNN's 50 of ER."""
 SEARCH = "20*ER+120*EHIO+40*ER"
 """What every start of a search goes through there; see `phasing.even`."""
 

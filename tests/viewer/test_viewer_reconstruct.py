@@ -143,10 +143,15 @@ def test_a_preset_leaves_device_seed_and_preparation(dock):
 
 
 def test_iterations_and_algorithm_are_one_thing(dock):
+    assert (dock.iterations.isEnabled(), dock.iterations.value()) == (True, 50)
     dock.iterations.setValue(120)
-    assert dock.recipe().refine.algorithm == "120*ER"
+    assert dock.recipe().refine.algorithm == "96*HIO+24*ER"
     dock.iterations.setValue(0)
     assert dock.recipe().refine.algorithm == ""
+    dock.iterations.setValue(1)
+    assert dock.recipe().refine.algorithm == "1*ER"
+    dock.iterations.setValue(60)  # who asked for ER alone keeps it
+    assert dock.recipe().refine.algorithm == "60*ER"
     dock.algorithm.setText("3*(20*ER+180*HIO)")
     assert not dock.iterations.isEnabled()
     assert dock.recipe().refine.algorithm == "3*(20*ER+180*HIO)"
@@ -214,11 +219,11 @@ def test_devices_and_memory_are_said_once_the_engine_is_there(ready, engine, ses
     assert (ready.resources.devices.text(), memory.text()) == ("looking for devices…", "")
     engine.begin()
     qtbot.waitUntil(lambda: ready.resources.devices.text() == "cpu: 2 cores", timeout=5000)
-    qtbot.waitUntil(lambda: memory.text() == "(24, 24, 24) 50*ER auto", timeout=5000)
+    qtbot.waitUntil(lambda: memory.text() == "(24, 24, 24) 40*HIO+10*ER auto", timeout=5000)
     ready.iterations.setValue(120)
     ready.basic["device"].value = "cpu"
     session.add_scan(make_scan("other", size=32))
-    qtbot.waitUntil(lambda: memory.text() == "(32, 32, 32) 120*ER cpu", timeout=5000)
+    qtbot.waitUntil(lambda: memory.text() == "(32, 32, 32) 96*HIO+24*ER cpu", timeout=5000)
     ready.form.settings["prepare.saturation"].value = -1
     qtbot.waitUntil(lambda: memory.text() == "", timeout=5000)
 

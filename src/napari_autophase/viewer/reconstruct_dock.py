@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
-from ..recipe import PRESETS, Recipe
+from ..recipe import PRESETS, Recipe, finish
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .controller import Update
@@ -58,7 +58,8 @@ STAGES = {
 """What each stage is called, and where on the bar it begins and ends."""
 BAR = 1000
 _DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
-_PLAIN = re.compile(r"\s*(?:(\d+)\s*\*\s*ER)?\s*")
+_PLAIN = re.compile(r"\s*(?:(?:(\d+)\s*\*\s*HIO\s*\+\s*)?(\d+)\s*\*\s*ER)?\s*")
+"""What the number of iterations alone can say: a*HIO+b*ER, b*ER, nothing."""
 
 
 class ReconstructDock(Page):
@@ -119,7 +120,7 @@ class ReconstructDock(Page):
         self.iterations.setSingleStep(10)
         self.iterations.setSuffix(" iterations")
         self.iterations.setToolTip(
-            "Iterations of error reduction after the guess; the algorithm under Advanced says more."
+            "Iterations after the guess: HIO, and ER for the last fifth; the algorithm under Advanced says more."
         )
         self.iterations.valueChanged.connect(self._on_iterations)
         self.basic: dict[str, Setting] = {
@@ -236,14 +237,16 @@ class ReconstructDock(Page):
 
     def _on_iterations(self, count: int) -> None:
         assert isinstance(self.algorithm, QLineEdit)
-        self.algorithm.setText(f"{count}*ER" if count else "")
+        hio, er = _mixture(self.algorithm.text())
+        only_er = er and not hio
+        self.algorithm.setText("" if not count else f"{count}*ER" if only_er else finish(count))
 
     def _on_algorithm(self, text: str) -> None:
-        plain = _PLAIN.fullmatch(text)
-        self.iterations.setEnabled(plain is not None)
+        plain = _PLAIN.fullmatch(text) is not None
+        self.iterations.setEnabled(plain)
         self.iterations.setSpecialValueText("" if plain else "as under Advanced")
         with QSignalBlocker(self.iterations):
-            self.iterations.setValue(int(plain[1] or 0) if plain else 0)
+            self.iterations.setValue(sum(_mixture(text)))
 
     def save_recipe(self, path: str | Path) -> None:
         """Write the recipe to a JSON file, whole or not at all."""
@@ -344,6 +347,12 @@ class ReconstructDock(Page):
         _log.info("reconstruction failed", exc_info=error)
         self.summary.say(text, error=True)
         show_error(text)
+
+
+def _mixture(algorithm: str) -> tuple[int, int]:
+    """Return the iterations of HIO and of ER of a plain algorithm; none for any other."""
+    plain = _PLAIN.fullmatch(algorithm)
+    return (int(plain[1] or 0), int(plain[2] or 0)) if plain else (0, 0)
 
 
 def figures(found: Reconstruction) -> str:
