@@ -27,6 +27,9 @@ Span = tuple[int, int]
 _PER_VOXEL, _PER_PRODUCT, _PER_LEVEL = 5.0, 0.09, 0.75
 """What a voxel, a multiplication and a level of a transform cost, in ns, on the processor that this was measured on."""
 
+_HEAVIER = 4
+"""How much more a voxel costs here than in one of the passes."""
+
 
 class Box:
     """One object between two iterations of ER.
@@ -60,7 +63,7 @@ class Box:
         """Do one iteration of ER; returns Σ(|F| − modulus)² over the fitted pixels before it."""
         compiled, rows = kernels(), self._box.shape[1]
         misfits = np.empty(len(self._slabs))
-        work = self._modulus.size
+        work = _HEAVIER * self._modulus.size
         in_slabs(lambda i, j: compiled.outward(self._box, self._slabs, *self._out[:2], i, j), rows, work)
         in_slabs(
             lambda i, j: compiled.project(
