@@ -6,6 +6,8 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 
+PAUSE_MS = 20
+"""Qt would do pieces without a pause in pairs, before it draws and listens."""
 Soon = Callable[[Callable[[], None]], bool]
 
 
@@ -15,7 +17,7 @@ class Turns:
     Parameters
     ----------
     soon
-        Has a function called in the next turn of the event loop, or returns False where no loop runs: everything is then done
+        Has a function called in a later turn of the event loop, or returns False where no loop runs: everything is then done
         at once.
     """
 
@@ -56,7 +58,7 @@ class Turns:
 
 
 def _next_turn(go_on: Callable[[], None]) -> bool:
-    """Call `go_on` in the next turn of Qt's event loop, if one runs in this thread."""
+    """Call `go_on` after what now waits in Qt's event loop, if one runs in this thread."""
     if "qtpy.QtCore" not in sys.modules:
         return False
     from qtpy.QtCore import QThread, QTimer
@@ -64,5 +66,5 @@ def _next_turn(go_on: Callable[[], None]) -> bool:
     thread = QThread.currentThread()
     if thread is None or thread.loopLevel() == 0:
         return False
-    QTimer.singleShot(0, go_on)
+    QTimer.singleShot(PAUSE_MS, go_on)
     return True
