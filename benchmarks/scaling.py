@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from statistics import median
 from typing import Any
 
 import common
+import iteration
 import numpy as np
 import torch
 
@@ -33,66 +35,70 @@ from napari_autophase.recipe import Refinement
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
-SIZES = (32, 48, 64, 96, 128, 192, 256)
+SIZES = (32, 48, 64, 96, 128, 160, 192)
 CURVES = {
     "er_ms": "ER, an iteration (ms)",
     "hio_ms": "HIO, an iteration (ms)",
     "iterative_s": "620 iterations (s)",
     "fast_s": "`fast` (s)",
-    "peak_mib": "memory of `fast` (MiB)",
     "hio_mib": "memory of HIO (MiB)",
+    "fast_mib": "memory of `fast` (MiB)",
 }
 
 
-def measure(side: int, device: str) -> dict[str, Any]:
-    """Measure one size in this process."""
-    import iteration
-
+def timed(side: int, device: str) -> dict[str, Any]:
+    """Time one size in this process."""
+    crystal = _warm(side, device)
     found: dict[str, Any] = {"side": side}
-    where, _ = phasing.pick_device(device)
-    rng = np.random.default_rng(0)
-    counts = rng.poisson(5.0, (side,) * 3).astype(np.float32)
-    # what is done the first time only
+    for name in ("ER", "HIO"):
+        with _batch(side, device) as batch:
+            seconds: list[float] = []
+            for _ in range(8):  # while plans are tried
+                batch.iterate(rule(name, Refinement()))
+            end = time.perf_counter() + 2
+            while len(seconds) < 5 or time.perf_counter() < end:
+                begin = time.perf_counter()
+                batch.iterate(rule(name, Refinement()))
+                if device == "cuda":
+                    torch.cuda.synchronize()
+                seconds.append(time.perf_counter() - begin)
+        found[f"{name.lower()}_ms"] = 1e3 * median(seconds)
+    for preset, repeats in (("fast", 3), ("iterative", 1)):
+        times = []
+        for _ in range(repeats):
+            begin = time.perf_counter()
+            run(crystal.scan, Recipe.from_preset(preset).with_settings({"device": device}))
+            times.append(time.perf_counter() - begin)
+        found[f"{preset}_s"] = median(times)
+    return found
+
+
+def weighed(side: int, device: str) -> dict[str, Any]:
+    """Return the peaks of the memory in this process, which must return freed memory to the system at once."""
+    crystal = _warm(side, device)
+    with _Peak() as hio, _batch(side, device) as batch:
+        for _ in range(8):
+            batch.iterate(rule("HIO", Refinement()))
+    del batch
+    with _Peak() as fast:
+        run(crystal.scan, Recipe.from_preset("fast").with_settings({"device": device}))
+    return {"hio_mib": hio.mib, "fast_mib": fast.mib}
+
+
+def _warm(side: int, device: str) -> simulation.Simulated:
+    """Do what is done the first time only, and return the crystal."""
     run(
         simulation.simulate(seed=1, size=32).scan,
         Recipe.from_preset("fast").with_settings({"device": device}),
     )
-    for name in ("ER", "HIO"):
-        with _Peak() as peak:
-            data = phasing.Diffraction(counts, None, 0.02, device=where)
-            inside = iteration.body(counts.shape, iteration.THIRD)[None]
-            batch = Batch(data, Starts(inside.astype(np.complex64), inside))
-            with batch:
-                seconds = []
-                for _ in range(8):  # while plans are tried
-                    batch.iterate(rule(name, Refinement()))
-                end = time.perf_counter() + 3
-                while len(seconds) < 5 or time.perf_counter() < end:
-                    begin = time.perf_counter()
-                    batch.iterate(rule(name, Refinement()))
-                    if where.type == "cuda":
-                        torch.cuda.synchronize()
-                    seconds.append(time.perf_counter() - begin)
-        found[f"{name.lower()}_ms"] = 1e3 * median(seconds)
-        found[f"{name.lower()}_mib"] = peak.mib
-    crystal = simulation.simulate(seed=9_700_000 + side, size=side, phase_range=1.0, peak=1e6)
-    run(
-        simulation.simulate(seed=1, size=32).scan, Recipe.from_preset("fast")
-    )  # what is done the first time only
-    for preset, repeats in (("fast", 3), ("iterative", 1)):
-        if preset == "iterative" and side > 128:
-            continue
-        recipe = Recipe.from_preset(preset).with_settings({"device": device})
-        times = []
-        for _ in range(repeats):
-            with _Peak() as peak:
-                begin = time.perf_counter()
-                run(crystal.scan, recipe)
-                times.append(time.perf_counter() - begin)
-        found[f"{preset}_s"] = median(times)
-        if preset == "fast":
-            found["peak_mib"] = peak.mib
-    return found
+    return simulation.simulate(seed=9_700_000 + side, size=side, phase_range=1.0, peak=1e6)
+
+
+def _batch(side: int, device: str) -> Batch:
+    counts = np.random.default_rng(0).poisson(5.0, (side,) * 3).astype(np.float32)
+    data = phasing.Diffraction(counts, None, 0.02, device=phasing.pick_device(device)[0])
+    inside = iteration.body(counts.shape, iteration.THIRD)[None]
+    return Batch(data, Starts(inside.astype(np.complex64), inside))
 
 
 class _Peak:
@@ -118,6 +124,9 @@ class _Peak:
         return int(found.group(1)) / 1024 if found else float("nan")
 
 
+ONE = {"timed": timed, "weighed": weighed}
+
+
 def exponent(rows: list[dict[str, Any]], name: str, smallest: int = 64) -> float:
     """Return the slope of log(figure) over log(voxels), from `smallest` upwards (below, constant costs rule)."""
     points = [(r["side"] ** 3, r[name]) for r in rows if r["side"] >= smallest and r.get(name, 0) > 0]
@@ -137,7 +146,7 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
     for axes, names, unit, factor in (
         (left, ("er_ms", "hio_ms", "iterative_s", "fast_s"), "seconds", {"er_ms": 1e-3, "hio_ms": 1e-3}),
-        (right, ("hio_mib", "peak_mib"), "MiB over the scan in memory", {}),
+        (right, ("hio_mib", "fast_mib"), "MiB over the scan in memory", {}),
     ):
         for name in names:
             points = [(r["side"] ** 3, r[name] * factor.get(name, 1)) for r in rows if r.get(name, 0) > 0]
@@ -161,16 +170,31 @@ def main() -> None:
     )
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda", "mps"])
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=list(ONE), help=argparse.SUPPRESS)
     choice = parser.parse_args()
     if choice.one:
-        print(json.dumps(measure(choice.one, choice.device)))
+        print(json.dumps(ONE[choice.one](choice.sizes[0], choice.device)))
         return
     rows = []
     for side in choice.sizes:
-        command = [sys.executable, __file__, "--one", str(side), "--device", choice.device]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        rows.append({})
+        for what in ONE:
+            command = [
+                sys.executable,
+                __file__,
+                "--one",
+                what,
+                "--sizes",
+                str(side),
+                "--device",
+                choice.device,
+            ]
+            # glibc keeps what is freed of small arrays, unless told not to
+            memory = {"MALLOC_MMAP_THRESHOLD_": "100000"} if what == "weighed" else {}
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=True, env={**os.environ, **memory}
+            )
+            rows[-1] |= json.loads(done.stdout.splitlines()[-1])
         print(", ".join(f"{k} {v:.3g}" for k, v in rows[-1].items()), flush=True)
     machine = f"{common.machine()}; {phasing.device_lines()[0]}; device {choice.device}"
     fits = {name: exponent(rows, name) for name in CURVES}
