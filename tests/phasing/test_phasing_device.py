@@ -195,3 +195,24 @@ def test_threads_share_work_only_while_that_is_quicker(monkeypatch, shared, pays
     assert torch.get_num_threads() == before
     monkeypatch.setattr(crew, "cores", lambda: 1)
     assert not crew.sharing_pays()
+
+
+def test_a_long_run_takes_no_more_memory_than_a_short_one():
+    program = """
+import re
+import numpy as np
+from napari_autophase import phasing
+from napari_autophase.recipe import Refinement
+counts = np.random.default_rng(0).poisson(1.0, (64, 64, 64)).astype(np.float32)
+data = phasing.Diffraction(counts, None, 0.02)
+job = phasing.refine(data, phasing.random_starts(data, 1, 0.1, 0), Refinement(algorithm="200*HIO"))
+for step in job:
+    if step.step in (50, 200):
+        print(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read()).group(1))
+"""
+    if not os.path.exists("/proc/self/status"):
+        pytest.skip("this system does not tell")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    early, late = (1024 * int(kib) for kib in done.stdout.split())
+    volume = 8 * 64**3
+    assert late - early < 10 * volume  # 150 iterations that kept a volume each would be 150

@@ -114,7 +114,7 @@ def _refine(
         support=kept.supports[0],
         figures=runs[best],
         errors=run.errors(best),
-        iterations=len(run.chi2),
+        iterations=run.done,
         kept=kept,
         notes=(*data.notes, *run.notes),
         runs=runs,
@@ -137,8 +137,11 @@ class _Run:
         The algorithm of every iteration.
     coarse
         How many of them are done on half as many voxels per axis.
+    done
+        Iterations done.
     chi2
-        For every iteration done, chi² at its beginning of the starts that are left.
+        For every iteration, chi² at its beginning of the starts that are left, (steps, S); one tensor, as small ones kept from
+        iteration to iteration would lie between the volumes that come and go, and hold the memory that these leave.
     """
 
     def __init__(self, refinement: Refinement, shape: tuple[int, ...], stage: str, keep: int) -> None:
@@ -146,7 +149,8 @@ class _Run:
         self.steps = algorithm.parse(refinement.algorithm)
         self.coarse = min(refinement.coarse, len(self.steps))
         self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
-        self.chi2: list[torch.Tensor] = []
+        self.done = 0
+        self.chi2 = torch.zeros((len(self.steps), 0))
         self.notes: tuple[str, ...] = ()
         self.tail = max(self.coarse, algorithm.tail(self.steps))
         self.resting = algorithm.resting(self.steps) if refinement.prune else set()
@@ -157,17 +161,19 @@ class _Run:
         read_every = 1 if batch.data.device.type == "cpu" else 10  # reading a number from a GPU makes it wait
         scale = (batch.data.modulus.numel() / math.prod(self.shape)) ** (1 / 3)
         error, leader, total = None, 0, len(self.steps)
-        while len(self.chi2) < last:
-            step = len(self.chi2) + 1
-            chi2 = batch.iterate(algorithm.rule(self.steps[step - 1], self.refinement))
-            self.chi2.append(chi2.to(torch.float32))
+        if not self.done:
+            self.chi2 = torch.zeros((total, len(batch)), device=batch.data.device)
+        while self.done < last:
+            step = self.done + 1
+            self.chi2[self.done] = batch.iterate(algorithm.rule(self.steps[self.done], self.refinement))
+            self.done = step
             if step == self.refinement.twin_break:
                 batch.halve()
             if step in self.widths:
                 batch.shrink_wrap(scale * self.widths[step], self.refinement.shrink_wrap.threshold)
             if step % read_every == 0:
-                leader = int(self.chi2[-1].argmin())
-                error = float(self.chi2[-1][leader])
+                leader = int(self.chi2[step - 1].argmin())
+                error = float(self.chi2[step - 1, leader])
             preview = self._preview(batch.object(leader)) if step % PREVIEW_EVERY == 0 else None
             if self._stalls(batch, step):
                 self.notes = (
@@ -181,8 +187,7 @@ class _Run:
 
     def errors(self, start: int) -> np.ndarray:
         """Return the errors of one of the starts that are left."""
-        chosen = [chi2[start] for chi2 in self.chi2]
-        return torch.stack(chosen).cpu().numpy() if chosen else np.zeros(0, np.float32)
+        return self.chi2[: self.done, start].cpu().numpy() if self.done else np.zeros(0, np.float32)
 
     def _prunes(self, batch: Batch, step: int) -> bool:
         """Drop the worse half of the starts where it is time to."""
@@ -191,7 +196,7 @@ class _Run:
             return False
         better = sorted(ranking(batch.misfits())[:left])
         batch.keep(better)
-        self.chi2 = [chi2[better] for chi2 in self.chi2]
+        self.chi2 = self.chi2[:, better]
         return True
 
     def _stalls(self, batch: Batch, step: int) -> bool:
