@@ -1,4 +1,4 @@
-"""ER in the box around a support is ER: the same numbers for less work."""
+"""An iteration in a box is an iteration: the same numbers for less work."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phasing_crystals import crystal, finish, photons
 
-from napari_autophase.phasing import Diffraction, Starts, batch, box, passes, piece, random_starts, refine
+from napari_autophase.phasing import Diffraction, Starts, batch, passes, piece, random_starts, refine
 from napari_autophase.phasing.algorithm import feedback
-from napari_autophase.phasing.box import Box, mirrored, paired, pays, slab_order, spans
+from napari_autophase.phasing.box import Box, Part, column_order, field_size
 from napari_autophase.recipe import Refinement, ShrinkWrap
 
 FIXED = ShrinkWrap(every=0)
@@ -30,92 +30,115 @@ def problem(shape, widths, first, seed=0):
     return found.astype(np.complex64), inside, modulus
 
 
-def project(found, inside, modulus):
-    """One iteration of ER in double precision, by NumPy's transforms; and the misfit before it."""
+def project(found, inside, modulus, name="ER"):
+    """One iteration in double precision, by NumPy's transforms; and the misfit before it."""
     field = np.fft.fftn(found.astype(complex))
     fitted = modulus >= 0
     misfit = ((np.abs(field) - modulus)[fitted] ** 2).sum()
     field[fitted] *= modulus[fitted] / np.abs(field[fitted])
-    return np.fft.ifftn(field) * inside, misfit
+    projected, rule = np.fft.ifftn(field), feedback(name)
+    return np.where(inside, projected, rule.keep * found + rule.add * projected), misfit
 
 
-def in_a_box(found, inside, modulus):
-    support = torch.from_numpy(inside)
-    return Box(torch.from_numpy(found), support, spans(support), slab_order(torch.from_numpy(modulus)))
+def memory(modulus):
+    return np.full(field_size(modulus.shape), np.nan, np.float32)  # nothing may depend on what was there
+
+
+def around(found, inside, modulus):
+    return Part(torch.from_numpy(found), torch.from_numpy(inside), column_order(torch.from_numpy(modulus)))
+
+
+SHAPES = st.tuples(*[st.integers(1, 26)] * 3)
+
+
+@given(shape=SHAPES, name=st.sampled_from(["ER", "HIO", "RAAR"]), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=40)
+def test_an_iteration_of_the_whole_volume_is_an_iteration(shape, name, seed):
+    found, inside, modulus = problem(shape, shape, (0, 0, 0), seed)
+    outside = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    found += outside * ~inside
+    expected, misfit = project(found, inside, modulus, name)
+    one = Box(found, inside, column_order(torch.from_numpy(modulus)), shape)
+    assert one.step(feedback(name), memory(modulus)) == pytest.approx(misfit, rel=1e-4, abs=1e-3)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    if name == "ER":
+        assert not found[~inside].any()
 
 
 @given(
-    shape=st.tuples(*[st.integers(9, 24)] * 3),
+    shape=st.tuples(*[st.integers(9, 26)] * 3),
     widths=st.tuples(*[st.integers(1, 8)] * 3),
-    first=st.tuples(*[st.integers(0, 23)] * 3),
+    first=st.tuples(*[st.integers(0, 25)] * 3),
     seed=st.integers(0, 1000),
 )
 @settings(deadline=None, max_examples=40)
-def test_an_iteration_in_the_box_is_an_iteration(shape, widths, first, seed):
+def test_error_reduction_around_the_support_is_error_reduction(shape, widths, first, seed):
     found, inside, modulus = problem(shape, widths, first, seed)
-    one = in_a_box(found, inside, modulus)
-    volume = torch.from_numpy(found.copy())
+    volume = found.copy()
+    part = around(volume, inside, modulus)
     for _ in range(2):
         found, misfit = project(found, inside, modulus)
-        assert one.step() == pytest.approx(misfit, rel=1e-4)
-    one.put(volume)
-    np.testing.assert_allclose(volume.numpy(), found, atol=2e-5 * np.abs(found).max())
-    assert not volume.numpy()[~inside].any()
+        assert part.box.step(feedback("ER"), memory(modulus)) == pytest.approx(misfit, rel=1e-4)
+    part.put()
+    np.testing.assert_allclose(volume, found, atol=2e-5 * np.abs(found).max())
+    assert not volume[~inside].any()
 
 
-def test_the_box_is_the_smallest_even_one_also_around_the_corner():
-    inside = torch.zeros(12, 11, 10, dtype=torch.bool)
-    inside[[10, 11, 1], [4, 5, 8], 3] = True
-    assert spans(inside) == ((10, 4), (4, 6), (3, 2))
-    assert spans(torch.zeros(4, 4, 4, dtype=torch.bool)) == ((0, 2),) * 3
-    assert [width for _, width in spans(torch.ones(7, 8, 9, dtype=torch.bool))] == [8, 8, 10]
+def test_what_the_modulus_asks_for_can_be_had_apart():
+    found, inside, modulus = problem((20, 19, 18), (6, 7, 8), (1, 2, 3))
+    expected, _ = project(found, np.ones_like(inside), modulus)
+    before, projected = found.copy(), np.empty_like(found)
+    Box(found, inside, column_order(torch.from_numpy(modulus)), found.shape).step(
+        feedback("EHIO"), memory(modulus), projected
+    )
+    np.testing.assert_allclose(projected, expected, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_array_equal(found, before)
 
 
-@given(side=st.integers(2, 40), data=st.data())
-def test_orders_are_permutations(side, data):
-    width = 2 * data.draw(st.integers(1, side // 2))
-    first = data.draw(st.integers(0, side - 1))
-    assert sorted(paired(side)) == list(range(side))
-    places = mirrored(first, width, side)
-    assert sorted(places) == sorted((first + np.arange(width)) % side)
-    # the k-th ahead and the k-th behind lie at the same distance from the middle
-    ahead, behind = np.split((places - first) % side, 2)
-    np.testing.assert_array_equal(ahead + behind, width - 1)
+def test_a_field_of_zero_stays_zero():
+    nothing, modulus = np.zeros((9, 8, 7), np.complex64), np.ones((9, 8, 7), np.float32)
+    modulus[0] = -1
+    one = Box(nothing, np.ones_like(modulus, bool), column_order(torch.from_numpy(modulus)), modulus.shape)
+    assert one.step(feedback("HIO"), memory(modulus)) == pytest.approx(8 * 8 * 7, rel=1e-5)
+    assert not nothing.any()
 
 
-def test_it_is_used_where_it_pays_and_only_there():
-    def around(fraction, *shape):
-        return pays(shape, tuple((0, 2 * int(fraction * n / 2)) for n in shape))
+def test_the_box_is_the_smallest_one_with_whole_vectors_also_around_the_corner():
+    inside = np.zeros((12, 11, 40), bool)
+    inside[[10, 11, 1], [4, 5, 8], 37] = True
+    inside[10, 4, 5] = True
+    assert around(
+        inside.astype(np.complex64), inside, np.ones(inside.shape, np.float32)
+    ).box.volume.shape == (4, 5, 16)
+    empty = np.zeros_like(inside)
+    assert around(empty.astype(np.complex64), empty, np.ones(inside.shape, np.float32)).box.volume.shape == (
+        1,
+        1,
+        8,
+    )
 
-    assert around(0.4, 64, 64, 64)
-    assert around(0.4, 128, 128, 128)
-    assert not around(0.9, 64, 64, 64)
-    assert around(0.8, 101, 101, 101)  # transforms of a prime length are slow
-    assert not pays((7, 8, 9), ((0, 8), (0, 8), (0, 10)))  # wider than the volume
 
-
-def test_without_compiled_passes_there_is_no_box(monkeypatch):
-    monkeypatch.setattr(passes, "_kernels", lambda: None)
-    assert not pays((64, 64, 64), ((0, 8),) * 3)
+def test_a_box_that_is_most_of_the_volume_is_not_copied():
+    found, inside, modulus = problem((10, 10, 16), (9, 9, 16), (0, 0, 0))
+    part = around(found, inside, modulus)
+    assert np.shares_memory(part.box.volume, found)
+    expected, _ = project(found, inside, modulus)
+    part.box.step(feedback("ER"), memory(modulus))
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
     "algorithm", ["12*ER", "5*HIO+12*ER+3*HIO+4*ER", "4*ER+3*CG+4*ER", "4*ER+2*EHIO+4*ER"]
 )
-def test_a_run_takes_the_same_way_with_boxes_and_without(monkeypatch, algorithm):
+def test_a_run_takes_the_same_way_compiled_and_by_transforms(monkeypatch, algorithm):
     truth = crystal((32, 30, 27))
     data = Diffraction(photons(truth), None, 0.02)
     starts = random_starts(data, 2, 0.1, 0)
     plan = Refinement(algorithm=algorithm, shrink_wrap=ShrinkWrap(every=5, start=5))
-    entered = []
-    step = Box.step
-    monkeypatch.setattr(Box, "step", lambda self: entered.append(self) or step(self))
     _, boxed = finish(refine(data, starts, plan))
-    assert entered
-    monkeypatch.setattr(box, "pays", lambda *_: False)
-    count = len(entered)
+    monkeypatch.setattr(passes, "_kernels", lambda: None)
+    monkeypatch.setattr(Box, "step", lambda *_: pytest.fail("compiled"))
     _, plain = finish(refine(data, starts, plan))
-    assert len(entered) == count
     np.testing.assert_allclose(boxed.object, plain.object, atol=2e-3 * np.abs(plain.object).max())
     np.testing.assert_array_equal(boxed.support, plain.support)
     np.testing.assert_allclose(boxed.errors, plain.errors, rtol=1e-3)
@@ -133,7 +156,8 @@ def test_an_object_can_be_looked_at_on_the_way():
         np.testing.assert_allclose(one.objects[0].numpy(), expected, atol=1e-4 * np.abs(expected).max())
 
 
-def test_the_number_of_threads_changes_no_bit(monkeypatch):
+@pytest.mark.parametrize("name", ["ER", "HIO"])
+def test_the_number_of_threads_changes_no_bit(monkeypatch, name):
     monkeypatch.setattr(passes, "_SLAB", 1000)
     before = torch.get_num_threads()
     results = []
@@ -141,63 +165,56 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
         for threads in (1, 3):
             torch.set_num_threads(threads)
             found, inside, modulus = problem((24, 23, 22), (8, 9, 7), (20, 1, 2))
-            one, volume = in_a_box(found, inside, modulus), torch.from_numpy(found)
-            misfits = [one.step() for _ in range(3)]
-            one.put(volume)
-            results.append((misfits, volume.numpy().tobytes()))
+            whole = Box(found.copy(), inside, column_order(torch.from_numpy(modulus)), found.shape)
+            one = around(found, inside, modulus).box if name == "ER" else whole
+            misfits = [one.step(feedback(name), memory(modulus)) for _ in range(3)]
+            results.append((misfits, one.volume.tobytes()))
     finally:
         torch.set_num_threads(before)
     assert results[0] == results[1]
 
 
-class Counted:
-    """How often transforms of the whole volume and compiled functions were called."""
-
-    def __init__(self, monkeypatch):
-        self.calls: list[str] = []
-        for name in ("fftn", "ifftn"):
-            original = getattr(torch.fft, name)
-            monkeypatch.setattr(torch.fft, name, self._told(name, original))
-        for name in ("modulus_pass", "support_pass"):
-            monkeypatch.setattr(passes, name, self._told(name, getattr(passes, name)))
-        monkeypatch.setattr(Box, "step", self._told("box", Box.step))
-
-    def _told(self, name, original):
-        def counted(*args, **options):
-            self.calls.append(name)
-            return original(*args, **options)
-
-        return counted
-
-    def during(self, job):
-        self.calls.clear()
-        job()
-        return list(self.calls)
-
-
-def test_an_iteration_is_two_transforms_and_two_passes_or_a_step_in_the_box(monkeypatch):
+def test_an_iteration_is_one_step_without_any_transform_or_pass_of_the_whole_volume(monkeypatch):
     truth = crystal((32, 32, 32))
     data = Diffraction(photons(truth), None, 0.02)
     inside = truth != 0
+    calls: list[tuple[int, ...] | str] = []
+
+    def told(name, original):
+        return lambda *args, **options: calls.append(name) or original(*args, **options)
+
     with batch.Batch(data, Starts(truth[None].astype(np.complex64), inside[None])) as starts:
-        counted = Counted(monkeypatch)
-        whole = ["fftn", "modulus_pass", "ifftn", "support_pass"]
+        for name in ("fftn", "ifftn"):
+            monkeypatch.setattr(torch.fft, name, told(name, getattr(torch.fft, name)))
+        for name in ("modulus_pass", "support_pass"):
+            monkeypatch.setattr(passes, name, told(name, getattr(passes, name)))
+        step = Box.step
+        monkeypatch.setattr(
+            Box, "step", lambda self, *rest: calls.append(self.volume.shape) or step(self, *rest)
+        )
+
+        def during(job):
+            calls.clear()
+            job()
+            return list(calls)
+
+        whole = [(32, 32, 32)]
         for name in ("HIO", "RAAR", "ER"):
-            assert counted.during(lambda name=name: starts.iterate(feedback(name))) == whole
+            assert during(lambda name=name: starts.iterate(feedback(name))) == whole
         for _ in range(3):
-            assert counted.during(lambda: starts.iterate(feedback("ER"))) == ["box"]
+            ((_, _, width),) = during(lambda: starts.iterate(feedback("ER")))
+            assert width < 32
         starts.shrink_wrap(1.0, 0.1)
-        assert counted.during(lambda: starts.iterate(feedback("ER"))) == whole
-        assert counted.during(lambda: starts.iterate(feedback("ER"))) == ["box"]
-        assert counted.during(lambda: starts.iterate(feedback("HIO"))) == whole
+        assert during(lambda: starts.iterate(feedback("ER"))) == whole
+        assert during(lambda: starts.iterate(feedback("ER"))) != whole
+        assert during(lambda: starts.iterate(feedback("HIO"))) == whole
+        assert during(lambda: starts.iterate(feedback("EHIO"))) == [*whole, "support_pass"]
 
 
-def test_a_wide_support_is_measured_once(monkeypatch):
+def test_iterations_take_no_new_memory():
     data = Diffraction(photons(crystal((16, 16, 16))), None, 0.02)
-    wide = np.ones((1, 16, 16, 16), bool)
-    looked = []
-    monkeypatch.setattr(box, "spans", lambda support: looked.append(1) or spans(support))
-    with batch.Batch(data, Starts(wide.astype(np.complex64), wide)) as starts:
-        for _ in range(5):
-            starts.iterate(feedback("ER"))
-    assert len(looked) == 1
+    with data.field() as first:
+        pass
+    with data.field() as second, data.field() as third:
+        assert second is first
+        assert third is not first

@@ -67,7 +67,7 @@ def memory_bytes(shape: tuple[int, ...], starts: int, algorithm: str = "") -> in
     """
     used, at_a_time = set(parse(algorithm)), min(starts, cores())
     kept = 9 + 12 * ("CG" in used) + 16 * ("ADAM" in used)
-    work = 58 if "ADAM" in used else 32 if "CG" in used else 26
+    work = 64 if "ADAM" in used else 38 if "CG" in used else 26
     loading, working = 18 * starts + 10 * at_a_time, kept * starts + work * at_a_time
     return math.prod(shape) * (12 + max(loading, working)) + _LIBRARIES
 

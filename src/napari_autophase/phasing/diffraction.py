@@ -9,7 +9,8 @@ The field is ``fftshift(fftn(ifftshift(object)))`` *without* normalisation, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ import torch
 
 from ..preparation import middle
 from ..scan import InputError
-from .box import slab_order
+from .box import column_order, field_size
 
 AXES = (-3, -2, -1)
 _Result = TypeVar("_Result")
@@ -97,6 +98,7 @@ class Diffraction:
         modulus[free], modulus[~good] = HELD_OUT, MASKED
         self.shape: tuple[int, int, int] = counts.shape
         self.notes: tuple[str, ...] = ()
+        self._fields: list[np.ndarray] = []
         self.device = torch.device(device)
         self.counts, self.modulus = (
             torch.from_numpy(np.fft.ifftshift(volume)).to(self.device) for volume in (counts, modulus)
@@ -121,9 +123,20 @@ class Diffraction:
         return np.fft.fftshift((self.modulus >= 0).cpu().numpy())
 
     @cached_property
-    def slabs(self) -> np.ndarray:
-        """The modulus in the order of `box.slab_order`, on the CPU."""
-        return slab_order(self.modulus.cpu())
+    def columns(self) -> np.ndarray:
+        """The modulus in the order of `box.column_order`, on the CPU."""
+        return column_order(self.modulus.cpu())
+
+    @contextmanager
+    def field(self) -> Iterator[np.ndarray]:
+        """Lend memory for the field of one iteration on the CPU, float32: there are as many fields as threads ask at a time."""
+        field = self._fields.pop() if self._fields else np.empty(field_size(self.shape), np.float32)
+        yield field
+        self._fields.append(field)
+
+    def forget_fields(self) -> None:
+        """Give the memory of `field` back."""
+        self._fields.clear()
 
     def slices(self) -> list[slice]:
         """Return ranges of planes that cover the volume, few enough at a time for what is computed of them to need no memory."""

@@ -1,7 +1,6 @@
-"""The two point-wise passes of an iteration, each once over the memory.
+"""The two point-wise passes of an iteration between two Fourier transforms, and how functions are compiled and shared by threads.
 
-Between them stand the two Fourier transforms, and nothing else.  On the CPU the passes are compiled by numba; everywhere
-else, and where numba is not to be had, the same arithmetic is written in torch.
+On the CPU iterations are compiled as a whole (see `box`): these passes are for other devices, and for where numba cannot be used.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ def modulus_pass(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     field
-        complex64 (P, N0, N1, N2), contiguous: unnormalised transforms of P objects, in FFT order.
+        complex64 (P, N0, N1, N2): unnormalised transforms of P objects, in FFT order.
     modulus
         float32 (N0, N1, N2), FFT order; negative where the modulus is free, and there the field keeps its own.
 
@@ -39,18 +39,13 @@ def modulus_pass(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
     (P,) float64 (float32 on MPS, which has no other)
         Σ(|F| − modulus)² over the fitted voxels, *before* the projection.
     """
-    if _kernels() is None or field.device.type != "cpu":
-        return modulus_torch(field, modulus)
-    planes = field.shape[0] * field.shape[1]
-    sums = np.empty(planes)
-    values, measured = pairs(field, planes), modulus.view(modulus.shape[0], -1).numpy()
-    scale = np.float32(1.0 / modulus.numel())
-    in_slabs(
-        lambda first, last: _kernels().modulus(values, measured, scale, sums, first, last),
-        planes,
-        field.numel(),
-    )
-    return torch.from_numpy(sums.reshape(field.shape[0], -1).sum(axis=1))
+    amplitude = field.abs()
+    fitted = modulus >= 0
+    misfit = torch.where(fitted, amplitude - modulus, 0).square_()
+    sums = misfit.sum(dim=(1, 2, 3), dtype=torch.float32 if field.device.type == "mps" else torch.float64)
+    ratio = torch.where(fitted, modulus / amplitude.clamp_(min=math.sqrt(TINY)), 1)
+    field *= ratio.mul_(1.0 / modulus.numel())
+    return sums
 
 
 def support_pass(
@@ -65,29 +60,19 @@ def support_pass(
     support
         bool, same shape.
     """
-    if _kernels() is None or before.device.type != "cpu":
+    if _kernels() is None or before.device.type != "cpu" or rule.confines:
         return support_torch(before, projected, support, rule)
     planes = before.shape[0] * before.shape[1]
-    new, inside = pairs(projected, planes), support.view(torch.uint8).view(planes, -1).numpy()
-    if rule.confines:
-        in_slabs(lambda first, last: _kernels().cut(new, inside, first, last), planes, before.numel())
-        return projected
-    old, keep, add = pairs(before, planes), np.float32(rule.keep), np.float32(rule.add)
+    old, new = pairs(before, planes), pairs(projected, planes)
+    inside, keep, add = (
+        support.view(torch.uint8).view(planes, -1).numpy(),
+        np.float32(rule.keep),
+        np.float32(rule.add),
+    )
     in_slabs(
         lambda first, last: _kernels().feed(old, new, inside, keep, add, first, last), planes, before.numel()
     )
     return before
-
-
-def modulus_torch(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
-    """`modulus_pass` in plain torch, on any device."""
-    amplitude = field.abs()
-    fitted = modulus >= 0
-    misfit = torch.where(fitted, amplitude - modulus, 0).square_()
-    sums = misfit.sum(dim=(1, 2, 3), dtype=torch.float32 if field.device.type == "mps" else torch.float64)
-    ratio = torch.where(fitted, modulus / amplitude.clamp_(min=math.sqrt(TINY)), 1)
-    field *= ratio.mul_(1.0 / modulus.numel())
-    return sums
 
 
 def support_torch(
@@ -99,8 +84,8 @@ def support_torch(
     return torch.where(support, projected, before.mul_(rule.keep).add_(projected, alpha=rule.add))
 
 
-def compile_here() -> bool:
-    """Compile the passes (seconds the first time on a computer, milliseconds after that); says whether that was possible."""
+def can_compile() -> bool:
+    """Say whether numba can be used."""
     return _kernels() is not None
 
 
@@ -116,7 +101,10 @@ def in_slabs(work: Callable[[int, int], None], planes: int, voxels: int) -> None
         work(0, planes)
         return
     cuts = [planes * i // slabs for i in range(slabs + 1)]
-    list(_pool().map(work, cuts[:-1], cuts[1:]))
+    others = [_pool().submit(work, *cut) for cut in pairwise(cuts[1:])]
+    work(cuts[0], cuts[1])
+    for other in others:
+        other.result()
 
 
 @cache
@@ -135,8 +123,6 @@ def _kernels() -> Any:
         return None
 
     class Kernels:
-        modulus = compiled(njit, _modulus, "void(f4[:,::1], f4[:,::1], f4, f8[::1], i8, i8)")
-        cut = compiled(njit, _cut, "void(f4[:,::1], u1[:,::1], i8, i8)")
         feed = compiled(njit, _feed, "void(f4[:,::1], f4[:,::1], u1[:,::1], f4, f4, i8, i8)")
 
     return Kernels
@@ -150,34 +136,6 @@ def compiled(njit: Any, function: Callable[..., Any], signature: str) -> Any:
         )
     except (RuntimeError, OSError):  # there is no place where its cache can be written
         return staticmethod(njit(signature, fastmath=True, error_model="numpy", nogil=True)(function))
-
-
-def _modulus(
-    field: np.ndarray, modulus: np.ndarray, scale: np.float32, sums: np.ndarray, first: int, last: int
-) -> None:
-    # without branches, so that it becomes vector instructions; one sum per plane, so that the order of adding is fixed
-    for plane in range(first, last):
-        row, z = modulus[plane % modulus.shape[0]], field[plane]
-        total = _ZERO
-        for j in range(row.size):
-            re, im, m = z[2 * j], z[2 * j + 1], row[j]
-            amplitude = math.sqrt(max(re * re + im * im, TINY))
-            fitted = m >= _ZERO
-            misfit = amplitude - m if fitted else _ZERO
-            ratio = m / amplitude if fitted else _ONE
-            total += misfit * misfit
-            z[2 * j] = re * (ratio * scale)
-            z[2 * j + 1] = im * (ratio * scale)
-        sums[plane] = total
-
-
-def _cut(projected: np.ndarray, support: np.ndarray, first: int, last: int) -> None:
-    for plane in range(first, last):
-        new, row = projected[plane], support[plane]
-        for j in range(row.size):
-            inside = _ONE if row[j] else _ZERO
-            new[2 * j] *= inside
-            new[2 * j + 1] *= inside
 
 
 def _feed(

@@ -6,7 +6,7 @@ import torch
 
 from . import box, gradient, passes, support
 from .algorithm import Feedback, Gradient
-from .box import Box
+from .box import Box, Part
 from .diffraction import AXES, Diffraction
 from .even import even_pass
 from .figures import figures, misfit
@@ -15,16 +15,15 @@ from .figures import figures, misfit
 class Piece:
     """Objects and supports, complex64 and bool (P, N0, N1, N2).
 
-    A run of ER goes on in the box around the support where that pays, a run of gradient steps remembers what went before;
+    On a CPU a run of ER goes on in the boxes around the supports; a run of gradient steps remembers what went before.
     `objects` are up to date all the time.
     """
 
     def __init__(self, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> None:
         self._objects, self.supports, self._data = objects, supports, data
-        self._box: Box | None = None
+        self._parts: list[Part] = []
         self._descent: gradient.Descent | None = None
         self._confined = False  # whether the objects are known to be zero outside their supports
-        self._roomy = False  # whether the supports are known to fill too much for a box
         self._rescale()
 
     def __len__(self) -> int:
@@ -33,8 +32,8 @@ class Piece:
     @property
     def objects(self) -> torch.Tensor:
         """The objects as they are now."""
-        if self._box is not None:
-            self._box.put(self._objects[0])
+        for part in self._parts:
+            part.put()
         return self._objects
 
     def iterate(self, rule: Feedback | Gradient) -> torch.Tensor:
@@ -42,10 +41,36 @@ class Piece:
         if isinstance(rule, Gradient):
             return self._descend(rule)
         self._descent = None
-        inside = self._enter_box() if rule.confines else None
-        if inside is not None:
-            return torch.tensor([inside.step()], dtype=torch.float64)
-        before = self._leave_box()
+        way = self._by_boxes if self._data.device.type == "cpu" and box.kernels() else self._by_transforms
+        misfits = way(rule)
+        self._confined = rule.confines
+        return misfits
+
+    def _by_boxes(self, rule: Feedback) -> torch.Tensor:
+        if not (rule.confines and self._confined):
+            boxes = self._whole(self._leave_parts())
+        else:
+            if not self._parts:
+                pairs = zip(self._objects, self.supports, strict=True)
+                self._parts = [Part(one, support, self._data.columns) for one, support in pairs]
+            boxes = [part.box for part in self._parts]
+        projected = torch.empty_like(self._objects) if rule.even else None
+        with self._data.field() as field:
+            misfits = [
+                one.step(rule, field, None if projected is None else projected[i].numpy())
+                for i, one in enumerate(boxes)
+            ]
+        if projected is not None:
+            even_pass(projected, self.supports)
+            self._objects = passes.support_pass(self._objects, projected, self.supports, rule)
+        return torch.tensor(misfits, dtype=torch.float64)
+
+    def _whole(self, objects: torch.Tensor) -> list[Box]:
+        pairs = zip(objects.numpy(), self.supports.numpy(), strict=True)
+        return [Box(one, support, self._data.columns, self._data.shape) for one, support in pairs]
+
+    def _by_transforms(self, rule: Feedback) -> torch.Tensor:
+        before = self._objects
         field = torch.fft.fftn(before, dim=AXES)
         misfits = passes.modulus_pass(field, self._data.modulus)
         projected = torch.fft.ifftn(field, dim=AXES, norm="forward")  # not scaled: the pass has divided by N
@@ -53,23 +78,22 @@ class Piece:
         if rule.even:
             even_pass(projected, self.supports)
         self._objects = passes.support_pass(before, projected, self.supports, rule)
-        self._confined = rule.confines
         return misfits
 
     def shrink_wrap(self, sigma: float, threshold: float) -> None:
         """Update the supports from the amplitudes."""
-        self._resupport(support.shrink_wrap(self._leave_box(), sigma, threshold))
+        self._resupport(support.shrink_wrap(self._leave_parts(), sigma, threshold))
         if self._descent is not None:
             self._descent.confine(self.supports)
 
     def halve(self) -> None:
         """Empty one half of every support, once."""
-        self._leave_box().mul_(support.half(self.supports))
+        self._leave_parts().mul_(support.half(self.supports))
         self._descent = None
 
     def finish(self) -> None:
         """Project the objects onto their supports, which gradient steps may have extended at the end."""
-        self._leave_box()
+        self._leave_parts()
         if self._descent is not None:
             self._resupport(self._descent.reach)
             self._descent = None
@@ -88,31 +112,23 @@ class Piece:
     def keep(self, chosen: list[int]) -> None:
         """Go on with some of the objects; the others were part of what gradient steps remember, which begin anew."""
         if len(chosen) < len(self):
-            self._objects, self._descent = self._leave_box()[chosen], None
+            self._objects, self._descent = self._leave_parts()[chosen], None
             self.supports = self.supports[chosen]
 
     def _descend(self, rule: Gradient) -> torch.Tensor:
-        objects = self._leave_box()
+        objects = self._leave_parts()
+        self._data.forget_fields()
         if self._descent is None or self._descent.rule != rule:
             self._descent = gradient.descent(rule, objects, self.supports, self._data)
         self._confined = False
         return self._descent.step()
 
-    def _enter_box(self) -> Box | None:
-        if self._box is None and self._confined and not self._roomy and len(self._objects) == 1:
-            spans = box.spans(self.supports[0])
-            if box.pays(self._data.shape, spans):
-                self._box = Box(self._objects[0], self.supports[0], spans, self._data.slabs)
-            else:
-                self._roomy = True
-        return self._box
-
-    def _leave_box(self) -> torch.Tensor:
-        objects, self._box = self.objects, None
+    def _leave_parts(self) -> torch.Tensor:
+        objects, self._parts = self.objects, []
         return objects
 
     def _resupport(self, supports: torch.Tensor) -> None:
-        self.supports, self._confined, self._roomy = supports, False, False
+        self.supports, self._confined = supports, False
 
     def _rescale(self) -> None:
         """Scale objects so that their moduli fit the measured ones best: by Σ m|F| / Σ |F|² over the fitted pixels."""

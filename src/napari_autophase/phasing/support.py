@@ -75,7 +75,9 @@ def outline(
     inside = torch.where(supports, blurred, 0)
     axes = (1, 2, 3)
     usual = inside.pow(3).sum(axes) / inside.square().sum(axes).clamp_min(1e-30)
+    del inside
     found = torch.fft.fftshift(within_limits(blurred, threshold * usual), axes).cpu().numpy()
+    del blurred
     whole = np.stack([_body(one, margin) for one in found])
     return torch.fft.ifftshift(torch.from_numpy(whole), axes).to(objects.device)
 
@@ -84,7 +86,9 @@ def _body(found: np.ndarray, margin: int) -> np.ndarray:
     """Return the largest piece of a centred volume, its holes and cracks filled, wider by `margin` voxels."""
     pieces, number = ndimage.label(ndimage.binary_closing(found) | found)
     if number > 1:
-        pieces = pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
+        # plane by plane, since bincount makes 64-bit numbers of all that it is given
+        voxels = sum(np.bincount(plane.ravel(), minlength=number + 1) for plane in pieces)
+        pieces = pieces == 1 + int(np.argmax(np.asarray(voxels)[1:]))
     whole = ndimage.binary_fill_holes(pieces)
     return ndimage.binary_dilation(whole, iterations=margin) if margin else whole
 
@@ -97,10 +101,17 @@ def within_limits(amplitude: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
     for one, values in zip(support, amplitude, strict=True):
         area = int(one.sum())
         if not least <= area <= most:
-            area = min(max(area, least), most)
-            one.zero_()
-            one.view(-1)[values.reshape(-1).topk(area).indices] = True
+            one.copy_(torch.from_numpy(_brightest(values.cpu().numpy(), min(max(area, least), most))))
     return support
+
+
+def _brightest(values: np.ndarray, number: int) -> np.ndarray:
+    """Return where the `number` largest values are, bool; of equal ones the first (torch's topk would take 16 bytes for each)."""
+    level = np.partition(values, values.size - number, axis=None)[values.size - number]
+    found = values > level
+    equal = np.flatnonzero(values == level)[: number - int(found.sum())]
+    found.reshape(-1)[equal] = True
+    return found
 
 
 def blur(volumes: torch.Tensor, sigma: float) -> torch.Tensor:
