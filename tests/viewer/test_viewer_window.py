@@ -47,7 +47,7 @@ def open_dock(viewer, name):
 def test_a_sample_is_reconstructed_and_shown(window, qtbot):
     _, workspace = open_dock(window, "Workspace")
     dock = workspace.reconstruct
-    workspace.setCurrentWidget(dock)
+    workspace.setCurrentIndex(1)
     dock.sample.click()
     assert window.layers[0].metadata["autophase_scan"].shape == (64, 64, 64)
     dock.preset.setCurrentText("iterative")
@@ -66,9 +66,26 @@ def test_a_sample_is_reconstructed_and_shown(window, qtbot):
 @pytest.mark.parametrize("name", ["Load scan", "Reconstruct", "Display", "Workspace"])
 def test_docks_fit_their_width(window, qtbot, name):
     dock_widget, widget = open_dock(window, name)
-    qtbot.wait(50)
+    qtbot.wait(400)  # so that all panels of the workspace are there
     assert widget.minimumSizeHint().width() <= 380
     window.window.remove_dock_widget(dock_widget)
+
+
+def test_panels_of_the_workspace_are_made_when_they_are_seen_or_soon_after(window, qtbot):
+    dock_widget, workspace = open_dock(window, "Workspace")
+    made = [name for name in ("load", "reconstruct", "display") if name in vars(workspace)]
+    assert made == ["load"]
+    workspace.setCurrentIndex(2)
+    qtbot.waitUntil(lambda: workspace.display.isVisible(), timeout=5000)
+    qtbot.waitUntil(lambda: "reconstruct" in vars(workspace), timeout=5000)
+    assert [workspace.tabText(i) for i in range(workspace.count())] == ["Load", "Reconstruct", "Display"]
+    window.window.remove_dock_widget(dock_widget)
+    window.open_sample("napari-autophase", "faceted")
+    dock_widget, workspace = open_dock(window, "Workspace")
+    assert "load" not in vars(workspace)
+    qtbot.waitUntil(lambda: workspace.reconstruct.isVisible(), timeout=5000)
+    window.window.remove_dock_widget(dock_widget)  # before the others were made
+    qtbot.wait(200)
 
 
 def run(viewer, qtbot):

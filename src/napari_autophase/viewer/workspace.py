@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
-from qtpy.QtWidgets import QTabWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
-from .display_dock import DisplayDock
-from .load_dock import LoadDock
 from .parts import GoesWithItsDock
-from .reconstruct_dock import ReconstructDock
 from .session import Session
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from .display_dock import DisplayDock
+    from .load_dock import LoadDock
+    from .reconstruct_dock import ReconstructDock
+
+_Panel = TypeVar("_Panel", bound=QWidget)
+_NEXT_AFTER_MS = 50
+"""The panel that is seen is drawn by then, and the next may be made."""
+
 
 class Workspace(QTabWidget):
-    """Load, Reconstruct and Display, in the order in which they are used.
+    """Load, Reconstruct and Display, in the order in which they are used; those that are not seen yet are made a moment later.
 
     Parameters
     ----------
@@ -25,19 +32,62 @@ class Workspace(QTabWidget):
         The viewer.
     """
 
+    _PANELS = ("load", "reconstruct", "display")
+
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         GoesWithItsDock(self)
-        self.load = LoadDock(napari_viewer)
-        self.reconstruct = ReconstructDock(napari_viewer)
-        self.display = DisplayDock(napari_viewer)
-        for title, dock in (
-            ("Load", self.load),
-            ("Reconstruct", self.reconstruct),
-            ("Display", self.display),
-        ):
-            self.addTab(dock, title)
+        self._viewer = napari_viewer
+        for name in self._PANELS:
+            page = QWidget()
+            QVBoxLayout(page).setContentsMargins(0, 0, 0, 0)
+            self.addTab(page, name.capitalize())
         if Session.of(napari_viewer).current is not None:  # as when a scan was opened first
-            self.setCurrentWidget(self.reconstruct)
+            self.setCurrentIndex(1)
+        self._make(self.currentIndex())
+        self.currentChanged.connect(self._make)
+        self._later = QTimer(self)
+        self._later.setInterval(_NEXT_AFTER_MS)
+        self._later.timeout.connect(self._make_next)
+        self._later.start()
         self.setDocumentMode(True)
         self.setStyleSheet("QTabBar::tab { padding: 6px 14px; }")
+
+    @cached_property
+    def load(self) -> LoadDock:
+        """The panel that loads scans."""
+        from .load_dock import LoadDock
+
+        return self._placed("load", LoadDock(self._viewer))
+
+    @cached_property
+    def reconstruct(self) -> ReconstructDock:
+        """The panel that reconstructs."""
+        from .reconstruct_dock import ReconstructDock
+
+        return self._placed("reconstruct", ReconstructDock(self._viewer))
+
+    @cached_property
+    def display(self) -> DisplayDock:
+        """The panel that shows results."""
+        from .display_dock import DisplayDock
+
+        return self._placed("display", DisplayDock(self._viewer))
+
+    def _placed(self, name: str, panel: _Panel) -> _Panel:
+        page = self.widget(self._PANELS.index(name))
+        assert page is not None
+        layout = page.layout()
+        assert layout is not None
+        layout.addWidget(panel)
+        return panel
+
+    def _make(self, index: int) -> None:
+        getattr(self, self._PANELS[index])
+
+    def _make_next(self) -> None:
+        missing = [i for i, name in enumerate(self._PANELS) if name not in self.__dict__]
+        if missing:
+            self._make(missing[0])
+        else:
+            self._later.stop()
