@@ -113,5 +113,5 @@ def normalise(object: np.ndarray, support: np.ndarray) -> tuple[np.ndarray, np.n
         object, support = centred(twin(object), twin(support))
     mean = object[support].sum(dtype=np.complex128)
     if mean != 0:
-        object = object * np.exp(-1j * np.angle(mean))
+        object = object * np.complex64(np.exp(-1j * np.angle(mean)))
     return object.astype(np.complex64), support
