@@ -95,6 +95,12 @@ def test_what_the_modulus_asks_for_can_be_had_apart():
     np.testing.assert_array_equal(found, before)
 
 
+def test_a_volume_that_would_be_copied_is_refused():
+    found, inside, modulus = problem((8, 9, 10), (8, 9, 10), (0, 0, 0))
+    with pytest.raises(ValueError, match="contiguous"):
+        Box(found.transpose(2, 1, 0), inside, column_order(torch.from_numpy(modulus)), found.shape)
+
+
 def test_a_field_of_zero_stays_zero():
     nothing, modulus = np.zeros((9, 8, 7), np.complex64), np.ones((9, 8, 7), np.float32)
     modulus[0] = -1

@@ -1,13 +1,14 @@
 """Iterations of ER, HIO and RAAR on a CPU, for less than two Fourier transforms of the whole volume.
 
-The object is transformed along its first axis into a field; then plane after plane of that goes through the processor's cache
-to the detector and back: the other two axes, the modulus projection, and the other two axes again; last comes the first axis,
-together with the support.  So the field is read and written three times in all, where transforms and projections one after the
-other need ten, and nothing of the volume's size is needed but the object and the field.
+Plane after plane the object goes through the processor's cache and is transformed along its last two axes; then, a few lines at
+a time, what that makes of it is transformed along the first axis, gets the measured modulus, and is transformed back; last come
+the planes again, together with the support.  So the field is read and written three times in all, where transforms and
+projections one after the other need ten, and nothing of the volume's size is needed but the object and the field.
 
 Between two iterations of ER the object is zero outside its support, and of what comes back only the support is kept: then the
-object is no more than the box around it, and most lines of the first two axes need not be transformed at all.  The box begins
-at place 0, wherever the support is: the field is that of the object moved, which the modulus projection does not see.
+object is no more than the box around it, most of its planes and lines need not be transformed at all, and the field has as many
+planes as the box.  The box begins at place 0, wherever the support is: the field is that of the object moved, which the modulus
+projection does not see.
 
 Every plane and line is computed in the same way and order by any number of threads.
 """
@@ -45,11 +46,18 @@ class Box:
         From `column_order`.
     shape
         That of the whole volume, (N0, N1, N2).
+
+    Raises
+    ------
+    ValueError
+        If the volume is not contiguous: a copy would iterate in its place.
     """
 
     def __init__(
         self, volume: np.ndarray, support: np.ndarray, modulus: np.ndarray, shape: tuple[int, ...]
     ) -> None:
+        if not volume.flags.c_contiguous:
+            raise ValueError("the volume of a box must be contiguous")
         self.volume, self._shape = volume, shape
         self._support, self._modulus = support.view(np.uint8).reshape(-1), modulus.reshape(-1)
 
