@@ -39,8 +39,9 @@ RECIPE = [*(("ER", 20), ("HIO", 180)) * 3, ("ER", 20)]
 LOOK_EVERY = 20
 LARGE = 100
 """Sides from which one crystal is phased instead of four."""
-BLOCK, ROUNDS = {False: 10, True: 3}, {False: 8, True: 4}
-"""Iterations of a block, and rounds, for small and large sides."""
+BLOCK, ROUNDS = {False: 50, True: 10}, {False: 8, True: 4}
+"""Iterations of a block, and rounds, for small and large sides: blocks as long as runs of one algorithm are, so that what a
+neighbour left in the caches does not count."""
 WARM = 5
 """Iterations of each algorithm before the rounds."""
 OURS: dict[str, list[tuple[str, dict[str, Any]]]] = {

@@ -157,13 +157,25 @@ def test_one_thread_takes_over_when_a_neighbour_wakes_up(monkeypatch):
         clock.crew.run([clock.job])
     assert clock.crew.plan == Plan(1, 2)
     clock.cost[Plan(1, 2)] = 9.0
-    clock.crew.run([clock.job])
-    assert clock.crew.plan == Plan(1, 2)  # once is chance
-    clock.crew.run([clock.job])
-    assert clock.crew.plan == Plan(1, 1)
-    clock.cost[Plan(1, 1)] = 9.0
-    clock.crew.run([clock.job])
-    assert clock.crew.plan == Plan(1, 1)
+    used = [clock.crew.run([clock.job])[0] for _ in range(20)]
+    assert used[:2] == [Plan(1, 2)] * 2  # once is chance
+    assert used[2:].count(Plan(1, 2)) == 1  # whether it is still so
+    clock.cost[Plan(1, 2)] = 0.6  # it has gone to sleep again
+    used = [clock.crew.run([clock.job])[0] for _ in range(400)]
+    assert used[-1] == Plan(1, 2)
+    assert used.count(Plan(1, 1)) < 320
+
+
+def test_kinds_of_work_have_plans_of_their_own(monkeypatch):
+    clock = Clock(monkeypatch, {})
+    clock.crew = Crew(plans(1, 2))
+    short, long = {Plan(1, 1): 1.0, Plan(1, 2): 2.0}, {Plan(1, 1): 9.0, Plan(1, 2): 5.0}
+    used = {}
+    for _ in range(20):
+        for kind, cost in (("ER", short), ("HIO", long)):
+            clock.cost = cost
+            used[kind] = clock.crew.run([clock.job], kind)[0]
+    assert used == {"ER": Plan(1, 1), "HIO": Plan(1, 2)}
 
 
 def test_results_keep_their_order_and_errors_come_through():

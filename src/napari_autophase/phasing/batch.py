@@ -69,7 +69,7 @@ class Batch:
 
     def iterate(self, rule: Feedback | Gradient) -> torch.Tensor:
         """Do one iteration of every start; returns their chi² before it, (S,)."""
-        misfits = self._crew.run([partial(piece.iterate, rule) for piece in self.pieces])
+        misfits = self._crew.run([partial(piece.iterate, rule) for piece in self.pieces], rule)
         return torch.cat(misfits) / self.data.total
 
     def shrink_wrap(self, sigma: float, threshold: float) -> None:

@@ -1,8 +1,8 @@
 """How many threads iterate: side by side over the starts, inside each transform, or one alone.
 
 Which is fastest depends on the volume, on the number of starts and on what else the computer does (a transform shared by
-threads that must wait for a busy core is many times slower than one thread), so that it is measured in the first
-iterations of the run itself.  The result does not depend on it: every start is computed by the same arithmetic in the same
+threads that must wait for a busy core is many times slower than one thread), so that it is measured in iterations of the run
+itself, for each algorithm apart.  The result does not depend on it: every start is computed by the same arithmetic in the same
 order.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
@@ -22,6 +22,7 @@ _TRIALS = 3
 _HOPELESS = 3.0
 _SLOWER = 1.5
 _PATIENCE = 2
+_LASTS = 300
 _PROBE = 64
 _Result = TypeVar("_Result")
 
@@ -52,18 +53,15 @@ def plans(jobs: int, available: int) -> list[Plan]:
 
 
 class Crew:
-    """Runs the same jobs again and again, by the plan that proves fastest.
+    """Runs the same jobs again and again, every kind of work by the plan that proves fastest for it.
 
-    Every plan is tried a few times (once, if that was hopeless), then the one with the shortest median is kept.  When it later
-    turns slower than a single thread was (a neighbour woke up), the first plan, the single thread, takes over for good.
+    Every plan is tried a few times (once, if that was hopeless), then the one with the shortest median is kept.  All are tried
+    anew when it turns slower than a single thread was (a neighbour woke up), and now and then (a neighbour may have gone).
     """
 
     def __init__(self, plans: Sequence[Plan]) -> None:
         self._plans = plans
-        self._trials = [plan for plan in plans for _ in range(_TRIALS)] if len(plans) > 1 else []
-        self._seconds: dict[Plan, list[float]] = {plan: [] for plan in plans}
-        self._learning = bool(self._trials)
-        self._late = 0
+        self._kinds: dict[Hashable, _Choice] = {}
         self._pools: dict[Plan, ThreadPoolExecutor] = {}
         self.plan = plans[0]
 
@@ -72,13 +70,13 @@ class Crew:
         for pool in self._pools.values():
             pool.shutdown()
 
-    def run(self, jobs: Sequence[Callable[[], _Result]]) -> list[_Result]:
-        """Do all jobs, learn from the time they take, and return their results in order."""
-        if self._trials:
-            self.plan = self._trials.pop(0)
+    def run(self, jobs: Sequence[Callable[[], _Result]], kind: Hashable = None) -> list[_Result]:
+        """Do all jobs of a kind of work, learn from the time they take, and return their results in order."""
+        choice = self._kinds.setdefault(kind, _Choice(self._plans))
+        self.plan = choice.plan()
         begin = time.perf_counter()
         results = self.do(jobs)
-        self._learn(time.perf_counter() - begin)
+        choice.learn(self.plan, time.perf_counter() - begin)
         return results
 
     def do(self, jobs: Sequence[Callable[[], _Result]]) -> list[_Result]:
@@ -94,19 +92,43 @@ class Crew:
         with threads(self.plan.threads):
             return list(self._pools[self.plan].map(lambda job: job(), jobs))
 
-    def _learn(self, seconds: float) -> None:
-        alone = self._plans[0]
-        if self._learning:
-            self._seconds[self.plan].append(seconds)
-            if self.plan != alone and seconds > _HOPELESS * self._usual(alone):
-                self._trials = [plan for plan in self._trials if plan != self.plan]
+
+class _Choice:
+    """The plan for one kind of work, as far as it is known."""
+
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        self._plans, self._alone = plans, plans[0]
+        self._best = self._alone
+        self._trials: list[Plan] = []
+        self._seconds: dict[Plan, list[float]] = {}
+        self._late = self._age = 0
+        self._begin()
+
+    def plan(self) -> Plan:
+        """Return the plan to go by next."""
+        return self._trials[0] if self._trials else self._best
+
+    def learn(self, plan: Plan, seconds: float) -> None:
+        """Take note of how long the work took."""
+        if self._trials:
+            self._trials.pop(0)
+            self._seconds[plan].append(seconds)
+            if plan != self._alone and seconds > _HOPELESS * self._usual(self._alone):
+                self._trials = [other for other in self._trials if other != plan]
             if not self._trials:
-                self._learning = False
-                self.plan = min(self._plans, key=self._usual)
-        elif self.plan != alone:
-            self._late = self._late + 1 if seconds > _SLOWER * self._usual(alone) else 0
-            if self._late == _PATIENCE:
-                self.plan = alone
+                self._best = min(self._plans, key=self._usual)
+        elif len(self._plans) > 1:
+            self._age += 1
+            slow = plan != self._alone and seconds > _SLOWER * self._usual(self._alone)
+            self._late = self._late + 1 if slow else 0
+            if self._late == _PATIENCE or self._age == _LASTS:
+                self._begin()
+
+    def _begin(self) -> None:
+        self._best = self._alone
+        self._trials = [plan for plan in self._plans for _ in range(_TRIALS)] if len(self._plans) > 1 else []
+        self._seconds = {plan: [] for plan in self._plans}
+        self._late = self._age = 0
 
     def _usual(self, plan: Plan) -> float:
         return median(self._seconds[plan])
