@@ -224,3 +224,14 @@ def test_iterations_take_no_new_memory():
     with data.field() as second, data.field() as third:
         assert second is first
         assert third is not first
+
+
+def test_a_field_that_another_thread_takes_first_is_replaced():
+    class Promising(list):
+        def __bool__(self):
+            return True  # as it was when this thread looked
+
+    data = Diffraction(photons(crystal((8, 8, 8))), None, 0.02)
+    data._fields = Promising()
+    with data.field() as field:
+        assert field.size == field_size(data.shape)

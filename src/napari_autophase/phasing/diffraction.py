@@ -130,7 +130,12 @@ class Diffraction:
     @contextmanager
     def field(self) -> Iterator[np.ndarray]:
         """Lend memory for the field of one iteration on the CPU, float32: there are as many fields as threads ask at a time."""
-        field = self._fields.pop() if self._fields else np.empty(field_size(self.shape), np.float32)
+        try:
+            field = (
+                self._fields.pop()
+            )  # without asking first: another thread may take the last one in between
+        except IndexError:
+            field = np.empty(field_size(self.shape), np.float32)
         yield field
         self._fields.append(field)
 

@@ -110,7 +110,7 @@ def _brightest(values: np.ndarray, number: int) -> np.ndarray:
     level = np.partition(values, values.size - number, axis=None)[values.size - number]
     found = values > level
     equal = np.flatnonzero(values == level)[: number - int(found.sum())]
-    found.reshape(-1)[equal] = True
+    found.flat[equal] = True
     return found
 
 
