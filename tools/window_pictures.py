@@ -15,7 +15,6 @@ from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_autophase import Recipe, read
 from napari_autophase.samples import sample_path
-from napari_autophase.viewer.results import results
 from napari_autophase.viewer.session import Session
 
 
@@ -65,7 +64,7 @@ def main() -> None:
     wait(3000)
     shoot("window")
     workspace.display.cut.setChecked(True)
-    results(viewer)[-1].set_colour_by("strain")
+    next(one for one in workspace.display.colours.buttons() if one.property("quantity") == "strain").click()
     shoot("strain")
     session.show_diffraction()
     workspace.setCurrentIndex(1)

@@ -271,6 +271,9 @@ def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
     assert result.layer("amplitude").colorbar.visible
     viewer.dims.ndisplay = 3
     assert viewer.canvas.overlays.text.text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
+    result.set_colour_by("strain")
+    result.set_limits(0.0013)
+    assert viewer.canvas.overlays.text.text == "ball · 1   strain ± 0.0013   amplitude ≥ 0.30"
 
 
 # -- layers come and go

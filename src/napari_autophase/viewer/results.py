@@ -358,9 +358,10 @@ class ResultLayers:
 
     def _caption(self, viewer: ViewerModel) -> None:
         text = viewer.canvas.overlays.text
-        text.text = (
-            f"{self.title}   {label(self.colour_by, self.quantities)}   amplitude ≥ {self.threshold:.2f}"
-        )
+        # napari's bar has no room for the numbers of a strain
+        reach = f" ± {self.limits[1]:.2g}" if self.colour_by == "strain" else ""
+        quantity = label(self.colour_by, self.quantities) + reach
+        text.text = f"{self.title}   {quantity}   amplitude ≥ {self.threshold:.2f}"
         text.position = "top_left"
         text.visible = True
 
