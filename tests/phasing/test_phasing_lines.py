@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("numba")
-from napari_autophase.phasing.lines import ROW, plan, transform
+from napari_autophase.phasing.lines import ROW, inlined, plan, transform
+from napari_autophase.phasing.vectors import pointer
+
+
+@inlined
+def of_arrays(x, i, y, j, steps, table, spare):
+    count = len(steps)
+    return transform(pointer(x), i, pointer(y), j, count, pointer(steps), pointer(table), pointer(spare))
 
 
 def buffer(lines, before):
@@ -23,7 +30,7 @@ def transformed(lines, swapped=False):
         lines = lines.imag + 1j * lines.real
     x, y = buffer(lines, 48), buffer(0 * lines, 16)
     spare = np.empty(ROW * (len(lines) + 1), np.float32)
-    rows = y[16:] if transform(x, 48, y, 16, steps, table, spare) else x[48:]
+    rows = y[16:] if of_arrays(x, 48, y, 16, steps, table, spare) else x[48:]
     real, imaginary = rows.reshape(-1, 2, 8).transpose(1, 0, 2)
     return imaginary + 1j * real if swapped else real + 1j * imaginary
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +15,6 @@ from .algorithm import Feedback, Gradient
 from .crew import Crew, Plan
 from .diffraction import AXES, Diffraction
 from .piece import Piece
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +47,7 @@ class Batch:
                 f"The starts have shape {starts.objects.shape[1:]}, but the scan has {data.shape}."
             )
         if data.device.type == "cpu":
-            box.kernels()  # not while iterations are timed
+            box.compiled()  # not while iterations are timed
         self.data = data
         size = _piece_size(data, len(starts))
         parts = [slice(i, i + size) for i in range(0, len(starts), size)]
@@ -67,33 +64,36 @@ class Batch:
     def __exit__(self, *_: object) -> None:
         self._crew.close()
 
-    def iterate(self, rule: Feedback | Gradient) -> torch.Tensor:
-        """Do one iteration of every start; returns their chi² before it, (S,)."""
-        misfits = self._crew.run([partial(piece.iterate, rule) for piece in self.pieces], rule)
+    def iterate(self, rule: Feedback | Gradient, again: bool = True) -> torch.Tensor:
+        """Do one iteration of every start; returns their chi² before it, (S,).
+
+        `again` says whether the same follows, without anything else in between: then it is begun already.
+        """
+        misfits = self._crew.run([partial(piece.iterate, rule, again) for piece in self.pieces], rule)
         return torch.cat(misfits) / self.data.total
 
     def shrink_wrap(self, sigma: float, threshold: float) -> None:
         """Update every support from the amplitude of its object."""
-        self._between([partial(piece.shrink_wrap, sigma, threshold) for piece in self.pieces])
+        self._crew.do([partial(piece.shrink_wrap, sigma, threshold) for piece in self.pieces])
 
     def halve(self) -> None:
         """Empty one half of every support, once."""
-        self._between([piece.halve for piece in self.pieces])
+        self._crew.do([piece.halve for piece in self.pieces])
 
     def finish(self) -> None:
         """Project every object onto its support, which gradient steps may have extended at the end."""
-        self._between([piece.finish for piece in self.pieces])
+        self._crew.do([piece.finish for piece in self.pieces])
 
     def figures(self) -> list[dict[str, float]]:
         """Return the figures of every start."""
         return [
-            figure for piece in self._between([piece.figures for piece in self.pieces]) for figure in piece
+            figure for piece in self._crew.do([piece.figures for piece in self.pieces]) for figure in piece
         ]
 
     def misfits(self) -> list[float]:
         """Return what every start is judged by, as it would be if it finished now (see `figures.misfit`)."""
         return [
-            misfit for piece in self._between([piece.misfits for piece in self.pieces]) for misfit in piece
+            misfit for piece in self._crew.do([piece.misfits for piece in self.pieces]) for misfit in piece
         ]
 
     def keep(self, chosen: Sequence[int]) -> None:
@@ -118,11 +118,6 @@ class Batch:
         """Return the support of one start, bool (N0, N1, N2), centred."""
         piece, index = self._place(start)
         return _natural(piece.supports[index])
-
-    def _between(self, jobs: list[Callable[[], _Result]]) -> list[_Result]:
-        """Do what is no iteration; the memory of the fields is free meanwhile."""
-        self.data.forget_fields()
-        return self._crew.do(jobs)
 
     def _place(self, start: int) -> tuple[Piece, int]:
         pieces = iter(self.pieces)

@@ -1,9 +1,9 @@
 """Iterations of ER, HIO and RAAR on a CPU, for less than two Fourier transforms of the whole volume.
 
-Plane after plane the object goes through the processor's cache and is transformed along its last two axes; then, a few lines at
-a time, what that makes of it is transformed along the first axis, gets the measured modulus, and is transformed back; last come
-the planes again, together with the support.  So the field is read and written three times in all, where transforms and
-projections one after the other need ten, and nothing of the volume's size is needed but the object and the field.
+A few lines at a time, the field of the object's planes is transformed along the first axis, gets the measured modulus, and is
+transformed back.  Then plane after plane goes through the processor's cache: back along its last two axes, to the support, and
+out again along these axes for the next iteration.  So the field is read and written twice in all, where transforms and
+projections one after the other need ten times, and nothing of the volume's size is needed but the object and the field.
 
 Between two iterations of ER the object is zero outside its support, and of what comes back only the support is kept: then the
 object is no more than the box around it, most of its planes and lines need not be transformed at all, and the field has as many
@@ -23,6 +23,7 @@ import torch
 
 from . import passes
 from .algorithm import Feedback
+from .even import even_pass
 from .passes import in_slabs
 
 Span = tuple[int, int]
@@ -36,16 +37,17 @@ _HEAVIER = 4
 
 
 class Box:
-    """An object that iterates, or the part of it that is not zero.
+    """An object that iterates, or the part of it that may be other than zero, with its field.
 
     Parameters
     ----------
     volume, support
-        complex64 and bool or uint8 (B0, B1, B2), contiguous: the places 0 … B − 1 of every axis, zero elsewhere.
+        complex64 and bool (N0, N1, N2), FFT order.
     modulus
         From `column_order`.
-    shape
-        That of the whole volume, (N0, N1, N2).
+    confined
+        Whether the object is zero outside its support and remains so, as between iterations of ER: then only the box around the
+        support iterates, unless that is most of the volume.
 
     Raises
     ------
@@ -54,80 +56,92 @@ class Box:
     """
 
     def __init__(
-        self, volume: np.ndarray, support: np.ndarray, modulus: np.ndarray, shape: tuple[int, ...]
+        self, volume: torch.Tensor, support: torch.Tensor, modulus: np.ndarray, confined: bool = False
     ) -> None:
-        if not volume.flags.c_contiguous:
+        if not volume.is_contiguous():
             raise ValueError("the volume of a box must be contiguous")
-        self.volume, self._shape = volume, shape
-        self._support, self._modulus = support.view(np.uint8).reshape(-1), modulus.reshape(-1)
+        self._whole, self._shape = volume.numpy(), tuple(volume.shape)
+        self._modulus = modulus.reshape(-1)
+        self.volume, self._support = self._whole, support.numpy()
+        self._places = np.ix_(*_places(support)) if confined else ()
+        self._apart = (
+            confined and math.prod(len(axis.flat) for axis in self._places) <= _MOST * volume.numel()
+        )
+        if self._apart:
+            self.volume, self._support = (
+                np.ascontiguousarray(of[self._places]) for of in (self.volume, self._support)
+            )
+        self._field: np.ndarray | None = None
 
-    def step(self, rule: Feedback, field: np.ndarray, projected: np.ndarray | None = None) -> float:
+    def put(self) -> None:
+        """Write the object into the volume that it came from."""
+        if self._apart:
+            self._whole[self._places] = self.volume
+
+    def step(self, rule: Feedback, again: bool = True) -> float:
         """Do one iteration.
 
         Parameters
         ----------
         rule
             What becomes of the object outside its support.
-        field
-            float32, at least `field_size` numbers, overwritten.
-        projected
-            complex64, like the volume: if given, the modulus projection goes here, and the volume stays as it is.
+        again
+            Whether another one follows, for which the field is kept.
 
         Returns
         -------
         float
             Σ(|F| − modulus)² over the fitted pixels before it.
         """
-        compiled, lines = kernels()
-        (n0, n1, n2), (b0, b1, b2) = self._shape, self.volume.shape
-        first, second, third = (lines.plan(side) for side in self._shape)
-        rows, stride = plane_size(self._shape)
-        groups = -(-rows // compiled.GROUP)
+        if self._field is None:
+            self._field = aligned(len(self.volume) * plane_size(self._shape)[1])
+            self._planes(self._field, out=True)
+        misfit = self._project(self._field)
+        if rule.even:
+            self._planes(self._field, rule)
+            even_pass(*(torch.from_numpy(of)[None] for of in (self.volume, self._support)))
+            if again:
+                self._planes(self._field, out=True)
+        else:
+            self._planes(self._field, rule, out=again)
+        if not again:
+            self._field = None
+        return misfit
+
+    def _planes(self, field: np.ndarray, rule: Feedback | None = None, *, out: bool = False) -> None:
+        """Go along the last two axes: with a rule from the field to the object; if `out`, from there to the field."""
+        kernels, lines = compiled()
+        (b0, b1, b2), (_, n1, n2) = self.volume.shape, self._shape
+        volume, support = self.volume.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
+        keep, add = (np.float32(0), np.float32(0)) if rule is None else map(np.float32, (rule.keep, rule.add))
+        how = rule is not None, out, b1, b2, n1, n2, plane_size(self._shape)[1]
+        *_, size = kernels.planes_memory.py_func(b2, n1, n2)
+
+        def slab(first: int, last: int) -> None:
+            memory = aligned(size)
+            memory[:] = 0
+            kernels.planes(
+                field, volume, support, memory, keep, add, *how, *lines.plan(n1), *lines.plan(n2), first, last
+            )
+
+        in_slabs(slab, b0, _HEAVIER * b0 * n1 * n2)
+
+    def _project(self, field: np.ndarray) -> float:
+        """Impose the modulus on a field that is not transformed yet along its first axis; returns the misfit."""
+        kernels, lines = compiled()
+        n0, (rows, stride) = self._shape[0], plane_size(self._shape)
+        groups = -(-rows // kernels.GROUP)
         misfits, scale = np.empty(groups), np.float32(1 / math.prod(self._shape))
-        keep, add = (np.float32(rule.keep), np.float32(rule.add)) if projected is None else (0, 1)
-        before = self.volume.view(np.float32).reshape(-1)
-        after = before if projected is None else projected.view(np.float32).reshape(-1)
-        planes = b1, b2, n1, n2, stride, *second, *third
-        work = _HEAVIER * b0 * n1 * n2
-        in_slabs(lambda i, j: compiled.outward(before, field, *planes, i, j), b0, work)
+        how = scale, len(self.volume), n0, rows, stride, *lines.plan(n0)
+        *_, size = kernels.project_memory.py_func(n0)
         in_slabs(
-            lambda i, j: compiled.project(
-                field, self._modulus, misfits, scale, b0, n0, rows, stride, *first, i, j
+            lambda first, last: kernels.project(
+                field, self._modulus, misfits, aligned(size), *how, first, last
             ),
             groups,
             _HEAVIER * math.prod(self._shape),
         )
-        in_slabs(
-            lambda i, j: compiled.inward(field, before, self._support, after, keep, add, *planes, i, j),
-            b0,
-            work,
-        )
         return float(misfits.sum())
-
-
-class Part:
-    """The part of an object inside the box around its support, between iterations of ER; all of it where that is most of it.
-
-    Parameters
-    ----------
-    volume, support
-        complex64 and bool (N0, N1, N2), FFT order; the object is zero outside its support.
-    modulus
-        From `column_order`.
-    """
-
-    def __init__(self, volume: torch.Tensor, support: torch.Tensor, modulus: np.ndarray) -> None:
-        self._whole, self._places = volume.numpy(), np.ix_(*_places(support))
-        self._apart = math.prod(len(axis.flat) for axis in self._places) <= _MOST * volume.numel()
-        part, inside = self._whole, support.numpy()
-        if self._apart:
-            part, inside = (np.ascontiguousarray(of[self._places]) for of in (part, inside))
-        self.box = Box(part, inside, modulus, volume.shape)
-
-    def put(self) -> None:
-        """Write the object into the volume that it came from."""
-        if self._apart:
-            self._whole[self._places] = self.box.volume
 
 
 def _places(support: torch.Tensor) -> list[np.ndarray]:
@@ -170,12 +184,14 @@ def plane_size(shape: tuple[int, ...]) -> tuple[int, int]:
     return rows, (rows + 4) * 2 * _LANES
 
 
-def field_size(shape: tuple[int, ...]) -> int:
-    """Return how many float32 numbers the field of a volume of `shape` has."""
-    return shape[0] * plane_size(shape)[1]
+def aligned(size: int) -> np.ndarray:
+    """Return float32 numbers, not set, that begin where a line of the caches does, so that no row lies in two of them."""
+    numbers = np.empty(size + 2 * _LANES, np.float32)  # large ones get large pages from NumPy, unlike torch's
+    begin = -numbers.ctypes.data % 64 // 4
+    return numbers[begin : begin + size]
 
 
-def kernels() -> Any:
+def compiled() -> Any:
     """Return `box_kernels` and `lines`, compiled (seconds the first time on a computer), or None where numba cannot be used."""
     if not passes.can_compile():
         return None

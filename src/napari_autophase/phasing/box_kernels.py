@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .lines import ROW, fast, inlined, transform
+from .lines import ROW, fast, inlined, stored, transform
 from .passes import TINY
 from .vectors import (
     LANES,
+    ahead,
     at_least,
     eight,
     evens,
@@ -28,6 +29,7 @@ from .vectors import (
     odds,
     ones_high,
     ones_low,
+    pointer,
     root,
     store,
     twos_high,
@@ -73,10 +75,62 @@ def _turn(x, i, d, y, j, e):  # type: ignore[no-untyped-def]
     store(y, j + 7 * e, fours_high(a3, a7))
 
 
-@fast("void(f4[::1], f4[::1], i8, i8, i8, i8, i8, i8[:,::1], f4[::1], i8[:,::1], f4[::1], i8, i8)")
-def outward(
-    box: np.ndarray,
+@inlined
+def _feed(lines, row, box, i, support, s, keep, add, count):  # type: ignore[no-untyped-def]
+    """Feed `count` ≤ 8 places of the object with a row of a buffer that came back; the row becomes what the object is then."""
+    if count >= LANES:
+        im, re, low, high = load(lines, row), load(lines, row + LANES), load(box, i), load(box, i + LANES)
+        re = where_inside(support, s, re, evens(low, high) * keep + re * add)
+        im = where_inside(support, s, im, odds(low, high) * keep + im * add)
+        store(box, i, first_pairs(re, im))
+        store(box, i + LANES, last_pairs(re, im))
+        stored(lines, row, re, im)
+    else:
+        for n in range(count):
+            im, re, o = lines[row + n], lines[row + LANES + n], i + 2 * n
+            outside = support[s + n] == 0
+            box[o] = box[o] * keep + re * add if outside else re
+            box[o + 1] = box[o + 1] * keep + im * add if outside else im
+        _fetch(lines, row, box, i, count)
+
+
+@inlined
+def _fetch(lines, row, box, i, count):  # type: ignore[no-untyped-def]
+    """Let a row of a buffer become `count` ≤ 8 places of the object."""
+    if count >= LANES:
+        low, high = load(box, i), load(box, i + LANES)
+        stored(lines, row, evens(low, high), odds(low, high))
+    else:
+        stored(lines, row, eight(_ZERO), eight(_ZERO))
+        for n in range(count):
+            lines[row + n], lines[row + LANES + n] = box[i + 2 * n], box[i + 2 * n + 1]
+
+
+@inlined
+def planes_memory(b2: int, side1: int, side2: int) -> tuple[int, int, int, int, int]:
+    """Return where `planes` keeps what: two buffers, a plane whose bands are so far apart, room for `transform`, and the end.
+
+    A row lies between them all: else they would compete for the same places of the cache.
+    """
+    wide = (side1 + 2 * LANES) // LANES * LANES * ROW
+    apart = (max(side2, (b2 + LANES - 1) // LANES * LANES) + 1) * ROW
+    room = 2 * wide + (side1 + LANES - 1) // LANES * apart
+    return wide, 2 * wide, apart, room, room + (max(side1, side2) + 1) * ROW
+
+
+@fast(
+    "void(f4[::1], f4[::1], u1[::1], f4[::1], f4, f4, b1, b1, i8, i8, i8, i8, i8, "
+    "i8[:,::1], f4[::1], i8[:,::1], f4[::1], i8, i8)"
+)
+def planes(
     field: np.ndarray,
+    box: np.ndarray,
+    support: np.ndarray,
+    memory: np.ndarray,
+    keep: np.float32,
+    add: np.float32,
+    back: bool,
+    out: bool,
     b1: int,
     b2: int,
     side1: int,
@@ -89,59 +143,98 @@ def outward(
     first: int,
     last: int,
 ) -> None:
-    """Transform the last two axes of `box` into `field`, whose planes are `stride` numbers apart: planes `first` to `last`."""
-    chunks, bands = (b2 + LANES - 1) // LANES, (side1 + LANES - 1) // LANES
-    wide, tall = bands * LANES * ROW, max(side2, chunks * LANES) * ROW
-    x, y, plane = np.zeros(wide, np.float32), np.zeros(wide, np.float32), np.empty(bands * tall, np.float32)
-    end, spare = np.zeros(ROW, np.float32), np.empty(ROW * (max(side1, side2) + 1), np.float32)
+    """Planes `first` to `last`: if `back`, from the field to the object, which is fed; if `out`, from the object to the field.
+
+    Fed: the object becomes what comes back inside `support`, and keep·object + add·what comes back elsewhere.  `memory` has as
+    many zeros as `planes_memory` says.
+    """
+    bands, chunks = (side1 + LANES - 1) // LANES, (b2 + LANES - 1) // LANES
+    share = (side2 + chunks - 1) // chunks
+    other, plane, apart, spare, _ = planes_memory(b2, side1, side2)
+    f, o, s, a, free = (
+        pointer(field),
+        pointer(box),
+        pointer(support),
+        pointer(memory),
+        pointer(memory[spare:]),
+    )
+    n1, w1, t1 = len(steps1), pointer(steps1), pointer(table1)
+    n2, w2, t2 = len(steps2), pointer(steps2), pointer(table2)
     for p in range(first, last):
-        for c in range(chunks):
-            left = b2 - c * LANES
-            for place in range(b1):
-                i = 2 * ((p * b1 + place) * b2 + c * LANES)
-                if left >= LANES:
-                    low, high = load(box, i), load(box, i + LANES)
-                else:
-                    for n in range(2 * left):
-                        end[n] = box[i + n]
-                    low, high = load(end, 0), load(end, LANES)
-                store(x, place * ROW, evens(low, high))
-                store(x, place * ROW + LANES, odds(low, high))
-            _clear(x, b1 * ROW, side1 * ROW)
-            lines = y if transform(x, 0, y, 0, steps1, table1, spare) else x
+        if back:
             for k in range(bands):
-                i, j = k * LANES * ROW, k * tall + c * LANES * ROW
-                _turn(lines, i, ROW, plane, j, ROW)
-                _turn(lines, i + LANES, ROW, plane, j + LANES, ROW)
-        for k in range(bands):
-            i, j = k * tall, p * stride + k * side2 * ROW
-            _clear(plane, i + b2 * ROW, i + side2 * ROW)
-            if not transform(plane, i, field, j, steps2, table2, spare):
-                for row in range(side2):
-                    _copy(plane, i + row * ROW, field, j + row * ROW)
+                i, j = plane + k * apart, p * stride + k * side2 * ROW
+                if not transform(f, j, a, i, n2, w2, t2, free):
+                    for row in range(b2):
+                        _copy(f, j + row * ROW, a, i + row * ROW)
+        for c in range(0, b2, LANES):
+            here, there = 0, other
+            at = p * b1 * b2 + c
+            if back:
+                for k in range(bands):
+                    i, j = plane + k * apart + c * ROW, k * LANES * ROW
+                    _turn(a, i, ROW, a, j, ROW)
+                    _turn(a, i + LANES, ROW, a, j + LANES, ROW)
+                    for n in range(share):
+                        ahead(f, (p + 1) * stride + (k * side2 + c // LANES * share + n) * ROW)
+                if transform(a, here, a, there, n1, w1, t1, free):
+                    here, there = there, here
+                for row in range(b1):
+                    v = at + row * b2
+                    ahead(o, 2 * ((p + 1) * b1 * b2 + c * b1 + row * LANES))
+                    _feed(a, here + row * ROW, o, 2 * v, s, v, keep, add, b2 - c)
+            else:
+                for row in range(b1):
+                    ahead(o, 2 * ((p + 1) * b1 * b2 + c * b1 + row * LANES))
+                    _fetch(a, here + row * ROW, o, 2 * (at + row * b2), b2 - c)
+            if out:
+                _clear(a, here + b1 * ROW, here + side1 * ROW)
+                if transform(a, here, a, there, n1, w1, t1, free):
+                    here = there
+                for k in range(bands):
+                    i, j = here + k * LANES * ROW, plane + k * apart + c * ROW
+                    _turn(a, i, ROW, a, j, ROW)
+                    _turn(a, i + LANES, ROW, a, j + LANES, ROW)
+        if out:
+            for k in range(bands):
+                i, j = plane + k * apart, p * stride + k * side2 * ROW
+                _clear(a, i + b2 * ROW, i + side2 * ROW)
+                if not transform(a, i, f, j, n2, w2, t2, free):
+                    for row in range(side2):
+                        _copy(a, i + row * ROW, f, j + row * ROW)
 
 
 @inlined
-def _impose(x, i, modulus, o, side, scale, sums):  # type: ignore[no-untyped-def]
-    """Impose the modulus on a buffer, scale it, let its parts change places, and add up the misfits in `sums`."""
-    total = load(sums, 0)
-    for _ in range(side):
+def _impose(x, i, modulus, o, side, scale, sums, field, next, stride, b0):  # type: ignore[no-untyped-def]
+    """Impose the modulus on a buffer, scale it, let its parts change places, and return the sum of the misfits beside `sums`."""
+    for n in range(side):
+        if n < b0:
+            ahead(field, next + n * stride)
         re, im, wanted = load(x, i), load(x, i + LANES), load(modulus, o)
         amplitude = root(at_least(re * re + im * im, TINY))
         misfit = where_measured(wanted, amplitude - wanted, eight(_ZERO))
         ratio = where_measured(wanted, wanted / amplitude, eight(_ONE)) * scale
-        total = total + misfit * misfit
+        sums = sums + misfit * misfit
         store(x, i, im * ratio)
         store(x, i + LANES, re * ratio)
         i, o = i + ROW, o + LANES
-    store(sums, 0, total)
+    return sums
 
 
-@fast("void(f4[::1], f4[::1], f8[::1], f4, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)")
+@inlined
+def project_memory(side0: int) -> tuple[int, int, int]:
+    """Return where `project` keeps what: a buffer, room for `transform`, and the end."""
+    other = (GROUP * side0 + 1) * ROW
+    spare = other + (side0 + 1) * ROW
+    return other, spare, spare + (side0 + 1) * ROW
+
+
+@fast("void(f4[::1], f4[::1], f8[::1], f4[::1], f4, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)")
 def project(
     field: np.ndarray,
     modulus: np.ndarray,
     misfits: np.ndarray,
+    memory: np.ndarray,
     scale: np.float32,
     b0: int,
     side0: int,
@@ -154,97 +247,34 @@ def project(
 ) -> None:
     """Transform the first axis, impose the modulus, and go back, in place: groups `first` to `last` of the `rows` of a plane.
 
-    The field is multiplied by `scale` on the way; `misfits`, one per group, are Σ(|F| − modulus)² before that.
+    The field is multiplied by `scale` on the way; `misfits`, one per group, are Σ(|F| − modulus)² before that.  `memory` has as
+    many numbers as `project_memory` says.
     """
     size = side0 * ROW
-    x, y = np.empty(GROUP * size, np.float32), np.empty(size, np.float32)
-    sums, spare = np.zeros(LANES, np.float32), np.empty(ROW * (side0 + 1), np.float32)
+    other, spare, _ = project_memory(side0)
+    f, m, a, t = pointer(field), pointer(modulus), pointer(memory), pointer(table)
+    number, w, free = len(steps), pointer(steps), pointer(memory[spare:])
     for group in range(first, last):
         begin = group * GROUP
         count = min(GROUP, rows - begin)
         for p in range(b0):
             for c in range(count):
-                _copy(field, p * stride + (begin + c) * ROW, x, c * size + p * ROW)
-        _clear(sums, 0, LANES)
+                _copy(f, p * stride + (begin + c) * ROW, a, c * size + p * ROW)
+        sums = eight(_ZERO)
         for c in range(count):
-            i, at = c * size, (begin + c) * side0 * LANES
-            _clear(x, i + b0 * ROW, i + size)
-            if transform(x, i, y, 0, steps, table, spare):
-                _impose(y, 0, modulus, at, side0, scale, sums)
-                transform(y, 0, x, i, steps, table, spare)
-            else:
-                _impose(x, i, modulus, at, side0, scale, sums)
-                transform(x, i, y, 0, steps, table, spare)
+            here, there, at = c * size, other, (begin + c) * side0 * LANES
+            _clear(a, here + b0 * ROW, here + size)
+            if transform(a, here, a, there, number, w, t, free):
+                here, there = there, here
+            sums = _impose(a, here, m, at, side0, scale, sums, f, (begin + GROUP + c) * ROW, stride, b0)
+            transform(
+                a, here, a, there, number, w, t, free
+            )  # as many steps again lead to where the line began
         for p in range(b0):
             for c in range(count):
-                _copy(x, c * size + p * ROW, field, p * stride + (begin + c) * ROW)
+                _copy(a, c * size + p * ROW, f, p * stride + (begin + c) * ROW)
+        store(a, spare, sums)
         total = 0.0
         for n in range(LANES):
-            total += sums[n]
+            total += a[spare + n]
         misfits[group] = total
-
-
-@inlined
-def _feed(re, im, before, i, support, s, keep, add, after, o):  # type: ignore[no-untyped-def]
-    """Combine eight places of what comes back with the object before."""
-    low, high = load(before, i), load(before, i + LANES)
-    re = where_inside(support, s, re, evens(low, high) * keep + re * add)
-    im = where_inside(support, s, im, odds(low, high) * keep + im * add)
-    store(after, o, first_pairs(re, im))
-    store(after, o + LANES, last_pairs(re, im))
-
-
-@fast(
-    "void(f4[::1], f4[::1], u1[::1], f4[::1], f4, f4, i8, i8, i8, i8, i8, i8[:,::1], f4[::1], i8[:,::1], f4[::1], i8, i8)"
-)
-def inward(
-    field: np.ndarray,
-    before: np.ndarray,
-    support: np.ndarray,
-    after: np.ndarray,
-    keep: np.float32,
-    add: np.float32,
-    b1: int,
-    b2: int,
-    side1: int,
-    side2: int,
-    stride: int,
-    steps1: np.ndarray,
-    table1: np.ndarray,
-    steps2: np.ndarray,
-    table2: np.ndarray,
-    first: int,
-    last: int,
-) -> None:
-    """Go the way back from planes of `field`: `after` is what comes inside `support`, keep·before + add·what comes elsewhere."""
-    chunks, bands = (b2 + LANES - 1) // LANES, (side1 + LANES - 1) // LANES
-    wide, tall = bands * LANES * ROW, max(side2, chunks * LANES) * ROW
-    x, y, plane = np.empty(wide, np.float32), np.empty(wide, np.float32), np.zeros(bands * tall, np.float32)
-    end, inside = np.zeros(ROW, np.float32), np.zeros(LANES, np.uint8)
-    spare = np.empty(ROW * (max(side1, side2) + 1), np.float32)
-    for p in range(first, last):
-        for k in range(bands):
-            i, j = k * tall, p * stride + k * side2 * ROW
-            if not transform(field, j, plane, i, steps2, table2, spare):
-                for row in range(b2):
-                    _copy(field, j + row * ROW, plane, i + row * ROW)
-        for c in range(chunks):
-            for k in range(bands):
-                i, j = k * tall + c * LANES * ROW, k * LANES * ROW
-                _turn(plane, i, ROW, x, j, ROW)
-                _turn(plane, i + LANES, ROW, x, j + LANES, ROW)
-            lines = y if transform(x, 0, y, 0, steps1, table1, spare) else x
-            left = b2 - c * LANES
-            for place in range(b1):
-                at = (p * b1 + place) * b2 + c * LANES
-                im, re = load(lines, place * ROW), load(lines, place * ROW + LANES)
-                if left >= LANES:
-                    _feed(re, im, before, 2 * at, support, at, keep, add, after, 2 * at)
-                else:
-                    for n in range(2 * left):
-                        end[n] = before[2 * at + n]
-                    for n in range(left):
-                        inside[n] = support[at + n]
-                    _feed(re, im, end, 0, inside, 0, keep, add, end, 0)
-                    for n in range(2 * left):
-                        after[2 * at + n] = end[n]

@@ -9,8 +9,7 @@ The field is ``fftshift(fftn(ifftshift(object)))`` *without* normalisation, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
 
@@ -19,7 +18,7 @@ import torch
 
 from ..preparation import middle
 from ..scan import InputError
-from .box import column_order, field_size
+from .box import column_order
 
 AXES = (-3, -2, -1)
 _Result = TypeVar("_Result")
@@ -98,7 +97,6 @@ class Diffraction:
         modulus[free], modulus[~good] = HELD_OUT, MASKED
         self.shape: tuple[int, int, int] = counts.shape
         self.notes: tuple[str, ...] = ()
-        self._fields: list[np.ndarray] = []
         self.device = torch.device(device)
         self.counts, self.modulus = (
             torch.from_numpy(np.fft.ifftshift(volume)).to(self.device) for volume in (counts, modulus)
@@ -126,22 +124,6 @@ class Diffraction:
     def columns(self) -> np.ndarray:
         """The modulus in the order of `box.column_order`, on the CPU."""
         return column_order(self.modulus.cpu())
-
-    @contextmanager
-    def field(self) -> Iterator[np.ndarray]:
-        """Lend memory for the field of one iteration on the CPU, float32: there are as many fields as threads ask at a time."""
-        try:
-            field = (
-                self._fields.pop()
-            )  # without asking first: another thread may take the last one in between
-        except IndexError:
-            field = np.empty(field_size(self.shape), np.float32)
-        yield field
-        self._fields.append(field)
-
-    def forget_fields(self) -> None:
-        """Give the memory of `field` back."""
-        self._fields.clear()
 
     def slices(self) -> list[slice]:
         """Return ranges of planes that cover the volume, few enough at a time for what is computed of them to need no memory."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -135,6 +136,8 @@ class _Run:
     ----------
     steps
         The algorithm of every iteration.
+    pauses
+        Iterations after which the algorithm changes, or the objects or supports are.
     coarse
         How many of them are done on half as many voxels per axis.
     done
@@ -149,6 +152,8 @@ class _Run:
         self.steps = algorithm.parse(refinement.algorithm)
         self.coarse = min(refinement.coarse, len(self.steps))
         self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
+        changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
+        self.pauses = changes | {*self.widths, refinement.twin_break}
         self.done = 0
         self.chi2 = torch.zeros((len(self.steps), 0))
         self.notes: tuple[str, ...] = ()
@@ -165,7 +170,8 @@ class _Run:
             self.chi2 = torch.zeros((total, len(batch)), device=batch.data.device)
         while self.done < last:
             step = self.done + 1
-            self.chi2[self.done] = batch.iterate(algorithm.rule(self.steps[self.done], self.refinement))
+            rule = algorithm.rule(self.steps[self.done], self.refinement)
+            self.chi2[self.done] = batch.iterate(rule, again=step not in self.pauses and step < last)
             self.done = step
             if step == self.refinement.twin_break:
                 batch.halve()

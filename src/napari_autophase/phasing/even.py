@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .passes import TINY, compiled, in_slabs, pairs
+from .passes import TINY, can_compile, compiled, in_slabs, pairs
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _RUN = 64
@@ -64,10 +64,9 @@ def even_torch(projected: torch.Tensor, support: torch.Tensor) -> None:
 @cache
 def _kernels() -> Any:
     """Return the compiled passes, or None where numba cannot be used."""
-    try:
-        from numba import njit
-    except Exception:  # as in `passes`
+    if not can_compile():
         return None
+    from numba import njit
 
     class Kernels:
         power = compiled(njit, _power, "void(f4[:,::1], u1[:,::1], f8[::1], f8[::1], i8, i8)")

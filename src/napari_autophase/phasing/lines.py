@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from .passes import compiled
 from .vectors import LANES, eight, load, store
@@ -28,12 +28,13 @@ ROW = 2 * LANES
 _SIN60 = np.float32(math.sin(math.pi / 3))
 _COS72, _COS144 = np.float32(math.cos(0.4 * math.pi)), np.float32(math.cos(0.8 * math.pi))
 _SIN72, _SIN144 = np.float32(math.sin(0.4 * math.pi)), np.float32(math.sin(0.8 * math.pi))
+_SIN45 = np.float32(math.sqrt(0.5))
 _HALF, _ZERO = np.float32(0.5), np.float32(0)
 
 inlined = njit(fastmath=True, error_model="numpy", nogil=True)
 
 
-def fast(signature: str) -> Callable[[Callable[..., Any]], Any]:
+def fast(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile for arguments of `signature`, from the cache on disk if there is one."""
     return lambda function: compiled(njit, function, signature).__func__
 
@@ -56,7 +57,7 @@ def plan(side: int) -> tuple[np.ndarray, np.ndarray]:
         angle = -2 * np.pi / n * np.outer(np.arange(m), np.arange(1, radix))
         steps.append((radix, m, s, begin))
         numbers.append(np.stack([np.cos(angle), np.sin(angle)], -1).ravel())
-        if radix > 5:
+        if radix > 5 and radix % 2:
             angle = 2 * np.pi / radix * np.arange(radix)
             numbers.append(np.stack([np.cos(angle), np.sin(angle)], -1).ravel())
         begin = sum(part.size for part in numbers)
@@ -66,16 +67,17 @@ def plan(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _radices(side: int) -> list[int]:
-    fours, rest = 0, side
-    while rest % 4 == 0:
-        fours, rest = fours + 1, rest // 4
-    primes, prime = [], 2
+    twos, rest = 0, side
+    while rest % 2 == 0:
+        twos, rest = twos + 1, rest // 2
+    powers = [2] if twos == 1 else [*[4] * (-twos % 3), *[8] * ((twos - 2 * (-twos % 3)) // 3)]
+    primes, prime = [], 3
     while rest > 1:
         while rest % prime == 0:
             primes.append(prime)
             rest //= prime
         prime += 1
-    return [*reversed(primes), *[4] * fours]
+    return [*reversed(primes), *powers]
 
 
 @inlined
@@ -87,7 +89,8 @@ def _turned(y, o, re, im, table, w):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _stored(y, o, re, im):  # type: ignore[no-untyped-def]
+def stored(y, o, re, im):  # type: ignore[no-untyped-def]
+    """Store real and imaginary parts as a row of a buffer."""
     store(y, o, re)
     store(y, o + LANES, im)
 
@@ -152,9 +155,9 @@ def _step2(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
         for q in range(s):
             o = j + (q + s * 2 * p) * ROW
             ar, ai, br, bi = _two(x, i + (q + s * p) * ROW, d)
-            _stored(y, o, ar, ai)
+            stored(y, o, ar, ai)
             if p == 0:
-                _stored(y, o + e, br, bi)
+                stored(y, o + e, br, bi)
             else:
                 _turned(y, o + e, br, bi, table, w + 2 * p)
 
@@ -166,7 +169,7 @@ def _step3(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
         for q in range(s):
             o, v = j + (q + s * 3 * p) * ROW, w + 4 * p
             ar, ai, br, bi, cr, ci = _three(x, i + (q + s * p) * ROW, d)
-            _stored(y, o, ar, ai)
+            stored(y, o, ar, ai)
             _turned(y, o + e, br, bi, table, v)
             _turned(y, o + 2 * e, cr, ci, table, v + 2)
 
@@ -177,18 +180,87 @@ def _step4(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
     for q in range(s):  # p = 0, where nothing turns: all of the last step
         o = j + q * ROW
         ar, ai, br, bi, cr, ci, dr, di = _four(x, i + q * ROW, d)
-        _stored(y, o, ar, ai)
-        _stored(y, o + e, br, bi)
-        _stored(y, o + 2 * e, cr, ci)
-        _stored(y, o + 3 * e, dr, di)
+        stored(y, o, ar, ai)
+        stored(y, o + e, br, bi)
+        stored(y, o + 2 * e, cr, ci)
+        stored(y, o + 3 * e, dr, di)
     for p in range(1, m):
         for q in range(s):
             o, v = j + (q + s * 4 * p) * ROW, w + 6 * p
             ar, ai, br, bi, cr, ci, dr, di = _four(x, i + (q + s * p) * ROW, d)
-            _stored(y, o, ar, ai)
+            stored(y, o, ar, ai)
             _turned(y, o + e, br, bi, table, v)
             _turned(y, o + 2 * e, cr, ci, table, v + 2)
             _turned(y, o + 3 * e, dr, di, table, v + 4)
+
+
+@inlined
+def _eight(x, i, d):  # type: ignore[no-untyped-def]
+    """Two radix-4 butterflies, of the sums and of the turned differences of places half a line apart."""
+    ar, ai, er, ei = load(x, i), load(x, i + LANES), load(x, i + 4 * d), load(x, i + 4 * d + LANES)
+    s0r, s0i, d0r, d0i = ar + er, ai + ei, ar - er, ai - ei
+    ar, ai = load(x, i + 2 * d), load(x, i + 2 * d + LANES)
+    er, ei = load(x, i + 6 * d), load(x, i + 6 * d + LANES)
+    s2r, s2i, d2r, d2i = ar + er, ai + ei, ar - er, ai - ei
+    p0r, p0i, p2r, p2i = s0r + s2r, s0i + s2i, s0r - s2r, s0i - s2i
+    q0r, q0i, q2r, q2i = d0r + d2i, d0i - d2r, d0r - d2i, d0i + d2r
+    ar, ai, er, ei = load(x, i + d), load(x, i + d + LANES), load(x, i + 5 * d), load(x, i + 5 * d + LANES)
+    s1r, s1i, d1r, d1i = ar + er, ai + ei, ar - er, ai - ei
+    ar, ai = load(x, i + 3 * d), load(x, i + 3 * d + LANES)
+    er, ei = load(x, i + 7 * d), load(x, i + 7 * d + LANES)
+    s3r, s3i, d3r, d3i = ar + er, ai + ei, ar - er, ai - ei
+    p1r, p1i, p3r, p3i = s1r + s3r, s1i + s3i, s1r - s3r, s1i - s3i
+    q1r, q1i, q3r, q3i = d1r + d3i, d1i - d3r, d1r - d3i, d1i + d3r
+    q1r, q1i = (q1r + q1i) * _SIN45, (q1i - q1r) * _SIN45
+    q3r, q3i = (q3i - q3r) * _SIN45, (q3r + q3i) * -_SIN45
+    return (
+        p0r + p1r,
+        p0i + p1i,
+        q0r + q1r,
+        q0i + q1i,
+        p2r + p3i,
+        p2i - p3r,
+        q2r + q3r,
+        q2i + q3i,
+        p0r - p1r,
+        p0i - p1i,
+        q0r - q1r,
+        q0i - q1i,
+        p2r - p3i,
+        p2i + p3r,
+        q2r - q3r,
+        q2i - q3i,
+    )
+
+
+@inlined
+def _step8(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
+    d, e = m * s * ROW, s * ROW
+    for q in range(s):  # p = 0, where nothing turns: all of the last step
+        o = j + q * ROW
+        ar, ai, br, bi, cr, ci, dr, di, er, ei, fr, fi, gr, gi, hr, hi = _eight(x, i + q * ROW, d)
+        stored(y, o, ar, ai)
+        stored(y, o + e, br, bi)
+        stored(y, o + 2 * e, cr, ci)
+        stored(y, o + 3 * e, dr, di)
+        stored(y, o + 4 * e, er, ei)
+        stored(y, o + 5 * e, fr, fi)
+        stored(y, o + 6 * e, gr, gi)
+        stored(y, o + 7 * e, hr, hi)
+    for p in range(1, m):
+        for q in range(s):
+            o, v = j + (q + s * 8 * p) * ROW, w + 14 * p
+            ar, ai, br, bi, cr, ci, dr, di, er, ei, fr, fi, gr, gi, hr, hi = _eight(
+                x, i + (q + s * p) * ROW, d
+            )
+            stored(y, o, ar, ai)
+            _turned(y, o + e, br, bi, table, v)
+            _turned(y, o + 2 * e, cr, ci, table, v + 2)
+            _turned(y, o + 3 * e, dr, di, table, v + 4)
+            _turned(y, o + 4 * e, er, ei, table, v + 6)
+            _turned(y, o + 5 * e, fr, fi, table, v + 8)
+            _turned(y, o + 6 * e, gr, gi, table, v + 10)
+            _turned(y, o + 7 * e, hr, hi, table, v + 12)
 
 
 @inlined
@@ -198,7 +270,7 @@ def _step5(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
         for q in range(s):
             o, v = j + (q + s * 5 * p) * ROW, w + 8 * p
             ar, ai, br, bi, cr, ci, dr, di, er, ei = _five(x, i + (q + s * p) * ROW, d)
-            _stored(y, o, ar, ai)
+            stored(y, o, ar, ai)
             _turned(y, o + f, br, bi, table, v)
             _turned(y, o + 2 * f, cr, ci, table, v + 2)
             _turned(y, o + 3 * f, dr, di, table, v + 4)
@@ -219,10 +291,10 @@ def _step_odd(x, i, y, j, r, m, s, table, w, spare):  # type: ignore[no-untyped-
                 ahead, behind, k = here + t * d, here + (r - t) * d, 2 * ROW * (t - 1)
                 br, bi = load(x, ahead), load(x, ahead + LANES)
                 cr, ci = load(x, behind), load(x, behind + LANES)
-                _stored(spare, k, br + cr, bi + ci)
-                _stored(spare, k + ROW, br - cr, bi - ci)
+                stored(spare, k, br + cr, bi + ci)
+                stored(spare, k + ROW, br - cr, bi - ci)
                 total_r, total_i = total_r + (br + cr), total_i + (bi + ci)
-            _stored(y, o, total_r, total_i)
+            stored(y, o, total_r, total_i)
             for u in range(1, h + 1):
                 er, ei, gr, gi = ar, ai, eight(_ZERO), eight(_ZERO)
                 at = 0
@@ -237,32 +309,32 @@ def _step_odd(x, i, y, j, r, m, s, table, w, spare):  # type: ignore[no-untyped-
                 _turned(y, o + (r - u) * f, er - gi, ei + gr, table, v + 2 * (r - u))
 
 
-@fast("b1(f4[::1], i8, f4[::1], i8, i8[:,::1], f4[::1], f4[::1])")
-def transform(
-    x: np.ndarray,
-    i: int,
-    y: np.ndarray,
-    j: int,
-    steps: np.ndarray,
-    table: np.ndarray,
-    spare: np.ndarray,
-) -> bool:
+_NUMBERS, _WHOLES = types.CPointer(types.float32), types.CPointer(types.int64)
+
+
+@fast(types.bool_(_NUMBERS, types.intp, _NUMBERS, types.intp, types.intp, _WHOLES, _NUMBERS, _NUMBERS))
+def transform(x, i, y, j, count, steps, table, spare):  # type: ignore[no-untyped-def]
     """Transform the buffer that begins at x[i]; the result is there, or, if True is returned, begins at y[j].
+
+    Everything is handed over as a `vectors.pointer`.
 
     Parameters
     ----------
     x, y
         float32; both are overwritten.
-    steps, table
-        From `plan`.
+    count, steps, table
+        From `plan`: how many steps, and its arrays.
     spare
-        float32, 32 numbers for every two places of the largest radix.
+        float32, `ROW` numbers for every place of the largest radix, and one more.
     """
     there = False
-    for step in range(steps.shape[0]):
-        r, m, s, w = steps[step, 0], steps[step, 1], steps[step, 2], steps[step, 3]
+    for step in range(count):
+        at = 4 * step
+        r, m, s, w = steps[at], steps[at + 1], steps[at + 2], steps[at + 3]
         a, b, k, n = (y, x, j, i) if there else (x, y, i, j)
-        if r == 4:
+        if r == 8:
+            _step8(a, k, b, n, m, s, table, w)
+        elif r == 4:
             _step4(a, k, b, n, m, s, table, w)
         elif r == 2:
             _step2(a, k, b, n, m, s, table, w)

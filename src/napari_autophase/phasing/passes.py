@@ -19,7 +19,6 @@ from .algorithm import Feedback
 
 TINY = np.float32(1e-30)
 """Squared amplitudes below this count as this: a field of exactly zero stays zero."""
-_ZERO, _ONE = np.float32(0), np.float32(1)
 _SLAB = 2**19
 """Voxels that are worth a thread of their own: about half a millisecond of work."""
 
@@ -56,37 +55,23 @@ def support_pass(
     Parameters
     ----------
     before, projected
-        complex64 (P, N0, N1, N2), contiguous; one of them is overwritten.
+        complex64 (P, N0, N1, N2), overwritten.
     support
         bool, same shape.
     """
-    if _kernels() is None or before.device.type != "cpu" or rule.confines:
-        return support_torch(before, projected, support, rule)
-    planes = before.shape[0] * before.shape[1]
-    old, new = pairs(before, planes), pairs(projected, planes)
-    inside, keep, add = (
-        support.view(torch.uint8).view(planes, -1).numpy(),
-        np.float32(rule.keep),
-        np.float32(rule.add),
-    )
-    in_slabs(
-        lambda first, last: _kernels().feed(old, new, inside, keep, add, first, last), planes, before.numel()
-    )
-    return before
-
-
-def support_torch(
-    before: torch.Tensor, projected: torch.Tensor, support: torch.Tensor, rule: Feedback
-) -> torch.Tensor:
-    """`support_pass` in plain torch, on any device."""
     if rule.confines:
         return projected.mul_(support)
     return torch.where(support, projected, before.mul_(rule.keep).add_(projected, alpha=rule.add))
 
 
+@cache
 def can_compile() -> bool:
     """Say whether numba can be used."""
-    return _kernels() is not None
+    try:
+        import numba  # noqa: F401
+    except Exception:  # numba refuses NumPy versions that it does not know with errors of several kinds
+        return False
+    return True
 
 
 def pairs(field: torch.Tensor, planes: int) -> np.ndarray:
@@ -114,21 +99,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="passes")
 
 
-@cache
-def _kernels() -> Any:
-    """Return the compiled passes, or None where numba cannot be used."""
-    try:
-        from numba import njit
-    except Exception:  # numba refuses NumPy versions that it does not know with errors of several kinds
-        return None
-
-    class Kernels:
-        feed = compiled(njit, _feed, "void(f4[:,::1], f4[:,::1], u1[:,::1], f4, f4, i8, i8)")
-
-    return Kernels
-
-
-def compiled(njit: Any, function: Callable[..., Any], signature: str) -> Any:
+def compiled(njit: Any, function: Callable[..., Any], signature: Any) -> Any:
     """Return `function` compiled for arguments of `signature`, from the cache on disk if it can be written."""
     try:
         return staticmethod(
@@ -136,21 +107,3 @@ def compiled(njit: Any, function: Callable[..., Any], signature: str) -> Any:
         )
     except (RuntimeError, OSError):  # there is no place where its cache can be written
         return staticmethod(njit(signature, fastmath=True, error_model="numpy", nogil=True)(function))
-
-
-def _feed(
-    before: np.ndarray,
-    projected: np.ndarray,
-    support: np.ndarray,
-    keep: np.float32,
-    add: np.float32,
-    first: int,
-    last: int,
-) -> None:
-    for plane in range(first, last):
-        old, new, row = before[plane], projected[plane], support[plane]
-        for j in range(row.size):
-            of_old = _ZERO if row[j] else keep
-            of_new = _ONE if row[j] else add
-            old[2 * j] = of_old * old[2 * j] + of_new * new[2 * j]
-            old[2 * j + 1] = of_old * old[2 * j + 1] + of_new * new[2 * j + 1]

@@ -6,7 +6,7 @@ import torch
 
 from . import box, gradient, passes, support
 from .algorithm import Feedback, Gradient
-from .box import Box, Part
+from .box import Box
 from .diffraction import AXES, Diffraction
 from .even import even_pass
 from .figures import figures, misfit
@@ -21,9 +21,10 @@ class Piece:
 
     def __init__(self, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> None:
         self._objects, self.supports, self._data = objects, supports, data
-        self._parts: list[Part] = []
+        self._boxes: list[Box] = []
         self._descent: gradient.Descent | None = None
         self._confined = False  # whether the objects are known to be zero outside their supports
+        self._narrow = False  # whether that is so of the boxes
         self._rescale()
 
     def __len__(self) -> int:
@@ -32,42 +33,30 @@ class Piece:
     @property
     def objects(self) -> torch.Tensor:
         """The objects as they are now."""
-        for part in self._parts:
-            part.put()
+        for one in self._boxes:
+            one.put()
         return self._objects
 
-    def iterate(self, rule: Feedback | Gradient) -> torch.Tensor:
-        """Do one iteration; returns Σ(|F| − modulus)² before it, (P,)."""
+    def iterate(self, rule: Feedback | Gradient, again: bool = True) -> torch.Tensor:
+        """Do one iteration; returns Σ(|F| − modulus)² before it, (P,).  `again` says whether the same follows at once."""
         if isinstance(rule, Gradient):
             return self._descend(rule)
         self._descent = None
-        way = self._by_boxes if self._data.device.type == "cpu" and box.kernels() else self._by_transforms
-        misfits = way(rule)
+        by_boxes = self._data.device.type == "cpu" and box.compiled()
+        misfits = self._by_boxes(rule, again) if by_boxes else self._by_transforms(rule)
         self._confined = rule.confines
         return misfits
 
-    def _by_boxes(self, rule: Feedback) -> torch.Tensor:
-        if not (rule.confines and self._confined):
-            boxes = self._whole(self._leave_parts())
-        else:
-            if not self._parts:
-                pairs = zip(self._objects, self.supports, strict=True)
-                self._parts = [Part(one, support, self._data.columns) for one, support in pairs]
-            boxes = [part.box for part in self._parts]
-        projected = torch.empty_like(self._objects) if rule.even else None
-        with self._data.field() as field:
-            misfits = [
-                one.step(rule, field, None if projected is None else projected[i].numpy())
-                for i, one in enumerate(boxes)
-            ]
-        if projected is not None:
-            even_pass(projected, self.supports)
-            self._objects = passes.support_pass(self._objects, projected, self.supports, rule)
-        return torch.tensor(misfits, dtype=torch.float64)
-
-    def _whole(self, objects: torch.Tensor) -> list[Box]:
-        pairs = zip(objects.numpy(), self.supports.numpy(), strict=True)
-        return [Box(one, support, self._data.columns, self._data.shape) for one, support in pairs]
+    def _by_boxes(self, rule: Feedback, again: bool) -> torch.Tensor:
+        narrow = rule.confines and self._confined
+        if not self._boxes or narrow != self._narrow:
+            pairs = zip(self._leave_boxes(), self.supports, strict=True)
+            self._boxes = [Box(one, support, self._data.columns, narrow) for one, support in pairs]
+            self._narrow = narrow
+        again = again and (
+            narrow or not rule.confines
+        )  # the first iteration of ER is the last of whole volumes
+        return torch.tensor([one.step(rule, again) for one in self._boxes], dtype=torch.float64)
 
     def _by_transforms(self, rule: Feedback) -> torch.Tensor:
         before = self._objects
@@ -82,18 +71,18 @@ class Piece:
 
     def shrink_wrap(self, sigma: float, threshold: float) -> None:
         """Update the supports from the amplitudes."""
-        self._resupport(support.shrink_wrap(self._leave_parts(), sigma, threshold))
+        self._resupport(support.shrink_wrap(self._leave_boxes(), sigma, threshold))
         if self._descent is not None:
             self._descent.confine(self.supports)
 
     def halve(self) -> None:
         """Empty one half of every support, once."""
-        self._leave_parts().mul_(support.half(self.supports))
+        self._leave_boxes().mul_(support.half(self.supports))
         self._descent = None
 
     def finish(self) -> None:
         """Project the objects onto their supports, which gradient steps may have extended at the end."""
-        self._leave_parts()
+        self._leave_boxes()
         if self._descent is not None:
             self._resupport(self._descent.reach)
             self._descent = None
@@ -101,7 +90,7 @@ class Piece:
 
     def figures(self) -> list[dict[str, float]]:
         """Return the figures of every object."""
-        pairs = zip(self.objects, self.supports, strict=True)
+        pairs = zip(self._leave_boxes(), self.supports, strict=True)
         return [figures(one, inside, self._data) for one, inside in pairs]
 
     def misfits(self) -> list[float]:
@@ -112,19 +101,18 @@ class Piece:
     def keep(self, chosen: list[int]) -> None:
         """Go on with some of the objects; the others were part of what gradient steps remember, which begin anew."""
         if len(chosen) < len(self):
-            self._objects, self._descent = self._leave_parts()[chosen], None
+            self._objects, self._descent = self._leave_boxes()[chosen], None
             self.supports = self.supports[chosen]
 
     def _descend(self, rule: Gradient) -> torch.Tensor:
-        objects = self._leave_parts()
-        self._data.forget_fields()
+        objects = self._leave_boxes()
         if self._descent is None or self._descent.rule != rule:
             self._descent = gradient.descent(rule, objects, self.supports, self._data)
         self._confined = False
         return self._descent.step()
 
-    def _leave_parts(self) -> torch.Tensor:
-        objects, self._parts = self.objects, []
+    def _leave_boxes(self) -> torch.Tensor:
+        objects, self._boxes = self.objects, []
         return objects
 
     def _resupport(self, supports: torch.Tensor) -> None:

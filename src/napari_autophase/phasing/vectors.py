@@ -83,6 +83,14 @@ def _function(lower: Callable[..., ir.Value | None], result: types.Type = _eight
     return intrinsic(typed)
 
 
+@intrinsic
+def _pointer(_: Any, array: Any) -> Any:
+    def written(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        return context.make_array(signature.args[0])(context, builder, values[0]).data
+
+    return types.CPointer(array.dtype)(array), written
+
+
 def _arithmetic(sign: Callable[[Any, Any], Any], instruction: str) -> None:
     """Teach numba `sign` between two values, or a value and a float32."""
 
@@ -119,6 +127,15 @@ def _store(builder: ir.IRBuilder, numbers: ir.Value, place: ir.Value, value: ir.
     builder.store(value, _at(builder, numbers, place, _EIGHT)).align = 4
 
 
+def _ahead(builder: ir.IRBuilder, numbers: ir.Value, place: ir.Value) -> None:
+    pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    prefetch = builder.module.declare_intrinsic(
+        "llvm.prefetch", [pointer], ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+    )
+    at = builder.bitcast(builder.gep(numbers, [place]), pointer)
+    builder.call(prefetch, [at, *(ir.Constant(number, flag) for flag in (0, 3, 1))])
+
+
 def _root(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     kind = ir.FunctionType(_EIGHT, [_EIGHT])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.sqrt.v8f32"), [value])
@@ -146,10 +163,14 @@ def _shuffle(*order: int) -> Any:
     return _function(lambda builder, a, b: _picked(builder, a, b, order))
 
 
+pointer: Any = _pointer
+"""pointer(array): where its numbers are; unlike an array it costs nothing to hand on, and knows no negative places."""
 load = _function(_load)
 """load(array, place): array[place : place + 8] of a one-dimensional float32 array."""
 store = _function(_store, types.void)
 """store(array, place, value)."""
+ahead = _function(_ahead, types.void)
+"""ahead(array, place): have array[place] brought into the caches; a place outside does no harm."""
 eight = _function(_same)
 """eight(number): eight times a float32."""
 root = _function(_root)
