@@ -294,7 +294,9 @@ def test_a_device_without_memory_hands_over_to_the_cpu(monkeypatch):
     assert found.figures["chi2"] < 1e-9
     assert data.device.type == "cpu"
     assert found.notes == ("The memory of cuda ran out: phased on the CPU.",)
-    monkeypatch.setattr(batch.Batch, "iterate", lambda self, rule, again: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr(
+        batch.Batch, "iterate", lambda self, rule, again: (_ for _ in ()).throw(MemoryError())
+    )
     with pytest.raises(InputError, match="memory ran out"):
         finish(refine(data, starts, Refinement(algorithm="3*ER")))
 

@@ -16,6 +16,7 @@ Every plane and line is computed in the same way and order by any number of thre
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ import torch
 
 from . import passes
 from .algorithm import Feedback
-from .even import even_pass
+from .even import even_rows
 from .passes import in_slabs
 
 Span = tuple[int, int]
@@ -60,18 +61,25 @@ class Box:
     ) -> None:
         if not volume.is_contiguous():
             raise ValueError("the volume of a box must be contiguous")
-        self._whole, self._shape = volume.numpy(), tuple(volume.shape)
-        self._modulus = modulus.reshape(-1)
-        self.volume, self._support = self._whole, support.numpy()
+        self._whole, shape = volume.numpy(), tuple(volume.shape)
+        part, inside = self._whole, support.numpy()
         self._places = np.ix_(*_places(support)) if confined else ()
-        self._apart = (
-            confined and math.prod(len(axis.flat) for axis in self._places) <= _MOST * volume.numel()
-        )
+        self._apart = confined and math.prod(len(axis.flat) for axis in self._places) <= _MOST * part.size
         if self._apart:
-            self.volume, self._support = (
-                np.ascontiguousarray(of[self._places]) for of in (self.volume, self._support)
-            )
+            part, inside = (np.ascontiguousarray(of[self._places]) for of in (part, inside))
+        self.volume, self._support, self._modulus = part, inside, modulus.reshape(-1)
         self._field: np.ndarray | None = None
+        self._kernels, lines = compiled()
+        (n0, n1, n2), (b0, b1, b2) = shape, part.shape
+        rows, stride = plane_size(shape)
+        self._misfits, self._size = np.empty(-(-rows // self._kernels.GROUP)), b0 * stride
+        self._voxels, self._swept = math.prod(shape), b0 * n1 * n2
+        self._of_planes = b1, b2, n1, n2, stride, *lines.plan(n1), *lines.plan(n2)
+        self._of_lines = np.float32(1 / self._voxels), b0, n0, rows, stride, *lines.plan(n0)
+        self._room = (
+            self._kernels.planes_memory.py_func(b2, n1, n2)[-1],
+            self._kernels.project_memory.py_func(n0)[-1],
+        )
 
     def put(self) -> None:
         """Write the object into the volume that it came from."""
@@ -94,12 +102,12 @@ class Box:
             Σ(|F| − modulus)² over the fitted pixels before it.
         """
         if self._field is None:
-            self._field = aligned(len(self.volume) * plane_size(self._shape)[1])
+            self._field = aligned(self._size)
             self._planes(self._field, out=True)
         misfit = self._project(self._field)
         if rule.even:
             self._planes(self._field, rule)
-            even_pass(*(torch.from_numpy(of)[None] for of in (self.volume, self._support)))
+            even_rows(self.volume, self._support, *self._reached)
             if again:
                 self._planes(self._field, out=True)
         else:
@@ -108,40 +116,33 @@ class Box:
             self._field = None
         return misfit
 
+    @cached_property
+    def _reached(self) -> tuple[np.ndarray, int]:
+        """The rows that the support reaches, and its voxels."""
+        return np.flatnonzero(self._support.any(2)), int(self._support.sum())
+
     def _planes(self, field: np.ndarray, rule: Feedback | None = None, *, out: bool = False) -> None:
         """Go along the last two axes: with a rule from the field to the object; if `out`, from there to the field."""
-        kernels, lines = compiled()
-        (b0, b1, b2), (_, n1, n2) = self.volume.shape, self._shape
         volume, support = self.volume.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
-        keep, add = (np.float32(0), np.float32(0)) if rule is None else map(np.float32, (rule.keep, rule.add))
-        how = rule is not None, out, b1, b2, n1, n2, plane_size(self._shape)[1]
-        *_, size = kernels.planes_memory.py_func(b2, n1, n2)
+        keep, add = (0, 0) if rule is None else (rule.keep, rule.add)
+        how = np.float32(keep), np.float32(add), rule is not None, out, *self._of_planes
 
         def slab(first: int, last: int) -> None:
-            memory = aligned(size)
+            memory = aligned(self._room[0])
             memory[:] = 0
-            kernels.planes(
-                field, volume, support, memory, keep, add, *how, *lines.plan(n1), *lines.plan(n2), first, last
-            )
+            self._kernels.planes(field, volume, support, memory, *how, first, last)
 
-        in_slabs(slab, b0, _HEAVIER * b0 * n1 * n2)
+        in_slabs(slab, len(self.volume), _HEAVIER * self._swept)
 
     def _project(self, field: np.ndarray) -> float:
         """Impose the modulus on a field that is not transformed yet along its first axis; returns the misfit."""
-        kernels, lines = compiled()
-        n0, (rows, stride) = self._shape[0], plane_size(self._shape)
-        groups = -(-rows // kernels.GROUP)
-        misfits, scale = np.empty(groups), np.float32(1 / math.prod(self._shape))
-        how = scale, len(self.volume), n0, rows, stride, *lines.plan(n0)
-        *_, size = kernels.project_memory.py_func(n0)
-        in_slabs(
-            lambda first, last: kernels.project(
-                field, self._modulus, misfits, aligned(size), *how, first, last
-            ),
-            groups,
-            _HEAVIER * math.prod(self._shape),
-        )
-        return float(misfits.sum())
+
+        def slab(first: int, last: int) -> None:
+            memory = aligned(self._room[1])
+            self._kernels.project(field, self._modulus, self._misfits, memory, *self._of_lines, first, last)
+
+        in_slabs(slab, self._misfits.size, _HEAVIER * self._voxels)
+        return float(self._misfits.sum())
 
 
 def _places(support: torch.Tensor) -> list[np.ndarray]:

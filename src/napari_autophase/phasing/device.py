@@ -62,12 +62,13 @@ def memory_bytes(shape: tuple[int, ...], starts: int, algorithm: str = "") -> in
     HIO and RAAR.
 
     Per voxel: 12 bytes of data (counts, modulus, and its copy for `box`); nine for every start (object and support), twice while
-    they are loaded, and what its gradient steps remember (a field, or two moments); and what comes and goes for each start in
-    work at a time, which are as many as there are cores.  Measured on the CPU; a few MiB are the libraries' own.
+    they are loaded, and what lies between its iterations (a field; for gradient steps more, or two moments); and what comes and
+    goes for each start in work at a time, which are as many as there are cores.  Measured on the CPU; a few MiB are the
+    libraries' own.
     """
     used, at_a_time = set(parse(algorithm)), min(starts, cores())
-    kept = 9 + 12 * ("CG" in used) + 16 * ("ADAM" in used)
-    work = 64 if "ADAM" in used else 38 if "CG" in used else 26
+    kept = 9 + max(8, 12 * ("CG" in used) + 16 * ("ADAM" in used))
+    work = 64 if "ADAM" in used else 38 if "CG" in used else 18
     loading, working = 18 * starts + 10 * at_a_time, kept * starts + work * at_a_time
     return math.prod(shape) * (12 + max(loading, working)) + _LIBRARIES
 

@@ -54,7 +54,7 @@ def derivative(
         return _derivative_torch(field, modulus, floor, far)
     planes = field.shape[0] * field.shape[1]
     found, sums = torch.empty_like(field), np.empty(planes)
-    pairs, new, measured = passes.pairs(field, planes), passes.pairs(found, planes), _rows(modulus)
+    pairs, new, measured = _pairs(field, planes), _pairs(found, planes), _rows(modulus)
     roots = _per_plane(far, field)
     passes.in_slabs(
         lambda first, last: _kernels().derivative(
@@ -95,7 +95,7 @@ def slope(
     planes = field.shape[0] * field.shape[1]
     sums = np.empty((planes, 3))
     roots, at = _per_plane(far, field), _per_plane(step, field)
-    old, way, measured = passes.pairs(field, planes), passes.pairs(direction, planes), _rows(modulus)
+    old, way, measured = _pairs(field, planes), _pairs(direction, planes), _rows(modulus)
     passes.in_slabs(
         lambda first, last: _kernels().slope(
             old, way, measured, np.float32(floor), roots, at, sums, first, last
@@ -160,6 +160,11 @@ def _per_plane(values: torch.Tensor, field: torch.Tensor) -> np.ndarray:
 
 def _rows(modulus: torch.Tensor) -> np.ndarray:
     return modulus.view(modulus.shape[0], -1).numpy()
+
+
+def _pairs(field: torch.Tensor, planes: int) -> np.ndarray:
+    """View a complex tensor as float32 pairs (planes, 2·voxels of a plane), never as a copy."""
+    return torch.view_as_real(field).view(planes, -1).numpy()
 
 
 @cache

@@ -74,11 +74,6 @@ def can_compile() -> bool:
     return True
 
 
-def pairs(field: torch.Tensor, planes: int) -> np.ndarray:
-    """View a complex tensor as float32 pairs (planes, 2·voxels of a plane), never as a copy."""
-    return torch.view_as_real(field).view(planes, -1).numpy()
-
-
 def in_slabs(work: Callable[[int, int], None], planes: int, voxels: int) -> None:
     """Do `work(first, last)` over all planes, by as many threads as torch would use if the volume is worth it."""
     slabs = min(torch.get_num_threads(), voxels // _SLAB, planes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from . import box, gradient, passes, support
@@ -56,7 +57,7 @@ class Piece:
         again = again and (
             narrow or not rule.confines
         )  # the first iteration of ER is the last of whole volumes
-        return torch.tensor([one.step(rule, again) for one in self._boxes], dtype=torch.float64)
+        return torch.from_numpy(np.array([one.step(rule, again) for one in self._boxes]))
 
     def _by_transforms(self, rule: Feedback) -> torch.Tensor:
         before = self._objects
