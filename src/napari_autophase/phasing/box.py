@@ -151,8 +151,8 @@ def _places(support: torch.Tensor) -> list[np.ndarray]:
     The last axis has a multiple of eight places, if there are as many.
     """
     filled = support.numpy()
-    lines, plane = filled.any(2), filled.any(0)
-    spans = [_span(axis) for axis in (lines.any(1), plane.any(1), plane.any(0))]
+    lines, plane = np.asarray(filled.any(2)), np.asarray(filled.any(0))
+    spans = [_span(np.asarray(axis)) for axis in (lines.any(1), plane.any(1), plane.any(0))]
     first, width = spans[2]
     spans[2] = first, min(-(-width // _LANES) * _LANES, support.shape[2])
     return [

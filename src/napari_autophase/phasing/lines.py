@@ -48,7 +48,7 @@ def plan(side: int) -> tuple[np.ndarray, np.ndarray]:
     steps
         int64 (steps, 4): radix r, m, s, and where the step's numbers begin in the table.
     table
-        float32: for every step cos and sin of −2πpu/n for p < m and 0 < u < r; then, for radices above 5, of 2πt/r for t < r.
+        float32: for every step cos and sin of −2πpu/n for p < m and 0 < u < r; then, for odd radices above 5, of 2πt/r for t < r.
     """
     n, s, begin = side, 1, 0
     steps, numbers = [], [np.empty(0)]
