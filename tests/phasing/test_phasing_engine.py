@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phasing_crystals import crystal, field, finish, intensity, likeness, photons, reference
 
-from napari_autophase.phasing import Diffraction, Starts, batch, keep_best, passes, random_starts, refine
+from napari_autophase.phasing import Diffraction, Starts, batch, keep_best, random_starts, refine, slabs
 from napari_autophase.phasing.algorithm import parse
 from napari_autophase.recipe import Refinement, ShrinkWrap
 from napari_autophase.reconstruction import Progress
@@ -40,7 +40,7 @@ def random_problem(shape, seed, starts=2):
 @pytest.mark.parametrize("shape", [ODD, (16, 16, 16)])
 def test_the_iterations_against_plain_numpy_in_double(monkeypatch, backend, shape):
     if backend == "torch":
-        monkeypatch.setattr(passes, "can_compile", lambda: False)
+        monkeypatch.setattr(slabs, "can_compile", lambda: False)
     data, starts = random_problem(shape, 1)
     text = "3*ER+4*HIO+4*RAAR+HIO"
     recipe = Refinement(algorithm=text, beta=0.8, shrink_wrap=FIXED)
@@ -233,7 +233,7 @@ def test_closing_cancels_at_once_and_leaves_nothing_behind(steps):
 
 
 def test_two_transforms_per_start_and_iteration_where_nothing_is_compiled(monkeypatch):
-    monkeypatch.setattr(passes, "can_compile", lambda: False)
+    monkeypatch.setattr(slabs, "can_compile", lambda: False)
     counts = {"fftn": 0, "ifftn": 0}
     for name in counts:
         original = getattr(torch.fft, name)

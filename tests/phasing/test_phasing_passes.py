@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_autophase.phasing import box, passes
+from napari_autophase.phasing import box, passes, slabs
 from napari_autophase.phasing.algorithm import PROJECTIONS, feedback
 
 SHAPE = (17, 20, 23)
@@ -65,14 +65,14 @@ def test_a_cache_that_cannot_be_written_is_done_without():
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: (signature, function)
 
-    assert passes.compiled(refuse, len, "void(i8)").__func__ == ("void(i8)", len)
+    assert slabs.compiled(refuse, len, "void(i8)").__func__ == ("void(i8)", len)
 
 
 def test_torch_takes_over_where_numba_cannot_be_imported(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    passes.can_compile.cache_clear()
+    slabs.can_compile.cache_clear()
     try:
-        assert not passes.can_compile()
-        assert box.compiled() is None
+        assert not slabs.can_compile()
+        assert box.kernels() is None
     finally:
-        passes.can_compile.cache_clear()
+        slabs.can_compile.cache_clear()

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import passes
+from . import slabs
 from .algorithm import Feedback
 from .even import even_rows
-from .passes import in_slabs
+from .slabs import in_slabs
 
 Span = tuple[int, int]
 """First place (FFT order, wrapping around) and number of places of a box along an axis."""
@@ -34,7 +34,7 @@ _LANES = 8
 _MOST = 0.5
 """A box with more than this fraction of the volume is not worth the memory of a copy."""
 _HEAVIER = 4
-"""How much more a voxel costs here than in one of the passes."""
+"""How much more a voxel costs here than in a pass over it."""
 
 
 class Box:
@@ -69,7 +69,7 @@ class Box:
             part, inside = (np.ascontiguousarray(of[self._places]) for of in (part, inside))
         self.volume, self._support, self._modulus = part, inside, modulus.reshape(-1)
         self._field: np.ndarray | None = None
-        self._kernels, lines = compiled()
+        self._kernels, lines = kernels()
         (n0, n1, n2), (b0, b1, b2) = shape, part.shape
         rows, stride = plane_size(shape)
         self._misfits, self._size = np.empty(-(-rows // self._kernels.GROUP)), b0 * stride
@@ -193,9 +193,9 @@ def aligned(size: int) -> np.ndarray:
     return numbers[begin : begin + size]
 
 
-def compiled() -> Any:
+def kernels() -> Any:
     """Return `box_kernels` and `lines`, compiled (seconds the first time on a computer), or None where numba cannot be used."""
-    if not passes.can_compile():
+    if not slabs.can_compile():
         return None
     from . import box_kernels, lines
 

@@ -205,11 +205,14 @@ def planes(
 
 
 @inlined
-def _impose(x, i, modulus, o, side, scale, sums, field, next, stride, b0):  # type: ignore[no-untyped-def]
-    """Impose the modulus on a buffer, scale it, let its parts change places, and return the sum of the misfits beside `sums`."""
+def _impose(x, i, modulus, o, side, scale, sums, field, after, stride, b0):  # type: ignore[no-untyped-def]
+    """Impose the modulus on a buffer, scale it, let its parts change places, and return `sums` with the misfits.
+
+    Meanwhile the places of a line that comes later, `stride` apart in the field from `after` on, are brought into the caches.
+    """
     for n in range(side):
         if n < b0:
-            ahead(field, next + n * stride)
+            ahead(field, after + n * stride)
         re, im, wanted = load(x, i), load(x, i + LANES), load(modulus, o)
         amplitude = root(at_least(re * re + im * im, TINY))
         misfit = where_measured(wanted, amplitude - wanted, eight(_ZERO))
@@ -267,9 +270,8 @@ def project(
             if transform(a, here, a, there, number, w, t, free):
                 here, there = there, here
             sums = _impose(a, here, m, at, side0, scale, sums, f, (begin + GROUP + c) * ROW, stride, b0)
-            transform(
-                a, here, a, there, number, w, t, free
-            )  # as many steps again lead to where the line began
+            # as many steps again lead to where the line began
+            transform(a, here, a, there, number, w, t, free)
         for p in range(b0):
             for c in range(count):
                 _copy(a, c * size + p * ROW, f, p * stride + (begin + c) * ROW)

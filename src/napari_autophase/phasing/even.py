@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .passes import TINY, compiled, in_slabs
+from .passes import TINY
+from .slabs import compiled, in_slabs
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import passes
+from . import slabs
 from .passes import TINY
 
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
@@ -56,7 +56,7 @@ def derivative(
     found, sums = torch.empty_like(field), np.empty(planes)
     pairs, new, measured = _pairs(field, planes), _pairs(found, planes), _rows(modulus)
     roots = _per_plane(far, field)
-    passes.in_slabs(
+    slabs.in_slabs(
         lambda first, last: _kernels().derivative(
             pairs, measured, np.float32(floor), roots, new, sums, first, last
         ),
@@ -96,7 +96,7 @@ def slope(
     sums = np.empty((planes, 3))
     roots, at = _per_plane(far, field), _per_plane(step, field)
     old, way, measured = _pairs(field, planes), _pairs(direction, planes), _rows(modulus)
-    passes.in_slabs(
+    slabs.in_slabs(
         lambda first, last: _kernels().slope(
             old, way, measured, np.float32(floor), roots, at, sums, first, last
         ),
@@ -170,16 +170,15 @@ def _pairs(field: torch.Tensor, planes: int) -> np.ndarray:
 @cache
 def _kernels() -> Any:
     """Return the compiled functions, or None where numba cannot be used."""
-    try:
-        from numba import njit
-    except Exception:  # as in `passes`
+    if not slabs.can_compile():
         return None
+    from numba import njit
 
     class Kernels:
-        derivative = passes.compiled(
+        derivative = slabs.compiled(
             njit, _derivative, "void(f4[:,::1], f4[:,::1], f4, f4[::1], f4[:,::1], f8[::1], i8, i8)"
         )
-        slope = passes.compiled(
+        slope = slabs.compiled(
             njit, _slope, "void(f4[:,::1], f4[:,::1], f4[:,::1], f4, f4[::1], f4[::1], f8[:,::1], i8, i8)"
         )
 
@@ -196,7 +195,7 @@ def _derivative(
     first: int,
     last: int,
 ) -> None:
-    # without branches and one sum per plane, for the reasons given in `passes`
+    # without branches, so that it is vectorised; one sum per plane, so that no number of threads changes it
     for plane in range(first, last):
         row, z, new = modulus[plane % modulus.shape[0]], field[plane], found[plane]
         far, total = roots[plane], _ZERO

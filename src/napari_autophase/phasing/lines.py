@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from .passes import compiled
+from .slabs import compiled
 from .vectors import LANES, eight, load, store
 
 ROW = 2 * LANES
@@ -196,21 +196,9 @@ def _step4(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
 
 @inlined
 def _eight(x, i, d):  # type: ignore[no-untyped-def]
-    """Two radix-4 butterflies, of the sums and of the turned differences of places half a line apart."""
-    ar, ai, er, ei = load(x, i), load(x, i + LANES), load(x, i + 4 * d), load(x, i + 4 * d + LANES)
-    s0r, s0i, d0r, d0i = ar + er, ai + ei, ar - er, ai - ei
-    ar, ai = load(x, i + 2 * d), load(x, i + 2 * d + LANES)
-    er, ei = load(x, i + 6 * d), load(x, i + 6 * d + LANES)
-    s2r, s2i, d2r, d2i = ar + er, ai + ei, ar - er, ai - ei
-    p0r, p0i, p2r, p2i = s0r + s2r, s0i + s2i, s0r - s2r, s0i - s2i
-    q0r, q0i, q2r, q2i = d0r + d2i, d0i - d2r, d0r - d2i, d0i + d2r
-    ar, ai, er, ei = load(x, i + d), load(x, i + d + LANES), load(x, i + 5 * d), load(x, i + 5 * d + LANES)
-    s1r, s1i, d1r, d1i = ar + er, ai + ei, ar - er, ai - ei
-    ar, ai = load(x, i + 3 * d), load(x, i + 3 * d + LANES)
-    er, ei = load(x, i + 7 * d), load(x, i + 7 * d + LANES)
-    s3r, s3i, d3r, d3i = ar + er, ai + ei, ar - er, ai - ei
-    p1r, p1i, p3r, p3i = s1r + s3r, s1i + s3i, s1r - s3r, s1i - s3i
-    q1r, q1i, q3r, q3i = d1r + d3i, d1i - d3r, d1r - d3i, d1i + d3r
+    """Radix 4 twice, of every second place: the frequencies of the others turn by eighths of a circle."""
+    p0r, p0i, q0r, q0i, p2r, p2i, q2r, q2i = _four(x, i, 2 * d)
+    p1r, p1i, q1r, q1i, p3r, p3i, q3r, q3i = _four(x, i + d, 2 * d)
     q1r, q1i = (q1r + q1i) * _SIN45, (q1i - q1r) * _SIN45
     q3r, q3i = (q3i - q3r) * _SIN45, (q3r + q3i) * -_SIN45
     return (

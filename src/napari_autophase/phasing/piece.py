@@ -43,7 +43,7 @@ class Piece:
         if isinstance(rule, Gradient):
             return self._descend(rule)
         self._descent = None
-        by_boxes = self._data.device.type == "cpu" and box.compiled()
+        by_boxes = self._data.device.type == "cpu" and box.kernels()
         misfits = self._by_boxes(rule, again) if by_boxes else self._by_transforms(rule)
         self._confined = rule.confines
         return misfits
@@ -54,9 +54,8 @@ class Piece:
             pairs = zip(self._leave_boxes(), self.supports, strict=True)
             self._boxes = [Box(one, support, self._data.columns, narrow) for one, support in pairs]
             self._narrow = narrow
-        again = again and (
-            narrow or not rule.confines
-        )  # the first iteration of ER is the last of whole volumes
+        # the first iteration of ER is the last one of the whole volume
+        again = again and (narrow or not rule.confines)
         return torch.from_numpy(np.array([one.step(rule, again) for one in self._boxes]))
 
     def _by_transforms(self, rule: Feedback) -> torch.Tensor:
