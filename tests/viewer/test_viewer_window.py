@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ def endless(monkeypatch):
             step = 0
             while True:
                 step += 1
+                time.sleep(1e-3)  # without the interpreter's lock, as iterations are
                 yield Progress("refine", step % 1000, 1000, error=1 / step)
         finally:
             stopped.set()

@@ -129,7 +129,6 @@ class Box:
 
         def slab(first: int, last: int) -> None:
             memory = aligned(self._room[0])
-            memory[:] = 0
             self._kernels.planes(field, volume, support, memory, *how, first, last)
 
         in_slabs(slab, len(self.volume), _HEAVIER * self._swept)

@@ -146,7 +146,7 @@ def planes(
     """Planes `first` to `last`: if `back`, from the field to the object, which is fed; if `out`, from the object to the field.
 
     Fed: the object becomes what comes back inside `support`, and keep·object + add·what comes back elsewhere.  `memory` has as
-    many zeros as `planes_memory` says.
+    many numbers as `planes_memory` says.
     """
     bands, chunks = (side1 + LANES - 1) // LANES, (b2 + LANES - 1) // LANES
     share = (side2 + chunks - 1) // chunks
@@ -160,6 +160,8 @@ def planes(
     )
     n1, w1, t1 = len(steps1), pointer(steps1), pointer(table1)
     n2, w2, t2 = len(steps2), pointer(steps2), pointer(table2)
+    # here, since NumPy would let go of the interpreter's lock for it: beside a window that draws it is had back 5 ms later
+    _clear(a, 0, spare)
     for p in range(first, last):
         if back:
             for k in range(bands):
