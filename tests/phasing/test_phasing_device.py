@@ -166,6 +166,23 @@ def test_one_thread_takes_over_when_a_neighbour_wakes_up(monkeypatch):
     assert used.count(Plan(1, 1)) < 320
 
 
+def test_work_is_done_a_moment_at_a_stretch_once_it_is_known_how_long_it_takes(monkeypatch):
+    clock = Clock(monkeypatch, {Plan(1, 1): 2**-10, Plan(1, 2): 2**-11})
+    clock.crew = Crew(plans(1, 2))
+    counts = []
+    while sum(counts) < 1000:
+        count = clock.crew.pace("ER", 1000)
+        assert clock.crew.pace("ER", 3) == min(3, count)
+        clock.crew.run([lambda count=count: [clock.job() for _ in range(count)]], "ER", count)
+        counts.append(count)
+    assert counts[0] == 1
+    assert max(counts[:6]) < 8  # as long as plans are tried
+    assert max(counts) == int(0.03 * 2**11)
+    clock.cost = {Plan(1, 1): 1.0, Plan(1, 2): 0.5}
+    clock.crew.run([clock.job], "ER")
+    assert clock.crew.pace("ER", 1000) == 1
+
+
 def test_kinds_of_work_have_plans_of_their_own(monkeypatch):
     clock = Clock(monkeypatch, {})
     clock.crew = Crew(plans(1, 2))

@@ -18,11 +18,8 @@ def test_an_even_crystal_has_one_amplitude_inside_its_support_and_what_it_had_ou
     rng = np.random.default_rng(0)
     volumes = (rng.normal(size=(2, 9, 8, 7)) + 1j * rng.normal(size=(2, 9, 8, 7))).astype(np.complex64)
     inside = rng.random(volumes.shape) < 0.3
-    found, plain = torch.from_numpy(volumes.copy()), torch.from_numpy(volumes.copy())
-    for one, where in zip(found.numpy(), inside, strict=True):
-        even.even_rows(one, where, np.flatnonzero(where.any(2)), where.sum())
-    even.even_pass(plain, torch.from_numpy(inside))
-    np.testing.assert_allclose(found, plain, rtol=1e-4, atol=1e-5)
+    found = torch.from_numpy(volumes.copy())
+    even.even_pass(found, torch.from_numpy(inside))
     np.testing.assert_array_equal(found.numpy()[~inside], volumes[~inside])
     for now, before, where in zip(found.numpy(), volumes, inside, strict=True):
         np.testing.assert_allclose(

@@ -8,7 +8,7 @@ import torch
 from phasing_crystals import crystal, field, finish, likeness, photons
 from scipy import ndimage
 
-from napari_autophase.phasing import Diffraction, Starts, grids, random_starts, refine
+from napari_autophase.phasing import Diffraction, Starts, engine, grids, random_starts, refine
 from napari_autophase.phasing import batch as batch_module
 from napari_autophase.phasing.algorithm import feedback, parse, resting, tail
 from napari_autophase.phasing.batch import Batch
@@ -82,7 +82,7 @@ def test_a_batch_goes_on_with_some_of_its_starts(data, monkeypatch, size):
         np.testing.assert_array_equal(batch.starts(range(3)).objects, expected)
         np.testing.assert_array_equal(batch.support(1), starts.supports[3])
         assert batch.misfits() == [judged[i] for i in (0, 3, 4)]
-        assert batch.iterate(feedback("ER")).shape == (3,)
+        assert batch.iterate(feedback("ER")).shape == (1, 3)
 
 
 @pytest.mark.parametrize("free_fraction", [0.0, 0.03])
@@ -126,7 +126,8 @@ def test_nothing_that_is_held_out_is_fitted_on_the_coarse_grid(truth):
     assert small.held_out == free.sum()
 
 
-def test_a_coarse_beginning_finds_the_crystal_and_is_shown_on_the_scans_grid(truth, data):
+def test_a_coarse_beginning_finds_the_crystal_and_is_shown_on_the_scans_grid(truth, data, monkeypatch):
+    monkeypatch.setattr(engine, "PREVIEW_EVERY_S", 0.0)
     starts = random_starts(data, 2, 0.1, seed=0)
     recipe = Refinement(algorithm="2*(20*ER+80*HIO)+40*ER", coarse=120)
     told, found = finish(refine(data, starts, recipe))
@@ -143,10 +144,13 @@ def test_a_coarse_beginning_finds_the_crystal_and_is_shown_on_the_scans_grid(tru
 
 def test_the_coarse_iterations_are_done_on_an_eighth_of_the_voxels(data, monkeypatch):
     shapes = []
-    step = Box.step
-    monkeypatch.setattr(
-        Box, "step", lambda self, *rest: shapes.append(self.volume.shape) or step(self, *rest)
-    )
+    iterate = Box.iterate
+
+    def told(self, rule, count, again):
+        shapes.extend(count * [self.volume.shape])
+        return iterate(self, rule, count, again)
+
+    monkeypatch.setattr(Box, "iterate", told)
     starts = random_starts(data, 1, 0.1, 0)
     finish(refine(data, starts, Refinement(algorithm="12*HIO", coarse=9, shrink_wrap=FIXED)))
     assert shapes.count((16, 20, 16)) == 9

@@ -64,13 +64,26 @@ class Batch:
     def __exit__(self, *_: object) -> None:
         self._crew.close()
 
-    def iterate(self, rule: Feedback | Gradient, again: bool = True) -> torch.Tensor:
-        """Do one iteration of every start; returns their chi² before it, (S,).
+    def iterate(self, rule: Feedback | Gradient, most: int = 1, again: bool = True) -> torch.Tensor:
+        """Do at most so many iterations of every start, as many as take a moment.
 
-        `again` says whether the same follows, without anything else in between: then it is begun already.
+        Parameters
+        ----------
+        rule
+            What an iteration does.
+        most
+            How many at most.
+        again
+            Whether more of the same follow after these, without anything else in between: they are begun already.
+
+        Returns
+        -------
+        torch.Tensor
+            float64 (done, S) on the CPU: chi² before each.
         """
-        misfits = self._crew.run([partial(piece.iterate, rule, again) for piece in self.pieces], rule)
-        return torch.cat(misfits) / self.data.total
+        count = self._crew.pace(rule, most)
+        jobs = [partial(piece.iterate, rule, count, again or count < most) for piece in self.pieces]
+        return torch.cat(self._crew.run(jobs, rule, count), 1) / self.data.total
 
     def shrink_wrap(self, sigma: float, threshold: float) -> None:
         """Update every support from the amplitude of its object."""

@@ -10,13 +10,13 @@ object is no more than the box around it, most of its planes and lines need not 
 planes as the box.  The box begins at place 0, wherever the support is: the field is that of the object moved, which the modulus
 projection does not see.
 
-Every plane and line is computed in the same way and order by any number of threads.
+Every plane and line is computed in the same way and order by any number of threads, which go through many iterations without
+meeting anybody but each other.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,7 @@ import torch
 
 from . import slabs
 from .algorithm import Feedback
-from .even import even_rows
-from .slabs import in_slabs
+from .slabs import together
 
 Span = tuple[int, int]
 """First place (FFT order, wrapping around) and number of places of a box along an axis."""
@@ -33,7 +32,7 @@ Span = tuple[int, int]
 _LANES = 8
 _MOST = 0.5
 """A box with more than this fraction of the volume is not worth the memory of a copy."""
-_HEAVIER = 4
+_HEAVIER = 32
 """How much more a voxel costs here than in a pass over it."""
 
 
@@ -69,79 +68,56 @@ class Box:
             part, inside = (np.ascontiguousarray(of[self._places]) for of in (part, inside))
         self.volume, self._support, self._modulus = part, inside, modulus.reshape(-1)
         self._field: np.ndarray | None = None
-        self._kernels, lines = kernels()
+        self._compiled, parts, lines = kernels()
         (n0, n1, n2), (b0, b1, b2) = shape, part.shape
         rows, stride = plane_size(shape)
-        self._misfits, self._size = np.empty(-(-rows // self._kernels.GROUP)), b0 * stride
-        self._voxels, self._swept = math.prod(shape), b0 * n1 * n2
-        self._of_planes = b1, b2, n1, n2, stride, *lines.plan(n1), *lines.plan(n2)
-        self._of_lines = np.float32(1 / self._voxels), b0, n0, rows, stride, *lines.plan(n0)
-        self._room = (
-            self._kernels.planes_memory.py_func(b2, n1, n2)[-1],
-            self._kernels.project_memory.py_func(n0)[-1],
+        self._groups, self._size = -(-rows // parts.GROUP), b0 * stride
+        self._reached = inside.any(2).view(np.uint8).reshape(-1), int(np.count_nonzero(inside))
+        self._power = np.empty(b0)
+        self._numbers = (
+            *(b1, b2, n1, n2, stride, *lines.plan(n1), *lines.plan(n2)),
+            *(np.float32(1 / math.prod(shape)), b0, n0, rows, *lines.plan(n0)),
         )
+        self._work = _HEAVIER * math.prod(shape)
+        self._room = max(parts.planes_memory.py_func(b2, n1, n2)[-1], parts.project_memory.py_func(n0)[-1])
 
     def put(self) -> None:
         """Write the object into the volume that it came from."""
         if self._apart:
             self._whole[self._places] = self.volume
 
-    def step(self, rule: Feedback, again: bool = True) -> float:
-        """Do one iteration.
+    def iterate(self, rule: Feedback, count: int = 1, again: bool = True) -> np.ndarray:
+        """Do `count` iterations.
 
         Parameters
         ----------
         rule
             What becomes of the object outside its support.
+        count
+            How many.
         again
-            Whether another one follows, for which the field is kept.
+            Whether more follow, for which the field is kept.
 
         Returns
         -------
-        float
-            Σ(|F| − modulus)² over the fitted pixels before it.
+        np.ndarray
+            float64 (count,): Σ(|F| − modulus)² over the fitted pixels before each.
         """
+        begin = self._field is None
         if self._field is None:
             self._field = aligned(self._size)
-            self._planes(self._field, out=True)
-        misfit = self._project(self._field)
-        if rule.even:
-            self._planes(self._field, rule)
-            even_rows(self.volume, self._support, *self._reached)
-            if again:
-                self._planes(self._field, out=True)
-        else:
-            self._planes(self._field, rule, out=again)
+        field, misfits, state = self._field, np.empty((count, self._groups)), np.zeros(32, np.int64)
+        volume, support = self.volume.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
+        parts = field, volume, support, *self._reached, self._modulus, misfits, self._power
+        how = begin, again, np.float32(rule.keep), np.float32(rule.add), rule.even, *self._numbers
+
+        def join(slabs: int) -> None:
+            self._compiled.iterate(*parts, aligned(self._room), state, count, slabs, *how)
+
+        together(join, self._work)
         if not again:
             self._field = None
-        return misfit
-
-    @cached_property
-    def _reached(self) -> tuple[np.ndarray, int]:
-        """The rows that the support reaches, and its voxels."""
-        return np.flatnonzero(self._support.any(2)), int(self._support.sum())
-
-    def _planes(self, field: np.ndarray, rule: Feedback | None = None, *, out: bool = False) -> None:
-        """Go along the last two axes: with a rule from the field to the object; if `out`, from there to the field."""
-        volume, support = self.volume.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
-        keep, add = (0, 0) if rule is None else (rule.keep, rule.add)
-        how = np.float32(keep), np.float32(add), rule is not None, out, *self._of_planes
-
-        def slab(first: int, last: int) -> None:
-            memory = aligned(self._room[0])
-            self._kernels.planes(field, volume, support, memory, *how, first, last)
-
-        in_slabs(slab, len(self.volume), _HEAVIER * self._swept)
-
-    def _project(self, field: np.ndarray) -> float:
-        """Impose the modulus on a field that is not transformed yet along its first axis; returns the misfit."""
-
-        def slab(first: int, last: int) -> None:
-            memory = aligned(self._room[1])
-            self._kernels.project(field, self._modulus, self._misfits, memory, *self._of_lines, first, last)
-
-        in_slabs(slab, self._misfits.size, _HEAVIER * self._voxels)
-        return float(self._misfits.sum())
+        return misfits.sum(1)
 
 
 def _places(support: torch.Tensor) -> list[np.ndarray]:
@@ -193,9 +169,9 @@ def aligned(size: int) -> np.ndarray:
 
 
 def kernels() -> Any:
-    """Return `box_kernels` and `lines`, compiled (seconds the first time on a computer), or None where numba cannot be used."""
+    """Return the modules of compiled functions (seconds the first time on a computer), or None where numba cannot be used."""
     if not slabs.can_compile():
         return None
-    from . import box_kernels, lines
+    from . import box_iterations, box_kernels, lines
 
-    return box_kernels, lines
+    return box_iterations, box_kernels, lines

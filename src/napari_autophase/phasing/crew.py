@@ -8,6 +8,7 @@ order.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -24,6 +25,8 @@ _SLOWER = 1.5
 _PATIENCE = 2
 _LASTS = 300
 _PROBE = 64
+_TRIAL_S, _MOMENT_S = 0.002, 0.03
+"""How long a plan is tried each time; how long work is done at a stretch, so that a wish to stop is heard soon."""
 _Result = TypeVar("_Result")
 
 
@@ -70,14 +73,26 @@ class Crew:
         for pool in self._pools.values():
             pool.shutdown()
 
-    def run(self, jobs: Sequence[Callable[[], _Result]], kind: Hashable = None) -> list[_Result]:
-        """Do all jobs of a kind of work, learn from the time they take, and return their results in order."""
-        choice = self._kinds.setdefault(kind, _Choice(self._plans))
+    def pace(self, kind: Hashable, most: int) -> int:
+        """Return how many times, at most so many, a kind of work is done in a moment: few as long as plans are tried."""
+        return min(most, self._choice(kind).pace())
+
+    def run(
+        self, jobs: Sequence[Callable[[], _Result]], kind: Hashable = None, count: int = 1
+    ) -> list[_Result]:
+        """Do all jobs of a kind of work, each of which does it `count` times, and return their results in order.
+
+        What is learned is the time that it takes once.
+        """
+        choice = self._choice(kind)
         self.plan = choice.plan()
         begin = time.perf_counter()
         results = self.do(jobs)
-        choice.learn(self.plan, time.perf_counter() - begin)
+        choice.learn(self.plan, (time.perf_counter() - begin) / count, count)
         return results
+
+    def _choice(self, kind: Hashable) -> _Choice:
+        return self._kinds.setdefault(kind, _Choice(self._plans))
 
     def do(self, jobs: Sequence[Callable[[], _Result]]) -> list[_Result]:
         """Do all jobs by the plan of the moment and return their results in order."""
@@ -102,14 +117,21 @@ class _Choice:
         self._trials: list[Plan] = []
         self._seconds: dict[Plan, list[float]] = {}
         self._late = self._age = 0
+        self._pace = math.inf
         self._begin()
 
     def plan(self) -> Plan:
         """Return the plan to go by next."""
         return self._trials[0] if self._trials else self._best
 
-    def learn(self, plan: Plan, seconds: float) -> None:
-        """Take note of how long the work took."""
+    def pace(self) -> int:
+        """Return how many times the work is done by this plan until others are looked at."""
+        moment = _TRIAL_S if self._trials else _MOMENT_S
+        return max(1, min(_LASTS - self._age, int(moment / self._pace)))
+
+    def learn(self, plan: Plan, seconds: float, count: int = 1) -> None:
+        """Take note of how long the work took, the mean of `count` times."""
+        self._pace = seconds
         if self._trials:
             self._trials.pop(0)
             self._seconds[plan].append(seconds)
@@ -117,16 +139,16 @@ class _Choice:
                 self._trials = [other for other in self._trials if other != plan]
             if not self._trials:
                 self._best = min(self._plans, key=self._usual)
-        elif len(self._plans) > 1:
-            self._age += 1
+        else:
+            self._age += count
             slow = plan != self._alone and seconds > _SLOWER * self._usual(self._alone)
             self._late = self._late + 1 if slow else 0
-            if self._late == _PATIENCE or self._age == _LASTS:
+            if self._late == _PATIENCE or self._age >= _LASTS:
                 self._begin()
 
     def _begin(self) -> None:
         self._best = self._alone
-        self._trials = [plan for plan in self._plans for _ in range(_TRIALS)] if len(self._plans) > 1 else []
+        self._trials = [plan for _ in range(_TRIALS) for plan in self._plans]
         self._seconds = {plan: [] for plan in self._plans}
         self._late = self._age = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,8 +20,8 @@ from .diffraction import Diffraction, ran_out_of_memory
 from .figures import ranking
 from .grids import on_grid
 
-PREVIEW_EVERY = 25
-"""Iterations between two previews."""
+PREVIEW_EVERY_S, PREVIEW_SHARE = 1.0, 0.02
+"""Seconds between two previews, and the fraction of the time that they may take."""
 JUDGE_EVERY, GAIN = 10, 0.002
 """Iterations between two looks at the held-out pixels, and the fraction of their likelihood that counts as a gain."""
 
@@ -138,13 +139,15 @@ class _Run:
         The algorithm of every iteration.
     pauses
         Iterations after which the algorithm changes, or the objects or supports are.
+    stops
+        Iterations after which the starts are looked at, or anything is changed.
     coarse
         How many of them are done on half as many voxels per axis.
     done
         Iterations done.
     chi2
         For every iteration, chi² at its beginning of the starts that are left, (steps, S); one tensor, as small ones kept from
-        iteration to iteration would lie between the volumes that come and go, and hold the memory that these leave.
+        time to time would lie between the volumes that come and go, and hold the memory that these leave.
     """
 
     def __init__(self, refinement: Refinement, shape: tuple[int, ...], stage: str, keep: int) -> None:
@@ -160,27 +163,30 @@ class _Run:
         self.tail = max(self.coarse, algorithm.tail(self.steps))
         self.resting = algorithm.resting(self.steps) if refinement.prune else set()
         self.misfit, self.gained = math.inf, 0
+        judged = range(self.tail + JUDGE_EVERY, len(self.steps), JUDGE_EVERY) if refinement.patience else ()
+        self.stops = sorted({*self.pauses, *self.resting, *judged, self.coarse, len(self.steps)} - {None})
+        self.preview_due = time.perf_counter() + PREVIEW_EVERY_S
 
     def iterate(self, batch: Batch, last: int) -> Generator[Progress, None, None]:
         """Go on until `last` iterations are done, or more are of no use."""
-        read_every = 1 if batch.data.device.type == "cpu" else 10  # reading a number from a GPU makes it wait
         scale = (batch.data.modulus.numel() / math.prod(self.shape)) ** (1 / 3)
-        error, leader, total = None, 0, len(self.steps)
+        total = len(self.steps)
         if not self.done:
-            self.chi2 = torch.zeros((total, len(batch)), device=batch.data.device)
+            self.chi2 = torch.zeros((total, len(batch)), dtype=torch.float64)
         while self.done < last:
-            step = self.done + 1
             rule = algorithm.rule(self.steps[self.done], self.refinement)
-            self.chi2[self.done] = batch.iterate(rule, again=step not in self.pauses and step < last)
-            self.done = step
+            stop = min(last, *(step for step in self.stops if step > self.done))
+            begin, again = self.done, stop not in self.pauses and stop < last
+            chi2 = batch.iterate(rule, stop - begin, again)
+            step = self.done = begin + len(chi2)
+            self.chi2[begin:step] = chi2
+            error, best = chi2.numpy().min(1).tolist(), int(chi2[-1].argmin())
+            for i in range(1, len(chi2)):
+                yield Progress(self.stage, begin + i, total, error[i - 1])
             if step == self.refinement.twin_break:
                 batch.halve()
             if step in self.widths:
                 batch.shrink_wrap(scale * self.widths[step], self.refinement.shrink_wrap.threshold)
-            if step % read_every == 0:
-                leader = int(self.chi2[step - 1].argmin())
-                error = float(self.chi2[step - 1, leader])
-            preview = self._preview(batch.object(leader)) if step % PREVIEW_EVERY == 0 else None
             if self._stalls(batch, step):
                 self.notes = (
                     *self.notes,
@@ -188,12 +194,14 @@ class _Run:
                 )
                 last = total = step
             elif self._prunes(batch, step):
-                leader = 0
-            yield Progress(self.stage, step, total, error, preview)
+                best = 0
+            yield Progress(self.stage, step, total, error[-1], self._preview(batch, best))
 
     def errors(self, start: int) -> np.ndarray:
         """Return the errors of one of the starts that are left."""
-        return self.chi2[: self.done, start].cpu().numpy() if self.done else np.zeros(0, np.float32)
+        return (
+            self.chi2[: self.done, start].numpy().astype(np.float32) if self.done else np.zeros(0, np.float32)
+        )
 
     def _prunes(self, batch: Batch, step: int) -> bool:
         """Drop the worse half of the starts where it is time to."""
@@ -215,10 +223,19 @@ class _Run:
             self.misfit, self.gained = misfit, step
         return step - self.gained >= patience
 
-    def _preview(self, found: np.ndarray) -> np.ndarray:
-        # the nearest voxels: to interpolate would take longer than the coarse iterations between two previews
-        nearest = (
-            np.clip(np.rint((np.arange(n) - n // 2) * m / n).astype(int) + m // 2, 0, m - 1)
-            for n, m in zip(self.shape, found.shape, strict=True)
-        )
-        return np.abs(found) if found.shape == self.shape else np.abs(found)[np.ix_(*nearest)]
+    def _preview(self, batch: Batch, start: int) -> np.ndarray | None:
+        """Return the amplitude of a start on the grid of the data, if it is time to."""
+        begin = time.perf_counter()
+        if begin < self.preview_due:
+            return None
+        found = np.abs(batch.object(start))
+        if found.shape != self.shape:
+            # the nearest voxels: to interpolate would take longer than the coarse iterations between two previews
+            nearest = (
+                np.clip(np.rint((np.arange(n) - n // 2) * m / n).astype(int) + m // 2, 0, m - 1)
+                for n, m in zip(self.shape, found.shape, strict=True)
+            )
+            found = found[np.ix_(*nearest)]
+        end = time.perf_counter()
+        self.preview_due = end + max(PREVIEW_EVERY_S, (end - begin) / PREVIEW_SHARE)
+        return found

@@ -38,25 +38,31 @@ class Piece:
             one.put()
         return self._objects
 
-    def iterate(self, rule: Feedback | Gradient, again: bool = True) -> torch.Tensor:
-        """Do one iteration; returns Σ(|F| − modulus)² before it, (P,).  `again` says whether the same follows at once."""
-        if isinstance(rule, Gradient):
-            return self._descend(rule)
-        self._descent = None
-        by_boxes = self._data.device.type == "cpu" and box.kernels()
-        misfits = self._by_boxes(rule, again) if by_boxes else self._by_transforms(rule)
-        self._confined = rule.confines
-        return misfits
+    def iterate(self, rule: Feedback | Gradient, count: int = 1, again: bool = True) -> torch.Tensor:
+        """Do `count` iterations; returns Σ(|F| − modulus)² before each, float64 (count, P) on the CPU.
 
-    def _by_boxes(self, rule: Feedback, again: bool) -> torch.Tensor:
+        `again` says whether more of the same follow at once.
+        """
+        if isinstance(rule, Gradient):
+            return torch.stack([self._descend(rule) for _ in range(count)]).double().cpu()
+        self._descent = None
+        if self._data.device.type == "cpu" and box.kernels():
+            return self._by_boxes(rule, count, again)
+        misfits = torch.stack([self._by_transforms(rule) for _ in range(count)])
+        self._confined = rule.confines
+        return misfits.double().cpu()
+
+    def _by_boxes(self, rule: Feedback, count: int, again: bool) -> torch.Tensor:
         narrow = rule.confines and self._confined
         if not self._boxes or narrow != self._narrow:
             pairs = zip(self._leave_boxes(), self.supports, strict=True)
             self._boxes = [Box(one, support, self._data.columns, narrow) for one, support in pairs]
             self._narrow = narrow
-        # the first iteration of ER is the last one of the whole volume
-        again = again and (narrow or not rule.confines)
-        return torch.from_numpy(np.array([one.step(rule, again) for one in self._boxes]))
+        enters = rule.confines and not narrow  # the first iteration of ER is the last one of the whole volume
+        now, more = (1, False) if enters else (count, again)
+        misfits = torch.from_numpy(np.stack([one.iterate(rule, now, more) for one in self._boxes], 1))
+        self._confined = rule.confines
+        return torch.cat([misfits, self._by_boxes(rule, count - 1, again)]) if now < count else misfits
 
     def _by_transforms(self, rule: Feedback) -> torch.Tensor:
         before = self._objects

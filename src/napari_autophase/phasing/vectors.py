@@ -7,12 +7,15 @@ LLVM makes of eight numbers what the processor has: one AVX register, or two of 
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import operator
+import platform
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.core.typing import signature
@@ -26,6 +29,13 @@ _EIGHT = ir.VectorType(_FLOAT, LANES)
 _BYTES = ir.VectorType(ir.IntType(8), LANES)
 _INDEX = ir.IntType(32)
 _FLAGS = ("fast",)
+
+_GIVE_WAY = "napari_autophase_give_way"
+_windows = sys.platform == "win32"
+_system: Any = ctypes.CDLL("kernel32" if _windows else None)
+binding.add_symbol(
+    _GIVE_WAY, ctypes.cast(_system.SwitchToThread if _windows else _system.sched_yield, ctypes.c_void_p).value
+)
 
 
 class _Eight(types.Type):
@@ -159,6 +169,31 @@ def _where_inside(
     return builder.select(builder.icmp_unsigned("!=", found, ir.Constant(_BYTES, [0] * LANES)), yes, no)
 
 
+def _take(builder: ir.IRBuilder, numbers: ir.Value, place: ir.Value) -> ir.Value:
+    one = ir.Constant(ir.IntType(64), 1)
+    return builder.atomic_rmw("add", builder.gep(numbers, [place]), one, "seq_cst")
+
+
+def _now(builder: ir.IRBuilder, numbers: ir.Value, place: ir.Value) -> ir.Value:
+    return builder.load_atomic(builder.gep(numbers, [place]), "seq_cst", 8)
+
+
+def _pause(builder: ir.IRBuilder) -> None:
+    machine, number = platform.machine().lower(), ir.IntType(32)
+    if machine in ("x86_64", "amd64"):
+        kind = ir.FunctionType(ir.VoidType(), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+    elif machine in ("arm64", "aarch64"):
+        kind = ir.FunctionType(ir.VoidType(), [number])
+        hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.hint")
+        builder.call(hint, [ir.Constant(number, 1)])
+
+
+def _give_way(builder: ir.IRBuilder) -> None:
+    kind = ir.FunctionType(ir.IntType(32), [])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, _GIVE_WAY), [])
+
+
 def _shuffle(*order: int) -> Any:
     return _function(lambda builder, a, b: _picked(builder, a, b, order))
 
@@ -181,6 +216,14 @@ where_measured = _function(_where_measured)
 """where_measured(modulus, yes, no): `yes` where `modulus` is not negative, and `no` elsewhere."""
 where_inside = _function(_where_inside)
 """where_inside(support, place, yes, no): `yes` where the bytes from `place` on are not zero, and `no` elsewhere."""
+take = _function(_take, types.intp)
+"""take(array, place): array[place] of int64 before one was added, by one thread at a time."""
+now = _function(_now, types.intp)
+"""now(array, place): array[place] of int64, as the other threads have left it, and all that they wrote before."""
+pause = _function(_pause, types.void)
+"""pause(): let the processor's core do something else for a moment."""
+give_way = _function(_give_way, types.void)
+"""give_way(): let the system's other threads have the core."""
 
 evens, odds = _shuffle(*range(0, 16, 2)), _shuffle(*range(1, 16, 2))
 """evens(a, b), odds(a, b): every second number of two values one after the other."""
