@@ -24,7 +24,7 @@ from napari_autophase.phasing import (
     slabs,
 )
 from napari_autophase.phasing.algorithm import feedback
-from napari_autophase.phasing.box import Box, column_order
+from napari_autophase.phasing.box import Box, Confined, column_order
 from napari_autophase.recipe import Refinement, ShrinkWrap
 
 FIXED = ShrinkWrap(every=0)
@@ -70,9 +70,9 @@ def nothing_depends_on_what_was_in_memory():
 
 
 def box_of(found, inside, modulus, confined=False):
-    """Return a box that iterates `found`, and its parts in place."""
-    volume, support, moduli = (torch.from_numpy(of) for of in (found, inside, modulus))
-    return Box(volume, support, column_order(moduli), confined)
+    """Return a box that iterates `found` in place."""
+    columns = column_order(torch.from_numpy(modulus))
+    return Confined(found, inside, columns) if confined else Box(found, inside, columns, found.shape)
 
 
 SHAPES = st.tuples(*[st.integers(1, 26)] * 3)
@@ -165,15 +165,15 @@ def test_the_box_is_the_smallest_one_with_whole_vectors_also_around_the_corner()
     inside[10, 4, 5] = True
     modulus = np.ones(inside.shape, np.float32)
     one = box_of(inside.astype(np.complex64), inside, modulus, confined=True)
-    assert one.volume.shape == (4, 5, 16)
+    assert one.part.shape == (4, 5, 16)
     empty = np.zeros_like(inside)
-    assert box_of(empty.astype(np.complex64), empty, modulus, confined=True).volume.shape == (1, 1, 8)
+    assert box_of(empty.astype(np.complex64), empty, modulus, confined=True).part.shape == (1, 1, 8)
 
 
 def test_a_box_that_is_most_of_the_volume_is_not_copied():
     found, inside, modulus = problem((10, 10, 16), (9, 9, 16), (0, 0, 0))
     one = box_of(found, inside, modulus, confined=True)
-    assert np.shares_memory(one.volume, found)
+    assert np.shares_memory(one.part, found)
     expected, _ = project(found, inside, modulus)
     one.iterate(feedback("ER"))
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
@@ -219,7 +219,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch, name):
             found, inside, modulus = problem((24, 23, 22), (8, 9, 7), (20, 1, 2))
             one = box_of(found, inside, modulus, confined=name == "ER")
             misfits = one.iterate(feedback(name), 3).tolist()
-            results.append((misfits, one.volume.tobytes()))
+            results.append((misfits, one.part.tobytes()))
     finally:
         torch.set_num_threads(before)
     assert results[0] == results[1]
@@ -241,7 +241,7 @@ def test_an_iteration_is_one_step_without_any_transform_or_pass_of_the_whole_vol
             monkeypatch.setattr(passes, name, told(name, getattr(passes, name)))
         iterate = Box.iterate
         monkeypatch.setattr(
-            Box, "iterate", lambda self, *rest: calls.append(self.volume.shape) or iterate(self, *rest)
+            Box, "iterate", lambda self, *rest: calls.append(self.part.shape) or iterate(self, *rest)
         )
 
         def during(job):
@@ -298,7 +298,7 @@ def test_every_slab_is_done_once_by_whoever_comes(slabs_each, joining, name):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(box, "together", lambda join, _, crowd=crowd: gather(join, crowd))
             misfits = one.iterate(feedback(name), 3)
-        results.append((misfits.tobytes(), one.volume.tobytes()))
+        results.append((misfits.tobytes(), one.part.tobytes()))
 
     assert results[0] == results[1]
 

@@ -147,7 +147,7 @@ def test_the_coarse_iterations_are_done_on_an_eighth_of_the_voxels(data, monkeyp
     iterate = Box.iterate
 
     def told(self, rule, count, again):
-        shapes.extend(count * [self.volume.shape])
+        shapes.extend(count * [self.part.shape])
         return iterate(self, rule, count, again)
 
     monkeypatch.setattr(Box, "iterate", told)

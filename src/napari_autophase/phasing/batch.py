@@ -140,7 +140,10 @@ class Batch:
         return piece, start
 
     def _hire(self, jobs: int) -> Crew:
-        return Crew(self._plans or crew.plans(jobs, crew.cores() if self.data.device.type == "cpu" else 1))
+        device, shape = self.data.device.type, self.data.shape
+        return Crew(
+            self._plans or crew.plans(jobs, crew.cores() if device == "cpu" else 1), (device, shape, jobs)
+        )
 
     def _piece(self, starts: Starts, part: slice) -> Piece:
         objects = self._load(starts.objects[part].astype(np.complex64, copy=False))

@@ -37,42 +37,36 @@ _HEAVIER = 32
 
 
 class Box:
-    """An object that iterates, or the part of it that may be other than zero, with its field.
+    """An object that iterates, with its field, in a volume that is empty elsewhere.
 
     Parameters
     ----------
-    volume, support
-        complex64 and bool (N0, N1, N2), FFT order.
+    part, support
+        complex64 and bool (B0, B1, B2), C-contiguous, of at most N0, N1, N2 places: iterated in place, and where it may be.
     modulus
         From `column_order`.
-    confined
-        Whether the object is zero outside its support and remains so, as between iterations of ER: then only the box around the
-        support iterates, unless that is most of the volume.
+    shape
+        N0, N1, N2.
 
     Raises
     ------
     ValueError
-        If the volume is not contiguous: a copy would iterate in its place.
+        If the part is not contiguous: a copy would iterate in its place.
     """
 
     def __init__(
-        self, volume: torch.Tensor, support: torch.Tensor, modulus: np.ndarray, confined: bool = False
+        self, part: np.ndarray, support: np.ndarray, modulus: np.ndarray, shape: tuple[int, ...]
     ) -> None:
-        if not volume.is_contiguous():
-            raise ValueError("the volume of a box must be contiguous")
-        self._whole, shape = volume.numpy(), tuple(volume.shape)
-        part, inside = self._whole, support.numpy()
-        self._places = np.ix_(*_places(support)) if confined else ()
-        self._apart = confined and math.prod(len(axis.flat) for axis in self._places) <= _MOST * part.size
-        if self._apart:
-            part, inside = (np.ascontiguousarray(of[self._places]) for of in (part, inside))
-        self.volume, self._support, self._modulus = part, inside, modulus.reshape(-1)
+        if not part.flags.c_contiguous:
+            raise ValueError("what iterates in a box must be contiguous")
+        self.part, self._support = part, np.ascontiguousarray(support)
+        self._modulus = modulus.reshape(-1)
         self._field: np.ndarray | None = None
         self._compiled, parts, lines = kernels()
         (n0, n1, n2), (b0, b1, b2) = shape, part.shape
         rows, stride = plane_size(shape)
         self._groups, self._size = -(-rows // parts.GROUP), b0 * stride
-        self._reached = inside.any(2).view(np.uint8).reshape(-1), int(np.count_nonzero(inside))
+        self._reached = support.any(2).view(np.uint8).reshape(-1), int(np.count_nonzero(support))
         self._power = np.empty(b0)
         self._numbers = (
             *(b1, b2, n1, n2, stride, *lines.plan(n1), *lines.plan(n2)),
@@ -80,11 +74,6 @@ class Box:
         )
         self._work = _HEAVIER * math.prod(shape)
         self._room = max(parts.planes_memory.py_func(b2, n1, n2)[-1], parts.project_memory.py_func(n0)[-1])
-
-    def put(self) -> None:
-        """Write the object into the volume that it came from."""
-        if self._apart:
-            self._whole[self._places] = self.volume
 
     def iterate(self, rule: Feedback, count: int = 1, again: bool = True) -> np.ndarray:
         """Do `count` iterations.
@@ -107,7 +96,7 @@ class Box:
         if self._field is None:
             self._field = aligned(self._size)
         field, misfits, state = self._field, np.empty((count, self._groups)), np.zeros(32, np.int64)
-        volume, support = self.volume.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
+        volume, support = self.part.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
         parts = field, volume, support, *self._reached, self._modulus, misfits, self._power
         how = begin, again, np.float32(rule.keep), np.float32(rule.add), rule.even, *self._numbers
 
@@ -120,18 +109,40 @@ class Box:
         return misfits.sum(1)
 
 
-def _places(support: torch.Tensor) -> list[np.ndarray]:
+class Confined(Box):
+    """A volume that is zero outside its support, and remains so, as between iterations of ER: the box around the support.
+
+    Parameters
+    ----------
+    volume, support
+        complex64 and bool (N0, N1, N2), FFT order.
+    modulus
+        From `column_order`.
+    """
+
+    def __init__(self, volume: np.ndarray, support: np.ndarray, modulus: np.ndarray) -> None:
+        self._whole, self._places = volume, np.ix_(*_places(support))
+        self._apart = math.prod(len(axis.flat) for axis in self._places) <= _MOST * volume.size
+        part, inside = (of[self._places] if self._apart else of for of in (volume, support))
+        super().__init__(np.ascontiguousarray(part) if self._apart else part, inside, modulus, volume.shape)
+
+    def put(self) -> None:
+        """Write the object into the volume that it came from."""
+        if self._apart:
+            self._whole[self._places] = self.part
+
+
+def _places(filled: np.ndarray) -> list[np.ndarray]:
     """Return the places of the smallest box around a support, bool (N0, N1, N2) in FFT order, along every axis.
 
     The last axis has a multiple of eight places, if there are as many.
     """
-    filled = support.numpy()
     lines, plane = np.asarray(filled.any(2)), np.asarray(filled.any(0))
     spans = [_span(np.asarray(axis)) for axis in (lines.any(1), plane.any(1), plane.any(0))]
     first, width = spans[2]
-    spans[2] = first, min(-(-width // _LANES) * _LANES, support.shape[2])
+    spans[2] = first, min(-(-width // _LANES) * _LANES, filled.shape[2])
     return [
-        (first + np.arange(width)) % side for (first, width), side in zip(spans, support.shape, strict=True)
+        (first + np.arange(width)) % side for (first, width), side in zip(spans, filled.shape, strict=True)
     ]
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
+from threading import Lock
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -24,6 +25,7 @@ _HOPELESS = 3.0
 _SLOWER = 1.5
 _PATIENCE = 2
 _LASTS = 300
+_REMEMBERED_S = 60.0
 _PROBE = 64
 _TRIAL_S, _MOMENT_S = 0.002, 0.03
 """How long a plan is tried each time; how long work is done at a stretch, so that a wish to stop is heard soon."""
@@ -60,11 +62,19 @@ class Crew:
 
     Every plan is tried a few times (once, if that was hopeless), then the one with the shortest median is kept.  All are tried
     anew when it turns slower than a single thread was (a neighbour woke up), and now and then (a neighbour may have gone).
+
+    Parameters
+    ----------
+    plans
+        Those to be tried.
+    like
+        What is the same for crews that may learn from each other, such as the shape of the volumes; None: this one is alone.
     """
 
-    def __init__(self, plans: Sequence[Plan]) -> None:
-        self._plans = plans
-        self._kinds: dict[Hashable, _Choice] = {}
+    def __init__(self, plans: Sequence[Plan], like: Hashable = None) -> None:
+        self._plans = tuple(plans)
+        self._like = like
+        self._kinds: dict[Hashable, _Choice] = {} if like is None else _lately
         self._pools: dict[Plan, ThreadPoolExecutor] = {}
         self.plan = plans[0]
 
@@ -92,7 +102,13 @@ class Crew:
         return results
 
     def _choice(self, kind: Hashable) -> _Choice:
-        return self._kinds.setdefault(kind, _Choice(self._plans))
+        key = self._plans, self._like, kind
+        choice = self._kinds.get(key)
+        if choice is None or choice.forgotten():
+            for old in [old for old, known in list(self._kinds.items()) if known.forgotten()]:
+                self._kinds.pop(old, None)
+            choice = self._kinds[key] = _Choice(self._plans)
+        return choice
 
     def do(self, jobs: Sequence[Callable[[], _Result]]) -> list[_Result]:
         """Do all jobs by the plan of the moment and return their results in order."""
@@ -109,7 +125,7 @@ class Crew:
 
 
 class _Choice:
-    """The plan for one kind of work, as far as it is known."""
+    """The plan for one kind of work, as far as it is known; several threads may ask and tell."""
 
     def __init__(self, plans: Sequence[Plan]) -> None:
         self._plans, self._alone = plans, plans[0]
@@ -117,12 +133,18 @@ class _Choice:
         self._trials: list[Plan] = []
         self._seconds: dict[Plan, list[float]] = {}
         self._late = self._age = 0
-        self._pace = math.inf
+        self._pace, self._used = math.inf, time.perf_counter()
+        self._lock = Lock()
         self._begin()
+
+    def forgotten(self) -> bool:
+        """Say whether this was learned so long ago that it means nothing."""
+        return time.perf_counter() - self._used > _REMEMBERED_S
 
     def plan(self) -> Plan:
         """Return the plan to go by next."""
-        return self._trials[0] if self._trials else self._best
+        with self._lock:
+            return self._trials[0] if self._trials else self._best
 
     def pace(self) -> int:
         """Return how many times the work is done by this plan until others are looked at."""
@@ -131,20 +153,25 @@ class _Choice:
 
     def learn(self, plan: Plan, seconds: float, count: int = 1) -> None:
         """Take note of how long the work took, the mean of `count` times."""
-        self._pace = seconds
-        if self._trials:
-            self._trials.pop(0)
-            self._seconds[plan].append(seconds)
-            if plan != self._alone and seconds > _HOPELESS * self._usual(self._alone):
-                self._trials = [other for other in self._trials if other != plan]
-            if not self._trials:
-                self._best = min(self._plans, key=self._usual)
-        else:
+        with self._lock:
+            self._pace, self._used = seconds, time.perf_counter()
+            if self._trials:
+                self._try(plan, seconds)
+                return
             self._age += count
             slow = plan != self._alone and seconds > _SLOWER * self._usual(self._alone)
             self._late = self._late + 1 if slow else 0
             if self._late == _PATIENCE or self._age >= _LASTS:
                 self._begin()
+
+    def _try(self, plan: Plan, seconds: float) -> None:
+        if plan in self._trials:
+            self._trials.remove(plan)
+        self._seconds[plan].append(seconds)
+        if plan != self._alone and seconds > _HOPELESS * self._usual(self._alone):
+            self._trials = [other for other in self._trials if other != plan]
+        if not self._trials:
+            self._best = min(self._plans, key=self._usual)
 
     def _begin(self) -> None:
         self._best = self._alone
@@ -153,7 +180,10 @@ class _Choice:
         self._late = self._age = 0
 
     def _usual(self, plan: Plan) -> float:
-        return median(self._seconds[plan])
+        return median(self._seconds[plan] or [math.inf])
+
+
+_lately: dict[Hashable, _Choice] = {}
 
 
 @contextmanager

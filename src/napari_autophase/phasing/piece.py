@@ -7,7 +7,7 @@ import torch
 
 from . import box, gradient, passes, support
 from .algorithm import Feedback, Gradient
-from .box import Box
+from .box import Box, Confined
 from .diffraction import AXES, Diffraction
 from .even import even_pass
 from .figures import figures, misfit
@@ -35,7 +35,8 @@ class Piece:
     def objects(self) -> torch.Tensor:
         """The objects as they are now."""
         for one in self._boxes:
-            one.put()
+            if isinstance(one, Confined):
+                one.put()
         return self._objects
 
     def iterate(self, rule: Feedback | Gradient, count: int = 1, again: bool = True) -> torch.Tensor:
@@ -53,10 +54,13 @@ class Piece:
         return misfits.double().cpu()
 
     def _by_boxes(self, rule: Feedback, count: int, again: bool) -> torch.Tensor:
+        columns, shape = self._data.columns, self._data.shape
         narrow = rule.confines and self._confined
         if not self._boxes or narrow != self._narrow:
-            pairs = zip(self._leave_boxes(), self.supports, strict=True)
-            self._boxes = [Box(one, support, self._data.columns, narrow) for one, support in pairs]
+            pairs = zip(self._leave_boxes().numpy(), self.supports.numpy(), strict=True)
+            self._boxes = [
+                Confined(*pair, columns) if narrow else Box(*pair, columns, shape) for pair in pairs
+            ]
             self._narrow = narrow
         enters = rule.confines and not narrow  # the first iteration of ER is the last one of the whole volume
         now, more = (1, False) if enters else (count, again)
