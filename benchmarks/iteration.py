@@ -4,9 +4,10 @@
 
 The pair is one forward and one inverse transform of a complex64 volume, nothing else, by torch (MKL; cuFFT on a GPU), SciPy, and
 pyFFTW where it is installed; the best is the one with the shortest median in this run.  ER goes on in the box around the
-support (see `phasing.box`): a body of a third of each side, of a half, and one too wide for a box.  Every repeat does each of
-the contestants twice, one after the other, and times the second; so a busy neighbour troubles all of them alike.  The table gives
-medians, and the median ratios within the repeats to torch's pair, of which our iterations are made, and to the best.
+support (see `phasing.box`): a body of a third of each side, of a half, and one too wide for a box.  Every repeat does a block of
+each of the contestants, as long as a few hundredths of a second (as runs are long, whose iterations are begun together), after
+one that is not timed; so a busy neighbour troubles all of them alike.  The table gives medians, and the median ratios within the
+repeats to torch's pair, of which iterations are made where nothing is compiled, and to the best.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -33,6 +35,8 @@ from napari_autophase.phasing.crew import Plan, cores, threads
 from napari_autophase.recipe import Refinement
 
 AXES = (-3, -2, -1)
+BLOCK_S = 0.03
+"""Length of a block of pairs of transforms; iterations are done as many times."""
 THIRD, HALF, WIDE = 1 / 3, 1 / 2, 0.95
 """Width of the body over the side of the volume."""
 CONTESTANTS = {
@@ -51,27 +55,27 @@ def body(shape: tuple[int, ...], width: float) -> np.ndarray:
 
 
 def pairs(
-    shape: tuple[int, ...], device: torch.device, count: int, starts: int
-) -> dict[str, Callable[[], object]]:
-    """Return the pairs of transforms, by library."""
+    shape: tuple[int, ...], device: torch.device, threads: int, starts: int
+) -> dict[str, Callable[[int], object]]:
+    """Return the pairs of transforms, by library; each is told how many to do."""
     objects = torch.randn(
         (starts if device.type != "cpu" else 1, *shape), dtype=torch.complex64, device=device
     )
     times = starts // len(objects)
 
-    def by_torch() -> None:
-        for _ in range(times):
+    def by_torch(count: int) -> None:
+        for _ in range(count * times):
             torch.fft.ifftn(torch.fft.fftn(objects, dim=AXES), dim=AXES, norm="forward")
 
-    found: dict[str, Callable[[], object]] = {"torch": by_torch}
+    found: dict[str, Callable[[int], object]] = {"torch": by_torch}
     if device.type != "cpu":
         return found
     volume = objects[0].numpy().copy()
 
-    def by_scipy() -> None:
-        for _ in range(times):
-            field = scipy.fft.fftn(volume, workers=count)
-            scipy.fft.ifftn(field, workers=count, overwrite_x=True, norm="forward")
+    def by_scipy(count: int) -> None:
+        for _ in range(count * times):
+            field = scipy.fft.fftn(volume, workers=threads)
+            scipy.fft.ifftn(field, workers=threads, overwrite_x=True, norm="forward")
 
     found["scipy"] = by_scipy
     try:
@@ -79,14 +83,14 @@ def pairs(
     except ImportError:
         return found
     place, field = (pyfftw.empty_aligned(shape, np.complex64) for _ in range(2))
-    forward = pyfftw.FFTW(place, field, axes=(0, 1, 2), flags=("FFTW_MEASURE",), threads=count)
+    forward = pyfftw.FFTW(place, field, axes=(0, 1, 2), flags=("FFTW_MEASURE",), threads=threads)
     inverse = pyfftw.FFTW(
-        field, place, axes=(0, 1, 2), direction="FFTW_BACKWARD", flags=("FFTW_MEASURE",), threads=count
+        field, place, axes=(0, 1, 2), direction="FFTW_BACKWARD", flags=("FFTW_MEASURE",), threads=threads
     )
     place[:] = 0  # not scaled, so that anything else would grow from repeat to repeat
 
-    def by_pyfftw() -> None:
-        for _ in range(times):
+    def by_pyfftw(count: int) -> None:
+        for _ in range(count * times):
             forward.execute()
             inverse.execute()
 
@@ -107,16 +111,17 @@ def measure(
             inside = np.repeat(body(shape, width)[None], starts, 0)
             begin = Starts((rng.normal(size=inside.shape) * inside).astype(np.complex64), inside)
             batch = stack.enter_context(Batch(data, begin, [Plan(1, count)]))
-            jobs[label] = lambda batch=batch, name=name: batch.iterate(rule(name, Refinement()))
+            jobs[label] = partial(_iterate, batch, name)
         for job in jobs.values():  # the second iteration of ER enters the box
-            job()
-            job()
+            job(1)
+            job(1)
+        block = max(1, round(BLOCK_S / _time(jobs["torch"], 1, device)))
         times: dict[str, list[float]] = {name: [] for name in jobs}
         end = time.perf_counter() + seconds
         while len(times["torch"]) < 5 or time.perf_counter() < end:
             for name, job in jobs.items():
-                job()  # what the others left in the caches is not what it finds in a run
-                times[name].append(_time(job, device) * 1e3 / starts)
+                job(1)  # what the others left in the caches is not what it finds in a run
+                times[name].append(_time(job, block, device) * 1e3 / starts)
     best = min(libraries, key=lambda name: median(times[name]))
     return {
         "shape": list(shape),
@@ -138,12 +143,18 @@ def _quartiles(times: list[float], pair: list[float]) -> list[float]:
     return [float(q) for q in np.percentile(np.divide(times, pair), [50, 25, 75])]
 
 
-def _time(job: Callable[[], object], device: torch.device) -> float:
+def _iterate(batch: Batch, name: str, count: int) -> None:
+    while count:
+        count -= len(batch.iterate(rule(name, Refinement()), count))
+
+
+def _time(job: Callable[[int], object], count: int, device: torch.device) -> float:
+    """Return the seconds that one of `count` takes."""
     begin = time.perf_counter()
-    job()
+    job(count)
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - begin
+    return (time.perf_counter() - begin) / count
 
 
 def lines(rows: list[dict]) -> str:

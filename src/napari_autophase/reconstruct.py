@@ -49,7 +49,8 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         notes = (*notes, *prepared.notes)
 
     with stage("guess"):
-        yield Progress("guess", 0, 1)
+        if recipe.guess.start != "random":
+            yield Progress("guess", 0, 1)
         data = phasing.Diffraction(
             prepared.counts, prepared.good, recipe.refine.free_fraction, seed=recipe.seed, device=device
         )

@@ -3,11 +3,12 @@
 import math
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from napari_autophase import network
+from napari_autophase import Recipe, network
 from napari_autophase.network import compact, physics
 from napari_autophase.network.weights import NETWORKS
 from napari_autophase.training import Trainer, TrainingConfig, crystals, losses
@@ -99,6 +100,34 @@ def test_imposing_the_modulus_leaves_the_truth_where_it_is():
     truth[:, 10:22, 8:24, 11:21] = torch.polar(torch.tensor(1.0), torch.rand(1, 12, 16, 10) * 2)
     modulus = torch.fft.ifftshift(physics.propagate(truth).abs(), dim=(1, 2, 3))
     torch.testing.assert_close(compact.impose(truth, modulus), truth, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_compiled_projections_are_projections(times):
+    rng = np.random.default_rng(times)
+    objects = torch.from_numpy(rng.normal(size=(1, 32, 32, 32, 2)).astype(np.float32))
+    objects = torch.view_as_complex(objects)
+    support = torch.from_numpy(rng.random((1, 32, 32, 32)) < 0.4).float()
+    modulus = torch.from_numpy(rng.uniform(0, 300, (1, 64, 64, 64)).astype(np.float32))
+    expected, before = objects, objects.clone()
+    for _ in range(times - 1):
+        expected = compact.impose(expected, modulus) * support
+    expected = compact.impose(expected, modulus)
+    found = compact.projected(objects[0], support[0], modulus[0], times)
+    torch.testing.assert_close(found, expected[0], rtol=0, atol=1e-4 * float(expected.abs().max()))
+    assert torch.equal(objects, before)
+
+
+def test_a_prediction_is_the_same_with_gradients_or_without():
+    folded = network.load(Recipe().guess.weights, torch.device("cpu")).folded
+    truth = torch.zeros(1, 32, 32, 32, dtype=torch.complex64)
+    truth[:, 6:26, 5:27, 8:23] = 1
+    counts = torch.poisson(physics.propagate(truth).abs() ** 2 / 1e4, torch.Generator().manual_seed(0))
+    learning = folded(counts)[-1]
+    with torch.inference_mode():
+        guessed = folded(counts)[-1]
+    torch.testing.assert_close(guessed.object, learning.object.detach(), rtol=0, atol=2e-3)
+    torch.testing.assert_close(guessed.shape, learning.shape.detach(), rtol=0, atol=1e-2)
 
 
 def test_3d_cdi_nn_has_the_published_size():

@@ -220,7 +220,14 @@ def test_threads_share_work_only_while_that_is_quicker(monkeypatch, shared, pays
     monkeypatch.setattr(crew, "cores", lambda: 2)
     monkeypatch.setattr(crew.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(torch.fft, "fftn", transform)
+    monkeypatch.setattr(crew, "_sharing", {})
     assert crew.sharing_pays() is pays
+    measured = now[0]
+    assert crew.sharing_pays() is pays
+    assert now[0] == measured  # it is known for a while
+    now[0] += 11
+    shared = 3.0 if pays else 0.1
+    assert crew.sharing_pays() is not pays
     assert torch.get_num_threads() == before
     monkeypatch.setattr(crew, "cores", lambda: 1)
     assert not crew.sharing_pays()

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..phasing import box
+from ..phasing.algorithm import Feedback
 from .layers import BlockConvolution, Convolution
 from .physics import EXTENT, OBJECT, WINDOW, autocorrelation
 
@@ -103,6 +105,10 @@ class CompactNet(nn.Module):
         return estimates
 
     def _projected(self, objects: Tensor, support: Tensor, modulus: Tensor) -> Tensor:
+        if not torch.is_grad_enabled() and objects.device.type == "cpu" and box.kernels():
+            return torch.stack(
+                [projected(*one, self.projections) for one in zip(objects, support, modulus, strict=True)]
+            )
         # no gradient flows through the earlier projections: they cost more than the convolutions to differentiate, and each
         # stage has a loss of its own
         with torch.no_grad():
@@ -154,6 +160,18 @@ def impose(objects: Tensor, modulus: Tensor) -> Tensor:
     field = torch.fft.fftn(objects, (WINDOW,) * 3, dim=_AXES)
     field = field * (modulus * (field.real.square() + field.imag.square() + 1e-3).rsqrt())
     return torch.fft.ifftn(field, dim=_AXES)[..., :OBJECT, :OBJECT, :OBJECT]
+
+
+def projected(one: Tensor, support: Tensor, modulus: Tensor, times: int) -> Tensor:
+    """Return one object after `times` projections onto the modulus, and onto the support between them, on a CPU.
+
+    As `impose` does it, to rounding, in a tenth of the time.
+    """
+    part = one.numpy().copy()
+    corner = box.Box(part, support.numpy() > 0, box.column_order(modulus), modulus.shape)
+    corner.iterate(Feedback(keep=0, add=0), times - 1)
+    corner.iterate(Feedback(keep=0, add=1), again=False)
+    return torch.from_numpy(part)
 
 
 def _estimate(planes: Tensor) -> Estimate:

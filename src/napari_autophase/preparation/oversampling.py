@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import fft
+
+from .blur import blurred
 
 _NOISE = 5.0
 _BOTTOM, _TOP, _STEP = 4e-3, 0.1, 0.75
@@ -145,12 +147,9 @@ def fill_gaps(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
         float32; 0 where no good voxel is within reach.
     """
     filled = np.where(good, counts, 0).astype(np.float32)
-    missing = ~good
+    known, missing = filled.copy(), ~good
     for sigma in (1.0, 2.0, 4.0):
-        weight = ndimage.gaussian_filter(good.astype(np.float32), sigma, truncate=3, mode="constant")
-        mean = ndimage.gaussian_filter(
-            np.where(good, counts, 0).astype(np.float32), sigma, truncate=3, mode="constant"
-        )
+        weight, mean = blurred(good, sigma, truncate=3), blurred(known, sigma, truncate=3)
         now = missing & (weight > 0.05)
         filled[now] = mean[now] / weight[now]
         missing &= ~now

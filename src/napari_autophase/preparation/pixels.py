@@ -8,7 +8,8 @@ standing costs little, a bitten Bragg peak costs the crystal.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+
+from .blur import blurred
 
 FLAGS = (2.0**32 - 1, 2.0**32 - 2, 2.0**31 - 1, 2.0**24 - 1, 2.0**16 - 1, 2.0**16 - 2)
 """Largest values of detectors' number formats, by which they mark bad or overflown pixels."""
@@ -85,10 +86,8 @@ def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.nd
     hot |= pixel[None] & good
 
     if hot.any():
-        blurred = ndimage.gaussian_filter(
-            np.where(good & ~hot, counts, 0).astype(np.float32), 1.0, mode="constant"
-        )
-        peak = np.unravel_index(int(blurred.argmax()), counts.shape)
+        light = blurred(np.where(good & ~hot, counts, 0), 1.0)
+        peak = np.unravel_index(int(light.argmax()), counts.shape)
         hot[tuple(slice(max(0, i - 2), i + 3) for i in peak)] = False
     return hot
 

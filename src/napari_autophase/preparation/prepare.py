@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
+from .blur import blurred
 from .oversampling import estimate_oversampling
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
 from .region import lit_shape, middle, pad_fast
@@ -222,12 +223,11 @@ def find_peak(counts: np.ndarray, good: np.ndarray, what: str = "peak") -> tuple
     -------
     tuple of int
     """
-    weight = ndimage.gaussian_filter(good.astype(np.float32), 1.0, mode="constant")
-    blurred = ndimage.gaussian_filter(counts, 1.0, mode="constant")
+    weight, light = blurred(good, 1.0), blurred(counts, 1.0)
     # beyond the edge and in gaps nothing is known; where hardly anything is known, no peak is claimed
-    blurred = np.where(weight > 0.2, blurred / np.maximum(weight, 0.2), 0)
+    light = np.where(weight > 0.2, light / np.maximum(weight, 0.2), 0)
     if what == "peak":
-        index = np.unravel_index(int(blurred.argmax()), counts.shape)
+        index = np.unravel_index(int(light.argmax()), counts.shape)
     else:
-        index = np.rint(ndimage.center_of_mass(np.where(blurred > 0.1 * blurred.max(), blurred, 0)))
+        index = np.rint(ndimage.center_of_mass(np.where(light > 0.1 * light.max(), light, 0)))
     return int(index[0]), int(index[1]), int(index[2])
