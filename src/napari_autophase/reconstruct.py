@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress, None, Reconstruction]:
     """Reconstruct the crystal that scattered `scan`, as `recipe` says.
 
-    A generator: it yields `Progress` and returns the `Reconstruction` (``run`` drives it to the end).  Closing it cancels
-    within one iteration.
+    A generator: it yields `Progress` and returns the `Reconstruction` (``run`` drives it to the end).  Closing it cancels: it is
+    never busy for longer than one iteration, or a few hundredths of a second, before it yields.
 
     Raises
     ------
@@ -49,8 +49,7 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         notes = (*notes, *prepared.notes)
 
     with stage("guess"):
-        if recipe.guess.start != "random":
-            yield Progress("guess", 0, 1)
+        yield Progress("guess", 0, 1)
         data = phasing.Diffraction(
             prepared.counts, prepared.good, recipe.refine.free_fraction, seed=recipe.seed, device=device
         )

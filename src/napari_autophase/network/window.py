@@ -8,6 +8,8 @@ middle points of reciprocal space are taken.  Objects go back the same way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -62,33 +64,11 @@ def to_window(
         The crystal comes to an oversampling below 2: its autocorrelation is wider than the samples, and folds.
     """
     filled = torch.as_tensor(counts if good.all() else fill_gaps(counts, good), device=device)
-    if samples == filled.shape:
-        resampled = filled
-    elif coarse:
-        pattern = torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(filled)))
-        resampled = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(fold(pattern, samples))).real)
-    else:
-        resampled = _resampled(filled, samples)
-    return fit(resampled.clamp_min(0), shape)
-
-
-def _resampled(volume: Tensor, samples: Shape) -> Tensor:
-    """Return a real centred volume sampled at other points of the same range, by cropping or padding its transform."""
-    half = torch.fft.rfftn(torch.fft.ifftshift(volume))
-    for axis, (have, want) in enumerate(zip(volume.shape[:2], samples[:2], strict=True)):
-        kept = min(have, want)
-        first, last = kept - kept // 2, kept // 2  # frequencies from 0 on, and those below
-        parts = [half.narrow(axis, 0, first), half.narrow(axis, half.shape[axis] - last, last)]
-        if want > have:
-            empty = list(half.shape)
-            empty[axis] = want - have
-            parts.insert(1, half.new_zeros(empty))
-        half = torch.cat(parts, axis)
-    have, want = volume.shape[2], samples[2]
-    if want > have and have % 2 == 0:
-        half[..., -1] /= 2  # stands for two frequencies now, and did for one
-    found = torch.fft.irfftn(half, samples) * float(np.prod(samples) / np.prod(volume.shape))
-    return torch.fft.fftshift(found)
+    if samples != filled.shape:
+        pattern = _transform(filled, torch.fft.ifftn)
+        pattern = fold(pattern, samples) if coarse else fit(pattern, samples)
+        filled = _transform(pattern, torch.fft.fftn).real
+    return fit(filled.clamp_min(0), shape)
 
 
 def from_window(found: Tensor, shape: tuple[int, ...], samples: Shape) -> Tensor:
@@ -135,3 +115,7 @@ def fold(volume: Tensor, shape: Shape) -> Tensor:
         twice = volume.narrow(axis, 0, side) + volume.narrow(axis, side, side)
         volume = torch.roll(twice, side // 2, axis)  # index 0 was the far end of a period
     return volume
+
+
+def _transform(volume: Tensor, transform: Callable[..., Tensor]) -> Tensor:
+    return torch.fft.fftshift(transform(torch.fft.ifftshift(volume, dim=_AXES), dim=_AXES), dim=_AXES)
