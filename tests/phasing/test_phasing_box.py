@@ -141,7 +141,9 @@ def test_an_even_iteration_has_one_amplitude_inside(shape):
         expected, misfit = project(expected, inside, modulus, "EHIO")
         assert one.iterate(feedback("EHIO"))[0] == pytest.approx(misfit, rel=1e-4)
         # a phase is as uncertain as the amplitude is small that it had
-        np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+        error = np.abs(found - expected) / np.abs(expected).max()
+        assert np.quantile(error, 0.9) < 1e-5
+        assert error.max() < 1e-3
 
 
 def test_a_volume_that_would_be_copied_is_refused():
@@ -210,7 +212,7 @@ def test_an_object_can_be_looked_at_on_the_way():
 
 @pytest.mark.parametrize("name", ["ER", "HIO"])
 def test_the_number_of_threads_changes_no_bit(monkeypatch, name):
-    monkeypatch.setattr(slabs, "_SLAB", 1000)
+    monkeypatch.setattr(slabs, "_SHARE", 1000)
     before = torch.get_num_threads()
     results = []
     try:

@@ -183,6 +183,24 @@ def test_work_is_done_a_moment_at_a_stretch_once_it_is_known_how_long_it_takes(m
     assert clock.crew.pace("ER", 1000) == 1
 
 
+def test_a_plan_that_has_turned_slow_is_compared_for_as_long_as_a_neighbour_takes_turns(monkeypatch):
+    clock = Clock(monkeypatch, {Plan(1, 1): 2**-10, Plan(1, 2): 2**-11})
+    clock.crew = Crew(plans(1, 2))
+
+    def block():
+        count = clock.crew.pace("HIO", 1000)
+        plan = clock.crew.run([lambda: [clock.job() for _ in range(count)]], "HIO", count)[0][0]
+        return plan, count
+
+    while block()[1] < 20:
+        pass
+    clock.cost[Plan(1, 2)] = 1.3 * 2**-10  # slower than one thread, but not by much
+    assert [block()[0] for _ in range(2)] == [Plan(1, 2)] * 2
+    trials = [block() for _ in range(6)]
+    assert min(count for _, count in trials) >= 20
+    assert {block()[0] for _ in range(5)} == {Plan(1, 1)}
+
+
 def test_kinds_of_work_have_plans_of_their_own(monkeypatch):
     clock = Clock(monkeypatch, {})
     clock.crew = Crew(plans(1, 2))

@@ -165,7 +165,7 @@ def impose(objects: Tensor, modulus: Tensor) -> Tensor:
 def projected(one: Tensor, support: Tensor, modulus: Tensor, times: int) -> Tensor:
     """Return one object after `times` projections onto the modulus, and onto the support between them, on a CPU.
 
-    As `impose` does it, to rounding, in a tenth of the time.
+    As `impose` does it, to rounding, but sooner.
     """
     part = one.numpy().copy()
     corner = box.Box(part, support.numpy() > 0, box.column_order(modulus), modulus.shape)

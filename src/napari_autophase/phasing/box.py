@@ -32,8 +32,6 @@ Span = tuple[int, int]
 _LANES = 8
 _MOST = 0.5
 """A box with more than this fraction of the volume is not worth the memory of a copy."""
-_HEAVIER = 32
-"""How much more a voxel costs here than in a pass over it."""
 
 
 class Box:
@@ -64,15 +62,15 @@ class Box:
         self._field: np.ndarray | None = None
         self._compiled, parts, lines = kernels()
         (n0, n1, n2), (b0, b1, b2) = shape, part.shape
+        self._voxels = math.prod(shape)
         rows, stride = plane_size(shape)
         self._groups, self._size = -(-rows // parts.GROUP), b0 * stride
         self._reached = support.any(2).view(np.uint8).reshape(-1), int(np.count_nonzero(support))
         self._power = np.empty(b0)
         self._numbers = (
             *(b1, b2, n1, n2, stride, *lines.plan(n1), *lines.plan(n2)),
-            *(np.float32(1 / math.prod(shape)), b0, n0, rows, *lines.plan(n0)),
+            *(np.float32(1 / self._voxels), b0, n0, rows, *lines.plan(n0)),
         )
-        self._work = _HEAVIER * math.prod(shape)
         self._room = max(parts.planes_memory.py_func(b2, n1, n2)[-1], parts.project_memory.py_func(n0)[-1])
 
     def iterate(self, rule: Feedback, count: int = 1, again: bool = True) -> np.ndarray:
@@ -103,7 +101,7 @@ class Box:
         def join(slabs: int) -> None:
             self._compiled.iterate(*parts, aligned(self._room), state, count, slabs, *how)
 
-        together(join, self._work)
+        together(join, self._voxels)
         if not again:
             self._field = None
         return misfits.sum(1)

@@ -22,7 +22,7 @@ import torch
 
 _TRIALS = 3
 _HOPELESS = 3.0
-_SLOWER = 1.5
+_SLOWER = 1.2
 _PATIENCE = 2
 _LASTS = 300
 _REMEMBERED_S, _HOLDS_S = 60.0, 10.0
@@ -148,7 +148,7 @@ class _Choice:
 
     def pace(self) -> int:
         """Return how many times the work is done by this plan until others are looked at."""
-        moment = _TRIAL_S if self._trials else _MOMENT_S
+        moment = self._trial_s if self._trials else _MOMENT_S
         return max(1, min(_LASTS - self._age, int(moment / self._pace)))
 
     def learn(self, plan: Plan, seconds: float, count: int = 1) -> None:
@@ -161,7 +161,9 @@ class _Choice:
             self._age += count
             slow = plan != self._alone and seconds > _SLOWER * self._usual(self._alone)
             self._late = self._late + 1 if slow else 0
-            if self._late == _PATIENCE or self._age >= _LASTS:
+            if self._late == _PATIENCE:
+                self._begin(_MOMENT_S)  # a neighbour's turns on a core are longer than a short trial
+            elif self._age >= _LASTS:
                 self._begin()
 
     def _try(self, plan: Plan, seconds: float) -> None:
@@ -173,7 +175,8 @@ class _Choice:
         if not self._trials:
             self._best = min(self._plans, key=self._usual)
 
-    def _begin(self) -> None:
+    def _begin(self, trial_s: float = _TRIAL_S) -> None:
+        self._trial_s = trial_s
         self._best = self._alone
         self._trials = [plan for _ in range(_TRIALS) for plan in self._plans]
         self._seconds = {plan: [] for plan in self._plans}

@@ -164,7 +164,7 @@ class _Run:
         self.resting = algorithm.resting(self.steps) if refinement.prune else set()
         self.misfit, self.gained = math.inf, 0
         judged = range(self.tail + JUDGE_EVERY, len(self.steps), JUDGE_EVERY) if refinement.patience else ()
-        self.stops = sorted({*self.pauses, *self.resting, *judged, self.coarse, len(self.steps)} - {None})
+        self.stops = sorted({*self.pauses, *self.resting, *judged, self.coarse, len(self.steps)})
         self.preview_due = time.perf_counter() + PREVIEW_EVERY_S
 
     def iterate(self, batch: Batch, last: int) -> Generator[Progress, None, None]:

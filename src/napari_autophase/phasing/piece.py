@@ -45,13 +45,13 @@ class Piece:
         `again` says whether more of the same follow at once.
         """
         if isinstance(rule, Gradient):
-            return torch.stack([self._descend(rule) for _ in range(count)]).double().cpu()
+            return torch.stack([self._descend(rule) for _ in range(count)]).cpu().double()
         self._descent = None
         if self._data.device.type == "cpu" and box.kernels():
             return self._by_boxes(rule, count, again)
         misfits = torch.stack([self._by_transforms(rule) for _ in range(count)])
         self._confined = rule.confines
-        return misfits.double().cpu()
+        return misfits.cpu().double()  # in this order: not every device knows double precision
 
     def _by_boxes(self, rule: Feedback, count: int, again: bool) -> torch.Tensor:
         columns, shape = self._data.columns, self._data.shape

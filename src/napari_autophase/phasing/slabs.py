@@ -12,6 +12,8 @@ import torch
 
 _SLAB = 2**19
 """Voxels that are worth a thread of their own: about half a millisecond of work in a pass over them."""
+_SHARE = 2**14
+"""Voxels of an iteration that are worth a thread of their own: some twenty microseconds of work."""
 _EACH = 8
 """Slabs for every thread: one that is held up holds up the others by no more than one of them."""
 
@@ -40,11 +42,11 @@ def in_slabs(work: Callable[[int, int], None], planes: int, voxels: int) -> None
 
 
 def together(join: Callable[[int], None], voxels: int) -> None:
-    """Do work whose slabs are shared by whoever calls ``join(slabs)``, by as many threads as torch would use if it is worth it.
+    """Do iterations whose slabs are shared by whoever calls ``join(slabs)``, by as many threads as torch would use if it pays.
 
     All is done when `join` returns.  A thread that comes late, or cannot come, finds less to do.
     """
-    count = max(1, min(torch.get_num_threads(), voxels // _SLAB))
+    count = max(1, min(torch.get_num_threads(), voxels // _SHARE))
     slabs = _EACH * count if count > 1 else 1
     others = [_pool().submit(join, slabs) for _ in range(count - 1)]
     join(slabs)
