@@ -71,7 +71,8 @@ def _width_of_lines(lines: np.ndarray, correlation: np.ndarray) -> float | None:
     if lines.shape[1] < 8 or not bright.any():
         return None
     spectra = fft.rfft(lines[bright], axis=1)
-    power = (spectra.real**2 + spectra.imag**2).T @ (1 / photons[bright]) - bright.sum()
+    # no matrix product: its threads would go on spinning (see `blur`)
+    power = np.einsum("lf,l->f", spectra.real**2 + spectra.imag**2, 1 / photons[bright]) - bright.sum()
     if power[1] <= 0:
         return None
     left = np.median(power[-max(3, len(power) // 8) :])
