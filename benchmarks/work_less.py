@@ -15,7 +15,6 @@ from typing import Any
 
 import common
 import numpy as np
-import torch
 from common import RESULTS, SUCCESS, middle
 
 from napari_autophase import Recipe, analysis, run, simulation
@@ -82,7 +81,7 @@ GROUPS: dict[str, tuple[Arguments, dict[str, Arguments], list[Arguments]]] = {
 
 def quality(found: np.ndarray, truth: simulation.Simulated) -> dict[str, float]:
     """Return how near an object is to the truth, on the truth's voxels."""
-    here = regrid(torch.from_numpy(found), truth.object.shape).numpy()
+    here = regrid(found, truth.object.shape)
     return analysis.compare(here, truth.object * truth.support, threshold=0.3)
 
 

@@ -39,7 +39,7 @@ RECIPE = [*(("ER", 20), ("HIO", 180)) * 3, ("ER", 20)]
 LOOK_EVERY = 20
 LARGE = 100
 """Sides from which one crystal is phased instead of four."""
-BLOCK, ROUNDS = {False: 50, True: 10}, {False: 8, True: 4}
+BLOCK, ROUNDS = {False: 50, True: 20}, {False: 8, True: 4}
 """Iterations of a block, and rounds, for small and large sides: blocks as long as runs of one algorithm are, so that what a
 neighbour left in the caches does not count."""
 WARM = 5
@@ -55,7 +55,11 @@ OURS: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("network", {"refine.algorithm": "20*ER"}),
         ("network", {"refine.algorithm": "50*ER"}),
     ],
-    "fast": [("fast", {})],
+    "fast": [
+        ("fast", {"refine.algorithm": "16*HIO+4*ER"}),
+        ("fast", {"refine.algorithm": "24*HIO+6*ER"}),
+        ("fast", {}),
+    ],
     "fast + HIO + CG": [
         ("fast", {"refine.algorithm": "40*CG"}),
         ("fast", {"refine.algorithm": "50*HIO+20*ER+20*CG"}),

@@ -13,8 +13,7 @@ from safetensors import safe_open
 from napari_autophase import analysis, network, simulation
 from napari_autophase.network.compact import CompactNet
 from napari_autophase.network.weights import SHIPPED, Model, load
-from napari_autophase.network.window import from_window
-from napari_autophase.phasing.grids import fit
+from napari_autophase.phasing.grids import fit, regrid
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
 from napari_autophase.training import finetune as module
@@ -48,7 +47,7 @@ def small_network(monkeypatch):
 def correlation(one, lesson, truth):
     with torch.no_grad():
         guess = one(lesson.shown[None])[-1].object[0]
-    found = from_window(fit(guess, lesson.shown.shape), lesson.data.shape, lesson.samples).numpy()
+    found = regrid(fit(guess, lesson.shown.shape).numpy(), lesson.samples, lesson.data.shape)
     return abs(analysis.align(found, truth, ramp=True)[1])
 
 

@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..phasing import Diffraction, Starts, join, keep_best, random_phases, search
-from ..phasing.crew import cores, sharing_pays, threads
-from ..phasing.grids import fit, regrid
+from ..phasing.crew import alone_if, cores, sharing_pays, short, threads
+from ..phasing.grids import fit, on_grid, regrid
 from ..recipe import Guess
 from ..reconstruction import Progress
 from .physics import EXTENT, WINDOW
 from .weights import Model
-from .window import Shape, carried, from_window, measured, measured_part, to_window, window_samples
+from .window import Shape, carried, measured, measured_part, to_window, window_samples
 
 PROJECTIONS = 10
 """Iterations of error reduction after which candidates are compared."""
@@ -72,7 +72,8 @@ def guess(
     """
     side, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     shown = window_samples(counts.shape, oversampling, side, extent)
-    window = to_window(counts, good, shown, model.device, (side,) * 3, coarse=side < 2 * extent)
+    with alone_if(short(counts.size)):
+        window = to_window(counts, good, shown, model.device, (side,) * 3, coarse=side < 2 * extent)
     turns = orientations(choice.candidates)
     answers = yield from predict(model, [_turn(window, *turn) for turn in turns])
     seen = [
@@ -82,7 +83,8 @@ def guess(
     samples = window_samples(counts.shape, oversampling)
     part = measured_part(samples)
     if shown != samples or side != WINDOW:
-        window = to_window(counts, good, samples, model.device)
+        with alone_if(short(counts.size)):
+            window = to_window(counts, good, samples, model.device)
     data = Diffraction(
         fit(window, part).cpu().numpy(),
         measured(good, samples, part),
@@ -90,14 +92,15 @@ def guess(
         seed=seed,
         device=model.device,
     )
-    starts = _starts(seen, side, shown, samples, part)
+    with threads(1):
+        starts = _starts(seen, side, shown, samples, part)
     if choice.starts:
         starts = join([starts, random_phases(starts.supports, choice.starts, seed)])
     if choice.polish:
         best = yield from search(data, starts, choice, seed)
     else:
         best = keep_best(data, starts, choice.keep, PROJECTIONS)
-    return _on_scan(best, samples, counts.shape)
+    return on_grid(best, counts.shape, samples, COVERING)
 
 
 def predict(model: Model, windows: list[Tensor]) -> Generator[Progress, None, list[Seen]]:
@@ -163,19 +166,10 @@ def _starts(seen: list[Seen], side: int, shown: Shape, samples: Shape, part: Sha
     """Return what was seen in windows of `side` as starts in the measured part of the 64³ window; supports have a margin."""
     objects, supports = [], []
     for one, inside in seen:
-        there = fit(one, (side,) * 3)
+        there = fit(one.cpu(), (side,) * 3).numpy()
         if shown != samples:
-            there = from_window(there, samples, shown)
-        objects.append(regrid(there, part).cpu().numpy())
+            there = regrid(there, shown, samples)
+        objects.append(regrid(there, part))
         wide = fit(F.max_pool3d(inside[None, None], 3, 1, 1)[0, 0], (side,) * 3)
         supports.append(carried(wide.cpu().numpy(), shown, part, samples) > 0.5)
     return Starts(np.stack(objects), np.stack(supports))
-
-
-def _on_scan(starts: Starts, samples: Shape, shape: Shape) -> Starts:
-    """Return starts of the window on the scan's own grid, the objects cut by their supports."""
-    supports = np.stack(
-        [carried(inside, samples, shape) > COVERING for inside in starts.supports.astype(np.float32)]
-    )
-    objects = np.stack([from_window(torch.from_numpy(one), shape, samples).numpy() for one in starts.objects])
-    return Starts(objects * supports, supports)

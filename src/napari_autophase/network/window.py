@@ -14,12 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..phasing.grids import fit, interpolated, regrid
+from ..phasing.grids import fit, interpolated
 from ..preparation import fill_gaps
 from .physics import EXTENT, WINDOW
 
 Shape = tuple[int, int, int]
 _AXES = (-3, -2, -1)
+_SIDES = (8, 10, 12, 14, 16, 18, 20, 24, 28, 30, 32, 36, 40, 42, 48, 50, 54, 56, 60, WINDOW)
+"""Even, of the primes 2, 3, 5 and 7."""
 
 
 def window_samples(
@@ -31,12 +33,12 @@ def window_samples(
 
 
 def measured_part(samples: Shape) -> Shape:
-    """Return the shape of the window's measured part, even sides of at most 64 voxels.
+    """Return the shape of the window's measured part, even sides of at most 64 voxels that are quick to transform.
 
     A finely sampled scan does not fill the window: to phase what lies beyond its edge would be to invent a resolution that
     was not measured, and on strained crystals that freedom is fatal.
     """
-    return tuple(min(WINDOW, p - p % 2) for p in samples)  # type: ignore[return-value]
+    return tuple(max(side for side in _SIDES if side <= max(p, _SIDES[0])) for p in samples)  # type: ignore[return-value]
 
 
 def to_window(
@@ -69,11 +71,6 @@ def to_window(
         pattern = fold(pattern, samples) if coarse else fit(pattern, samples)
         filled = _transform(pattern, torch.fft.fftn).real
     return fit(filled.clamp_min(0), shape)
-
-
-def from_window(found: Tensor, shape: tuple[int, ...], samples: Shape) -> Tensor:
-    """Return an object of a window (M0, M1, M2) on the scan's own grid, complex64 of `shape`."""
-    return fit(regrid(found, samples), shape)
 
 
 def carried(volume: np.ndarray, samples: Shape, shape: Shape, onto: Shape | None = None) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from .algorithm import Feedback, Gradient
 from .crew import Crew, Plan
 from .diffraction import AXES, Diffraction
 from .piece import Piece
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,8 @@ class Batch:
         parts = [slice(i, i + size) for i in range(0, len(starts), size)]
         self._plans = plans
         self._crew = self._hire(len(parts))
-        self.pieces = self._crew.do([partial(self._piece, starts, part) for part in parts])
+        self._short = crew.short(data.modulus.numel())
+        self.pieces = self._crew.do([partial(self._piece, starts, part) for part in parts], short=self._short)
 
     def __len__(self) -> int:
         return sum(map(len, self.pieces))
@@ -87,27 +91,23 @@ class Batch:
 
     def shrink_wrap(self, sigma: float, threshold: float) -> None:
         """Update every support from the amplitude of its object."""
-        self._crew.do([partial(piece.shrink_wrap, sigma, threshold) for piece in self.pieces])
+        self._each(lambda piece: piece.shrink_wrap(sigma, threshold))
 
     def halve(self) -> None:
         """Empty one half of every support, once."""
-        self._crew.do([piece.halve for piece in self.pieces])
+        self._each(Piece.halve)
 
     def finish(self) -> None:
         """Project every object onto its support, which gradient steps may have extended at the end."""
-        self._crew.do([piece.finish for piece in self.pieces])
+        self._each(Piece.finish)
 
     def figures(self) -> list[dict[str, float]]:
         """Return the figures of every start."""
-        return [
-            figure for piece in self._crew.do([piece.figures for piece in self.pieces]) for figure in piece
-        ]
+        return [figure for piece in self._each(Piece.figures) for figure in piece]
 
     def misfits(self) -> list[float]:
         """Return what every start is judged by, as it would be if it finished now (see `figures.misfit`)."""
-        return [
-            misfit for piece in self._crew.do([piece.misfits for piece in self.pieces]) for misfit in piece
-        ]
+        return [misfit for piece in self._each(Piece.misfits) for misfit in piece]
 
     def keep(self, chosen: Sequence[int]) -> None:
         """Go on with some of the starts only, in the order that they have."""
@@ -131,6 +131,9 @@ class Batch:
         """Return the support of one start, bool (N0, N1, N2), centred."""
         piece, index = self._place(start)
         return _natural(piece.supports[index])
+
+    def _each(self, work: Callable[[Piece], _Result]) -> list[_Result]:
+        return self._crew.do([partial(work, piece) for piece in self.pieces], short=self._short)
 
     def _place(self, start: int) -> tuple[Piece, int]:
         pieces = iter(self.pieces)

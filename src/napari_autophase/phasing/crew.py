@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from statistics import median
 from threading import Lock
 from typing import NamedTuple, TypeVar
@@ -23,6 +23,8 @@ import torch
 _TRIALS = 3
 _HOPELESS = 3.0
 _SLOWER = 1.2
+_ALONE = 1.15
+_SHORT = 2**20
 _PATIENCE = 2
 _LASTS = 300
 _REMEMBERED_S, _HOLDS_S = 60.0, 10.0
@@ -60,7 +62,8 @@ def plans(jobs: int, available: int) -> list[Plan]:
 class Crew:
     """Runs the same jobs again and again, every kind of work by the plan that proves fastest for it.
 
-    Every plan is tried a few times (once, if that was hopeless), then the one with the shortest median is kept.  All are tried
+    Every plan is tried a few times (once, if that was hopeless), then the one with the shortest median is kept, the single
+    thread only if it is a seventh shorter than others.  All are tried
     anew when it turns slower than a single thread was (a neighbour woke up), and now and then (a neighbour may have gone).
 
     Parameters
@@ -110,18 +113,19 @@ class Crew:
             choice = self._kinds[key] = _Choice(self._plans)
         return choice
 
-    def do(self, jobs: Sequence[Callable[[], _Result]]) -> list[_Result]:
-        """Do all jobs by the plan of the moment and return their results in order."""
-        if self.plan.workers == 1:
-            with threads(self.plan.threads):
+    def do(self, jobs: Sequence[Callable[[], _Result]], *, short: bool = False) -> list[_Result]:
+        """Do all jobs by the plan of the moment and return their results in order; those that are `short` by a thread each."""
+        plan = self.plan._replace(threads=1) if short else self.plan
+        if plan.workers == 1:
+            with threads(plan.threads):
                 return [job() for job in jobs]
-        if self.plan not in self._pools:
+        if plan not in self._pools:
             # MKL and OpenMP keep their numbers of threads per calling thread, so that each worker sets its own
-            self._pools[self.plan] = ThreadPoolExecutor(
-                self.plan.workers, "phasing", torch.set_num_threads, (self.plan.threads,)
+            self._pools[plan] = ThreadPoolExecutor(
+                plan.workers, "phasing", torch.set_num_threads, (plan.threads,)
             )
-        with threads(self.plan.threads):
-            return list(self._pools[self.plan].map(lambda job: job(), jobs))
+        with threads(plan.threads):
+            return list(self._pools[plan].map(lambda job: job(), jobs))
 
 
 class _Choice:
@@ -173,7 +177,11 @@ class _Choice:
         if plan != self._alone and seconds > _HOPELESS * self._usual(self._alone):
             self._trials = [other for other in self._trials if other != plan]
         if not self._trials:
-            self._best = min(self._plans, key=self._usual)
+            # what kept a core busy for the trials is often the end of something, and several are soon quicker than they were;
+            # one thread never is
+            self._best = min(
+                self._plans, key=lambda one: self._usual(one) * (_ALONE if one == self._alone else 1)
+            )
 
     def _begin(self, trial_s: float = _TRIAL_S) -> None:
         self._trial_s = trial_s
@@ -199,6 +207,19 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def short(voxels: int) -> bool:
+    """Say whether a pass or a transform of so many voxels is better done by a single thread.
+
+    Shared, short work waits for whatever else the computer does, and its threads go on spinning for a while.
+    """
+    return voxels < _SHORT
+
+
+def alone_if(wanted: bool) -> AbstractContextManager[None]:
+    """Let torch use a single thread inside the block if that is wanted."""
+    return threads(1) if wanted else nullcontext()
 
 
 def sharing_pays() -> bool:

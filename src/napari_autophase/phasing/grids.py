@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .batch import Starts
 from .crew import threads
-from .diffraction import AXES, back_propagate, propagate
+from .diffraction import AXES
 
 
 def fit(volume: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -26,12 +26,73 @@ def fit(volume: Tensor, shape: tuple[int, ...]) -> Tensor:
     return volume
 
 
-def regrid(found: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return an object on finer or coarser voxels of the same field of view, its amplitudes as they were."""
-    if found.shape[-3:] == shape:
-        return found
-    field = fit(propagate(found), shape)
-    return back_propagate(field) * float(np.prod(shape) / np.prod(found.shape[-3:]))
+def regrid(
+    found: np.ndarray,
+    samples: tuple[int, ...],
+    shape: tuple[int, ...] | None = None,
+    inside: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return an object on finer or coarser voxels of the same field of view, its amplitudes as they were.
+
+    What a transform, another number of its middle frequencies and a transform back would give, by a matrix for each axis; only
+    planes that hold anything, and voxels that are asked for, take part.
+
+    Parameters
+    ----------
+    found
+        Complex (M0, M1, M2), centred.
+    samples
+        P0, P1, P2: voxels of the field of view that are wanted in place of M.
+    shape
+        Of the result: about the centre it is cropped, or padded with zeros; None: `samples`.
+    inside
+        bool of this shape: the voxels that are wanted, the others being 0; None: all.
+
+    Returns
+    -------
+    np.ndarray
+        Complex of `shape`.
+    """
+    shape = shape or samples
+    if found.shape == tuple(samples):
+        same = fit(torch.from_numpy(found), shape).numpy()
+        return same if inside is None else same * inside
+    there, here = _filled(found), (slice(None),) * 3 if inside is None else _filled(inside)
+    part = torch.from_numpy(np.ascontiguousarray(found[there]))
+    with threads(1):  # shared by threads, short work waits for whatever else the computer does
+        for axis in range(3):  # takes the first axis, leaves it as the last
+            weights = _frequencies(found.shape[axis], samples[axis], shape[axis])[there[axis], here[axis]]
+            part = torch.tensordot(part, torch.from_numpy(weights.astype(found.dtype)), ([0], [0]))
+    if inside is None:
+        return part.numpy()
+    result = np.zeros(shape, found.dtype)
+    result[here] = part.numpy() * inside[here]
+    return result
+
+
+def _filled(volume: np.ndarray) -> tuple[slice, ...]:
+    """Return the smallest box around what is not zero; one voxel if everything is."""
+    filled = volume != 0
+    lines, plane = filled.any(2), filled.any(0)
+    found = [np.flatnonzero(axis) for axis in (lines.any(1), plane.any(1), plane.any(0))]
+    return tuple(slice(int(axis.min()), int(axis.max()) + 1) if axis.size else slice(0, 1) for axis in found)
+
+
+def _frequencies(voxels: int, samples: int, places: int) -> np.ndarray:
+    """Return what every voxel adds to every place, complex128 (voxels, places), by the n frequencies that both grids have.
+
+    Σ exp(iθk) over k = −⌊n/2⌋ … is a Dirichlet kernel, n where θ is 0, and real where n is odd.
+    """
+    place = np.arange(places) - places // 2
+    theta = 2 * np.pi * (place / samples - (np.arange(voxels)[:, None] - voxels // 2) / voxels)
+    number = min(voxels, samples)
+    slope = np.sin(theta / 2)
+    close = np.abs(slope) < 1e-9
+    kernel = (
+        np.sin(number * theta / 2) / np.where(close, 1, slope) * np.exp(-0.5j * (number % 2 == 0) * theta)
+    )
+    within = (place >= -(samples // 2)) & (place < samples - samples // 2)
+    return np.where(close, number, kernel) * within / voxels
 
 
 def interpolated(volume: np.ndarray, step: np.ndarray | float, shape: tuple[int, ...]) -> np.ndarray:
@@ -56,10 +117,24 @@ def _linear(voxels: int, places: np.ndarray) -> np.ndarray:
     return (weights * ((places >= 0) & (places <= voxels - 1))).astype(np.float32)
 
 
-def on_grid(starts: Starts, shape: tuple[int, ...]) -> Starts:
-    """Return starts on a grid of `shape` over the same field of view, cut by their supports."""
-    step = np.array(starts.supports.shape[1:]) / shape
-    supports = np.stack([interpolated(one, step, shape) >= 0.5 for one in starts.supports])
-    with threads(1):  # shared by threads, short work waits for whatever else the computer does
-        objects = np.stack([regrid(torch.from_numpy(one), shape).numpy() for one in starts.objects])
-    return Starts(objects * supports, supports)
+def on_grid(
+    starts: Starts, shape: tuple[int, ...], samples: tuple[int, ...] | None = None, covering: float = 0.5
+) -> Starts:
+    """Return starts on a grid of `shape`, cut by their supports.
+
+    Parameters
+    ----------
+    starts
+        Of any shape.
+    shape
+        What is wanted.
+    samples
+        Voxels of their field of view that are wanted, of which the grid has those about the centre; None: `shape`.
+    covering
+        How much of a voxel a support must fill for the voxel to belong to it.
+    """
+    samples = samples or shape
+    step = np.array(starts.supports.shape[1:]) / samples
+    supports = np.stack([interpolated(one, step, shape) >= covering for one in starts.supports])
+    pairs = zip(starts.objects, supports, strict=True)
+    return Starts(np.stack([regrid(one, samples, shape, inside) for one, inside in pairs]), supports)

@@ -11,6 +11,7 @@ from .box import Box, Confined
 from .diffraction import AXES, Diffraction
 from .even import even_pass
 from .figures import figures, misfit
+from .sums import sums
 
 
 class Piece:
@@ -130,14 +131,7 @@ class Piece:
 
     def _rescale(self) -> None:
         """Scale objects so that their moduli fit the measured ones best: by Σ m|F| / Σ |F|² over the fitted pixels."""
-        data = self._data
         for one in self._objects:
-            field = torch.fft.fftn(one)
-            overlap = power = 0.0
-            for part in data.slices():
-                modulus, calculated = data.modulus[part], field[part].abs()
-                fitted = modulus >= 0
-                overlap += data.total_over(fitted, calculated * modulus)
-                power += data.total_over(fitted, calculated.square_())
-            if power > 0:
-                one *= overlap / power
+            found = sums(torch.fft.fftn(one), self._data)
+            if found.power > 0:
+                one *= found.overlap / found.power

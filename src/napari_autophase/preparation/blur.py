@@ -42,6 +42,8 @@ def blurred(volume: np.ndarray, sigma: float, truncate: float = 4.0) -> np.ndarr
             matrix = np.exp(-0.5 * (distance / sigma) ** 2) * (distance <= radius) / total
             for column in range(0, columns, _COLUMNS):
                 part = slice(column, column + _COLUMNS)
-                np.matmul(matrix.astype(np.float32), lines[:, first:last, part], out=result[:, begin:end, part])
+                np.matmul(
+                    matrix.astype(np.float32), lines[:, first:last, part], out=result[:, begin:end, part]
+                )
         found = np.moveaxis(result, 1, axis)
     return np.ascontiguousarray(found)

@@ -115,11 +115,14 @@ def _isolated(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
 
 def _third_brightest(known: np.ndarray, voxels: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Return the third-brightest of each voxel's neighbours, in an array that was padded by one voxel."""
-    third = np.empty(len(voxels))
-    for start in range(0, len(voxels), 1 << 17):  # the neighbours of all voxels at once would fill the memory
-        some = voxels[start : start + (1 << 17)]
-        around = known[tuple((some[:, None] + offsets + 1).transpose(2, 0, 1))]
-        third[start : start + len(some)] = np.partition(around, -3, axis=1)[:, -3]
+    flat, strides = known.ravel(), np.array([known.shape[1] * known.shape[2], known.shape[2], 1])
+    places = (voxels + 1) @ strides
+    first = second = third = np.full(len(voxels), -np.inf, known.dtype)
+    for offset in offsets:
+        one = flat[places + offset @ strides]
+        third = np.maximum(third, np.minimum(second, one))
+        second = np.maximum(second, np.minimum(first, one))
+        first = np.maximum(first, one)
     return third
 
 

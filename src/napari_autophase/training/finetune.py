@@ -31,7 +31,7 @@ from ..network.inference import _turn_back as turn_back
 from ..network.inference import orientations, quick_bfloat16
 from ..network.physics import EXTENT, WINDOW, propagate
 from ..network.weights import NETWORKS, SHIPPED, Model, save_weights
-from ..network.window import from_window, measured, to_window, window_samples
+from ..network.window import measured, to_window, window_samples
 from ..phasing.batch import Batch
 from ..phasing.grids import fit, regrid
 from ..recipe import Preparation, Recipe
@@ -236,8 +236,8 @@ def _learn(scan: Scan, recipe: Recipe, model: Model) -> Generator[Progress, None
     shown = to_window(prepared.counts, good, samples, model.device, side, coarse=coarse)
     with torch.no_grad():
         guess = model.network(shown[None])[-1].object[0]
-    found = regrid(fit(torch.as_tensor(phased.object * phased.support, device=model.device), samples), side)
-    found = _brought_onto(guess, fit(found, guess.shape))
+    carried = regrid(fit(torch.from_numpy(phased.object * phased.support), samples).numpy(), side)
+    found = _brought_onto(guess, fit(torch.as_tensor(carried, device=model.device), guess.shape))
     level = found.abs()[found.abs() > 0.3 * found.abs().max()].median()
     seen = torch.as_tensor(measured(good, samples, side), device=model.device)
     return _Lesson(shown, seen, found / level, samples, data)
@@ -275,7 +275,7 @@ def _judge(one: nn.Module, lessons: list[_Lesson], device: torch.device) -> list
         window, data = lesson.shown.shape, lesson.data
         objects = np.stack(
             [
-                from_window(fit(turn_back(guess, *c), window), data.shape, lesson.samples).cpu().numpy()
+                regrid(fit(turn_back(guess, *c).cpu(), window).numpy(), lesson.samples, data.shape)
                 for guess, c in zip(guesses, chosen, strict=True)
             ]
         )
