@@ -118,6 +118,7 @@ def test_only_the_measured_part_of_the_window_is_phased():
     samples = window.window_samples(shape, tuple(n / w for n, w in zip(shape, widths, strict=True)))
     part = window.measured_part(samples)
     assert part == (42, 64, 64)
+    assert window.measured_part((62, 46, 9)) == (60, 42, 8)
     good = np.ones(shape, bool)
     assert window.measured(good, samples, part).all()
     assert not window.measured(good, samples, (64, 64, 64)).all()

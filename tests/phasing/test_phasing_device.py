@@ -201,6 +201,15 @@ def test_a_plan_that_has_turned_slow_is_compared_for_as_long_as_a_neighbour_take
     assert {block()[0] for _ in range(5)} == {Plan(1, 1)}
 
 
+@pytest.mark.parametrize(("shared", "chosen"), [(1.1, Plan(1, 2)), (1.3, Plan(1, 1))])
+def test_one_thread_is_chosen_only_if_it_is_clearly_quicker(monkeypatch, shared, chosen):
+    clock = Clock(monkeypatch, {Plan(1, 1): 1.0, Plan(1, 2): shared})
+    clock.crew = Crew(plans(1, 2))
+    for _ in range(10):
+        clock.crew.run([clock.job])
+    assert clock.crew.plan == chosen
+
+
 def test_kinds_of_work_have_plans_of_their_own(monkeypatch):
     clock = Clock(monkeypatch, {})
     clock.crew = Crew(plans(1, 2))
@@ -221,6 +230,9 @@ def test_results_keep_their_order_and_errors_come_through():
             assert team.run([lambda i=i: i for i in range(4)]) == [0, 1, 2, 3]
         team.plan = Plan(2, 1)
         assert team.do([torch.get_num_threads] * 4) == [1] * 4
+        team.plan = Plan(1, 2)
+        assert team.do([torch.get_num_threads] * 2) == [2] * 2
+        assert team.do([torch.get_num_threads] * 2, short=True) == [1] * 2
         with pytest.raises(ZeroDivisionError):
             team.run([lambda: 1 // 0])
     finally:

@@ -52,7 +52,7 @@ def test_a_whole_run(ready, launch, scan):
     assert launch.job.recipe == Recipe.from_preset("fast")
     assert (ready.button.isEnabled(), ready.cancel.isEnabled()) == (False, True)
     launch.job.run.on_progress(Progress("guess", 0, 1))
-    assert ready.stage.text() == "Guessing"
+    assert ready.stage.text() == "Finding a start"
     guessing = ready.bar.value()
     launch.job.refine(10, errors=[0.5, 0.25, 0.125])
     assert ready.stage.text() == "Refining · 10 of 50"

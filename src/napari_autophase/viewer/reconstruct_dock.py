@@ -51,7 +51,7 @@ EXPLANATIONS = {
 STATES = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
 STAGES = {
     "prepare": ("Preparing the scan", 0.0, 0.05),
-    "guess": ("Guessing", 0.05, 0.2),
+    "guess": ("Finding a start", 0.05, 0.2),
     "refine": ("Refining", 0.2, 0.98),
     "analyse": ("Analysing", 0.98, 1.0),
 }

@@ -1,0 +1,74 @@
+"""What is summed over a pattern: the compiled function and torch's, against NumPy in double precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_autophase.phasing import Diffraction, slabs, sums
+from napari_autophase.phasing.diffraction import HELD_OUT
+
+
+def problem(shape, seed):
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(rng.gamma(0.5, 20.0, shape)).astype(np.float32)
+    good = rng.random(shape) > 0.1
+    counts[0, 0, 0], good[0, 0, 0] = 9.0, True
+    data = Diffraction(counts, good, free=good & (rng.random(shape) < 0.1) & (np.indices(shape).sum(0) > 0))
+    field = 3 * (rng.normal(size=shape) + 1j * rng.normal(size=shape))
+    field[1] *= 1e-3  # far below the least expected count
+    return data, field
+
+
+def reference(field, data):
+    counts, modulus = data.counts.numpy().astype(float), data.modulus.numpy().astype(float)
+    fitted, free, amplitude = modulus >= 0, modulus == HELD_OUT, np.abs(field)
+    expected = np.maximum(amplitude**2, data.floor)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviance = expected - counts + np.where(counts > 0, counts * np.log(counts / expected), 0)
+    pairs = [
+        (fitted, amplitude * modulus),
+        (fitted, amplitude**2),
+        (fitted, (amplitude - modulus) ** 2),
+        (fitted, deviance),
+        (free, deviance),
+    ]
+    return [float(values[where].sum()) for where, values in pairs]
+
+
+@given(st.tuples(*[st.integers(2, 9)] * 3), st.integers(0, 10**6), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_sums_against_double_precision(shape, seed, compiled):
+    data, field = problem(shape, seed)
+    expected = reference(field, data)
+    one = torch.from_numpy(field.astype(np.complex64))
+    found = sums.sums if compiled else sums._by_torch
+    assert list(found(one, data, True, True)) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert list(found(one, data, False, True)) == pytest.approx([*expected[:3], 0, expected[4]], rel=1e-4, abs=1e-4)
+    assert list(found(one, data, True, False)) == pytest.approx([*expected[:4], 0], rel=1e-4, abs=1e-4)
+    assert list(found(one, data, False, False)) == pytest.approx([*expected[:3], 0, 0], rel=1e-4, abs=1e-4)
+
+
+def test_no_number_of_threads_changes_a_sum(monkeypatch):
+    data, field = problem((31, 20, 22), 3)
+    one, before = torch.from_numpy(field.astype(np.complex64)), torch.get_num_threads()
+    monkeypatch.setattr(slabs, "_SLAB", 64)
+    found = []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append(sums.sums(one, data, True, True))
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
+def test_without_numba_torch_sums(monkeypatch):
+    data, field = problem((6, 7, 8), 4)
+    one = torch.from_numpy(field.astype(np.complex64))
+    compiled = sums.sums(one, data, True, True)
+    monkeypatch.setattr(sums, "_kernel", lambda: None)
+    assert list(sums.sums(one, data, True, True)) == pytest.approx(list(compiled), rel=1e-5)
