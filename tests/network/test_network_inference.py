@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from torch.nn.functional import max_pool3d
 
-from napari_autophase.network import guess, inference, load, window
+from napari_autophase.network import compact, guess, inference, load, window
 from napari_autophase.network.compact import Estimate
 from napari_autophase.network.physics import propagate
 from napari_autophase.network.weights import Model
@@ -136,6 +137,16 @@ def test_only_the_measured_part_of_the_window_is_phased():
     body = window.carried((np.abs(here) > 0.5).astype(np.float32), samples, shape) > 0.5
     wanted = np.abs(truth) > 0.5
     assert (body & wanted).sum() > 0.9 * (body | wanted).sum()
+
+
+@pytest.mark.parametrize("shape", [(2, 7, 8, 9), (1, 5, 1, 2)])
+def test_widening_is_what_pooling_by_maxima_does(shape):
+    volumes = torch.rand(shape, generator=torch.Generator().manual_seed(1))
+    before = volumes.clone()
+    torch.testing.assert_close(compact.widened(volumes), max_pool3d(volumes, 3, 1, 1), rtol=0, atol=0)
+    torch.testing.assert_close(volumes, before, rtol=0, atol=0)
+    expected = max_pool3d((volumes > 0.5).float(), 3, 1, 1)
+    torch.testing.assert_close(compact.cover(volumes), expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("onto", [None, (60, 71, 40)])

@@ -47,7 +47,9 @@ def test_sums_against_double_precision(shape, seed, compiled):
     one = torch.from_numpy(field.astype(np.complex64))
     found = sums.sums if compiled else sums._by_torch
     assert list(found(one, data, True, True)) == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    assert list(found(one, data, False, True)) == pytest.approx([*expected[:3], 0, expected[4]], rel=1e-4, abs=1e-4)
+    assert list(found(one, data, False, True)) == pytest.approx(
+        [*expected[:3], 0, expected[4]], rel=1e-4, abs=1e-4
+    )
     assert list(found(one, data, True, False)) == pytest.approx([*expected[:4], 0], rel=1e-4, abs=1e-4)
     assert list(found(one, data, False, False)) == pytest.approx([*expected[:3], 0, 0], rel=1e-4, abs=1e-4)
 

@@ -9,9 +9,10 @@ from scipy import ndimage
 
 from napari_autophase.phasing import Diffraction, Starts, engine, grids, random_starts, refine
 from napari_autophase.phasing import batch as batch_module
-from napari_autophase.phasing.algorithm import feedback, parse, resting, tail
+from napari_autophase.phasing.algorithm import Gradient, feedback, parse, resting, tail
 from napari_autophase.phasing.batch import Batch
 from napari_autophase.phasing.box import Box
+from napari_autophase.phasing.crew import Crew
 from napari_autophase.phasing.figures import ranking
 from napari_autophase.recipe import Refinement, ShrinkWrap
 
@@ -179,3 +180,26 @@ def test_a_run_that_gains_goes_on_to_its_end(data):
     # HIO has ups and downs: it is never stopped
     uphill = Refinement(algorithm="60*HIO", patience=1, shrink_wrap=FIXED)
     assert finish(refine(data, random_starts(data, 1, 0.1, 0), uphill))[1].iterations == 60
+
+
+def test_what_is_set_up_for_an_algorithm_is_done_once_and_says_nothing_about_threads(
+    truth, data, monkeypatch
+):
+    done = []
+    run = Crew.run
+
+    def watched(self, jobs, kind=None, count=1, *, learn=True):
+        done.append((kind, count, learn))
+        return run(self, jobs, kind, count, learn=learn)
+
+    monkeypatch.setattr(Crew, "run", watched)
+    with Batch(data, random_starts(data, 2, 0.1, 0)) as batch:
+        for name in ("HIO", "ER", "CG"):
+            left = 20
+            while left:
+                left -= len(batch.iterate(feedback(name) if name != "CG" else Gradient("CG"), left))
+    for kind, first in ((feedback("HIO"), 1), (feedback("ER"), 2), (Gradient("CG"), 1)):
+        calls = [(count, learn) for rule, count, learn in done if rule == kind]
+        assert calls[:first] == [(1, False)] * first
+        assert all(learn for _, learn in calls[first:])
+        assert sum(count for count, _ in calls) == 20

@@ -119,8 +119,21 @@ class CompactNet(nn.Module):
 
 def cover(inside: Tensor) -> Tensor:
     """Return a support (0 or 1) that holds a predicted crystal: its voxels (probability above one half) and their neighbours."""
-    # pooling by means: on a CPU that by maxima takes three times as long
-    return (F.avg_pool3d((inside.detach() > 0.5).to(inside.dtype), 3, 1, 1) > 0).to(inside.dtype)
+    return widened(inside.detach() > 0.5).to(inside.dtype)
+
+
+def widened(volumes: Tensor) -> Tensor:
+    """Return the largest of each voxel and its 26 neighbours, bool or real (..., N0, N1, N2).
+
+    Axis by axis: on a CPU pooling takes ten times as long.
+    """
+    for axis in _AXES:
+        before, after = (volumes.narrow(axis, begin, volumes.shape[axis] - 1) for begin in (0, 1))
+        volumes = volumes.clone()
+        for first, other in ((1, before), (0, after)):
+            part = volumes.narrow(axis, first, other.shape[axis])
+            torch.maximum(part, other, out=part)
+    return volumes
 
 
 def normalised_modulus(counts: Tensor) -> Tensor:

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..phasing import Diffraction, Starts, join, keep_best, random_phases, search
 from ..phasing.crew import alone_if, cores, sharing_pays, short, threads
 from ..phasing.grids import fit, on_grid, regrid
 from ..recipe import Guess
 from ..reconstruction import Progress
+from .compact import widened
 from .physics import EXTENT, WINDOW
 from .weights import Model
 from .window import Shape, carried, measured, measured_part, to_window, window_samples
@@ -170,6 +170,6 @@ def _starts(seen: list[Seen], side: int, shown: Shape, samples: Shape, part: Sha
         if shown != samples:
             there = regrid(there, shown, samples)
         objects.append(regrid(there, part))
-        wide = fit(F.max_pool3d(inside[None, None], 3, 1, 1)[0, 0], (side,) * 3)
+        wide = fit(widened(inside), (side,) * 3)
         supports.append(carried(wide.cpu().numpy(), shown, part, samples) > 0.5)
     return Starts(np.stack(objects), np.stack(supports))

@@ -85,9 +85,10 @@ class Batch:
         torch.Tensor
             float64 (done, S) on the CPU: chi² before each.
         """
-        count = self._crew.pace(rule, most)
+        begins = any(piece.begins(rule) for piece in self.pieces)
+        count = 1 if begins else self._crew.pace(rule, most)
         jobs = [partial(piece.iterate, rule, count, again or count < most) for piece in self.pieces]
-        return torch.cat(self._crew.run(jobs, rule, count), 1) / self.data.total
+        return torch.cat(self._crew.run(jobs, rule, count, learn=not begins), 1) / self.data.total
 
     def shrink_wrap(self, sigma: float, threshold: float) -> None:
         """Update every support from the amplitude of its object."""

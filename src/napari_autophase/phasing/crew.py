@@ -91,17 +91,23 @@ class Crew:
         return min(most, self._choice(kind).pace())
 
     def run(
-        self, jobs: Sequence[Callable[[], _Result]], kind: Hashable = None, count: int = 1
+        self,
+        jobs: Sequence[Callable[[], _Result]],
+        kind: Hashable = None,
+        count: int = 1,
+        *,
+        learn: bool = True,
     ) -> list[_Result]:
         """Do all jobs of a kind of work, each of which does it `count` times, and return their results in order.
 
-        What is learned is the time that it takes once.
+        What is learned is the time that it takes once, unless it is not as it usually is.
         """
         choice = self._choice(kind)
         self.plan = choice.plan()
         begin = time.perf_counter()
         results = self.do(jobs)
-        choice.learn(self.plan, (time.perf_counter() - begin) / count, count)
+        if learn:
+            choice.learn(self.plan, (time.perf_counter() - begin) / count, count)
         return results
 
     def _choice(self, kind: Hashable) -> _Choice:

@@ -40,6 +40,16 @@ class Piece:
                 one.put()
         return self._objects
 
+    def begins(self, rule: Feedback | Gradient) -> bool:
+        """Say whether the next iteration sets something up that those after it go on with, and takes longer than they do."""
+        if isinstance(rule, Gradient):
+            return self._descent is None or self._descent.rule != rule
+        return self._boxed and (not self._boxes or rule.confines != self._narrow)
+
+    @property
+    def _boxed(self) -> bool:
+        return self._data.device.type == "cpu" and box.kernels() is not None
+
     def iterate(self, rule: Feedback | Gradient, count: int = 1, again: bool = True) -> torch.Tensor:
         """Do `count` iterations; returns Σ(|F| − modulus)² before each, float64 (count, P) on the CPU.
 
@@ -48,7 +58,7 @@ class Piece:
         if isinstance(rule, Gradient):
             return torch.stack([self._descend(rule) for _ in range(count)]).cpu().double()
         self._descent = None
-        if self._data.device.type == "cpu" and box.kernels():
+        if self._boxed:
             return self._by_boxes(rule, count, again)
         misfits = torch.stack([self._by_transforms(rule) for _ in range(count)])
         self._confined = rule.confines
@@ -117,7 +127,7 @@ class Piece:
 
     def _descend(self, rule: Gradient) -> torch.Tensor:
         objects = self._leave_boxes()
-        if self._descent is None or self._descent.rule != rule:
+        if self._descent is None or self.begins(rule):
             self._descent = gradient.descent(rule, objects, self.supports, self._data)
         self._confined = False
         return self._descent.step()

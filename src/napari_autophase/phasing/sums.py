@@ -69,7 +69,7 @@ def _by_torch(field: torch.Tensor, data: Diffraction, deviance: bool, held_out: 
         values = [amplitude * modulus, power, (amplitude - modulus).square()]
         wanted = [fitted] * 3
         if deviance or held_out:
-            expected = power.clamp_(min=data.floor)
+            expected = power.clamp(min=data.floor)
             values += [torch.xlogy(counts, counts / expected).add_(expected).sub_(counts)] * 2
             wanted += [fitted & deviance, (modulus == HELD_OUT) & held_out]
         pairs = zip(wanted, values, strict=True)
