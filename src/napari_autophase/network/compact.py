@@ -125,7 +125,7 @@ def cover(inside: Tensor) -> Tensor:
 def widened(volumes: Tensor) -> Tensor:
     """Return the largest of each voxel and its 26 neighbours, bool or real (..., N0, N1, N2).
 
-    Axis by axis: on a CPU pooling takes ten times as long.
+    Axis by axis: on a CPU pooling takes 6 (by means) to 19 times as long (by maxima).
     """
     for axis in _AXES:
         before, after = (volumes.narrow(axis, begin, volumes.shape[axis] - 1) for begin in (0, 1))

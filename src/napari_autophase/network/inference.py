@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..phasing import Diffraction, Starts, join, keep_best, random_phases, search
-from ..phasing.crew import alone_if, cores, sharing_pays, short, threads
+from ..phasing.crew import cores, sharing_pays, threads
 from ..phasing.grids import fit, on_grid, regrid
 from ..recipe import Guess
 from ..reconstruction import Progress
@@ -72,8 +72,7 @@ def guess(
     """
     side, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     shown = window_samples(counts.shape, oversampling, side, extent)
-    with alone_if(short(counts.size)):
-        window = to_window(counts, good, shown, model.device, (side,) * 3, coarse=side < 2 * extent)
+    window = to_window(counts, good, shown, model.device, (side,) * 3, coarse=side < 2 * extent)
     turns = orientations(choice.candidates)
     answers = yield from predict(model, [_turn(window, *turn) for turn in turns])
     seen = [
@@ -83,8 +82,7 @@ def guess(
     samples = window_samples(counts.shape, oversampling)
     part = measured_part(samples)
     if shown != samples or side != WINDOW:
-        with alone_if(short(counts.size)):
-            window = to_window(counts, good, samples, model.device)
+        window = to_window(counts, good, samples, model.device)
     data = Diffraction(
         fit(window, part).cpu().numpy(),
         measured(good, samples, part),

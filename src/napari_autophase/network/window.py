@@ -9,11 +9,13 @@ middle points of reciprocal space are taken.  Objects go back the same way.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..phasing.crew import short, threads
 from ..phasing.grids import fit, interpolated
 from ..preparation import fill_gaps
 from .physics import EXTENT, WINDOW
@@ -65,12 +67,13 @@ def to_window(
     coarse
         The crystal comes to an oversampling below 2: its autocorrelation is wider than the samples, and folds.
     """
-    filled = torch.as_tensor(counts if good.all() else fill_gaps(counts, good), device=device)
-    if samples != filled.shape:
-        pattern = _transform(filled, torch.fft.ifftn)
-        pattern = fold(pattern, samples) if coarse else fit(pattern, samples)
-        filled = _transform(pattern, torch.fft.fftn).real
-    return fit(filled.clamp_min(0), shape)
+    with threads(1) if short(counts.size) else nullcontext():
+        filled = torch.as_tensor(counts if good.all() else fill_gaps(counts, good), device=device)
+        if samples != filled.shape:
+            pattern = _transform(filled, torch.fft.ifftn)
+            pattern = fold(pattern, samples) if coarse else fit(pattern, samples)
+            filled = _transform(pattern, torch.fft.fftn).real
+        return fit(filled.clamp_min(0), shape)
 
 
 def carried(volume: np.ndarray, samples: Shape, shape: Shape, onto: Shape | None = None) -> np.ndarray:

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from statistics import median
 from threading import Lock
 from typing import NamedTuple, TypeVar
@@ -221,11 +221,6 @@ def short(voxels: int) -> bool:
     Shared, short work waits for whatever else the computer does, and its threads go on spinning for a while.
     """
     return voxels < _SHORT
-
-
-def alone_if(wanted: bool) -> AbstractContextManager[None]:
-    """Let torch use a single thread inside the block if that is wanted."""
-    return threads(1) if wanted else nullcontext()
 
 
 def sharing_pays() -> bool:

@@ -39,11 +39,10 @@ def blurred(volume: np.ndarray, sigma: float, truncate: float = 4.0) -> np.ndarr
             end = min(begin + _ROWS, side)
             first, last = max(0, begin - radius), min(side, end + radius)
             distance = np.abs(np.arange(begin, end)[:, None] - np.arange(first, last))
-            matrix = np.exp(-0.5 * (distance / sigma) ** 2) * (distance <= radius) / total
+            weights = np.exp(-0.5 * (distance / sigma) ** 2) * (distance <= radius) / total
+            matrix = weights.astype(np.float32)
             for column in range(0, columns, _COLUMNS):
                 part = slice(column, column + _COLUMNS)
-                np.matmul(
-                    matrix.astype(np.float32), lines[:, first:last, part], out=result[:, begin:end, part]
-                )
+                np.matmul(matrix, lines[:, first:last, part], out=result[:, begin:end, part])
         found = np.moveaxis(result, 1, axis)
     return np.ascontiguousarray(found)
