@@ -212,6 +212,15 @@ def shown(viewer):
 def test_a_result_comes_layer_by_layer_the_crystal_first(viewer, session, turns):
     session.show_drawing(draw(make_reconstruction()))
     assert names(viewer) == ["crystal · 1 isosurface"]
+    overlays = viewer.canvas.overlays
+    for around in range(
+        1, 4
+    ):  # what stands around it comes one by one: all at once would keep the window silent
+        turns.one()
+        assert [one.visible for one in (overlays.scale_bar, overlays.axes, overlays.text)].count(
+            True
+        ) == around
+        assert shown(viewer) == []
     turns.one()
     assert shown(viewer) == names(viewer)
     assert viewer.dims.ndisplay == 3
@@ -236,7 +245,7 @@ def test_in_slices_the_slices_that_are_seen_come_first(viewer, session, turns):
     assert shown(viewer) == ["crystal · 2 phase"]
 
 
-@pytest.mark.parametrize("after", range(5))
+@pytest.mark.parametrize("after", range(8))
 def test_what_happens_while_a_result_comes(viewer, session, turns, launch, after):
     """A second result arrives, and Reconstruct is pressed, before the first is fully shown."""
     session.show_drawing(draw(make_reconstruction()))
@@ -250,7 +259,7 @@ def test_what_happens_while_a_result_comes(viewer, session, turns, launch, after
     assert shown(viewer) == ["crystal · 2 isosurface"]
 
 
-@pytest.mark.parametrize("after", range(5))
+@pytest.mark.parametrize("after", range(8))
 def test_layers_deleted_while_a_result_comes_end_it(viewer, session, turns, after):
     session.show_drawing(draw(make_reconstruction()))
     for _ in range(after):

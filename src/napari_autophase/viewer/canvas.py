@@ -1,6 +1,8 @@
-"""What napari draws around the layers: colour bars, and the way the axes are turned."""
+"""What napari draws around the layers: colour bars, scale bar and axes, and the way these are turned."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Surface
@@ -27,3 +29,12 @@ def show_colour_bar(layer: Layer) -> None:
 
     layer.events.visible.connect(on_visible)
     on_visible()
+
+
+def set_stage(viewer: ViewerModel) -> Iterator[None]:
+    """Show what stands around a result, one thing after the other: napari makes each the first time, for a tenth of a second."""
+    overlays = viewer.canvas.overlays
+    for overlay in (overlays.scale_bar, overlays.axes, overlays.text):
+        if not overlay.visible:
+            overlay.visible = True
+            yield

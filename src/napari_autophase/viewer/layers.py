@@ -14,7 +14,7 @@ from napari.layers import Layer
 
 from ..reconstruction import Reconstruction
 from ..scan import Scan
-from .canvas import show_colour_bar
+from .canvas import set_stage, show_colour_bar
 from .colormaps import colour_map, limits
 from .drawing import Drawing, draw
 from .mesh import RELIEF_TEXTURE
@@ -130,6 +130,7 @@ def _arrival(
         result.add(layer, select=role == seen)
         yield
         if role == seen:
+            yield from set_stage(viewer)
             if not result.away:  # else the person has called the diffraction back already
                 result.present(first=first)
             yield

@@ -15,7 +15,7 @@ from napari.layers import Layer
 from napari.utils.colormaps import ensure_colormap
 
 from ..reconstruction import Reconstruction
-from .canvas import draw_right_handed, show_colour_bar
+from .canvas import draw_right_handed, set_stage, show_colour_bar
 from .colormaps import colour_map, label, limits
 from .drawing import Look
 from .mesh import ColourBy, Cut, mesh
@@ -300,8 +300,8 @@ class ResultLayers:
             pass
         self.shown = True
         self._arrange()
-        for overlay in (viewer.canvas.overlays.scale_bar, viewer.canvas.overlays.axes):
-            overlay.visible = True
+        for _ in set_stage(viewer):
+            pass
         if not self.quantities.relative:
             draw_right_handed(viewer)
 
