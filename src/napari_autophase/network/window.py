@@ -8,7 +8,6 @@ middle points of reciprocal space are taken.  Objects go back the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 
 import numpy as np
@@ -16,12 +15,11 @@ import torch
 from torch import Tensor
 
 from ..phasing.crew import short, threads
-from ..phasing.grids import fit, interpolated
+from ..phasing.grids import interpolated, resampled
 from ..preparation import fill_gaps
 from .physics import EXTENT, WINDOW
 
 Shape = tuple[int, int, int]
-_AXES = (-3, -2, -1)
 _SIDES = (8, 10, 12, 14, 16, 18, 20, 24, 28, 30, 32, 36, 40, 42, 48, 50, 54, 56, 60, WINDOW)
 """Even, of the primes 2, 3, 5 and 7."""
 
@@ -69,11 +67,7 @@ def to_window(
     """
     with threads(1) if short(counts.size) else nullcontext():
         filled = torch.as_tensor(counts if good.all() else fill_gaps(counts, good), device=device)
-        if samples != filled.shape:
-            pattern = _transform(filled, torch.fft.ifftn)
-            pattern = fold(pattern, samples) if coarse else fit(pattern, samples)
-            filled = _transform(pattern, torch.fft.fftn).real
-        return fit(filled.clamp_min(0), shape)
+        return resampled(filled, samples, shape, folded=coarse).clamp_min(0)
 
 
 def carried(volume: np.ndarray, samples: Shape, shape: Shape, onto: Shape | None = None) -> np.ndarray:
@@ -103,19 +97,3 @@ def measured(good: np.ndarray, samples: Shape, shape: Shape) -> np.ndarray:
             inside, tuple(a for a in range(3) if a != axis)
         )
     return good
-
-
-def fold(volume: Tensor, shape: Shape) -> Tensor:
-    """Return the last three axes with a period of `shape`: the spectrum sampled at as many points, and not smoothed.
-
-    What lies further out than one period is noise, and left out.
-    """
-    volume = fit(volume, tuple(2 * side for side in shape))
-    for axis, side in zip(_AXES, shape, strict=True):
-        twice = volume.narrow(axis, 0, side) + volume.narrow(axis, side, side)
-        volume = torch.roll(twice, side // 2, axis)  # index 0 was the far end of a period
-    return volume
-
-
-def _transform(volume: Tensor, transform: Callable[..., Tensor]) -> Tensor:
-    return torch.fft.fftshift(transform(torch.fft.ifftshift(volume, dim=_AXES), dim=_AXES), dim=_AXES)

@@ -60,17 +60,16 @@ class Box:
         self.part, self._support = part, np.ascontiguousarray(support)
         self._modulus = modulus.reshape(-1)
         self._field: np.ndarray | None = None
-        self._compiled, parts, lines = kernels()
+        self._compiled, parts, lines, self._sums = kernels()
+        self._planes = parts.planes
         (n0, n1, n2), (b0, b1, b2) = shape, part.shape
         self._voxels = math.prod(shape)
         rows, stride = plane_size(shape)
         self._groups, self._size = -(-rows // parts.GROUP), b0 * stride
         self._reached = support.any(2).view(np.uint8).reshape(-1), int(np.count_nonzero(support))
         self._power = np.empty(b0)
-        self._numbers = (
-            *(b1, b2, n1, n2, stride, *lines.plan(n1), *lines.plan(n2)),
-            *(np.float32(1 / self._voxels), b0, n0, rows, *lines.plan(n0)),
-        )
+        self._inner = b1, b2, n1, n2, stride, *lines.plan(n1), *lines.plan(n2)
+        self._outer = b0, n0, rows, *lines.plan(n0)
         self._room = max(parts.planes_memory.py_func(b2, n1, n2)[-1], parts.project_memory.py_func(n0)[-1])
 
     def iterate(self, rule: Feedback, count: int = 1, again: bool = True) -> np.ndarray:
@@ -96,7 +95,7 @@ class Box:
         field, misfits, state = self._field, np.empty((count, self._groups)), np.zeros(32, np.int64)
         volume, support = self.part.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
         parts = field, volume, support, *self._reached, self._modulus, misfits, self._power
-        how = begin, again, np.float32(rule.keep), np.float32(rule.add), rule.even, *self._numbers
+        how = begin, again, np.float32(rule.keep), np.float32(rule.add), rule.even, *self._inner, np.float32(1 / self._voxels), *self._outer
 
         def join(slabs: int) -> None:
             self._compiled.iterate(*parts, aligned(self._room), state, count, slabs, *how)
@@ -105,6 +104,33 @@ class Box:
         if not again:
             self._field = None
         return misfits.sum(1)
+
+    def sums(self, floor: float, deviance: bool, held_out: bool) -> np.ndarray:
+        """Return what `sums.Sums` has, float64 (5,), for a modulus whose held-out pixels are −2 − √counts.
+
+        Parameters
+        ----------
+        floor
+            The least expected count.
+        deviance, held_out
+            Whether these are wanted.
+        """
+        field, found = aligned(self._size), np.empty((self._groups, 5))
+        volume, support = self.part.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
+        (b0, n0, rows, *plan), stride, none = self._outer, self._inner[4], np.float32(0)
+
+        def out(first: int, last: int) -> None:
+            self._planes(
+                field, volume, support, aligned(self._room), none, none, False, True, *self._inner, first, last
+            )
+
+        def add_up(first: int, last: int) -> None:
+            how = np.float32(floor), deviance, held_out, b0, n0, rows, stride, *plan
+            self._sums.add_up(field, self._modulus, found, aligned(self._room), *how, first, last)
+
+        slabs.in_slabs(out, b0, self._voxels)
+        slabs.in_slabs(add_up, self._groups, self._voxels)
+        return found.sum(0)
 
 
 class Confined(Box):
@@ -181,6 +207,6 @@ def kernels() -> Any:
     """Return the modules of compiled functions (seconds the first time on a computer), or None where numba cannot be used."""
     if not slabs.can_compile():
         return None
-    from . import box_iterations, box_kernels, lines
+    from . import box_iterations, box_kernels, box_sums, lines
 
-    return box_iterations, box_kernels, lines
+    return box_iterations, box_kernels, lines, box_sums

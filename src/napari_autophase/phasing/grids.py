@@ -61,13 +61,50 @@ def regrid(
     part = torch.from_numpy(np.ascontiguousarray(found[there]))
     with threads(1):  # shared by threads, short work waits for whatever else the computer does
         for axis in range(3):  # takes the first axis, leaves it as the last
-            weights = _frequencies(found.shape[axis], samples[axis], shape[axis])[there[axis], here[axis]]
+            have, want = found.shape[axis], samples[axis]
+            weights = _frequencies(have, want, shape[axis], min(have, want))[there[axis], here[axis]]
             part = torch.tensordot(part, torch.from_numpy(weights.astype(found.dtype)), ([0], [0]))
     if inside is None:
         return part.numpy()
     result = np.zeros(shape, found.dtype)
     result[here] = part.numpy() * inside[here]
     return result
+
+
+def resampled(
+    intensity: Tensor, samples: tuple[int, ...], shape: tuple[int, ...], *, folded: bool = False
+) -> Tensor:
+    """Return an intensity at other points of the same range of reciprocal space, by a matrix for each axis.
+
+    The spectrum of an intensity is the object's autocorrelation: what a transform, the middle P of its places and a transform
+    back would give, exact as long as P covers the autocorrelation.
+
+    Parameters
+    ----------
+    intensity
+        float32 (N0, N1, N2), centred, on any device.
+    samples
+        P0, P1, P2: points of the range that are wanted in place of N.
+    shape
+        Of the result: the points about the centre; beyond the range it holds zeros.
+    folded
+        Whether the autocorrelation is wider than P: the pattern is then taken at P points, and not smoothed.  What lies further
+        out than twice P is noise, and left out.
+
+    Returns
+    -------
+    Tensor
+        float32 of `shape`, on the device.
+    """
+    if intensity.shape == samples:
+        return fit(intensity, shape)
+    for have, want, places in zip(intensity.shape, samples, shape, strict=True):
+        # real, the highest of an even number of frequencies being taken for a cosine
+        weights = _frequencies(have, want, places, min(have, 2 * want if folded else want)).real
+        # takes the first axis, leaves it as the last
+        kernel = torch.from_numpy(weights.astype(np.float32)).to(intensity.device)
+        intensity = torch.tensordot(intensity, kernel, ([0], [0]))
+    return intensity
 
 
 def _filled(volume: np.ndarray) -> tuple[slice, ...]:
@@ -78,14 +115,13 @@ def _filled(volume: np.ndarray) -> tuple[slice, ...]:
     return tuple(slice(int(axis.min()), int(axis.max()) + 1) if axis.size else slice(0, 1) for axis in found)
 
 
-def _frequencies(voxels: int, samples: int, places: int) -> np.ndarray:
-    """Return what every voxel adds to every place, complex128 (voxels, places), by the n frequencies that both grids have.
+def _frequencies(voxels: int, samples: int, places: int, number: int) -> np.ndarray:
+    """Return what every voxel adds to every place, complex128 (voxels, places), by n = `number` frequencies.
 
     Σ exp(iθk) over k = −⌊n/2⌋ … is a Dirichlet kernel, n where θ is 0, and real where n is odd.
     """
     place = np.arange(places) - places // 2
     theta = 2 * np.pi * (place / samples - (np.arange(voxels)[:, None] - voxels // 2) / voxels)
-    number = min(voxels, samples)
     slope = np.sin(theta / 2)
     close = np.abs(slope) < 1e-9
     kernel = (

@@ -142,6 +142,6 @@ class Piece:
     def _rescale(self) -> None:
         """Scale objects so that their moduli fit the measured ones best: by Σ m|F| / Σ |F|² over the fitted pixels."""
         for one in self._objects:
-            found = sums(torch.fft.fftn(one), self._data)
+            found = sums(one, self._data)
             if found.power > 0:
                 one *= found.overlap / found.power

@@ -1,21 +1,13 @@
-"""What is summed over a pattern to scale an object and to judge it.
-
-On a CPU a function that numba compiles goes once over the memory; elsewhere torch does it in several passes.
-"""
+"""What is summed over a pattern to scale an object and to judge it."""
 
 from __future__ import annotations
 
-import math
-from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 
-from . import slabs
+from .box import Confined, kernels
 from .diffraction import HELD_OUT, Diffraction
-
-_ZERO = np.float32(0)
 
 
 class Sums(NamedTuple):
@@ -37,28 +29,21 @@ class Sums(NamedTuple):
     held_out: float
 
 
-def sums(field: torch.Tensor, data: Diffraction, deviance: bool = False, held_out: bool = False) -> Sums:
-    """Return the sums over a pattern; the deviances, which take longest, only if they are asked for.
+def sums(one: torch.Tensor, data: Diffraction, deviance: bool = False, held_out: bool = False) -> Sums:
+    """Return the sums over the pattern of an object; the deviances, which take longest, only if they are asked for.
+
+    On a CPU compiled functions transform the box around what is not zero, and sum as they go; elsewhere torch does it.
 
     Parameters
     ----------
-    field
-        complex64 (N0, N1, N2), contiguous: the unnormalised transform of an object, in FFT order.
+    one
+        complex64 (N0, N1, N2), contiguous, FFT order.
     """
-    if data.device.type != "cpu" or _kernel() is None:
-        return _by_torch(field, data, deviance, held_out)
-    planes = len(field)
-    pairs = torch.view_as_real(field).view(planes, -1).numpy()
-    modulus, counts = (of.view(planes, -1).numpy() for of in (data.modulus, data.counts))
-    found = np.empty((planes, len(Sums._fields)))
-    slabs.in_slabs(
-        lambda first, last: _kernel()(
-            pairs, modulus, counts, np.float32(data.floor), deviance, held_out, found, first, last
-        ),
-        planes,
-        field.numel(),
-    )
-    return Sums(*found.sum(0).tolist())
+    if data.device.type != "cpu" or kernels() is None:
+        return _by_torch(torch.fft.fftn(one), data, deviance, held_out)
+    volume = one.numpy()
+    around = Confined(volume, volume != 0, data.columns)
+    return Sums(*around.sums(data.floor, deviance, held_out).tolist())
 
 
 def _by_torch(field: torch.Tensor, data: Diffraction, deviance: bool, held_out: bool) -> Sums:
@@ -75,48 +60,3 @@ def _by_torch(field: torch.Tensor, data: Diffraction, deviance: bool, held_out: 
         pairs = zip(wanted, values, strict=True)
         totals[: len(wanted)] += torch.tensor([data.total_over(*pair) for pair in pairs], dtype=torch.float64)
     return Sums(*totals.tolist())
-
-
-@cache
-def _kernel() -> Any:
-    """Return the compiled function, or None where numba cannot be used."""
-    if not slabs.can_compile():
-        return None
-    from numba import njit
-
-    return slabs.compiled(
-        njit, _planes, "void(f4[:,::1], f4[:,::1], f4[:,::1], f4, b1, b1, f8[:,::1], i8, i8)"
-    )
-
-
-def _planes(
-    pairs: np.ndarray,
-    modulus: np.ndarray,
-    counts: np.ndarray,
-    floor: np.float32,
-    deviance: bool,
-    held_out: bool,
-    found: np.ndarray,
-    first: int,
-    last: int,
-) -> None:
-    # one row of sums per plane, so that no number of threads changes them
-    for plane in range(first, last):
-        z, row, photons = pairs[plane], modulus[plane], counts[plane]
-        overlap, power, misfit, fitted, free = 0.0, 0.0, 0.0, 0.0, 0.0
-        for j in range(row.size):
-            m, q = row[j], z[2 * j] * z[2 * j] + z[2 * j + 1] * z[2 * j + 1]
-            if m >= _ZERO:
-                amplitude = math.sqrt(q)
-                overlap += amplitude * m
-                power += q
-                misfit += (amplitude - m) * (amplitude - m)
-            if (deviance and m >= _ZERO) or (held_out and m == HELD_OUT):
-                n, expected = photons[j], max(q, floor)
-                cost = expected - n + n * math.log(n / expected) if n > _ZERO else expected
-                if m >= _ZERO:
-                    fitted += cost
-                else:
-                    free += cost
-        found[plane, 0], found[plane, 1], found[plane, 2] = overlap, power, misfit
-        found[plane, 3], found[plane, 4] = fitted, free

@@ -1,0 +1,99 @@
+"""Sums over the pattern of an object in a box, compiled by numba; see `sums`, which says what is summed.
+
+As in an iteration, a few lines at a time are transformed along the first axis while they are in the processor's cache; but
+nothing is written, and nothing comes back.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .box_kernels import GROUP, project_memory
+from .lines import ROW, fast, inlined, transform
+from .vectors import LANES, eight, load, pointer, root, store, where_measured
+
+_ZERO, _TWO = np.float32(0), np.float32(2)
+
+
+@inlined
+def _deviance(modulus, expected, floor):  # type: ignore[no-untyped-def]
+    n, expected = modulus * modulus, max(expected, floor)
+    return expected - n + n * math.log(n / expected) if n > _ZERO else expected
+
+
+@fast("void(f4[::1], f4[::1], f8[:,::1], f4[::1], f4, b1, b1, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)")
+def add_up(
+    field: np.ndarray,
+    modulus: np.ndarray,
+    found: np.ndarray,
+    memory: np.ndarray,
+    floor: np.float32,
+    deviance: bool,
+    held_out: bool,
+    b0: int,
+    side0: int,
+    rows: int,
+    stride: int,
+    steps: np.ndarray,
+    table: np.ndarray,
+    first: int,
+    last: int,
+) -> None:
+    """Transform the first axis and sum, groups `first` to `last` of the `rows` of a plane; the field stays as it is.
+
+    Parameters
+    ----------
+    modulus
+        From `box.column_order`, held-out pixels as −2 − √counts.
+    found
+        (groups, 5), to be written.
+    memory
+        As many numbers as `project_memory` says.
+    """
+    size = side0 * ROW
+    other, spare, _ = project_memory(side0)
+    f, m, a, t = pointer(field), pointer(modulus), pointer(memory), pointer(table)
+    number, w, free = len(steps), pointer(steps), pointer(memory[spare:])
+    none = eight(_ZERO)
+    for group in range(first, last):
+        begin = group * GROUP
+        overlap, power, misfit, fitted, unseen = none, none, none, 0.0, 0.0
+        for c in range(min(GROUP, rows - begin)):
+            here, there, at = 0, other, (begin + c) * side0 * LANES
+            for p in range(b0):
+                j = p * stride + (begin + c) * ROW
+                store(a, here + p * ROW, load(f, j))
+                store(a, here + p * ROW + LANES, load(f, j + LANES))
+            for i in range(here + b0 * ROW, here + size, LANES):
+                store(a, i, none)
+            if transform(a, here, a, there, number, w, t, free):
+                here = there
+            for n in range(side0):
+                i, o = here + n * ROW, at + n * LANES
+                re, im, wanted = load(a, i), load(a, i + LANES), load(m, o)
+                q = re * re + im * im
+                amplitude = root(q)
+                apart = amplitude - wanted
+                overlap = overlap + where_measured(wanted, amplitude * wanted, none)
+                power = power + where_measured(wanted, q, none)
+                misfit = misfit + where_measured(wanted, apart * apart, none)
+                store(a, i, q)
+            if deviance or held_out:
+                for n in range(side0):
+                    i, o = here + n * ROW, at + n * LANES
+                    for lane in range(LANES):
+                        one, q = m[o + lane], a[i + lane]
+                        if one >= _ZERO:
+                            if deviance:
+                                fitted += _deviance(one, q, floor)
+                        elif held_out and one <= -_TWO:
+                            unseen += _deviance(-_TWO - one, q, floor)
+        for k, eights in enumerate((overlap, power, misfit)):
+            store(a, spare, eights)
+            total = 0.0
+            for n in range(LANES):
+                total += a[spare + n]
+            found[group, k] = total
+        found[group, 3], found[group, 4] = fitted, unseen
