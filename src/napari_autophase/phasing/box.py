@@ -105,15 +105,15 @@ class Box:
             self._field = None
         return misfits.sum(1)
 
-    def sums(self, floor: float, deviance: bool, held_out: bool) -> np.ndarray:
+    def sums(self, floor: float, deviances: bool) -> np.ndarray:
         """Return what `sums.Sums` has, float64 (5,), for a modulus whose held-out pixels are −2 − √counts.
 
         Parameters
         ----------
         floor
             The least expected count.
-        deviance, held_out
-            Whether these are wanted.
+        deviances
+            Whether they are wanted.
         """
         field, found = aligned(self._size), np.empty((self._groups, 5))
         volume, support = self.part.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
@@ -125,7 +125,7 @@ class Box:
             )
 
         def add_up(first: int, last: int) -> None:
-            how = np.float32(floor), deviance, held_out, b0, n0, rows, stride, *plan
+            how = np.float32(floor), deviances, b0, n0, rows, stride, *plan
             self._sums.add_up(field, self._modulus, found, aligned(self._room), *how, first, last)
 
         slabs.in_slabs(out, b0, self._voxels)

@@ -123,8 +123,10 @@ class Diffraction:
     @cached_property
     def columns(self) -> np.ndarray:
         """The modulus in the order of `box.column_order`, on the CPU; held-out pixels are −2 − √counts there."""
-        modulus = self.modulus.cpu()
-        return column_order(torch.where(modulus == HELD_OUT, HELD_OUT - self.counts.cpu().clamp_min(0).sqrt(), modulus))
+        modulus = self.modulus.cpu().numpy().copy()
+        free = modulus == HELD_OUT
+        modulus[free] -= np.sqrt(np.maximum(self.counts.cpu().numpy()[free], 0))
+        return column_order(torch.from_numpy(modulus))
 
     def slices(self) -> list[slice]:
         """Return ranges of planes that cover the volume, few enough at a time for what is computed of them to need no memory."""

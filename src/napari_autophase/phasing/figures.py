@@ -26,7 +26,7 @@ def figures(one: torch.Tensor, inside: torch.Tensor, data: Diffraction) -> dict[
         noise of many photons leaves), with calc never below ``data.floor``; ``free_llk`` the same over the held-out pixels,
         absent when none are; ``support_fraction`` the support's share of the volume.
     """
-    found = sums(one, data, deviance=True, held_out=True)
+    found = sums(one, data, deviances=True)
     figures = {
         "chi2": found.misfit / data.total,
         "llk": found.deviance / data.fitted,
@@ -42,7 +42,7 @@ def misfit(one: torch.Tensor, data: Diffraction) -> float:
 
     It costs less than all `figures`.
     """
-    found = sums(one, data, held_out=True)
+    found = sums(one, data, deviances=data.held_out > 0)
     return found.held_out / data.held_out if data.held_out else found.misfit / data.total
 
 

@@ -29,7 +29,7 @@ class Sums(NamedTuple):
     held_out: float
 
 
-def sums(one: torch.Tensor, data: Diffraction, deviance: bool = False, held_out: bool = False) -> Sums:
+def sums(one: torch.Tensor, data: Diffraction, deviances: bool = False) -> Sums:
     """Return the sums over the pattern of an object; the deviances, which take longest, only if they are asked for.
 
     On a CPU compiled functions transform the box around what is not zero, and sum as they go; elsewhere torch does it.
@@ -40,23 +40,23 @@ def sums(one: torch.Tensor, data: Diffraction, deviance: bool = False, held_out:
         complex64 (N0, N1, N2), contiguous, FFT order.
     """
     if data.device.type != "cpu" or kernels() is None:
-        return _by_torch(torch.fft.fftn(one), data, deviance, held_out)
+        return _by_torch(torch.fft.fftn(one), data, deviances)
     volume = one.numpy()
-    around = Confined(volume, volume != 0, data.columns)
-    return Sums(*around.sums(data.floor, deviance, held_out).tolist())
+    around = Confined(volume, volume.astype(bool), data.columns)
+    return Sums(*around.sums(data.floor, deviances).tolist())
 
 
-def _by_torch(field: torch.Tensor, data: Diffraction, deviance: bool, held_out: bool) -> Sums:
+def _by_torch(field: torch.Tensor, data: Diffraction, deviances: bool) -> Sums:
     totals = torch.zeros(len(Sums._fields), dtype=torch.float64)
     for part in data.slices():
         counts, modulus, amplitude = data.counts[part], data.modulus[part], field[part].abs()
         fitted, power = modulus >= 0, amplitude.square()
         values = [amplitude * modulus, power, (amplitude - modulus).square()]
         wanted = [fitted] * 3
-        if deviance or held_out:
+        if deviances:
             expected = power.clamp(min=data.floor)
             values += [torch.xlogy(counts, counts / expected).add_(expected).sub_(counts)] * 2
-            wanted += [fitted & deviance, (modulus == HELD_OUT) & held_out]
+            wanted += [fitted, modulus == HELD_OUT]
         pairs = zip(wanted, values, strict=True)
         totals[: len(wanted)] += torch.tensor([data.total_over(*pair) for pair in pairs], dtype=torch.float64)
     return Sums(*totals.tolist())

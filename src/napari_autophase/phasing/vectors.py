@@ -27,6 +27,7 @@ LANES = 8
 _FLOAT = ir.FloatType()
 _EIGHT = ir.VectorType(_FLOAT, LANES)
 _BYTES = ir.VectorType(ir.IntType(8), LANES)
+_WHOLES = ir.VectorType(ir.IntType(32), LANES)
 _INDEX = ir.IntType(32)
 _FLAGS = ("fast",)
 
@@ -169,6 +170,26 @@ def _where_inside(
     return builder.select(builder.icmp_unsigned("!=", found, ir.Constant(_BYTES, [0] * LANES)), yes, no)
 
 
+def _shifted(builder: ir.IRBuilder, value: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Return the bits of positive numbers, and the whole e with x = m·2^e and √½ ≤ m < √2."""
+    bits = builder.bitcast(value, _WHOLES)
+    above = builder.sub(bits, _wholes(0x3F3504F3))  # the bits of √½
+    return bits, builder.ashr(above, _wholes(23))
+
+
+def _wholes(number: int) -> ir.Constant:
+    return ir.Constant(_WHOLES, [number] * LANES)
+
+
+def _exponent(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    return builder.sitofp(_shifted(builder, value)[1], _EIGHT)
+
+
+def _mantissa(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    bits, exponent = _shifted(builder, value)
+    return builder.bitcast(builder.sub(bits, builder.shl(exponent, _wholes(23))), _EIGHT)
+
+
 def _take(builder: ir.IRBuilder, numbers: ir.Value, place: ir.Value) -> ir.Value:
     one = ir.Constant(ir.IntType(64), 1)
     return builder.atomic_rmw("add", builder.gep(numbers, [place]), one, "seq_cst")
@@ -216,6 +237,8 @@ where_measured = _function(_where_measured)
 """where_measured(modulus, yes, no): `yes` where `modulus` is not negative, and `no` elsewhere."""
 where_inside = _function(_where_inside)
 """where_inside(support, place, yes, no): `yes` where the bytes from `place` on are not zero, and `no` elsewhere."""
+exponent, mantissa = _function(_exponent), _function(_mantissa)
+"""exponent(value), mantissa(value): e and m of positive numbers m·2^e with √½ ≤ m < √2."""
 take = _function(_take, types.intp)
 """take(array, place): array[place] of int64 before one was added, by one thread at a time."""
 now = _function(_now, types.intp)
