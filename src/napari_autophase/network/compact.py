@@ -71,13 +71,15 @@ class CompactNet(nn.Module):
         self.hint = Convolution(width[0] * 2, 8, 1)
         self.corrections = nn.ModuleList(_UNet(16, correction_width) for _ in range(stages - 1))
 
-    def forward(self, counts: Tensor) -> list[Estimate]:
+    def forward(self, counts: Tensor, stages: int | None = None) -> list[Estimate]:
         """Return the estimate after each stage.
 
         Parameters
         ----------
         counts
             float32 (B, 64, 64, 64), Bragg peak at the centre, any scale.
+        stages
+            How many are wanted, at least one; None: all.
 
         Returns
         -------
@@ -90,8 +92,9 @@ class CompactNet(nn.Module):
             order = torch.fft.ifftshift(modulus, dim=_AXES)
         features = self.stem(features)
         estimates = [_estimate(self.guess(features))]
-        hint = self.hint(features)
-        for correction in self.corrections:
+        corrections = self.corrections[: None if stages is None else stages - 1]
+        hint = self.hint(features) if len(corrections) else None
+        for correction in corrections:
             with torch.autocast(counts.device.type, enabled=False):
                 last, shape = estimates[-1]
                 inside = torch.sigmoid(shape)

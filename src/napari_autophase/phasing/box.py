@@ -95,7 +95,16 @@ class Box:
         field, misfits, state = self._field, np.empty((count, self._groups)), np.zeros(32, np.int64)
         volume, support = self.part.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
         parts = field, volume, support, *self._reached, self._modulus, misfits, self._power
-        how = begin, again, np.float32(rule.keep), np.float32(rule.add), rule.even, *self._inner, np.float32(1 / self._voxels), *self._outer
+        how = (
+            begin,
+            again,
+            np.float32(rule.keep),
+            np.float32(rule.add),
+            rule.even,
+            *self._inner,
+            np.float32(1 / self._voxels),
+            *self._outer,
+        )
 
         def join(slabs: int) -> None:
             self._compiled.iterate(*parts, aligned(self._room), state, count, slabs, *how)
@@ -121,7 +130,17 @@ class Box:
 
         def out(first: int, last: int) -> None:
             self._planes(
-                field, volume, support, aligned(self._room), none, none, False, True, *self._inner, first, last
+                field,
+                volume,
+                support,
+                aligned(self._room),
+                none,
+                none,
+                False,
+                True,
+                *self._inner,
+                first,
+                last,
             )
 
         def add_up(first: int, last: int) -> None:

@@ -34,8 +34,9 @@ def regrid(
 ) -> np.ndarray:
     """Return an object on finer or coarser voxels of the same field of view, its amplitudes as they were.
 
-    What a transform, another number of its middle frequencies and a transform back would give, by a matrix for each axis; only
-    planes that hold anything, and voxels that are asked for, take part.
+    What a transform, another number of its middle frequencies and a transform back would give (of an even number the highest
+    is halved between its two signs), by a matrix for each axis; only planes that hold anything, and voxels that are asked for,
+    take part.
 
     Parameters
     ----------
@@ -58,16 +59,18 @@ def regrid(
         same = fit(torch.from_numpy(found), shape).numpy()
         return same if inside is None else same * inside
     there, here = _filled(found), (slice(None),) * 3 if inside is None else _filled(inside)
-    part = torch.from_numpy(np.ascontiguousarray(found[there]))
+    # real and imaginary parts are the last axis, and become the first
+    part = torch.view_as_real(torch.from_numpy(np.ascontiguousarray(found[there])))
     with threads(1):  # shared by threads, short work waits for whatever else the computer does
         for axis in range(3):  # takes the first axis, leaves it as the last
             have, want = found.shape[axis], samples[axis]
             weights = _frequencies(have, want, shape[axis], min(have, want))[there[axis], here[axis]]
-            part = torch.tensordot(part, torch.from_numpy(weights.astype(found.dtype)), ([0], [0]))
+            part = torch.tensordot(part, torch.from_numpy(weights).to(part.dtype), ([0], [0]))
+    whole = torch.complex(part[0], part[1]).numpy()
     if inside is None:
-        return part.numpy()
+        return whole
     result = np.zeros(shape, found.dtype)
-    result[here] = part.numpy() * inside[here]
+    result[here] = whole * inside[here]
     return result
 
 
@@ -99,8 +102,7 @@ def resampled(
     if intensity.shape == samples:
         return fit(intensity, shape)
     for have, want, places in zip(intensity.shape, samples, shape, strict=True):
-        # real, the highest of an even number of frequencies being taken for a cosine
-        weights = _frequencies(have, want, places, min(have, 2 * want if folded else want)).real
+        weights = _frequencies(have, want, places, min(have, 2 * want if folded else want))
         # takes the first axis, leaves it as the last
         kernel = torch.from_numpy(weights.astype(np.float32)).to(intensity.device)
         intensity = torch.tensordot(intensity, kernel, ([0], [0]))
@@ -116,18 +118,20 @@ def _filled(volume: np.ndarray) -> tuple[slice, ...]:
 
 
 def _frequencies(voxels: int, samples: int, places: int, number: int) -> np.ndarray:
-    """Return what every voxel adds to every place, complex128 (voxels, places), by n = `number` frequencies.
+    """Return what every voxel adds to every place, float64 (voxels, places), by n = `number` frequencies.
 
-    Σ exp(iθk) over k = −⌊n/2⌋ … is a Dirichlet kernel, n where θ is 0, and real where n is odd.
+    Σ exp(iθk) over −n/2 ≤ k ≤ n/2, the ends counting half if n is even, is sin(nθ/2)·cos(θ/2)/sin(θ/2); without the cosine if
+    n is odd.
     """
     place = np.arange(places) - places // 2
     theta = 2 * np.pi * (place / samples - (np.arange(voxels)[:, None] - voxels // 2) / voxels)
     slope = np.sin(theta / 2)
     close = np.abs(slope) < 1e-9
-    kernel = (
-        np.sin(number * theta / 2) / np.where(close, 1, slope) * np.exp(-0.5j * (number % 2 == 0) * theta)
-    )
+    kernel = np.sin(number * theta / 2) / np.where(close, 1, slope)
+    if number % 2 == 0:
+        kernel *= np.cos(theta / 2)
     within = (place >= -(samples // 2)) & (place < samples - samples // 2)
+    # θ is a multiple of 2π where it is close
     return np.where(close, number, kernel) * within / voxels
 
 

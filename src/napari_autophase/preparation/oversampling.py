@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from scipy import fft
 
@@ -45,26 +47,45 @@ def estimate_oversampling(counts: np.ndarray, good: np.ndarray | None = None) ->
         N_i / width_i; about 1 where the crystal fills the field of view, and no more than N_i.
     """
     filled = counts if good is None or good.all() else fill_gaps(counts, good)
-    total = float(filled.sum(dtype=np.float64))
-    correlation = np.abs(fft.fftn(filled.astype(np.float32, copy=False)))
-    # the sum of all counts also holds whatever background there is, but only at the origin: the neighbours tell the scale
-    correlation[0, 0, 0] = 0
-    scale = float(correlation.max())
-    correlation /= scale
-    correlation[0, 0, 0] = 1
-    lowest = max(_NOISE * np.sqrt(total) / scale, _BOTTOM)
-    by_planes = [np.moveaxis(correlation, axis, 0) for axis in range(3)]
+    correlation = _Correlation(filled)
     widths = [
-        _width_of_lines(np.moveaxis(filled, axis, -1).reshape(-1, side), by_planes[axis])
+        _width_of_lines(np.moveaxis(filled, axis, -1).reshape(-1, side), correlation, axis)
         for axis, side in enumerate(counts.shape)
     ]
     if None in widths:  # what smears one axis leaves something on the others
-        widths = [_width(planes, lowest) for planes in by_planes]
+        widths = [_width(correlation.planes(axis), correlation.lowest) for axis in range(3)]
     result = [side / max(width or 1.0, 1.0) for side, width in zip(counts.shape, widths, strict=True)]
     return result[0], result[1], result[2]
 
 
-def _width_of_lines(lines: np.ndarray, correlation: np.ndarray) -> float | None:
+class _Correlation:
+    """The magnitude of the autocorrelation, 1 at the origin; computed when it is first asked for, which few scans need."""
+
+    def __init__(self, counts: np.ndarray) -> None:
+        self._counts = counts
+
+    def planes(self, axis: int) -> np.ndarray:
+        """Return the planes across an axis, the origin at index 0."""
+        return np.moveaxis(self._found[0], axis, 0)
+
+    @property
+    def lowest(self) -> float:
+        """What is below this is noise, or not to be followed."""
+        return self._found[1]
+
+    @cached_property
+    def _found(self) -> tuple[np.ndarray, float]:
+        correlation = np.abs(fft.fftn(self._counts.astype(np.float32, copy=False)))
+        # the sum of all counts also holds whatever background there is, but only at the origin: the neighbours tell the scale
+        correlation[0, 0, 0] = 0
+        scale = float(correlation.max())
+        correlation /= scale
+        correlation[0, 0, 0] = 1
+        total = float(self._counts.sum(dtype=np.float64))
+        return correlation, max(_NOISE * np.sqrt(total) / scale, _BOTTOM)
+
+
+def _width_of_lines(lines: np.ndarray, correlation: _Correlation, axis: int) -> float | None:
     """Return the width in voxels by the power of all lines (L, N) of counts; None where more than the crystal is in it."""
     photons = lines.sum(1)
     bright = photons >= 1
@@ -84,8 +105,10 @@ def _width_of_lines(lines: np.ndarray, correlation: np.ndarray) -> float | None:
     while threshold / 2 >= lowest:
         further = _crossing(profile, threshold / 2)
         knee = further > distance * 2 ** (_GROWTH / 2)
-        if knee and _likeness(correlation[0], correlation[int(np.ceil(further))]) > _SMEARED:
-            return None
+        if knee:
+            planes = correlation.planes(axis)
+            if _likeness(planes[0], planes[int(np.ceil(further))]) > _SMEARED:
+                return None
         threshold, distance = threshold / 2, further
     return distance / (1 - threshold ** (1 / _LINE_POWER))
 
