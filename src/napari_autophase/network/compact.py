@@ -92,9 +92,10 @@ class CompactNet(nn.Module):
             order = torch.fft.ifftshift(modulus, dim=_AXES)
         features = self.stem(features)
         estimates = [_estimate(self.guess(features))]
-        corrections = self.corrections[: None if stages is None else stages - 1]
-        hint = self.hint(features) if len(corrections) else None
-        for correction in corrections:
+        if stages == 1:
+            return estimates
+        hint = self.hint(features)
+        for correction in self.corrections[: None if stages is None else stages - 1]:
             with torch.autocast(counts.device.type, enabled=False):
                 last, shape = estimates[-1]
                 inside = torch.sigmoid(shape)
