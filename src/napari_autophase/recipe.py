@@ -15,7 +15,7 @@ Preset = Literal["network", "fast", "iterative", "best"]
 PRESETS: tuple[Preset, ...] = ("network", "fast", "iterative", "best")
 ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
 """The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
-POLISH = "40*EHIO"
+POLISH = "60*EHIO"
 """What a guess goes through on a grid of at most 64³, where an iteration costs the same for any scan."""
 
 
@@ -74,7 +74,12 @@ class Guess(_Part):
     candidates: int = Field(1, ge=1, le=48, description="Symmetry-related network guesses that are tried.")
     keep: int = Field(1, ge=1, description="Network guesses that are refined.")
     starts: int = Field(
-        0, ge=0, description="Random phases within the predicted shapes, tried beside the predictions."
+        4, ge=0, description="Random phases within the predicted shapes, tried beside the predictions."
+    )
+    enough: float = Field(
+        0.11,
+        ge=0,
+        description="The network's first stage is enough if its polish comes below this chi²; 0: all stages are asked at once.",
     )
     polish: str = Field(
         POLISH, description="Iterations of a round on a grid of at most 64³, before the scan's own grid."
@@ -178,14 +183,17 @@ class Recipe(_Part):
         # long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update
         gentle = {"threshold": 0.15}
         changes: dict[str, dict[str, dict[str, Any]]] = {
-            "network": {"guess": {"polish": ""}, "refine": {"algorithm": ""}},
+            "network": {"guess": {"polish": "", "starts": 0}, "refine": {"algorithm": ""}},
             "fast": {},
             "iterative": {
                 "guess": {"start": "random"},
                 "refine": {"algorithm": ITERATIVE, "shrink_wrap": gentle},
             },
             "best": {
-                "guess": {"candidates": 4, "starts": 24, "rounds": 3, "keep": 2, "polish": SEARCH},
+                "guess": {
+                    **{"candidates": 4, "keep": 2},
+                    **{"starts": 24, "rounds": 3, "enough": 0.0, "polish": SEARCH},
+                },
                 "refine": {"algorithm": "100*ER", "shrink_wrap": gentle},
             },
         }

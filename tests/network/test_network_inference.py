@@ -1,5 +1,7 @@
 """One shot on a scan of any size."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -111,6 +113,48 @@ def test_guess_returns_a_start_on_the_scans_grid_with_the_support_of_the_crystal
     assert starts.supports[0][crystal].mean() > 0.995
     assert 1 < starts.supports[0].sum() / crystal.sum() < 1.7
     assert not starts.objects[~starts.supports].any()
+
+
+class Doubtful(Oracle):
+    """Is right only in its last stage; notes which ones it is asked for."""
+
+    stages = 2
+    asked: ClassVar[list] = []
+
+    def forward(self, counts, stages=None):
+        self.asked.append(stages)
+        (right,) = super().forward(counts)
+        speck = torch.full_like(right.shape, -20.0)
+        speck[..., 14:18, 14:18, 14:18] = 20.0
+        wrong = Estimate(torch.ones_like(right.object), speck)
+        return [wrong, right][:stages]
+
+
+@pytest.mark.parametrize(
+    ("enough", "polish", "asked", "found"),
+    [
+        (9.0, "5*ER", [1], False),
+        (1e-6, "5*ER", [1, None], True),
+        (0.0, "5*ER", [None], True),
+        (9.0, "", [None], True),
+    ],
+)
+def test_later_stages_are_asked_where_the_first_is_not_enough(enough, polish, asked, found):
+    truth = ellipsoid((64, 64, 64), (24, 24, 24))
+    Doubtful.asked.clear()
+    choice = Guess(enough=enough, polish=polish, starts=2)
+    job = guess(
+        Model(Doubtful(), "0" * 64, torch.device("cpu")),
+        intensity(truth).astype(np.float32),
+        np.ones(truth.shape, bool),
+        (64 / 24,) * 3,
+        choice,
+    )
+    steps = []
+    starts = finish(job, steps.append)
+    assert Doubtful.asked == asked
+    assert len(steps) == len(asked) * (1 + (5 if polish else 0))
+    assert bool(correlation(starts.objects[0], truth) > 0.97) is found
 
 
 def test_only_the_measured_part_of_the_window_is_phased():

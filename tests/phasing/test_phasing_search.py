@@ -69,12 +69,14 @@ def test_rounds_keep_the_better_starts_and_count_their_steps():
     data = Diffraction(photons(truth, 1e5), free_fraction=0.02)
     starts = random_phases(np.stack([ndimage.binary_dilation(inside), inside]), 6, seed=1)
     choice = Guess(polish="10*ER+30*EHIO+10*ER", rounds=2, keep=2)
-    progress, best = finish(search(data, starts, choice))
+    progress, found = finish(search(data, starts, choice))
+    best = found.kept
     assert [p.step for p in progress] == list(range(1, 101))
     assert {(p.stage, p.total) for p in progress} == {("guess", 100)}
     assert best.objects.shape == (2, 24, 24, 24)
     assert likeness(best.objects[0], truth) > 0.9
-    again = finish(search(data, starts, choice))[1]
+    assert found.figures == min(found.runs, key=lambda run: run["free_llk"])
+    again = finish(search(data, starts, choice))[1].kept
     np.testing.assert_array_equal(best.objects, again.objects)
 
 

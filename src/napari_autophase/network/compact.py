@@ -71,6 +71,11 @@ class CompactNet(nn.Module):
         self.hint = Convolution(width[0] * 2, 8, 1)
         self.corrections = nn.ModuleList(_UNet(16, correction_width) for _ in range(stages - 1))
 
+    @property
+    def stages(self) -> int:
+        """How many there are."""
+        return 1 + len(self.corrections)
+
     def forward(self, counts: Tensor, stages: int | None = None) -> list[Estimate]:
         """Return the estimate after each stage.
 

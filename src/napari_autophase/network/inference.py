@@ -50,7 +50,8 @@ def guess(
     """Predict the object from several orientations of the data, and return the best predictions on the scan's grid.
 
     Predictions, and random phases within the predicted shapes, are compared and polished in the measured part of a window of
-    64³: that costs the same for any scan.  Yields `Progress` on the way; closing cancels.
+    64³: that costs the same for any scan.  What the first stage of the network says is polished first; where that is enough, the
+    others, which take three times as long, would only find the same.  Yields `Progress` on the way; closing cancels.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def guess(
     oversampling
         N / width of the crystal, per axis.
     choice
-        Number of candidates, of random starts and of those to keep, and their polish.
+        Number of candidates, of random starts and of those to keep, their polish, and what is enough.
     free_fraction, seed
         Of the voxels held out, by which the candidates are judged, and of the random phases.
 
@@ -74,10 +75,7 @@ def guess(
     shown = window_samples(counts.shape, oversampling, side, extent)
     window = to_window(counts, good, shown, model.device, (side,) * 3, coarse=side < 2 * extent)
     turns = orientations(choice.candidates)
-    answers = yield from predict(model, [_turn(window, *turn) for turn in turns])
-    seen = [
-        Seen(*(_turn_back(x, *turn) for x in answer)) for answer, turn in zip(answers, turns, strict=True)
-    ]
+    shows = [_turn(window, *turn) for turn in turns]
 
     samples = window_samples(counts.shape, oversampling)
     part = measured_part(samples)
@@ -90,29 +88,46 @@ def guess(
         seed=seed,
         device=model.device,
     )
-    with threads(1):
-        starts = _starts(seen, side, shown, samples, part)
+
+    def seen(stages: int | None) -> Generator[Progress, None, Starts]:
+        answers = yield from predict(model, shows, stages)
+        pairs = zip(answers, turns, strict=True)
+        upright = [Seen(*(_turn_back(x, *turn) for x in answer)) for answer, turn in pairs]
+        with threads(1):
+            return _starts(upright, side, shown, samples, part)
+
+    if not choice.polish:
+        best = keep_best(data, (yield from seen(None)), choice.keep, PROJECTIONS)
+        return on_grid(best, counts.shape, samples, COVERING)
+
+    polished: list[Starts] = []
+    if choice.enough and getattr(model.network, "stages", 1) > 1:
+        once = choice.model_copy(update={"rounds": 1})
+        first = yield from search(data, (yield from seen(1)), once, seed)
+        if first.figures["chi2"] < choice.enough:
+            return on_grid(first.kept, counts.shape, samples, COVERING)
+        polished.append(first.kept)
+    starts = yield from seen(None)
     if choice.starts:
         starts = join([starts, random_phases(starts.supports, choice.starts, seed)])
-    if choice.polish:
-        best = yield from search(data, starts, choice, seed)
-    else:
-        best = keep_best(data, starts, choice.keep, PROJECTIONS)
+    best = (yield from search(data, join([*polished, starts]), choice, seed)).kept
     return on_grid(best, counts.shape, samples, COVERING)
 
 
-def predict(model: Model, windows: list[Tensor]) -> Generator[Progress, None, list[Seen]]:
-    """Return what the network sees in windows (W, W, W), with a `Progress` for each.
+def predict(
+    model: Model, windows: list[Tensor], stages: int | None = None
+) -> Generator[Progress, None, list[Seen]]:
+    """Return what the network sees in windows (W, W, W), with a `Progress` for each; None: by all of its stages.
 
     A GPU takes them as one batch.  On a CPU each core takes one at a time; a single one is shared by all, unless another program
     keeps a core busy: threads would wait for each other.
     """
-    network = model.folded
+    network, asked = model.folded, () if stages is None else (stages,)
 
     @torch.inference_mode()
     def ask(batch: list[Tensor]) -> list[Seen]:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=quick_bfloat16(model.device)):
-            last = network(torch.stack(batch))[-1]
+            last = network(torch.stack(batch), *asked)[-1]
         return [Seen(*pair) for pair in zip(last.object, last.shape.float().sigmoid(), strict=True)]
 
     if model.device.type != "cpu" or len(windows) == 1:

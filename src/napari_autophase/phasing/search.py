@@ -17,7 +17,7 @@ from ..reconstruction import Progress
 from . import algorithm, support
 from .batch import Starts
 from .diffraction import AXES, Diffraction
-from .engine import refine
+from .engine import Phased, refine
 from .starts import random_phases
 
 SIGMA = 0.6
@@ -30,8 +30,8 @@ MARGINS = (0, 1)
 
 def search(
     data: Diffraction, starts: Starts, choice: Guess, seed: int = 0
-) -> Generator[Progress, None, Starts]:
-    """Phase all starts as `choice` says and return the best ``choice.keep`` of the last round, the best first.
+) -> Generator[Progress, None, Phased]:
+    """Phase all starts as `choice` says and return the last round, the best ``choice.keep`` of which are kept.
 
     In the first of ``choice.rounds`` rounds every start goes through ``choice.polish``.  Each further round has half as many
     starts as the one before, random phases drawn from `seed` in the bodies of the best of that one.  The best have the lowest
@@ -47,14 +47,14 @@ def search(
             try:
                 now = next(job)
             except StopIteration as done:
-                best: Starts = done.value.kept
+                found: Phased = done.value
                 break
             step, total = steps * number + now.step, steps * choice.rounds
             yield Progress(now.stage, step, total, now.error, now.preview)
         if not last:
-            bodies = np.concatenate([_bodies(best, choice.outline, margin) for margin in MARGINS])
+            bodies = np.concatenate([_bodies(found.kept, choice.outline, margin) for margin in MARGINS])
             starts = random_phases(bodies, max(len(MARGINS), len(starts) // 2), seed + number + 1)
-    return best
+    return found
 
 
 def _bodies(found: Starts, threshold: float, margin: int) -> np.ndarray:
