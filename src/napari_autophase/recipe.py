@@ -77,7 +77,7 @@ class Guess(_Part):
         4, ge=0, description="Random phases within the predicted shapes, tried beside the predictions."
     )
     enough: float = Field(
-        0.11,
+        0.115,
         ge=0,
         description="The network's first stage is enough if its polish comes below this chi²; 0: all stages are asked at once.",
     )
