@@ -38,7 +38,7 @@ FIRST_SEED = 9_600_000
 RECIPE = [*(("ER", 20), ("HIO", 180)) * 3, ("ER", 20)]
 LOOK_EVERY = 20
 LARGE = 100
-"""Sides from which one crystal is phased instead of four."""
+"""Sides from which one crystal is phased instead of eight."""
 BLOCK, ROUNDS = {False: 50, True: 20}, {False: 8, True: 4}
 """Iterations of a block, and rounds, for small and large sides: blocks as long as runs of one algorithm are, so that what a
 neighbour left in the caches does not count."""
@@ -208,8 +208,7 @@ class Bench:
 
 def crystals(size: int) -> list[dict[str, Any]]:
     """Return the arguments of `simulation.simulate` for the crystals of a size; the same list every time."""
-    number = 1 if size >= LARGE else 4
-    reaches = np.linspace(0.5, 2 * np.pi, 4).round(3).tolist() if number > 1 else [2.0]
+    reaches = [2.0] if size >= LARGE else np.linspace(0.5, 2 * np.pi, 8).round(3).tolist()
     return [
         {"seed": FIRST_SEED + 10 * size + i, "size": size, "phase_range": reach, "peak": 1e6}
         for i, reach in enumerate(reaches, 1)

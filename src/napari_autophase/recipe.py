@@ -16,7 +16,7 @@ PRESETS: tuple[Preset, ...] = ("network", "fast", "iterative", "best")
 ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
 """The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
 POLISH = "60*EHIO"
-"""What a guess goes through on a grid of at most 64³, where an iteration costs the same for any scan."""
+"""What a guess goes through on a small grid, where an iteration costs the same for any scan."""
 
 
 def finish(iterations: int) -> str:
@@ -77,13 +77,17 @@ class Guess(_Part):
         4, ge=0, description="Random phases within the predicted shapes, tried beside the predictions."
     )
     enough: float = Field(
-        0.115,
+        0.125,
         ge=0,
         description="The network's first stage is enough if its polish comes below this chi²; 0: all stages are asked at once.",
     )
-    polish: str = Field(
-        POLISH, description="Iterations of a round on a grid of at most 64³, before the scan's own grid."
+    side: int = Field(
+        48,
+        ge=16,
+        le=64,
+        description="Side of the grid on which guesses are compared and polished, the middle of the network's window.",
     )
+    polish: str = Field(POLISH, description="Iterations of a round there, before the scan's own grid.")
     rounds: int = Field(
         1,
         ge=1,
@@ -183,7 +187,7 @@ class Recipe(_Part):
         # long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update
         gentle = {"threshold": 0.15}
         changes: dict[str, dict[str, dict[str, Any]]] = {
-            "network": {"guess": {"polish": "", "starts": 0}, "refine": {"algorithm": ""}},
+            "network": {"guess": {"side": 64, "polish": "", "starts": 0}, "refine": {"algorithm": ""}},
             "fast": {},
             "iterative": {
                 "guess": {"start": "random"},
@@ -192,7 +196,7 @@ class Recipe(_Part):
             "best": {
                 "guess": {
                     **{"candidates": 4, "keep": 2},
-                    **{"starts": 24, "rounds": 3, "enough": 0.0, "polish": SEARCH},
+                    **{"starts": 24, "rounds": 3, "enough": 0.0, "side": 64, "polish": SEARCH},
                 },
                 "refine": {"algorithm": "100*ER", "shrink_wrap": gentle},
             },

@@ -14,7 +14,7 @@ from napari_autophase.network import compact, guess, inference, load, window
 from napari_autophase.network.compact import Estimate
 from napari_autophase.network.physics import propagate
 from napari_autophase.network.weights import Model
-from napari_autophase.phasing import grids
+from napari_autophase.phasing import Diffraction, grids
 from napari_autophase.recipe import Guess
 
 
@@ -100,7 +100,7 @@ def test_guess_returns_a_start_on_the_scans_grid_with_the_support_of_the_crystal
         intensity(truth).astype(np.float32),
         np.ones(shape, bool),
         tuple(n / w for n, w in zip(shape, widths, strict=True)),
-        Guess(candidates=3, keep=2, threshold=0.1, polish="5*ER"),
+        Guess(candidates=3, keep=2, threshold=0.1, side=64, polish="5*ER"),
     )
     stages = []
     starts = finish(job, stages.append)
@@ -142,7 +142,7 @@ class Doubtful(Oracle):
 def test_later_stages_are_asked_where_the_first_is_not_enough(enough, polish, asked, found):
     truth = ellipsoid((64, 64, 64), (24, 24, 24))
     Doubtful.asked.clear()
-    choice = Guess(enough=enough, polish=polish, starts=2)
+    choice = Guess(enough=enough, side=64, polish=polish, starts=2)
     job = guess(
         Model(Doubtful(), "0" * 64, torch.device("cpu")),
         intensity(truth).astype(np.float32),
@@ -157,6 +157,30 @@ def test_later_stages_are_asked_where_the_first_is_not_enough(enough, polish, as
     assert bool(correlation(starts.objects[0], truth) > 0.97) is found
 
 
+@pytest.mark.parametrize(("side", "part"), [(64, (64, 64, 42)), (48, (48, 48, 42)), (45, (42, 42, 42))])
+def test_guesses_are_polished_in_the_middle_of_the_window(monkeypatch, side, part):
+    phased = []
+
+    def seen(counts, good, *_, **settings):
+        phased.append(counts)
+        return Diffraction(counts, good, *_, **settings)
+
+    monkeypatch.setattr(inference, "Diffraction", seen)
+    shape, widths = (64, 64, 64), (24.0, 24.0, 16.0)
+    truth = ellipsoid(shape, widths)
+    job = guess(
+        Model(Oracle(), "0" * 64, torch.device("cpu")),
+        intensity(truth).astype(np.float32),
+        np.ones(shape, bool),
+        tuple(n / w for n, w in zip(shape, widths, strict=True)),
+        Guess(side=side, polish="30*ER", starts=0),
+    )
+    starts = finish(job, lambda _: None)
+    assert [counts.shape for counts in phased] == [part]
+    assert starts.objects.shape == (1, *shape)
+    assert correlation(starts.objects[0], truth) > 0.93
+
+
 def test_only_the_measured_part_of_the_window_is_phased():
     shape, widths = (64, 60, 128), (16.0, 30.0, 30.0)
     truth = ellipsoid(shape, widths)
@@ -164,6 +188,7 @@ def test_only_the_measured_part_of_the_window_is_phased():
     part = window.measured_part(samples)
     assert part == (42, 64, 64)
     assert window.measured_part((62, 46, 9)) == (60, 42, 8)
+    assert window.measured_part((62, 46, 9), 48) == (48, 42, 8)
     good = np.ones(shape, bool)
     assert window.measured(good, samples, part).all()
     assert not window.measured(good, samples, (64, 64, 64)).all()

@@ -49,9 +49,9 @@ def guess(
 ) -> Generator[Progress, None, Starts]:
     """Predict the object from several orientations of the data, and return the best predictions on the scan's grid.
 
-    Predictions, and random phases within the predicted shapes, are compared and polished in the measured part of a window of
-    64³: that costs the same for any scan.  What the first stage of the network says is polished first; where that is enough, the
-    others, which take three times as long, would only find the same.  Yields `Progress` on the way; closing cancels.
+    Predictions, and random phases within the predicted shapes, are compared and polished in the middle of a window of 64³: that
+    costs the same for any scan.  What the first stage of the network says is polished first; where that is enough, the others,
+    which take three times as long, would only find the same.  Yields `Progress` on the way; closing cancels.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def guess(
     oversampling
         N / width of the crystal, per axis.
     choice
-        Number of candidates, of random starts and of those to keep, their polish, and what is enough.
+        Number of candidates, of random starts and of those to keep, their polish and its grid, and what is enough.
     free_fraction, seed
         Of the voxels held out, by which the candidates are judged, and of the random phases.
 
@@ -78,7 +78,7 @@ def guess(
     shows = [_turn(window, *turn) for turn in turns]
 
     samples = window_samples(counts.shape, oversampling)
-    part = measured_part(samples)
+    part = measured_part(samples, choice.side)
     if shown != samples or side != WINDOW:
         window = to_window(counts, good, samples, model.device)
     data = Diffraction(

@@ -32,13 +32,13 @@ def window_samples(
     return tuple(max(8, p) for p in wanted)  # type: ignore[return-value]
 
 
-def measured_part(samples: Shape) -> Shape:
-    """Return the shape of the window's measured part, even sides of at most 64 voxels that are quick to transform.
+def measured_part(samples: Shape, most: int = WINDOW) -> Shape:
+    """Return the shape of the window's measured part, even sides of at most `most` voxels that are quick to transform.
 
     A finely sampled scan does not fill the window: to phase what lies beyond its edge would be to invent a resolution that
     was not measured, and on strained crystals that freedom is fatal.
     """
-    return tuple(max(side for side in _SIDES if side <= max(p, _SIDES[0])) for p in samples)  # type: ignore[return-value]
+    return tuple(max(side for side in _SIDES if side <= max(min(p, most), _SIDES[0])) for p in samples)  # type: ignore[return-value]
 
 
 def to_window(
