@@ -61,7 +61,7 @@ OURS: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("fast", {}),
     ],
     "fast + HIO + CG": [
-        ("fast", {"refine.algorithm": "40*CG"}),
+        ("fast", {"refine.algorithm": "40*HIO+10*ER+10*CG"}),
         ("fast", {"refine.algorithm": "50*HIO+20*ER+20*CG"}),
     ],
 }

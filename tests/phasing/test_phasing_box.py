@@ -274,9 +274,9 @@ def test_two_iterations_share_what_lies_between_them(monkeypatch, name, stages):
         (state,) = (of for of in args if isinstance(of, np.ndarray) and of.shape == (32,))
         gone_through.append(state[16])
 
-    kernels = box.kernels()[0]
+    kernels = box.kernels().iterations
     monkeypatch.setattr(slabs, "_EACH", 1)
-    one._compiled = SimpleNamespace(iterate=counted)
+    one._compiled = SimpleNamespace(iterations=SimpleNamespace(iterate=counted))
     for count in (1, 4, 2):
         one.iterate(feedback(name), count)
     assert gone_through == [1 + stages, 4 * stages, 2 * stages]  # only the first has no field to begin with

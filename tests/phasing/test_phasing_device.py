@@ -64,17 +64,28 @@ def test_a_job_too_large_is_refused_before_anything_is_allocated(monkeypatch):
         check_memory((256, 256, 256), recipe.with_settings({"refine.starts": 9}), torch.device("cpu"))
 
 
-@pytest.mark.parametrize("algorithm", ["8*ER+8*HIO+4*RAAR", "12*CG", "12*ADAM"])
+@pytest.mark.parametrize(
+    ("algorithm", "compiled"),
+    [
+        ("8*ER+8*HIO+4*RAAR", True),
+        ("12*CG", True),
+        ("12*ADAM", True),
+        ("12*CG", False),
+        ("12*ADAM", False),
+    ],
+)
 @pytest.mark.parametrize("starts", [1, 3])
-def test_the_peak_memory_is_what_was_said(algorithm, starts):
+def test_the_peak_memory_is_what_was_said(algorithm, starts, compiled):
     program = (
-        f"algorithm, starts = '{algorithm}', {starts}"
+        f"algorithm, starts, compiled = '{algorithm}', {starts}, {compiled}"
         + """
 import re
 import numpy as np
 from napari_autophase import phasing
 from napari_autophase.recipe import Refinement
 n = 80
+if not compiled:
+    phasing.slabs.can_compile = phasing.device.can_compile = lambda: False
 def resident(which):
     return int(re.search(which + r":\\s+(\\d+)", open("/proc/self/status").read()).group(1)) * 1024
 def scan(n):

@@ -17,7 +17,7 @@ meeting anybody but each other.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -60,8 +60,8 @@ class Box:
         self.part, self._support = part, np.ascontiguousarray(support)
         self._modulus = modulus.reshape(-1)
         self._field: np.ndarray | None = None
-        self._compiled, parts, lines, self._sums = kernels()
-        self._planes = parts.planes
+        self._compiled = compiled = kernels()
+        parts, lines = compiled.parts, compiled.lines
         (n0, n1, n2), (b0, b1, b2) = shape, part.shape
         self._voxels = math.prod(shape)
         rows, stride = plane_size(shape)
@@ -107,7 +107,7 @@ class Box:
         )
 
         def join(slabs: int) -> None:
-            self._compiled.iterate(*parts, aligned(self._room), state, count, slabs, *how)
+            self._compiled.iterations.iterate(*parts, aligned(self._room), state, count, slabs, *how)
 
         together(join, self._voxels)
         if not again:
@@ -124,32 +124,34 @@ class Box:
         deviances
             Whether they are wanted.
         """
-        field, found = aligned(self._size), np.empty((self._groups, 5))
-        volume, support = self.part.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
-        (b0, n0, rows, *plan), stride, none = self._outer, self._inner[4], np.float32(0)
-
-        def out(first: int, last: int) -> None:
-            self._planes(
-                field,
-                volume,
-                support,
-                aligned(self._room),
-                none,
-                none,
-                False,
-                True,
-                *self._inner,
-                first,
-                last,
-            )
+        field, found, (b0, n0, rows, *plan) = aligned(self._size), np.empty((self._groups, 5)), self._outer
+        self.out(self.part, field)
 
         def add_up(first: int, last: int) -> None:
-            how = np.float32(floor), deviances, b0, n0, rows, stride, *plan
-            self._sums.add_up(field, self._modulus, found, aligned(self._room), *how, first, last)
+            how = np.float32(floor), deviances, b0, n0, rows, self._inner[4], *plan
+            self._compiled.sums.add_up(field, self._modulus, found, aligned(self._room), *how, first, last)
 
-        slabs.in_slabs(out, b0, self._voxels)
         slabs.in_slabs(add_up, self._groups, self._voxels)
         return found.sum(0)
+
+    def out(self, part: np.ndarray, field: np.ndarray) -> None:
+        """Let `field` become that of something in the box, its last two axes transformed."""
+        self._planes(field, part, back=False)
+
+    def back(self, field: np.ndarray, part: np.ndarray) -> None:
+        """Transform the last two axes of a field back, and let `part` become what comes of it inside the support."""
+        self._planes(field, part, back=True)
+
+    def _planes(self, field: np.ndarray, part: np.ndarray, back: bool) -> None:
+        volume, support = part.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
+        ways, none = (back, not back), np.float32(0)
+
+        def do(first: int, last: int) -> None:
+            self._compiled.parts.planes(
+                field, volume, support, aligned(self._room), none, none, *ways, *self._inner, first, last
+            )
+
+        slabs.in_slabs(do, self._outer[0], self._voxels)
 
 
 class Confined(Box):
@@ -164,7 +166,7 @@ class Confined(Box):
     """
 
     def __init__(self, volume: np.ndarray, support: np.ndarray, modulus: np.ndarray) -> None:
-        self._whole, self._places = volume, np.ix_(*_places(support))
+        self._whole, self._places = volume, np.ix_(*places(support))
         self._apart = math.prod(len(axis.flat) for axis in self._places) <= _MOST * volume.size
         part, inside = (of[self._places] if self._apart else of for of in (volume, support))
         super().__init__(np.ascontiguousarray(part) if self._apart else part, inside, modulus, volume.shape)
@@ -175,7 +177,7 @@ class Confined(Box):
             self._whole[self._places] = self.part
 
 
-def _places(filled: np.ndarray) -> list[np.ndarray]:
+def places(filled: np.ndarray) -> list[np.ndarray]:
     """Return the places of the smallest box around a support, bool (N0, N1, N2) in FFT order, along every axis.
 
     The last axis has a multiple of eight places, if there are as many.
@@ -222,10 +224,19 @@ def aligned(size: int) -> np.ndarray:
     return numbers[begin : begin + size]
 
 
+class Kernels(NamedTuple):
+    """The modules of compiled functions."""
+
+    iterations: Any
+    parts: Any
+    sums: Any
+    lines: Any
+
+
 def kernels() -> Any:
-    """Return the modules of compiled functions (seconds the first time on a computer), or None where numba cannot be used."""
+    """Return `Kernels` (seconds the first time on a computer), or None where numba cannot be used."""
     if not slabs.can_compile():
         return None
     from . import box_iterations, box_kernels, box_sums, lines
 
-    return box_iterations, box_kernels, lines, box_sums
+    return Kernels(box_iterations, box_kernels, box_sums, lines)

@@ -9,8 +9,9 @@ import torch
 
 from ..recipe import Recipe
 from ..scan import InputError
-from .algorithm import parse
+from .algorithm import GRADIENTS, parse
 from .crew import cores
+from .slabs import can_compile
 
 GIB = 2**30
 _LIBRARIES = 4 * 2**20
@@ -57,18 +58,19 @@ def available_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def memory_bytes(shape: tuple[int, ...], starts: int, algorithm: str = "") -> int:
+def memory_bytes(shape: tuple[int, ...], starts: int, algorithm: str = "", kind: str = "cpu") -> int:
     """Return the peak memory of phasing in bytes, beyond the photon counts handed in: six complex64 volumes for one start of ER,
     HIO and RAAR.
 
     Per voxel: 12 bytes of data (counts, modulus, and its copy for `box`); nine for every start (object and support), twice while
-    they are loaded, and what lies between its iterations (a field; for gradient steps more, or two moments); and what comes and
-    goes for each start in work at a time, which are as many as there are cores.  Measured on the CPU; a few MiB are the
-    libraries' own.
+    they are loaded, and what lies between its iterations (a field; for gradient steps more, of an object that fills at most an
+    eighth of the volume, as it does where the pattern is sampled finely enough); and what comes and goes for each start in work
+    at a time, which are as many as there are cores.  Gradient steps need more on a `kind` of device other than the CPU.
+    Measured on the CPU, with compiled functions and without; a few MiB are the libraries' own.
     """
-    used, at_a_time = set(parse(algorithm)), min(starts, cores())
-    kept = 9 + max(8, 12 * ("CG" in used) + 16 * ("ADAM" in used))
-    work = 64 if "ADAM" in used else 38 if "CG" in used else 18
+    at_a_time, kept, work = min(starts, cores()), 17, 18
+    if not set(parse(algorithm)).isdisjoint(GRADIENTS):
+        kept, work = (23, 18) if kind == "cpu" and can_compile() else (25, 60)
     loading, working = 18 * starts + 10 * at_a_time, kept * starts + work * at_a_time
     return math.prod(shape) * (12 + max(loading, working)) + _LIBRARIES
 
@@ -83,7 +85,7 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
     """
     phased = _phased(shape, recipe)
     starts = recipe.number_of_starts
-    needed = memory_bytes(phased, starts, recipe.refine.algorithm)
+    needed = memory_bytes(phased, starts, recipe.refine.algorithm, device.type)
     there = available_bytes(torch.device("cpu"))
     if needed > there:
         raise InputError(
@@ -91,7 +93,8 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
             f"{there / GIB:.1f} GiB are free: bin or crop the scan, or ask for fewer starts."
         )
     if device.type == "cuda":
-        least, there = memory_bytes(phased, 1, recipe.refine.algorithm), available_bytes(device)
+        least = memory_bytes(phased, 1, recipe.refine.algorithm, device.type)
+        there = available_bytes(device)
         if least > there:
             raise InputError(
                 f"Phasing {' x '.join(map(str, phased))} voxels needs {least / GIB:.1f} GiB and the GPU has "
@@ -111,7 +114,8 @@ def memory_line(shape: tuple[int, ...], recipe: Recipe) -> str:
     check_memory(shape, recipe, device)
     phased, free = _phased(shape, recipe), available_bytes(device)
     # a GPU that cannot hold all starts works on as many as it can
-    needed = min(free, memory_bytes(phased, recipe.number_of_starts, recipe.refine.algorithm))
+    needed = memory_bytes(phased, recipe.number_of_starts, recipe.refine.algorithm, device.type)
+    needed = min(free, needed)
     where = "CPU" if device.type == "cpu" else "GPU"
     return f"{' × '.join(map(str, phased))} on the {where}: about {_gib(needed)} of {_gib(free)} GiB free"
 

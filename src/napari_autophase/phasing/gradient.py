@@ -1,7 +1,7 @@
 """Gradient refinement: the object follows the derivative of an objective through the Fourier transform.
 
-Two ways, written in an algorithm as ADAM and CG beside ER, HIO and RAAR; an iteration of either costs two transforms.  Both hold
-derivatives as ``∂J/∂ρ*`` = ½(∂J/∂Re ρ + i ∂J/∂Im ρ).
+Two ways, written in an algorithm as ADAM and CG beside ER, HIO and RAAR; an iteration of ADAM costs two transforms, and one of CG
+two looks along a line more.  Both hold derivatives as ``∂J/∂ρ*`` = ½(∂J/∂Re ρ + i ∂J/∂Im ρ).
 """
 
 from __future__ import annotations
@@ -32,27 +32,31 @@ class Descent(Protocol):
     """bool (P, N0, N1, N2): where the objects may be other than zero."""
 
     def step(self) -> torch.Tensor:
-        """Do one iteration of every object, in place; returns Σ(|F| − modulus)² before it, (P,)."""
+        """Do one iteration of every object; returns Σ(|F| − modulus)² before it, (P,)."""
 
     def confine(self, supports: torch.Tensor) -> None:
         """Go on with other supports."""
 
+    def put(self) -> None:
+        """Write the objects into the volumes that they came from."""
+
 
 def descent(rule: Gradient, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> Descent:
-    """Begin to descend as `rule` says from `objects`, complex64 (P, N0, N1, N2) in FFT order, which are changed in place."""
+    """Begin to descend as `rule` says from `objects`, complex64 (P, N0, N1, N2) in FFT order, which `put` changes in place."""
     return (Adam if rule.name == "ADAM" else ConjugateGradients)(objects, supports, data, rule)
 
 
 class Adam:
-    """Kingma and Ba's Adam (arXiv:1412.6980) on real and imaginary parts, the derivative by automatic differentiation.
+    """Kingma and Ba's Adam (arXiv:1412.6980) on real and imaginary parts.
 
     The refinement of Chan et al., Appl. Phys. Rev. 8, 021407 (2021), doi:10.1063/5.0031486: the loss is Σ(|F| − √n)² in units of
-    the largest modulus squared, and the object is in units of its largest amplitude.
+    the largest modulus squared, and the object is in units of its largest amplitude.  But for a constant that is half the cost
+    of the amplitudes (see `likelihood`) without a floor, and its derivative by real and imaginary parts is that of the cost.
 
     Parameters
     ----------
     objects, supports
-        complex64 and bool (P, N0, N1, N2), FFT order; `objects` is changed in place.
+        complex64 and bool (P, N0, N1, N2), FFT order.
     rule
         Its `rate` is the step per iteration as a fraction of the largest amplitude.
     """
@@ -62,34 +66,47 @@ class Adam:
     def __init__(
         self, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction, rule: Gradient
     ) -> None:
-        self.objects, self.reach, self.data, self.rule = objects, supports, data, rule
-        self.largest = objects.abs().amax(dim=AXES).view(-1, 1, 1, 1, 1)
+        self.objects, self.data, self.rule = objects, data, rule
+        self.largest = objects.abs().amax(dim=AXES).view(-1, 1, 1)
+        self.unit = self.largest / data.modulus.max().square()
         self.steps = 0
-        self.mean = torch.zeros_like(torch.view_as_real(objects))
+        self.reach, self.cost = self._begin(supports)
+        self.mean = torch.zeros_like(self.cost.rows)
         self.mean_square = torch.zeros_like(self.mean)
+        self.far = torch.ones(len(objects), dtype=torch.bool, device=objects.device)
+        self.whole = torch.ones(len(objects), device=objects.device)
 
     def confine(self, supports: torch.Tensor) -> None:
-        """Go on with other supports, keeping the momentum."""
-        self.reach = supports
+        """Go on with other supports, keeping the momentum of what stays."""
+        self.put()
+        before, (self.reach, self.cost) = self.cost, self._begin(supports)
+        inside, volumes = self.cost.inside(supports), torch.zeros_like(self.objects)
+        before.spread(self.mean, volumes)
+        self.mean = self.cost.inside(volumes) * inside
+        before.spread(self.mean_square, volumes)
+        self.mean_square = self.cost.inside(volumes) * inside
+
+    def _begin(self, supports: torch.Tensor) -> tuple[torch.Tensor, likelihood.Likelihood]:
+        self.objects *= supports
+        return supports, likelihood.of(self.objects, supports, self.data, 0)
+
+    def put(self) -> None:
+        """Write the objects into their volumes."""
+        self.cost.spread(self.cost.rows, self.objects)
 
     def step(self) -> torch.Tensor:
         """Do one iteration; returns the misfits before it."""
-        modulus = self.data.modulus
-        pairs = torch.view_as_real(self.objects)
-        with torch.enable_grad():
-            variables = pairs.detach().clone().requires_grad_()
-            field = torch.fft.fftn(torch.view_as_complex(variables) * self.reach, dim=AXES)
-            squares = torch.where(modulus >= 0, field.abs() - modulus, 0).square().flatten(1)
-            (derivative,) = torch.autograd.grad(squares.sum(), variables)
-        derivative *= self.largest / modulus.max().square()
+        by_object, misfits = self.cost.derivative(self.far)
+        derivative = torch.view_as_real(by_object).mul_(self.unit)
         self.steps += 1
-        self.mean.lerp_(derivative, 1 - self.DECAY)
-        self.mean_square.lerp_(derivative.square_(), 1 - self.DECAY_OF_SQUARES)
-        mean = self.mean / (1 - self.DECAY**self.steps)
-        spread = (self.mean_square / (1 - self.DECAY_OF_SQUARES**self.steps)).sqrt_()
-        pairs -= self.rule.rate * self.largest * mean.div_(spread.add_(self.EPSILON))
-        self.objects *= self.reach
-        return _sums(squares.detach())
+        mean, mean_square = torch.view_as_real(self.mean), torch.view_as_real(self.mean_square)
+        mean.lerp_(derivative, 1 - self.DECAY)
+        mean_square.lerp_(derivative.square_(), 1 - self.DECAY_OF_SQUARES)
+        spread = (mean_square / (1 - self.DECAY_OF_SQUARES**self.steps)).sqrt_().add_(self.EPSILON)
+        change = (mean / (1 - self.DECAY**self.steps)).div_(spread).mul_(-self.rule.rate * self.largest)
+        self.cost.turn(torch.view_as_complex(change))
+        self.cost.go(self.whole)
+        return misfits
 
 
 class ConjugateGradients:
@@ -104,7 +121,7 @@ class ConjugateGradients:
     Parameters
     ----------
     objects, supports
-        complex64 and bool (P, N0, N1, N2), FFT order; `objects` is changed in place.
+        complex64 and bool (P, N0, N1, N2), FFT order.
     rule
         Its `softness` is the standard deviation of the Gaussian, in voxels.
     """
@@ -113,72 +130,64 @@ class ConjugateGradients:
         self, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction, rule: Gradient
     ) -> None:
         self.objects, self.data, self.rule = objects, data, rule
-        self.confine(supports)
+        self._begin(supports)
 
     def confine(self, supports: torch.Tensor) -> None:
         """Begin anew with other supports."""
-        weight = soften(supports, self.rule.softness)
-        self.reach = weight > 0
+        self.put()
+        self._begin(supports)
+
+    def _begin(self, supports: torch.Tensor) -> None:
+        weights = soften(supports, self.rule.softness)
+        self.reach = weights > 0
         self.objects *= self.reach
-        # all of real space happens in the few voxels that some object may fill
-        self.voxels = self.reach.any(0).flatten().nonzero().squeeze(1)
-        weight, inside = self._inside(weight), self._inside(supports)
-        here = self._inside(self.objects)
+        self.cost = likelihood.of(self.objects, self.reach, self.data, FLOOR)
+        here, weight, inside = self.cost.rows, self.cost.inside(weights), self.cost.inside(supports)
         power = _sums(here.abs().square() * inside) / inside.sum(1).clamp(min=1)
         strength = torch.where(power > 1e-30, 1 / power, 0).to(torch.float32)[:, None]
-        self.penalty = strength * torch.where(weight > 0, weight.clamp(min=FAINTEST) ** -2 - 1, 0)
-        self.scaling = weight.square()
-        self.field = torch.fft.fftn(self.objects, dim=AXES)
-        self.direction = self.derivative = torch.zeros_like(here)
+        penalty = strength * torch.where(weight > 0, weight.clamp(min=FAINTEST) ** -2 - 1, 0)
+        # real numbers from here on, imaginary parts after real ones: they are quicker to work with
+        self.penalty, self.scaling = (
+            numbers.repeat_interleave(2, 1) for numbers in (penalty, weight.square())
+        )
+        self.direction, self.derivative = (torch.zeros_like(self.penalty) for _ in range(2))
         self.length = torch.zeros(len(here), dtype=likelihood.wide(here.device), device=here.device)
-        misfits = likelihood.derivative(self.field, *self._data(self.length > 0))[1]
+        _, misfits = self.cost.derivative(self.length > 0)
         self.far = misfits > FAR * self.data.fitted
+
+    def put(self) -> None:
+        """Write the objects into their volumes."""
+        self.cost.spread(self.cost.rows, self.objects)
 
     def step(self) -> torch.Tensor:
         """Do one iteration; returns the misfits before it."""
-        here = self._inside(self.objects)
-        by_field, misfits = likelihood.derivative(self.field, *self._data(self.far))
-        # without a factor: the adjoint of the unnormalised transform
-        by_object = torch.fft.ifftn(by_field, dim=AXES, norm="forward")
-        derivative = self._inside(by_object) + self.penalty * here
-        self._turn(derivative)
-        way = torch.zeros_like(self.objects)
-        way.view(len(way), -1)[:, self.voxels] = self.direction
-        way = torch.fft.fftn(way, dim=AXES)
-        step = self._along(here, way).to(torch.float32)[:, None]
-        self.objects.view(len(way), -1)[:, self.voxels] = here + step * self.direction
-        torch.view_as_real(self.field).addcmul_(torch.view_as_real(way), step.view(-1, 1, 1, 1, 1))
+        by_object, misfits = self.cost.derivative(self.far)
+        self._turn(_numbers(by_object).addcmul_(self.penalty, _numbers(self.cost.rows)))
+        self.cost.turn(torch.view_as_complex(self.direction.unflatten(1, (-1, 2))))
+        self.cost.go(self._along())
         still = self.far & (misfits > FAR * self.data.fitted)
         self.length = torch.where(still == self.far, self.length, 0)  # another cost: directions begin anew
         self.far = still
         return misfits
 
-    def objective(self) -> torch.Tensor:
-        """Return what is minimised, (P,)."""
-        expected, photons = self.field.abs().square(), self.data.modulus.square()
-        floored = expected + FLOOR
-        near, far = expected - photons * floored.log(), 2 * expected - 4 * (photons * floored).sqrt()
-        cost = torch.where(self.far.view(-1, 1, 1, 1), far, near).where(self.data.modulus >= 0, 0)
-        return _sums(cost.flatten(1)) + _sums(self.penalty * self._inside(self.objects).abs().square())
-
     def _turn(self, derivative: torch.Tensor) -> None:
         """Find the next direction."""
-        downhill = -self.scaling * derivative
+        downhill = self.scaling * -derivative
         length = -_dot(downhill, derivative)
         change = (length + _dot(downhill, self.derivative)).clamp(min=0)
         factor = torch.where(self.length > 0, change / self.length, 0).to(torch.float32)[:, None]
-        direction = downhill + factor * self.direction
+        direction = self.direction.mul_(factor).add_(downhill)
         uphill = (_dot(direction, derivative) >= 0)[:, None]
         self.direction = torch.where(uphill, downhill, direction)
         self.derivative, self.length = derivative, length
 
-    def _along(self, here: torch.Tensor, way: torch.Tensor) -> torch.Tensor:
-        """Return the step towards the minimum along the direction, whose transform is `way`: two of Newton's."""
-        linear = 2 * _dot(self.penalty * here, self.direction)
-        square = 2 * _dot(self.penalty * self.direction, self.direction)
+    def _along(self) -> torch.Tensor:
+        """Return the step towards the minimum along the direction: two of Newton's."""
+        pull = self.penalty * self.direction
+        linear, square = 2 * _dot(pull, _numbers(self.cost.rows)), 2 * _dot(pull, self.direction)
 
         def slope(step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            first, second, fisher = likelihood.slope(self.field, way, *self._data(self.far), step)
+            first, second, fisher = self.cost.slope(step, self.far)
             curvature = second.maximum(fisher / 2) + square
             first = first + linear + step * square
             return first, torch.where(curvature > 0, first / curvature, 0)
@@ -193,12 +202,6 @@ class ConjugateGradients:
         better = step - newton
         better = torch.where(beyond & (better <= 0), chord, better)
         return better.minimum(2 * step)
-
-    def _data(self, far: torch.Tensor) -> tuple[torch.Tensor, float, torch.Tensor]:
-        return self.data.modulus, FLOOR, far
-
-    def _inside(self, volumes: torch.Tensor) -> torch.Tensor:
-        return volumes.flatten(1).index_select(1, self.voxels)
 
 
 def soften(supports: torch.Tensor, softness: float) -> torch.Tensor:
@@ -218,9 +221,14 @@ def soften(supports: torch.Tensor, softness: float) -> torch.Tensor:
     return torch.where(supports, 1, torch.where(blurred >= FAINTEST, blurred, 0))
 
 
+def _numbers(rows: torch.Tensor) -> torch.Tensor:
+    """View complex rows (P, V) as real ones, (P, 2V)."""
+    return torch.view_as_real(rows).flatten(1)
+
+
 def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Return the real scalar products Re Σ a* b of rows (P, V)."""
-    return _sums(a.real * b.real + a.imag * b.imag)
+    """Return the scalar products of rows (P, W)."""
+    return _sums(a * b)
 
 
 def _sums(rows: torch.Tensor) -> torch.Tensor:

@@ -9,140 +9,251 @@ Far from the data this cost hinders: a field that must pass through zero meets a
 amplitudes stands in, ``2q − 4·√(n·(q + floor))``, that is 2(√q − √n)²: for many photons the two are the same near the data.
 Their derivatives by q are ``(1 − r)/p`` with ``r = (n/(q + floor))ᵖ`` and p = 1 or ½.
 
-On the CPU the functions are compiled by numba, each once over the memory; elsewhere the same arithmetic is written in torch.
+On a CPU compiled functions transform the boxes around the objects, and sum as they go; elsewhere the same is written in torch.
 """
 
 from __future__ import annotations
 
-import math
-from functools import cache
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from . import slabs
+from . import box, slabs
+from .box import Box, aligned
+from .diffraction import AXES, Diffraction
 from .passes import TINY
 
-_ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
+
+class Likelihood(Protocol):
+    """The likelihood of some objects, in which they move.
+
+    What is asked and told is of the places that the objects may fill only: complex64 or float32 (P, V), one row per object.
+    """
+
+    rows: torch.Tensor
+    """The objects, which are moved in place."""
+
+    def inside(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return the rows of volumes (P, N0, N1, N2)."""
+
+    def spread(self, rows: torch.Tensor, volumes: torch.Tensor) -> None:
+        """Write rows into volumes (P, N0, N1, N2), which remain what they are elsewhere."""
+
+    def derivative(self, far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the cost changes by.
+
+        Parameters
+        ----------
+        far
+            bool (P,): whether the cost of the amplitudes stands in.
+
+        Returns
+        -------
+        derivative
+            (P, V), by the conjugates of the objects; 0 where they must be zero.
+        misfits
+            (P,) float64 (float32 on MPS): Σ(|F| − √n)² over the fitted voxels.
+        """
+
+    def turn(self, direction: torch.Tensor) -> None:
+        """Look along another direction, (P, V), until a derivative is asked for."""
+
+    def slope(self, step: torch.Tensor, far: torch.Tensor) -> torch.Tensor:
+        """Return the slope of the cost so many steps (P,) along the direction.
+
+        Returns
+        -------
+        float64 (3, P) (float32 on MPS)
+            First derivative, second derivative, and Fisher's expectation of the second, which is never negative.
+        """
+
+    def go(self, step: torch.Tensor) -> None:
+        """Move the objects so many steps, (P,), along the direction."""
 
 
-def derivative(
-    field: torch.Tensor, modulus: torch.Tensor, floor: float, far: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the derivative of the cost by the conjugate of the field, and the misfits of the moduli.
+def of(objects: torch.Tensor, reach: torch.Tensor, data: Diffraction, floor: float) -> Likelihood:
+    """Return the likelihood of some objects.
 
     Parameters
     ----------
-    field
-        complex64 (P, N0, N1, N2), contiguous: unnormalised transforms of P objects, in FFT order.
-    modulus
-        float32 (N0, N1, N2), √n, negative where the voxel is not fitted.
+    objects, reach
+        complex64 and bool (P, N0, N1, N2), contiguous, FFT order: the objects, which stay as they are, and where they may be
+        other than zero, as they must be already.
     floor
         Photons.
-    far
-        bool (P,): whether the cost of the amplitudes stands in.
-
-    Returns
-    -------
-    derivative
-        complex64, shape of `field`: ``F·(1 − r)/p``; 0 where the voxel is not fitted.
-    misfits
-        (P,) float64 (float32 on MPS): Σ(|F| − √n)² over the fitted voxels.
     """
-    if _kernels() is None or field.device.type != "cpu":
-        return _derivative_torch(field, modulus, floor, far)
-    planes = field.shape[0] * field.shape[1]
-    found, sums = torch.empty_like(field), np.empty(planes)
-    pairs, new, measured = _pairs(field, planes), _pairs(found, planes), _rows(modulus)
-    roots = _per_plane(far, field)
-    slabs.in_slabs(
-        lambda first, last: _kernels().derivative(
-            pairs, measured, np.float32(floor), roots, new, sums, first, last
-        ),
-        planes,
-        field.numel(),
-    )
-    return found, torch.from_numpy(sums.reshape(field.shape[0], -1).sum(axis=1))
+    in_boxes = data.device.type == "cpu" and box.kernels() is not None
+    return (InBoxes if in_boxes else ByTransforms)(objects, reach, data, floor)
 
 
-def slope(
-    field: torch.Tensor,
-    direction: torch.Tensor,
-    modulus: torch.Tensor,
-    floor: float,
-    far: torch.Tensor,
-    step: torch.Tensor,
-) -> torch.Tensor:
-    """Return first and second derivative by α of the cost of ``F + αD``; this costs no transform.
+class InBoxes:
+    """See `Likelihood`; the objects are in a box around all that they may fill."""
 
-    Parameters
-    ----------
-    field, direction
-        complex64 (P, N0, N1, N2), contiguous: F and D.
-    modulus, floor, far
-        As for `derivative`.
-    step
-        float64 (P,), the α.
+    def __init__(self, objects: torch.Tensor, reach: torch.Tensor, data: Diffraction, floor: float) -> None:
+        x, y, z = map(torch.from_numpy, np.ix_(*box.places(reach.any(0).numpy())))
+        self._places = slice(None), x, y, z
+        parts, reached = objects[self._places].contiguous(), reach[self._places].numpy()
+        self._shape, self.rows = parts.shape, parts.flatten(1)
+        pairs = zip(parts.numpy(), reached, strict=True)
+        self._boxes = [_InBox(part, inside, data, floor) for part, inside in pairs]
+        self._direction = self.rows
 
-    Returns
-    -------
-    float64 (3, P) (float32 on MPS)
-        First derivative, second derivative, and Fisher's expectation of the second, which is never negative.
-    """
-    if _kernels() is None or field.device.type != "cpu":
-        return _slope_torch(field, direction, modulus, floor, far, step)
-    planes = field.shape[0] * field.shape[1]
-    sums = np.empty((planes, 3))
-    roots, at = _per_plane(far, field), _per_plane(step, field)
-    old, way, measured = _pairs(field, planes), _pairs(direction, planes), _rows(modulus)
-    slabs.in_slabs(
-        lambda first, last: _kernels().slope(
-            old, way, measured, np.float32(floor), roots, at, sums, first, last
-        ),
-        planes,
-        field.numel(),
-    )
-    return torch.from_numpy(sums.reshape(field.shape[0], -1, 3).sum(axis=1).T.copy())
+    def inside(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return the rows of volumes."""
+        return volumes[self._places].flatten(1)
 
+    def spread(self, rows: torch.Tensor, volumes: torch.Tensor) -> None:
+        """Write rows into volumes."""
+        volumes[self._places] = rows.view(self._shape)
 
-def _derivative_torch(
-    field: torch.Tensor, modulus: torch.Tensor, floor: float, far: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    expected = field.real.square() + field.imag.square()
-    fitted = modulus >= 0
-    misfit = torch.where(fitted, expected.sqrt() - modulus, 0).square_()
-    far = far.view(-1, 1, 1, 1)
-    ratio = modulus.square() / expected.add_(floor)
-    factor = torch.where(far, 2 - 2 * ratio.sqrt(), 1 - ratio)
-    return field * torch.where(fitted, factor, 0), _sums(misfit)
+    def derivative(self, far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return derivative and misfits."""
+        found = torch.zeros_like(self.rows)
+        triples = zip(self._boxes, self._parts(found), far.tolist(), strict=True)
+        misfits = [one.derive(part, away) for one, part, away in triples]
+        return found, torch.tensor(misfits, dtype=torch.float64)
+
+    def turn(self, direction: torch.Tensor) -> None:
+        """Look along another direction."""
+        self._direction = direction
+        for one, part in zip(self._boxes, self._parts(direction), strict=True):
+            one.turn(part)
+
+    def slope(self, step: torch.Tensor, far: torch.Tensor) -> torch.Tensor:
+        """Return the slope along the direction."""
+        triples = zip(self._boxes, step.tolist(), far.tolist(), strict=True)
+        return torch.from_numpy(np.stack([one.slope(at, away) for one, at, away in triples], 1))
+
+    def go(self, step: torch.Tensor) -> None:
+        """Move the objects along the direction."""
+        _move(self.rows, self._direction, step)
+        for one, at in zip(self._boxes, step.tolist(), strict=True):
+            one.go(at)
+
+    def _parts(self, rows: torch.Tensor) -> np.ndarray:
+        parts: np.ndarray = rows.view(self._shape).numpy()
+        return parts
 
 
-def _slope_torch(
-    field: torch.Tensor,
-    direction: torch.Tensor,
-    modulus: torch.Tensor,
-    floor: float,
-    far: torch.Tensor,
-    step: torch.Tensor,
-) -> torch.Tensor:
-    far = far.view(-1, 1, 1, 1)
-    here = field + direction * step.to(field.dtype).view(-1, 1, 1, 1)
-    first = 2 * (here.real * direction.real + here.imag * direction.imag)
-    second = 2 * (direction.real.square() + direction.imag.square())
-    expected = here.real.square().add_(here.imag.square()).add_(floor)
-    ratio = modulus.square() / expected
-    ratio = torch.where(far, ratio.sqrt(), ratio)
-    rest = torch.where(far, 2 - 2 * ratio, 1 - ratio)
-    fitted = modulus >= 0
-    fisher = first.square().div_(expected)
-    return torch.stack(
-        [
-            _sums(torch.where(fitted, first * rest, 0)),
-            _sums(torch.where(fitted, second * rest + fisher * ratio, 0)),
-            _sums(torch.where(fitted, fisher, 0)),
-        ]
-    )
+class _InBox(Box):
+    """An object in a box that moves along directions; its field follows when a derivative is asked for."""
+
+    def __init__(self, part: np.ndarray, reach: np.ndarray, data: Diffraction, floor: float) -> None:
+        # here, since few have gradient steps done, and it takes seconds to compile them the first time on a computer
+        from . import box_likelihood
+
+        super().__init__(part, reach, data.columns, data.shape)
+        self._likelihood = box_likelihood
+        self._floor, self._late = np.float32(floor), np.float32(0)
+        self._here, self._way = aligned(self._size), aligned(self._size)
+        self.out(part, self._here)
+
+    def derive(self, found: np.ndarray, far: bool) -> float:
+        misfits, (b0, n0, rows, *plan), stride = np.empty(self._groups), self._outer, self._inner[4]
+        fields, how = (self._here, self._way, self._late), (self._floor, far, b0, n0, rows, stride)
+
+        def do(first: int, last: int) -> None:
+            self._likelihood.derive(
+                *fields, self._modulus, misfits, aligned(self._room), *how, *plan, first, last
+            )
+
+        slabs.in_slabs(do, self._groups, self._voxels)
+        self._late = np.float32(0)
+        self.back(self._way, found)
+        return float(misfits.sum())
+
+    def turn(self, direction: np.ndarray) -> None:
+        self._follow()
+        self.out(direction, self._way)
+
+    def slope(self, step: float, far: bool) -> np.ndarray:
+        self._follow()
+        found, (b0, n0, rows, *plan), stride = np.empty((self._groups, 3)), self._outer, self._inner[4]
+        fields, how = (self._here, self._way, np.float32(step)), (self._floor, far, b0, n0, rows, stride)
+        room = self._likelihood.slope_memory.py_func(n0)[-1]
+
+        def do(first: int, last: int) -> None:
+            self._likelihood.slope(*fields, self._modulus, found, aligned(room), *how, *plan, first, last)
+
+        slabs.in_slabs(do, self._groups, self._voxels)
+        return found.sum(0)
+
+    def go(self, step: float) -> None:
+        self._follow()
+        self._late = np.float32(step)
+
+    def _follow(self) -> None:
+        if self._late:
+            self._here += self._late * self._way
+            self._late = np.float32(0)
+
+
+class ByTransforms:
+    """See `Likelihood`; for devices that have no compiled functions."""
+
+    def __init__(self, objects: torch.Tensor, reach: torch.Tensor, data: Diffraction, floor: float) -> None:
+        self._modulus, self._floor, self._shape = data.modulus, floor, objects.shape
+        # all of real space happens in the few voxels that some object may fill
+        self._voxels = reach.any(0).flatten().nonzero().squeeze(1)
+        self.rows, self._reached = self.inside(objects), self.inside(reach)
+        self._field = torch.fft.fftn(objects, dim=AXES)
+        self._direction, self._way = self.rows, self._field
+
+    def inside(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return the rows of volumes."""
+        return volumes.flatten(1).index_select(1, self._voxels)
+
+    def spread(self, rows: torch.Tensor, volumes: torch.Tensor) -> None:
+        """Write rows into volumes."""
+        volumes.view(len(volumes), -1)[:, self._voxels] = rows
+
+    def derivative(self, far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return derivative and misfits."""
+        expected, modulus = _power(self._field), self._modulus
+        misfit = torch.where(modulus >= 0, expected.sqrt() - modulus, 0).square_()
+        ratio = modulus.square() / expected.add_(self._floor).clamp_(min=float(TINY))
+        factor = torch.where(far.view(-1, 1, 1, 1), 2 - 2 * ratio.sqrt(), 1 - ratio)
+        by_field = self._field * torch.where(modulus >= 0, factor, 0)
+        # without a factor: the adjoint of the unnormalised transform
+        by_object = torch.fft.ifftn(by_field, dim=AXES, norm="forward")
+        return self.inside(by_object) * self._reached, _sums(misfit)
+
+    def turn(self, direction: torch.Tensor) -> None:
+        """Look along another direction."""
+        self._direction, way = (
+            direction,
+            torch.zeros(self._shape, dtype=direction.dtype, device=direction.device),
+        )
+        self.spread(direction, way)
+        self._way = torch.fft.fftn(way, dim=AXES)
+
+    def slope(self, step: torch.Tensor, far: torch.Tensor) -> torch.Tensor:
+        """Return the slope along the direction."""
+        way, far = self._way, far.view(-1, 1, 1, 1)
+        here = self._field + way * step.to(way.dtype).view(-1, 1, 1, 1)
+        rise = 2 * (here.real * way.real + here.imag * way.imag)
+        expected = _power(here).add_(self._floor).clamp_(min=float(TINY))
+        ratio = self._modulus.square() / expected
+        ratio = torch.where(far, ratio.sqrt(), ratio)
+        rest = torch.where(far, 2 - 2 * ratio, 1 - ratio)
+        fisher = rise.square().div_(expected)
+        terms = rise * rest, 2 * _power(way) * rest + fisher * ratio, fisher
+        return torch.stack([_sums(torch.where(self._modulus >= 0, one, 0)) for one in terms])
+
+    def go(self, step: torch.Tensor) -> None:
+        """Move the objects along the direction."""
+        _move(self.rows, self._direction, step)
+        _move(self._field, self._way, step)
+
+
+def _power(field: torch.Tensor) -> torch.Tensor:
+    return field.real.square() + field.imag.square()
+
+
+def _move(volumes: torch.Tensor, direction: torch.Tensor, step: torch.Tensor) -> None:
+    step = step.to(torch.float32).view(-1, *[1] * volumes.ndim)
+    torch.view_as_real(volumes).addcmul_(torch.view_as_real(direction), step)
 
 
 def _sums(volumes: torch.Tensor) -> torch.Tensor:
@@ -152,92 +263,3 @@ def _sums(volumes: torch.Tensor) -> torch.Tensor:
 def wide(device: torch.device) -> torch.dtype:
     """Return the widest real type of a device."""
     return torch.float32 if device.type == "mps" else torch.float64
-
-
-def _per_plane(values: torch.Tensor, field: torch.Tensor) -> np.ndarray:
-    return np.repeat(values.numpy(), field.shape[1]).astype(np.float32)
-
-
-def _rows(modulus: torch.Tensor) -> np.ndarray:
-    return modulus.view(modulus.shape[0], -1).numpy()
-
-
-def _pairs(field: torch.Tensor, planes: int) -> np.ndarray:
-    """View a complex tensor as float32 pairs (planes, 2·voxels of a plane), never as a copy."""
-    return torch.view_as_real(field).view(planes, -1).numpy()
-
-
-@cache
-def _kernels() -> Any:
-    """Return the compiled functions, or None where numba cannot be used."""
-    if not slabs.can_compile():
-        return None
-    from numba import njit
-
-    class Kernels:
-        derivative = slabs.compiled(
-            njit, _derivative, "void(f4[:,::1], f4[:,::1], f4, f4[::1], f4[:,::1], f8[::1], i8, i8)"
-        )
-        slope = slabs.compiled(
-            njit, _slope, "void(f4[:,::1], f4[:,::1], f4[:,::1], f4, f4[::1], f4[::1], f8[:,::1], i8, i8)"
-        )
-
-    return Kernels
-
-
-def _derivative(
-    field: np.ndarray,
-    modulus: np.ndarray,
-    floor: np.float32,
-    roots: np.ndarray,
-    found: np.ndarray,
-    sums: np.ndarray,
-    first: int,
-    last: int,
-) -> None:
-    # without branches, so that it is vectorised; one sum per plane, so that no number of threads changes it
-    for plane in range(first, last):
-        row, z, new = modulus[plane % modulus.shape[0]], field[plane], found[plane]
-        far, total = roots[plane], _ZERO
-        for j in range(row.size):
-            re, im, m = z[2 * j], z[2 * j + 1], row[j]
-            fitted = _ONE if m >= _ZERO else _ZERO
-            expected = max(re * re + im * im, TINY)
-            misfit = (math.sqrt(expected) - m) * fitted
-            root = m / math.sqrt(max(expected + floor, TINY))
-            factor = fitted * (_TWO - _TWO * root if far > _ZERO else _ONE - root * root)
-            total += misfit * misfit
-            new[2 * j] = re * factor
-            new[2 * j + 1] = im * factor
-        sums[plane] = total
-
-
-def _slope(
-    field: np.ndarray,
-    direction: np.ndarray,
-    modulus: np.ndarray,
-    floor: np.float32,
-    roots: np.ndarray,
-    step: np.ndarray,
-    sums: np.ndarray,
-    first: int,
-    last: int,
-) -> None:
-    for plane in range(first, last):
-        row, z, way = modulus[plane % modulus.shape[0]], field[plane], direction[plane]
-        far, at = roots[plane], step[plane]
-        one, two, three = _ZERO, _ZERO, _ZERO
-        for j in range(row.size):
-            dr, di, m = way[2 * j], way[2 * j + 1], row[j]
-            re, im = z[2 * j] + at * dr, z[2 * j + 1] + at * di
-            fitted = _ONE if m >= _ZERO else _ZERO
-            inverse = fitted / max(re * re + im * im + floor, TINY)
-            square = m * m * inverse
-            ratio = math.sqrt(square) if far > _ZERO else square
-            rest = _TWO * (fitted - ratio) if far > _ZERO else fitted - ratio
-            rise = _TWO * (re * dr + im * di)
-            fisher = rise * rise * inverse
-            one += rise * rest
-            two += _TWO * (dr * dr + di * di) * rest + fisher * ratio
-            three += fisher
-        sums[plane, 0], sums[plane, 1], sums[plane, 2] = one, two, three

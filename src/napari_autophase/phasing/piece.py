@@ -38,6 +38,8 @@ class Piece:
         for one in self._boxes:
             if isinstance(one, Confined):
                 one.put()
+        if self._descent is not None:
+            self._descent.put()
         return self._objects
 
     def begins(self, rule: Feedback | Gradient) -> bool:
@@ -57,7 +59,9 @@ class Piece:
         """
         if isinstance(rule, Gradient):
             return torch.stack([self._descend(rule) for _ in range(count)]).cpu().double()
-        self._descent = None
+        if self._descent is not None:
+            self._descent.put()
+            self._descent = None
         if self._boxed:
             return self._by_boxes(rule, count, again)
         misfits = torch.stack([self._by_transforms(rule) for _ in range(count)])
@@ -126,9 +130,8 @@ class Piece:
             self.supports = self.supports[chosen]
 
     def _descend(self, rule: Gradient) -> torch.Tensor:
-        objects = self._leave_boxes()
         if self._descent is None or self.begins(rule):
-            self._descent = gradient.descent(rule, objects, self.supports, self._data)
+            self._descent = gradient.descent(rule, self._leave_boxes(), self.supports, self._data)
         self._confined = False
         return self._descent.step()
 

@@ -1,0 +1,214 @@
+"""The derivative of a likelihood for an object in a box, and its slope along a direction, compiled by numba; see `likelihood`.
+
+As in an iteration, a few lines at a time are transformed along the first axis while they are in the processor's cache.  What is
+written is no more than the planes of the box, so that neither fields nor derivatives of the volume's size are ever in memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .box_kernels import GROUP, project_memory
+from .lines import ROW, fast, inlined, transform
+from .passes import TINY
+from .vectors import LANES, ahead, at_least, eight, load, pointer, root, store, where_measured
+
+_ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
+
+
+@inlined
+def _fetch(field, begin, count, stride, b0, size, x, i):  # type: ignore[no-untyped-def]
+    """Copy `count` lines to buffers, `size` apart, that are empty elsewhere; their places are `stride` apart in the field."""
+    for p in range(b0):
+        for c in range(count):
+            j, o = p * stride + begin + c * ROW, i + c * size + p * ROW
+            store(x, o, load(field, j))
+            store(x, o + LANES, load(field, j + LANES))
+    for c in range(count):
+        for o in range(i + c * size + b0 * ROW, i + (c + 1) * size, LANES):
+            store(x, o, eight(_ZERO))
+
+
+@inlined
+def _total(eights, spare, at):  # type: ignore[no-untyped-def]
+    """Return the sum of eight numbers, in double precision."""
+    store(spare, at, eights)
+    total = 0.0
+    for n in range(LANES):
+        total += spare[at + n]
+    return total
+
+
+@fast(
+    "void(f4[::1], f4[::1], f4, f4[::1], f8[::1], f4[::1], f4, b1, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)"
+)
+def derive(
+    field: np.ndarray,
+    way: np.ndarray,
+    step: np.float32,
+    modulus: np.ndarray,
+    misfits: np.ndarray,
+    memory: np.ndarray,
+    floor: np.float32,
+    far: bool,
+    b0: int,
+    side0: int,
+    rows: int,
+    stride: int,
+    steps: np.ndarray,
+    table: np.ndarray,
+    first: int,
+    last: int,
+) -> None:
+    """Go `step` along the way, which then becomes the derivative there, on its way back to the object.
+
+    Groups `first` to `last` of the `rows` of a plane.
+
+    Parameters
+    ----------
+    field, way
+        As `box_kernels` has fields, their last two axes transformed.
+    modulus
+        From `box.column_order`.
+    misfits
+        One per group, to be written: Σ(|F| − modulus)².
+    memory
+        As many numbers as `project_memory` says.
+    """
+    other, spare, _ = project_memory(side0)
+    f, d, m = pointer(field), pointer(way), pointer(modulus)
+    a, t, w, number, room = (
+        pointer(memory),
+        pointer(table),
+        pointer(steps),
+        len(steps),
+        pointer(memory[spare:]),
+    )
+    size = side0 * ROW
+    for group in range(first, last):
+        begin, sums = group * GROUP * ROW, eight(_ZERO)
+        count = min(GROUP, rows - group * GROUP)
+        if step != _ZERO:
+            for p in range(b0):
+                for j in range(p * stride + begin, p * stride + begin + count * ROW, LANES):
+                    store(f, j, load(f, j) + load(d, j) * step)
+        _fetch(f, begin, count, stride, b0, size, a, 0)
+        for c in range(count):
+            here, there, at, later = (
+                c * size,
+                other,
+                (group * GROUP + c) * side0 * LANES,
+                begin + (GROUP + c) * ROW,
+            )
+            if transform(a, here, a, there, number, w, t, room):
+                here, there = there, here
+            for n in range(side0):
+                if n < b0:
+                    ahead(f, n * stride + later)
+                    ahead(d, n * stride + later)
+                i, o = here + n * ROW, at + n * LANES
+                re, im, wanted = load(a, i), load(a, i + LANES), load(m, o)
+                q = at_least(re * re + im * im, TINY)
+                misfit = where_measured(wanted, root(q) - wanted, eight(_ZERO))
+                sums = sums + misfit * misfit
+                expected = at_least(q + floor, TINY)
+                factor = _TWO - _TWO * wanted / root(expected) if far else _ONE - wanted * wanted / expected
+                factor = where_measured(wanted, factor, eight(_ZERO))
+                # parts that change places turn the next transform into the inverse
+                store(a, i, im * factor)
+                store(a, i + LANES, re * factor)
+            # as many steps again lead to where the line began
+            transform(a, here, a, there, number, w, t, room)
+        for p in range(b0):
+            for c in range(count):
+                i, j = c * size + p * ROW, p * stride + begin + c * ROW
+                store(d, j, load(a, i))
+                store(d, j + LANES, load(a, i + LANES))
+        misfits[group] = _total(sums, a, spare)
+
+
+@inlined
+def slope_memory(side0: int) -> tuple[int, int, int, int]:
+    """Return where `slope` keeps what, after a buffer: another, one for `transform` to go to, room for it, and the end."""
+    two = (GROUP * side0 + 1) * ROW
+    other, one = 2 * two, (side0 + 1) * ROW
+    return two, other, other + 2 * one, other + 3 * one
+
+
+@fast(
+    "void(f4[::1], f4[::1], f4, f4[::1], f8[:,::1], f4[::1], f4, b1, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)"
+)
+def slope(
+    field: np.ndarray,
+    way: np.ndarray,
+    step: np.float32,
+    modulus: np.ndarray,
+    found: np.ndarray,
+    memory: np.ndarray,
+    floor: np.float32,
+    far: bool,
+    b0: int,
+    side0: int,
+    rows: int,
+    stride: int,
+    steps: np.ndarray,
+    table: np.ndarray,
+    first: int,
+    last: int,
+) -> None:
+    """Find the slope of the cost `step` along the way, groups `first` to `last` of the `rows` of a plane.
+
+    Parameters
+    ----------
+    field, way, modulus
+        As for `derive`; nothing of them changes.
+    found
+        (groups, 3), to be written: first derivative, second derivative, and Fisher's expectation of the second.
+    memory
+        As many numbers as `slope_memory` says.
+    """
+    two_of, other, spare, _ = slope_memory(side0)
+    f, d, m = pointer(field), pointer(way), pointer(modulus)
+    a, t, w, number, room = (
+        pointer(memory),
+        pointer(table),
+        pointer(steps),
+        len(steps),
+        pointer(memory[spare:]),
+    )
+    size, apart = side0 * ROW, (side0 + 1) * ROW
+    for group in range(first, last):
+        begin, one, two, three = group * GROUP * ROW, eight(_ZERO), eight(_ZERO), eight(_ZERO)
+        count = min(GROUP, rows - group * GROUP)
+        _fetch(f, begin, count, stride, b0, size, a, 0)
+        _fetch(d, begin, count, stride, b0, size, a, two_of)
+        for c in range(count):
+            at, later = (group * GROUP + c) * side0 * LANES, begin + (GROUP + c) * ROW
+            here, along = c * size, two_of + c * size
+            transform(a, along, a, other + apart, number, w, t, room)
+            if transform(a, here, a, other, number, w, t, room):
+                here, along = other, other + apart
+            for n in range(side0):
+                if n < b0:
+                    ahead(f, n * stride + later)
+                    ahead(d, n * stride + later)
+                i, j, wanted = here + n * ROW, along + n * ROW, load(m, at + n * LANES)
+                dr, di = load(a, j), load(a, j + LANES)
+                re, im = load(a, i) + dr * step, load(a, i + LANES) + di * step
+                inverse = eight(_ONE) / at_least(re * re + im * im + floor, TINY)
+                square = wanted * wanted * inverse
+                rise = _TWO * (re * dr + im * di)
+                fisher = rise * rise * inverse
+                if far:
+                    ratio = root(square)
+                    rest = _TWO - _TWO * ratio
+                else:
+                    ratio = square
+                    rest = _ONE - ratio
+                bend = _TWO * (dr * dr + di * di) * rest + fisher * ratio
+                one = one + where_measured(wanted, rise * rest, eight(_ZERO))
+                two = two + where_measured(wanted, bend, eight(_ZERO))
+                three = three + where_measured(wanted, fisher, eight(_ZERO))
+        found[group, 0] = _total(one, a, spare)
+        found[group, 1] = _total(two, a, spare)
+        found[group, 2] = _total(three, a, spare)
