@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from napari_autophase.phasing import (
+    Diffraction,
+    batch,
     check_memory,
     crew,
     device,
@@ -293,3 +296,16 @@ for step in job:
     early, late = (1024 * int(kib) for kib in done.stdout.split())
     volume = 8 * 64**3
     assert late - early < 10 * volume  # 150 iterations that kept a volume each would be 150
+
+
+def test_a_gpu_takes_fewer_starts_at_once_for_gradient_steps(monkeypatch):
+    data = Diffraction(np.ones((64, 64, 64)))
+    assert batch._piece_size(data, 9, "20*CG") == 1
+    data.device = torch.device("cuda")
+    monkeypatch.setattr(
+        device, "available_bytes", lambda _: 4 * memory_bytes((64, 64, 64), 1, "20*CG", "cuda")
+    )
+    sizes = [batch._piece_size(data, 99, algorithm) for algorithm in ("20*CG", "20*ER+2*ADAM", "20*ER")]
+    assert sizes[0] == sizes[1] == 3
+    assert sizes[2] > 3
+    assert batch._piece_size(data, 2, "20*CG") == 2

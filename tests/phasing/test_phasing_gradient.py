@@ -133,6 +133,26 @@ def test_the_derivative_is_that_of_automatic_differentiation():
     torch.testing.assert_close(ours.double(), theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()))
 
 
+@pytest.mark.parametrize(("name", "looks"), [("CG", 2), ("ADAM", 0)])
+def test_what_a_step_does_to_the_pattern(monkeypatch, name, looks):
+    """No transform of the volume; to the box and back once, and as many looks along the line as were bargained for."""
+    data, objects, supports = random_problem((10, 11, 12), 8, starts=1)
+    descent = gradient.descent(Gradient(name), objects, supports, data)
+    calls = []
+
+    def counted(where, what):
+        original = getattr(where, what)
+        monkeypatch.setattr(where, what, lambda *args: calls.append(what) or original(*args))
+
+    for what in ("derive", "slope", "out", "back"):
+        counted(likelihood._InBox, what)
+    for what in ("fftn", "ifftn"):
+        monkeypatch.setattr(torch.fft, what, lambda *_, **__: pytest.fail("a transform of the volume"))
+    for _ in range(3):
+        descent.step()
+    assert calls == 3 * ["derive", "back", "out", *looks * ["slope"]]
+
+
 def test_no_number_of_threads_changes_a_derivative_or_a_slope(monkeypatch):
     data, objects, reach = random_problem((31, 20, 22), 6)
     monkeypatch.setattr(slabs, "_SLAB", 64)

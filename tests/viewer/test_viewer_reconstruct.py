@@ -66,6 +66,17 @@ def test_a_whole_run(ready, launch, scan):
     assert (ready.button.isEnabled(), ready.cancel.isEnabled()) == (True, False)
 
 
+def test_every_run_has_a_curve_of_its_own(ready, session, launch):
+    ready.button.click()
+    launch.job.refine(10, errors=[0.5, 0.25])
+    launch.job.done(make_reconstruction())
+    session.reconstruct(Recipe())  # not by the button
+    assert ready.curve.errors == []
+    assert ready.summary.text() == ""
+    launch.job.refine(5, errors=[0.4])
+    assert ready.curve.errors == [0.4]
+
+
 def test_cancelling(ready, launch):
     ready.button.click()
     ready.cancel.click()

@@ -73,6 +73,19 @@ def test_docks_fit_their_width(window, qtbot, name):
     window.window.remove_dock_widget(dock_widget)
 
 
+def test_however_low_a_dock_is_its_button_is_in_sight(window, qtbot):
+    dock_widget, page = open_dock(window, "Reconstruct")
+    page.sample.click()
+    qtbot.wait(200)
+    page.setMaximumHeight(page.minimumSizeHint().height())  # as where many docks are on top of each other
+    qtbot.wait(100)
+    assert page.height() < 200, "docks on top of each other fit on a small screen"
+    assert (
+        page.viewport().rect().contains(page.button.mapTo(page.viewport(), page.button.rect().bottomRight()))
+    )
+    window.window.remove_dock_widget(dock_widget)
+
+
 def test_panels_of_the_workspace_are_made_when_they_are_seen_or_soon_after(window, qtbot):
     dock_widget, workspace = open_dock(window, "Workspace")
     made = [name for name in ("load", "reconstruct", "display") if name in vars(workspace)]

@@ -40,11 +40,13 @@ class Starts:
 class Batch:
     """The starts on the device, in pieces: one start each on a CPU, as many as its memory can work on at once on a GPU.
 
-    Use it as a context, which ends its threads.  `plans` are the ways to use the CPU that are tried; by default all that make
-    sense on this computer.
+    Use it as a context, which ends its threads.  `algorithm` is what they will go through at most, for its memory.  `plans` are
+    the ways to use the CPU that are tried; by default all that make sense on this computer.
     """
 
-    def __init__(self, data: Diffraction, starts: Starts, plans: Sequence[Plan] = ()) -> None:
+    def __init__(
+        self, data: Diffraction, starts: Starts, algorithm: str = "", plans: Sequence[Plan] = ()
+    ) -> None:
         if starts.objects.shape[1:] != data.shape:
             raise InputError(
                 f"The starts have shape {starts.objects.shape[1:]}, but the scan has {data.shape}."
@@ -52,7 +54,7 @@ class Batch:
         if data.device.type == "cpu":
             box.kernels()  # not while iterations are timed
         self.data = data
-        size = _piece_size(data, len(starts))
+        size = _piece_size(data, len(starts), algorithm)
         parts = [slice(i, i + size) for i in range(0, len(starts), size)]
         self._plans = plans
         self._crew = self._hire(len(parts))
@@ -161,10 +163,10 @@ def _natural(volume: torch.Tensor) -> np.ndarray:
     return np.fft.fftshift(volume.cpu().numpy())
 
 
-def _piece_size(data: Diffraction, starts: int) -> int:
+def _piece_size(data: Diffraction, starts: int, algorithm: str) -> int:
     """One start at a time keeps a CPU's caches warm; a GPU wants as many as its memory can hold."""
-    if data.device.type == "cpu":
+    kind = data.device.type
+    if kind == "cpu":
         return 1
-    return max(
-        1, min(starts, int(0.8 * device.available_bytes(data.device)) // device.memory_bytes(data.shape, 1))
-    )
+    free, each = device.available_bytes(data.device), device.memory_bytes(data.shape, 1, algorithm, kind)
+    return max(1, min(starts, int(0.8 * free) // each))

@@ -227,6 +227,34 @@ def _impose(x, i, modulus, o, side, scale, sums, field, after, stride, b0):  # t
 
 
 @inlined
+def fetch(field, begin, count, stride, b0, size, x, i):  # type: ignore[no-untyped-def]
+    """Copy `count` lines to buffers, `size` apart, that are empty elsewhere; their places are `stride` apart in the field."""
+    for p in range(b0):
+        for c in range(count):
+            _copy(field, p * stride + begin + c * ROW, x, i + c * size + p * ROW)
+    for c in range(count):
+        _clear(x, i + c * size + b0 * ROW, i + (c + 1) * size)
+
+
+@inlined
+def put_back(x, i, size, field, begin, count, stride, b0):  # type: ignore[no-untyped-def]
+    """Copy what `fetch` has fetched back."""
+    for p in range(b0):
+        for c in range(count):
+            _copy(x, i + c * size + p * ROW, field, p * stride + begin + c * ROW)
+
+
+@inlined
+def total(eights, spare, at):  # type: ignore[no-untyped-def]
+    """Return the sum of eight numbers, in double precision."""
+    store(spare, at, eights)
+    found = 0.0
+    for n in range(LANES):
+        found += spare[at + n]
+    return found
+
+
+@inlined
 def project_memory(side0: int) -> tuple[int, int, int]:
     """Return where `project` keeps what: a buffer, room for `transform`, and the end."""
     other = (GROUP * side0 + 1) * ROW
@@ -260,25 +288,15 @@ def project(
     f, m, a, t = pointer(field), pointer(modulus), pointer(memory), pointer(table)
     number, w, free = len(steps), pointer(steps), pointer(memory[spare:])
     for group in range(first, last):
-        begin = group * GROUP
+        begin, sums = group * GROUP, eight(_ZERO)
         count = min(GROUP, rows - begin)
-        for p in range(b0):
-            for c in range(count):
-                _copy(f, p * stride + (begin + c) * ROW, a, c * size + p * ROW)
-        sums = eight(_ZERO)
+        fetch(f, begin * ROW, count, stride, b0, size, a, 0)
         for c in range(count):
             here, there, at = c * size, other, (begin + c) * side0 * LANES
-            _clear(a, here + b0 * ROW, here + size)
             if transform(a, here, a, there, number, w, t, free):
                 here, there = there, here
             sums = _impose(a, here, m, at, side0, scale, sums, f, (begin + GROUP + c) * ROW, stride, b0)
             # as many steps again lead to where the line began
             transform(a, here, a, there, number, w, t, free)
-        for p in range(b0):
-            for c in range(count):
-                _copy(a, c * size + p * ROW, f, p * stride + (begin + c) * ROW)
-        store(a, spare, sums)
-        total = 0.0
-        for n in range(LANES):
-            total += a[spare + n]
-        misfits[group] = total
+        put_back(a, 0, size, f, begin * ROW, count, stride, b0)
+        misfits[group] = total(sums, a, spare)

@@ -8,35 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .box_kernels import GROUP, project_memory
+from .box_kernels import GROUP, fetch, project_memory, put_back, total
 from .lines import ROW, fast, inlined, transform
 from .passes import TINY
 from .vectors import LANES, ahead, at_least, eight, load, pointer, root, store, where_measured
 
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
-
-
-@inlined
-def _fetch(field, begin, count, stride, b0, size, x, i):  # type: ignore[no-untyped-def]
-    """Copy `count` lines to buffers, `size` apart, that are empty elsewhere; their places are `stride` apart in the field."""
-    for p in range(b0):
-        for c in range(count):
-            j, o = p * stride + begin + c * ROW, i + c * size + p * ROW
-            store(x, o, load(field, j))
-            store(x, o + LANES, load(field, j + LANES))
-    for c in range(count):
-        for o in range(i + c * size + b0 * ROW, i + (c + 1) * size, LANES):
-            store(x, o, eight(_ZERO))
-
-
-@inlined
-def _total(eights, spare, at):  # type: ignore[no-untyped-def]
-    """Return the sum of eight numbers, in double precision."""
-    store(spare, at, eights)
-    total = 0.0
-    for n in range(LANES):
-        total += spare[at + n]
-    return total
 
 
 @fast(
@@ -77,11 +54,11 @@ def derive(
     """
     other, spare, _ = project_memory(side0)
     f, d, m = pointer(field), pointer(way), pointer(modulus)
-    a, t, w, number, room = (
+    a, t, number, w, room = (
         pointer(memory),
         pointer(table),
-        pointer(steps),
         len(steps),
+        pointer(steps),
         pointer(memory[spare:]),
     )
     size = side0 * ROW
@@ -92,14 +69,10 @@ def derive(
             for p in range(b0):
                 for j in range(p * stride + begin, p * stride + begin + count * ROW, LANES):
                     store(f, j, load(f, j) + load(d, j) * step)
-        _fetch(f, begin, count, stride, b0, size, a, 0)
+        fetch(f, begin, count, stride, b0, size, a, 0)
         for c in range(count):
-            here, there, at, later = (
-                c * size,
-                other,
-                (group * GROUP + c) * side0 * LANES,
-                begin + (GROUP + c) * ROW,
-            )
+            here, there = c * size, other
+            at, later = (group * GROUP + c) * side0 * LANES, begin + (GROUP + c) * ROW
             if transform(a, here, a, there, number, w, t, room):
                 here, there = there, here
             for n in range(side0):
@@ -119,12 +92,8 @@ def derive(
                 store(a, i + LANES, re * factor)
             # as many steps again lead to where the line began
             transform(a, here, a, there, number, w, t, room)
-        for p in range(b0):
-            for c in range(count):
-                i, j = c * size + p * ROW, p * stride + begin + c * ROW
-                store(d, j, load(a, i))
-                store(d, j + LANES, load(a, i + LANES))
-        misfits[group] = _total(sums, a, spare)
+        put_back(a, 0, size, d, begin, count, stride, b0)
+        misfits[group] = total(sums, a, spare)
 
 
 @inlined
@@ -169,19 +138,19 @@ def slope(
     """
     two_of, other, spare, _ = slope_memory(side0)
     f, d, m = pointer(field), pointer(way), pointer(modulus)
-    a, t, w, number, room = (
+    a, t, number, w, room = (
         pointer(memory),
         pointer(table),
-        pointer(steps),
         len(steps),
+        pointer(steps),
         pointer(memory[spare:]),
     )
     size, apart = side0 * ROW, (side0 + 1) * ROW
     for group in range(first, last):
         begin, one, two, three = group * GROUP * ROW, eight(_ZERO), eight(_ZERO), eight(_ZERO)
         count = min(GROUP, rows - group * GROUP)
-        _fetch(f, begin, count, stride, b0, size, a, 0)
-        _fetch(d, begin, count, stride, b0, size, a, two_of)
+        fetch(f, begin, count, stride, b0, size, a, 0)
+        fetch(d, begin, count, stride, b0, size, a, two_of)
         for c in range(count):
             at, later = (group * GROUP + c) * side0 * LANES, begin + (GROUP + c) * ROW
             here, along = c * size, two_of + c * size
@@ -199,16 +168,12 @@ def slope(
                 square = wanted * wanted * inverse
                 rise = _TWO * (re * dr + im * di)
                 fisher = rise * rise * inverse
-                if far:
-                    ratio = root(square)
-                    rest = _TWO - _TWO * ratio
-                else:
-                    ratio = square
-                    rest = _ONE - ratio
+                ratio = root(square) if far else square
+                rest = _TWO - _TWO * ratio if far else _ONE - ratio
                 bend = _TWO * (dr * dr + di * di) * rest + fisher * ratio
                 one = one + where_measured(wanted, rise * rest, eight(_ZERO))
                 two = two + where_measured(wanted, bend, eight(_ZERO))
                 three = three + where_measured(wanted, fisher, eight(_ZERO))
-        found[group, 0] = _total(one, a, spare)
-        found[group, 1] = _total(two, a, spare)
-        found[group, 2] = _total(three, a, spare)
+        found[group, 0] = total(one, a, spare)
+        found[group, 1] = total(two, a, spare)
+        found[group, 2] = total(three, a, spare)

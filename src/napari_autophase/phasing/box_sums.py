@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from .box_kernels import GROUP, project_memory
+from .box_kernels import GROUP, fetch, project_memory, total
 from .lines import ROW, fast, inlined, transform
-from .vectors import LANES, at_least, eight, exponent, load, mantissa, pointer, root, store, where_measured
+from .vectors import LANES, at_least, eight, exponent, load, mantissa, pointer, root, where_measured
 
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
 _LOG2 = np.float32(math.log(2))
@@ -67,15 +67,11 @@ def add_up(
     none = eight(_ZERO)
     for group in range(first, last):
         begin = group * GROUP
+        count = min(GROUP, rows - begin)
+        fetch(f, begin * ROW, count, stride, b0, size, a, 0)
         overlap, power, misfit, fitted, unseen = none, none, none, none, none
-        for c in range(min(GROUP, rows - begin)):
-            here, there, at = 0, other, (begin + c) * side0 * LANES
-            for p in range(b0):
-                j = p * stride + (begin + c) * ROW
-                store(a, here + p * ROW, load(f, j))
-                store(a, here + p * ROW + LANES, load(f, j + LANES))
-            for i in range(here + b0 * ROW, here + size, LANES):
-                store(a, i, none)
+        for c in range(count):
+            here, there, at = c * size, other, (begin + c) * side0 * LANES
             if transform(a, here, a, there, number, w, t, room):
                 here = there
             for n in range(side0):
@@ -95,8 +91,4 @@ def add_up(
                     fitted = fitted + where_measured(wanted, cost, none)
                     unseen = unseen + where_measured(free, cost, none)
         for k, eights in enumerate((overlap, power, misfit, fitted, unseen)):
-            store(a, spare, eights)
-            total = 0.0
-            for n in range(LANES):
-                total += a[spare + n]
-            found[group, k] = total
+            found[group, k] = total(eights, a, spare)

@@ -89,9 +89,9 @@ def refine(
 def _first(data: Diffraction, starts: Starts, refinement: Refinement) -> Batch:
     """Return the batch that begins: on the middle of reciprocal space, if a part of the iterations is done there."""
     if not refinement.coarse:
-        return Batch(data, starts)
+        return Batch(data, starts, refinement.algorithm)
     small = data.middle(tuple(fast_size(-(-side // 2)) for side in data.shape))
-    return Batch(small, on_grid(starts, small.shape))
+    return Batch(small, on_grid(starts, small.shape), refinement.algorithm)
 
 
 def _refine(
@@ -103,7 +103,7 @@ def _refine(
             yield from run.iterate(batch, run.coarse)
             batch.finish()
             starts = on_grid(batch.starts(range(len(batch))), data.shape)
-        batch = Batch(data, starts)
+        batch = Batch(data, starts, refinement.algorithm)
         del starts
     with batch:
         yield from run.iterate(batch, len(run.steps))

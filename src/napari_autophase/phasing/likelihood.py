@@ -221,10 +221,8 @@ class ByTransforms:
 
     def turn(self, direction: torch.Tensor) -> None:
         """Look along another direction."""
-        self._direction, way = (
-            direction,
-            torch.zeros(self._shape, dtype=direction.dtype, device=direction.device),
-        )
+        self._direction = direction
+        way = torch.zeros(self._shape, dtype=direction.dtype, device=direction.device)
         self.spread(direction, way)
         self._way = torch.fft.fftn(way, dim=AXES)
 

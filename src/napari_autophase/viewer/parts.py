@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 DOCK_WIDTH = 372
 """Docks ask for this width, in pixels."""
+DOCK_HEIGHT = 170
+"""Docks on top of each other leave each this height, in pixels: the button that a page begins with can be reached."""
 LABEL_WIDTH = 92
 WARM_UP_AFTER_MS = 300
 """A dock has been drawn by then, and what it will need may be loaded."""
@@ -85,10 +87,12 @@ class Page(QScrollArea):
         return QSize(DOCK_WIDTH, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        """Return the width below which something would be cut off."""
+        """Return the width below which something would be cut off, and the height for what a page begins with."""
         body = self.widget()
-        width = body.minimumSizeHint().width() if body is not None else 0
-        return QSize(width, super().minimumSizeHint().height())
+        if body is None:
+            return super().minimumSizeHint()
+        least = body.minimumSizeHint()
+        return QSize(least.width(), min(least.height(), DOCK_HEIGHT))
 
 
 class Section(QWidget):

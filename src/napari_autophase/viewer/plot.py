@@ -45,6 +45,7 @@ class ErrorPlot(pg.PlotWidget):
         item.setLabel("bottom", "χ² over the iterations")
         item.getAxis("left").enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(46)
+        item.getAxis("bottom").setHeight(48)  # by itself it cuts the label's descenders off
         self.setMouseEnabled(False, False)
         self._line = item.plot()
         viewer.events.theme.connect(self._paint)

@@ -305,15 +305,15 @@ class ReconstructDock(Page):
     def start(self) -> None:
         """Reconstruct the current scan."""
         try:
-            recipe = self.recipe()
-            self.curve.clear_errors()
-            self.curve.hide()
-            self.summary.say("")
-            self._session.reconstruct(recipe, replace_last=self.replace.isChecked())
+            self._session.reconstruct(self.recipe(), replace_last=self.replace.isChecked())
         except InputError as error:
             self._on_failed(error)
 
     def _on_state(self, state: str) -> None:
+        if state == "running":
+            self.curve.clear_errors()
+            self.curve.hide()
+            self.summary.say("")
         if state == "idle" and self.stage.text() == STATES["cancelling"]:
             self.summary.say("Cancelled; the layers are as they were.")
         self._allow()
