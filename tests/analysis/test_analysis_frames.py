@@ -81,7 +81,7 @@ def test_eta_rocking_matches_its_closed_form():
     assert found == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     name=st.sampled_from(sorted(BEAMLINES)),
     detector=st.tuples(st.floats(-20, 40), st.floats(5, 50)),

@@ -31,7 +31,7 @@ def rolled(scan: Scan, shift: tuple[int, int, int]) -> Scan:
     return replace(scan, counts=np.roll(scan.counts, shift, (0, 1, 2)))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(shift=st.tuples(*[st.integers(-15, 15)] * 3))
 def test_centring_is_lossless_wherever_the_peak_was(shift):
     scan = simulate(1, (40, 36, 44)).scan
@@ -125,7 +125,7 @@ def test_background_goes_and_nothing_becomes_negative():
     assert np.array_equal(found.counts, expected.astype(np.float32))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(factors=st.tuples(*[st.integers(1, 3)] * 3), seed=st.integers(0, 1000))
 def test_binning_keeps_every_photon_of_complete_blocks(factors, seed):
     rng = np.random.default_rng(seed)
@@ -205,7 +205,7 @@ def test_a_pattern_that_reaches_the_edges_is_not_cropped():
     assert prepare(scan, choose(crop="auto")).counts.shape == (40, 40, 40)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(shape=st.tuples(*[st.integers(16, 60)] * 3))
 def test_padding_keeps_the_centre_and_masks_what_it_adds(shape):
     counts = np.zeros(shape, np.float32)
@@ -276,10 +276,10 @@ def test_when_nothing_is_left_it_says_what_to_do(change, settings_, word):
         )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 10**6),
-    peak=st.sampled_from([1e3, 1e5, 1e7]),
+    peak=st.sampled_from([1e4, 1e5, 1e7]),
     sampling=st.tuples(*[st.floats(2.3, 4.0)] * 3),
     kind=st.sampled_from(KINDS),
     phase_range=st.sampled_from([0.0, 2.0, 4.0]),

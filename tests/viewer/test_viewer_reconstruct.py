@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from viewer_doubles import make_reconstruction, make_scan
 
@@ -202,7 +202,7 @@ recipes = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(recipe=recipes)
 def test_the_panel_gives_back_the_recipe_it_shows(dock, recipe):
     dock.show_recipe(recipe)
@@ -287,7 +287,7 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(low=st.floats(-8, 2), width=st.floats(0.05, 8))
 def test_the_error_axis_marks_a_few_round_numbers(low, width):
     ((_, marks),) = LogAxis.tickValues(None, low, low + width)
