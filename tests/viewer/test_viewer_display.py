@@ -230,6 +230,7 @@ def test_a_result_that_cannot_be_saved_is_still_there_to_be_saved_elsewhere(
         f"{tmp_path / 'full.cxi'} cannot be written ({os.strerror(errno.ENOSPC)}); "
         "make room there, or choose another place."
     ]
+    assert dock.not_saved.text() == errors[0]
     assert infos == []
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"full.cxi": b"precious"}
     assert dock.current is result
@@ -237,6 +238,7 @@ def test_a_result_that_cannot_be_saved_is_still_there_to_be_saved_elsewhere(
     assert dock.save.isEnabled()
     dock.save.click()
     assert "elsewhere.cxi" in infos[0]
+    assert dock.not_saved.text() == ""
     np.testing.assert_array_equal(formats.read(tmp_path / "elsewhere.cxi").object, found)
 
 
