@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 
 import numpy as np
 import pytest
@@ -206,6 +208,38 @@ def test_saving(dock, result, tmp_path, monkeypatch):
     monkeypatch.setattr(display_dock.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "x.tif"), ""))
     dock.save.click()
     assert "cxi" in said[1]
+
+
+def test_a_result_that_cannot_be_saved_is_still_there_to_be_saved_elsewhere(
+    dock, result, viewer, tmp_path, monkeypatch
+):
+    errors, infos, places = [], [], iter([tmp_path / "full.cxi", tmp_path / "elsewhere.cxi"])
+    monkeypatch.setattr(display_dock, "show_info", infos.append)
+    monkeypatch.setattr(display_dock, "show_error", errors.append)
+    monkeypatch.setattr(display_dock.QFileDialog, "getSaveFileName", lambda *_: (str(next(places)), ""))
+    (tmp_path / "full.cxi").write_bytes(b"precious")
+    shown, found = list(viewer.layers), result.reconstruction.object.copy()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        dock.save.click()
+    assert errors == [
+        f"{tmp_path / 'full.cxi'} cannot be written ({os.strerror(errno.ENOSPC)}); "
+        "make room there, or choose another place."
+    ]
+    assert dock.not_saved.text() == errors[0]
+    assert infos == []
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"full.cxi": b"precious"}
+    assert dock.current is result
+    assert list(viewer.layers) == shown
+    assert dock.save.isEnabled()
+    dock.save.click()
+    assert "elsewhere.cxi" in infos[0]
+    assert dock.not_saved.text() == ""
+    np.testing.assert_array_equal(formats.read(tmp_path / "elsewhere.cxi").object, found)
 
 
 def test_a_closed_dock_hears_no_more(qtbot, viewer, session):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -217,6 +220,18 @@ def test_recipes_are_saved_and_loaded(dock, tmp_path, errors):
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.json"]
     with pytest.raises(InputError, match="cannot be written"):
         dock.save_recipe(tmp_path / "nowhere" / "recipe.json")
+
+
+def test_a_recipe_on_a_full_disk_leaves_the_one_before(dock, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "recipe.json"
+    path.write_text("precious")
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(InputError, match=os.strerror(errno.ENOSPC)):
+        dock.save_recipe(path)
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("recipe.json", "precious")]
 
 
 def test_every_setting_has_a_tooltip(dock):

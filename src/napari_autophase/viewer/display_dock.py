@@ -117,6 +117,7 @@ class DisplayDock(Page):
         self.save = _button(
             "Save…", "Write the result with everything needed to repeat it (.cxi).", self._save
         )
+        self.not_saved = Note()
 
         choice = form()
         choice.addRow("Result", self.result)
@@ -132,6 +133,7 @@ class DisplayDock(Page):
             line.setStretch(1, 1)
             page.addLayout(line)
         self.column.addLayout(page)
+        self.column.addWidget(self.not_saved)
         self.column.addStretch(1)
 
         self._redraw = qthrottled(self._draw, timeout=UPDATE_MS, parent=self)
@@ -334,9 +336,13 @@ class DisplayDock(Page):
         if not path:
             return
         try:
-            show_info(f"Saved {writer.save(result.reconstruction, path)}")
+            saved = writer.save(result.reconstruction, path)
         except InputError as error:
+            self.not_saved.say(str(error), error=True)  # napari's own message shows one line of it
             show_error(str(error))
+            return
+        self.not_saved.say("")
+        show_info(f"Saved {saved}")
 
 
 def _facts(result: layers.ResultLayers) -> str:
