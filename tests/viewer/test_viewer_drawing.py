@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from viewer_doubles import make_reconstruction
 
-from napari_autophase.viewer import layers
+from napari_autophase.viewer import compat, layers
 from napari_autophase.viewer.mesh import Cut
 
 pytestmark = pytest.mark.screen
@@ -30,7 +30,7 @@ def crystal(window, caplog):
 
 def drawn(viewer):
     """Pixels of the crystal: lit, and away from the caption, the colour bar and the scale bar."""
-    viewer.canvas.overlays.axes.visible = False
+    compat.overlays(viewer).axes.visible = False
     picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(float)
     rows, columns = picture.shape[:2]
     middle = picture[rows // 5 : 4 * rows // 5, columns // 4 : 3 * columns // 4].reshape(-1, 3)
@@ -71,7 +71,7 @@ def test_an_empty_mesh_may_come_first(window, monkeypatch):
 
 def test_a_cut_shows_the_inside_in_the_colours_of_the_map(window, crystal):
     crystal.set_colour_by("amplitude")
-    looking = window.scene.camera.view_direction
+    looking = compat.camera(window).view_direction
     crystal.set_clipping(Cut(tuple(-np.array(looking)), 0.0))
     colours, counts = np.unique(drawn(window).round(-1), axis=0, return_counts=True)
     inside = crystal.layer("isosurface").colormap.map(1.0).ravel()[:3] * 255
