@@ -66,6 +66,45 @@ def canvas_size(viewer: ViewerModel) -> tuple[int, int]:
     return viewer.canvas.size if hasattr(viewer, "canvas") else getattr(viewer, "_canvas_size")  # noqa: B009
 
 
+def looking(viewer: ViewerModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the camera looks, and which way is up on the canvas, as unit vectors along the displayed axes."""
+    eye = camera(viewer)
+    if hasattr(viewer, "scene"):
+        return np.array(eye.view_direction), np.array(eye.up_direction)
+    turned = _turned(eye)
+    usual = Camera(angles=tuple(turned[::-1] * eye.angles))
+    return turned * usual.view_direction, turned * usual.up_direction
+
+
+def look(viewer: ViewerModel, direction: Sequence[float], up: Sequence[float]) -> None:
+    """Turn the camera so that it looks along `direction`, and `up` points upwards on the canvas."""
+    eye = camera(viewer)
+    if hasattr(viewer, "scene"):
+        eye.set_view_direction(tuple(direction), tuple(up))
+        return
+    turned, unit = _turned(eye), np.array(direction) / np.linalg.norm(direction)
+    usual = Camera()
+    usual.set_view_direction(tuple(turned * unit), tuple(turned * up))
+    eye.angles = tuple(turned[::-1] * usual.angles)
+
+
+def _turned(eye: Camera) -> np.ndarray:
+    """Return −1 for each axis that is not drawn the usual way, else 1.
+
+    Before napari 0.9 the camera's directions are those it would have if all were; what is drawn is mirrored along those that are
+    not, and the signs of the angles about the axes change with it (in reverse order: those of the renderer are x, y, z).
+    """
+    return np.where(
+        [way == usual for way, usual in zip(eye.orientation, Camera().orientation, strict=True)], 1, -1
+    )
+
+
+def name_axes(viewer: ViewerModel, labels: Sequence[str]) -> None:
+    """Call the last axes of the viewer by the labels of the layer that is shown; napari 0.9 does so by itself."""
+    if not hasattr(viewer.layers, "axis_labels"):
+        viewer.dims.axis_labels = (*viewer.dims.axis_labels[: -len(labels)], *labels)
+
+
 def fit_to_view(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
     """Move and zoom the camera so that these layers fill the canvas; by themselves the older versions fit all there are."""
     if hasattr(viewer, "canvas"):
@@ -74,8 +113,8 @@ def fit_to_view(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
     low, high = viewer.layers.get_extent(layers).world[:, list(viewer.dims.displayed)]
     size = high - low
     if viewer.dims.ndisplay == 3:
-        up, looking = viewer.camera.up_direction, viewer.camera.view_direction
-        size = np.abs([up, np.cross(looking, up)]) @ size
+        direction, up = looking(viewer)
+        size = np.abs([up, np.cross(direction, up)]) @ size
     viewer.camera.center = tuple((low + high) / 2)
     viewer.camera.zoom = (1 - MARGIN) * float(
         np.min(np.array(canvas_size(viewer)) / np.where(size > 0, size, 1))

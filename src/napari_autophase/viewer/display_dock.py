@@ -284,7 +284,7 @@ class DisplayDock(Page):
         if result is None:
             return
         self._span_cut(result)
-        looking = compat.camera(self._session.viewer).view_direction[self.axis.currentIndex()]
+        looking = compat.looking(self._session.viewer)[0][self.axis.currentIndex()]
         self._side = -1.0 if looking > 0 else 1.0
         with QSignalBlocker(self.position):
             self.position.setValue(0.0)

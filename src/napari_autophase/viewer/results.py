@@ -303,6 +303,7 @@ class ResultLayers:
         self._arrange()
         for _ in set_stage(viewer):
             pass
+        compat.name_axes(viewer, self.axis_names)
         if not self.quantities.relative:
             draw_right_handed(viewer)
 
@@ -326,7 +327,7 @@ class ResultLayers:
             # the laboratory's y points up, the detector's rows run down
             up = -1.0 if self.quantities.relative else 1.0
             z, y, x = VIEW_DIRECTION
-            camera.set_view_direction((z, up * y, x), (0.0, up, 0.0))
+            compat.look(viewer, (z, up * y, x), (0.0, up, 0.0))
         surface = self.layer("isosurface")
         seen = self.layers if surface is None or len(surface.vertices) == 0 else [surface]
         compat.fit_to_view(viewer, seen)
