@@ -11,7 +11,7 @@ import pytest
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase import formats
-from napari_autophase.viewer import display_dock, layers
+from napari_autophase.viewer import compat, display_dock, layers
 from napari_autophase.viewer.display_dock import DisplayDock
 from napari_autophase.viewer.mesh import Cut
 
@@ -107,7 +107,7 @@ def test_the_cut_takes_away_what_hides_it_from_the_camera(dock, result, viewer):
     for axis in range(3):
         dock.axis.setCurrentIndex(axis)
         settle(dock)
-        assert np.dot(result.cut.normal, viewer.scene.camera.view_direction) < 0
+        assert np.dot(result.cut.normal, compat.looking(viewer)[0]) < 0
         assert abs(result.cut.normal[axis]) == 1
     normal = np.array(result.cut.normal)
     dock.flip.click()
@@ -176,9 +176,9 @@ def test_the_view(dock, result, viewer):
     assert not dock.cut.isEnabled()
     viewer.dims.ndisplay = 3
     assert "2-D" in dock.flat.text()
-    viewer.scene.camera.zoom = 1e-3
+    compat.camera(viewer).zoom = 1e-3
     dock.home.click()
-    assert viewer.scene.camera.zoom > 0.1
+    assert compat.camera(viewer).zoom > 0.1
 
 
 def test_the_diffraction_changes_places_with_the_result(dock, session, viewer):

@@ -22,7 +22,7 @@ from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
 from ..scan import InputError
-from . import layers, writer
+from . import compat, layers, writer
 from .mesh import COLOUR_BY, Cut
 from .parts import Note, Page, form, row
 from .session import Session
@@ -286,7 +286,7 @@ class DisplayDock(Page):
         if result is None:
             return
         self._span_cut(result)
-        looking = self._session.viewer.scene.camera.view_direction[self.axis.currentIndex()]
+        looking = compat.looking(self._session.viewer)[0][self.axis.currentIndex()]
         self._side = -1.0 if looking > 0 else 1.0
         with QSignalBlocker(self.position):
             self.position.setValue(0.0)
