@@ -40,7 +40,7 @@ BEAMLINES: dict[str, dict[str, Any]] = {
         "rocking_circle": 0,
         "detector_names": ("nu", "delta"),
         "detector_circles": ("y-", "x-"),
-        "pixel_directions": ("y-", "x-"),
+        "pixel_directions": ("y-", "x+"),
     },
 }
 """Beamlines' circles, outermost first, with the motors' names; every key without ``_names`` is a field of `Geometry`.

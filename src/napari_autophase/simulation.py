@@ -37,7 +37,7 @@ PLATINUM_111 = Geometry(
     pixel_directions=("y-", "x-"),
     reflection=(1, 1, 1),
 )
-"""A platinum (111) reflection as ID01 rocks it, by eta."""
+"""A platinum (111) reflection as ID01 rocks it, by eta, on a detector whose columns run inboard."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,7 +73,7 @@ def test_eta_rocking_matches_its_closed_form():
             * np.radians(PLATINUM.rocking_step_deg)
             * np.array([0, 1 - np.cos(inner) * np.cos(outer), np.sin(outer)]),
             pixel * np.array([-np.sin(inner) * np.sin(outer), -np.cos(outer), np.cos(inner) * np.sin(outer)]),
-            pixel * np.array([-np.cos(inner), 0, -np.sin(inner)]),
+            pixel * np.array([np.cos(inner), 0, np.sin(inner)]),
         ],
         axis=1,
     )
