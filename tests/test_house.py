@@ -44,6 +44,7 @@ def heavy_after(code: str) -> set[str]:
     [
         "",
         ".scan",
+        ".geometry",
         ".recipe",
         ".reconstruction",
         ".reconstruct",

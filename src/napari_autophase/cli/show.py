@@ -63,7 +63,7 @@ def describe(scan: Scan) -> dict[str, Any]:
     """Return what `info` says of a scan, as plain values."""
     import numpy as np
 
-    from ..analysis import frame
+    from ..geometry import frame
     from ..preparation import prepare
     from ..recipe import Recipe
 

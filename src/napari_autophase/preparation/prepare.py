@@ -29,7 +29,7 @@ class Prepared:
         That of the scan after binning, its `direct_beam_pixel` filled in; None if unknown.
     peak
         Index of what now lies in the centre voxel ``shape // 2``, counted in the scan's array after binning but before the
-        roll, the cropping and the padding: exactly what `analysis.frame` takes together with `geometry`.
+        roll, the cropping and the padding: exactly what `geometry.frame` takes together with `geometry`.
     shift
         Voxels by which the binned array was rolled, per axis.
     oversampling
