@@ -121,9 +121,8 @@ def laboratory(name: str, detector: str, motor: str) -> Geometry:
 
 
 @cache
-def see(name: str, detector: str, motor: str) -> Seen:
+def see(geometry: Geometry) -> Seen:
     """Let gold (111) reflect into the middle of the detector, and invert what is seen there."""
-    geometry = laboratory(name, detector, motor)
     circle = geometry.rocking_circle
     geometry = replace(geometry, energy_kev=bragg_energy(geometry, PEAK[1:], GOLD_111_NM))
     k = 2 * np.pi / geometry.wavelength_nm
@@ -177,7 +176,7 @@ def test_every_beamline_is_looked_at():
 
 @pytest.mark.parametrize(("name", "detector", "motor"), SCANS)
 def test_the_crystal_has_its_shape_and_its_hand(name, detector, motor):
-    seen = see(name, detector, motor)
+    seen = see(laboratory(name, detector, motor))
     assert likeness(seen, as_preset(seen.geometry, name, detector, motor)) > 0.95
     row, column = seen.geometry.pixel_directions
     for wrong in ((opposite(row), column), (row, opposite(column))):
@@ -186,7 +185,7 @@ def test_the_crystal_has_its_shape_and_its_hand(name, detector, motor):
 
 @pytest.mark.parametrize(("name", "detector", "motor"), SCANS)
 def test_the_spacing_is_golds(name, detector, motor):
-    seen = see(name, detector, motor)
+    seen = see(laboratory(name, detector, motor))
     _, q = frame(as_preset(seen.geometry, name, detector, motor), PEAK, SHAPE)
     assert 2 * np.pi / np.linalg.norm(q) == pytest.approx(GOLD_111_NM, rel=1e-9)
     assert q == pytest.approx(seen.q, rel=1e-9, abs=1e-9)
@@ -194,7 +193,7 @@ def test_the_spacing_is_golds(name, detector, motor):
 
 @pytest.mark.parametrize(("name", "detector", "motor"), SCANS)
 def test_displacement_and_strain_are_those_of_the_cells(name, detector, motor):
-    seen = see(name, detector, motor)
+    seen = see(laboratory(name, detector, motor))
     geometry = as_preset(seen.geometry, name, detector, motor)
     steps, q = frame(geometry, PEAK, SHAPE)
     place = voxels(geometry)
@@ -203,6 +202,7 @@ def test_displacement_and_strain_are_those_of_the_cells(name, detector, motor):
     phase = np.angle(seen.object * np.exp(1j * np.linalg.norm(q) * u))[core]
     assert np.abs(phase - phase.mean()).max() < 0.25
     found = strain(seen.object, inside(place, seen.half_nm), steps, q)
+    core &= np.isfinite(found)  # a voxel without neighbours has none
     assert np.corrcoef(expected[core], found[core])[0, 1] > 0.99
     slope, offset = np.polyfit(expected[core], found[core], 1)
     assert slope == pytest.approx(1, abs=0.03)
@@ -212,7 +212,7 @@ def test_displacement_and_strain_are_those_of_the_cells(name, detector, motor):
 @pytest.mark.parametrize(("name", "detector", "motor"), SCANS)
 def test_the_voxels_are_those_of_a_plane_through_all_of_reciprocal_space(name, detector, motor):
     """A least-squares fit of q = B·(frame, row, column) over the whole scan, each pixel's q turned back with its frame."""
-    seen = see(name, detector, motor)
+    seen = see(laboratory(name, detector, motor))
     true, (frames, rows, columns) = seen.geometry, np.indices(SHAPE)
     outgoing = (towards(true, rows, columns) - [0, 0, 1]) * 2 * np.pi / true.wavelength_nm
     stood = turned(true.sample_circles, true.sample_angles_deg)
