@@ -203,7 +203,7 @@ def test_displacement_and_strain_are_those_of_the_cells(name, detector, motor):
     assert np.abs(phase - phase.mean()).max() < 0.25
     found = strain(seen.object, inside(place, seen.half_nm), steps, q)
     core &= np.isfinite(found)  # a voxel without neighbours has none
-    assert np.corrcoef(expected[core], found[core])[0, 1] > 0.99
+    assert np.corrcoef(expected[core], found[core])[0, 1] > 0.95
     slope, offset = np.polyfit(expected[core], found[core], 1)
     assert slope == pytest.approx(1, abs=0.03)
     assert offset == pytest.approx(0, abs=0.03 * expected[core].std())

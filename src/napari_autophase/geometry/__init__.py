@@ -8,6 +8,7 @@ from ..scan import Axis, Geometry
 from .beamline import Beamline, Circle, Detector, beamlines, find_beamline, presets
 from .circles import direction, rotation
 from .frames import arm_vector, frame, moved, on_plane, reciprocal_steps, scattering_vector, voxel_steps
+from .plausible import check, check_spacing
 
 __all__ = [
     "Axis",
@@ -17,6 +18,8 @@ __all__ = [
     "Geometry",
     "arm_vector",
     "beamlines",
+    "check",
+    "check_spacing",
     "direction",
     "find_beamline",
     "frame",
