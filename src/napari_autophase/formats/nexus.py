@@ -100,7 +100,7 @@ def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any]]:
     stored = next((group["geometry_1"] for group in instruments if group and "geometry_1" in group), None)
     metadata = scalar(entry.get(METADATA))
     try:
-        geometry = None if stored is None else Geometry(**{key: _plain(item) for key, item in stored.items()})
+        geometry = None if stored is None else read_fields(stored)
         return geometry, known(entry) if metadata is None else json.loads(metadata)
     except (TypeError, ValueError) as error:
         raise InputError(
@@ -144,13 +144,23 @@ def write_geometry(instrument: h5py.Group, geometry: Geometry) -> None:
         x_pixel_size=(columns * 1e-6, "m"),
         y_pixel_size=(rows * 1e-6, "m"),
     )
-    own = group(instrument, "geometry_1", "NXcollection")
+    write_fields(instrument, "geometry_1", geometry)
+
+
+def write_fields(parent: h5py.Group, name: str, geometry: Geometry) -> None:
+    """Write a whole geometry into a group of its own, one dataset for each of its fields."""
+    own = group(parent, name, "NXcollection")
     for each in fields(Geometry):
         value = getattr(geometry, each.name)
         if value is not None:
             if each.name in _AXES:
                 value = np.array([_word(axis) for axis in value], h5py.string_dtype())
             own.create_dataset(each.name, data=value)
+
+
+def read_fields(group: h5py.Group) -> Geometry:
+    """Return what `write_fields` wrote; TypeError or ValueError where that is not a geometry."""
+    return Geometry(**{key: _plain(item) for key, item in group.items()})
 
 
 def group(parent: h5py.Group, name: str, nx_class: str, **quantities: tuple[float, str]) -> h5py.Group:

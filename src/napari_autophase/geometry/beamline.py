@@ -161,7 +161,8 @@ def from_file(path: Path) -> Beamline:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"The beamline {path} cannot be read: {error}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"The beamline {path} cannot be read: {reason}.") from None
     return _from_document(document, str(path))
 
 

@@ -63,3 +63,52 @@ def rotation(
         cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
         total = total @ (np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
     return total
+
+
+def rocked(
+    circles: Sequence[Axis], angles_deg: np.ndarray, offsets_deg: Sequence[float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the one axis about which several circles together turned the sample, and by how much in each frame.
+
+    A scan of a pseudo-motor, such as eta on a kappa diffractometer, moves several circles at once.
+
+    Parameters
+    ----------
+    circles
+        The sample's, outermost first.
+    angles_deg
+        (frames, circles), at least two frames.
+    offsets_deg
+        As for `rotation`.
+
+    Returns
+    -------
+    axis
+        Unit vector (3,) in the laboratory, turning positively from the first frame to the last.
+    angles_deg
+        (frames,) from the middle frame ``frames // 2``.  A `Geometry` with this axis as its only sample circle, standing at 0,
+        is that of the scan.
+
+    Raises
+    ------
+    InputError
+        If the sample did not turn, or turned about more than one axis.
+    """
+    angles = np.asarray(angles_deg, float)
+    turns = np.stack([rotation(circles, row, offsets_deg) for row in angles])
+    turns = turns @ turns[len(turns) // 2].T
+    whole = turns[-1] @ turns[0].T
+    axis = np.array([whole[2, 1] - whole[1, 2], whole[0, 2] - whole[2, 0], whole[1, 0] - whole[0, 1]])
+    if np.linalg.norm(axis) < 1e-9:
+        raise InputError("The sample did not turn during this scan: none of its circles moved.")
+    axis /= np.linalg.norm(axis)
+    # sine and cosine of a turn about this axis; what is left over is a turn about another
+    x, y, z = axis
+    sine = np.einsum("fij,ij->f", turns, np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])) / 2
+    cosine = (np.trace(turns, axis1=1, axis2=2) - 1) / 2
+    away = np.linalg.norm(turns @ axis - axis, axis=1).max()
+    if away > 0.02 * abs(np.arctan2(sine, cosine)).max():
+        raise InputError(
+            "The sample turned about more than one axis during this scan; reconstruct a part of it."
+        )
+    return axis, np.degrees(np.arctan2(sine, cosine))
