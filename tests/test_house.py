@@ -45,6 +45,7 @@ def heavy_after(code: str) -> set[str]:
     [
         "",
         ".scan",
+        ".geometry",
         ".recipe",
         ".reconstruction",
         ".reconstruct",

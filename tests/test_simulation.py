@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_autophase.analysis import remove_ramp, strain
-from napari_autophase.analysis.frames import frame, orthogonalise
+from napari_autophase.analysis import orthogonalise, remove_ramp, strain
 from napari_autophase.formats import read_scan, write_scan
+from napari_autophase.geometry import frame
 from napari_autophase.scan import InputError
 from napari_autophase.simulation import KINDS, simulate, suite
 

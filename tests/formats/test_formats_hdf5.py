@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_autophase import formats
+from napari_autophase.geometry import beamlines
 from napari_autophase.scan import HC_KEV_NM, Geometry, InputError, Scan
 
 SHAPE = (16, 18, 20)
@@ -197,6 +198,24 @@ def test_pixel_sizes_are_row_then_column(tmp_path):
         detector["x_pixel_size"], detector["y_pixel_size"] = 0.075, 150e-6
         detector["x_pixel_size"].attrs["units"] = "mm"
     assert formats.read_scan(path).metadata["pixel_size_um"] == pytest.approx((150, 75))
+
+
+@pytest.mark.parametrize("beamline", sorted(beamlines()))
+def test_every_beamlines_geometry_comes_back(beamline, tmp_path):
+    conventions = beamlines()[beamline].conventions()
+    geometry = Geometry(
+        9.0,
+        1.0,
+        (55.0, 75.0),
+        0.01,
+        tuple(10.0 + n for n in range(len(conventions["detector_circles"]))),
+        sample_angles_deg=tuple(5.0 + n for n in range(len(conventions["sample_circles"]))),
+        rocking_angles_deg=(0.1, 0.2, 0.31),
+        energy_step_kev=0.001,
+        **conventions,
+    )
+    formats.write_scan(Scan.from_array(volume(), geometry=geometry), tmp_path / "scan.h5")
+    assert formats.read_scan(tmp_path / "scan.h5").geometry == geometry
 
 
 def test_an_incomplete_geometry_of_ours_is_said(tmp_path):

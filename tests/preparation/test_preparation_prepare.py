@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from napari_autophase.analysis.frames import frame
+from napari_autophase.geometry import frame
 from napari_autophase.preparation import estimate_oversampling, prepare
 from napari_autophase.preparation.prepare import bin_blocks, find_peak
 from napari_autophase.preparation.region import pad_fast

@@ -15,7 +15,8 @@ from qtpy.QtGui import QDropEvent
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import formats
-from napari_autophase.scan import BEAMLINES, Geometry, InputError, Scan
+from napari_autophase.geometry import BEAMLINES
+from napari_autophase.scan import Geometry, InputError, Scan
 from napari_autophase.viewer import load_dock
 from napari_autophase.viewer.geometry_form import GeometryForm
 from napari_autophase.viewer.load_dock import LoadDock

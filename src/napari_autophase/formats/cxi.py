@@ -28,6 +28,7 @@ from .common import Dataset
 from .hdf5 import load, opened
 
 PROGRAM = "napari-autophase"
+_OF_THE_SCAN = "entry_1/instrument_1/scan_geometry_1"
 _PACKED = {"compression": "gzip", "shuffle": True}
 _SPARE_BYTES = 2**24
 """What HDF5 takes beside the arrays: chunks being packed, its caches, what else a file says."""
@@ -71,6 +72,8 @@ def write_reconstruction(result: Reconstruction, path: Path) -> None:
         image["instrument_1"] = h5py.SoftLink("/entry_1/instrument_1")
         if result.geometry is not None:
             nexus.write_geometry(instrument, result.geometry)
+        if result.scan_geometry is not None:
+            nexus.write_fields(instrument, "scan_geometry_1", result.scan_geometry)
         _write_process(nexus.group(image, "process_1", "NXprocess"), result)
         data = nexus.group(entry, "data_1", "NXdata")
         data.attrs["signal"] = "data"
@@ -150,6 +153,7 @@ def _read_ours(
         iterations=nexus.scalar(more["iterations"]),
         seconds=table("seconds"),
         geometry=nexus.read_geometry(file["entry_1"])[0],
+        scan_geometry=nexus.read_fields(file[_OF_THE_SCAN]) if _OF_THE_SCAN in file else None,
         voxel_steps_nm=more["voxel_steps_nm"][()] if "voxel_steps_nm" in more else None,
         q_bragg_per_nm=more["q_bragg_per_nm"][()] if "q_bragg_per_nm" in more else None,
         name=nexus.scalar(file["entry_1/sample_1/name"]),
