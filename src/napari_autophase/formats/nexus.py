@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from ..scan import HC_KEV_NM, Geometry, InputError
+from .links import local
 
 METADATA = "autophase_metadata"
 """Where a scan's metadata stand, as JSON."""
@@ -45,12 +46,6 @@ def scalar(item: Any) -> Any:
     return np.ravel(item[()])[0].item() if item.dtype.kind in "buif" else None
 
 
-def entry_of(file: h5py.File, path: str) -> h5py.Group:
-    """Return the entry (first group) that a dataset belongs to."""
-    top = file.get(path.strip("/").partition("/")[0])
-    return top if isinstance(top, h5py.Group) else file
-
-
 def _quantity(item: Any, units: dict[str, float], si: str) -> float | None:
     value = scalar(item)
     factor = units.get((attribute(item, "units") or si).strip().lower()) if value is not None else None
@@ -60,7 +55,7 @@ def _quantity(item: Any, units: dict[str, float], si: str) -> float | None:
 def _groups(group: h5py.Group, depth: int = 0) -> Iterator[tuple[str, h5py.Group]]:
     """Yield the groups of an entry with their class, by attribute or else by the name that CXI gives them."""
     for key in group:
-        item = group.get(key) if not isinstance(group.get(key, getlink=True), h5py.ExternalLink) else None
+        item = local(group, key)
         if isinstance(item, h5py.Group) and depth < 5:
             by_name = "NX" + key.rstrip("_0123456789")
             yield (attribute(item, "NX_class") or by_name).replace("_", ""), item
@@ -72,7 +67,7 @@ def known(entry: h5py.Group) -> dict[str, Any]:
     groups = list(_groups(entry))
 
     def first(kind: str, name: str, units: dict[str, float], si: str) -> float | None:
-        values = (_quantity(group.get(name), units, si) for has, group in groups if has == kind)
+        values = (_quantity(local(group, name), units, si) for has, group in groups if has == kind)
         return next((value for value in values if value is not None), None)
 
     lengths = [first(kind, name, _METRES, "m") for kind, name in
@@ -89,17 +84,17 @@ def known(entry: h5py.Group) -> dict[str, Any]:
     }
     if all(pixels):
         found["pixel_size_um"] = tuple(round(pixel * 1e6, 9) for pixel in pixels if pixel is not None)
-    sample = next((scalar(group.get("name")) for has, group in groups if has == "NXsample"), None)
+    sample = next((scalar(local(group, "name")) for has, group in groups if has == "NXsample"), None)
     return {key: value for key, value in {**found, "sample": sample}.items() if value is not None}
 
 
 def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any]]:
     """Return the geometry of an entry if it is complete, and its metadata: as we wrote them, or what is `known`."""
-    instruments = [entry.get(name) for name in ("instrument_1", "image_1/instrument_1")]
-    stored = next((group["geometry_1"] for group in instruments if group and "geometry_1" in group), None)
-    metadata = scalar(entry.get(METADATA))
+    places = (local(entry, f"{name}/geometry_1") for name in ("instrument_1", "image_1/instrument_1"))
+    stored = next((group for group in places if isinstance(group, h5py.Group)), None)
+    metadata = scalar(local(entry, METADATA))
     try:
-        geometry = None if stored is None else Geometry(**{key: _plain(item) for key, item in stored.items()})
+        geometry = None if stored is None else Geometry(**{key: _plain(local(stored, key)) for key in stored})
         return geometry, known(entry) if metadata is None else json.loads(metadata)
     except (TypeError, ValueError) as error:
         raise InputError(
@@ -107,7 +102,9 @@ def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any]]:
         ) from error
 
 
-def _plain(item: h5py.Dataset) -> Any:
+def _plain(item: Any) -> Any:
+    if not isinstance(item, h5py.Dataset):
+        raise TypeError("a field is no value")
     value = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()]
     return tuple(np.asarray(value).tolist()) if item.ndim else np.asarray(value).item()
 
