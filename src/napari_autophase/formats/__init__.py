@@ -17,6 +17,7 @@ from . import cxi
 from .choice import choose
 from .common import AmbiguousDataset, Dataset, as_volume
 from .correction import as_mask, flat_field, split_path
+from .patience import patient
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
 
@@ -37,6 +38,7 @@ _LOOKED_AT = 4
 """So many volumes of a file are looked at."""
 
 
+@patient
 def read(
     path: str | Path, *, dataset: str | None = None, mask: str | Path | np.ndarray | None = None
 ) -> Scan | Reconstruction:
@@ -64,6 +66,7 @@ def read(
     return _read_scan(path, kind, chosen, mask)
 
 
+@patient
 def read_scan(
     path: str | Path,
     *,
@@ -104,6 +107,7 @@ def read_scan(
     )
 
 
+@patient
 def read_reconstruction(path: str | Path, *, dataset: str | None = None) -> Reconstruction:
     """Read a reconstruction (our own, whole; PyNX's as far as it goes).
 
@@ -138,6 +142,7 @@ def recognise(path: str | Path) -> str | None:
     return None
 
 
+@patient
 def datasets(path: str | Path) -> list[Dataset]:
     """Return the volumes inside a file, largest first: what to choose `dataset` from.
 

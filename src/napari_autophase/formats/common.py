@@ -98,6 +98,10 @@ def check_file(path: Path) -> None:
         raise InputError(f"{path} is empty; it was probably not written to the end.")
 
 
+class DamagedFile(InputError):
+    """A file that a library cannot make sense of; it may yet be complete if somebody writes it now."""
+
+
 @contextmanager
 def damage(path: Path) -> Iterator[None]:
     """Turn whatever a library raises over a broken file (there is no end to the kinds) into an `InputError`."""
@@ -111,6 +115,6 @@ def damage(path: Path) -> Iterator[None]:
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
+        raise DamagedFile(
             f"{path} is damaged or cut short ({reason[:160]}); copy or export it again."
         ) from error

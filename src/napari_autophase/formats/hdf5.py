@@ -8,7 +8,7 @@ opens through hdf5plugin, and a file that an acquisition still writes to is read
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,7 +95,8 @@ class Hdf5(Format):
                 item = next(_signals(tree, item, 0), None)
             if not isinstance(item, h5py.Dataset):
                 return None
-            return _known_as(tree, item, arrays) or _as_dataset(item, name)
+            single = (each for each in arrays if not each.path.endswith(_SERIES))
+            return _known_as(tree, item, single) or _as_dataset(item, name)
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return one dataset; of several complex modes the first."""
@@ -121,7 +122,7 @@ class Hdf5(Format):
         """Return the mask beside a dataset, and the geometry or what is known of it."""
         with opened(path) as tree:
             mask = _mask(tree, path, dataset, _parts(tree, dataset.path)[0])
-            return Description(mask, *nexus.read_geometry(tree.entry_of(dataset.path)))
+            return Description(mask, *nexus.read_geometry(nexus.entry_of(tree, dataset.path)))
 
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return a reconstruction: ours whole, others' as far as they go."""
@@ -200,7 +201,7 @@ def _as_dataset(item: h5py.Dataset, path: str) -> Dataset | None:
     return Dataset(path, item.shape, item.dtype)
 
 
-def _known_as(tree: Tree, item: h5py.Dataset, arrays: list[Dataset]) -> Dataset | None:
+def _known_as(tree: Tree, item: h5py.Dataset, arrays: Iterable[Dataset]) -> Dataset | None:
     """Return the dataset where it really stands, with its mask beside it: a signal is often a soft link."""
     return next((each for each in arrays if not each.lost and item in _parts(tree, each.path)), None)
 

@@ -34,11 +34,11 @@ class Absent(LinkError):
 
 
 class MissingFile(LinkError):
-    """A file that a link names is not there; `expected` says where it was looked for."""
+    """A file that a link names is not there; `folder` is where it should be."""
 
-    def __init__(self, text: str, expected: str) -> None:
+    def __init__(self, text: str, folder: Path) -> None:
         super().__init__(text)
-        self.expected = expected
+        self.folder = folder
 
 
 def open_file(path: Path) -> h5py.File:
@@ -56,7 +56,7 @@ def open_file(path: Path) -> h5py.File:
         try:
             return h5py.File(path, "r", **how)
         except OSError as error:
-            if "lock" not in str(error) and "open for" not in str(error):
+            if "lock file" not in str(error) and "open for" not in str(error):
                 raise
             refused = error
     raise InputError(
@@ -158,10 +158,10 @@ class Tree:
         """Return what stands under a path, seen from a group; raises as above."""
         return _follow(group, path, self._external)
 
-    def entry_of(self, path: str) -> h5py.Group:
-        """Return the entry (first group) on the way to `path`."""
-        top = self[path.strip("/").partition("/")[0]]
-        return top if isinstance(top, h5py.Group) else self.root["/"]
+    def groups(self, path: str) -> list[h5py.Group]:
+        """Return the groups on the way to `path`, the root first."""
+        names = path.strip("/").split("/")[:-1]
+        return [self.root["/"], *(self["/".join(names[: depth + 1])] for depth in range(len(names)))]
 
     def items(self, group: h5py.Group, path: str) -> Iterator[tuple[str, Item | Lost]]:
         """Yield what stands in a group, but for soft links (it is met under its own name); `path` is the group's."""
@@ -203,9 +203,9 @@ class Tree:
             places = [given, beside / PureWindowsPath(name).name]
         there = next((place for place in places if place.exists()), None)
         if there is None:
+            folder = places[-1].parent
             raise MissingFile(
-                f"{what} of {self.path} is in {name}, which is not there; copy it to {places[-1].parent}.",
-                str(places[-1]),
+                f"{what} of {self.path} is in {name}, which is not there; copy it to {folder}.", folder
             )
         real = there.resolve()
         if not any(real.is_relative_to(folder) for folder in self._folders):

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from ..scan import HC_KEV_NM, Geometry, InputError
-from .links import local
+from .links import Tree, local
 
 METADATA = "autophase_metadata"
 """Where a scan's metadata stand, as JSON."""
@@ -44,6 +44,13 @@ def scalar(item: Any) -> Any:
     if h5py.check_string_dtype(item.dtype) is not None:
         return str(np.ravel(item.asstr(errors="replace")[()])[0])
     return np.ravel(item[()])[0].item() if item.dtype.kind in "buif" else None
+
+
+def entry_of(tree: Tree, path: str) -> h5py.Group:
+    """Return the entry that a dataset belongs to: the innermost group of that class, else the first, else the file."""
+    root, *groups = tree.groups(path)
+    entries = [group for group in groups if attribute(group, "NX_class") == "NXentry"]
+    return [root, *groups[:1], *entries[-1:]][-1]
 
 
 def _quantity(item: Any, units: dict[str, float], si: str) -> float | None:

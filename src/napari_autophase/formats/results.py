@@ -55,8 +55,8 @@ def read_result(path: Path, tree: Tree, dataset: Dataset, found: np.ndarray) -> 
         and nexus.scalar(local(process, "program")) == PROGRAM
         and support is not None
     ):
-        return _read_ours(tree.entry_of(dataset.path), process, found, support)
-    return _read_foreign(path, tree.entry_of(dataset.path), image, dataset, found, support)
+        return _read_ours(nexus.entry_of(tree, dataset.path), process, found, support)
+    return _read_foreign(path, nexus.entry_of(tree, dataset.path), image, dataset, found, support)
 
 
 def _read_ours(

@@ -7,7 +7,6 @@ is cut.  A scan must not lose frames that way, so sources are looked at before a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -29,11 +28,22 @@ def read(tree: Tree, item: h5py.Dataset, selection: Any = ()) -> np.ndarray:
         If some of them are missing, or stand outside the folder that was opened.
     """
     check(tree, item)
-    if item.external:  # HDF5 would look for the files in the current folder
-        access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
-        access.set_efile_prefix(str(Path(item.file.filename).parent.resolve()).encode())
-        item = h5py.Dataset(h5py.h5d.open(item.file.id, item.name.encode(), access))
-    return item[selection]
+    return _raw(tree, item)[selection] if item.external else item[selection]
+
+
+def _raw(tree: Tree, item: h5py.Dataset) -> np.ndarray:
+    """Return a dataset from its raw storage; HDF5 itself would look for the files in the current folder."""
+    array = np.empty(item.shape, item.dtype)
+    left = array.reshape(-1).view(np.uint8).data
+    for name, offset, _ in item.external:
+        with tree.locate(item.file, name, item.name).open("rb") as file:
+            file.seek(offset)
+            left = left[file.readinto(left) :]
+    if left:
+        raise InputError(
+            f"{item.file.filename}: the files of {item.name} are shorter than it; copy them again."
+        )
+    return array
 
 
 def check(tree: Tree, item: h5py.Dataset, nested: int = 0) -> None:
@@ -69,8 +79,8 @@ def _check_virtual(tree: Tree, item: h5py.Dataset, nested: int) -> None:
             lost.setdefault((source.file_name, why), []).extend(range(first + there, last + 1))
     if lost:
         (name, why), frames = next(iter(lost.items()))
-        more = f" (so for {len(lost) - 1} more of its files)" if len(lost) > 1 else ""
-        raise InputError(f"{name}, which holds {_said(frames)} of {scan}, {why}; copy it again, whole{more}.")
+        more = f" ({len(lost) - 1} more of its files are lost, too)" if len(lost) > 1 else ""
+        raise InputError(f"{name}, which holds {_said(frames)} of {scan}, {why}{more}.")
     if item.ndim == 3 and not covered.all():
         raise InputError(
             f"{scan} has no file for {_said(np.flatnonzero(~covered))}: it was not written to its end; "
@@ -91,16 +101,16 @@ def _fault(tree: Tree, item: h5py.Dataset, source: Any, nested: int) -> tuple[st
     try:
         found = tree.step(item.file if name == "." else tree.linked(item.file, name, item.name), inside)
     except MissingFile as error:
-        return f"is not there ({error.expected})", 0
+        return f"is not there; copy it to {error.folder}", 0
     if not isinstance(found, h5py.Dataset):
-        return f"holds no frames as {inside}", 0
+        return f"holds no frames at {inside}; copy it again", 0
     check(tree, found, nested + 1)
     frames = found.shape[0] if found.ndim > 2 else 1
     if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:
         whole = found.size >= source.vspace.get_select_npoints()
-        return ("", 0) if whole else ("is too short", frames)
+        return ("", 0) if whole else ("is cut short; copy it again, whole", frames)
     first, last = _frames(source.src_space, source.src_space.shape[0])
-    return ("", 0) if last < frames else ("is too short", max(frames - first, 0))
+    return ("", 0) if last < frames else ("is cut short; copy it again, whole", max(frames - first, 0))
 
 
 def _frames(space: h5py.h5s.SpaceID, frames: int) -> tuple[int, int]:

@@ -49,7 +49,7 @@ class Tiff(Format):
         chosen = frames_to_look_at(dataset.shape[-3:], dataset.dtype.itemsize)
         if not chosen:
             return None
-        with damage(path), tifffile.TiffFile(path) as file:
+        with damage(path), tifffile.TiffFile(path, _multifile=False) as file:
             if file.is_ome or file.is_lsm or file.is_stk or file.is_micromanager or file.is_scn:
                 return None
             series = file.series[0]
@@ -58,16 +58,15 @@ class Tiff(Format):
                 return np.array(mapped[chosen])
             if len(series.pages) != dataset.shape[-3]:
                 return None
-            return np.stack(
-                [page.asarray() for page in map(series.pages.__getitem__, chosen) if page is not None]
-            )
+            pages = (series.pages[index] for index in chosen)
+            return np.stack([page.asarray() for page in pages if page is not None])
 
 
 def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     """Return shape and dtype of the file's one series of pages, and make sure that all of it is there."""
     with damage(path):
         _check_whole(path)
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(path, _multifile=False) as file:
             if len(file.series) != 1:
                 raise InputError(
                     f"{path} holds pages of different sizes; save the frames of one scan as one stack."
@@ -79,10 +78,15 @@ def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
                 )
             size = path.stat().st_size
             for page in series.pages:
-                if page is not None and any(
-                    start + length > size
+                if page is None:
+                    raise InputError(
+                        f"{path} holds a part of its frames, the others are in other files; save them as one stack."
+                    )
+                ends = (
+                    start + length
                     for start, length in zip(page.dataoffsets, page.databytecounts, strict=True)
-                ):
+                )
+                if max(ends, default=0) > size:
                     raise InputError(
                         f"{path} is damaged or cut short (a frame is missing); copy or export it again."
                     )
@@ -92,7 +96,7 @@ def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
 def read_stack(path: Path) -> np.ndarray:
     """Return the stack."""
     with damage(path):
-        return tifffile.imread(path, series=0)
+        return tifffile.imread(path, series=0, _multifile=False)
 
 
 def _check_whole(path: Path) -> None:
