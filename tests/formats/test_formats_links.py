@@ -379,6 +379,26 @@ def test_a_bliss_file_lists_its_scans_once(bliss):
         assert listed == [f"/{prefix}{number}.1/instrument/mpx1x4/data" for number in (1, 2)]
 
 
+def test_a_scan_of_a_bliss_file_is_picked_by_its_number_without_a_look_at_the_others(
+    bliss, counts, monkeypatch
+):
+    looked_at = []
+    untouched = links.open_file
+    monkeypatch.setattr(links, "open_file", lambda path: looked_at.append(str(path)) or untouched(path))
+    for file, name in (
+        ("sample/sample_0001/sample_0001.h5", "2.1"),
+        ("sample/hc1234_sample.h5", "sample_0001_2.1"),
+    ):
+        scan = formats.read_scan(f"{bliss / file}::{name}")
+        np.testing.assert_array_equal(scan.counts, counts + 1)
+        assert scan.metadata["distance_m"] == 0.86
+        assert any("scan0002" in path for path in looked_at)
+        assert not any("scan0001" in path for path in looked_at)
+        looked_at.clear()
+    with pytest.raises(InputError, match=r"no dataset '3\.1'"):
+        formats.read(bliss / "sample/sample_0001/sample_0001.h5", dataset="3.1")
+
+
 def test_links_that_go_round_end(tmp_path, counts):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = counts

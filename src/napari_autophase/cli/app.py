@@ -143,10 +143,11 @@ def info(
 ) -> None:
     """Say what was understood of SCAN, or what a result holds."""
     from .. import formats
+    from ..summary import summarise
 
     found = formats.read(scan, dataset=dataset, mask=mask)
     if isinstance(found, Scan):
-        document = show.describe(with_geometry(found, geometry))
+        document = summarise(with_geometry(found, geometry)).document()
     else:
         document = {"kind": "reconstruction", **found.report()}
     if json:

@@ -1,14 +1,12 @@
-"""What the command line shows: progress bars, summaries, and scans in words."""
+"""What the command line shows: progress bars, results in a few lines, and values in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from ..reconstruction import Progress, Reconstruction
-from ..scan import Scan
 
 
 @contextmanager
@@ -59,37 +57,8 @@ def summarise(found: Reconstruction) -> None:
         print(f"note: {note}")
 
 
-def describe(scan: Scan) -> dict[str, Any]:
-    """Return what `info` says of a scan, as plain values."""
-    import numpy as np
-
-    from ..analysis import frame
-    from ..preparation import prepare
-    from ..recipe import Recipe
-
-    prepared = prepare(scan, Recipe().prepare)
-    steps, q_bragg = frame(prepared.geometry, prepared.peak, prepared.counts.shape)
-    return {
-        "kind": "scan",
-        "name": scan.name,
-        "source": scan.source,
-        "shape": list(scan.shape),
-        "dtype": str(scan.counts.dtype),
-        "counts": float(scan.counts.sum(dtype=np.float64)),
-        "maximum": float(scan.counts.max()),
-        "peak": [float(index) for index in prepared.peak],
-        "masked": int(prepared.good.size - np.count_nonzero(prepared.good)),
-        "oversampling": [float(ratio) for ratio in prepared.oversampling],
-        "voxel_size_nm": None if steps is None else np.linalg.norm(steps, axis=0).tolist(),
-        "q_bragg_per_nm": None if q_bragg is None else q_bragg.tolist(),
-        "geometry": None if scan.geometry is None else asdict(scan.geometry),
-        "metadata": scan.metadata,
-        "notes": list(prepared.notes),
-    }
-
-
 def words(value: Any) -> str:
-    """Return a value of `describe` as a person reads it."""
+    """Return a value of a summary as a person reads it."""
     if value is None or value in ({}, []):
         return "–"
     if isinstance(value, float):

@@ -36,14 +36,28 @@ def choose(path: Path, kind: Format, name: str | None, fits: Callable[[Dataset],
             offered = ", ".join(str(each) for each in kind.lists(path)[:8] if not each.lost)
             raise InputError(f"{path} has no dataset '{name}'; it holds {offered or 'no arrays'}.")
         return named
-    everything = kind.lists(path)
+    arrays = kind.lists(path)
+    return pick(path, arrays, kind.preferred(path, [each for each in arrays if not each.lost]), fits)
+
+
+def pick(
+    path: Path, everything: list[Dataset], declared: Dataset | None, fits: Callable[[Dataset], bool]
+) -> Dataset:
+    """Return the one array that is meant: what is `declared`, the only one that `fits`, or clearly the largest of them.
+
+    Raises
+    ------
+    AmbiguousDataset
+        If several are equally plausible.
+    InputError
+        If none fits, or the frames of a detector are lost.
+    """
+    if declared is not None and fits(declared):
+        return declared
     arrays = [each for each in everything if not each.lost]
     lost = sorted(
         (each for each in everything if each.lost), key=lambda each: not each.path.endswith(_FRAMES)
     )
-    declared = kind.preferred(path, arrays)
-    if declared is not None and fits(declared):
-        return declared
     fitting = [each for each in arrays if fits(each)]
     candidates = [each for each in fitting if each.path.rpartition("/")[2] not in _BESIDE] or fitting
     if lost and (not candidates or (len(candidates) == 1 and lost[0].path.endswith(_FRAMES))):

@@ -8,9 +8,10 @@ opens through hdf5plugin, and a file that an acquisition still writes to is read
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from posixpath import dirname
 
 import h5py
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from ..reconstruction import Reconstruction
 from ..scan import InputError
 from . import layout, nexus, results, sources
+from .choice import pick
 from .common import Dataset, Description, as_volume, check_memory, damage
 from .links import Absent, Item, LinkError, Lost, Tree, local
 from .registry import Format, register
@@ -72,31 +74,28 @@ class Hdf5(Format):
     def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:
         """Return the volume that the NeXus attributes, else the CXI convention, point to."""
         with opened(path) as tree:
-            signals = (_known_as(tree, signal, arrays) for signal in _signals(tree, tree.root["/"], 0))
-            found = {each.path: each for each in signals if each is not None and each.is_volume}
-        if len(found) == 1:
-            return next(iter(found.values()))
+            signals = [_known_as(tree, each, arrays) for each in _signals(tree, tree.root["/"], "/")]
+        volumes = {each.path: each for each in signals if each.is_volume}
+        if len(volumes) == 1:
+            return next(iter(volumes.values()))
         return next((each for path in _CXI for each in arrays if each.path == path and each.is_volume), None)
 
     def find(self, path: Path, name: str) -> Dataset | None:
-        """Return the dataset called `name` (or the signal of the group called so), or None."""
+        """Return the dataset called `name`, or what stands in the group called so: its signal, or its only volume."""
+        name = f"/{name.strip('/')}"
         with opened(path) as tree:
-            arrays = list(_walk(tree, tree.root["/"], "/", set()))
-            called_so = next((each for each in arrays if each.path == f"/{name.strip('/')}"), None)
-            if called_so is not None and called_so.lost:
-                raise InputError(called_so.lost)
-            if called_so is not None:
-                return called_so
             try:
-                item = tree[name]
+                item = tree[dirname(name) if name.endswith(f"/{_SERIES}") else name]
             except Absent:
                 return None
-            if isinstance(item, h5py.Group):
-                item = next(_signals(tree, item, 0), None)
-            if not isinstance(item, h5py.Dataset):
+            if isinstance(item, h5py.Dataset):
+                return _as_dataset(item, name)
+            if not isinstance(item, h5py.Group):
                 return None
-            single = (each for each in arrays if not each.path.endswith(_SERIES))
-            return _known_as(tree, item, single) or _as_dataset(item, name)
+            prefix = f"{name.removesuffix(_SERIES).rstrip('/')}/"
+            arrays = list(_walk(tree, item, prefix, set()))
+            signals = (_known_as(tree, each, arrays) for each in _signals(tree, item, prefix))
+            return pick(path, arrays, next(signals, None), lambda each: each.is_volume)
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return one dataset; of several complex modes the first."""
@@ -201,31 +200,36 @@ def _as_dataset(item: h5py.Dataset, path: str) -> Dataset | None:
     return Dataset(path, item.shape, item.dtype)
 
 
-def _known_as(tree: Tree, item: h5py.Dataset, arrays: Iterable[Dataset]) -> Dataset | None:
-    """Return the dataset where it really stands, with its mask beside it: a signal is often a soft link."""
-    return next((each for each in arrays if not each.lost and item in _parts(tree, each.path)), None)
+def _known_as(tree: Tree, signal: Dataset, arrays: list[Dataset]) -> Dataset:
+    """Return a signal by the name under which it stands: it is often a soft link, or the first part of a series."""
+    item = tree[signal.path]
+    return next((each for each in arrays if not each.lost and item in _parts(tree, each.path)), signal)
 
 
-def _signals(tree: Tree, group: h5py.Group, depth: int) -> Iterator[h5py.Dataset]:
+def _signals(tree: Tree, group: h5py.Group, prefix: str, depth: int = 0) -> Iterator[Dataset]:
     """Yield the datasets that NeXus marks as the ones to plot, following ``default`` where it stands."""
     if depth > _NESTED:
         return
     signal, default = nexus.attribute(group, "signal"), nexus.attribute(group, "default")
     if signal is not None and signal in group:
-        item = _item(tree, group, signal)
-        if isinstance(item, h5py.Dataset):
-            yield item
+        yield from _plotted(tree, group, prefix, signal)
     elif default is not None and default in group:
         item = _item(tree, group, default)
         if isinstance(item, h5py.Group):
-            yield from _signals(tree, item, depth + 1)
+            yield from _signals(tree, item, f"{prefix}{default}/", depth + 1)
     else:
         for key in group:
             item = _item(tree, group, key)
             if isinstance(item, h5py.Group) and nexus.attribute(item, "NX_class") in ("NXentry", "NXdata"):
-                yield from _signals(tree, item, depth + 1)
+                yield from _signals(tree, item, f"{prefix}{key}/", depth + 1)
             elif isinstance(item, h5py.Dataset) and nexus.attribute(item, "signal") == "1":
-                yield item  # as NeXus did before 2014
+                yield from _plotted(tree, group, prefix, key)  # as NeXus did before 2014
+
+
+def _plotted(tree: Tree, group: h5py.Group, prefix: str, name: str) -> Iterator[Dataset]:
+    item = _item(tree, group, name)
+    if isinstance(item, h5py.Dataset) and (found := _as_dataset(item, f"{prefix}{name}")) is not None:
+        yield found
 
 
 def _item(tree: Tree, group: h5py.Group, name: str) -> Item | None:
