@@ -63,7 +63,7 @@ def is_rocking_curve(frames: np.ndarray) -> bool:
     peak, frame = float(heights[brightest]), counts[brightest]
     return (
         peak >= _BRIGHT
-        and max(heights[0], heights[-1]) <= 0.5 * peak  # the crystal was rocked through its reflection
+        and _is_rocked_through(heights)
         and _is_dark_around(frame, peak)
         and _is_compact(frame, peak)
         and _has_tails(frame, peak)
@@ -108,6 +108,12 @@ def _without_hot_pixels(counts: np.ndarray) -> np.ndarray:
     around = np.ones((1, 3, 3), bool)
     around[0, 1, 1] = False
     return np.minimum(counts, maximum_filter(counts, footprint=around, mode="constant"))
+
+
+def _is_rocked_through(heights: np.ndarray) -> bool:
+    """The frames are dark at both ends, and the bright ones are near each other (a strained crystal's peak may be split)."""
+    bright = np.flatnonzero(heights > 0.5 * heights.max())
+    return bool(max(heights[0], heights[-1]) <= 0.2 * heights.max() and np.ptp(bright) <= 0.5 * heights.size)
 
 
 def _border(frame: np.ndarray) -> np.ndarray:
