@@ -166,6 +166,19 @@ def test_a_master_of_the_older_kind(tmp_path, counts):
     )
 
 
+def test_a_master_of_more_files_than_a_process_may_open(tmp_path, counts):
+    """A step scan with one file a point: hundreds of them, one open at a time."""
+    resource = pytest.importorskip("resource")
+    path = master(tmp_path, counts, 64)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 20, hard))
+    try:
+        np.testing.assert_array_equal(formats.read_scan(path).counts, counts)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_a_part_may_be_named(tmp_path, counts):
     path = master(tmp_path, counts, 4)
     np.testing.assert_array_equal(formats.read_scan(f"{path}::/entry/data/data_000002").counts, counts[16:32])

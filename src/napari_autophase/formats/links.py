@@ -10,7 +10,7 @@ lead to.  `local` follows nothing that leaves the file, and is for everything bu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TypeAlias
@@ -74,6 +74,11 @@ def local(group: h5py.Group, path: str) -> Item | None:
     return None if isinstance(item, h5py.Dataset) and is_elsewhere(item) else item
 
 
+def identity(item: Item) -> tuple[str, int]:
+    """Return what tells an item from all others: its file, and where it stands there."""
+    return str(Path(item.file.filename).resolve()), h5py.h5o.get_info(item.id).addr
+
+
 def is_elsewhere(item: h5py.Dataset) -> bool:
     """Tell whether the bytes of a dataset stand in other files."""
     return bool(item.is_virtual or item.external)
@@ -128,21 +133,38 @@ class Tree:
         self.path = path
         self._folders = {path.resolve().parent, path.parent.resolve()}
         self._files: dict[Path, h5py.File] = {}
-        self._open = ExitStack()
 
     def __enter__(self) -> Tree:
         self.root = self._opened(self.path)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
-        self._files.clear()
+        self._close(list(self._files))
 
     def _opened(self, path: Path) -> h5py.File:
         real = path.resolve()
         if real not in self._files:
-            self._files[real] = self._open.enter_context(open_file(path))
+            self._files[real] = open_file(path)
         return self._files[real]
+
+    def _close(self, files: list[Path]) -> None:
+        for each in files:
+            self._files.pop(each).close()
+
+    @contextmanager
+    def tidy(self) -> Iterator[None]:
+        """Close what is opened inside: there may be a file for each frame, and a process may have only so many."""
+        before = set(self._files)
+        try:
+            yield
+        finally:
+            self._close([each for each in self._files if each not in before])
+
+    @contextmanager
+    def visit(self, path: str, group: h5py.Group | None = None) -> Iterator[Item]:
+        """Give what stands under a path (seen from `group`), and close what had to be opened for it."""
+        with self.tidy():
+            yield self.step(self.root if group is None else group, path)
 
     def __getitem__(self, path: str) -> Item:
         """Return what stands under a path.
@@ -164,13 +186,17 @@ class Tree:
         return [self.root["/"], *(self["/".join(names[: depth + 1])] for depth in range(len(names)))]
 
     def items(self, group: h5py.Group, path: str) -> Iterator[tuple[str, Item | Lost]]:
-        """Yield what stands in a group, but for soft links (it is met under its own name); `path` is the group's."""
+        """Yield what stands in a group, but for soft links (it is met under its own name); `path` is the group's.
+
+        An item is of use until the next is asked for.
+        """
         for name in group:
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.SoftLink):
                 continue
             try:
-                yield name, self.step(group, name)
+                with self.visit(name, group) as item:
+                    yield name, item
             except LinkError as error:
                 yield name, Lost(f"{path}{name}", getattr(link, "filename", ""), str(error))
 
