@@ -21,7 +21,7 @@ from ..scan import InputError
 from . import layout, nexus, results, sources
 from .choice import pick
 from .common import Dataset, Description, as_volume, check_memory, damage
-from .links import Absent, Item, LinkError, Lost, Tree, identity, local
+from .links import Absent, Item, LinkError, Lost, Tree, local
 from .registry import Format, register
 
 _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
@@ -130,13 +130,13 @@ class Hdf5(Format):
             return results.read_result(path, tree, dataset, found)
 
 
-def _walk(tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[str, int]]) -> Iterator[Dataset]:
+def _walk(tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[Path, int]]) -> Iterator[Dataset]:
     if prefix.count("/") > _DEEP:
         return
     parts: dict[int, Dataset] = {}
     for name, item in tree.items(group, prefix):
         if not isinstance(item, Lost):
-            if (which := identity(item)) in seen:
+            if (which := tree.identity(item)) in seen:
                 continue
             seen.add(which)
         if isinstance(item, h5py.Group):
@@ -201,14 +201,14 @@ def _as_dataset(item: Item | Lost, path: str) -> Dataset | None:
 
 def _known_as(tree: Tree, signal: Dataset, arrays: list[Dataset]) -> Dataset:
     """Return a signal by the name under which it stands: it is often a soft link, or the first part of a series."""
-    own = identity(tree[signal.path])
+    own = tree.identity(tree[signal.path])
     return next((each for each in arrays if not each.lost and own in _identities(tree, each)), signal)
 
 
-def _identities(tree: Tree, dataset: Dataset) -> Iterator[tuple[str, int]]:
+def _identities(tree: Tree, dataset: Dataset) -> Iterator[tuple[Path, int]]:
     for path in _parts(tree, dataset.path):
         with tree.visit(path) as item:
-            yield identity(item)
+            yield tree.identity(item)
 
 
 def _signals(tree: Tree, group: h5py.Group, prefix: str, depth: int = 0) -> Iterator[Dataset]:
