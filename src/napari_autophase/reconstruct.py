@@ -9,7 +9,7 @@ from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from . import analysis, preparation
+from . import analysis, geometry, preparation
 from .recipe import Recipe
 from .reconstruction import Progress, Reconstruction
 from .scan import Scan
@@ -63,7 +63,7 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
     with stage("analyse"):
         yield Progress("analyse", 0, 1)
         found, support = analysis.normalise(phased.object, phased.support)
-        steps, q_bragg = analysis.frame(prepared.geometry, prepared.peak, found.shape)
+        steps, q_bragg = geometry.frame(prepared.geometry, prepared.peak, found.shape)
         if prepared.geometry is None:
             notes = (*notes, "Geometry unknown: lengths are in voxels and the strain is relative.")
 
@@ -76,7 +76,8 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         errors=phased.errors,
         iterations=phased.iterations,
         seconds=seconds,
-        geometry=prepared.geometry,
+        geometry=prepared.phased_geometry,
+        scan_geometry=scan.geometry,
         voxel_steps_nm=steps,
         q_bragg_per_nm=q_bragg,
         name=scan.name,

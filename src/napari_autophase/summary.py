@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .analysis import frame
+from . import geometry
+from .geometry import GeometrySummary
 from .preparation import prepare
 from .recipe import Recipe
 from .scan import Geometry, Scan
@@ -37,6 +38,8 @@ class ScanSummary:
         What the file (or the person) said of the experiment.
     notes
         What a person should know.
+    seen
+        What the geometry says at the peak; None without.
     """
 
     name: str
@@ -53,12 +56,16 @@ class ScanSummary:
     geometry: Geometry | None
     metadata: dict[str, Any]
     notes: tuple[str, ...]
+    seen: GeometrySummary | None
 
     @property
     def spacing_nm(self) -> float | None:
         """Spacing of the lattice planes, 2π/|Q|: a check of the geometry."""
-        q = self.q_bragg_per_nm
-        return None if q is None else float(2 * np.pi / np.linalg.norm(q))
+        return None if self.seen is None else self.seen.spacing_nm
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return what to print of the geometry: a label and its words, a line each."""
+        return [] if self.seen is None else self.seen.lines()
 
     def document(self) -> dict[str, Any]:
         """Return everything as plain values, as JSON knows them."""
@@ -66,8 +73,15 @@ class ScanSummary:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
 
-def summarise(scan: Scan) -> ScanSummary:
+def summarise(scan: Scan, material: str | None = None, spacing_nm: float | None = None) -> ScanSummary:
     """Look at a scan as a reconstruction would.
+
+    Parameters
+    ----------
+    scan
+        Any scan.
+    material, spacing_nm
+        What the spacing of the lattice planes is compared with: see `geometry.summarise`.
 
     Raises
     ------
@@ -75,7 +89,11 @@ def summarise(scan: Scan) -> ScanSummary:
         If it cannot be phased.
     """
     prepared = prepare(scan, Recipe().prepare)
-    steps, q_bragg = frame(prepared.geometry, prepared.peak, prepared.counts.shape)
+    at = prepared.geometry, prepared.peak, prepared.counts.shape
+    seen, q_bragg = None, None
+    if at[0] is not None:
+        seen = geometry.summarise(at[0], at[1], at[2], prepared.oversampling, material, spacing_nm)
+        q_bragg = geometry.scattering_vector(at[0], prepared.peak[1:], prepared.counts.shape)
     return ScanSummary(
         name=scan.name,
         source=scan.source,
@@ -86,11 +104,12 @@ def summarise(scan: Scan) -> ScanSummary:
         peak=_three(prepared.peak),
         masked=int(prepared.good.size - np.count_nonzero(prepared.good)),
         oversampling=_three(prepared.oversampling),
-        voxel_size_nm=None if steps is None else _three(np.linalg.norm(steps, axis=0)),
+        voxel_size_nm=None if seen is None else seen.voxel_size_nm,
         q_bragg_per_nm=None if q_bragg is None else _three(q_bragg),
         geometry=scan.geometry,
         metadata=scan.metadata,
         notes=tuple(prepared.notes),
+        seen=seen,
     )
 
 

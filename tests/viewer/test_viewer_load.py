@@ -8,14 +8,15 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import formats
-from napari_autophase.scan import BEAMLINES, Geometry, InputError, Scan
+from napari_autophase.geometry import BEAMLINES
+from napari_autophase.scan import Geometry, InputError, Scan
 from napari_autophase.viewer import load_dock
 from napari_autophase.viewer.geometry_form import GeometryForm
 from napari_autophase.viewer.load_dock import LoadDock
@@ -239,7 +240,7 @@ def geometries(draw):
     )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(geometry=geometries())
 def test_the_form_gives_back_what_it_shows(qapp, geometry):
     form = GeometryForm()

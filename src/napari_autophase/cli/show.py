@@ -64,7 +64,7 @@ def words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {words(entry)}" for key, entry in value.items())
+        return ", ".join(f"{key} {words(entry)}" for key, entry in value.items() if entry is not None)
     if isinstance(value, list | tuple):
         if len(value) > 12:
             return f"{len(value)} values, {words(value[0])} … {words(value[-1])}"

@@ -21,6 +21,8 @@ from .links import Tree, local
 
 PROGRAM = "napari-autophase"
 """What our own files say wrote them."""
+OF_THE_SCAN = "instrument_1/scan_geometry_1"
+"""Where the geometry of the whole scan stands in an entry."""
 
 
 def read_result(path: Path, tree: Tree, dataset: Dataset, found: np.ndarray) -> Reconstruction:
@@ -69,6 +71,7 @@ def _read_ours(
         return {key: local(inside, key) for key in inside}
 
     configuration, more = group("configuration"), group("reconstruction")
+    stood = local(entry, OF_THE_SCAN)
 
     def table(name: str) -> dict[str, Any]:
         return {key: nexus.scalar(item) for key, item in group(name).items()}
@@ -82,6 +85,7 @@ def _read_ours(
         iterations=nexus.scalar(more["iterations"]),
         seconds=table("seconds"),
         geometry=nexus.read_geometry(entry)[0],
+        scan_geometry=None if stood is None else nexus.read_fields(stood),
         voxel_steps_nm=more["voxel_steps_nm"][()] if "voxel_steps_nm" in more else None,
         q_bragg_per_nm=more["q_bragg_per_nm"][()] if "q_bragg_per_nm" in more else None,
         name=nexus.scalar(local(entry, "sample_1/name")),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
+from ..geometry import check, check_spacing, frame
 from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
 from .blur import blurred
@@ -27,9 +28,11 @@ class Prepared:
         bool, same shape; False where nothing was measured: there the modulus is free.
     geometry
         That of the scan after binning, its `direct_beam_pixel` filled in; None if unknown.
+    phased_geometry
+        That of `counts`: the direct beam went along with the roll, the cropping and the padding, and may lie outside.
     peak
         Index of what now lies in the centre voxel ``shape // 2``, counted in the scan's array after binning but before the
-        roll, the cropping and the padding: exactly what `analysis.frame` takes together with `geometry`.
+        roll, the cropping and the padding: exactly what `geometry.frame` takes together with `geometry`.
     shift
         Voxels by which the binned array was rolled, per axis.
     oversampling
@@ -41,6 +44,7 @@ class Prepared:
     counts: np.ndarray
     good: np.ndarray
     geometry: Geometry | None
+    phased_geometry: Geometry | None
     peak: tuple[float, float, float]
     shift: tuple[int, int, int]
     oversampling: tuple[float, float, float]
@@ -67,9 +71,12 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     Raises
     ------
     InputError
-        If nothing is left after masking, subtraction or binning, or a binning is impossible.
+        If nothing is left after masking, subtraction or binning, a binning is impossible, or the geometry is.
     """
     choice = preparation or Preparation()
+    geometry = scan.geometry
+    if geometry is not None:
+        check(geometry)
     good, notes = _judge(scan, choice)
 
     counts = np.where(good, scan.counts, 0).astype(np.float32)
@@ -81,13 +88,16 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
             "check the mask, the saturation and the background."
         )
 
-    geometry = scan.geometry
     if geometry is not None and geometry.direct_beam_pixel is None:
-        geometry = replace(geometry, direct_beam_pixel=(float(scan.shape[1] // 2), float(scan.shape[2] // 2)))
+        geometry = geometry.with_beam(scan.shape)
+        notes.append(
+            f"The direct beam is not given: the middle of the array, pixel {_where(geometry)}, is assumed."
+        )
     if choice.binning != (1, 1, 1):
         counts, good = bin_blocks(counts, good, choice.binning)
-        geometry = None if geometry is None else geometry.binned(choice.binning)
+        geometry = None if geometry is None else geometry.binned(choice.binning, scan.shape)
 
+    unrolled = counts.shape
     centre = (counts.shape[0] // 2, counts.shape[1] // 2, counts.shape[2] // 2)
     peak = centre if choice.centre == "none" else find_peak(counts, good, choice.centre)
     shift = (centre[0] - peak[0], centre[1] - peak[1], centre[2] - peak[2])
@@ -120,15 +130,30 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
                 f"Padded from {before} to {counts.shape} voxels; the voxel size shrinks accordingly."
             )
 
+    phased = None
+    if geometry is not None:
+        voxel = tuple(p - n // 2 for p, n in zip(peak, counts.shape, strict=True))
+        phased = geometry.cropped(voxel, unrolled, counts.shape)
+        _, q = frame(
+            geometry, peak, counts.shape
+        )  # raises where it contradicts itself: before, not after, phasing
+        check_spacing(np.asarray(q))
+
     return Prepared(
         counts=np.ascontiguousarray(counts),
         good=np.ascontiguousarray(good),
         geometry=geometry,
+        phased_geometry=phased,
         peak=(float(peak[0]), float(peak[1]), float(peak[2])),
         shift=shift,
         oversampling=oversampling,
         notes=tuple(notes),
     )
+
+
+def _where(geometry: Geometry) -> str:
+    row, column = geometry.direct_beam_pixel or (0.0, 0.0)
+    return f"({row:g}, {column:g})"
 
 
 def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:

@@ -7,7 +7,8 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from ..scan import BEAMLINES, Geometry, InputError
+from ..geometry import BEAMLINES, Geometry
+from ..scan import InputError
 from .parts import caption, form
 
 _AS_STORED = "as stored in the file"
