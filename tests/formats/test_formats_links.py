@@ -412,6 +412,18 @@ def test_a_scan_of_a_bliss_file_is_picked_by_its_number_without_a_look_at_the_ot
         formats.read(bliss / "sample/sample_0001/sample_0001.h5", dataset="3.1")
 
 
+def test_a_pipe_is_no_file(tmp_path):
+    """Opening one waits for somebody who writes into it, for ever."""
+    os.mkfifo(tmp_path / "pipe.h5")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = h5py.ExternalLink("pipe.h5", "/data")
+    with pytest.raises(InputError, match="which is no file"):
+        formats.read(tmp_path / "a.h5")
+    with pytest.raises(InputError, match="neither a file nor a folder"):
+        formats.read(tmp_path / "pipe.h5")
+    assert formats.recognise(tmp_path / "pipe.h5") is None
+
+
 def test_links_that_go_round_end(tmp_path, counts):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = counts

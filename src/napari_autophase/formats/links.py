@@ -254,4 +254,6 @@ class Tree:
                 f"{what} of {self.path} leads to {real}, outside the folder of that file, where no link is followed; "
                 f"copy it below {self.path.parent.resolve()}, or open that file itself."
             )
+        if not real.is_file():
+            raise LinkError(f"{what} of {self.path} leads to {real}, which is no file; correct the link.")
         return there
