@@ -304,10 +304,10 @@ def test_an_empty_form_is_no_geometry(qapp):
         ("pixel_size_um", "55 55 55", "needs 2 numbers"),
         ("detector_angles_deg", "1", "needs 2 numbers"),
         ("distance_m", "-1", "greater than zero"),
-        ("rocking_step_deg", "", "missing"),
+        ("rocking_step_deg", "", "lacks Rocking step"),
         ("rocking_step_deg", "0", "not be zero"),
-        ("sample_angles_deg", "", r"Sample angles \(°\) is missing"),
-        ("detector_angles_deg", " ", r"Detector angles \(°\) is missing"),
+        ("sample_angles_deg", "", r"lacks Sample angles \(°\);"),
+        ("detector_angles_deg", " ", r"lacks Detector angles \(°\);"),
         ("sample_angles_deg", "17.5", "needs 2 numbers"),
         ("distance_m", "inf", "'inf' is no number"),
     ],
@@ -545,6 +545,8 @@ def test_an_incomplete_geometry_is_asked_for_before_the_run(
     for text in (said[0], panel.summary.text(), dock.geometry_box.note.text()):
         assert [field for field in missing if field not in text] == []
         assert "Energy" not in text
+    fill_in(dock, GEOMETRY)
+    assert panel.summary.text() == "", "nothing is missing any more"
     dock.geometry_box.clear.click()
     panel.button.click()
     assert launch.job.scan.geometry is None

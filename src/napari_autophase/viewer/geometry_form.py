@@ -118,10 +118,8 @@ class GeometryForm(QWidget):
         missing = [_TEXTS[name][0] for name in _NEEDED if not values[name]]
         if missing:
             *others, last = missing
-            named = f"{', '.join(others)} and {last} are" if others else f"{last} is"
-            raise Incomplete(
-                f"Geometry: {named} missing; fill in what is, or clear all to work without geometry."
-            )
+            named = f"{', '.join(others)} and {last}" if others else last
+            raise Incomplete(f"The geometry lacks {named}; complete it, or clear it to work without.")
         for name in ("energy_kev", "distance_m", "rocking_step_deg"):
             values[name] = _exactly(name, values[name], 1)[0]
         pixel = values["pixel_size_um"]

@@ -85,6 +85,8 @@ class ReconstructDock(Page):
         links: list[tuple[SignalInstance, Callable[..., None]]] = [
             (session.choices_changed, self._list_scans),
             (session.scan_changed, self._list_scans),
+            (session.scan_changed, self._forget_refusal),
+            (session.scan_updated, self._forget_refusal),
             (session.result_updated, self._on_result_updated),
             (controller.state_changed, self._on_state),
             (controller.advanced, self._on_update),
@@ -175,6 +177,7 @@ class ReconstructDock(Page):
         self.curve = ErrorCurve(viewer)
         self.summary = Note()
         self._found: Reconstruction | None = None
+        self._refusal = ""
 
     def _lay_out(self) -> None:
         top = form()
@@ -354,6 +357,11 @@ class ReconstructDock(Page):
             self._session.reconstruct(self.settled_recipe(), replace_last=self.replace.isChecked())
         except InputError as error:
             self._on_failed(error)
+            self._refusal = self.summary.text()
+
+    def _forget_refusal(self) -> None:
+        if self.summary.text() == self._refusal:  # what was missing may be there now
+            self.summary.say("")
 
     def _on_state(self, state: str) -> None:
         if state == "running":
