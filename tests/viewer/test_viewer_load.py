@@ -517,6 +517,44 @@ def test_a_question_is_answered_before_a_run(dock, session, launch, qtbot, tmp_p
     assert dock.dataset.currentIndex() == 0
 
 
+def test_what_is_read_is_named_though_another_scan_is_shown(dock, session, qtbot, monkeypatch, scan):
+    go = threading.Event()
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and make_scan("late"))
+    dock.file.choose("slow.h5")
+    session.add_scan(replace(scan, source="here.h5"))
+    assert (dock.file.path, dock.status.text()) == ("here.h5", "Reading slow.h5…")
+    with pytest.raises(InputError, match=r"reading slow\.h5"):
+        session.reconstruct(Recipe())
+    go.set()
+    settle(qtbot, dock)
+    assert session.current.name == "late"
+
+
+def test_a_question_stands_under_the_file_that_it_is_about(dock, session, qtbot, tmp_path, monkeypatch, scan):
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("two.h5", "w") as file:
+        file["left"], file["right"] = make_scan(seed=1).counts, make_scan(seed=2).counts
+    dock.file.choose("./two.h5")
+    session.add_scan(replace(scan, source="here.h5"))
+    settle(qtbot, dock)
+    assert (dock.file.path, dock.dataset.count()) == ("./two.h5", 2)
+    assert not dock.understood.isEnabled()
+    dock.dataset.setCurrentIndex(1)
+    dock.dataset.activated.emit(1)
+    settle(qtbot, dock)
+    assert session.current.source == "two.h5::" + dock.dataset.currentData()
+    assert dock.file.path == "two.h5"
+
+
+def test_a_scan_deleted_while_it_is_corrected_does_not_come_back(dock, session, viewer, qtbot, tmp_path):
+    dock.file.choose(write(tmp_path, make_scan()))
+    settle(qtbot, dock)
+    dock.mask_file.choose(corrections(tmp_path)["mask"])
+    viewer.layers.clear()
+    settle(qtbot, dock)
+    assert session.scans == []
+
+
 def test_what_was_typed_is_used_though_nobody_pressed_enter(dock, session, launch, qtbot, scan):
     session.add_scan(scan)
     settle(qtbot, dock)

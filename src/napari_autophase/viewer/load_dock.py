@@ -36,6 +36,16 @@ class Request:
     dark: str | None = None
     white: str | None = None
 
+    @property
+    def file(self) -> str:
+        """The file, without the dataset that may be named behind it."""
+        return _file(self.path)
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return Path(self.file).name
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -97,7 +107,7 @@ class LoadDock(Page):
         self._session = Session.of(napari_viewer)
         self._tasks = Tasks(lambda busy: self.activity.work() if busy else self.activity.rest())
 
-        self._asked = Request("")
+        self._asked = self._reading = Request("")
         self.setAcceptDrops(True)
 
         self.file = FileRow("Drop a scan here, or choose one", folders=True)
@@ -131,6 +141,9 @@ class LoadDock(Page):
         )
         self.sample = SampleButton(napari_viewer)
         self.understood = QGroupBox("What was understood")
+        self.understood.setToolTip(
+            "As phasing sees the scan with the default preparation; cropping and binning change it."
+        )
         self.facts = {
             name: _value()
             for name in ("Shape", "Counts", "Peak", "Masked", "Oversampling", "Voxel size", "Lattice")
@@ -211,12 +224,11 @@ class LoadDock(Page):
         """
         for field in (self.file, *self._fields.values()):
             field.settle()
-        name = Path(self._asked.path).name
         if self._tasks.at_work("read"):
-            raise InputError(f"The Load panel is reading {name}; start again when it is there.")
+            raise InputError(f"The Load panel is reading {self._reading.name}; start again when it is there.")
         if self.dataset.count() and self.dataset.currentIndex() < 0:
             raise InputError(
-                f"{name} holds several volumes; choose one in the Load panel, or clear its name there."
+                f"{self._asked.name} holds several volumes; choose one in the Load panel, or clear its name there."
             )
 
     def _choose_dataset(self) -> None:
@@ -242,11 +254,11 @@ class LoadDock(Page):
 
     def _read(self, request: Request, arrive: Callable[[Scan, Scan | None], object]) -> None:
         """Read; `arrive` is called with the scan, and with what the same file gave before, if that was current."""
-        self._asked = request
-        self.status.say(f"Reading {Path(request.path).name}…")
+        self._asked = self._reading = request
+        self.status.say(f"Reading {request.name}…")
         shown = self._session.current
         source = shown.source if isinstance(shown, Scan) else ""
-        same = _file(source) == _file(request.path)
+        same = _file(source) == request.file
         self._dim(not same)
 
         def done(found: Scan | Drawing) -> None:
@@ -259,19 +271,21 @@ class LoadDock(Page):
                 scans = self._session.scans if same else []
                 arrive(found, next((scan for scan in scans if scan.source == source), None))
 
-        self._tasks.start("read", read, request, done=done, failed=self._refuse)
+        self._tasks.start("read", read, request, done=done, failed=partial(self._refuse, request))
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, request: Request, error: Exception) -> None:
         from ..formats import AmbiguousDataset
 
-        if isinstance(error, AmbiguousDataset) and str(error.path) == _file(self._asked.path):
+        if isinstance(error, AmbiguousDataset) and str(error.path) == request.file:
+            self._asked = request
+            self.file.show_path(request.path)
+            self._dim(True)
             self._offer_datasets(error.candidates)
             self.status.say("The file holds several volumes: choose the rocking curve above.")
             return
-        name = Path(_file(self._asked.path)).name
         if isinstance(self._session.current, Scan):
             self._show_source()  # the name of what failed must not stand over another's facts
-        self._report(error, name)
+        self._report(error, request.name)
 
     def _offer_datasets(self, candidates: list[Any]) -> None:
         self.dataset.clear()
@@ -289,7 +303,7 @@ class LoadDock(Page):
         self.sample.setVisible(not known)
         self.understood.setVisible(known)
         self.geometry_box.setVisible(known)
-        self.status.say("")
+        self.status.say(f"Reading {self._reading.name}…" if self._tasks.at_work("read") else "")
         self._show_source()
         if isinstance(scan, Scan):
             self._show_facts()
@@ -302,7 +316,7 @@ class LoadDock(Page):
         known = isinstance(scan, Scan)
         source, corrections = (scan.source, scan.corrections) if isinstance(scan, Scan) else ("", {})
         path, _, dataset = source.partition("::")
-        if path != _file(self._asked.path):
+        if path != self._asked.file:
             self._offer_datasets([])
         self._asked = Request(path, dataset or None, **corrections)
         self.file.show_path(path)
@@ -365,7 +379,8 @@ def _value() -> QLabel:
 
 
 def _file(source: str) -> str:
-    return source.partition("::")[0]
+    path = source.partition("::")[0]
+    return str(Path(path)) if path else ""
 
 
 def _close(

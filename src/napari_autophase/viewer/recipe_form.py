@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,6 +32,8 @@ _TITLES = {
     "refine.shrink_wrap": "Shrink-wrap",
     "analyse": "Analysis",
 }
+_NO_PRESET_S = ("device", "seed", "guess.weights")
+"""Settings that no preset makes."""
 _LARGEST = 2**31 - 1
 _DIGITS = 9
 
@@ -173,6 +175,17 @@ def setting_of(recipe: Recipe, key: str) -> Any:
     for name in key.split("."):
         value = getattr(value, name)
     return value
+
+
+def changed(recipe: Recipe, shown: Iterable[Setting]) -> list[str]:
+    """Return in words those of the settings that are shown which are not as the recipe's preset makes them."""
+    preset = Recipe.from_preset(recipe.preset)
+    values = {each: setting_of(recipe, each.key) for each in shown if each.key not in _NO_PRESET_S}
+    return [
+        f"{each.title} {to_text(value) or 'none'}"
+        for each, value in values.items()
+        if value != setting_of(preset, each.key)
+    ]
 
 
 def make_setting(key: str, info: FieldInfo) -> Setting:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tempfile
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from psygnal import SignalInstance
-from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,19 +20,19 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
 )
 
-from ..recipe import PRESETS, Recipe, finish
+from ..recipe import PRESETS, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .controller import Update
 from .curve import ErrorCurve
 from .drawing import Drawing
 from .finetune_section import FineTuneSection
+from .iterations import Iterations
 from .parts import Note, Page, PrimaryButton, SampleButton, Section, caption, form, row
-from .recipe_form import RecipeForm, Setting, make_setting, setting_of, settings, to_text
+from .recipe_form import RecipeForm, Setting, changed, make_setting, setting_of, settings
 from .resources import Resources
 from .session import Session
 
@@ -57,11 +55,7 @@ STAGES = {
 }
 """What each stage is called, and where on the bar it begins and ends."""
 BAR = 1000
-_THE_PERSON_S = ("version", "preset", "device", "seed", "guess.weights")
-"""Settings that no preset makes."""
 _DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
-_PLAIN = re.compile(r"\s*(?:(?:(\d+)\s*\*\s*HIO\s*\+\s*)?(\d+)\s*\*\s*ER)?\s*")
-"""What the number of iterations alone can say: a*HIO+b*ER, b*ER, nothing."""
 
 
 class ReconstructDock(Page):
@@ -122,14 +116,6 @@ class ReconstructDock(Page):
         self.preset.setToolTip("How much effort to spend.")
         self.preset.activated.connect(lambda _: self._use_preset())
         self.explanation = Note()
-        self.iterations = QSpinBox()
-        self.iterations.setRange(0, 100_000)
-        self.iterations.setSingleStep(10)
-        self.iterations.setSuffix(" iterations")
-        self.iterations.setToolTip(
-            "Iterations after the guess: HIO, and ER for the last fifth; the algorithm under Advanced says more."
-        )
-        self.iterations.valueChanged.connect(self._on_iterations)
         self.basic: dict[str, Setting] = {
             key: make_setting(key, descriptions[key])
             for key in ("refine.shrink_wrap.threshold", "device", "seed")
@@ -148,7 +134,7 @@ class ReconstructDock(Page):
         self.form = RecipeForm(elsewhere=("version", "preset", *self.basic))
         self.algorithm = self.form.settings["refine.algorithm"].widget
         assert isinstance(self.algorithm, QLineEdit)
-        self.algorithm.textChanged.connect(self._on_algorithm)
+        self.iterations = Iterations(self.algorithm)
         self.resources = Resources(self._session, self.recipe)
         self.finetune = FineTuneSection(self._session, self.settled_recipe, self.use_weights)
         self.finetune.busy_changed.connect(lambda _: self._allow())
@@ -239,22 +225,13 @@ class ReconstructDock(Page):
         self.form.show_recipe(recipe)
         self._explain()
 
-    def _changes(self) -> dict[str, str]:
-        """Return the settings that are not those of the preset, by their dotted names, in words; none if one is out of range."""
-        try:
-            recipe = self.recipe()
-        except InputError:  # which is said when the button is pressed
-            return {}
-        preset, changes = Recipe.from_preset(recipe.preset), {}
-        for key, setting in {**self.basic, **self.form.settings}.items():
-            value = setting_of(recipe, key)
-            if key not in _THE_PERSON_S and value != setting_of(preset, key):
-                changes[key] = f"{setting.title} {to_text(value) or 'none'}"
-        return changes
-
     def _explain(self) -> None:
         """Say what will be done: what the preset is, or in what it was changed."""
-        preset, changes = self.preset.currentData(), list(self._changes().values())
+        preset = self.preset.currentData()
+        try:
+            changes = changed(self.recipe(), (*self.basic.values(), *self.form.settings.values()))
+        except InputError:  # which is said when the button is pressed
+            changes = []
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         self.explanation.say(
             f"As {preset}, but with {', '.join(changes[:3])}{more}; choose {preset} again for its own."
@@ -276,19 +253,6 @@ class ReconstructDock(Page):
         self.form.show_recipe(recipe, ("guess.", "refine."))
         self.use_weights(weights)
         self._explain()
-
-    def _on_iterations(self, count: int) -> None:
-        assert isinstance(self.algorithm, QLineEdit)
-        hio, er = _mixture(self.algorithm.text())
-        only_er = er and not hio
-        self.algorithm.setText("" if not count else f"{count}*ER" if only_er else finish(count))
-
-    def _on_algorithm(self, text: str) -> None:
-        plain = _PLAIN.fullmatch(text) is not None
-        self.iterations.setEnabled(plain)
-        self.iterations.setSpecialValueText("" if plain else "as under Advanced")
-        with QSignalBlocker(self.iterations):
-            self.iterations.setValue(sum(_mixture(text)))
 
     def save_recipe(self, path: str | Path) -> None:
         """Write the recipe to a JSON file, whole or not at all."""
@@ -410,12 +374,6 @@ class ReconstructDock(Page):
         _log.info("reconstruction failed", exc_info=error)
         self.summary.say(text, error=True)
         show_error(text)
-
-
-def _mixture(algorithm: str) -> tuple[int, int]:
-    """Return the iterations of HIO and of ER of a plain algorithm; none for any other."""
-    plain = _PLAIN.fullmatch(algorithm)
-    return (int(plain[1] or 0), int(plain[2] or 0)) if plain else (0, 0)
 
 
 def figures(found: Reconstruction) -> str:
