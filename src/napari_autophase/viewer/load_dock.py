@@ -208,6 +208,7 @@ class LoadDock(Page):
         """Read `path` in the background and show what it holds; without a path, show what is current again."""
         if path:
             self._offer_datasets([])
+            self.file.show_path(path)
             self._read(Request(path, dataset), self._session.add_scan)
         else:
             self._tasks.forget("read")
