@@ -17,8 +17,9 @@ import numpy as np
 from common import RESULTS, table
 
 from napari_autophase import Geometry, Recipe, analysis, read, run
+from napari_autophase.geometry import BEAMLINES
 from napari_autophase.recipe import PRESETS
-from napari_autophase.scan import BEAMLINES, Scan
+from napari_autophase.scan import Scan
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data" / "34idc_Au_S0054"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_autophase import analysis
+from napari_autophase.geometry import scattering_vector
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import reconstruct, run, with_geometry_of
 from napari_autophase.reconstruction import Progress, Reconstruction
@@ -120,6 +121,8 @@ def test_cropping_by_two_doubles_the_voxel_and_finds_the_same_crystal(crystal):
     found = run(crystal.scan, longer.with_settings({"prepare.crop": [20, 36, 16]}))
     whole = run(crystal.scan, longer)
     assert found.shape == (20, 36, 16)
+    # the direct beam went along: the geometry that is written gives the Bragg vector that is written
+    assert scattering_vector(found.geometry, (18, 8), found.shape) == pytest.approx(found.q_bragg_per_nm)
     assert np.array(found.voxel_size_nm) / [2, 1, 2] == pytest.approx(whole.voxel_size_nm, rel=1e-6)
     volume = [one.support.sum() * abs(np.linalg.det(one.voxel_steps_nm)) for one in (found, whole)]
     assert volume[0] == pytest.approx(volume[1], rel=0.3)
@@ -181,11 +184,12 @@ def test_a_geometry_that_comes_later_places_the_crystal_as_one_that_was_there(cr
     np.testing.assert_array_equal(placed.voxel_steps_nm, wanted.voxel_steps_nm)
     np.testing.assert_array_equal(placed.q_bragg_per_nm, wanted.q_bragg_per_nm)
     assert placed.geometry == wanted.geometry
-    assert placed.notes == wanted.notes
+    assert sorted(placed.notes) == sorted(wanted.notes)
+    assert placed.scan_geometry == known.geometry
     np.testing.assert_array_equal(placed.object, found.object)
     back = with_geometry_of(unknown, placed)
     assert (back.voxel_steps_nm, back.q_bragg_per_nm, back.geometry) == (None, None, None)
-    assert back.notes == found.notes
+    assert sorted(back.notes) == sorted(found.notes)
     assert with_geometry_of(known, placed) is placed
     nobody_knows = replace(found, peak=None)
     assert with_geometry_of(known, nobody_knows) is nobody_knows

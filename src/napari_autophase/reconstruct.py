@@ -10,10 +10,10 @@ from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from . import analysis, preparation
+from . import analysis, geometry, preparation
 from .recipe import Recipe
 from .reconstruction import Progress, Reconstruction
-from .scan import Scan
+from .scan import Geometry, Scan
 
 if TYPE_CHECKING:
     from .network import Model
@@ -51,7 +51,7 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         yield Progress("prepare", 0, 1)
         prepared = preparation.prepare(scan, recipe.prepare)
         notes = (*notes, *prepared.notes)
-        steps, q_bragg = analysis.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
+        steps, q_bragg = geometry.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
         if prepared.geometry is None:
             notes = (*notes, UNKNOWN_GEOMETRY)
 
@@ -80,7 +80,8 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         errors=phased.errors,
         iterations=phased.iterations,
         seconds=seconds,
-        geometry=prepared.geometry,
+        geometry=prepared.phased_geometry,
+        scan_geometry=scan.geometry,
         voxel_steps_nm=steps,
         q_bragg_per_nm=q_bragg,
         peak=prepared.peak,
@@ -108,20 +109,28 @@ def with_geometry_of(scan: Scan, found: Reconstruction) -> Reconstruction:
     InputError
         If the geometry contradicts itself.
     """
-    geometry = scan.geometry
-    if geometry is not None:
-        geometry = preparation.binned_geometry(geometry, scan.shape, found.recipe.prepare.binning)
-    if found.peak is None or geometry == found.geometry:
+    before, now = found.scan_geometry, scan.geometry
+    if found.peak is None or before == now:
         return found
-    steps, q_bragg = analysis.frame(geometry, found.peak, found.shape)
-    notes = tuple(note for note in found.notes if note != UNKNOWN_GEOMETRY)
+    binned = phased = None
+    if now is not None:
+        binned, phased = preparation.on_grids(
+            now, scan.shape, found.recipe.prepare.binning, found.peak, found.shape
+        )
+    steps, q_bragg = geometry.frame(binned, found.peak, found.shape)
+    stale = _said_of(before, scan.shape)
     return replace(
         found,
-        geometry=geometry,
+        geometry=phased,
+        scan_geometry=now,
         voxel_steps_nm=steps,
         q_bragg_per_nm=q_bragg,
-        notes=notes if geometry is not None else (*notes, UNKNOWN_GEOMETRY),
+        notes=(*(note for note in found.notes if note not in stale), *_said_of(now, scan.shape)),
     )
+
+
+def _said_of(known: Geometry | None, shape: tuple[int, int, int]) -> list[str]:
+    return [UNKNOWN_GEOMETRY] if known is None else preparation.assumed(known, shape)
 
 
 def _begin(

@@ -10,7 +10,7 @@ always made the same way: mean phase 0 in the support, centre of mass of the sup
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,9 @@ class Reconstruction:
     seconds
         Seconds per stage: ``read``, ``prepare``, ``guess``, ``refine``, ``analyse``, ``total``.
     geometry
-        Geometry of the phased grid (after binning and padding), or None.
+        Geometry of the phased grid (binned, centred, cropped, padded), or None: Q is that of its voxel ``shape // 2``.
+    scan_geometry
+        Geometry of the scan as it was read: what a recipe needs to repeat the result.
     voxel_steps_nm
         3 × 3; *columns* are the laboratory (x, y, z) steps in nm of one voxel along axes 0, 1, 2; None without geometry.
     q_bragg_per_nm
@@ -81,6 +83,7 @@ class Reconstruction:
     iterations: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     geometry: Geometry | None = None
+    scan_geometry: Geometry | None = None
     voxel_steps_nm: np.ndarray | None = None
     q_bragg_per_nm: np.ndarray | None = None
     peak: tuple[float, float, float] | None = None
@@ -119,6 +122,9 @@ class Reconstruction:
             "device": self.device,
             "shape": list(self.shape),
             "voxel_size_nm": None if self.voxel_size_nm is None else list(self.voxel_size_nm),
+            "geometry": None if self.geometry is None else asdict(self.geometry),
+            "scan_geometry": None if self.scan_geometry is None else asdict(self.scan_geometry),
+            "q_bragg_per_nm": None if self.q_bragg_per_nm is None else self.q_bragg_per_nm.tolist(),
             "seed": self.seed,
             "recipe": self.recipe.model_dump(mode="json"),
             "weights_sha256": self.weights_sha256,

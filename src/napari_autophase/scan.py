@@ -6,12 +6,13 @@ Arrays are ``(rocking angle, detector row, detector column)`` in the orientation
 photon *counts*, never amplitudes.  Lengths stand in nm, angles in degrees, energies in keV, q in 1/nm; each name says so.
 The laboratory frame is right-handed with x outboard, y up and z along the beam; rotations are named by axis and sense
 (``"y+"``: positive angles turn by the right-hand rule about +y), and the circles are listed from the outermost to the
-innermost, as xrayutilities does.
+innermost, as xrayutilities does.  What follows from a geometry stands in `geometry`; the beamlines' circles too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +22,18 @@ HC_KEV_NM = 1.239841984
 """Planck's constant times the speed of light, in keV nm (CODATA 2018)."""
 
 
+def __getattr__(name: str) -> Any:
+    if name == "BEAMLINES":  # it lives in `geometry`, which stands above; scripts look for it here
+        return import_module("..geometry", __name__).BEAMLINES
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class InputError(ValueError):
     """Unusable input: its text is one clear sentence that says what is wrong and what to do about it."""
 
 
-BEAMLINES: dict[str, dict[str, Any]] = {
-    "34-ID-C": {
-        "sample_names": ("theta", "chi", "phi"),
-        "sample_circles": ("y+", "z-", "y+"),
-        "rocking_circle": 0,
-        "detector_names": ("delta", "gamma"),
-        "detector_circles": ("y+", "x-"),
-        "pixel_directions": ("y-", "x+"),
-    },
-    "ID01": {
-        "sample_names": ("eta", "phi"),
-        "sample_circles": ("x-", "y-"),
-        "rocking_circle": 0,
-        "detector_names": ("nu", "delta"),
-        "detector_circles": ("y-", "x-"),
-        "pixel_directions": ("y-", "x-"),
-    },
-}
-"""Beamlines' circles, outermost first, with the motors' names; every key without ``_names`` is a field of `Geometry`.
-
-Pixel directions are those of increasing row and column.  At ID01 the rocking circle is 0 for a scan of eta, 1 for phi.
-"""
+Axis = str | tuple[float, float, float]
+"""A direction of the laboratory: ``"y-"`` and its kin, or three numbers (x, y, z) of any length."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +43,34 @@ class Geometry:
     Parameters
     ----------
     energy_kev, distance_m
-        Photon energy and sample-detector distance.
+        Photon energy (of the middle frame) and sample-detector distance along the beam with the arm at zero.
     pixel_size_um
         Pixel sizes along detector rows (axis 1) and columns (axis 2), *as stored*: times the binning if the file is binned.
+    rocking_step_deg
+        By how much the rocking circle turns from frame to frame, in the mean; 0 in an energy scan.
     sample_circles, sample_angles_deg
-        Sample rotations from the outermost to the innermost, e.g. ``("y+", "z-", "y+")`` = theta, chi, phi at 34-ID-C.
-        The angle of the rocking circle is that of the middle frame.
-    rocking_circle, rocking_step_deg
-        Which of the sample circles was scanned, and by how much from frame to frame.
+        Sample rotations from the outermost to the innermost, e.g. ``("y+", "z-", "y+")`` = theta, chi, phi at 34-ID-C, or
+        as vectors, such as a kappa axis ``(0, 0.643, -0.766)``.  A circle that also carries the detector stands in both
+        lists.  The angle of the rocking circle is that of the middle frame ``frames // 2``.
+    rocking_circle
+        Which of the sample circles was scanned, from 0.
     detector_circles, detector_angles_deg
-        Detector rotations from the outermost to the innermost, e.g. ``("y+", "x-")`` = delta, gamma at 34-ID-C.
+        Detector rotations from the outermost to the innermost, e.g. ``("y+", "x-")`` = delta, gamma at 34-ID-C; none for
+        a detector that only translates.
     pixel_directions
         Laboratory directions of increasing row and column index with the arm at zero, e.g. ``("y-", "x+")``.
     direct_beam_pixel
         Row and column (of the stored array) that the direct beam meets with the arm at zero; None: the centre of the array.
     reflection
-        Miller indices when known: only written into the result, never needed.
+        Miller indices when known: only for what is written and said, never needed.
+    sample_offsets_deg, detector_offsets_deg
+        What the motors read where the circles stand at zero: taken from the angles; None: nothing.
+    rocking_angles_deg
+        The rocking circle's angle in every frame, when known; None: evenly spaced by the step.
+    energy_step_kev, detector_steps_deg
+        What else changes from frame to frame: the energy in an energy scan, the arm where it follows; None: not at all.
+    beamline, detector
+        Their names in `geometry.BEAMLINES`, when known: only for what is written and said.
     """
 
     energy_kev: float
@@ -79,31 +78,132 @@ class Geometry:
     pixel_size_um: tuple[float, float]
     rocking_step_deg: float
     detector_angles_deg: tuple[float, ...]
-    sample_circles: tuple[str, ...] = ("y+",)
+    sample_circles: tuple[Axis, ...] = ("y+",)
     sample_angles_deg: tuple[float, ...] = (0.0,)
     rocking_circle: int = 0
-    detector_circles: tuple[str, ...] = ("y+", "x-")
-    pixel_directions: tuple[str, str] = ("y-", "x+")
+    detector_circles: tuple[Axis, ...] = ("y+", "x-")
+    pixel_directions: tuple[Axis, Axis] = ("y-", "x+")
     direct_beam_pixel: tuple[float, float] | None = None
     reflection: tuple[int, int, int] | None = None
+    sample_offsets_deg: tuple[float, ...] | None = None
+    detector_offsets_deg: tuple[float, ...] | None = None
+    rocking_angles_deg: tuple[float, ...] | None = None
+    energy_step_kev: float = 0.0
+    detector_steps_deg: tuple[float, ...] | None = None
+    beamline: str | None = None
+    detector: str | None = None
 
     @property
     def wavelength_nm(self) -> float:
         """Wavelength in nm."""
         return HC_KEV_NM / self.energy_kev
 
-    def binned(self, factors: tuple[int, int, int]) -> Geometry:
-        """Return the geometry of the same scan after summing blocks of `factors` voxels."""
-        rock, row, column = factors
+    def with_beam(self, shape: tuple[int, ...]) -> Geometry:
+        """Return the same geometry with the direct beam's pixel filled in: the centre of the array where nothing is said."""
+        beam = self.direct_beam_pixel or (float(shape[1] // 2), float(shape[2] // 2))
+        return replace(self, direct_beam_pixel=beam)
+
+    def binned(self, factors: tuple[int, int, int], shape: tuple[int, ...] | None = None) -> Geometry:
+        """Return the geometry of the same scan after summing blocks of `factors` voxels.
+
+        Parameters
+        ----------
+        factors
+            Frames, rows and columns of a block.
+        shape
+            Shape before; incomplete blocks at the far ends are dropped.  None: the middle frame stays what it is.
+        """
+        first = tuple((factor - 1) / 2 for factor in factors)
+        after = (
+            None if shape is None else tuple(n // factor for n, factor in zip(shape, factors, strict=True))
+        )
+        return self._indexed(first, factors, shape, after)
+
+    def cropped(self, first: tuple[int, ...], before: tuple[int, ...], after: tuple[int, ...]) -> Geometry:
+        """Return the geometry of a part of the array, or of a larger array that holds it.
+
+        Parameters
+        ----------
+        first
+            Where the new array's voxel (0, 0, 0) lies in the old one; negative where it was padded.
+        before, after
+            Shapes of the old and of the new array.
+        """
+        return self._indexed(first, (1, 1, 1), before, after)
+
+    def flipped(self, axes: tuple[int, ...], shape: tuple[int, ...]) -> Geometry:
+        """Return the geometry of an array of `shape` after reversing some of its axes."""
+        steps = tuple(-1 if axis in axes else 1 for axis in range(3))
+        first = tuple(n - 1 if axis in axes else 0 for axis, n in enumerate(shape))
+        return self._indexed(first, steps, shape, shape)
+
+    def transposed(self) -> Geometry:
+        """Return the geometry after exchanging rows and columns."""
         beam = self.direct_beam_pixel
         return replace(
             self,
-            pixel_size_um=(self.pixel_size_um[0] * row, self.pixel_size_um[1] * column),
-            rocking_step_deg=self.rocking_step_deg * rock,
-            direct_beam_pixel=None
-            if beam is None
-            else ((beam[0] + 0.5) / row - 0.5, (beam[1] + 0.5) / column - 0.5),
+            pixel_size_um=self.pixel_size_um[::-1],
+            pixel_directions=self.pixel_directions[::-1],
+            direct_beam_pixel=None if beam is None else beam[::-1],
         )
+
+    def _indexed(
+        self,
+        first: tuple[float, ...],
+        steps: tuple[int, ...],
+        before: tuple[int, ...] | None,
+        after: tuple[int, ...] | None,
+    ) -> Geometry:
+        """Return the geometry of an array whose voxel j is what lay at ``first + steps · j``: every change of indices."""
+        known = self if before is None else self.with_beam(before)
+        beam = known.direct_beam_pixel
+        # the middle frame may be another one now
+        middle = 0.0
+        if before is not None and after is not None:
+            middle = first[0] + steps[0] * (after[0] // 2) - before[0] // 2
+        sample, arm = list(self.sample_angles_deg), list(self.detector_angles_deg)
+        if 0 <= self.rocking_circle < len(sample):
+            sample[self.rocking_circle] += middle * self.rocking_step_deg
+        moving = self.detector_steps_deg
+        if moving is not None:
+            arm = [angle + middle * step for angle, step in zip(arm, moving, strict=True)]
+        angles = self.rocking_angles_deg
+        if angles is not None:
+            frames = after[0] if after is not None else len(angles) // abs(steps[0])
+            angles = _along(angles, first[0] + steps[0] * np.arange(frames))
+        (rows_um, columns_um), (down, right) = self.pixel_size_um, self.pixel_directions
+        return replace(
+            self,
+            energy_kev=self.energy_kev + middle * self.energy_step_kev,
+            pixel_size_um=(rows_um * abs(steps[1]), columns_um * abs(steps[2])),
+            rocking_step_deg=self.rocking_step_deg * steps[0],
+            sample_angles_deg=tuple(sample),
+            detector_angles_deg=tuple(arm),
+            pixel_directions=(
+                down if steps[1] > 0 else opposite(down),
+                right if steps[2] > 0 else opposite(right),
+            ),
+            direct_beam_pixel=beam and ((beam[0] - first[1]) / steps[1], (beam[1] - first[2]) / steps[2]),
+            rocking_angles_deg=angles,
+            energy_step_kev=self.energy_step_kev * steps[0],
+            detector_steps_deg=None if moving is None else tuple(step * steps[0] for step in moving),
+        )
+
+
+def opposite(axis: Axis) -> Axis:
+    """Return the axis that points the other way."""
+    if isinstance(axis, str):
+        return axis[:-1] + {"+": "-", "-": "+"}.get(axis[-1:], axis[-1:])
+    x, y, z = axis
+    return (-x, -y, -z)
+
+
+def _along(values: tuple[float, ...], at: np.ndarray) -> tuple[float, ...]:
+    """Return `values` at fractional indices, straight on beyond the ends."""
+    array = np.asarray(values, float)
+    index = np.clip(np.floor(at).astype(int), 0, max(len(array) - 2, 0))
+    slope = np.diff(array)[index] if len(array) > 1 else 0.0
+    return tuple((array[index] + (at - index) * slope).tolist())
 
 
 @dataclass(frozen=True, eq=False)

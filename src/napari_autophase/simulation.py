@@ -15,7 +15,7 @@ import numpy as np
 from scipy import fft
 from scipy.spatial import HalfspaceIntersection
 
-from .analysis.frames import reciprocal_steps, scattering_vector, voxel_steps
+from .geometry import reciprocal_steps, scattering_vector, voxel_steps
 from .scan import Geometry, InputError, Scan
 
 Kind = Literal["wulff", "winterbottom", "cut", "rod", "platelet", "scattered"]
@@ -37,7 +37,7 @@ PLATINUM_111 = Geometry(
     pixel_directions=("y-", "x-"),
     reflection=(1, 1, 1),
 )
-"""A platinum (111) reflection as ID01 rocks it, by eta."""
+"""A platinum (111) reflection as ID01 rocks it, by eta, on a detector whose columns run inboard."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Simulated:
     strain
         float32, its derivative along Q in closed form, 0 outside.
     voxel_steps_nm, q_bragg_per_nm
-        As `analysis.frame` returns them, at the centre voxel.
+        As `geometry.frame` returns them, at the centre voxel.
     """
 
     scan: Scan

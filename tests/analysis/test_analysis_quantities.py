@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_autophase.analysis import frame, quantities
+from napari_autophase.analysis import quantities
 from napari_autophase.analysis.align import fitted
+from napari_autophase.geometry import frame
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.scan import Geometry

@@ -9,10 +9,11 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_autophase import formats
+from napari_autophase.geometry import beamlines
 from napari_autophase.scan import HC_KEV_NM, Geometry, InputError, Scan
 
 SHAPE = (16, 18, 20)
@@ -50,7 +51,7 @@ def nexus_file(path, *signals, units=None):
     return path
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     shape=st.tuples(*[st.integers(16, 22)] * 3),
     dtype=st.sampled_from(["u1", "u2", "u4", "i4", "i8", "f4", "f8"]),
@@ -199,6 +200,24 @@ def test_pixel_sizes_are_row_then_column(tmp_path):
     assert formats.read_scan(path).metadata["pixel_size_um"] == pytest.approx((150, 75))
 
 
+@pytest.mark.parametrize("beamline", sorted(beamlines()))
+def test_every_beamlines_geometry_comes_back(beamline, tmp_path):
+    conventions = beamlines()[beamline].conventions()
+    geometry = Geometry(
+        9.0,
+        1.0,
+        (55.0, 75.0),
+        0.01,
+        tuple(10.0 + n for n in range(len(conventions["detector_circles"]))),
+        sample_angles_deg=tuple(5.0 + n for n in range(len(conventions["sample_circles"]))),
+        rocking_angles_deg=(0.1, 0.2, 0.31),
+        energy_step_kev=0.001,
+        **conventions,
+    )
+    formats.write_scan(Scan.from_array(volume(), geometry=geometry), tmp_path / "scan.h5")
+    assert formats.read_scan(tmp_path / "scan.h5").geometry == geometry
+
+
 def test_an_incomplete_geometry_of_ours_is_said(tmp_path):
     path = tmp_path / "a.h5"
     formats.write_scan(Scan.from_array(volume(), geometry=GEOMETRY), path)
@@ -267,7 +286,7 @@ def test_somebody_elses_hdf5(tmp_path):
             formats.read(tmp_path / f"{name}.h5")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(share=st.floats(0, 0.999))
 def test_a_file_cut_anywhere_is_an_input_error(tmp_path, share):
     path = tmp_path / "a.h5"

@@ -1,7 +1,7 @@
 """From the object to what is shown: symmetries, alignment, phase, displacement, strain, surface, figures of quality."""
 
+from ..geometry import frame
 from .align import align, correlation
-from .frames import frame, orthogonalise
 from .isosurface import Surface, isosurface
 from .metrics import (
     amplitude_ssim,
@@ -13,6 +13,7 @@ from .metrics import (
     phase_error,
     support_iou,
 )
+from .orthogonal import orthogonalise
 from .phase import remove_ramp, unwrap
 from .picture import draw_picture
 from .quantities import Quantities, quantities

@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from ..reconstruction import Reconstruction
 from .align import fitted
-from .frames import orthogonalise
 from .isosurface import Surface, bounding_box, isosurface
+from .orthogonal import orthogonalise
 from .phase import remove_ramp, unwrap
 from .strain import directional, displacement, phase_steps, strain_weights
 

@@ -6,10 +6,12 @@ Heavy imports stand inside the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,10 +21,11 @@ import typer
 from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
+from . import geometry as geometry_commands
 from . import show, surrogate
 from .finetune import finetune
-from .inputs import check_weights, choose_recipe, file_of, read_scan, with_geometry
-from .targets import as_json, check_targets, write_json
+from .inputs import GeometryChoice, check_weights, choose_recipe, file_of, read_scan
+from .targets import as_json, check_targets, write_each, write_json
 
 PROGRAM = "napari-autophase"
 app = typer.Typer(
@@ -42,10 +45,8 @@ MaskPath = Annotated[
 ]
 DarkPath = Annotated[Path | None, typer.Option(help="Dark frame, subtracted.")]
 WhitePath = Annotated[Path | None, typer.Option(help="White field, divided by.")]
-GeometryPath = Annotated[
-    Path | None,
-    typer.Option(help="JSON with the geometry, as `info --json` prints it; instead of the file's own."),
-]
+GeometryPath = geometry_commands.GeometryPath
+BeamlineName = geometry_commands.BeamlineName
 
 
 @app.callback()
@@ -69,7 +70,9 @@ def reconstruct(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change one setting, e.g. 'refine.algorithm=20*ER+180*HIO'."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one setting, e.g. 'refine.algorithm=20*ER+180*HIO' or 'geometry.energy_kev=9'.",
         ),
     ] = None,
     dataset: Dataset = None,
@@ -77,6 +80,7 @@ def reconstruct(
     dark: DarkPath = None,
     white: WhitePath = None,
     geometry: GeometryPath = None,
+    beamline: BeamlineName = None,
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -103,12 +107,14 @@ def reconstruct(
     explicit = {"device": device, "seed": seed, "guess.weights": None if weights is None else str(weights)}
     chosen = chosen.with_settings({key: value for key, value in explicit.items() if value is not None})
     check_weights(chosen)
+    stood = GeometryChoice.of(geometry, beamline, settings)
+    stood.document()  # a misspelt file is told before the scan is read
     if not (output or report or picture):
         output = Path(f"{file_of(scan).stem}_reconstruction.cxi")
     check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=file_of(scan))
 
     begin = time.perf_counter()
-    measured = read_scan(scan, dataset, mask, dark, white, geometry)
+    measured = read_scan(scan, dataset, mask, dark, white, stood)
     seconds_read = time.perf_counter() - begin
 
     from .. import analysis, formats, phasing
@@ -121,16 +127,16 @@ def reconstruct(
     seconds = {"read": seconds_read, **found.seconds, "total": seconds_read + found.seconds["total"]}
     found = replace(found, seconds=seconds)
 
-    if output:
-        formats.write(found, output)
-    if report:
-        write_json(found.report(), report)
-    if picture:
-        analysis.draw_picture(found, picture, chosen.analyse.threshold)
     if not quiet:
         show.summarise(found)
-        for path in filter(None, (output, report, picture)):
-            print(f"wrote {path}")
+    write_each(
+        [
+            (output, partial(formats.write, found)),
+            (report, partial(write_json, found.report())),
+            (picture, lambda path: analysis.draw_picture(found, path, chosen.analyse.threshold)),
+        ],
+        quiet=quiet,
+    )
 
 
 @app.command()
@@ -140,20 +146,39 @@ def info(
     dataset: Dataset = None,
     mask: MaskPath = None,
     geometry: GeometryPath = None,
+    beamline: BeamlineName = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the geometry, e.g. 'geometry.energy_kev=9'."),
+    ] = None,
+    material: geometry_commands.MaterialName = None,
+    hkl: geometry_commands.Reflection = None,
+    spacing: geometry_commands.Spacing = None,
 ) -> None:
     """Say what was understood of SCAN, or what a result holds."""
     from .. import formats
 
+    stood = GeometryChoice.of(geometry, beamline, settings)
+    stood.document()
     found = formats.read(scan, dataset=dataset, mask=mask)
+    lines: list[tuple[str, str]] = []
     if isinstance(found, Scan):
-        document = show.describe(with_geometry(found, geometry))
+        seen = geometry_commands.reflected(stood.applied(found), hkl)
+        document, lines = show.describe(seen, material, spacing)
     else:
+        if stood.document():
+            raise InputError(
+                f"{scan} is a result: its geometry is the one it was found with; give the scan for another."
+            )
         document = {"kind": "reconstruction", **found.report()}
     if json:
         print(as_json(document))
-    else:
-        for key, value in document.items():
+        return
+    for key, value in document.items():
+        if key != "seen":
             print(f"{key:>14}  {show.words(value)}")
+    for key, sentence in lines:
+        print(f"{key:>14}  {sentence}")
 
 
 @app.command()
@@ -185,24 +210,18 @@ def simulate(
         hot_pixels=hot_pixels,
         dislocation=dislocation,
     )
-    formats.write_scan(made.scan, output)
-    if truth:
-        formats.write(
-            Reconstruction(
-                object=made.object,
-                support=made.support,
-                recipe=Recipe(seed=seed),
-                figures={},
-                geometry=made.scan.geometry,
-                voxel_steps_nm=made.voxel_steps_nm,
-                q_bragg_per_nm=made.q_bragg_per_nm,
-                name=made.scan.name,
-                notes=("The simulated truth, not a reconstruction.",),
-            ),
-            truth,
-        )
-    for path in filter(None, (output, truth)):
-        print(f"wrote {path}")
+    crystal = Reconstruction(
+        object=made.object,
+        support=made.support,
+        recipe=Recipe(seed=seed),
+        figures={},
+        geometry=made.scan.geometry,
+        voxel_steps_nm=made.voxel_steps_nm,
+        q_bragg_per_nm=made.q_bragg_per_nm,
+        name=made.scan.name,
+        notes=("The simulated truth, not a reconstruction.",),
+    )
+    write_each([(output, partial(formats.write_scan, made.scan)), (truth, partial(formats.write, crystal))])
 
 
 @app.command()
@@ -220,6 +239,7 @@ app.command("simulate-set")(surrogate.simulate_set)
 
 
 app.command()(finetune)
+app.add_typer(geometry_commands.app, name="geometry")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -239,6 +259,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(f"{error.format_message()} See {PROGRAM} --help.", 2)
         if "--debug" in arguments:
             raise
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
+            # files say so themselves: this is what was printed
+            return _complain(f"The output cannot be printed ({error.strerror}); send it elsewhere.", 2)
         return _complain(f"Unexpected {type(error).__name__}: {error} ({PROGRAM} --debug … shows where).", 1)
 
 

@@ -3,11 +3,85 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from ..geometry import complete
 from ..recipe import Preset, Recipe
+from ..reconstruction import Reconstruction
 from ..scan import Geometry, InputError, Scan
+
+_GEOMETRY = "geometry."
+"""Settings whose keys begin with this are the geometry's, all others the recipe's."""
+
+
+@dataclass(frozen=True)
+class GeometryChoice:
+    """What the command line says of the geometry.
+
+    Parameters
+    ----------
+    path
+        A file that has one: JSON, a report, a result or a scan.
+    beamline
+        Its name, or a JSON file that describes it.
+    settings
+        ``KEY=VALUE`` with keys of `Geometry`, or motors' names, without the ``geometry.`` in front.
+    """
+
+    path: Path | None = None
+    beamline: str | None = None
+    settings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, path: Path | None, beamline: str | None, settings: list[str] | None) -> GeometryChoice:
+        """Return the choice, from all the settings that a command was given."""
+        own = (each.strip() for each in settings or ())
+        return cls(
+            path, beamline, tuple(each[len(_GEOMETRY) :] for each in own if each.startswith(_GEOMETRY))
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return what is said, later words over earlier ones: the file, the beamline, the settings.
+
+        Raises
+        ------
+        InputError
+            If the file has no geometry, or a setting cannot be read.
+        """
+        found = {} if self.path is None else _document(self.path)
+        if self.beamline is not None:
+            found = {key: value for key, value in found.items() if key not in _OF_A_BEAMLINE}
+            found["beamline"] = self.beamline
+        for setting in self.settings:
+            key, value = _key_and_value(setting, f"{_GEOMETRY}energy_kev=9")
+            found[key] = _plain(value)
+        return found
+
+    def applied(self, scan: Scan) -> Scan:
+        """Return `scan` with the geometry that its file and the command line make together.
+
+        Raises
+        ------
+        InputError
+            Naming everything that is still missing, or wrong.
+        """
+        said = self.document()
+        if not said:
+            return scan
+        own = _known(scan)
+        if "beamline" in said:
+            own = {key: value for key, value in own.items() if key not in _OF_A_BEAMLINE}
+        name = str(self.path) if self.path is not None and not self.settings else "The geometry"
+        return replace(scan, geometry=complete({**own, **said}, name))
+
+
+_OF_A_BEAMLINE = (
+    "beamline", "detector", "sample_circles", "detector_circles", "pixel_directions", "rocking_circle", "sample_offsets_deg",
+    "detector_offsets_deg",
+)  # fmt: skip
+"""Keys whose values belong to one beamline."""
 
 
 def choose_recipe(preset: Preset | None, path: Path | None, settings: list[str]) -> Recipe:
@@ -15,13 +89,8 @@ def choose_recipe(preset: Preset | None, path: Path | None, settings: list[str])
     if preset is not None and path is not None:
         raise InputError("--preset and --recipe both say how to reconstruct; give one of them.")
     recipe = Recipe.from_preset(preset or "fast") if path is None else Recipe.from_file(path)
-    changes = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"--set '{setting}' has no '='; write it as 'refine.algorithm=50*ER'.")
-        changes[key.strip()] = value.strip()
-    return recipe.with_settings(changes)
+    own = (each for each in settings if not each.strip().startswith(_GEOMETRY))
+    return recipe.with_settings(dict(_key_and_value(each, "refine.algorithm=50*ER") for each in own))
 
 
 def check_weights(recipe: Recipe) -> None:
@@ -44,39 +113,79 @@ def read_scan(
     mask: Path | None,
     dark: Path | None,
     white: Path | None,
-    geometry: Path | None,
+    geometry: GeometryChoice | None = None,
 ) -> Scan:
     """Return the scan that these files make."""
     from .. import formats
 
-    return with_geometry(
-        formats.read_scan(scan, dataset=dataset, mask=mask, dark=dark, white=white), geometry
-    )
+    found = formats.read_scan(scan, dataset=dataset, mask=mask, dark=dark, white=white)
+    return found if geometry is None else geometry.applied(found)
 
 
-def with_geometry(scan: Scan, path: Path | None) -> Scan:
-    """Return `scan` with the geometry of the JSON file at `path`, if there is one."""
-    if path is None:
-        return scan
-    from pydantic import TypeAdapter, ValidationError
+def numbers(text: str, what: str, count: int | None = None) -> tuple[float, ...]:
+    """Return the numbers in ``12.5,30``, as many as `count` where that is given.
 
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    try:
+        found = tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        found = ()
+    if not found or count not in (None, len(found)):
+        many = "numbers" if count is None else f"{count} numbers"
+        raise InputError(f"{what} '{text}': write {many} with commas between, such as 12.5,30.")
+    return found
+
+
+def _known(scan: Scan) -> dict[str, Any]:
+    """Return what a scan's file says of its geometry."""
+    if scan.geometry is not None:
+        return asdict(scan.geometry)
+    return {key: value for key, value in scan.metadata.items() if key in Geometry.__dataclass_fields__}
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """Return the geometry in a file as fields by name, as far as the file has them."""
+    if path.suffix.lower() != ".json":
+        from .. import formats
+
+        found = formats.read(path)
+        if isinstance(found, Reconstruction):
+            geometry = found.scan_geometry or found.geometry
+            known = {} if geometry is None else asdict(geometry)
+        else:
+            known = _known(found)
+        if not known:
+            raise InputError(f"{path} has no geometry; give a file that has, or a JSON document.")
+        return known
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"The geometry {path} cannot be read: {error}.") from None
-    if isinstance(document, dict) and "geometry" in document:  # the whole of `info --json`
-        document = document["geometry"]
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"The geometry {path} cannot be read: {reason}.") from None
+    if isinstance(document, dict) and "geometry" in document:  # the whole of `info --json`, or a report
+        document = document.get("scan_geometry") or document["geometry"]
+        if document is None:
+            raise InputError(f"{path} has no geometry: it is that of a scan without one.")
     if not isinstance(document, dict):
-        raise InputError(f"{path} holds no geometry: a JSON object with its keys is wanted.")
-    if unknown := set(document) - set(Geometry.__dataclass_fields__):
-        raise InputError(f"The geometry {path} has an unknown key '{min(unknown)}'.")
-    # an angle that nobody gave is not zero, whatever the default says
-    needed = [each.name for each in fields(Geometry) if each.default is MISSING] + ["sample_angles_deg"]
-    if missing := [name for name in needed if document.get(name) in (None, [])]:
-        raise InputError(f"The geometry {path} lacks {', '.join(missing)}; add what is missing.")
+        raise InputError(f"{path} is no geometry: it must be a JSON object with the fields of one.")
+    return {key: value for key, value in document.items() if not key.startswith("#")}
+
+
+def _key_and_value(setting: str, example: str) -> tuple[str, str]:
+    key, equals, value = setting.partition("=")
+    if not equals:
+        raise InputError(f"--set '{setting}' has no '='; write it as '{example}'.")
+    return key.strip(), value.strip()
+
+
+def _plain(value: str) -> Any:
+    """Return a setting's value: JSON where it is, otherwise a list where it has commas, otherwise the text."""
     try:
-        return replace(scan, geometry=TypeAdapter(Geometry).validate_python(document))
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(step) for step in fault["loc"]) or "the document"
-        raise InputError(f"The geometry {path} is not usable at '{where}': {fault['msg']}.") from None
+        return json.loads(value)
+    except ValueError:
+        parts = [part.strip() for part in value.split(",")]
+        return value if len(parts) == 1 else [_plain(part) for part in parts]

@@ -59,17 +59,25 @@ def summarise(found: Reconstruction) -> None:
         print(f"note: {note}")
 
 
-def describe(scan: Scan) -> dict[str, Any]:
-    """Return what `info` says of a scan, as plain values."""
+def describe(
+    scan: Scan, material: str | None = None, spacing_nm: float | None = None
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return what `info` says of a scan: plain values, and lines about its geometry to print below them."""
     import numpy as np
 
-    from ..analysis import frame
+    from ..geometry import scattering_vector, summarise
     from ..preparation import prepare
     from ..recipe import Recipe
 
     prepared = prepare(scan, Recipe().prepare)
-    steps, q_bragg = frame(prepared.geometry, prepared.peak, prepared.counts.shape)
-    return {
+    geometry = prepared.geometry
+    q_bragg, seen = None, None
+    if geometry is not None:
+        q_bragg = scattering_vector(geometry, prepared.peak[1:], prepared.counts.shape)
+        seen = summarise(
+            geometry, prepared.peak, prepared.counts.shape, prepared.oversampling, material, spacing_nm
+        )
+    document = {
         "kind": "scan",
         "name": scan.name,
         "source": scan.source,
@@ -80,12 +88,14 @@ def describe(scan: Scan) -> dict[str, Any]:
         "peak": [float(index) for index in prepared.peak],
         "masked": int(prepared.good.size - np.count_nonzero(prepared.good)),
         "oversampling": [float(ratio) for ratio in prepared.oversampling],
-        "voxel_size_nm": None if steps is None else np.linalg.norm(steps, axis=0).tolist(),
+        "voxel_size_nm": None if seen is None else list(seen.voxel_size_nm),
         "q_bragg_per_nm": None if q_bragg is None else q_bragg.tolist(),
         "geometry": None if scan.geometry is None else asdict(scan.geometry),
         "metadata": scan.metadata,
         "notes": list(prepared.notes),
+        "seen": None if seen is None else seen.document(),
     }
+    return document, [] if seen is None else seen.lines()
 
 
 def words(value: Any) -> str:
@@ -95,7 +105,7 @@ def words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {words(entry)}" for key, entry in value.items())
+        return ", ".join(f"{key} {words(entry)}" for key, entry in value.items() if entry is not None)
     if isinstance(value, list | tuple):
         if len(value) > 12:
             return f"{len(value)} values, {words(value[0])} … {words(value[-1])}"

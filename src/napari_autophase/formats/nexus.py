@@ -15,10 +15,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..scan import HC_KEV_NM, Geometry, InputError
+from ..scan import HC_KEV_NM, Axis, Geometry, InputError
 
 METADATA = "autophase_metadata"
 """Where a scan's metadata stand, as JSON."""
+_AXES = ("sample_circles", "detector_circles", "pixel_directions")
 _J_PER_KEV = 1.602176634e-16
 _METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micron": 1e-6, "microns": 1e-6,
            "nm": 1e-9, "angstrom": 1e-10, "angstroms": 1e-10, "å": 1e-10, "a": 1e-10, "pm": 1e-12}  # fmt: skip
@@ -99,7 +100,7 @@ def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any]]:
     stored = next((group["geometry_1"] for group in instruments if group and "geometry_1" in group), None)
     metadata = scalar(entry.get(METADATA))
     try:
-        geometry = None if stored is None else Geometry(**{key: _plain(item) for key, item in stored.items()})
+        geometry = None if stored is None else read_fields(stored)
         return geometry, known(entry) if metadata is None else json.loads(metadata)
     except (TypeError, ValueError) as error:
         raise InputError(
@@ -108,8 +109,20 @@ def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any]]:
 
 
 def _plain(item: h5py.Dataset) -> Any:
-    value = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()]
-    return tuple(np.asarray(value).tolist()) if item.ndim else np.asarray(value).item()
+    words = h5py.check_string_dtype(item.dtype) is not None
+    value = np.asarray(item.asstr()[()] if words else item[()])
+    if not item.ndim:
+        return value.item()
+    return tuple(_axis(word) for word in value.tolist()) if words else tuple(value.tolist())
+
+
+def _axis(word: str) -> Axis:
+    """Return what `_word` wrote."""
+    return tuple(map(float, word.split())) if " " in word else word  # type: ignore[return-value]
+
+
+def _word(axis: Axis) -> str:
+    return axis if isinstance(axis, str) else " ".join(map(repr, map(float, axis)))
 
 
 def write_geometry(instrument: h5py.Group, geometry: Geometry) -> None:
@@ -131,12 +144,23 @@ def write_geometry(instrument: h5py.Group, geometry: Geometry) -> None:
         x_pixel_size=(columns * 1e-6, "m"),
         y_pixel_size=(rows * 1e-6, "m"),
     )
-    own = group(instrument, "geometry_1", "NXcollection")
+    write_fields(instrument, "geometry_1", geometry)
+
+
+def write_fields(parent: h5py.Group, name: str, geometry: Geometry) -> None:
+    """Write a whole geometry into a group of its own, one dataset for each of its fields."""
+    own = group(parent, name, "NXcollection")
     for each in fields(Geometry):
         value = getattr(geometry, each.name)
         if value is not None:
-            words = isinstance(value, tuple) and all(isinstance(word, str) for word in value)
-            own.create_dataset(each.name, data=np.array(value, h5py.string_dtype()) if words else value)
+            if each.name in _AXES:
+                value = np.array([_word(axis) for axis in value], h5py.string_dtype())
+            own.create_dataset(each.name, data=value)
+
+
+def read_fields(group: h5py.Group) -> Geometry:
+    """Return what `write_fields` wrote; TypeError or ValueError where that is not a geometry."""
+    return Geometry(**{key: _plain(item) for key, item in group.items()})
 
 
 def group(parent: h5py.Group, name: str, nx_class: str, **quantities: tuple[float, str]) -> h5py.Group:

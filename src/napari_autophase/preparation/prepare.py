@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
+from ..geometry import check, check_spacing, frame
 from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
 from .blur import blurred
@@ -27,9 +28,11 @@ class Prepared:
         bool, same shape; False where nothing was measured: there the modulus is free.
     geometry
         That of the scan after binning, its `direct_beam_pixel` filled in; None if unknown.
+    phased_geometry
+        That of `counts`: the direct beam went along with the roll, the cropping and the padding, and may lie outside.
     peak
         Index of what now lies in the centre voxel ``shape // 2``, counted in the scan's array after binning but before the
-        roll, the cropping and the padding: exactly what `analysis.frame` takes together with `geometry`.
+        roll, the cropping and the padding: exactly what `geometry.frame` takes together with `geometry`.
     shift
         Voxels by which the binned array was rolled, per axis.
     oversampling
@@ -41,6 +44,7 @@ class Prepared:
     counts: np.ndarray
     good: np.ndarray
     geometry: Geometry | None
+    phased_geometry: Geometry | None
     peak: tuple[float, float, float]
     shift: tuple[int, int, int]
     oversampling: tuple[float, float, float]
@@ -67,9 +71,12 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     Raises
     ------
     InputError
-        If nothing is left after masking, subtraction or binning, or a binning is impossible.
+        If nothing is left after masking, subtraction or binning, a binning is impossible, or the geometry is.
     """
     choice = preparation or Preparation()
+    geometry = scan.geometry
+    if geometry is not None:
+        check(geometry)
     good, notes = _judge(scan, choice)
 
     counts = np.where(good, scan.counts, 0).astype(np.float32)
@@ -81,7 +88,8 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
             "check the mask, the saturation and the background."
         )
 
-    geometry = None if scan.geometry is None else binned_geometry(scan.geometry, scan.shape, choice.binning)
+    if geometry is not None:
+        notes += assumed(geometry, scan.shape)
     if choice.binning != (1, 1, 1):
         counts, good = bin_blocks(counts, good, choice.binning)
 
@@ -117,10 +125,15 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
                 f"Padded from {before} to {counts.shape} voxels; the voxel size shrinks accordingly."
             )
 
+    phased = None
+    if geometry is not None:
+        geometry, phased = on_grids(geometry, scan.shape, choice.binning, peak, counts.shape)
+
     return Prepared(
         counts=np.ascontiguousarray(counts),
         good=np.ascontiguousarray(good),
         geometry=geometry,
+        phased_geometry=phased,
         peak=(float(peak[0]), float(peak[1]), float(peak[2])),
         shift=shift,
         oversampling=oversampling,
@@ -128,13 +141,50 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     )
 
 
-def binned_geometry(
-    geometry: Geometry, shape: tuple[int, int, int], binning: tuple[int, int, int]
-) -> Geometry:
-    """Return the geometry of an array of `shape` after `binning`; the direct beam, where it was left out, is filled in."""
-    if geometry.direct_beam_pixel is None:
-        geometry = replace(geometry, direct_beam_pixel=(float(shape[1] // 2), float(shape[2] // 2)))
-    return geometry if binning == (1, 1, 1) else geometry.binned(binning)
+def assumed(geometry: Geometry, shape: tuple[int, int, int]) -> list[str]:
+    """Return what a person should read about a geometry of an array of `shape`: what was assumed in it."""
+    if geometry.direct_beam_pixel is not None:
+        return []
+    row, column = geometry.with_beam(shape).direct_beam_pixel or (0.0, 0.0)
+    return [
+        f"The direct beam is not given: the middle of the array, pixel ({row:g}, {column:g}), is assumed."
+    ]
+
+
+def on_grids(
+    geometry: Geometry,
+    shape: tuple[int, int, int],
+    binning: tuple[int, int, int],
+    peak: tuple[float, float, float],
+    phased: tuple[int, ...],
+) -> tuple[Geometry, Geometry]:
+    """Return the geometry of a scan's array after binning, and of the array that is phased.
+
+    Parameters
+    ----------
+    geometry, shape
+        Those of the scan's own array.
+    binning
+        Voxels per block, per axis.
+    peak
+        Index in the binned array of what lies in the centre voxel of the phased one.
+    phased
+        Shape of the phased array.
+
+    Raises
+    ------
+    InputError
+        If no instrument has this geometry, it contradicts itself, or it belongs to no lattice planes.
+    """
+    check(geometry)
+    geometry = geometry.with_beam(shape)
+    if binning != (1, 1, 1):
+        geometry = geometry.binned(binning, shape)
+    unrolled = tuple(n // factor for n, factor in zip(shape, binning, strict=True))
+    _, q = frame(geometry, peak, phased)
+    check_spacing(np.asarray(q))
+    first = tuple(round(p) - n // 2 for p, n in zip(peak, phased, strict=True))
+    return geometry, geometry.cropped(first, unrolled, phased)
 
 
 def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:

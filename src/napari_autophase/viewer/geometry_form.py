@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from ..scan import BEAMLINES, Geometry, InputError
+from ..geometry import BEAMLINES, Geometry, check
+from ..scan import InputError
 from .parts import caption, form
 
 _AS_STORED = "as stored in the file"
@@ -22,6 +24,9 @@ _TEXTS = {
     "direct_beam_pixel": ("Direct beam (pixel)", "Row, column where it falls with the arm at zero; empty: the centre.", "centre"),
 }  # fmt: skip
 _NEEDED = tuple(name for name in _TEXTS if name != "direct_beam_pixel")
+
+
+_ROCKING = ("rocking_step_deg", "rocking_circle", "sample_angles_deg")
 
 
 class Incomplete(InputError):
@@ -92,8 +97,9 @@ class GeometryForm(QWidget):
         if stored >= 0:
             self.beamline.removeItem(stored)
         if geometry is not None:
+            likely = sorted(BEAMLINES, key=lambda name: name != geometry.beamline)
             match = next(
-                (name for name in BEAMLINES if _conventions(name).items() <= vars(geometry).items()), None
+                (name for name in likely if _circles(BEAMLINES[name]) == _circles(vars(geometry))), None
             )
             if match is None:
                 self.beamline.addItem(match := _AS_STORED)
@@ -115,7 +121,10 @@ class GeometryForm(QWidget):
         values: dict[str, Any] = {name: _numbers(name, line.text()) for name, line in self.lines.items()}
         if not any(values.values()):
             return None
-        missing = [_TEXTS[name][0] for name in _NEEDED if not values[name]]
+        circles = self._circles()
+        missing = [
+            _TEXTS[name][0] for name in _NEEDED if not values[name] and circles.get(name, ("any",)) != ()
+        ]
         if missing:
             *others, last = missing
             named = f"{', '.join(others)} and {last}" if others else last
@@ -126,47 +135,58 @@ class GeometryForm(QWidget):
         values["pixel_size_um"] = pixel * 2 if len(pixel) == 1 else _exactly("pixel_size_um", pixel, 2)
         beam = values["direct_beam_pixel"]
         values["direct_beam_pixel"] = _exactly("direct_beam_pixel", beam, 2) if beam else None
-        conventions = self._chosen()
-        values["detector_angles_deg"] = _exactly(
-            "detector_angles_deg", values["detector_angles_deg"], len(conventions["detector_circles"])
-        )
-        values["sample_angles_deg"] = _exactly(
-            "sample_angles_deg", values["sample_angles_deg"], len(conventions["sample_circles"])
-        )
-        if min(values["energy_kev"], values["distance_m"], *values["pixel_size_um"]) <= 0:
-            raise InputError("Energy, distance and pixel sizes must be greater than zero.")
-        if values["rocking_step_deg"] == 0:
-            raise InputError("The rocking step must not be zero.")
-        if self.given is not None:  # lines show fewer digits than a file may give
-            for name, line in self.lines.items():
-                if line.text() == _text(name, given := getattr(self.given, name)):
-                    values[name] = given
-        reflection = self.given.reflection if self.given is not None else None
-        return Geometry(
-            **values, **conventions, rocking_circle=max(0, self.rocking.currentIndex()), reflection=reflection
-        )
+        for name in circles:
+            values[name] = _exactly(name, values[name], len(circles[name]))
+        values["rocking_circle"] = max(0, self.rocking.currentIndex())
+        geometry = self._with(values)
+        check(geometry)
+        return geometry
 
-    def _chosen(self) -> dict[str, Any]:
-        name = self.beamline.currentText()
-        if name == _AS_STORED and self.given is not None:
-            keys = ("sample_circles", "detector_circles", "pixel_directions")
-            return {key: getattr(self.given, key) for key in keys}
-        return _conventions(name)
+    def _with(self, values: dict[str, Any]) -> Geometry:
+        """Return the geometry that has these values, and else what was given or what the beamline knows."""
+        given = self.given
+        if given is not None:  # lines show fewer digits than a file may give
+            for name, line in self.lines.items():
+                if line.text() == _text(name, was := getattr(given, name)):
+                    values[name] = was
+        preset = BEAMLINES.get(self.beamline.currentText())
+        if given is not None and self.beamline.currentText() == self._as_given[0]:
+            evenly = any(getattr(given, name) != values[name] for name in _ROCKING)
+            return replace(given, **values, rocking_angles_deg=None if evenly else given.rocking_angles_deg)
+        known = {key: value for key, value in (preset or {}).items() if not key.endswith("_names")}
+        return Geometry(**{**known, **values}, reflection=None if given is None else given.reflection)
+
+    def _circles(self) -> dict[str, tuple[Any, ...]]:
+        """Return the names, or else the axes, of the circles whose angles are wanted, by the angles' names."""
+        preset = BEAMLINES.get(self.beamline.currentText())
+        if preset is not None:
+            sample, detector = preset["sample_names"], preset["detector_names"]
+        else:
+            assert self.given is not None
+            sample, detector = self.given.sample_circles, self.given.detector_circles
+        return {"sample_angles_deg": sample, "detector_angles_deg": detector}
 
     def _name_circles(self) -> None:
         preset = BEAMLINES.get(self.beamline.currentText())
-        sample = preset["sample_names"] if preset else self._chosen()["sample_circles"]
-        detector = preset["detector_names"] if preset else self._chosen()["detector_circles"]
+        circles = {name: list(map(str, each)) for name, each in self._circles().items()}
         self.rocking.clear()
-        self.rocking.addItems([str(name) for name in sample])
+        self.rocking.addItems(circles["sample_angles_deg"])
         self.rocking.setCurrentIndex(preset["rocking_circle"] if preset else 0)
-        self.lines["sample_angles_deg"].setPlaceholderText(", ".join(sample))
-        self.lines["detector_angles_deg"].setPlaceholderText(", ".join(detector))
+        for name, names in circles.items():
+            self.lines[name].setPlaceholderText(", ".join(names) or "none here")
+            self.lines[name].setEnabled(bool(names))
 
 
-def _conventions(beamline: str) -> dict[str, Any]:
-    keys = ("sample_circles", "detector_circles", "pixel_directions")
-    return {key: BEAMLINES[beamline][key] for key in keys}
+def _circles(convention: dict[str, Any]) -> list[Any]:
+    """Return what beamlines differ in."""
+    keys = (
+        "sample_circles",
+        "detector_circles",
+        "pixel_directions",
+        "sample_offsets_deg",
+        "detector_offsets_deg",
+    )
+    return [convention.get(key) for key in keys]
 
 
 def _text(name: str, value: Any) -> str:

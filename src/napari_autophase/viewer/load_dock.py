@@ -75,7 +75,7 @@ def read(request: Request) -> Scan | Drawing:
 
 def summarise(scan: Scan) -> Summary:
     """Look at a scan as a reconstruction would: after the default preparation."""
-    from ..analysis import frame
+    from ..geometry import frame
     from ..preparation import prepare
     from ..recipe import Recipe
 

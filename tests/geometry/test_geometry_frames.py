@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
-from napari_autophase.analysis.frames import (
+from napari_autophase.geometry import (
+    BEAMLINES,
+    beamlines,
     direction,
     frame,
-    orthogonalise,
     reciprocal_steps,
     rotation,
     scattering_vector,
 )
-from napari_autophase.scan import BEAMLINES, Geometry, InputError
+from napari_autophase.scan import Geometry, InputError
 
 
 def preset(name: str) -> dict:
@@ -43,7 +45,7 @@ PLATINUM = Geometry(
     pixel_size_um=(55.0, 55.0),
     rocking_step_deg=0.01015,
     detector_angles_deg=(0.4864, 35.3627),
-    sample_angles_deg=(17.0, 0.0),
+    sample_angles_deg=(0.0, 17.0, 0.0),
     **preset("ID01"),
 )
 
@@ -73,7 +75,7 @@ def test_eta_rocking_matches_its_closed_form():
             * np.radians(PLATINUM.rocking_step_deg)
             * np.array([0, 1 - np.cos(inner) * np.cos(outer), np.sin(outer)]),
             pixel * np.array([-np.sin(inner) * np.sin(outer), -np.cos(outer), np.cos(inner) * np.sin(outer)]),
-            pixel * np.array([-np.cos(inner), 0, -np.sin(inner)]),
+            pixel * np.array([np.cos(inner), 0, np.sin(inner)]),
         ],
         axis=1,
     )
@@ -81,61 +83,133 @@ def test_eta_rocking_matches_its_closed_form():
     assert found == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
-@settings(max_examples=12, deadline=None)
+# xrayutilities' frame: x along the beam, y outboard, z up
+XU = {"x": "y", "y": "z", "z": "x"}
+
+
+def for_xrayutilities(axis) -> str:
+    return XU[axis[0]] + axis[1]
+
+
+def as_strings(circles, angles) -> tuple[list[str], list[float]]:
+    """Return circles and angles in xrayutilities' frame; one about a vector of the yz plane as a turn between two others."""
+    names, values = [], []
+    for circle, angle in zip(circles, angles, strict=True):
+        if isinstance(circle, str):
+            names.append(for_xrayutilities(circle))
+            values.append(angle)
+        else:
+            x, y, z = circle / np.linalg.norm(circle)
+            if x:  # kappa is the only one that is skew, and it has no x
+                assert (y, z) == (0, 0)
+                names.append(for_xrayutilities("x+"))
+                values.append(angle)
+            else:
+                tilt = np.degrees(np.arctan2(z, y))
+                names += [for_xrayutilities(name) for name in ("x+", "y+", "x-")]
+                values += [tilt, angle, tilt]
+    return names, values
+
+
+class Xrayutilities:
+    """What xrayutilities makes of a geometry: q of a pixel, in our frame and in 1/nm, the sample turned back."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.package = pytest.importorskip("xrayutilities")
+        self.geometry = geometry
+
+    def q(self, row: float, column: float, offset_deg: float = 0.0) -> np.ndarray:
+        geometry = self.geometry
+        wanted = list(np.subtract(geometry.sample_angles_deg, geometry.sample_offsets_deg or 0))
+        stood = as_strings(geometry.sample_circles, wanted)
+        wanted[geometry.rocking_circle] += offset_deg
+        sample, sample_angles = as_strings(geometry.sample_circles, wanted)
+        arm, arm_angles = as_strings(geometry.detector_circles, geometry.detector_angles_deg)
+        beam, distance, directions = (
+            geometry.direct_beam_pixel,
+            geometry.distance_m,
+            geometry.pixel_directions,
+        )
+        sizes = np.array(geometry.pixel_size_um) * 1e-6
+        if not isinstance(directions[0], str):
+            # a module askew: turn it square, to stand on its normal
+            down, right = (np.array(each) / np.linalg.norm(each) for each in directions)
+            normal = np.cross(right, down)
+            turn = Rotation.from_matrix(np.stack([right, down, normal], 1))
+            extra = turn.as_euler("XYZ", degrees=True)
+            arm = arm + [for_xrayutilities(name) for name in ("x+", "y+", "z+")]
+            arm_angles = [*arm_angles, *extra]
+            foot = turn.inv().apply([0, 0, distance])
+            beam = (beam[0] - foot[1] / sizes[0], beam[1] - foot[0] / sizes[1])
+            distance, directions = foot[2], ("y+", "x+")
+        conversion = self.package.QConversion(sample, arm or ["z+"], [1, 0, 0])
+        conversion.init_area(
+            *[for_xrayutilities(each) for each in directions],
+            cch1=beam[0] - row,
+            cch2=beam[1] - column,
+            Nch1=2,
+            Nch2=2,
+            distance=distance,
+            pwidth1=sizes[0],
+            pwidth2=sizes[1],
+        )
+        found = conversion.area(*sample_angles, *(arm_angles or [0.0]), wl=geometry.wavelength_nm * 10)
+        lying = np.array([part.squeeze()[0, 0] for part in found]) * 10
+        lying = np.array([lying[1], lying[2], lying[0]])
+        return self._stood(*stood).apply(lying)
+
+    def _stood(self, names: list[str], angles: list[float]) -> Rotation:
+        ours = {theirs: name for name, theirs in XU.items()}
+        total = Rotation.identity()
+        for name, angle in zip(names, angles, strict=True):
+            axis = np.eye(3)["xyz".index(ours[name[0]])] * (1 if name[1] == "+" else -1)
+            total = total * Rotation.from_rotvec(np.radians(angle) * axis)
+        return total
+
+
+MOUNTED = [
+    (name, detector.name, motor)
+    for name, beamline in beamlines().items()
+    for detector in beamline.detectors
+    for motor in beamline.rocking
+]
+
+
+@pytest.mark.parametrize(("name", "detector", "motor"), MOUNTED)
+@settings(max_examples=4, deadline=None)
+@settings(max_examples=12)
 @given(
-    name=st.sampled_from(sorted(BEAMLINES)),
-    detector=st.tuples(st.floats(-20, 40), st.floats(5, 50)),
-    tilt=st.floats(-30, 30),
-    circle=st.integers(0, 1),
-    pixel=st.tuples(st.integers(10, 90), st.integers(10, 110)),
+    angles=st.tuples(*[st.floats(-40, 40)] * 4),
+    arm=st.tuples(*[st.floats(5, 40)] * 3),
+    pixel=st.tuples(st.floats(10, 90), st.floats(10, 110)),
 )
-def test_frame_agrees_with_xrayutilities(name, detector, tilt, circle, pixel):
-    xrayutilities = pytest.importorskip("xrayutilities")
-    settings_ = {**preset(name), "rocking_circle": circle}
-    sample = [tilt, 70.0, -5.0][: len(settings_["sample_circles"])]
-    step, shape = 0.02, (40, 100, 120)
+def test_every_beamline_agrees_with_xrayutilities(name, detector, motor, angles, arm, pixel):
+    conventions = beamlines()[name].conventions(detector, motor)
     geometry = Geometry(
         energy_kev=8.7,
         distance_m=0.9,
         pixel_size_um=(55.0, 75.0),
-        rocking_step_deg=step,
-        detector_angles_deg=detector,
-        sample_angles_deg=tuple(sample),
-        direct_beam_pixel=(30.0, 41.0),
-        **settings_,
+        rocking_step_deg=0.004,
+        detector_angles_deg=arm[: len(conventions["detector_circles"])],
+        sample_angles_deg=angles[: len(conventions["sample_circles"])],
+        direct_beam_pixel=(-330.0, 441.0),
+        **conventions,
     )
-    conversion = xrayutilities.QConversion(
-        geometry.sample_circles, geometry.detector_circles, [0, 0, 1], en=8700
-    )
-    conversion.init_area(
-        *geometry.pixel_directions,
-        cch1=30,
-        cch2=41,
-        Nch1=100,
-        Nch2=120,
-        distance=0.9,
-        pwidth1=55e-6,
-        pwidth2=75e-6,
-    )
-    angles = [np.full(3, angle) for angle in sample]
-    angles[circle] = angles[circle] + np.array([-step, 0, step])
-    wavelength = xrayutilities.en2lam(8700)
-    in_sample = np.stack(conversion.area(*angles, *detector, wl=wavelength), -1) * 10  # 1/Å to 1/nm
-    lab = in_sample @ rotation(geometry.sample_circles, tuple(sample)).T
+    independent = Xrayutilities(geometry)
     row, column = pixel
+    q = scattering_vector(geometry, pixel, (40, 100, 120))
+    assert q == pytest.approx(independent.q(row, column), rel=1e-8, abs=1e-8)
     expected = np.stack(
         [
-            (lab[2, row, column] - lab[0, row, column]) / 2,
-            (lab[1, row + 1, column] - lab[1, row - 1, column]) / 2,
-            (lab[1, row, column + 1] - lab[1, row, column - 1]) / 2,
+            (independent.q(row, column, 0.004) - independent.q(row, column, -0.004)) / 2,
+            independent.q(row + 0.5, column) - independent.q(row - 0.5, column),
+            independent.q(row, column + 0.5) - independent.q(row, column - 0.5),
         ],
         axis=1,
     )
-    found = reciprocal_steps(geometry, (20, row, column), shape)
-    scale = np.linalg.norm(expected, axis=0)
-    assert np.abs(found - expected).max(0) / scale == pytest.approx(0, abs=1e-4)
-    q = scattering_vector(geometry, pixel, shape)
-    assert q == pytest.approx(lab[1, row, column], rel=1e-5, abs=1e-5)
+    found = reciprocal_steps(geometry, (20, row, column), (40, 100, 120))
+    lengths = np.linalg.norm(expected, axis=0)
+    assert (np.linalg.norm(found - expected, axis=0) < 1e-8 * lengths + 1e-13 * np.linalg.norm(q)).all()
 
 
 def test_real_and_reciprocal_steps_are_dual():
@@ -209,60 +283,3 @@ def test_a_contradictory_geometry_says_so(change, word):
 def test_an_axis_needs_a_sense():
     with pytest.raises(InputError, match="such as 'y\\+'"):
         direction("y")
-
-
-def sheared_sphere(radius_nm: float, shape=(40, 36, 44)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a sphere on gold's sheared grid, the grid's steps, and the laboratory positions of its voxels."""
-    steps, _ = frame(GOLD, GOLD_PEAK, shape)
-    index = np.stack(np.meshgrid(*[np.arange(n) - n // 2 for n in shape], indexing="ij"), -1)
-    position = index @ steps.T
-    return (np.linalg.norm(position, axis=-1) < radius_nm).astype(np.complex64), steps, position
-
-
-def test_a_sphere_becomes_a_sphere():
-    radius = 350.0
-    sphere, steps, _ = sheared_sphere(radius)
-    found, size = orthogonalise(sphere, steps, 20.0)
-    assert size == 20.0
-    assert found.dtype == np.complex64
-    z, y, x = (np.arange(n) - n // 2 for n in found.shape)
-    distance = np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2) * size
-    amplitude = np.abs(found)
-    blur = 2 * np.linalg.norm(steps, axis=0).max()
-    assert amplitude[distance < radius - blur].min() > 0.5
-    assert amplitude[distance > radius + blur].max() < 0.5
-    volume = np.count_nonzero(amplitude > 0.5) * size**3
-    assert volume == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.05)
-    moment = [np.sum(amplitude * axis**2) for axis in np.meshgrid(z, y, x, indexing="ij")]
-    assert moment == pytest.approx([np.mean(moment)] * 3, rel=0.05)
-
-
-def test_the_new_voxel_is_as_large_as_the_old_one():
-    sphere, steps, _ = sheared_sphere(300.0)
-    found, size = orthogonalise(sphere, steps)
-    assert size**3 == pytest.approx(abs(np.linalg.det(steps)))
-    assert np.abs(found).sum() == pytest.approx(np.abs(sphere).sum(), rel=0.02)
-
-
-def test_a_plane_wave_keeps_its_direction():
-    sphere, steps, position = sheared_sphere(350.0)
-    wave = np.array([0.001, -0.0015, 0.002])  # 1/nm, laboratory x, y, z
-    found, size = orthogonalise((sphere * np.exp(1j * position @ wave)).astype(np.complex64), steps, order=3)
-    middle = tuple(slice(n // 2 - 4, n // 2 + 5) for n in found.shape)
-    slopes = [np.gradient(np.unwrap(np.angle(found[middle]), axis=a), size, axis=a).mean() for a in range(3)]
-    assert slopes == pytest.approx(wave[::-1], rel=0.03)
-    assert np.angle(found[tuple(n // 2 for n in found.shape)]) == pytest.approx(0, abs=1e-3)
-
-
-def test_a_real_volume_stays_real():
-    sphere, steps, _ = sheared_sphere(300.0)
-    found, _ = orthogonalise(sphere.real, steps)
-    assert found.dtype == np.float32
-
-
-def test_nothing_to_orthogonalise_says_so():
-    _, steps, _ = sheared_sphere(300.0)
-    with pytest.raises(InputError, match="empty"):
-        orthogonalise(np.zeros((20, 20, 20), np.complex64), steps)
-    with pytest.raises(InputError, match="positive"):
-        orthogonalise(np.ones((20, 20, 20), np.complex64), steps, -1.0)

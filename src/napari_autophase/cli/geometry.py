@@ -1,0 +1,181 @@
+"""The commands that help to get the geometry right: templates, beamlines, and two tests of how a detector is mounted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..scan import Geometry, InputError, Scan
+from .inputs import GeometryChoice, numbers, read_scan
+
+GeometryPath = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file with the geometry: JSON (see `geometry --beamline`, `info --json`), a report, a result or a scan."
+    ),
+]
+BeamlineName = Annotated[
+    str | None,
+    typer.Option(
+        help="Where it was measured, e.g. 34-ID-C (`geometry` lists them), or a beamline's JSON file."
+    ),
+]
+MaterialName = Annotated[
+    str | None,
+    typer.Option(metavar="FORMULA", help="What the crystal is, e.g. Au, to compare its spacing with."),
+]
+Reflection = Annotated[str | None, typer.Option(metavar="H,K,L", help="Which reflection it is, e.g. 1,1,1.")]
+Spacing = Annotated[
+    float | None,
+    typer.Option(metavar="NM", help="Spacing of the lattice planes in nm, instead of a material."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="One field of the geometry, e.g. 'geometry.energy_kev=9'."
+    ),
+]
+
+app = typer.Typer(
+    help="Templates for a geometry, the known beamlines, and tests of how a detector is mounted.",
+    invoke_without_command=True,
+    no_args_is_help=False,
+)
+
+
+@app.callback()
+def geometry(
+    context: typer.Context,
+    beamline: BeamlineName = None,
+    detector: Annotated[str | None, typer.Option(help="A detector of the beamline.")] = None,
+) -> None:
+    """List the known beamlines; with --beamline print a geometry to fill in, each key explained.
+
+    Write it to a file, fill in what is null, and give it to `reconstruct` or `info` with --geometry.
+    """
+    if context.invoked_subcommand is not None:
+        if beamline or detector:
+            raise InputError(f"Give --beamline after '{context.invoked_subcommand}'.")
+        return
+    from ..geometry import beamlines, find_beamline, template
+
+    if beamline is not None:
+        document = template(find_beamline(beamline), detector)
+        lines = (f"  {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in document.items())
+        print("{\n" + ",\n".join(lines) + "\n}")
+        return
+    if detector is not None:
+        raise InputError("--detector needs --beamline.")
+    for each in beamlines().values():
+        circles = "; ".join(
+            f"{what} " + ", ".join(f"{circle.motor} {_said(circle.axis)}" for circle in of)
+            for what, of in (("sample", each.sample), ("arm", each.arm))
+            if of
+        )
+        print(f"{each.name} ({each.facility}): {circles}")
+        for one in each.detectors:
+            rows, columns = map(_said, one.directions)
+            note = f"; sources disagree on {one.disputed}" if one.disputed else ""
+            print(f"    {one.name}: rows {rows}, columns {columns}{note}")
+
+
+@app.command()
+def lattice(
+    scan: Annotated[str, typer.Argument(metavar="SCAN", help="A scan of a known reflection.")],
+    material: MaterialName = None,
+    hkl: Reflection = None,
+    spacing: Spacing = None,
+    geometry: GeometryPath = None,
+    beamline: BeamlineName = None,
+    settings: Settings = None,
+    dataset: Annotated[str | None, typer.Option(help="The dataset inside SCAN.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Mask file: not 0 is unusable.")] = None,
+) -> None:
+    """Find how the detector is mounted from a known lattice spacing: d for all four orientations."""
+    from ..geometry import find_material, lattice_test, spacing_nm
+    from ..preparation import prepare
+    from ..recipe import Recipe
+
+    choice = GeometryChoice.of(geometry, beamline, settings)
+    measured = reflected(read_scan(scan, dataset, mask, None, None, choice), hkl)
+    if measured.geometry is None:
+        raise InputError(f"{scan} has no geometry; give one with --geometry or --beamline and --set.")
+    if spacing is None:
+        if material is None or measured.geometry.reflection is None:
+            raise InputError("The lattice test needs --material and --hkl, or --spacing in nm.")
+        spacing = spacing_nm(find_material(material)[1], measured.geometry.reflection)
+    prepared = prepare(measured, Recipe().prepare)
+    assert prepared.geometry is not None
+    found = lattice_test(prepared.geometry, prepared.peak[1:], prepared.counts.shape, spacing)
+    for mounting in found.mountings:
+        rows, columns = map(_said, mounting.pixel_directions)
+        print(f"rows {rows}, columns {columns}: d {mounting.spacing_nm:.5f} nm, {mounting.misfit:+.2f} %")
+    print(found.sentence)
+
+
+@app.command()
+def arm(
+    pixels: Annotated[
+        list[str], typer.Option("--pixel", metavar="ROW,COLUMN", help="Where the spot was seen; twice.")
+    ],
+    angles: Annotated[
+        list[str],
+        typer.Option("--angles", metavar="A,B,…", help="The arm's angles then, outermost first; twice."),
+    ],
+    geometry: GeometryPath = None,
+    beamline: BeamlineName = None,
+    settings: Settings = None,
+) -> None:
+    """Find how the detector is mounted, and its distance, from one spot seen at two positions of the arm.
+
+    The sample stands still.  Move both motors of the arm, or do it twice: one motor tells of rows or of columns alone.
+    The direct beam's pixel and the pixel size must be known.
+    """
+    from ..geometry import arm_test, complete
+
+    if len(pixels) != 2 or len(angles) != 2:
+        raise InputError(
+            "The arm test needs two positions: --pixel R,C --angles A,B --pixel R,C --angles A,B."
+        )
+    positions = [numbers(each, "--angles") for each in angles]
+    spots = [numbers(each, "--pixel", 2) for each in pixels]
+    # what the test does not look at
+    free = {"energy_kev": 10.0, "distance_m": 1.0, "rocking_step_deg": 0.01}
+    said = GeometryChoice.of(geometry, beamline, settings).document()
+    said = {**free, "detector_angles_deg": positions[0], **said}
+    if "sample_angles_deg" not in said and "beamline" in said:
+        from ..geometry import find_beamline
+
+        said["sample_angles_deg"] = [0.0] * len(find_beamline(said["beamline"]).sample)
+    if said.get("direct_beam_pixel") is None:
+        raise InputError(
+            "The arm test needs the direct beam's pixel; give it with --set geometry.direct_beam_pixel=ROW,COLUMN."
+        )
+    stood: Geometry = complete(said)
+    first, second = (((s[0], s[1]), p) for s, p in zip(spots, positions, strict=True))
+    found = arm_test(stood, first, second, (1, 1, 1))
+    for mounting in found.mountings:
+        rows, columns = map(_said, mounting.pixel_directions)
+        print(
+            f"rows {rows}, columns {columns}: {mounting.misfit:.2f} pixels off at best, at {mounting.distance_m:.4g} m"
+        )
+    print(found.sentence)
+
+
+def reflected(scan: Scan, hkl: str | None) -> Scan:
+    """Return `scan` with the reflection that --hkl says."""
+    from ..geometry import indices
+
+    if hkl is None or scan.geometry is None:
+        return scan
+    return replace(scan, geometry=replace(scan.geometry, reflection=indices(hkl)))
+
+
+def _said(axis: object) -> str:
+    from ..geometry.orientation import said
+
+    return said(axis)  # type: ignore[arg-type]

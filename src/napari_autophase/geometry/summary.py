@@ -1,0 +1,198 @@
+"""What a geometry says of a scan, in the numbers by which a person sees whether it is right, and in sentences where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..scan import Geometry
+from .beamline import beamlines
+from .frames import arm_vector, frame, rocking_axis
+from .materials import find_material, spacing_nm
+from .orientation import lattice_test, said
+
+_MISMATCH = 1.0
+"""Percent between measured and known spacing beyond which something is off: strain rarely reaches that."""
+_UNEVEN = 1.0
+"""Percent of the mean step by which steps may differ."""
+_ALONG = 15.0
+"""Degrees between rocking axis and Q below which rocking hardly moves the peak."""
+
+
+@dataclass(frozen=True)
+class GeometrySummary:
+    """What follows from a geometry at the Bragg peak.
+
+    Parameters
+    ----------
+    q_per_nm
+        |Q| at the peak, 2π/d.
+    spacing_nm, arm_spacing_nm
+        d at the peak, and where the arm points.
+    voxel_size_nm
+        Edges of the object's voxels along frames, rows and columns.
+    oversampling
+        Of the three axes; None: not looked at.
+    expected, expected_nm, mismatch_percent
+        Material and reflection in words, their spacing, and how far the peak's is from it; None: nothing to compare with.
+    off
+        Sentences about what seems wrong.
+    notes
+        Sentences about what a person should know.
+    """
+
+    q_per_nm: float
+    spacing_nm: float
+    arm_spacing_nm: float | None
+    voxel_size_nm: tuple[float, float, float]
+    oversampling: tuple[float, float, float] | None = None
+    expected: str | None = None
+    expected_nm: float | None = None
+    mismatch_percent: float | None = None
+    off: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return what to print: a label and its words, a line each; what is off comes last."""
+        arm = "" if self.arm_spacing_nm is None else f", {self.arm_spacing_nm:.5f} nm at the arm"
+        found = [
+            ("|Q|", f"{self.q_per_nm:.4f} 1/nm"),
+            ("spacing d", f"{self.spacing_nm:.5f} nm at the peak{arm}"),
+        ]
+        if self.expected is not None:
+            found.append(
+                ("expected", f"{self.expected_nm:.5f} nm, {self.expected}: {self.mismatch_percent:+.2f} %")
+            )
+        found.append(("voxel", " × ".join(f"{edge:.2f}" for edge in self.voxel_size_nm) + " nm"))
+        found += [("off", sentence) for sentence in self.off]
+        return found + [("geometry", sentence) for sentence in self.notes]
+
+
+def summarise(
+    geometry: Geometry,
+    peak: tuple[float, ...],
+    shape: tuple[int, ...],
+    oversampling: tuple[float, float, float] | None = None,
+    material: str | None = None,
+    spacing: float | None = None,
+) -> GeometrySummary:
+    """Look at a geometry as one must before phasing.
+
+    Parameters
+    ----------
+    geometry, peak, shape
+        As for `frame`.
+    oversampling
+        Of the three axes, where it was estimated.
+    material
+        Formula of the crystal: with the geometry's ``reflection`` it gives the spacing to compare with.
+    spacing
+        That spacing in nm itself.
+
+    Raises
+    ------
+    InputError
+        If the geometry contradicts itself, or the material is unknown.
+    """
+    steps, q = frame(geometry, peak, shape)
+    assert steps is not None
+    assert q is not None
+    size = float(np.linalg.norm(q))
+    arm = float(np.linalg.norm(arm_vector(geometry)))
+    off, notes = _rocking(geometry, q), _disputed(geometry)
+    expected = None
+    if spacing is not None:
+        expected = "as given"
+    elif material is not None:
+        formula, known = find_material(material)
+        if geometry.reflection is None:
+            notes.append(
+                f"No reflection is given: {formula} cannot be compared with; give geometry.reflection."
+            )
+        else:
+            spacing = spacing_nm(known, geometry.reflection)
+            expected = f"{formula} ({' '.join(map(str, geometry.reflection))}) [{known.source}]"
+    mismatch = None
+    if expected is not None and spacing is not None:
+        mismatch = 100 * (2 * np.pi / size / spacing - 1)
+        if abs(mismatch) > _MISMATCH:
+            off.append(_mismatch(geometry, (peak[1], peak[2]), shape, spacing, mismatch))
+    for axis, ratio in zip(("rocking", "row", "column"), oversampling or (), strict=False):
+        if ratio < 2:
+            off.append(f"Along the {axis} axis the sampling is {ratio:.1f}-fold; 2 is the least for phasing.")
+    edges = np.linalg.norm(steps, axis=0)
+    return GeometrySummary(
+        q_per_nm=size,
+        spacing_nm=2 * np.pi / size,
+        arm_spacing_nm=2 * np.pi / arm if arm > 1e-3 else None,
+        voxel_size_nm=(float(edges[0]), float(edges[1]), float(edges[2])),
+        oversampling=oversampling,
+        expected=expected,
+        expected_nm=spacing if expected is not None else None,
+        mismatch_percent=mismatch,
+        off=tuple(off),
+        notes=tuple(notes),
+    )
+
+
+def _rocking(geometry: Geometry, q: np.ndarray) -> list[str]:
+    found = []
+    angles = geometry.rocking_angles_deg
+    if angles is not None and len(angles) > 2:
+        steps = np.diff(angles)
+        mean = float(steps.mean())
+        if mean and (uneven := 100 * float(np.abs(steps / mean - 1).max())) > _UNEVEN:
+            found.append(
+                f"The rocking steps differ by up to {uneven:.3g} % from their mean of {mean:.6g} degrees, which is used for all "
+                "of them: lengths along the rocking axis are as uncertain."
+            )
+        if abs(mean - geometry.rocking_step_deg) > 0.01 * abs(mean):
+            found.append(
+                f"The rocking step is {geometry.rocking_step_deg:.6g} degrees, but the angles of the frames say {mean:.6g}."
+            )
+    if geometry.rocking_step_deg:
+        cosine = abs(rocking_axis(geometry) @ q) / np.linalg.norm(q)
+        angle = float(np.degrees(np.arccos(min(cosine, 1.0))))
+        if angle < _ALONG:
+            found.append(
+                f"The rocking axis lies {angle:.0f} degrees from Q, so that rocking hardly moves the peak; check the rocking "
+                "circle and the sample's angles."
+            )
+    return found
+
+
+def _disputed(geometry: Geometry) -> list[str]:
+    beamline = beamlines().get(geometry.beamline or "")
+    if beamline is None:
+        return []
+    for detector in beamline.detectors:
+        if detector.name == geometry.detector and detector.disputed:
+            rows, columns = map(said, geometry.pixel_directions)
+            return [
+                f"Sources disagree on how {detector.name} is mounted at {beamline.name} ({detector.disputed}); here rows {rows}, "
+                f"columns {columns}. `napari-autophase geometry lattice` and `arm` test it."
+            ]
+    return []
+
+
+def _mismatch(
+    geometry: Geometry, pixel: tuple[float, float], shape: tuple[int, ...], spacing: float, percent: float
+) -> str:
+    way = "far apart" if percent > 0 else "close"
+    text = (
+        f"The lattice planes come out {abs(percent):.2g} % too {way}: check the energy, the direct beam's pixel, the detector's "
+        "angles and the reflection"
+    )
+    best = min(
+        lattice_test(geometry, pixel, shape, spacing).mountings, key=lambda mounting: abs(mounting.misfit)
+    )
+    if abs(best.misfit) < min(_MISMATCH, abs(percent) / 3):
+        rows, columns = map(said, best.pixel_directions)
+        text += f" (with rows {rows} and columns {columns} they would fit to {best.misfit:+.2g} %)"
+    return text + "."
