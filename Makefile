@@ -1,5 +1,7 @@
 # make demo   sets everything up and reconstructs a crystal: in napari where there is a screen, into demo/ where there is none
 # make test   sets everything up and passes the tests
+# make explore MINUTES=10   draws new examples of the property tests for so long, and prints those that fail
+# make tours  takes the tour of the window with every napari and Qt that are supported, each in an environment of its own: before a release
 # make check  style, types and the direction of imports
 # make clean  removes what the others made, .venv included
 
@@ -9,7 +11,7 @@ SCAN := sample_data/faceted_64.h5
 XVFB = $(if $(shell command -v xvfb-run 2>/dev/null),xvfb-run -a -s "-screen 0 1600x1000x24")
 SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Windows_NT,$(OS))$(filter Darwin,$(shell uname))
 
-.PHONY: demo test check clean
+.PHONY: demo test explore tours check clean
 
 .venv/ready: pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh
@@ -25,6 +27,13 @@ endif
 
 test: .venv/ready
 	@$(XVFB) $(BIN)/python -m pytest
+
+MINUTES = 10
+explore: .venv/ready
+	@$(XVFB) $(BIN)/python -m pytest --explore $(MINUTES)
+
+tours: .venv/ready
+	@tools/tours.sh
 
 check: .venv/ready
 	@$(BIN)/ruff check .

@@ -63,7 +63,7 @@ def test_it_writes_weights_and_a_report_and_says_what_changed(
     [
         (["-o", str(SHIPPED), "--force"], "shipped weights"),
         (["-o", "tuned.pt"], "must end in .safetensors"),
-        (["-o", "nowhere/tuned.safetensors"], "no folder"),
+        (["-o", "nowhere/tuned.safetensors"], "no such folder"),
         (["--weights", "none.safetensors"], "missing"),
         (["--preset", "network"], "refines nothing"),
         (["--steps", "0"], "--steps"),

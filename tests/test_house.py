@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,30 @@ def test_asking_for_help_loads_nothing_heavy():
     assert not {"torch", "numba", "scipy"} & set(
         python(f"{code}\nimport sys\nprint(*sys.modules)").rpartition("╯")[2].split()
     )
+
+
+def test_property_tests_draw_the_same_examples_whatever_was_loaded_before(tmp_path):
+    property_test = """
+        from hypothesis import given, strategies as st
+
+        @given(st.integers(), st.floats())
+        def test_anything(whole, real):
+            with open("drawn.txt", "a") as file:
+                print(whole, real, file=file)
+        """
+    drawn = []
+    for before in ("", "import napari_autophase.simulation"):
+        folder = tmp_path / f"run{len(drawn)}"
+        folder.mkdir()
+        (folder / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text(encoding="utf-8"))
+        (folder / "test_it.py").write_text(before + textwrap.dedent(property_test))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"], cwd=folder, capture_output=True
+        )
+        assert done.returncode == 0, done.stdout
+        drawn.append((folder / "drawn.txt").read_text())
+    assert len(set(drawn[0].splitlines())) > 20
+    assert drawn[0] == drawn[1]
 
 
 def test_a_name_that_is_not_there():

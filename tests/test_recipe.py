@@ -67,14 +67,14 @@ recipes = st.builds(
 
 
 @given(recipes)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_recipe_survives_its_json(recipe):
     assert Recipe.from_json(recipe.model_dump_json()) == recipe
     assert Recipe.from_json(json.dumps(recipe.model_dump(mode="json"))) == recipe
 
 
 @given(recipes)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_setting_everything_by_its_dotted_name_copies_a_recipe(recipe):
     def leaves(document, path=""):
         for key, value in document.items():
@@ -131,7 +131,7 @@ def test_an_unknown_setting_is_named(key):
 
 
 @given(st.from_regex(r"[a-z_]{1,12}", fullmatch=True).filter(lambda key: key not in Refinement.model_fields))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_an_unknown_key_of_the_document_is_named(key):
     with pytest.raises(InputError, match=rf"refine\.{key}"):
         Recipe.from_json(json.dumps({"refine": {key: 1}}))

@@ -29,7 +29,7 @@ def phase_of_truth(truth) -> np.ndarray:
     return -np.linalg.norm(truth.q_bragg_per_nm) * truth.displacement_nm
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10**6), kind=st.sampled_from(KINDS), phase_range=st.sampled_from([0.0, 2.0, 9.0]))
 def test_counts_are_the_objects_intensity_with_photon_noise(seed, kind, phase_range):
     truth = simulate(seed, (32, 40, 36), kind=kind, phase_range=phase_range, peak=1e5)
@@ -42,7 +42,7 @@ def test_counts_are_the_objects_intensity_with_photon_noise(seed, kind, phase_ra
     assert truth.scan.counts.sum() == pytest.approx(expected.sum(), abs=6 * float(np.sqrt(expected.sum())))
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(
     seed=st.integers(0, 10**6), sampling=st.tuples(*[st.floats(2.0, 4.0)] * 3), kind=st.sampled_from(KINDS)
 )
@@ -57,7 +57,7 @@ def test_the_crystal_has_the_oversampling_that_was_asked_for(seed, sampling, kin
         assert filled.min() + filled.max() == pytest.approx(64, abs=2.2)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10**6), phase_range=st.floats(0.5, 15.0))
 def test_phase_is_minus_q_u_and_has_the_range_asked_for(seed, phase_range):
     truth = simulate(seed, 32, phase_range=phase_range, off_centre=0.0)
@@ -134,7 +134,7 @@ def test_the_truths_frame_is_the_geometrys():
     assert simulate(6, (32, 40, 36), geometry=None).scan.geometry is None
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10**6), off=st.sampled_from([0.0, 0.3]))
 def test_the_peak_lies_at_the_centre_voxel(seed, off):
     truth = simulate(seed, 32, off_centre=off, peak=1e7)

@@ -35,7 +35,7 @@ def moved(object: np.ndarray, shift: tuple[float, ...]) -> np.ndarray:
 offset = st.floats(-3, 3)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.tuples(offset, offset, offset), st.floats(-3, 3), st.booleans(), st.floats(0.01, 100))
 def test_align_undoes_shift_phase_twin_and_scale(shift, phase, twinned, scale):
     object = moved(twin(crystal) if twinned else crystal, shift) * np.exp(1j * phase) * scale

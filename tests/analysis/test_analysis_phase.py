@@ -13,7 +13,7 @@ ball = (r**2).sum(axis=0) < 8**2
 steps = st.floats(-3.0, 3.0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.tuples(steps, steps, steps), st.floats(-3, 3))
 def test_a_pure_ramp_is_found_and_removed_exactly(slopes, offset):
     object = ball * np.exp(1j * (np.tensordot(slopes, r, 1) + offset))

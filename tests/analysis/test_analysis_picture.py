@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 
 import numpy as np
@@ -77,7 +78,7 @@ def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(picture.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(InputError, match="No space left"):
         draw_picture(made(ball + 0j, False), path, dpi=30)
     assert path.read_bytes() == b"old"

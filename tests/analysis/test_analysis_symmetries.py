@@ -34,7 +34,7 @@ sizes = st.integers(16, 21)
 cases = st.tuples(st.integers(0, 10**6), st.tuples(sizes, sizes, sizes))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cases, st.tuples(*[st.integers(-30, 30)] * 3), st.floats(-3.1, 3.1), st.booleans())
 def test_normalise_undoes_shift_phase_and_twin(case, shift, phase, twinned):
     object, support = crystal(*case)
@@ -47,7 +47,7 @@ def test_normalise_undoes_shift_phase_and_twin(case, shift, phase, twinned):
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cases)
 def test_normalise_keeps_its_promises(case):
     object, support = crystal(*case)

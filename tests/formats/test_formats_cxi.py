@@ -55,7 +55,7 @@ def assert_equal(one: Reconstruction, other: Reconstruction) -> None:
             assert type(a) is type(b), each.name
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     shape=st.tuples(*[st.integers(16, 20)] * 3),
     known=st.booleans(),

@@ -9,7 +9,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_autophase import formats
@@ -51,7 +51,7 @@ def nexus_file(path, *signals, units=None):
     return path
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     shape=st.tuples(*[st.integers(16, 22)] * 3),
     dtype=st.sampled_from(["u1", "u2", "u4", "i4", "i8", "f4", "f8"]),
@@ -286,7 +286,7 @@ def test_somebody_elses_hdf5(tmp_path):
             formats.read(tmp_path / f"{name}.h5")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(share=st.floats(0, 0.999))
 def test_a_file_cut_anywhere_is_an_input_error(tmp_path, share):
     path = tmp_path / "a.h5"

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_autophase import formats
@@ -26,7 +26,7 @@ def volume(shape: tuple[int, ...], dtype: str = "i4", seed: int = 0) -> np.ndarr
 shapes = st.tuples(*[st.integers(16, 24)] * 3)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(shape=shapes, dtype=st.sampled_from(DTYPES), order=st.sampled_from("CF"), seed=st.integers(0, 99))
 def test_npy_round_trip_keeps_values_dtype_and_orientation(tmp_path_factory, shape, dtype, order, seed):
     path = tmp_path_factory.mktemp("npy") / "crystal.npy"
@@ -156,7 +156,7 @@ def test_pickles_are_never_opened(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(share=st.floats(0, 0.999))
 def test_a_file_cut_anywhere_is_an_input_error(tmp_path, name, share):
     path = tmp_path / name

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_autophase import formats
@@ -24,7 +24,7 @@ def write_frames(folder, stack, name="scan_{:d}.tif"):
         tifffile.imwrite(folder / name.format(index), frame, photometric="minisblack")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     shape=st.tuples(*[st.integers(16, 24)] * 3),
     dtype=st.sampled_from(["u1", "u2", "u4", "i2", "i4", "f4", "f8"]),
@@ -82,7 +82,7 @@ def test_pages_of_different_sizes(tmp_path):
 @pytest.mark.parametrize(
     "how", [{}, {"metadata": None}, {"compression": "zlib"}, {"bigtiff": True, "metadata": None}]
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(share=st.floats(0, 0.999))
 def test_a_file_cut_anywhere_is_an_input_error(tmp_path, how, share):
     """Never a shorter stack: tifffile alone reads one where the chain of pages leaves the file."""

@@ -176,7 +176,7 @@ MOUNTED = [
 
 
 @pytest.mark.parametrize(("name", "detector", "motor"), MOUNTED)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(
     angles=st.tuples(*[st.floats(-40, 40)] * 4),
     arm=st.tuples(*[st.floats(5, 40)] * 3),

@@ -132,7 +132,7 @@ def test_a_detector_along_the_beam_or_behind_the_sample_says_so():
         moved(GEOMETRY, (0, 0, -2), SHAPE)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     peak=st.tuples(st.integers(12, 28), st.integers(12, 36), st.integers(10, 26)),
     crop=st.tuples(*[st.integers(16, 36)] * 3) | st.none(),

@@ -54,7 +54,7 @@ def test_a_scan_of_any_size_comes_to_the_window_and_goes_back(shape, widths):
     assert correlation(back, truth) > 0.99
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 47))
 def test_turning_the_data_turns_the_object(index):
     order, flips = inference.orientations(48)[index]

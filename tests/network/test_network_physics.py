@@ -23,7 +23,7 @@ def test_field_is_the_centred_transform_of_the_padded_object():
     np.testing.assert_allclose(physics.propagate(objects)[0].numpy(), expected, rtol=1e-4, atol=2e-3)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 10_000))
 def test_energy_is_conserved_and_the_way_back_is_exact(seed):
     objects = random_objects(seed)

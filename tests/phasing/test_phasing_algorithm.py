@@ -62,7 +62,7 @@ def test_endless_algorithms_are_refused():
 
 
 @given(st.lists(st.sampled_from(NAMES), max_size=30))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_writing_and_reading_is_the_identity(steps):
     assert parse(unparse(tuple(steps))) == tuple(steps)
 
@@ -73,7 +73,7 @@ def test_writing_and_reading_is_the_identity(steps):
         lambda inner: st.tuples(st.integers(0, 3), st.lists(inner, min_size=1, max_size=3)),
     )
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_nested_texts_mean_what_they_spell(tree):
     def spell(node):
         return node if isinstance(node, str) else f"{node[0]} *( {' + '.join(map(spell, node[1]))})"
@@ -85,7 +85,7 @@ def test_nested_texts_mean_what_they_spell(tree):
 
 
 @given(st.floats(0.1, 1), st.complex_numbers(max_magnitude=5), st.complex_numbers(max_magnitude=5))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_raar_is_the_relaxed_reflector_of_luke(beta, rho, p):
     rule = feedback("RAAR", beta)
     for inside in (True, False):

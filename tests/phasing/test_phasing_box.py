@@ -79,7 +79,7 @@ SHAPES = st.tuples(*[st.integers(1, 26)] * 3)
 
 
 @given(shape=SHAPES, name=st.sampled_from(["ER", "HIO", "RAAR"]), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_iterations_of_the_whole_volume_are_iterations(shape, name, seed):
     found, inside, modulus = problem(shape, shape, (0, 0, 0), seed)
     outside = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
@@ -103,7 +103,7 @@ def test_iterations_of_the_whole_volume_are_iterations(shape, name, seed):
     first=st.tuples(*[st.integers(0, 25)] * 3),
     seed=st.integers(0, 1000),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_error_reduction_around_the_support_is_error_reduction(shape, widths, first, seed):
     found, inside, modulus = problem(shape, widths, first, seed)
     volume = found.copy()
@@ -283,7 +283,7 @@ def test_two_iterations_share_what_lies_between_them(monkeypatch, name, stages):
 
 
 @given(slabs_each=st.integers(1, 30), joining=st.integers(1, 4), name=st.sampled_from(["ER", "HIO", "EHIO"]))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_every_slab_is_done_once_by_whoever_comes(slabs_each, joining, name):
     def gather(join, crowd):
         others = [threading.Thread(target=join, args=(slabs_each,)) for _ in range(crowd - 1)]

@@ -15,7 +15,7 @@ SHAPES = st.tuples(*[st.integers(5, 24)] * 3)
 
 
 @given(SHAPES, st.integers(0, 99))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_forward_model_is_parsevals_and_invertible(shape, seed):
     rng = np.random.default_rng(seed)
     rho = rng.normal(size=shape) + 1j * rng.normal(size=shape)
@@ -47,7 +47,7 @@ def test_data_stand_in_fft_order_with_the_peak_first():
     fraction=st.sampled_from([0.01, 0.02, 0.1]),
     seed=st.integers(0, 2**40),
 )
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_held_out_pixels(shape, fraction, seed):
     good = np.ones(shape, bool)
     good[:, :, shape[2] // 3] = False

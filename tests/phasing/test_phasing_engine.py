@@ -90,7 +90,7 @@ def test_the_figures_against_their_formulas():
 
 
 @given(seed=st.integers(0, 10**6), shape=st.tuples(*[st.integers(6, 14)] * 3))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_error_reduction_reduces_the_error(seed, shape):
     data, starts = random_problem(shape, seed, starts=1)
     starts.objects[~starts.supports] = 0

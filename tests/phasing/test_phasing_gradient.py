@@ -174,7 +174,7 @@ def test_no_number_of_threads_changes_a_derivative_or_a_slope(monkeypatch):
 @given(
     seed=st.integers(0, 10**6), softness=st.sampled_from([0.0, 0.7, 1.5]), peak=st.sampled_from([0.5, 5, 500])
 )
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_conjugate_gradients_never_raise_what_they_minimise(seed, softness, peak):
     data, objects, supports = random_problem((8, 11, 10), seed, peak=peak)
     descent = gradient.descent(Gradient("CG", softness=softness), objects, supports, data)

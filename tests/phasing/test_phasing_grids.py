@@ -33,7 +33,7 @@ def by_waves(found, samples, reach):
 
 
 @given(SHAPES, SHAPES, SHAPES, st.integers(0, 10**6), st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_an_object_on_other_voxels_is_made_of_the_same_waves(have, samples, shape, seed, partly):
     rng = np.random.default_rng(seed)
     found = rng.normal(size=have) + 1j * rng.normal(size=have)
@@ -50,7 +50,7 @@ def test_an_object_on_other_voxels_is_made_of_the_same_waves(have, samples, shap
 
 
 @given(ODD, ODD, SHAPES, st.integers(0, 10**6))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_an_object_on_other_voxels_is_what_transforms_make_of_it(have, samples, shape, seed):
     rng = np.random.default_rng(seed)
     found = rng.normal(size=have) + 1j * rng.normal(size=have)
@@ -60,7 +60,7 @@ def test_an_object_on_other_voxels_is_what_transforms_make_of_it(have, samples, 
 
 
 @given(SHAPES, SHAPES, SHAPES, st.integers(0, 10**6), st.booleans())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_an_intensity_at_other_points_is_made_of_the_same_waves(have, samples, shape, seed, folded):
     pattern = np.random.default_rng(seed).random(have)
     reach = np.minimum(have, np.array(samples) * (2 if folded else 1))

@@ -36,7 +36,7 @@ def transformed(lines, swapped=False):
 
 
 @given(side=st.integers(1, 260), seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_lines_of_every_length_are_transformed_as_numpy_does(side, seed):
     rng = np.random.default_rng(seed)
     lines = rng.normal(size=(side, 8)) + 1j * rng.normal(size=(side, 8))

@@ -41,7 +41,7 @@ def reference(one, data):
 
 
 @given(st.tuples(*[st.integers(2, 9)] * 3), st.integers(0, 10**6), st.booleans(), st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_sums_against_double_precision(shape, seed, faint, compiled):
     data, volume = problem(shape, seed)
     if faint:

@@ -17,7 +17,7 @@ from napari_autophase.preparation.blur import blurred
     truncate=st.floats(2.0, 5.0),
     seed=st.integers(0, 100),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_it_is_a_gaussian_with_nothing_beyond_the_edges(shape, sigma, truncate, seed):
     counts = np.random.default_rng(seed).poisson(3.0, shape).astype(np.float32)
     before = counts.copy()

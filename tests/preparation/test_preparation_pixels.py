@@ -17,7 +17,7 @@ def clean(seed: int, peak: float = 1e5, **more) -> np.ndarray:
     return simulate(seed, SIZE, peak=peak, **more).scan.counts.astype(np.float32)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     seed=st.integers(0, 10**6),
     peak=st.sampled_from([1e3, 1e5, 1e7]),
@@ -53,7 +53,7 @@ def test_a_peak_that_is_sampled_far_too_coarsely_survives():
         assert not find_hot_pixels(counts).any()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     seed=st.integers(0, 10**6), height=st.sampled_from([100, 10_000, 10_000_000]), number=st.integers(1, 5)
 )

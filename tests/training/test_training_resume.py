@@ -209,7 +209,7 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path, mo
         raise SystemExit
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint.os, "replace", killed)
+        patched.setattr(os, "replace", killed)
         with pytest.raises(SystemExit):
             checkpoint.save(tmp_path, 2, {"a": torch.zeros(3)}, {})
     document, tensors = checkpoint.load(tmp_path)
@@ -263,7 +263,7 @@ def test_the_curves_open_in_tensorboard(whole):
 def test_a_curve_cut_short_by_a_kill_is_read_to_its_last_whole_line(tmp_path):
     (tmp_path / curves.FILE).write_text('{"step": 1}\n{"step": 2}\n{"ste')
     assert curves.read(tmp_path) == [{"step": 1}, {"step": 2}]
-    curves.Curves(tmp_path, 1).close()
+    curves.Curves(tmp_path, 1)
     assert (tmp_path / curves.FILE).read_text() == '{"step": 1}\n'
 
 

@@ -98,7 +98,7 @@ def test_closing_in_mid_run_gives_the_job_up(controller, launch):
     assert launch.job.quits == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(pace=st.floats(0.05, 100), total=st.integers(5, 1000), data=st.data())
 def test_remaining_time_at_a_steady_pace(pace, total, data):
     now = [0.0]
@@ -166,7 +166,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+TestAnyOrder.settings = settings(max_examples=30, stateful_step_count=20)
 
 
 def test_the_controller_needs_no_qt():

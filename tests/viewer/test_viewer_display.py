@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 
 import numpy as np
 import pytest
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase import formats
-from napari_autophase.viewer import display_dock, layers
+from napari_autophase.viewer import compat, display_dock, layers
 from napari_autophase.viewer.display_dock import DisplayDock
 from napari_autophase.viewer.mesh import Cut
 
@@ -105,7 +107,7 @@ def test_the_cut_takes_away_what_hides_it_from_the_camera(dock, result, viewer):
     for axis in range(3):
         dock.axis.setCurrentIndex(axis)
         settle(dock)
-        assert np.dot(result.cut.normal, viewer.scene.camera.view_direction) < 0
+        assert np.dot(result.cut.normal, compat.looking(viewer)[0]) < 0
         assert abs(result.cut.normal[axis]) == 1
     normal = np.array(result.cut.normal)
     dock.flip.click()
@@ -174,9 +176,9 @@ def test_the_view(dock, result, viewer):
     assert not dock.cut.isEnabled()
     viewer.dims.ndisplay = 3
     assert "2-D" in dock.flat.text()
-    viewer.scene.camera.zoom = 1e-3
+    compat.camera(viewer).zoom = 1e-3
     dock.home.click()
-    assert viewer.scene.camera.zoom > 0.1
+    assert compat.camera(viewer).zoom > 0.1
 
 
 def test_the_diffraction_changes_places_with_the_result(dock, session, viewer):
@@ -206,6 +208,38 @@ def test_saving(dock, result, tmp_path, monkeypatch):
     monkeypatch.setattr(display_dock.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "x.tif"), ""))
     dock.save.click()
     assert "cxi" in said[1]
+
+
+def test_a_result_that_cannot_be_saved_is_still_there_to_be_saved_elsewhere(
+    dock, result, viewer, tmp_path, monkeypatch
+):
+    errors, infos, places = [], [], iter([tmp_path / "full.cxi", tmp_path / "elsewhere.cxi"])
+    monkeypatch.setattr(display_dock, "show_info", infos.append)
+    monkeypatch.setattr(display_dock, "show_error", errors.append)
+    monkeypatch.setattr(display_dock.QFileDialog, "getSaveFileName", lambda *_: (str(next(places)), ""))
+    (tmp_path / "full.cxi").write_bytes(b"precious")
+    shown, found = list(viewer.layers), result.reconstruction.object.copy()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        dock.save.click()
+    assert errors == [
+        f"{tmp_path / 'full.cxi'} cannot be written ({os.strerror(errno.ENOSPC)}); "
+        "make room there, or choose another place."
+    ]
+    assert dock.not_saved.text() == errors[0]
+    assert infos == []
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"full.cxi": b"precious"}
+    assert dock.current is result
+    assert list(viewer.layers) == shown
+    assert dock.save.isEnabled()
+    dock.save.click()
+    assert "elsewhere.cxi" in infos[0]
+    assert dock.not_saved.text() == ""
+    np.testing.assert_array_equal(formats.read(tmp_path / "elsewhere.cxi").object, found)
 
 
 def test_a_closed_dock_hears_no_more(qtbot, viewer, session):

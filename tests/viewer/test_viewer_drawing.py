@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from viewer_doubles import make_reconstruction
 
-from napari_autophase.viewer import layers
+from napari_autophase.viewer import compat, layers
 from napari_autophase.viewer.mesh import Cut
 
 pytestmark = pytest.mark.screen
@@ -30,7 +30,7 @@ def crystal(window, caplog):
 
 def drawn(viewer):
     """Pixels of the crystal: lit, and away from the caption, the colour bar and the scale bar."""
-    viewer.canvas.overlays.axes.visible = False
+    compat.overlays(viewer).axes.visible = False
     picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(float)
     rows, columns = picture.shape[:2]
     middle = picture[rows // 5 : 4 * rows // 5, columns // 4 : 3 * columns // 4].reshape(-1, 3)
@@ -71,7 +71,7 @@ def test_an_empty_mesh_may_come_first(window, monkeypatch):
 
 def test_a_cut_shows_the_inside_in_the_colours_of_the_map(window, crystal):
     crystal.set_colour_by("amplitude")
-    looking = window.scene.camera.view_direction
+    looking, _ = compat.looking(window)
     crystal.set_clipping(Cut(tuple(-np.array(looking)), 0.0))
     colours, counts = np.unique(drawn(window).round(-1), axis=0, return_counts=True)
     inside = crystal.layer("isosurface").colormap.map(1.0).ravel()[:3] * 255
@@ -83,3 +83,43 @@ def test_the_isosurface_may_be_looked_at_in_slices(window, crystal):
     crystal.layer("isosurface").visible = True
     crystal.set_threshold(0.5)
     assert len(drawn(window)) > 5000
+
+
+def test_x_is_drawn_to_the_right_y_up_and_z_towards_the_eye(window, crystal):
+    """The laboratory is right-handed, and its camera looks down along z, tilted: whatever napari calls its directions."""
+    crystal.layer("isosurface").visible = False
+    compat.overlays(window).text.visible = False
+    tips = {"x": (0, 0, 60), "y": (0, 60, 0), "z": (60, 0, 0)}  # as (z, y, x) in nm
+    places = {}
+    for name, tip in tips.items():
+        mark = window.add_points([tip], size=12, face_color="#00ff00", border_width=0, units=("nm",) * 3)
+        picture = window.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+        rows, columns = np.nonzero((picture[..., 1] > 200) & (picture[..., 0] < 60) & (picture[..., 2] < 60))
+        places[name] = np.array([columns.mean() - picture.shape[1] / 2, picture.shape[0] / 2 - rows.mean()])
+        mark.visible = False
+    x, y, z = places["x"], places["y"], places["z"]
+    assert x[0] > abs(x[1]) > 0  # to the right
+    assert y[1] > 3 * abs(y[0])  # up
+    assert z[0] < 0  # the eye stands to the right of the z axis and above it
+    assert z[1] < 0
+
+
+def test_the_near_side_of_the_crystal_is_in_front(window, crystal):
+    """What lies between the eye and the crystal is seen, what lies behind it is not."""
+    looking, _ = compat.looking(window)
+    seen = []
+    for side in (-100, 100):  # nm along the line of sight
+        mark = window.add_points(
+            [side * looking],
+            size=12,
+            face_color="#00ff00",
+            border_width=0,
+            blending="opaque",
+            units=("nm",) * 3,
+        )
+        picture = window.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+        seen.append(
+            bool(((picture[..., 1] > 200) & (picture[..., 0] < 60) & (picture[..., 2] < 60)).sum() > 20)
+        )
+        mark.visible = False
+    assert seen == [True, False]

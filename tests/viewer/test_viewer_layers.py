@@ -15,7 +15,7 @@ from napari_autophase import analysis
 from napari_autophase.analysis.colours import oklab_to_linear_rgb, phase_lab
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
-from napari_autophase.viewer import layers
+from napari_autophase.viewer import compat, layers
 from napari_autophase.viewer.colormaps import colour_map
 from napari_autophase.viewer.mesh import LIGHT, SHADE, Cut, mesh
 
@@ -90,25 +90,25 @@ def test_without_geometry_lengths_are_in_pixels_and_the_strain_is_called_relativ
     layers.add_reconstruction(viewer, ball(nm=False), group=1).set_colour_by("strain")
     assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"pixel"}
     np.testing.assert_allclose(viewer.layers[0].scale, 1)
-    assert "relative strain (rad/voxel)" in viewer.canvas.overlays.text.text
+    assert "relative strain (rad/voxel)" in compat.overlays(viewer).text.text
 
 
 def test_the_laboratory_is_drawn_right_handed(viewer, result):
     towards, down, right = np.eye(3)  # of the screen
     drawn = {"towards": towards, "away": -towards, "up": -down, "down": down, "right": right, "left": -right}
-    z, y, x = (drawn[str(way)] for way in viewer.scene.camera.orientation)
+    z, y, x = (drawn[str(way)] for way in compat.camera(viewer).orientation)
     # on a screen with x right, y up and z towards the eye, x × y = z
     screen = np.array([right, -down, towards])
     assert np.linalg.det(np.array([x, y, z]) @ screen.T) == pytest.approx(1)
 
 
 def test_the_camera_sees_the_whole_crystal_and_up_is_up(viewer, result):
-    camera = viewer.scene.camera
+    camera = compat.camera(viewer)
     assert viewer.dims.ndisplay == 3
     np.testing.assert_allclose(camera.center, 0, atol=STEP)
-    assert camera.up_direction[1] > 0.8
+    assert compat.looking(viewer)[1][1] > 0.8
     diameter = 2 * (RADIUS + 2) * STEP * camera.zoom
-    assert 0.4 * min(viewer.canvas.size) < diameter < min(viewer.canvas.size)
+    assert 0.4 * min(compat.canvas_size(viewer)) < diameter < min(compat.canvas_size(viewer))
 
 
 # -- colours
@@ -260,8 +260,8 @@ def test_slices_in_2d_the_isosurface_in_3d(viewer, result):
 
 
 def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
-    assert viewer.canvas.overlays.scale_bar.visible
-    assert viewer.canvas.overlays.axes.visible
+    assert compat.overlays(viewer).scale_bar.visible
+    assert compat.overlays(viewer).axes.visible
     assert result.layer("isosurface").colorbar.visible
     # napari draws the bars of hidden layers too
     assert not any(layer.colorbar.visible for layer in viewer.layers if not layer.visible)
@@ -270,10 +270,10 @@ def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
     result.layer("amplitude").visible = True
     assert result.layer("amplitude").colorbar.visible
     viewer.dims.ndisplay = 3
-    assert viewer.canvas.overlays.text.text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
+    assert compat.overlays(viewer).text.text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
     result.set_colour_by("strain")
     result.set_limits(0.0013)
-    assert viewer.canvas.overlays.text.text == "ball · 1   strain ± 0.0013   amplitude ≥ 0.30"
+    assert compat.overlays(viewer).text.text == "ball · 1   strain ± 0.0013   amplitude ≥ 0.30"
 
 
 # -- layers come and go
@@ -320,12 +320,12 @@ def test_a_copy_of_a_layer_is_no_result_and_is_left_alone(viewer, result):
 
 
 def test_a_new_result_hides_the_one_before_and_leaves_the_camera(viewer, result):
-    viewer.scene.camera.angles = (10, 20, 30)
-    angles = viewer.scene.camera.angles
+    compat.camera(viewer).angles = (10, 20, 30)
+    angles = compat.camera(viewer).angles
     second = layers.add_reconstruction(viewer, ball(name="other"), group=2)
     assert visible(viewer) == ["isosurface"]
     assert second.layer("isosurface").visible
-    assert viewer.scene.camera.angles == angles
+    assert compat.camera(viewer).angles == angles
     result.show()
     assert result.layer("isosurface").visible
     assert not second.layer("isosurface").visible

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from viewer_doubles import make_reconstruction, make_scan
 
@@ -202,7 +205,7 @@ recipes = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(recipe=recipes)
 def test_the_panel_gives_back_the_recipe_it_shows(dock, recipe):
     dock.show_recipe(recipe)
@@ -217,6 +220,18 @@ def test_recipes_are_saved_and_loaded(dock, tmp_path, errors):
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.json"]
     with pytest.raises(InputError, match="cannot be written"):
         dock.save_recipe(tmp_path / "nowhere" / "recipe.json")
+
+
+def test_a_recipe_on_a_full_disk_leaves_the_one_before(dock, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "recipe.json"
+    path.write_text("precious")
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(InputError, match=os.strerror(errno.ENOSPC)):
+        dock.save_recipe(path)
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("recipe.json", "precious")]
 
 
 def test_every_setting_has_a_tooltip(dock):
@@ -287,7 +302,7 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(low=st.floats(-8, 2), width=st.floats(0.05, 8))
 def test_the_error_axis_marks_a_few_round_numbers(low, width):
     ((_, marks),) = LogAxis.tickValues(None, low, low + width)

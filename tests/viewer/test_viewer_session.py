@@ -13,7 +13,7 @@ from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
-from napari_autophase.viewer import layers
+from napari_autophase.viewer import compat, layers
 from napari_autophase.viewer.drawing import draw
 from napari_autophase.viewer.session import Session, is_foreign_volume
 
@@ -212,7 +212,7 @@ def shown(viewer):
 def test_a_result_comes_layer_by_layer_the_crystal_first(viewer, session, turns):
     session.show_drawing(draw(make_reconstruction()))
     assert names(viewer) == ["crystal · 1 isosurface"]
-    overlays = viewer.canvas.overlays
+    overlays = compat.overlays(viewer)
     for around in range(
         1, 4
     ):  # what stands around it comes one by one: all at once would keep the window silent
@@ -224,10 +224,10 @@ def test_a_result_comes_layer_by_layer_the_crystal_first(viewer, session, turns)
     turns.one()
     assert shown(viewer) == names(viewer)
     assert viewer.dims.ndisplay == 3
-    zoom = viewer.scene.camera.zoom
+    zoom = compat.camera(viewer).zoom
     turns.all()
     session.results[0].frame()
-    assert viewer.scene.camera.zoom == pytest.approx(zoom, rel=0.02), (
+    assert compat.camera(viewer).zoom == pytest.approx(zoom, rel=0.02), (
         "the crystal was framed before the rest came"
     )
     assert names(viewer) == [f"crystal · 1 {role}" for role in layers.ROLES]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pytest
 from napari.layers import Image
@@ -53,6 +56,28 @@ def test_two_results_in_one_file_are_refused(viewer, result, tmp_path, warnings)
     assert writer.write_reconstruction(str(tmp_path / "both.cxi"), data) == []
     assert "2 reconstructions" in warnings[0]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("failure", ["full", "vanished"])
+def test_napari_says_why_a_result_cannot_be_saved(viewer, result, tmp_path, monkeypatch, failure):
+    """*File > Save* ends in `LayerList.save`, which keeps silent about a `ValueError`; its dialog shows an `OSError`."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    place = tmp_path / ("nowhere/result.cxi" if failure == "vanished" else "result.cxi")
+    says = "there is no such folder" if failure == "vanished" else os.strerror(errno.ENOSPC)
+    if failure == "full":
+        monkeypatch.setattr(os, "fsync", full)
+    data = [result.layer("amplitude").as_layer_data_tuple()]
+    with pytest.raises(OSError, match=says) as told:
+        writer.write_reconstruction(str(place), data)
+    assert str(place) in str(told.value)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    again = str(tmp_path / "again.cxi")
+    assert writer.write_reconstruction(again, data) == [again]
+    np.testing.assert_array_equal(formats.read(again).object, result.reconstruction.object)
 
 
 def test_a_name_that_says_another_format_is_refused(reconstruction, tmp_path):

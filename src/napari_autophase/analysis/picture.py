@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import files
 from ..reconstruction import Reconstruction
 from ..scan import InputError
 from .colours import phase_rgb
@@ -284,20 +284,9 @@ def _colour_bar(figure: Figure, below: Axes, colours: _Map) -> None:
 
 
 def _save(figure: Figure, path: Path, dpi: int) -> None:
-    handle, name = None, ""
+    page = io.BytesIO()
     try:
-        handle, name = tempfile.mkstemp(suffix=path.suffix or ".png", prefix=".picture-", dir=path.parent)
-        os.close(handle)
-        figure.savefig(name, dpi=dpi)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except (OSError, ValueError) as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
+        figure.savefig(page, format=path.suffix[1:].lower() or "png", dpi=dpi)
+    except ValueError as error:
         raise InputError(f"The picture {path} cannot be written: {error}.") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    files.write(path, page.getbuffer())

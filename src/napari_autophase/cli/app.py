@@ -6,10 +6,12 @@ Heavy imports stand inside the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,7 +25,7 @@ from . import geometry as geometry_commands
 from . import show, surrogate
 from .finetune import finetune
 from .inputs import GeometryChoice, check_weights, choose_recipe, file_of, read_scan
-from .targets import as_json, check_targets, write_json
+from .targets import as_json, check_targets, write_each, write_json
 
 PROGRAM = "napari-autophase"
 app = typer.Typer(
@@ -125,16 +127,16 @@ def reconstruct(
     seconds = {"read": seconds_read, **found.seconds, "total": seconds_read + found.seconds["total"]}
     found = replace(found, seconds=seconds)
 
-    if output:
-        formats.write(found, output)
-    if report:
-        write_json(found.report(), report)
-    if picture:
-        analysis.draw_picture(found, picture, chosen.analyse.threshold)
     if not quiet:
         show.summarise(found)
-        for path in filter(None, (output, report, picture)):
-            print(f"wrote {path}")
+    write_each(
+        [
+            (output, partial(formats.write, found)),
+            (report, partial(write_json, found.report())),
+            (picture, lambda path: analysis.draw_picture(found, path, chosen.analyse.threshold)),
+        ],
+        quiet=quiet,
+    )
 
 
 @app.command()
@@ -208,24 +210,18 @@ def simulate(
         hot_pixels=hot_pixels,
         dislocation=dislocation,
     )
-    formats.write_scan(made.scan, output)
-    if truth:
-        formats.write(
-            Reconstruction(
-                object=made.object,
-                support=made.support,
-                recipe=Recipe(seed=seed),
-                figures={},
-                geometry=made.scan.geometry,
-                voxel_steps_nm=made.voxel_steps_nm,
-                q_bragg_per_nm=made.q_bragg_per_nm,
-                name=made.scan.name,
-                notes=("The simulated truth, not a reconstruction.",),
-            ),
-            truth,
-        )
-    for path in filter(None, (output, truth)):
-        print(f"wrote {path}")
+    crystal = Reconstruction(
+        object=made.object,
+        support=made.support,
+        recipe=Recipe(seed=seed),
+        figures={},
+        geometry=made.scan.geometry,
+        voxel_steps_nm=made.voxel_steps_nm,
+        q_bragg_per_nm=made.q_bragg_per_nm,
+        name=made.scan.name,
+        notes=("The simulated truth, not a reconstruction.",),
+    )
+    write_each([(output, partial(formats.write_scan, made.scan)), (truth, partial(formats.write, crystal))])
 
 
 @app.command()
@@ -263,6 +259,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(f"{error.format_message()} See {PROGRAM} --help.", 2)
         if "--debug" in arguments:
             raise
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
+            # files say so themselves: this is what was printed
+            return _complain(f"The output cannot be printed ({error.strerror}); send it elsewhere.", 2)
         return _complain(f"Unexpected {type(error).__name__}: {error} ({PROGRAM} --debug … shows where).", 1)
 
 

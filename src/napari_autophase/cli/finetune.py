@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +12,7 @@ import typer
 from ..recipe import Preset
 from . import show
 from .inputs import choose_recipe, file_of, read_scan
-from .targets import check_targets, write_json
+from .targets import check_targets, write_each, write_json
 
 
 def finetune(
@@ -73,15 +74,18 @@ def finetune(
             except StopIteration as done:
                 tuned = done.value
                 break
-    tuned.save(target, overwrite=force)
-    if report:
-        write_json(tuned.made_by, report)
-    if quiet:
-        return
-    for one, before, after in zip(measured, tuned.before, tuned.after, strict=True):
-        changes = (f"{name} {before[name]:.4g} → {after[name]:.4g}" for name in before)
-        print(f"{one.name}: {', '.join(changes)}")
-    if tuned.kept_step == 0:
-        print("note: no step predicted the held-out pixels better; the weights are those of the beginning.")
-    for path in filter(None, (target, report)):
-        print(f"wrote {path}")
+    if not quiet:
+        for one, before, after in zip(measured, tuned.before, tuned.after, strict=True):
+            changes = (f"{name} {before[name]:.4g} → {after[name]:.4g}" for name in before)
+            print(f"{one.name}: {', '.join(changes)}")
+        if tuned.kept_step == 0:
+            print(
+                "note: no step predicted the held-out pixels better; the weights are those of the beginning."
+            )
+    write_each(
+        [
+            (target, partial(tuned.save, overwrite=force)),
+            (report, partial(write_json, tuned.made_by)),
+        ],
+        quiet=quiet,
+    )

@@ -14,13 +14,15 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..files import make_folder
 from ..scan import InputError
-from .targets import check_targets, write_json
+from .targets import check_targets, write_each, write_json
 
 if TYPE_CHECKING:
     from ..training import Trainer, TrainingConfig
@@ -99,7 +101,7 @@ def evaluate(
         run_folder = run_folder or (weights.parent if (weights.parent / "checkpoint.json").exists() else None)
         if dataset is None and (input_folder / "test_dataset").is_dir():
             dataset, part = input_folder / "test_dataset", "all"
-    target = output if output.suffix == ".json" else _folder(output) / "metrics.json"
+    target = output if output.suffix == ".json" else make_folder(output) / "metrics.json"
     check_targets([(target, ".json")], scan=None)
 
     from ..training import TrainingConfig
@@ -110,7 +112,6 @@ def evaluate(
         weights, crystals=crystals, seed=seed, population=population, published=dataset, part=part,
         run=run_folder, device=device, repeats=repeats,
     )  # fmt: skip
-    write_json(metrics, target)
     for name, figures in metrics["accuracy"].items():
         if isinstance(figures, dict):
             scores = ", ".join(
@@ -119,7 +120,7 @@ def evaluate(
             print(f"{name:>6} ({figures['crystals']} crystals): {scores}")
     for name, rate in metrics["rates"]["inference_crystals_per_s"].items():
         print(f"{name.replace('_', ' ')}: {rate['median']:.4g} crystals/s")
-    print(f"wrote {target}")
+    write_each([(target, partial(write_json, metrics))])
 
 
 def run(
@@ -145,7 +146,7 @@ def run(
     scans = sorted(file for file in folder.glob("*") if file.suffix.lower() in SCANS)
     if not scans:
         raise InputError(f"There are no scans in {folder}; it should hold {', '.join(SCANS)} files.")
-    _folder(output)
+    make_folder(output)
 
     from .. import formats, reconstruct
     from ..recipe import Recipe
@@ -188,7 +189,6 @@ def simulate_set(
     from ..training.dataset import write_set
 
     population = None if config is None else TrainingConfig.from_file(config).drawn()
-    _folder(folder)
     written = sum(1 for _ in write_set(folder, crystals, purpose=purpose, seed=seed, population=population))
     print(f"wrote {written} crystals into {folder}")
 
@@ -232,14 +232,6 @@ def _model(folder: Path) -> Path:
     if not file.exists():
         raise InputError(f"There is no {file}; train first, with --output {folder}.")
     return file
-
-
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"The folder {path} cannot be made: {error.strerror}.") from None
-    return path
 
 
 def _where_it_stands(trainer: Trainer) -> str:

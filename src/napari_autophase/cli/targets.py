@@ -1,14 +1,14 @@
-"""Files the command line writes: refused before anything is computed, written whole or not at all."""
+"""Files the command line writes: refused before anything is computed, and each written whatever becomes of the others."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..scan import InputError
 
 
@@ -19,18 +19,9 @@ def check_targets(targets: list[tuple[Path | None, str]], scan: Path | None) -> 
             continue
         if path.suffix.lower() != suffix:
             raise InputError(f"{path} must end in {suffix}.")
+        files.check(path)
         if scan is not None and path.resolve() == scan.resolve():
             raise InputError(f"{path} is the scan itself; choose another name for the result.")
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; give the name of a file.")
-        folder = path.absolute().parent
-        if not folder.is_dir():
-            raise InputError(f"There is no folder {folder}; make it first.")
-        try:
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise InputError(f"Nothing can be written into {folder}: {error.strerror}.") from None
 
 
 def as_json(document: dict[str, Any]) -> str:
@@ -52,11 +43,36 @@ def as_json(document: dict[str, Any]) -> str:
 
 def write_json(document: dict[str, Any], path: Path) -> None:
     """Write JSON whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_text(as_json(document) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from None
-    finally:
-        part.unlink(missing_ok=True)
+    files.write(path, as_json(document) + "\n")
+
+
+def write_each(
+    writers: Sequence[tuple[Path | None, Callable[[Path], object]]], *, quiet: bool = False
+) -> None:
+    """Write every file that can be written, and print the names.
+
+    Parameters
+    ----------
+    writers
+        Files with what writes them; those that are None were not asked for.
+    quiet
+        Print nothing.
+
+    Raises
+    ------
+    InputError
+        At the end, with a sentence for each that could not be written.
+    """
+    failed = []
+    for path, write in writers:
+        if path is None:
+            continue
+        try:
+            write(path)
+        except InputError as error:
+            failed.append(str(error))
+        else:
+            if not quiet:
+                print(f"wrote {path}")
+    if failed:
+        raise InputError(" ".join(failed))

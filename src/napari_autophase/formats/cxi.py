@@ -6,13 +6,11 @@ PyNX's sign, so that the phase is −Q·u in both.
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import shlex
 import sys
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from .. import files
 from ..recipe import Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
@@ -31,6 +30,8 @@ from .hdf5 import load, opened
 PROGRAM = "napari-autophase"
 _OF_THE_SCAN = "entry_1/instrument_1/scan_geometry_1"
 _PACKED = {"compression": "gzip", "shuffle": True}
+_SPARE_BYTES = 2**24
+"""What HDF5 takes beside the arrays: chunks being packed, its caches, what else a file says."""
 
 
 def write_scan(scan: Scan, path: Path) -> None:
@@ -51,7 +52,7 @@ def write_scan(scan: Scan, path: Path) -> None:
         data["data"] = h5py.SoftLink("/entry_1/instrument_1/detector_1/data")
         entry[nexus.METADATA] = json.dumps(scan.metadata, default=_plain)
 
-    _write(path, fill)
+    _write(path, fill, counts.nbytes + counts.size)
 
 
 def write_reconstruction(result: Reconstruction, path: Path) -> None:
@@ -78,7 +79,7 @@ def write_reconstruction(result: Reconstruction, path: Path) -> None:
         data.attrs["signal"] = "data"
         data["data"] = h5py.SoftLink("/entry_1/image_1/data")
 
-    _write(path, fill)
+    _write(path, fill, 9 * result.object.size)
 
 
 def _write_process(process: h5py.Group, result: Reconstruction) -> None:
@@ -235,28 +236,20 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
-def _write(path: Path, fill: Callable[[h5py.File], None]) -> None:
-    """Write beside the target and rename at the end, so that no reader ever meets half a file.
+def _write(path: Path, fill: Callable[[h5py.File], None], size: int) -> None:
+    """Make a file in memory, which costs as much as it will on the disk, and write it.
 
-    Raises
-    ------
-    InputError
-        If the folder or the file may not be written; nothing is left behind.
+    HDF5 ends the process when a write fails under it, on a full disk as for want of memory, so that all it may need is asked
+    for first: `size` is that of its arrays in bytes, before they are packed.
     """
-    path = path.resolve()  # through a link to the file itself
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(0, "it is write-protected")
-        beside.open("xb").close()  # says plainly why not, which h5py does not
-        with h5py.File(beside, "w") as file:
-            fill(file)
-        with beside.open("rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(beside, path)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be written ({reason}); choose another place.") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+        np.empty(2 * size + _SPARE_BYTES, np.uint8)  # untouched, this takes no memory
+    except MemoryError:
+        raise InputError(
+            f"{path} cannot be written: that takes up to {(2 * size + _SPARE_BYTES) / 2**30:.2g} GiB of memory; "
+            "close other programs and write it again."
+        ) from None
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        fill(file)
+    files.write(path, memory.getbuffer())

@@ -12,9 +12,10 @@ from typing import Any
 import h5py
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
 
+from .. import files
 from ..scan import InputError
 from . import keras
 from .autophasenn import AutoPhaseNN
@@ -83,9 +84,20 @@ def build(name: str, **sizes: Any) -> nn.Module:
 
 
 def save_weights(path: Path, network: nn.Module, name: str, made_by: dict[str, Any]) -> None:
-    """Write parameters (float32) with the architecture's name and the training configuration in the header."""
+    """Write parameters (float32) with the architecture's name and the training configuration in the header.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    files.write(path, packed_weights(network, name, made_by))
+
+
+def packed_weights(network: nn.Module, name: str, made_by: dict[str, Any]) -> bytes:
+    """Return what `save_weights` writes."""
     state = {key: value.detach().to("cpu").contiguous() for key, value in network.state_dict().items()}
-    save_file(state, path, metadata={"network": name, "made_by": json.dumps(made_by)})
+    return as_bytes(state, metadata={"network": name, "made_by": json.dumps(made_by)})
 
 
 def load(path: str | Path | None = None, device: torch.device | str = "cpu") -> Model:

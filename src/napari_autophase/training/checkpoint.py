@@ -1,25 +1,28 @@
 """Checkpoints on disk: safetensors pieces of bounded size, and one JSON document that is replaced last.
 
-A kill at any moment leaves either the previous checkpoint or the new one, whole: pieces have the step in their names, so that
-none is ever overwritten while the document still names it, and the document changes in one rename.
+A kill or a full disk at any moment leaves either the previous checkpoint or the new one, whole: pieces have the step in their
+names, so that none is ever overwritten while the document still names it, and the document changes in one rename.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor
 
+from .. import files
 from ..scan import InputError
 
 DOCUMENT = "checkpoint.json"
+_PIECES = "checkpoint-*.safetensors"
 PIECE_BYTES = 14_500_000
 """Bytes of tensors in a piece; with the names in its header it stays below 15 MB."""
 
@@ -61,21 +64,31 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], document: Mappi
         Any dtype and device; large ones are cut.
     document
         What else there is to remember, as plain values.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; the checkpoint before is as it was.
     """
     if (folder / DOCUMENT).exists() and _read(folder).get("step") == step:
         return
     pieces: list[str] = []
-    for number, content in enumerate(_pieces(tensors)):
-        pieces.append(f"checkpoint-{step:08}-{number:03}.safetensors")
-        save_file(content, folder / pieces[-1])
-    shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
-    written = {**document, "step": step, "pieces": pieces, "shapes": shapes}
-    fresh = folder / f"{DOCUMENT}.new"
-    fresh.write_text(json.dumps(written, indent=1), encoding="utf-8")
-    os.replace(fresh, folder / DOCUMENT)
-    for old in folder.glob("checkpoint-*.safetensors"):
-        if old.name not in pieces:
-            old.unlink()
+
+    def contents() -> Iterator[tuple[Path, files.Content]]:
+        for number, content in enumerate(_pieces(tensors)):
+            pieces.append(_PIECES.replace("*", f"{step:08}-{number:03}"))
+            yield folder / pieces[-1], as_bytes(content)
+        shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
+        written = {**document, "step": step, "pieces": pieces, "shapes": shapes}
+        yield folder / DOCUMENT, json.dumps(written, indent=1)
+
+    files.write_together(contents())
+    _remove(old for old in folder.glob(_PIECES) if old.name not in pieces)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a kill in the middle of a write has left in a run's folder."""
+    _remove(folder.glob(files.PARTS))
 
 
 def load(folder: Path) -> Checkpoint | None:
@@ -102,6 +115,12 @@ def load(folder: Path) -> Checkpoint | None:
             '("from_weights" starts from any weights file).'
         ) from None
     return Checkpoint(document, tensors)
+
+
+def _remove(old: Iterable[Path]) -> None:
+    for file in old:
+        with suppress(OSError):  # it takes room and does no harm
+            file.unlink()
 
 
 def _read(folder: Path) -> dict[str, Any]:

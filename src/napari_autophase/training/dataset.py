@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .. import files
 from ..scan import InputError
 from .crystals import PURPOSES, Batch, Population, simulate, stream
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 BATCH = 16
 LIST = "files.txt"
-"""Names the files, one in a line, as benchmarks' catalogues want it."""
+"""Names the files, one in a line, as benchmarks' catalogues want it; written last, so that it names none that is not there."""
 
 
 def write_set(
@@ -48,19 +50,22 @@ def write_set(
     Raises
     ------
     InputError
-        If the folder already holds other .npy files, which would be mixed with these.
+        If the folder already holds other .npy files, which would be mixed with these, or a file cannot be written; those
+        written before stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     names = [f"{purpose}{seed:04}c{number:06}_32.npy" for number in range(crystals)]
     strangers = {file.name for file in folder.glob("*.npy")} - set(names)
     if strangers:
         raise InputError(f"{folder} holds {min(strangers)}, of another data set; choose an empty folder.")
-    (folder / LIST).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
     for number in range(math.ceil(crystals / BATCH)):
         objects = simulate(BATCH, stream(purpose, seed, number), population).objects.numpy()
         for name, one in zip(names[number * BATCH : (number + 1) * BATCH], objects, strict=False):
-            np.save(folder / name, np.fft.fftshift(np.fft.fftn(one)).astype(np.complex64))
+            content = io.BytesIO()
+            np.save(content, np.fft.fftshift(np.fft.fftn(one)).astype(np.complex64))
+            files.write(folder / name, content.getbuffer())
             yield folder / name
+    files.write(folder / LIST, "".join(f"{name}\n" for name in names))
 
 
 def training_batch(

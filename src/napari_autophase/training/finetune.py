@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from .. import network, phasing, preparation
@@ -92,14 +90,7 @@ class FineTuned:
         """
         path = Path(path)
         check_target(path, overwrite)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            save_weights(part, self.network, self.architecture, self.made_by)
-            os.replace(part, path)
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{path} cannot be written: {error}.") from None
-        finally:
-            part.unlink(missing_ok=True)
+        save_weights(path, self.network, self.architecture, self.made_by)
         return path
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from .. import network
-from ..network.weights import CARD, SHIPPED, save_weights
+from .. import files, network
+from ..network.weights import CARD, SHIPPED, packed_weights
 from ..scan import InputError
 from . import checkpoint, curves
 from .config import TrainingConfig
@@ -44,7 +44,7 @@ def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD, remarks: s
     Raises
     ------
     InputError
-        If the folder holds no checkpoint.
+        If the folder holds no checkpoint, or a file cannot be written: then both stay as they were.
     """
     folder = Path(folder)
     saved = checkpoint.load(folder)
@@ -56,13 +56,12 @@ def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD, remarks: s
     config = TrainingConfig(**state["config"])
     model = network.build(config.network)
     model.load_state_dict(saved.part("mean"))
-    file.parent.mkdir(parents=True, exist_ok=True)
     recipe = config.model_dump(exclude={"folder"})
-    save_weights(file, model, config.network, {**recipe, "steps_done": state["step"]})
+    weights = packed_weights(model, config.network, {**recipe, "steps_done": state["step"]})
     curve = curves.read(folder)
     content = {
         "name": f"napari-autophase {config.network}",
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(weights).hexdigest(),
         "licence": "BSD-3-Clause",
         "parameters": sum(p.numel() for p in model.parameters()),
         "data": {"description": DATA, "population": asdict(config.drawn())},
@@ -74,5 +73,6 @@ def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD, remarks: s
     }  # fmt: skip
     if remarks:
         content["remarks"] = remarks
-    card.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    files.make_folder(file.parent)
+    files.write_together([(file, weights), (card, json.dumps(content, indent=1, ensure_ascii=False) + "\n")])
     return content

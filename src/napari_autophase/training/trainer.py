@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .. import network
+from .. import files, network
 from ..network.compact import Estimate
 from ..network.inference import quick_bfloat16
 from ..network.physics import propagate
@@ -89,7 +89,7 @@ class Trainer:
         self.stopping = False
         self._asked = False
         self.folder = Path(config.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(self.folder)
         saved = checkpoint.load(self.folder)
         if config.from_weights and saved is None:
             self.notes.append(begin_with(self.model, Path(config.from_weights)))
@@ -127,7 +127,10 @@ class Trainer:
         Closing it between two batches ends it without a checkpoint, as a kill would.
         """
         config, figures = self.config, dict[str, float]()
-        curves = Curves(self.folder, self.step) if self.ranks.first else None
+        curves = None
+        if self.ranks.first:
+            checkpoint.remove_parts(self.folder)
+            curves = Curves(self.folder, self.step)
         saved = time.monotonic()
         crystals, seconds = 0, 0.0  # since the last validation
         while self.done < 1 and not self.stopping:
@@ -152,8 +155,6 @@ class Trainer:
                 saved = time.monotonic()
             yield row
         self.checkpoint()
-        if curves is not None:
-            curves.close()
         if self.done >= 1 and self.ranks.first:
             made_by = {**config.model_dump(exclude={"folder"}), "steps_done": self.step}
             save_weights(self.folder / "weights.safetensors", self.mean, config.network, made_by)

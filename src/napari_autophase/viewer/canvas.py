@@ -8,10 +8,12 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer, Surface
 from napari.utils.camera_orientations import Handedness
 
+from . import compat
+
 
 def draw_right_handed(viewer: ViewerModel) -> None:
     """Turn the depth axis so that the laboratory's x, y, z are drawn right-handed: napari does so for z, y, x."""
-    camera = viewer.scene.camera
+    camera = compat.camera(viewer)
     if camera.handedness == Handedness.RIGHT:
         depth, *others = camera.orientation
         camera.orientation = ("away" if depth == "towards" else "towards", *others)
@@ -33,8 +35,7 @@ def show_colour_bar(layer: Layer) -> None:
 
 def set_stage(viewer: ViewerModel) -> Iterator[None]:
     """Show what stands around a result, one thing after the other: napari makes each the first time, for a tenth of a second."""
-    overlays = viewer.canvas.overlays
-    for overlay in (overlays.scale_bar, overlays.axes, overlays.text):
+    for overlay in compat.overlays(viewer):
         if not overlay.visible:
             overlay.visible = True
             yield

@@ -22,7 +22,7 @@ from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
 from ..scan import InputError
-from . import layers, writer
+from . import compat, layers, writer
 from .mesh import COLOUR_BY, Cut
 from .parts import Note, Page, form, row
 from .session import Session
@@ -117,6 +117,7 @@ class DisplayDock(Page):
         self.save = _button(
             "Save…", "Write the result with everything needed to repeat it (.cxi).", self._save
         )
+        self.not_saved = Note()
 
         choice = form()
         choice.addRow("Result", self.result)
@@ -132,6 +133,7 @@ class DisplayDock(Page):
             line.setStretch(1, 1)
             page.addLayout(line)
         self.column.addLayout(page)
+        self.column.addWidget(self.not_saved)
         self.column.addStretch(1)
 
         self._redraw = qthrottled(self._draw, timeout=UPDATE_MS, parent=self)
@@ -284,7 +286,7 @@ class DisplayDock(Page):
         if result is None:
             return
         self._span_cut(result)
-        looking = self._session.viewer.scene.camera.view_direction[self.axis.currentIndex()]
+        looking = compat.looking(self._session.viewer)[0][self.axis.currentIndex()]
         self._side = -1.0 if looking > 0 else 1.0
         with QSignalBlocker(self.position):
             self.position.setValue(0.0)
@@ -334,9 +336,13 @@ class DisplayDock(Page):
         if not path:
             return
         try:
-            show_info(f"Saved {writer.save(result.reconstruction, path)}")
+            saved = writer.save(result.reconstruction, path)
         except InputError as error:
+            self.not_saved.say(str(error), error=True)  # napari's own message shows one line of it
             show_error(str(error))
+            return
+        self.not_saved.say("")
+        show_info(f"Saved {saved}")
 
 
 def _facts(result: layers.ResultLayers) -> str:

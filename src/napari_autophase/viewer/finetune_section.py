@@ -12,6 +12,7 @@ from psygnal import SignalInstance
 from qtpy.QtCore import QStandardPaths, Signal
 from qtpy.QtWidgets import QFileDialog, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout
 
+from ..files import make_folder
 from ..recipe import Recipe
 from ..reconstruction import Progress
 from ..scan import InputError, Scan
@@ -219,7 +220,7 @@ class FineTuneSection(Section):
             while (path := folder / f"{name}-{number}.safetensors").exists():
                 number += 1
             self.keep(path)
-        except (InputError, OSError) as error:
+        except InputError as error:
             self._on_failed(error)
             return
         self._use(str(path))
@@ -238,11 +239,15 @@ class FineTuneSection(Section):
 
 
 def data_folder() -> Path:
-    """Return the person's folder for weights, made when it is not there."""
+    """Return the person's folder for weights, made when it is not there.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
     base = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
-    folder = Path(base) / "napari-autophase" / "weights"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return make_folder(Path(base) / "napari-autophase" / "weights")
 
 
 def _finetune(scan: Scan, recipe: Recipe, steps: int) -> Generator[Progress, None, FineTuned]:

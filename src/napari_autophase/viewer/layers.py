@@ -14,6 +14,7 @@ from napari.layers import Layer
 
 from ..reconstruction import Reconstruction
 from ..scan import Scan
+from . import compat
 from .canvas import set_stage, show_colour_bar
 from .colormaps import colour_map, limits
 from .drawing import Drawing, draw
@@ -73,7 +74,8 @@ def add_scan(viewer: ViewerModel, scan: Scan) -> Layer:
 def turn_to_scan(viewer: ViewerModel, layer: Layer) -> None:
     """Show the slices of a diffraction layer, at its brightest frame."""
     viewer.dims.ndisplay = 2
-    viewer.fit_to_view(layers=[layer])
+    compat.name_axes(viewer, layer.axis_labels)
+    compat.fit_to_view(viewer, [layer])
     viewer.dims.set_point(viewer.dims.ndim - 3, int(layer.data.max(axis=(1, 2)).argmax()))
 
 

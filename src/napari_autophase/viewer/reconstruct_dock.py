@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-import tempfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +24,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
+from .. import files
 from ..recipe import PRESETS, Recipe, finish
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
@@ -249,16 +248,14 @@ class ReconstructDock(Page):
             self.iterations.setValue(sum(_mixture(text)))
 
     def save_recipe(self, path: str | Path) -> None:
-        """Write the recipe to a JSON file, whole or not at all."""
-        text = self.recipe().model_dump_json(indent=2)
-        try:
-            with tempfile.NamedTemporaryFile(
-                "w", dir=Path(path).parent, delete=False, encoding="utf-8"
-            ) as file:
-                file.write(text + "\n")
-            os.replace(file.name, path)
-        except OSError as error:
-            raise InputError(f"The recipe cannot be written to {path}: {error.strerror}.") from None
+        """Write the recipe to a JSON file.
+
+        Raises
+        ------
+        InputError
+            If a setting is out of range, or the file cannot be written.
+        """
+        files.write(Path(path), self.recipe().model_dump_json(indent=2) + "\n")
 
     def _ask_where_to_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save the recipe", "recipe.json", "Recipes (*.json)")

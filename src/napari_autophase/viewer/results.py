@@ -15,6 +15,7 @@ from napari.layers import Layer
 from napari.utils.colormaps import ensure_colormap
 
 from ..reconstruction import Reconstruction
+from . import compat
 from .canvas import draw_right_handed, set_stage, show_colour_bar
 from .colormaps import colour_map, label, limits
 from .drawing import Look
@@ -302,6 +303,7 @@ class ResultLayers:
         self._arrange()
         for _ in set_stage(viewer):
             pass
+        compat.name_axes(viewer, self.axis_names)
         if not self.quantities.relative:
             draw_right_handed(viewer)
 
@@ -320,15 +322,15 @@ class ResultLayers:
         viewer = self.viewer
         if viewer is None:
             return
-        camera = viewer.scene.camera
+        camera = compat.camera(viewer)
         if viewer.dims.ndisplay == 3:
             # the laboratory's y points up, the detector's rows run down
             up = -1.0 if self.quantities.relative else 1.0
             z, y, x = VIEW_DIRECTION
-            camera.set_view_direction((z, up * y, x), (0.0, up, 0.0))
+            compat.look(viewer, (z, up * y, x), (0.0, up, 0.0))
         surface = self.layer("isosurface")
         seen = self.layers if surface is None or len(surface.vertices) == 0 else [surface]
-        viewer.fit_to_view(layers=seen)
+        compat.fit_to_view(viewer, seen)
         # those may be the whole volume, or a part that a cut has left: the crystal is what is framed
         axes = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
         ends = [self.extent(axis) for axis in axes]
@@ -357,7 +359,7 @@ class ResultLayers:
         return "isosurface" if viewer.dims.ndisplay == 3 else self.colour_by
 
     def _caption(self, viewer: ViewerModel) -> None:
-        text = viewer.canvas.overlays.text
+        text = compat.overlays(viewer).text
         # napari's bar has no room for the numbers of a strain
         reach = f" ± {self.limits[1]:.2g}" if self.colour_by == "strain" else ""
         quantity = label(self.colour_by, self.quantities) + reach

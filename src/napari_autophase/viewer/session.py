@@ -16,7 +16,7 @@ from psygnal import Signal
 from ..recipe import Recipe
 from ..reconstruction import Reconstruction
 from ..scan import Scan
-from . import layers
+from . import compat, layers
 from .controller import Controller, Job, Launch, Run
 from .drawing import Drawing
 from .turns import Turns
@@ -170,7 +170,7 @@ class Session:
     def _stow_results(self) -> None:
         for result in self.results:
             result.stow()
-        self.viewer.canvas.overlays.text.visible = False
+        compat.overlays(self.viewer).text.visible = False
 
     def hide_diffraction(self) -> None:
         """Take the diffraction out of the list, keep it, and show a result again; nothing happens without results."""

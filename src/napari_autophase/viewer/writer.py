@@ -7,6 +7,7 @@ from pathlib import Path
 from napari.utils.notifications import show_warning
 
 from ..reconstruction import Reconstruction
+from ..scan import InputError
 from .layers import RECONSTRUCTION, LayerData
 
 
@@ -24,6 +25,12 @@ def write_reconstruction(path: str, layer_data: list[LayerData]) -> list[str]:
     -------
     list of str
         The path written, or nothing, after a message, where the layers show no reconstruction of ours or more than one.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, with the sentence that says why: napari takes a `ValueError`, which `InputError` is, for
+        a writer that knows nothing of the layers, and says nothing.
     """
     found: list[Reconstruction] = []
     for _, attributes, _ in layer_data:
@@ -40,7 +47,10 @@ def write_reconstruction(path: str, layer_data: list[LayerData]) -> list[str]:
             f"These layers show {len(found)} reconstructions: select layers of one result and save again."
         )
         return []
-    return [save(found[0], path)]
+    try:
+        return [save(found[0], path)]
+    except InputError as error:
+        raise OSError(str(error)) from error
 
 
 def save(reconstruction: Reconstruction, path: str | Path) -> str:
@@ -49,7 +59,7 @@ def save(reconstruction: Reconstruction, path: str | Path) -> str:
     Raises
     ------
     InputError
-        If the suffix is not one that results are written in, or the folder cannot be written.
+        If the suffix is not one that results are written in, or the file cannot be written.
     """
     from .. import formats  # brings the libraries of every format: a dock opens without
 

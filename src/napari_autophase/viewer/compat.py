@@ -1,0 +1,121 @@
+"""What differs between the versions of napari that we support (0.7, 0.8, 0.9): nothing else here asks for any of it.
+
+Each function looks for what napari 0.9 has, and knows where the older ones keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import napari
+import numpy as np
+from napari.components import ViewerModel
+from napari.components.camera import Camera
+from napari.layers import Layer
+
+OLDEST = (0, 7)
+"""The oldest version of napari that has what we use; the extras in pyproject.toml ask for it too."""
+MARGIN = 0.05
+"""Part of the canvas that napari leaves free around what it fits to it."""
+
+
+def require(version: str) -> None:
+    """Refuse a napari that is too old, which nothing kept from being installed beside us.
+
+    Raises
+    ------
+    ImportError
+        If it is.
+    """
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise ImportError(
+            f"AutoPhase needs napari {oldest} or newer, and this is napari {version}: "
+            "upgrade it with  pip install --upgrade napari"
+        )
+
+
+require(napari.__version__)
+
+
+class Overlays(NamedTuple):
+    """What is drawn around the layers."""
+
+    scale_bar: Any
+    axes: Any
+    text: Any
+
+
+def overlays(viewer: ViewerModel) -> Overlays:
+    """Return scale bar, axes and text; napari 0.7 has axes at the origin alone, later ones also in the canvas' corner."""
+    if hasattr(viewer, "canvas"):
+        found = viewer.canvas.overlays
+        return Overlays(found.scale_bar, found.axes, found.text)
+    axes = viewer.floating_axes if hasattr(viewer, "floating_axes") else viewer.axes
+    return Overlays(viewer.scale_bar, axes, viewer.text_overlay)
+
+
+def camera(viewer: ViewerModel) -> Camera:
+    """Return the camera."""
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+
+
+def canvas_size(viewer: ViewerModel) -> tuple[int, int]:
+    """Return height and width of the canvas in pixels."""
+    return viewer.canvas.size if hasattr(viewer, "canvas") else getattr(viewer, "_canvas_size")  # noqa: B009
+
+
+def looking(viewer: ViewerModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the camera looks, and which way is up on the canvas, as unit vectors along the displayed axes."""
+    eye = camera(viewer)
+    if hasattr(viewer, "scene"):
+        return np.array(eye.view_direction), np.array(eye.up_direction)
+    turned = _turned(eye)
+    usual = Camera(angles=tuple(turned[::-1] * eye.angles))
+    return turned * usual.view_direction, turned * usual.up_direction
+
+
+def look(viewer: ViewerModel, direction: Sequence[float], up: Sequence[float]) -> None:
+    """Turn the camera so that it looks along `direction`, and `up` points upwards on the canvas."""
+    eye = camera(viewer)
+    if hasattr(viewer, "scene"):
+        eye.set_view_direction(tuple(direction), tuple(up))
+        return
+    turned, unit = _turned(eye), np.array(direction) / np.linalg.norm(direction)
+    usual = Camera()
+    usual.set_view_direction(tuple(turned * unit), tuple(turned * up))
+    eye.angles = tuple(turned[::-1] * usual.angles)
+
+
+def _turned(eye: Camera) -> np.ndarray:
+    """Return −1 for each axis that is not drawn the usual way, else 1.
+
+    Before napari 0.9 the camera's directions are those it would have if all were; what is drawn is mirrored along those that are
+    not, and the signs of the angles about the axes change with it (in reverse order: those of the renderer are x, y, z).
+    """
+    return np.where(
+        [way == usual for way, usual in zip(eye.orientation, Camera().orientation, strict=True)], 1, -1
+    )
+
+
+def name_axes(viewer: ViewerModel, labels: Sequence[str]) -> None:
+    """Call the last axes of the viewer by the labels of the layer that is shown; napari 0.9 does so by itself."""
+    if not hasattr(viewer.layers, "axis_labels"):
+        viewer.dims.axis_labels = (*viewer.dims.axis_labels[: -len(labels)], *labels)
+
+
+def fit_to_view(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
+    """Move and zoom the camera so that these layers fill the canvas; by themselves the older versions fit all there are."""
+    if hasattr(viewer, "canvas"):
+        viewer.fit_to_view(layers=layers)
+        return
+    low, high = viewer.layers.get_extent(layers).world[:, list(viewer.dims.displayed)]
+    size = high - low
+    if viewer.dims.ndisplay == 3:
+        direction, up = looking(viewer)
+        size = np.abs([up, np.cross(direction, up)]) @ size
+    viewer.camera.center = tuple((low + high) / 2)
+    viewer.camera.zoom = (1 - MARGIN) * float(
+        np.min(np.array(canvas_size(viewer)) / np.where(size > 0, size, 1))
+    )

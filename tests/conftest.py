@@ -1,0 +1,104 @@
+"""Every run of the tests is the same run: the same examples, the same random numbers. ``--explore`` draws new examples."""
+
+from __future__ import annotations
+
+import ast
+import random
+import re
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+
+settings.register_profile(
+    "same",
+    derandomize=True,
+    database=None,
+    deadline=None,  # how long an example takes depends on what else the computer does
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    print_blob=False,
+)
+settings.register_profile("explore", settings.get_profile("same"), derandomize=False)
+settings.load_profile("same")
+
+# Hypothesis mixes numbers that it reads in loaded source files into its examples: they would depend on what is imported so far.
+_NOTHING = providers.Constants()
+providers._get_local_constants = lambda: _NOTHING
+
+FOUND = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(autouse=True)
+def dice():
+    """Whoever asks for random numbers without a seed gets the same ones, whichever tests ran before."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--explore", type=float, metavar="MINUTES", help="only property tests, new examples round after round"
+    )
+
+
+def pytest_configure(config):
+    config.stash[FOUND] = []
+    if config.getoption("explore"):
+        settings.load_profile("explore")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("explore"):
+        items[:] = [item for item in items if item.get_closest_marker("hypothesis")]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    minutes = session.config.getoption("explore")
+    if not minutes or session.config.option.collectonly:
+        return None
+    end = time.monotonic() + 60 * minutes
+    while session.items and time.monotonic() < end:
+        for item, after in zip(list(session.items), [*session.items[1:], None], strict=True):
+            over = time.monotonic() > end
+            failed = session.testsfailed
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None if over else after)
+            if session.testsfailed > failed:
+                session.items.remove(item)  # one example of a fault is enough
+            if over or session.shouldstop:
+                return True
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    if call.excinfo is not None:
+        for note in getattr(call.excinfo.value, "__notes__", ()):
+            if text := _pasted(note, item.funcargs):
+                item.config.stash[FOUND].append(f"{item.nodeid}\n{text}")
+    return (yield)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.stash[FOUND]:
+        terminalreporter.section("to paste above the test, under its @given")
+        for text in config.stash[FOUND]:
+            terminalreporter.write_line(text)
+
+
+def _pasted(note: str, fixtures) -> str | None:
+    """Return the ``@example(...)`` that draws what a note of Hypothesis says."""
+    found = re.search(r"(?:Failing test case|Falsifying example): (\w+\(.*\))", note, re.DOTALL)
+    try:
+        call = ast.parse(found[1], mode="eval").body if found else None
+    except SyntaxError:  # not every value prints as Python
+        return None
+    if not isinstance(call, ast.Call):
+        return None
+    drawn = (f"{one.arg}={ast.unparse(one.value)}" for one in call.keywords if one.arg not in fixtures)
+    return f"@example({', '.join(drawn)})"
