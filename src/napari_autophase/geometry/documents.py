@@ -145,7 +145,15 @@ def complete(document: Any, origin: str = "The geometry") -> Geometry:
     if given.get("energy_step_kev"):
         given.setdefault("rocking_step_deg", 0.0)
     needed = [*_NEEDED, *(("sample_angles_deg",) if "sample_circles" in given else ())]
-    missing = [name for key in needed if key not in given for name in lacking.get(key, [key])]
+    circles = {"sample_angles_deg": "sample_circles", "detector_angles_deg": "detector_circles"}
+    missing = [
+        name
+        for key in needed
+        # no circles, no angles
+        if key not in given
+        or (not given[key] and given[key] != 0 and given.get(circles.get(key, "")) not in ([], ()))
+        for name in lacking.get(key, [key])
+    ]
     if missing:
         raise InputError(
             f"{origin} lacks {', '.join(missing)}; give {'it' if len(missing) == 1 else 'them'}, for example with "

@@ -2,11 +2,13 @@
 
 from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
-from .prepare import Prepared, prepare
+from .prepare import ASSUMED_BEAM, Prepared, assumed_beam, placed, prepare
 from .region import fast_size, middle
 
 __all__ = [
+    "ASSUMED_BEAM",
     "Prepared",
+    "assumed_beam",
     "estimate_oversampling",
     "fast_size",
     "fill_gaps",
@@ -14,5 +16,6 @@ __all__ = [
     "find_flagged",
     "find_hot_pixels",
     "middle",
+    "placed",
     "prepare",
 ]

@@ -15,6 +15,9 @@ from .oversampling import estimate_oversampling
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
 from .region import lit_shape, middle, pad_fast
 
+ASSUMED_BEAM = "The direct beam is not given"
+"""Begins the note that says so."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -88,16 +91,9 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
             "check the mask, the saturation and the background."
         )
 
-    if geometry is not None and geometry.direct_beam_pixel is None:
-        geometry = geometry.with_beam(scan.shape)
-        notes.append(
-            f"The direct beam is not given: the middle of the array, pixel {_where(geometry)}, is assumed."
-        )
     if choice.binning != (1, 1, 1):
         counts, good = bin_blocks(counts, good, choice.binning)
-        geometry = None if geometry is None else geometry.binned(choice.binning, scan.shape)
 
-    unrolled = counts.shape
     centre = (counts.shape[0] // 2, counts.shape[1] // 2, counts.shape[2] // 2)
     peak = centre if choice.centre == "none" else find_peak(counts, good, choice.centre)
     shift = (centre[0] - peak[0], centre[1] - peak[1], centre[2] - peak[2])
@@ -130,19 +126,15 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
                 f"Padded from {before} to {counts.shape} voxels; the voxel size shrinks accordingly."
             )
 
-    phased = None
+    stood, phased = None, None
     if geometry is not None:
-        voxel = tuple(p - n // 2 for p, n in zip(peak, counts.shape, strict=True))
-        phased = geometry.cropped(voxel, unrolled, counts.shape)
-        _, q = frame(
-            geometry, peak, counts.shape
-        )  # raises where it contradicts itself: before, not after, phasing
-        check_spacing(np.asarray(q))
+        stood, phased = placed(geometry, scan.shape, choice.binning, peak, counts.shape)
+        notes += assumed_beam(geometry, scan.shape)
 
     return Prepared(
         counts=np.ascontiguousarray(counts),
         good=np.ascontiguousarray(good),
-        geometry=geometry,
+        geometry=stood,
         phased_geometry=phased,
         peak=(float(peak[0]), float(peak[1]), float(peak[2])),
         shift=shift,
@@ -151,9 +143,45 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     )
 
 
-def _where(geometry: Geometry) -> str:
-    row, column = geometry.direct_beam_pixel or (0.0, 0.0)
-    return f"({row:g}, {column:g})"
+def placed(
+    geometry: Geometry,
+    shape: tuple[int, ...],
+    binning: tuple[int, int, int],
+    peak: tuple[float, ...],
+    phased: tuple[int, ...],
+) -> tuple[Geometry, Geometry]:
+    """Return the geometry of a scan after binning, and that of the array that is phased.
+
+    Parameters
+    ----------
+    geometry, shape
+        Of the scan; the direct beam is filled in where it was left out.
+    binning
+        Voxels per block.
+    peak
+        What lies in the centre voxel of the phased array, counted after binning.
+    phased
+        Shape of the phased array.
+
+    Raises
+    ------
+    InputError
+        If it contradicts itself, or is none that an instrument can have.
+    """
+    check(geometry)
+    stood = geometry.with_beam(shape).binned(binning, shape)
+    before = tuple(side // factor for side, factor in zip(shape, binning, strict=True))
+    _, q = frame(stood, peak, phased)
+    check_spacing(np.asarray(q))
+    first = tuple(round(p) - n // 2 for p, n in zip(peak, phased, strict=True))
+    return stood, stood.cropped(first, before, phased)
+
+
+def assumed_beam(geometry: Geometry | None, shape: tuple[int, ...]) -> list[str]:
+    """Return the note that the direct beam is assumed, where it is."""
+    if geometry is None or geometry.direct_beam_pixel is not None:
+        return []
+    return [f"{ASSUMED_BEAM}: the middle of the array, pixel ({shape[1] // 2}, {shape[2] // 2}), is assumed."]
 
 
 def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:
