@@ -157,14 +157,15 @@ def info(
 ) -> None:
     """Say what was understood of SCAN, or what a result holds."""
     from .. import formats
+    from ..summary import summarise
 
     stood = GeometryChoice.of(geometry, beamline, settings)
     stood.document()
     found = formats.read(scan, dataset=dataset, mask=mask)
     lines: list[tuple[str, str]] = []
     if isinstance(found, Scan):
-        seen = geometry_commands.reflected(stood.applied(found), hkl)
-        document, lines = show.describe(seen, material, spacing)
+        seen = summarise(geometry_commands.reflected(stood.applied(found), hkl), material, spacing)
+        document, lines = seen.document(), seen.lines()
     else:
         if stood.document():
             raise InputError(

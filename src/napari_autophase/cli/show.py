@@ -1,14 +1,12 @@
-"""What the command line shows: progress bars, summaries, and scans in words."""
+"""What the command line shows: progress bars, results in a few lines, and values in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from ..reconstruction import Progress, Reconstruction
-from ..scan import Scan
 
 
 @contextmanager
@@ -59,47 +57,8 @@ def summarise(found: Reconstruction) -> None:
         print(f"note: {note}")
 
 
-def describe(
-    scan: Scan, material: str | None = None, spacing_nm: float | None = None
-) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Return what `info` says of a scan: plain values, and lines about its geometry to print below them."""
-    import numpy as np
-
-    from ..geometry import scattering_vector, summarise
-    from ..preparation import prepare
-    from ..recipe import Recipe
-
-    prepared = prepare(scan, Recipe().prepare)
-    geometry = prepared.geometry
-    q_bragg, seen = None, None
-    if geometry is not None:
-        q_bragg = scattering_vector(geometry, prepared.peak[1:], prepared.counts.shape)
-        seen = summarise(
-            geometry, prepared.peak, prepared.counts.shape, prepared.oversampling, material, spacing_nm
-        )
-    document = {
-        "kind": "scan",
-        "name": scan.name,
-        "source": scan.source,
-        "shape": list(scan.shape),
-        "dtype": str(scan.counts.dtype),
-        "counts": float(scan.counts.sum(dtype=np.float64)),
-        "maximum": float(scan.counts.max()),
-        "peak": [float(index) for index in prepared.peak],
-        "masked": int(prepared.good.size - np.count_nonzero(prepared.good)),
-        "oversampling": [float(ratio) for ratio in prepared.oversampling],
-        "voxel_size_nm": None if seen is None else list(seen.voxel_size_nm),
-        "q_bragg_per_nm": None if q_bragg is None else q_bragg.tolist(),
-        "geometry": None if scan.geometry is None else asdict(scan.geometry),
-        "metadata": scan.metadata,
-        "notes": list(prepared.notes),
-        "seen": None if seen is None else seen.document(),
-    }
-    return document, [] if seen is None else seen.lines()
-
-
 def words(value: Any) -> str:
-    """Return a value of `describe` as a person reads it."""
+    """Return a value of a summary as a person reads it."""
     if value is None or value in ({}, []):
         return "–"
     if isinstance(value, float):

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Input = Annotated[Path | None, typer.Option("--input", metavar="DIR", help="A benchmark's input folder.")]
 WEIGHTS = "weights.safetensors"
-SCANS = (".npy", ".npz", ".h5", ".hdf5", ".nxs", ".cxi", ".tif", ".tiff")
 
 
 def train(
@@ -143,14 +142,15 @@ def run(
         folder, output = input_folder / "run_dataset", output / "results"
         weights = weights or _model(input_folder)
     assert folder is not None
-    scans = sorted(file for file in folder.glob("*") if file.suffix.lower() in SCANS)
-    if not scans:
-        raise InputError(f"There are no scans in {folder}; it should hold {', '.join(SCANS)} files.")
-    make_folder(output)
 
     from .. import formats, reconstruct
     from ..recipe import Recipe
 
+    kinds = formats.suffixes()
+    scans = sorted(file for file in folder.glob("*") if file.suffix.lower() in kinds)
+    if not scans:
+        raise InputError(f"There are no scans in {folder}; it should hold {', '.join(kinds)} files.")
+    make_folder(output)
     settings: dict[str, Any] = {"device": device}
     if weights is not None:
         settings["guess.weights"] = str(weights)

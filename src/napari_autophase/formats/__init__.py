@@ -6,17 +6,20 @@ orientation and the dtype that the file has.
 
 from __future__ import annotations
 
-import zipfile
+from math import prod
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
-from . import cxi, hdf5, npy, tiff
-from .common import AmbiguousDataset, Dataset, Format, as_volume, check_file, choose, damage
+from . import cxi
+from .choice import choose
+from .common import AmbiguousDataset, Dataset, as_volume
 from .correction import as_mask, flat_field, split_path
+from .patience import patient
+from .registry import Format, format_of, suffixes
+from .rocking import is_rocking_curve
 
 __all__ = [
     "AmbiguousDataset",
@@ -26,20 +29,16 @@ __all__ = [
     "read_reconstruction",
     "read_scan",
     "recognise",
+    "suffixes",
     "write",
     "write_scan",
 ]
 
-_FORMATS: dict[str, Format] = {
-    "npy": npy,
-    "npz": npy,
-    "tiff": tiff,
-    "frames": tiff,
-    "hdf5": hdf5,
-    "cxi": hdf5,
-}
+_LOOKED_AT = 4
+"""So many volumes of a file are looked at."""
 
 
+@patient
 def read(
     path: str | Path, *, dataset: str | None = None, mask: str | Path | np.ndarray | None = None
 ) -> Scan | Reconstruction:
@@ -62,11 +61,12 @@ def read(
         If the file is missing, damaged, foreign, or holds no usable volume.
     """
     path, kind, chosen = _locate(path, dataset)
-    if chosen.dtype.kind == "c" and kind is hdf5:
-        return cxi.read_reconstruction(path, chosen)
+    if chosen.dtype.kind == "c":
+        return kind.reads_result(path, chosen)
     return _read_scan(path, kind, chosen, mask)
 
 
+@patient
 def read_scan(
     path: str | Path,
     *,
@@ -109,6 +109,7 @@ def read_scan(
     return scan
 
 
+@patient
 def read_reconstruction(path: str | Path, *, dataset: str | None = None) -> Reconstruction:
     """Read a reconstruction (our own, whole; PyNX's as far as it goes).
 
@@ -118,29 +119,32 @@ def read_reconstruction(path: str | Path, *, dataset: str | None = None) -> Reco
         If the file is missing, damaged, or holds something else.
     """
     path, kind, chosen = _locate(path, dataset)
-    if kind is not hdf5:
-        raise InputError(
-            f"{path} is not a reconstruction (CXI or HDF5 with a complex object); open it as a scan."
-        )
-    return cxi.read_reconstruction(path, chosen)
+    return kind.reads_result(path, chosen)
 
 
 def recognise(path: str | Path) -> str | None:
-    """Tell what a file is ("npy", "npz", "tiff", "frames", "hdf5", "cxi") if we can open it, from its headers alone.
+    """Tell what a file is ("npy", "npz", "tiff", "frames", "hdf5", "cxi") if it is evidently a scan or a result.
 
-    Claimed are real 3-D volumes with sides of 16 or more that are no colour pictures, in HDF5 also complex ones, and folders
-    of numbered TIFF frames; everything else is somebody else's: None.
+    It is one by its layout (CXI, NeXus detectors, beamlines' files, our own results), or because a few of its frames look
+    like a rocking curve: see `rocking`.  Everything else is somebody else's, None, though `read` may open it.  A bounded part
+    of the file is looked at, and no link is followed.
     """
+    file, _ = split_path(path)
     try:
-        file, name, kind = _sniff(path)
-        chosen = choose(file, kind, None, lambda each: each.is_volume)
-    except AmbiguousDataset:
-        return name
+        kind = format_of(file)
+        if kind.declares(file):
+            return kind.name
+        volumes = [each for each in kind.lists_own(file) if each.is_volume and each.dtype.kind != "c"]
+        for each in sorted(volumes, key=lambda each: -prod(each.shape))[:_LOOKED_AT]:
+            frames = kind.glimpse(file, each)
+            if frames is not None and is_rocking_curve(frames):
+                return kind.name
     except InputError:
-        return None
-    return name if chosen.dtype.kind != "c" or kind is hdf5 else None
+        pass
+    return None
 
 
+@patient
 def datasets(path: str | Path) -> list[Dataset]:
     """Return the volumes inside a file, largest first: what to choose `dataset` from.
 
@@ -149,9 +153,9 @@ def datasets(path: str | Path) -> list[Dataset]:
     InputError
         If the file is missing, damaged or foreign.
     """
-    file, _, kind = _sniff(path)
+    file, _ = split_path(path)
     return sorted(
-        (each for each in kind.arrays(file) if each.is_volume), key=lambda each: -int(np.prod(each.shape))
+        (each for each in format_of(file).lists(file) if each.is_volume), key=lambda each: -prod(each.shape)
     )
 
 
@@ -185,45 +189,21 @@ def _named(path: str | Path, suffixes: tuple[str, ...], what: str) -> Path:
     return Path(path)
 
 
-def _sniff(path: str | Path) -> tuple[Path, str, Format]:
-    """Return the file, what it is by its content, and the module that reads it."""
-    file, _ = split_path(path)
-    check_file(file)
-    name = None
-    if file.is_dir():
-        name = "frames"
-    elif h5py.is_hdf5(file):
-        with hdf5.opened(file) as opened:
-            name = "cxi" if "cxi_version" in opened else "hdf5"
-    elif tiff.is_tiff(file):
-        name = "tiff"
-    elif zipfile.is_zipfile(file):
-        with damage(file), zipfile.ZipFile(file) as archive:
-            name = "npz" if any(member.endswith(".npy") for member in archive.namelist()) else None
-    else:
-        with file.open("rb") as start:
-            name = "npy" if start.read(6) == b"\x93NUMPY" else None
-    if name is None:
-        raise InputError(
-            f"{file} is not a scan of a kind known here (npy, npz, TIFF, HDF5, NeXus, CXI), or it was cut short."
-        )
-    return file, name, _FORMATS[name]
-
-
 def _locate(path: str | Path, dataset: str | None) -> tuple[Path, Format, Dataset]:
-    file, _, kind = _sniff(path)
-    return file, kind, choose(file, kind, dataset or split_path(path)[1], lambda each: each.is_volume)
+    file, inside = split_path(path)
+    kind = format_of(file)
+    return file, kind, choose(file, kind, dataset or inside, lambda each: each.is_volume)
 
 
 def _read_scan(path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.ndarray | None) -> Scan:
     if chosen.dtype.kind == "c":
         raise InputError(
             f"{path} is a reconstruction, not a scan; open it as one (read, or File > Open)."
-            if kind is hdf5
+            if kind.holds_results
             else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
         )
-    about = kind.describe(path, chosen)
-    counts = as_volume(kind.load(path, chosen))
+    about = kind.describes(path, chosen)
+    counts = as_volume(kind.reads(path, chosen))
     bad = about.mask
     if mask is not None:
         given = as_mask(_image(mask, "mask"), counts.shape, "" if isinstance(mask, np.ndarray) else mask)
@@ -238,11 +218,12 @@ def _image(given: str | Path | np.ndarray, what: str) -> np.ndarray:
     """Return a mask or detector field from an array or a file: the dataset named, the one called so, or the only one."""
     if isinstance(given, np.ndarray):
         return given
-    file, _, kind = _sniff(given)
-    called_so = [each for each in kind.arrays(file) if what in each.path.rpartition("/")[2].lower()]
+    file, inside = split_path(given)
+    kind = format_of(file)
+    called_so = [each for each in kind.lists(file) if what in each.path.rpartition("/")[2].lower()]
 
     def fits(each: Dataset) -> bool:
         return len(each.shape) in (2, 3) and each.dtype.kind != "c" and (not called_so or each in called_so)
 
-    chosen = choose(file, kind, split_path(given)[1], fits)
-    return as_volume(kind.load(file, chosen))
+    chosen = choose(file, kind, inside, fits)
+    return as_volume(kind.reads(file, chosen))

@@ -20,15 +20,13 @@ import h5py
 import numpy as np
 
 from .. import files
-from ..recipe import Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import nexus
-from .common import Dataset
-from .hdf5 import load, opened
+from .hdf5 import Hdf5, opened
+from .registry import register
+from .results import PROGRAM
 
-PROGRAM = "napari-autophase"
-_OF_THE_SCAN = "entry_1/instrument_1/scan_geometry_1"
 _PACKED = {"compression": "gzip", "shuffle": True}
 _SPARE_BYTES = 2**24
 """What HDF5 takes beside the arrays: chunks being packed, its caches, what else a file says."""
@@ -107,118 +105,18 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
             table[key] = value
 
 
-def read_reconstruction(path: Path, dataset: Dataset) -> Reconstruction:
-    """Read a reconstruction: all of it from our own files, what there is from PyNX's and others'.
+@register
+class Cxi(Hdf5):
+    """The layout of coherent X-ray imaging."""
 
-    Raises
-    ------
-    InputError
-        If the file is damaged, or `dataset` is not a complex volume.
-    """
-    if dataset.dtype.kind != "c" or not dataset.is_volume:
-        raise InputError(f"{path}::{dataset.path} is not a complex volume; open it as a scan (read_scan).")
-    found = load(path, dataset).astype(np.complex64, copy=False)
-    with opened(path) as file:
-        image = file[dataset.path].parent
-        stored = next((image[name] for name in ("mask", "support") if name in image), None)
-        support = None if stored is None else stored[()].reshape(stored.shape[-3:]) != 0
-        if support is not None and support.shape != found.shape:
-            raise InputError(
-                f"{path}: the support has shape {support.shape} but the object {found.shape}; repair the file."
-            )
-        process = image.get("process_1")
-        if (
-            isinstance(process, h5py.Group)
-            and nexus.scalar(process.get("program")) == PROGRAM
-            and support is not None
-        ):
-            return _read_ours(file, process, found, support)
-        return _read_foreign(path, file, dataset, found, support)
+    name, title, suffixes = "cxi", "CXI", (".cxi",)
 
-
-def _read_ours(
-    file: h5py.File, process: h5py.Group, found: np.ndarray, support: np.ndarray
-) -> Reconstruction:
-    configuration, more = process["configuration"], process["reconstruction"]
-
-    def table(name: str) -> dict[str, Any]:
-        return {key: nexus.scalar(item) for key, item in process[name].items()}
-
-    return Reconstruction(
-        object=found,
-        support=support,
-        recipe=Recipe.from_json(nexus.scalar(configuration["recipe"])),
-        figures=table("results"),
-        errors=more["errors"][()],
-        iterations=nexus.scalar(more["iterations"]),
-        seconds=table("seconds"),
-        geometry=nexus.read_geometry(file["entry_1"])[0],
-        scan_geometry=nexus.read_fields(file[_OF_THE_SCAN]) if _OF_THE_SCAN in file else None,
-        voxel_steps_nm=more["voxel_steps_nm"][()] if "voxel_steps_nm" in more else None,
-        q_bragg_per_nm=more["q_bragg_per_nm"][()] if "q_bragg_per_nm" in more else None,
-        peak=tuple(more["peak"][()].tolist()) if "peak" in more else None,
-        name=nexus.scalar(file["entry_1/sample_1/name"]),
-        source=nexus.scalar(configuration["source"]),
-        device=nexus.scalar(configuration["device"]),
-        weights_sha256=nexus.scalar(configuration.get("weights_sha256")),
-        versions=table("versions"),
-        notes=tuple(process["notes"].asstr()[()].tolist()),
-    )
-
-
-def _read_foreign(
-    path: Path, file: h5py.File, dataset: Dataset, found: np.ndarray, support: np.ndarray | None
-) -> Reconstruction:
-    entry = nexus.entry_of(file, dataset.path)
-    image = file[dataset.path].parent
-    program = nexus.scalar(entry.get("program_name")) or "another program"
-    pynx = program.startswith("PyNX")
-    notes = [
-        f"Written by {program}, " + ("whose Fourier sign is ours (fft: phase = −Q·u)." if pynx else
-        "whose Fourier sign is not recorded: ours is assumed (fft: phase = −Q·u), otherwise conjugate the object.")
-    ]  # fmt: skip
-    if len(dataset.shape) == 4 and dataset.shape[0] > 1:
-        notes.append(f"This is the first of {dataset.shape[0]} modes.")
-    notes.append("The recipe is this program's default, not the one it was phased with.")
-    threshold = Recipe().guess.threshold
-    if support is None:
-        amplitude = np.abs(found)
-        support = amplitude > threshold * amplitude.max()
-        notes.append(f"The file has no support: it is the amplitude above {threshold:g} of its maximum.")
-    # PyNX keeps how it phased beside the object, or, in a file of modes, beside the analysis
-    processes = [
-        group for name in ("process_1", "process_2") if isinstance(group := image.get(name), h5py.Group)
-    ]
-    figures = {"chi2": float("nan"), "free_llk": float("nan")}
-    iterations = 0
-    for process in processes:
-        phased = process.get("configuration/iobs_shape")
-        if phased is not None and (shape := tuple(phased[()].tolist())) != found.shape:
-            notes.append(
-                f"The object is a cut from the phased grid of {' × '.join(map(str, shape))}, which sets its voxel size."
-            )
-        results = process.get("results", {})
-        figures |= {key: nexus.scalar(item) for key, item in results.items()
-                    if isinstance(item, h5py.Dataset) and not item.shape and item.dtype.kind == "f"}  # fmt: skip
-        if "cycle_history" in results and "cycle" in (results["cycle_history"].dtype.names or ()):
-            iterations = int(results["cycle_history"]["cycle"].max()) + 1
-    geometry, about = nexus.read_geometry(entry)
-    if geometry is None:
-        notes.append(
-            "The file holds no diffractometer angles: lengths are in voxels and the strain is relative."
-        )
-    return Reconstruction(
-        object=found,
-        support=support,
-        recipe=Recipe(),
-        figures=figures,
-        iterations=iterations,
-        geometry=geometry,
-        name=about.get("sample") or path.stem,
-        source=str(path),
-        versions={program.partition(" ")[0]: program.partition(" ")[2]} if pynx else {},
-        notes=tuple(notes),
-    )
+    def matches(self, path: Path) -> bool:
+        """Look for the version that the standard demands."""
+        if not super().matches(path):
+            return False
+        with opened(path) as tree:
+            return "cxi_version" in tree.root
 
 
 def _entry(file: h5py.File, name: str, default: str) -> h5py.Group:

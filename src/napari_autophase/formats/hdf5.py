@@ -1,87 +1,197 @@
 """HDF5 files of any layout: which datasets they hold, which one they declare, and reading it.
 
-The choice follows the NeXus ``default`` and ``signal`` attributes, then the paths that CXI prescribes.  Compressed data
-(bitshuffle, LZ4, zstd) opens through hdf5plugin, and a file that an acquisition still writes to is read as it stands.
+The choice follows the NeXus ``default`` and ``signal`` attributes, then the paths that CXI prescribes.  The numbered parts
+of an Eiger master (``data_000001``, ``data_000002``, …) are one dataset, ``data_*``.  Compressed data (bitshuffle, LZ4, zstd)
+opens through hdf5plugin, and a file that an acquisition still writes to is read as it stands.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from posixpath import dirname
 
 import h5py
-import hdf5plugin  # noqa: F401  (registers the filters)
 import numpy as np
 
+from ..reconstruction import Reconstruction
 from ..scan import InputError
-from . import nexus
+from . import layout, nexus, results, sources
+from .choice import pick
 from .common import Dataset, Description, as_volume, check_memory, damage
+from .links import Absent, Item, LinkError, Lost, Tree, local
+from .registry import Format, register
 
 _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
 _DEEP = 12
 """Groups nested deeper than this are not looked into (external links may go round)."""
-
 _NESTED = 4
 """So many steps lead at most from the root to the data (root, entry, subentry, data); `default` may go round, too."""
+_SERIES = "data_*"
+"""What the numbered parts of one dataset are called together."""
+_PART = re.compile(r"data_(\d{6})")
+_OLD_PART = re.compile(r"data_(\d+)")  # directly in the entry
+_UNKNOWN = np.dtype("V1")
+"""The dtype of what is lost."""
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path) -> Iterator[Tree]:
     """Open an HDF5 file for reading; whatever breaks inside the block means that the file is damaged."""
-    with damage(path), _open(path) as file:
-        yield file
+    with damage(path), Tree(path) as tree:
+        yield tree
 
 
-def _open(path: Path) -> h5py.File:
-    """Open for reading; where another program holds the file, without its lock, and at last as one that is being written."""
-    refused = None
-    for how in ({}, {"locking": False}, {"locking": False, "swmr": True}):
-        try:
-            return h5py.File(path, "r", **how)
-        except OSError as error:
-            if "lock" not in str(error) and "open for" not in str(error):
-                raise
-            refused = error
-    raise InputError(
-        f"{path} is still open for writing in another program; try again when that is done "
-        "(if it has crashed, `h5clear -s` frees the file)."
-    ) from refused
+@register
+class Hdf5(Format):
+    """Any layout."""
+
+    name, title = "hdf5", "HDF5, NeXus"
+    suffixes: tuple[str, ...] = (".h5", ".hdf5", ".nxs")
+    holds_results = True
+
+    def matches(self, path: Path) -> bool:
+        """Look for the signature of HDF5."""
+        return path.is_file() and h5py.is_hdf5(path)
+
+    def lists(self, path: Path) -> list[Dataset]:
+        """Return the numeric arrays of two or more dimensions, and the frames that are linked to and are not there."""
+        with opened(path) as tree:
+            return list(_walk(tree, tree.root["/"], "/", set()))
+
+    def lists_own(self, path: Path) -> list[Dataset]:
+        """Return the numeric arrays whose bytes stand in this very file."""
+        with opened(path) as tree:
+            return [Dataset(name, item.shape, item.dtype) for name, item in layout.own(tree.root)]
+
+    def declares(self, path: Path) -> bool:
+        """Look at the layout, without following a link."""
+        with opened(path) as tree:
+            return layout.declares(tree.root)
+
+    def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:
+        """Return the volume that the NeXus attributes, else the CXI convention, point to."""
+        with opened(path) as tree:
+            signals = [_known_as(tree, each, arrays) for each in _signals(tree, tree.root["/"], "/")]
+        volumes = {each.path: each for each in signals if each.is_volume}
+        if len(volumes) == 1:
+            return next(iter(volumes.values()))
+        return next((each for path in _CXI for each in arrays if each.path == path and each.is_volume), None)
+
+    def find(self, path: Path, name: str) -> Dataset | None:
+        """Return the dataset called `name`, or what stands in the group called so: its signal, or its only volume."""
+        name = f"/{name.strip('/')}"
+        with opened(path) as tree:
+            try:
+                item = tree[dirname(name) if name.endswith(f"/{_SERIES}") else name]
+            except Absent:
+                return None
+            if isinstance(item, h5py.Dataset):
+                return _as_dataset(item, name)
+            if not isinstance(item, h5py.Group):
+                return None
+            prefix = f"{name.removesuffix(_SERIES).rstrip('/')}/"
+            arrays = list(_walk(tree, item, prefix, set()))
+            signals = (_known_as(tree, each, arrays) for each in _signals(tree, item, prefix))
+            return pick(path, arrays, next(signals, None), lambda each: each.is_volume)
+
+    def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
+        """Return one dataset; of several complex modes the first."""
+        with opened(path) as tree:
+            parts = _parts(tree, dataset.path)
+            shape = dataset.shape[-3:] if dataset.is_modes else dataset.shape
+            check_memory(shape, dataset.dtype, f"{path}::{dataset.path}")
+            if len(parts) > 1:
+                array = np.empty(shape, dataset.dtype)
+                at = 0
+                for part in parts:
+                    array[at : at + len(part)] = sources.read(tree, part)
+                    at += len(part)
+                return array
+            return _centred(parts[0], sources.read(tree, parts[0], 0 if dataset.is_modes else ()))
+
+    def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
+        """Read a few frames, if they stand in this very file and are packed frame by frame or nearly so."""
+        with opened(path) as tree:
+            return layout.glimpse(local(tree.root["/"], dataset.path))
+
+    def describes(self, path: Path, dataset: Dataset) -> Description:
+        """Return the mask beside a dataset, and the geometry or what is known of it."""
+        with opened(path) as tree:
+            mask = _mask(tree, path, dataset, _parts(tree, dataset.path)[0])
+            return Description(mask, *nexus.read_geometry(nexus.entry_of(tree, dataset.path)))
+
+    def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
+        """Return a reconstruction: ours whole, others' as far as they go."""
+        found = self.reads(path, dataset) if dataset.is_volume else np.empty(0)
+        with opened(path) as tree:
+            return results.read_result(path, tree, dataset, found)
 
 
-def arrays(path: Path) -> list[Dataset]:
-    """Return the numeric arrays of two or more dimensions, from the headers alone."""
-    with opened(path) as file:
-        return list(_walk(file, "/", set()))
-
-
-def _walk(group: h5py.Group, prefix: str, seen: set[tuple[int, int]]) -> Iterator[Dataset]:
+def _walk(tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[int, int]]) -> Iterator[Dataset]:
     if prefix.count("/") > _DEEP:
         return
-    for key in group:
-        item = None if isinstance(group.get(key, getlink=True), h5py.SoftLink) else _item(group, key)
-        if item is None:
-            continue  # what a soft link points to is met under its own name
-        info = h5py.h5o.get_info(item.id)
-        if (info.fileno, info.addr) in seen:
-            continue
-        seen.add((info.fileno, info.addr))
-        if isinstance(item, h5py.Dataset):
-            dataset = _as_dataset(item, prefix + key)
-            if dataset is not None:
-                yield dataset
-        elif isinstance(item, h5py.Group):
-            yield from _walk(item, f"{prefix}{key}/", seen)
+    parts: dict[int, tuple[str, Item | Lost]] = {}
+    for name, item in tree.items(group, prefix):
+        match = _PART.fullmatch(name) or (_OLD_PART.fullmatch(name) if prefix == "/entry/" else None)
+        if not isinstance(item, Lost):
+            info = h5py.h5o.get_info(item.id)
+            if (info.fileno, info.addr) in seen:
+                continue
+            seen.add((info.fileno, info.addr))
+        if match:
+            parts[int(match[1])] = name, item
+        else:
+            yield from _found(tree, prefix + name, item, seen)
+    whole = _series(tree, prefix, parts)
+    if whole is not None:
+        yield whole
+    else:
+        for name, item in parts.values():
+            yield from _found(tree, prefix + name, item, seen)
 
 
-def _item(group: h5py.Group, key: str) -> h5py.Group | h5py.Dataset | h5py.Datatype | None:
-    """Return what goes by `key`, or None for a link into a file that is not here, or to nothing."""
-    try:
-        return group[key]
-    except (KeyError, OSError):
-        if isinstance(group.get(key, getlink=True), h5py.HardLink):
-            raise
+def _found(tree: Tree, path: str, item: Item | Lost, seen: set[tuple[int, int]]) -> Iterator[Dataset]:
+    if isinstance(item, Lost):
+        yield Dataset(path, (), _UNKNOWN, item.why)
+    elif isinstance(item, h5py.Dataset):
+        dataset = _as_dataset(item, path)
+        if dataset is not None:
+            yield dataset
+    elif isinstance(item, h5py.Group):
+        yield from _walk(tree, item, f"{path}/", seen)
+
+
+def _series(tree: Tree, prefix: str, parts: dict[int, tuple[str, Item | Lost]]) -> Dataset | None:
+    """Return the one dataset that numbered parts make, lost if one of them is; None if they are none."""
+    there = [item for _, item in parts.values() if isinstance(item, h5py.Dataset)]
+    if len(parts) < 2 or len({(each.shape[1:], each.dtype) for each in there if each.ndim == 3}) != 1:
         return None
+    first, last = min(parts), max(parts)
+    for number in range(first, last + 1):
+        _, item = parts.get(number, ("", None))
+        if isinstance(item, h5py.Dataset):
+            continue
+        # all files but the last hold as many frames
+        each = len(there[0])
+        start = (number - first) * each
+        frames = f"frame {start}" if each == 1 else f"frames {start} to {start + each - 1}"
+        why = (
+            item.why if isinstance(item, Lost) else f"{tree.path} has no part {number} of {prefix}{_SERIES}."
+        )
+        return Dataset(f"{prefix}{_SERIES}", (), _UNKNOWN, f"Of the scan {frames} are lost: {why}")
+    return Dataset(f"{prefix}{_SERIES}", (sum(map(len, there)), *there[0].shape[1:]), there[0].dtype)
+
+
+def _parts(tree: Tree, path: str) -> list[h5py.Dataset]:
+    """Return the dataset, or its numbered parts in their order."""
+    if not path.endswith(f"/{_SERIES}"):
+        return [tree[path]]
+    group = tree[path.removesuffix(_SERIES)]
+    names = sorted((name for name in group if _OLD_PART.fullmatch(name)), key=lambda name: int(name[5:]))
+    return [tree.step(group, name) for name in names]
 
 
 def _as_dataset(item: h5py.Dataset, path: str) -> Dataset | None:
@@ -90,90 +200,62 @@ def _as_dataset(item: h5py.Dataset, path: str) -> Dataset | None:
     return Dataset(path, item.shape, item.dtype)
 
 
-def preferred(path: Path, arrays: list[Dataset]) -> Dataset | None:
-    """Return the volume that the NeXus attributes, else the CXI convention, point to."""
-    with opened(path) as file:
-        found: dict[str, Dataset] = {}
-        for signal in _signals(file, 0):
-            dataset = _as_dataset(signal, _own_path(file, signal, arrays))
-            if dataset is not None and dataset.is_volume:
-                found[dataset.path] = dataset
-        if len(found) == 1:
-            return next(iter(found.values()))
-    return next((each for wanted in _CXI for each in arrays if each.path == wanted and each.is_volume), None)
+def _known_as(tree: Tree, signal: Dataset, arrays: list[Dataset]) -> Dataset:
+    """Return a signal by the name under which it stands: it is often a soft link, or the first part of a series."""
+    item = tree[signal.path]
+    return next((each for each in arrays if not each.lost and item in _parts(tree, each.path)), signal)
 
 
-def _signals(group: h5py.Group, depth: int) -> Iterator[h5py.Dataset]:
+def _signals(tree: Tree, group: h5py.Group, prefix: str, depth: int = 0) -> Iterator[Dataset]:
     """Yield the datasets that NeXus marks as the ones to plot, following ``default`` where it stands."""
     if depth > _NESTED:
         return
     signal, default = nexus.attribute(group, "signal"), nexus.attribute(group, "default")
     if signal is not None and signal in group:
-        item = _item(group, signal)
-        if isinstance(item, h5py.Dataset):
-            yield item
+        yield from _plotted(tree, group, prefix, signal)
     elif default is not None and default in group:
-        item = _item(group, default)
+        item = _item(tree, group, default)
         if isinstance(item, h5py.Group):
-            yield from _signals(item, depth + 1)
+            yield from _signals(tree, item, f"{prefix}{default}/", depth + 1)
     else:
         for key in group:
-            item = _item(group, key)
+            item = _item(tree, group, key)
             if isinstance(item, h5py.Group) and nexus.attribute(item, "NX_class") in ("NXentry", "NXdata"):
-                yield from _signals(item, depth + 1)
+                yield from _signals(tree, item, f"{prefix}{key}/", depth + 1)
             elif isinstance(item, h5py.Dataset) and nexus.attribute(item, "signal") == "1":
-                yield item  # as NeXus did before 2014
+                yield from _plotted(tree, group, prefix, key)  # as NeXus did before 2014
 
 
-def find(path: Path, name: str) -> Dataset | None:
-    """Return the dataset called `name` (or the signal of the group called so), or None."""
-    with opened(path) as file:
-        item = file.get(name)
-        if isinstance(item, h5py.Group):
-            item = next(_signals(item, 0), None)
-        if not isinstance(item, h5py.Dataset):
-            return None
-        return _as_dataset(item, _own_path(file, item, list(_walk(file, "/", set()))))
+def _plotted(tree: Tree, group: h5py.Group, prefix: str, name: str) -> Iterator[Dataset]:
+    item = _item(tree, group, name)
+    if isinstance(item, h5py.Dataset) and (found := _as_dataset(item, f"{prefix}{name}")) is not None:
+        yield found
 
 
-def load(path: Path, dataset: Dataset) -> np.ndarray:
-    """Return one dataset; of several complex modes the first."""
-    with opened(path) as file:
-        item = file[dataset.path]
-        modes = item.ndim == 4 and item.dtype.kind == "c"
-        check_memory(item.shape[-3:] if modes else item.shape, item.dtype, f"{path}::{dataset.path}")
-        array = item[0] if modes else item[()]
-        return _centred(item, array)
+def _item(tree: Tree, group: h5py.Group, name: str) -> Item | None:
+    try:
+        return tree.step(group, name)
+    except LinkError:
+        return None
 
 
 def _centred(item: h5py.Dataset, array: np.ndarray) -> np.ndarray:
     """Bring the zero frequency to the middle: CXI allows images that have it in the corner, and marks them."""
-    shifted = nexus.scalar(item.parent.get("is_fft_shifted"))
+    shifted = nexus.scalar(local(item.parent, "is_fft_shifted"))
     return np.fft.fftshift(array, axes=(-3, -2, -1)) if shifted else array
 
 
-def _own_path(file: h5py.File, item: h5py.Dataset, arrays: list[Dataset]) -> str:
-    """Return the path of a dataset where it really stands, with its mask beside it: a signal is often a soft link."""
-    return next((each.path for each in arrays if file.get(each.path) == item), item.name)
-
-
-def describe(path: Path, dataset: Dataset) -> Description:
-    """Return the mask beside a dataset, and the geometry or what is known of it."""
-    with opened(path) as file:
-        item = file[dataset.path]
-        entry = nexus.entry_of(file, dataset.path)
-        return Description(_mask(path, item), *nexus.read_geometry(entry))
-
-
-def _mask(path: Path, item: h5py.Dataset) -> np.ndarray | None:
+def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> np.ndarray | None:
     """Return the mask that stands beside the data (CXI and NeXus alike: 0 is good), in the shape of the volume."""
+    shape = dataset.shape
     for name in ("mask", "pixel_mask"):
-        beside = item.parent.get(name)
+        beside = _item(tree, item.parent, name)
         if isinstance(beside, h5py.Dataset) and item.dtype.kind != "c":
-            if beside.shape not in (item.shape, item.shape[-3:], item.shape[-2:]):
+            if beside.shape not in (shape, shape[-3:], shape[-2:]):
                 raise InputError(
-                    f"{path}: {beside.name} has shape {beside.shape} but the data {item.shape}; repair the file, "
+                    f"{path}: {beside.name} has shape {beside.shape} but the data {shape}; repair the file, "
                     "or copy the data alone."
                 )
-            return _centred(item, np.broadcast_to(as_volume(beside[()]) != 0, item.shape[-3:]).copy())
+            bad = as_volume(sources.read(tree, beside)) != 0
+            return _centred(item, np.broadcast_to(bad, shape[-3:]).copy())
     return None

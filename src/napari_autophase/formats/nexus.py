@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from ..scan import HC_KEV_NM, Axis, Geometry, InputError
+from .links import Tree, local
 
 METADATA = "autophase_metadata"
 """Where a scan's metadata stand, as JSON."""
@@ -46,10 +47,11 @@ def scalar(item: Any) -> Any:
     return np.ravel(item[()])[0].item() if item.dtype.kind in "buif" else None
 
 
-def entry_of(file: h5py.File, path: str) -> h5py.Group:
-    """Return the entry (first group) that a dataset belongs to."""
-    top = file.get(path.strip("/").partition("/")[0])
-    return top if isinstance(top, h5py.Group) else file
+def entry_of(tree: Tree, path: str) -> h5py.Group:
+    """Return the entry that a dataset belongs to: the innermost group of that class, else the first, else the file."""
+    root, *groups = tree.groups(path)
+    entries = [group for group in groups if attribute(group, "NX_class") == "NXentry"]
+    return [root, *groups[:1], *entries[-1:]][-1]
 
 
 def _quantity(item: Any, units: dict[str, float], si: str) -> float | None:
@@ -61,7 +63,7 @@ def _quantity(item: Any, units: dict[str, float], si: str) -> float | None:
 def _groups(group: h5py.Group, depth: int = 0) -> Iterator[tuple[str, h5py.Group]]:
     """Yield the groups of an entry with their class, by attribute or else by the name that CXI gives them."""
     for key in group:
-        item = group.get(key) if not isinstance(group.get(key, getlink=True), h5py.ExternalLink) else None
+        item = local(group, key)
         if isinstance(item, h5py.Group) and depth < 5:
             by_name = "NX" + key.rstrip("_0123456789")
             yield (attribute(item, "NX_class") or by_name).replace("_", ""), item
@@ -73,7 +75,7 @@ def known(entry: h5py.Group) -> dict[str, Any]:
     groups = list(_groups(entry))
 
     def first(kind: str, name: str, units: dict[str, float], si: str) -> float | None:
-        values = (_quantity(group.get(name), units, si) for has, group in groups if has == kind)
+        values = (_quantity(local(group, name), units, si) for has, group in groups if has == kind)
         return next((value for value in values if value is not None), None)
 
     lengths = [first(kind, name, _METRES, "m") for kind, name in
@@ -90,15 +92,15 @@ def known(entry: h5py.Group) -> dict[str, Any]:
     }
     if all(pixels):
         found["pixel_size_um"] = tuple(round(pixel * 1e6, 9) for pixel in pixels if pixel is not None)
-    sample = next((scalar(group.get("name")) for has, group in groups if has == "NXsample"), None)
+    sample = next((scalar(local(group, "name")) for has, group in groups if has == "NXsample"), None)
     return {key: value for key, value in {**found, "sample": sample}.items() if value is not None}
 
 
 def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any]]:
     """Return the geometry of an entry if it is complete, and its metadata: as we wrote them, or what is `known`."""
-    instruments = [entry.get(name) for name in ("instrument_1", "image_1/instrument_1")]
-    stored = next((group["geometry_1"] for group in instruments if group and "geometry_1" in group), None)
-    metadata = scalar(entry.get(METADATA))
+    places = (local(entry, f"{name}/geometry_1") for name in ("instrument_1", "image_1/instrument_1"))
+    stored = next((group for group in places if isinstance(group, h5py.Group)), None)
+    metadata = scalar(local(entry, METADATA))
     try:
         geometry = None if stored is None else read_fields(stored)
         return geometry, known(entry) if metadata is None else json.loads(metadata)
@@ -108,7 +110,9 @@ def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any]]:
         ) from error
 
 
-def _plain(item: h5py.Dataset) -> Any:
+def _plain(item: Any) -> Any:
+    if not isinstance(item, h5py.Dataset):
+        raise TypeError("a field is no value")
     words = h5py.check_string_dtype(item.dtype) is not None
     value = np.asarray(item.asstr()[()] if words else item[()])
     if not item.ndim:
@@ -160,7 +164,7 @@ def write_fields(parent: h5py.Group, name: str, geometry: Geometry) -> None:
 
 def read_fields(group: h5py.Group) -> Geometry:
     """Return what `write_fields` wrote; TypeError or ValueError where that is not a geometry."""
-    return Geometry(**{key: _plain(item) for key, item in group.items()})
+    return Geometry(**{key: _plain(local(group, key)) for key in group})
 
 
 def group(parent: h5py.Group, name: str, nx_class: str, **quantities: tuple[float, str]) -> h5py.Group:

@@ -1,82 +1,65 @@
-"""NumPy's own files: one array (.npy) or several (.npz).  Pickled objects are never opened."""
+"""NumPy's file of one array (.npy).  Pickled objects are never opened."""
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from ..scan import InputError
-from .common import Dataset, Description, check_memory, damage
+from .common import Dataset, check_memory, damage
+from .registry import Format, register
+from .rocking import frames_to_look_at
 
-_SMALL = 4096
-"""Arrays of at most one dimension and this many numbers are kept as metadata (angles, energies)."""
 
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Return shape and dtype of the array that begins here (the format's versions differ in the header's length)."""
+def header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Return shape, whether it is in Fortran order, and dtype of the array that begins here."""
     version = np.lib.format.read_magic(file)
+    # the format's versions differ in the header's length
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return shape, dtype
+    return read(file)
 
 
-def _refuse_pickle(path: Path, dtype: np.dtype) -> None:
+def refuse_pickle(path: Path, dtype: np.dtype) -> None:
+    """Raise `InputError` if the array is made of Python objects."""
     if dtype.hasobject:
         raise InputError(
             f"{path} holds pickled Python objects, which are never opened; save it as a plain array of numbers."
         )
 
 
-def _headers(path: Path) -> list[Dataset]:
-    with damage(path):
-        if not zipfile.is_zipfile(path):
-            with path.open("rb") as file:
-                shape, dtype = _header(file)
-            _refuse_pickle(path, dtype)
-            return [Dataset("", shape, dtype)]
-        found = []
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                if member.endswith(".npy"):
-                    with archive.open(member) as file:
-                        found.append(Dataset(member.removesuffix(".npy"), *_header(file)))
-        return found
+@register
+class Npy(Format):
+    """One array, read straight into place."""
 
+    name, title, suffixes = "npy", "npy", (".npy",)
 
-def arrays(path: Path) -> list[Dataset]:
-    """Return the numeric arrays of two or more dimensions, from the headers alone."""
-    return [each for each in _headers(path) if len(each.shape) >= 2 and each.dtype.kind in "buifc"]
+    def matches(self, path: Path) -> bool:
+        """Look for NumPy's magic."""
+        if path.is_dir():
+            return False
+        with path.open("rb") as file:
+            return file.read(6) == b"\x93NUMPY"
 
+    def lists(self, path: Path) -> list[Dataset]:
+        """Return the array, if it is numeric and has two or more dimensions."""
+        with damage(path), path.open("rb") as file:
+            shape, _, dtype = header(file)
+        refuse_pickle(path, dtype)
+        return [Dataset("", shape, dtype)] if len(shape) >= 2 and dtype.kind in "buifc" else []
 
-def preferred(path: Path, arrays: list[Dataset]) -> Dataset | None:  # noqa: ARG001
-    """Return None: these files declare nothing."""
-    return None
+    def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
+        """Return the array."""
+        refuse_pickle(path, dataset.dtype)
+        check_memory(dataset.shape, dataset.dtype, path)
+        with damage(path):
+            return np.load(path, allow_pickle=False)
 
-
-def find(path: Path, name: str) -> Dataset | None:
-    """Return the array called `name`, or None."""
-    return next((each for each in _headers(path) if each.path == name.strip("/")), None)
-
-
-def load(path: Path, dataset: Dataset) -> np.ndarray:
-    """Return one array; a plain .npy is read straight into place."""
-    _refuse_pickle(path, dataset.dtype)
-    check_memory(dataset.shape, dataset.dtype, path)
-    with damage(path):
-        if dataset.path:
-            with np.load(path, allow_pickle=False) as archive:
-                return archive[dataset.path]
-        return np.load(path, allow_pickle=False)
-
-
-def describe(path: Path, dataset: Dataset) -> Description:
-    """Return the small arrays beside the data (angles and the like) as metadata."""
-    metadata: dict[str, Any] = {}
-    if dataset.path:
-        small = [each for each in _headers(path) if len(each.shape) < 2 and each.dtype.kind in "buifU"]
-        with damage(path), np.load(path, allow_pickle=False) as archive:
-            metadata = {each.path: archive[each.path].tolist() for each in small if sum(each.shape) <= _SMALL}
-    return Description(metadata=metadata)
+    def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
+        """Map the file and copy a few frames, along whichever axis is stored outermost."""
+        with damage(path):
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False).reshape(dataset.shape[-3:])
+            frames = mapped if mapped.flags.c_contiguous else mapped.T
+            chosen = frames_to_look_at(frames.shape, frames.itemsize)
+            return np.array(frames[chosen]) if chosen else None

@@ -1,13 +1,8 @@
-"""TIFF: one stack of frames, or a folder of frames in natural order.
-
-The frames of a folder are its numbered TIFF files (``name_00000.tif``); files without a number (a dark or white field) are
-left alone and named in the metadata.
-"""
+"""TIFF: one stack of frames."""
 
 from __future__ import annotations
 
 import logging
-import re
 import struct
 from pathlib import Path
 
@@ -15,113 +10,63 @@ import numpy as np
 import tifffile
 
 from ..scan import InputError
-from .common import Dataset, Description, check_memory, damage
-
-_NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.tiff?$", re.IGNORECASE)
-_SCAN = 16
-"""As many numbered files as this could be a scan of their own."""
+from .common import Dataset, check_memory, damage
+from .registry import Format, register
+from .rocking import frames_to_look_at
 
 # what tifffile finds wrong is said once, as an InputError, or does not matter
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
-def arrays(path: Path) -> list[Dataset]:
-    """Return the one stack of the file or folder, from the headers alone; RGB pictures are no stack."""
-    if path.is_dir():
-        frames = _frames(path)
-        shape, dtype = _stack(frames[0])
-        if len(shape) != 2:
-            raise InputError(
-                f"{frames[0]} has shape {shape}; each file in a folder of frames is one 2-D frame."
-            )
-        return [Dataset("", (len(frames), *shape), dtype)]
-    return [Dataset("", *_stack(path))]
+@register
+class Tiff(Format):
+    """One stack; RGB pictures are none."""
+
+    name, title, suffixes = "tiff", "TIFF", (".tif", ".tiff")
+
+    def matches(self, path: Path) -> bool:
+        """Look for the magic of TIFF (classic or Big, either byte order)."""
+        if path.is_dir():
+            return False
+        with path.open("rb") as file:
+            return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+    def lists(self, path: Path) -> list[Dataset]:
+        """Return the one stack, from the headers alone."""
+        return [Dataset("", *stack_of(path))]
+
+    def find(self, path: Path, name: str) -> Dataset | None:  # noqa: ARG002
+        """Return None: a stack has no name."""
+        return None
+
+    def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
+        """Return the stack."""
+        check_memory(dataset.shape, dataset.dtype, path)
+        return read_stack(path)
+
+    def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
+        """Read a few pages; None for a microscope's file, and for volumes that are one page."""
+        chosen = frames_to_look_at(dataset.shape[-3:], dataset.dtype.itemsize)
+        if not chosen:
+            return None
+        with damage(path), tifffile.TiffFile(path, _multifile=False) as file:
+            if file.is_ome or file.is_lsm or file.is_stk or file.is_micromanager or file.is_scn:
+                return None
+            series = file.series[0]
+            if series.dataoffset is not None:
+                mapped = tifffile.memmap(path, mode="r", series=0).reshape(dataset.shape[-3:])
+                return np.array(mapped[chosen])
+            if len(series.pages) != dataset.shape[-3]:
+                return None
+            pages = (series.pages[index] for index in chosen)
+            return np.stack([page.asarray() for page in pages if page is not None])
 
 
-def preferred(path: Path, arrays: list[Dataset]) -> Dataset | None:  # noqa: ARG001
-    """Return None: these files declare nothing."""
-    return None
-
-
-def find(path: Path, name: str) -> Dataset | None:  # noqa: ARG001
-    """Return None: a stack has no name."""
-    return None
-
-
-def load(path: Path, dataset: Dataset) -> np.ndarray:
-    """Return the stack."""
-    check_memory(dataset.shape, dataset.dtype, path)
-    if not path.is_dir():
-        return _read(path)
-    stack = np.empty(dataset.shape, dataset.dtype)
-    for row, frame in zip(stack, _frames(path), strict=True):
-        shape, dtype = _stack(frame)
-        if shape != row.shape or dtype != row.dtype:
-            raise InputError(
-                f"{frame} is {shape} {dtype} but the first frame is {row.shape} {row.dtype}; "
-                "a scan's frames have one size: move this file elsewhere."
-            )
-        row[:] = _read(frame)
-    return stack
-
-
-def describe(path: Path, dataset: Dataset) -> Description:  # noqa: ARG001
-    """Return which files of a folder are not frames, and which numbers are missing."""
-    if not path.is_dir():
-        return Description()
-    frames = _frames(path)
-    others = sorted(each.name for each in _tiffs(path) if each not in frames)
-    numbers = [int(_match(each)["number"]) for each in frames]
-    step = min(np.diff(numbers), default=1)
-    missing = sorted(set(range(numbers[0], numbers[-1], max(int(step), 1))) - set(numbers))
-    found = {"other_files": others, "missing_frames": missing}
-    return Description(
-        metadata={"frames": len(frames), **{key: value for key, value in found.items() if value}}
-    )
-
-
-def is_tiff(path: Path) -> bool:
-    """Tell by its first bytes whether a file is a TIFF (classic or Big, either byte order)."""
-    with path.open("rb") as file:
-        return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
-def _match(path: Path) -> re.Match[str]:
-    match = _NUMBERED.match(path.name)
-    assert match is not None  # only numbered files come here
-    return match
-
-
-def _tiffs(folder: Path) -> list[Path]:
-    with damage(folder):
-        return [
-            each for each in folder.iterdir() if each.suffix.lower() in (".tif", ".tiff") and each.is_file()
-        ]
-
-
-def _frames(folder: Path) -> list[Path]:
-    """Return the numbered files of the folder's one scan, in the order of their numbers."""
-    series: dict[str, list[Path]] = {}
-    for each in _tiffs(folder):
-        if _NUMBERED.match(each.name):
-            series.setdefault(_match(each)["series"], []).append(each)
-    if not series:
-        raise InputError(
-            f"{folder} holds no numbered TIFF frames (such as scan_00000.tif); choose the folder of one scan."
-        )
-    first, *rest = sorted(series, key=lambda name: -len(series[name]))
-    if rest and len(series[rest[0]]) >= _SCAN:
-        raise InputError(
-            f"{folder} holds frames of several scans ('{first}…', '{rest[0]}…'); give each a folder of its own."
-        )
-    return sorted(series[first], key=lambda path: (int(_match(path)["number"]), path.name))
-
-
-def _stack(path: Path) -> tuple[tuple[int, ...], np.dtype]:
+def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     """Return shape and dtype of the file's one series of pages, and make sure that all of it is there."""
     with damage(path):
         _check_whole(path)
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(path, _multifile=False) as file:
             if len(file.series) != 1:
                 raise InputError(
                     f"{path} holds pages of different sizes; save the frames of one scan as one stack."
@@ -133,19 +78,25 @@ def _stack(path: Path) -> tuple[tuple[int, ...], np.dtype]:
                 )
             size = path.stat().st_size
             for page in series.pages:
-                if page is not None and any(
-                    start + length > size
+                if page is None:
+                    raise InputError(
+                        f"{path} holds a part of its frames, the others are in other files; save them as one stack."
+                    )
+                ends = (
+                    start + length
                     for start, length in zip(page.dataoffsets, page.databytecounts, strict=True)
-                ):
+                )
+                if max(ends, default=0) > size:
                     raise InputError(
                         f"{path} is damaged or cut short (a frame is missing); copy or export it again."
                     )
             return series.shape, np.dtype(series.dtype).newbyteorder("=")
 
 
-def _read(path: Path) -> np.ndarray:
+def read_stack(path: Path) -> np.ndarray:
+    """Return the stack."""
     with damage(path):
-        return tifffile.imread(path, series=0)
+        return tifffile.imread(path, series=0, _multifile=False)
 
 
 def _check_whole(path: Path) -> None:

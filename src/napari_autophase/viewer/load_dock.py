@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.utils.notifications import show_error
 from psygnal import SignalInstance
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
@@ -24,6 +23,8 @@ from .worker import Tasks
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+    from ..summary import ScanSummary
 
 
 @dataclass(frozen=True)
@@ -47,20 +48,6 @@ class Request:
         return Path(self.file).name
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What was understood of a scan."""
-
-    total: float
-    maximum: float
-    peak: tuple[int, ...]
-    masked: int
-    oversampling: tuple[float, ...]
-    voxel_size_nm: tuple[float, ...] | None
-    spacing_nm: float | None
-    notes: tuple[str, ...]
-
-
 def read(request: Request) -> Scan | Drawing:
     """Read what was asked for: a scan, or the drawing of a result."""
     from .. import formats
@@ -73,24 +60,11 @@ def read(request: Request) -> Scan | Drawing:
     return draw(found) if isinstance(found, Reconstruction) else found
 
 
-def summarise(scan: Scan) -> Summary:
-    """Look at a scan as a reconstruction would: after the default preparation."""
-    from ..geometry import frame
-    from ..preparation import prepare
-    from ..recipe import Recipe
+def summarise(scan: Scan) -> ScanSummary:
+    """Look at a scan; what that needs is imported only now: a dock opens without."""
+    from .. import summary
 
-    prepared = prepare(scan, Recipe().prepare)
-    steps, q_bragg = frame(prepared.geometry, prepared.peak, prepared.counts.shape)
-    return Summary(
-        total=float(scan.counts.sum(dtype=np.float64)),
-        maximum=float(scan.counts.max()),
-        peak=tuple(round(index) for index in prepared.peak),
-        masked=int(prepared.good.size - np.count_nonzero(prepared.good)),
-        oversampling=tuple(float(ratio) for ratio in prepared.oversampling),
-        voxel_size_nm=None if steps is None else tuple(np.linalg.norm(steps, axis=0).tolist()),
-        spacing_nm=None if q_bragg is None else float(2 * np.pi / np.linalg.norm(q_bragg)),
-        notes=tuple(prepared.notes),
-    )
+    return summary.summarise(scan)
 
 
 class LoadDock(Page):
@@ -325,7 +299,7 @@ class LoadDock(Page):
         self.dataset.setCurrentIndex(self.dataset.findData(dataset))
         for name, field in self._fields.items():
             field.show_path(corrections.get(name, ""))
-        masked = np.count_nonzero(scan.mask) if isinstance(scan, Scan) and scan.mask is not None else 0
+        masked = int(scan.mask.sum()) if isinstance(scan, Scan) and scan.mask is not None else 0
         self.mask_file.line.setPlaceholderText(f"{masked:,} voxels masked already" if masked else "none")
         self._dim(False)
         self.corrections.setEnabled(known and bool(path))
@@ -350,10 +324,10 @@ class LoadDock(Page):
         self.facts["Shape"].setText(" × ".join(map(str, scan.shape)) + f", {scan.counts.dtype}")
         self._tasks.start("look", summarise, scan, done=self._show_summary, failed=self._report)
 
-    def _show_summary(self, found: Summary) -> None:
+    def _show_summary(self, found: ScanSummary) -> None:
         texts = {
-            "Counts": f"{found.total:.3g} in all, max. {found.maximum:.4g}",
-            "Peak": ", ".join(map(str, found.peak)),
+            "Counts": f"{found.counts:.3g} in all, max. {found.maximum:.4g}",
+            "Peak": ", ".join(str(round(index)) for index in found.peak),
             "Masked": f"{found.masked:,} voxels" if found.masked else "none",
             "Oversampling": " × ".join(f"{ratio:.1f}" for ratio in found.oversampling),
             "Voxel size": "unknown without geometry"

@@ -7,14 +7,46 @@ from typing import TYPE_CHECKING
 
 from .. import formats
 from ..reconstruction import Reconstruction
+from ..scan import InputError
 
 if TYPE_CHECKING:
     from .layers import LayerData
 
 
-def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
-    """Return `read` if every path holds a scan or a result, else None, so that other plugins can have it."""
+Reader = Callable[[str | Sequence[str]], "list[LayerData] | list[tuple[None]]"]
+
+
+def get_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return `read` if every path is evidently a scan or a result, else None, so that other plugins can have it."""
     return read if all(formats.recognise(each) for each in _paths(path)) else None
+
+
+def get_refusal(path: str | Sequence[str]) -> Reader | None:
+    """Return `refuse` for what `get_reader` leaves alone: napari has asked this plugin, and nobody else answers."""
+    return None if get_reader(path) else refuse
+
+
+def refuse(path: str | Sequence[str]) -> list[tuple[None]]:
+    """Say in one sentence why the files are not opened here and what to do; no layers come of it."""
+    from napari.utils.notifications import show_error
+
+    for each in _paths(path):
+        if not formats.recognise(each):
+            show_error(_why_not(each))
+    return [(None,)]  # how a reader says that there are no layers
+
+
+def _why_not(path: str) -> str:
+    try:
+        volumes = formats.datasets(path)
+    except InputError as error:
+        return str(error)
+    if not volumes:
+        return f"{path} holds no 3-D array with sides of 16 or more; a rocking curve is a volume (frames, rows, columns)."
+    return (
+        f"{path} does not look like a rocking curve (counts, one compact peak, dark borders) or a result; "
+        "if it is one, open it in the panel Plugins > AutoPhase > Load scan."
+    )
 
 
 def read(path: str | Sequence[str]) -> list[LayerData]:

@@ -1,0 +1,117 @@
+"""A folder of TIFF frames in natural order.
+
+The frames of a folder are its numbered TIFF files (``name_00000.tif``); files without a number (a dark or white field) are
+left alone and named in the metadata.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..scan import InputError
+from .common import Dataset, Description, check_memory, damage
+from .registry import Format, register
+from .rocking import frames_to_look_at
+from .tiff import read_stack, stack_of
+
+_NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.tiff?$", re.IGNORECASE)
+_SCAN = 16
+"""As many numbered files as this could be a scan of their own."""
+
+
+@register
+class Frames(Format):
+    """One frame a file."""
+
+    name, title = "frames", "a folder of TIFF frames"
+
+    def matches(self, path: Path) -> bool:
+        """Take any folder; without frames it is refused when it is listed."""
+        return path.is_dir()
+
+    def lists(self, path: Path) -> list[Dataset]:
+        """Return the one stack of the folder, from the first frame's header."""
+        frames = _frames(path)
+        shape, dtype = stack_of(frames[0])
+        if len(shape) != 2:
+            raise InputError(
+                f"{frames[0]} has shape {shape}; each file in a folder of frames is one 2-D frame."
+            )
+        return [Dataset("", (len(frames), *shape), dtype)]
+
+    def find(self, path: Path, name: str) -> Dataset | None:  # noqa: ARG002
+        """Return None: a stack has no name."""
+        return None
+
+    def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
+        """Return the stack."""
+        check_memory(dataset.shape, dataset.dtype, path)
+        stack = np.empty(dataset.shape, dataset.dtype)
+        for row, frame in zip(stack, _frames(path), strict=True):
+            _read_into(row, frame)
+        return stack
+
+    def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
+        """Read a few of the frames."""
+        chosen = frames_to_look_at(dataset.shape, dataset.dtype.itemsize)
+        stack = np.empty((len(chosen), *dataset.shape[1:]), dataset.dtype)
+        frames = _frames(path)
+        for row, index in zip(stack, chosen, strict=True):
+            _read_into(row, frames[index])
+        return stack if chosen else None
+
+    def describes(self, path: Path, dataset: Dataset) -> Description:  # noqa: ARG002
+        """Return which files of the folder are not frames, and which numbers are missing."""
+        frames = _frames(path)
+        others = sorted(each.name for each in _tiffs(path) if each not in frames)
+        numbers = [int(_match(each)["number"]) for each in frames]
+        step = min(np.diff(numbers), default=1)
+        missing = sorted(set(range(numbers[0], numbers[-1], max(int(step), 1))) - set(numbers))
+        found = {"other_files": others, "missing_frames": missing}
+        return Description(
+            metadata={"frames": len(frames), **{key: value for key, value in found.items() if value}}
+        )
+
+
+def _read_into(row: np.ndarray, frame: Path) -> None:
+    shape, dtype = stack_of(frame)
+    if shape != row.shape or dtype != row.dtype:
+        raise InputError(
+            f"{frame} is {shape} {dtype} but the first frame is {row.shape} {row.dtype}; "
+            "a scan's frames have one size: move this file elsewhere."
+        )
+    row[:] = read_stack(frame)
+
+
+def _match(path: Path) -> re.Match[str]:
+    match = _NUMBERED.match(path.name)
+    assert match is not None  # only numbered files come here
+    return match
+
+
+def _tiffs(folder: Path) -> list[Path]:
+    with damage(folder):
+        return [
+            each for each in folder.iterdir() if each.suffix.lower() in (".tif", ".tiff") and each.is_file()
+        ]
+
+
+def _frames(folder: Path) -> list[Path]:
+    """Return the numbered files of the folder's one scan, in the order of their numbers."""
+    series: dict[str, list[Path]] = {}
+    for each in _tiffs(folder):
+        if _NUMBERED.match(each.name):
+            series.setdefault(_match(each)["series"], []).append(each)
+    if not series:
+        raise InputError(
+            f"{folder} holds no numbered TIFF frames (such as scan_00000.tif); choose the folder of one scan."
+        )
+    first, *rest = sorted(series, key=lambda name: -len(series[name]))
+    if rest and len(series[rest[0]]) >= _SCAN:
+        raise InputError(
+            f"{folder} holds frames of several scans ('{first}…', '{rest[0]}…'); give each a folder of its own."
+        )
+    return sorted(series[first], key=lambda path: (int(_match(path)["number"]), path.name))

@@ -1,0 +1,216 @@
+"""HDF5 files and what they link to: external links, virtual datasets and raw storage, followed below one folder only.
+
+A file may say that its data stand in any other file of the computer, and HDF5 would fetch them: frames that were not copied
+come as zeros, and foreign files come as pictures.  So links are followed here, one at a time.  The rule: what a file links
+to must lie in the folder of the file that the person opened, or below it; that is so at every level of a BLISS tree (proposal,
+collection, dataset, detector), for Eiger masters and for NeXus files.  Symbolic links of the file system count as what they
+lead to.  `local` follows nothing that leaves the file, and is for everything but the frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import TypeAlias
+
+import h5py
+import hdf5plugin  # noqa: F401  (registers the filters)
+
+from ..scan import InputError
+
+Item: TypeAlias = "h5py.Group | h5py.Dataset | h5py.Datatype"
+_HOPS = 12
+"""So many links may lead from one to the next before they are taken to go round."""
+
+
+class LinkError(InputError):
+    """A link that leads to nothing, or to where it is not followed."""
+
+
+class Absent(LinkError):
+    """Nothing goes by that name."""
+
+
+class MissingFile(LinkError):
+    """A file that a link names is not there; `folder` is where it should be."""
+
+    def __init__(self, text: str, folder: Path) -> None:
+        super().__init__(text)
+        self.folder = folder
+
+
+def open_file(path: Path) -> h5py.File:
+    """Open for reading without a lock, and at last as one that is being written.
+
+    Raises
+    ------
+    InputError
+        If another program writes it in a way that nobody may read.
+    OSError
+        If it is damaged.
+    """
+    refused = None
+    for how in ({"locking": False}, {"locking": False, "swmr": True}):
+        try:
+            return h5py.File(path, "r", **how)
+        except OSError as error:
+            if "lock file" not in str(error) and "open for" not in str(error):
+                raise
+            refused = error
+    raise InputError(
+        f"{path} is still open for writing in another program; try again when that is done "
+        "(if it has crashed, `h5clear -s` frees the file)."
+    ) from refused
+
+
+def local(group: h5py.Group, path: str) -> Item | None:
+    """Return what stands in this very file under `path`, or None; no link out of the file is followed."""
+    try:
+        item = _follow(group, path, _refuse)
+    except LinkError:
+        return None
+    return None if isinstance(item, h5py.Dataset) and is_elsewhere(item) else item
+
+
+def is_elsewhere(item: h5py.Dataset) -> bool:
+    """Tell whether the bytes of a dataset stand in other files."""
+    return bool(item.is_virtual or item.external)
+
+
+def _refuse(group: h5py.Group, name: str, link: h5py.ExternalLink, hops: int) -> Item:  # noqa: ARG001
+    raise LinkError(f"{name} is a link into another file.")
+
+
+_External = Callable[[h5py.Group, str, h5py.ExternalLink, int], Item]
+
+
+def _follow(group: h5py.Group, path: str, external: _External, hops: int = 0) -> Item:
+    """Walk `path` name by name; `external` is asked for what an external link leads to."""
+    if hops > _HOPS:
+        raise LinkError(f"{group.file.filename}: links go round at {path}.")
+    item: Item = group.file["/"] if path.startswith("/") else group
+    for name in path.split("/"):
+        if name in ("", "."):
+            continue
+        link = item.get(name, getlink=True) if isinstance(item, h5py.Group) else None
+        if link is None:
+            raise Absent(f"{group.file.filename} has no {path}.")
+        if isinstance(link, h5py.ExternalLink):
+            item = external(item, name, link, hops + 1)
+        elif isinstance(link, h5py.SoftLink):
+            item = _follow(item, link.path, external, hops + 1)
+        else:
+            item = item[name]
+    return item
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A link that could not be followed: where it stands, the file that it names, and why not, in one sentence."""
+
+    path: str
+    file: str
+    why: str
+
+
+class Tree:
+    """An HDF5 file with all that it links to; a context manager that closes what it opened.
+
+    Parameters
+    ----------
+    path
+        The file that the person opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._folders = {path.resolve().parent, path.parent.resolve()}
+        self._files: dict[Path, h5py.File] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Tree:
+        self.root = self._opened(self.path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+        self._files.clear()
+
+    def _opened(self, path: Path) -> h5py.File:
+        real = path.resolve()
+        if real not in self._files:
+            self._files[real] = self._open.enter_context(open_file(path))
+        return self._files[real]
+
+    def __getitem__(self, path: str) -> Item:
+        """Return what stands under a path.
+
+        Raises
+        ------
+        LinkError
+            If there is nothing, or a link on the way cannot be followed.
+        """
+        return self.step(self.root, path)
+
+    def step(self, group: h5py.Group, path: str) -> Item:
+        """Return what stands under a path, seen from a group; raises as above."""
+        return _follow(group, path, self._external)
+
+    def groups(self, path: str) -> list[h5py.Group]:
+        """Return the groups on the way to `path`, the root first."""
+        names = path.strip("/").split("/")[:-1]
+        return [self.root["/"], *(self["/".join(names[: depth + 1])] for depth in range(len(names)))]
+
+    def items(self, group: h5py.Group, path: str) -> Iterator[tuple[str, Item | Lost]]:
+        """Yield what stands in a group, but for soft links (it is met under its own name); `path` is the group's."""
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.SoftLink):
+                continue
+            try:
+                yield name, self.step(group, name)
+            except LinkError as error:
+                yield name, Lost(f"{path}{name}", getattr(link, "filename", ""), str(error))
+
+    def _external(self, group: h5py.Group, name: str, link: h5py.ExternalLink, hops: int) -> Item:
+        what = f"{group.name.rstrip('/')}/{name}"
+        return _follow(self.linked(group.file, link.filename, what)["/"], link.path, self._external, hops)
+
+    def linked(self, file: h5py.File, name: str, what: str) -> h5py.File:
+        """Open the file that `file` calls `name`, for the sake of `what`; raises as `locate` does, or if it is damaged."""
+        target = self.locate(file, name, what)
+        try:
+            return self._opened(target)
+        except OSError as error:
+            raise LinkError(
+                f"{target}, to which {what} of {self.path} links, is damaged or no HDF5 file; copy it again."
+            ) from error
+
+    def locate(self, file: h5py.File, name: str, what: str) -> Path:
+        """Return the file that `file` calls `name`, as HDF5 would look for it.
+
+        Raises
+        ------
+        MissingFile, LinkError
+            If it is not there, or not below the folder that was opened.
+        """
+        beside = Path(file.filename).parent
+        given = Path(name)
+        places = [beside / given, Path(file.filename).resolve().parent / given]
+        if given.is_absolute() or PureWindowsPath(name).is_absolute():
+            places = [given, beside / PureWindowsPath(name).name]
+        there = next((place for place in places if place.exists()), None)
+        if there is None:
+            folder = places[-1].parent
+            raise MissingFile(
+                f"{what} of {self.path} is in {name}, which is not there; copy it to {folder}.", folder
+            )
+        real = there.resolve()
+        if not any(real.is_relative_to(folder) for folder in self._folders):
+            raise LinkError(
+                f"{what} of {self.path} leads to {real}, outside the folder of that file, where no link is followed; "
+                f"copy it below {self.path.parent.resolve()}, or open that file itself."
+            )
+        return there

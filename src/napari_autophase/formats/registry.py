@@ -1,0 +1,128 @@
+"""The kinds of files there are: each is a class in a module of its own, and says by itself what it is.
+
+A new format is one new module of this package with one class that derives from `Format` and bears ``@register``; nothing
+else changes.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from abc import ABC, abstractmethod
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from ..reconstruction import Reconstruction
+from ..scan import InputError
+from .common import Dataset, Description, check_file
+
+
+class Format(ABC):
+    """One kind of file or folder.
+
+    Whatever a method opens it closes; what is damaged is said as an `InputError`.
+    """
+
+    name: str
+    """What `recognise` calls it."""
+    title: str
+    """What a person calls it."""
+    suffixes: tuple[str, ...] = ()
+    """How the names of such files end, in lower case; none for folders."""
+
+    holds_results: bool = False
+    """Whether complex arrays are reconstructions."""
+
+    @abstractmethod
+    def matches(self, path: Path) -> bool:
+        """Tell by its first bytes whether a file (or folder) is of this kind."""
+
+    @abstractmethod
+    def lists(self, path: Path) -> list[Dataset]:
+        """Return the numeric arrays of the file (two or more dimensions) from its headers alone."""
+
+    @abstractmethod
+    def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
+        """Return one array, as stored."""
+
+    @abstractmethod
+    def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
+        """Return a few evenly spaced frames of a volume; None where that would mean to unpack a lot or to follow links."""
+
+    def lists_own(self, path: Path) -> list[Dataset]:
+        """Return the arrays that stand in this very file, without following a link."""
+        return self.lists(path)
+
+    def find(self, path: Path, name: str) -> Dataset | None:
+        """Return the array called `name`, or None."""
+        return next((each for each in self.lists(path) if each.path == name.strip("/")), None)
+
+    def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:  # noqa: ARG002
+        """Return the array that the file itself declares to be the one to look at, or None."""
+        return None
+
+    def declares(self, path: Path) -> bool:  # noqa: ARG002
+        """Tell whether the file says by its layout or its metadata that it holds a scan or a result."""
+        return False
+
+    def describes(self, path: Path, dataset: Dataset) -> Description:  # noqa: ARG002
+        """Return what the file says about one array: mask, geometry, metadata."""
+        return Description()
+
+    def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
+        """Return the reconstruction that a complex array is.
+
+        Raises
+        ------
+        InputError
+            If this kind of file holds none.
+        """
+        if dataset.dtype.kind == "c":
+            raise InputError(
+                f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
+            )
+        raise InputError(
+            f"{path} is not a reconstruction (CXI or HDF5 with a complex object); open it as a scan."
+        )
+
+
+_FORMATS: list[Format] = []
+_F = TypeVar("_F", bound=type[Format])
+
+
+def register(kind: _F) -> _F:
+    """Make a class of this package known (to be written above it)."""
+    _FORMATS.append(kind())
+    return kind
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """Return all formats; one that derives from another, being more special, is asked before it."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        import_module(f"{__package__}.{module.name}")
+    return tuple(sorted(_FORMATS, key=lambda each: (-len(type(each).__mro__), each.name)))
+
+
+def suffixes() -> tuple[str, ...]:
+    """Return how the names of files that can be read end."""
+    return tuple(sorted({suffix for each in formats() for suffix in each.suffixes}))
+
+
+def format_of(path: Path) -> Format:
+    """Return the format of a file, by its content.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, unreadable or of no known kind.
+    """
+    check_file(path)
+    for each in formats():
+        if each.matches(path):
+            return each
+    known = ", ".join(dict.fromkeys(each.title for each in sorted(formats(), key=lambda each: each.title)))
+    raise InputError(f"{path} is not a scan of a kind known here ({known}), or it was cut short.")
