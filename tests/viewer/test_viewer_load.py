@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QToolButton
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import analysis, formats
-from napari_autophase.geometry import BEAMLINES, frame
+from napari_autophase.geometry import BEAMLINES, find_beamline, frame
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import UNKNOWN_GEOMETRY
 from napari_autophase.scan import Geometry, InputError, Scan
@@ -336,13 +336,49 @@ def test_a_beamline_brings_what_it_knows_and_asks_for_no_angles_of_circles_that_
 
 def test_unknown_conventions_are_kept(qapp):
     strange = replace(
-        GEOMETRY, sample_circles=("z+",), sample_angles_deg=(3.0,), pixel_directions=("x+", "y+")
+        GEOMETRY,
+        sample_circles=((0.0, 0.6, -0.8),),
+        sample_angles_deg=(3.0,),
+        rocking_circle=0,
+        pixel_directions=("x+", "y+"),
     )
     form = GeometryForm()
     form.show_geometry(strange, {})
     assert form.read_geometry() == strange
     form.show_geometry(GEOMETRY, {})
     assert form.read_geometry() == GEOMETRY
+
+
+def test_what_has_no_line_stays_as_it_was(qapp):
+    """A detector mounted in its own way, offsets, angles of every frame: a form that shows less does not lose them."""
+    given_before = replace(
+        GEOMETRY,
+        pixel_directions=("y-", "x-"),
+        sample_offsets_deg=(0.0, 0.1, 0.0),
+        rocking_angles_deg=tuple(17.3 + 0.02 * n + 0.001 * (n % 2) for n in range(24)),
+    )
+    form = GeometryForm()
+    form.show_geometry(given_before, {})
+    assert form.beamline.currentText() == "ID01"
+    form.lines["distance_m"].setText("0.75")
+    assert form.read_geometry() == replace(given_before, distance_m=0.75)
+    # another step is not that of the angles any more, and another beamline has its own offsets
+    form.lines["rocking_step_deg"].setText("0.03")
+    assert form.read_geometry().rocking_angles_deg is None
+    form.beamline.setCurrentText("P10")
+    form.lines["sample_angles_deg"].setText("0, 17.5, 90, 0")
+    changed = form.read_geometry()
+    assert changed.sample_offsets_deg == (0, 0, 90, 0)
+    assert changed.pixel_directions == find_beamline("P10").detector().directions
+
+
+def test_a_detector_that_only_translates_has_no_angles_to_type(qapp):
+    form = GeometryForm()
+    form.show_geometry(None, {"energy_kev": 9.0, "distance_m": 2.0, "pixel_size_um": (75.0, 75.0)})
+    form.beamline.setCurrentText("ID27")
+    form.lines["sample_angles_deg"].setText("3")
+    form.lines["rocking_step_deg"].setText("0.01")
+    assert form.read_geometry().detector_angles_deg == ()
 
 
 def test_an_empty_form_is_no_geometry(qapp):
@@ -365,7 +401,7 @@ def test_an_empty_form_is_no_geometry(qapp):
         ("rocking_step_deg", "0", "no rocking step"),
         ("sample_angles_deg", "", r"lacks Sample angles \(°\);"),
         ("detector_angles_deg", " ", r"lacks Detector angles \(°\);"),
-        ("sample_angles_deg", "17.5", "needs 2 numbers"),
+        ("sample_angles_deg", "17.5", "needs 3 numbers"),
         ("distance_m", "inf", "'inf' is no number"),
     ],
 )

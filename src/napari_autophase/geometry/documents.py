@@ -118,7 +118,7 @@ def conventional(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     return {key: value for key, value in found.items() if key not in _motors(beamline)}, lacking
 
 
-def complete(document: Any, origin: str = "the geometry") -> Geometry:
+def complete(document: Any, origin: str = "The geometry") -> Geometry:
     """Return the geometry of a document.
 
     Parameters
