@@ -122,6 +122,8 @@ class Scan:
         What to call it, and the file (and dataset) that it came from.
     metadata
         Whatever else the file said, as plain values.
+    corrections
+        Files that were used beside it: ``mask``, ``dark`` and ``white``, as far as there were any.
     """
 
     counts: np.ndarray
@@ -130,6 +132,7 @@ class Scan:
     name: str = "scan"
     source: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    corrections: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_counts(self.counts, self.name)

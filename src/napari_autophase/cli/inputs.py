@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 
 from ..recipe import Preset, Recipe
@@ -64,13 +64,16 @@ def with_geometry(scan: Scan, path: Path | None) -> Scan:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"The geometry {path} cannot be read: {error}.") from None
-    if isinstance(document, dict) and isinstance(
-        document.get("geometry"), dict
-    ):  # the whole of `info --json`
+    if isinstance(document, dict) and "geometry" in document:  # the whole of `info --json`
         document = document["geometry"]
-    unknown = set(document) - set(Geometry.__dataclass_fields__) if isinstance(document, dict) else set()
-    if unknown:
+    if not isinstance(document, dict):
+        raise InputError(f"{path} holds no geometry: a JSON object with its keys is wanted.")
+    if unknown := set(document) - set(Geometry.__dataclass_fields__):
         raise InputError(f"The geometry {path} has an unknown key '{min(unknown)}'.")
+    # an angle that nobody gave is not zero, whatever the default says
+    needed = [each.name for each in fields(Geometry) if each.default is MISSING] + ["sample_angles_deg"]
+    if missing := [name for name in needed if document.get(name) in (None, [])]:
+        raise InputError(f"The geometry {path} lacks {', '.join(missing)}; add what is missing.")
     try:
         return replace(scan, geometry=TypeAdapter(Geometry).validate_python(document))
     except ValidationError as error:

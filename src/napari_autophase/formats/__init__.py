@@ -97,14 +97,16 @@ def read_scan(
     """
     path, kind, chosen = _locate(path, dataset)
     scan = _read_scan(path, kind, chosen, mask)
-    if dark is None and white is None:
-        return scan
-    return flat_field(
-        scan,
-        None if dark is None else _image(dark, "dark"),
-        None if white is None else _image(white, "white"),
-        roi,
-    )
+    if dark is not None or white is not None:
+        scan = flat_field(
+            scan,
+            None if dark is None else _image(dark, "dark"),
+            None if white is None else _image(white, "white"),
+            roi,
+        )
+    given = {"mask": mask, "dark": dark, "white": white}
+    scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
+    return scan
 
 
 def read_reconstruction(path: str | Path, *, dataset: str | None = None) -> Reconstruction:

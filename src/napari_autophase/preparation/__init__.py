@@ -2,11 +2,12 @@
 
 from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
-from .prepare import Prepared, prepare
+from .prepare import Prepared, binned_geometry, prepare
 from .region import fast_size, middle
 
 __all__ = [
     "Prepared",
+    "binned_geometry",
     "estimate_oversampling",
     "fast_size",
     "fill_gaps",

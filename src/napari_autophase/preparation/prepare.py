@@ -81,12 +81,9 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
             "check the mask, the saturation and the background."
         )
 
-    geometry = scan.geometry
-    if geometry is not None and geometry.direct_beam_pixel is None:
-        geometry = replace(geometry, direct_beam_pixel=(float(scan.shape[1] // 2), float(scan.shape[2] // 2)))
+    geometry = None if scan.geometry is None else binned_geometry(scan.geometry, scan.shape, choice.binning)
     if choice.binning != (1, 1, 1):
         counts, good = bin_blocks(counts, good, choice.binning)
-        geometry = None if geometry is None else geometry.binned(choice.binning)
 
     centre = (counts.shape[0] // 2, counts.shape[1] // 2, counts.shape[2] // 2)
     peak = centre if choice.centre == "none" else find_peak(counts, good, choice.centre)
@@ -129,6 +126,15 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
         oversampling=oversampling,
         notes=tuple(notes),
     )
+
+
+def binned_geometry(
+    geometry: Geometry, shape: tuple[int, int, int], binning: tuple[int, int, int]
+) -> Geometry:
+    """Return the geometry of an array of `shape` after `binning`; the direct beam, where it was left out, is filled in."""
+    if geometry.direct_beam_pixel is None:
+        geometry = replace(geometry, direct_beam_pixel=(float(shape[1] // 2), float(shape[2] // 2)))
+    return geometry if binning == (1, 1, 1) else geometry.binned(binning)
 
 
 def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:

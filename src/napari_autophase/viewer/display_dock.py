@@ -152,6 +152,7 @@ class DisplayDock(Page):
             event.connect(self._refresh)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         self._session.diffraction_changed.connect(self._on_diffraction)
+        self._session.result_updated.connect(self._load)
         self.destroyed.connect(
             partial(
                 _disconnect,
@@ -159,6 +160,7 @@ class DisplayDock(Page):
                     *((event, self._refresh) for event in events),
                     (viewer.dims.events.ndisplay, self._on_ndisplay),
                     (self._session.diffraction_changed, self._on_diffraction),
+                    (self._session.result_updated, self._load),
                 ],
             )
         )

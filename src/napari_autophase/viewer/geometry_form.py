@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -20,17 +21,26 @@ _TEXTS = {
     "detector_angles_deg": ("Detector angles (°)", "Outermost circle first, in degrees.", ""),
     "direct_beam_pixel": ("Direct beam (pixel)", "Row, column where it falls with the arm at zero; empty: the centre.", "centre"),
 }  # fmt: skip
-_NEEDED = ("energy_kev", "distance_m", "pixel_size_um", "rocking_step_deg", "detector_angles_deg")
+_NEEDED = tuple(name for name in _TEXTS if name != "direct_beam_pixel")
+
+
+class Incomplete(InputError):
+    """Fields of a geometry are missing."""
 
 
 class GeometryForm(QWidget):
     """Edits a `Geometry`; an empty form means that none is known."""
 
-    edited = Signal()
+    typed = Signal()
+    """A line is being edited."""
+    entered = Signal()
+    """A line was left or Enter pressed in it, or something was chosen."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._given: Geometry | None = None
+        self.given: Geometry | None = None
+        self._known: dict[str, Any] = {}
+        self._as_given: list[str] = []
         self.beamline = QComboBox()
         self.beamline.addItems(list(BEAMLINES))
         self.beamline.setToolTip("Names and senses of the circles and of the detector's axes.")
@@ -43,24 +53,41 @@ class GeometryForm(QWidget):
             line = self.lines[name]
             line.setToolTip(tip)
             line.setPlaceholderText(placeholder)
-            line.textEdited.connect(lambda _: self.edited.emit())
+            line.textEdited.connect(lambda _: self.typed.emit())
+            line.editingFinished.connect(self.entered)
             layout.addRow(caption(label, tip), line)
             if name == "rocking_step_deg":
                 layout.addRow("Rocking circle", self.rocking)
         self.beamline.currentTextChanged.connect(self._name_circles)
-        self.beamline.activated.connect(lambda _: self.edited.emit())
-        self.rocking.activated.connect(lambda _: self.edited.emit())
+        self.beamline.activated.connect(lambda _: self.entered.emit())
+        self.rocking.activated.connect(lambda _: self.entered.emit())
         self._name_circles()
+        self.show_geometry(None, {})
+
+    @property
+    def edited(self) -> bool:
+        """Whether the form says something else than it was given."""
+        return self._state() != self._as_given
+
+    def _state(self) -> list[str]:
+        choices = (self.beamline.currentText(), self.rocking.currentText())
+        return [*choices, *(line.text().strip() for line in self.lines.values())]
+
+    def clear(self) -> None:
+        """Empty all lines."""
+        for line in self.lines.values():
+            line.clear()
+
+    def revert(self) -> None:
+        """Say again what was given."""
+        self.show_geometry(self.given, self._known)
 
     def show_geometry(self, geometry: Geometry | None, known: dict[str, Any]) -> None:
         """Fill the form from `geometry`, or from what is `known` of one (its fields by name)."""
-        self._given = geometry
+        self.given, self._known = geometry, known
         values = known if geometry is None else vars(geometry)
         for name, line in self.lines.items():
-            value = values.get(name)
-            if name == "pixel_size_um" and value and value[0] == value[1]:
-                value = value[0]
-            line.setText(_text(value))
+            line.setText(_text(name, values.get(name)))
         stored = self.beamline.findText(_AS_STORED)
         if stored >= 0:
             self.beamline.removeItem(stored)
@@ -73,23 +100,28 @@ class GeometryForm(QWidget):
             self.beamline.setCurrentText(match)
             self._name_circles()
             self.rocking.setCurrentIndex(geometry.rocking_circle)
+        self._as_given = self._state()
 
     def read_geometry(self) -> Geometry | None:
         """Return what the form says; None if it is empty.
 
         Raises
         ------
+        Incomplete
+            If fields are missing: it names them all.
         InputError
-            If a field is missing or is not a number.
+            If a field is not what it should be.
         """
         values: dict[str, Any] = {name: _numbers(name, line.text()) for name, line in self.lines.items()}
-        if not any(values[name] for name in _NEEDED):
+        if not any(values.values()):
             return None
-        for name in _NEEDED:
-            if not values[name]:
-                raise InputError(
-                    f"{_TEXTS[name][0]} is missing: fill it in, or clear the form to work without geometry."
-                )
+        missing = [_TEXTS[name][0] for name in _NEEDED if not values[name]]
+        if missing:
+            *others, last = missing
+            named = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+            raise Incomplete(
+                f"Geometry: {named} missing; fill in what is, or clear all to work without geometry."
+            )
         for name in ("energy_kev", "distance_m", "rocking_step_deg"):
             values[name] = _exactly(name, values[name], 1)[0]
         pixel = values["pixel_size_um"]
@@ -100,22 +132,27 @@ class GeometryForm(QWidget):
         values["detector_angles_deg"] = _exactly(
             "detector_angles_deg", values["detector_angles_deg"], len(conventions["detector_circles"])
         )
-        sample = values["sample_angles_deg"] or (0.0,) * len(conventions["sample_circles"])
         values["sample_angles_deg"] = _exactly(
-            "sample_angles_deg", sample, len(conventions["sample_circles"])
+            "sample_angles_deg", values["sample_angles_deg"], len(conventions["sample_circles"])
         )
         if min(values["energy_kev"], values["distance_m"], *values["pixel_size_um"]) <= 0:
             raise InputError("Energy, distance and pixel sizes must be greater than zero.")
-        reflection = self._given.reflection if self._given is not None else None
+        if values["rocking_step_deg"] == 0:
+            raise InputError("The rocking step must not be zero.")
+        if self.given is not None:  # lines show fewer digits than a file may give
+            for name, line in self.lines.items():
+                if line.text() == _text(name, given := getattr(self.given, name)):
+                    values[name] = given
+        reflection = self.given.reflection if self.given is not None else None
         return Geometry(
             **values, **conventions, rocking_circle=max(0, self.rocking.currentIndex()), reflection=reflection
         )
 
     def _chosen(self) -> dict[str, Any]:
         name = self.beamline.currentText()
-        if name == _AS_STORED and self._given is not None:
+        if name == _AS_STORED and self.given is not None:
             keys = ("sample_circles", "detector_circles", "pixel_directions")
-            return {key: getattr(self._given, key) for key in keys}
+            return {key: getattr(self.given, key) for key in keys}
         return _conventions(name)
 
     def _name_circles(self) -> None:
@@ -134,21 +171,26 @@ def _conventions(beamline: str) -> dict[str, Any]:
     return {key: BEAMLINES[beamline][key] for key in keys}
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, tuple | list):
-        return ", ".join(_text(each) for each in value)
-    return f"{value:.9g}"
+    values = list(value) if isinstance(value, tuple | list) else [value]
+    if name == "pixel_size_um" and values[:1] == values[1:]:
+        values = values[:1]
+    return ", ".join(f"{each:.9g}" for each in values)
 
 
 def _numbers(name: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.replace(",", " ").replace(";", " ").split())
-    except ValueError:
-        raise InputError(
-            f"{_TEXTS[name][0]}: '{text}' is no number; write for example {_TEXTS[name][2] or '0, 12.5'}."
-        ) from None
+    numbers = []
+    for part in text.replace(",", " ").replace(";", " ").split():
+        try:
+            numbers.append(float(part))
+        except ValueError:
+            numbers.append(math.nan)
+        if not math.isfinite(numbers[-1]):
+            example = {"direct_beam_pixel": "100, 128.5"}.get(name) or _TEXTS[name][2] or "0, 12.5"
+            raise InputError(f"{_TEXTS[name][0]}: '{text}' is no number; write for example {example}.")
+    return tuple(numbers)
 
 
 def _exactly(name: str, values: tuple[float, ...], count: int) -> tuple[float, ...]:

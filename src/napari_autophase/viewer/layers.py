@@ -15,7 +15,7 @@ from napari.layers import Layer
 from ..reconstruction import Reconstruction
 from ..scan import Scan
 from . import compat
-from .canvas import set_stage, show_colour_bar
+from .canvas import draw_right_handed, set_stage, show_colour_bar
 from .colormaps import colour_map, limits
 from .drawing import Drawing, draw
 from .mesh import RELIEF_TEXTURE
@@ -40,9 +40,11 @@ __all__ = [
     "add_reconstruction",
     "add_scan",
     "reconstruction_layer_data",
+    "redraw",
     "results",
     "scan_layer_data",
     "turn_to_scan",
+    "update_scan",
 ]
 
 SCAN = "autophase_scan"
@@ -69,6 +71,14 @@ def add_scan(viewer: ViewerModel, scan: Scan) -> Layer:
     show_colour_bar(layer)
     turn_to_scan(viewer, layer)
     return layer
+
+
+def update_scan(layer: Layer, scan: Scan) -> None:
+    """Let the diffraction layer of a scan show `scan` instead: the same one with other corrections or another geometry."""
+    before, layer.metadata[SCAN] = layer.metadata[SCAN], scan
+    if not np.array_equal(before.counts, scan.counts):
+        layer.data, options, _ = scan_layer_data(scan)
+        layer.contrast_limits_range = layer.contrast_limits = options["contrast_limits"]
 
 
 def turn_to_scan(viewer: ViewerModel, layer: Layer) -> None:
@@ -121,6 +131,38 @@ def add_drawing(
         if not result.alive:
             break
     return result
+
+
+def redraw(viewer: ViewerModel, result: ResultLayers, drawing: Drawing) -> Iterator[None]:
+    """Show another drawing of a result in the layers that it has, one after the other: none comes, none goes.
+
+    The view stays too, unless lengths become known or unknown: then the crystal that is seen is framed anew.
+    """
+    unit = result.quantities.unit
+    if unit != drawing.quantities.unit:
+        result.strain_limit = result.cut = None  # which mean nothing in the other unit
+    if result.look != drawing.look:
+        drawing = draw(drawing.reconstruction, result.look)  # it was changed in the meantime
+    result.reconstruction, result.quantities = drawing.reconstruction, drawing.quantities
+    for role in ROLES:
+        if (layer := result.layer(role)) is None:
+            continue
+        data, options, _ = _layer_data(drawing, role, layer.name)
+        if role == "isosurface":
+            layer.texcoords = (
+                None  # the old relief must not meet the new vertices: there is another number of them
+            )
+        layer.data = data
+        layer.metadata.update(options["metadata"])
+        for name in ("scale", "translate", "units", "axis_labels", "iso_threshold", "texcoords"):
+            if name in options:
+                setattr(layer, name, options[name])
+        yield
+    result.set_limits(result.strain_limit)
+    if result.shown and unit != result.quantities.unit:
+        if not result.quantities.relative:
+            draw_right_handed(viewer)
+        result.frame()
 
 
 def _arrival(

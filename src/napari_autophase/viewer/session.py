@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,10 @@ from .turns import Turns
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+    from .worker import Tasks
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -51,6 +56,10 @@ class Session:
     """There are other scans and images to choose from."""
     scan_changed = Signal()
     """Another scan is current."""
+    scan_updated = Signal()
+    """The current scan has other corrections, or another geometry."""
+    result_updated = Signal(Reconstruction, Reconstruction)
+    """A result has another geometry: what it was, what it is."""
     diffraction_changed = Signal(bool)
     """The diffraction layer came into the list (True) or left it."""
 
@@ -63,6 +72,11 @@ class Session:
         self._moving = False
         self._replace = False
         self._turns = Turns()
+        self._tasks: Tasks | None = None
+        self._given: set[tuple[str, str]] = set()
+        self.unsettled: list[Callable[[], object]] = []
+        """Called before a scan is used: each applies what a panel shows of it, or raises an `InputError` that says what is
+        missing."""
         self.controller = Controller(launch or self._launch_in_thread)
         self.controller.finished.connect(self._on_finished)
         for layer in viewer.layers:
@@ -116,13 +130,15 @@ class Session:
             self.scan_changed.emit()
 
     def current_scan(self) -> Scan | None:
-        """Return the current scan; an image is read as counts.
+        """Return the current scan as the panels show it; an image is read as counts.
 
         Raises
         ------
         InputError
-            If the image that was chosen cannot be a scan.
+            If a panel shows what cannot be used yet, or the image that was chosen cannot be a scan.
         """
+        for settle in self.unsettled:
+            settle()
         if isinstance(self._current, Layer):
             return Scan.from_array(
                 np.asarray(self._current.data), name=self._current.name, source="napari layer"
@@ -142,6 +158,25 @@ class Session:
             self._stow(old)
             self._entries.remove(old)
         layers.add_scan(self.viewer, scan)  # the rest happens when the layer arrives
+
+    def update_scan(self, scan: Scan, better: Scan) -> None:
+        """Let `better`, the same scan with other corrections or another geometry, take its place; the view stays.
+
+        Where the geometry is another, results of this scan are orthogonalised anew, not phased anew.
+        """
+        entry = self._entry(scan)
+        if entry is None:
+            return
+        entry.scan = better
+        layers.update_scan(entry.layer, better)
+        if self._current is scan:
+            self._current = better
+        self.choices_changed.emit()
+        if self._current is better:
+            self.scan_updated.emit()
+        if better.geometry != scan.geometry:
+            self._given.add((better.name, better.source))
+            self._place_anew()
 
     def _entry(self, scan: Any) -> ScanEntry | None:
         return next((entry for entry in self._entries if entry.scan is scan), None)
@@ -221,12 +256,39 @@ class Session:
         last, group = self._place(replace_last)
         self._clear_the_stage()
         yield from layers.add_drawing(self.viewer, drawing, group=group, replace=last)
+        self._place_anew()  # the scan may have been given its geometry while it was phased
 
     def _place(self, replace_last: bool) -> tuple[layers.ResultLayers | None, int]:
         """Return the result to be replaced, if any, and the number of the new one."""
         results = self.results
         last = results[-1] if replace_last and results else None
         return last, 1 + max((result.group for result in results), default=0)
+
+    def _place_anew(self) -> None:
+        """Draw the results of scans that were given a geometry by that one, in the background."""
+        scans = {key: scan for scan in self.scans if (key := (scan.name, scan.source)) in self._given}
+        for result in self.results:
+            found = result.reconstruction
+            if scan := scans.get((found.name, found.source)):
+                from . import worker  # Qt, only now
+
+                self._tasks = self._tasks or worker.Tasks()
+                self._tasks.start(
+                    f"result {result.group}",
+                    worker.draw_with_geometry_of,
+                    *(scan, found, result.look),
+                    done=partial(self._redraw, result),
+                    failed=_log_failure,  # the panel that gave the geometry says why
+                )
+
+    def _redraw(self, result: layers.ResultLayers, drawing: Drawing | None) -> None:
+        if drawing is not None and result.alive:
+            self._turns.start(self._redrawing(result, drawing))
+
+    def _redrawing(self, result: layers.ResultLayers, drawing: Drawing) -> Generator[None, None, None]:
+        before = result.reconstruction
+        yield from layers.redraw(self.viewer, result, drawing)
+        self.result_updated.emit(before, drawing.reconstruction)
 
     def _clear_the_stage(self) -> None:
         self._stow_all()
@@ -294,6 +356,10 @@ class Session:
         left = [choice for _, choice in self.choices]
         if self._current not in left:
             self.choose(left[-1] if left else None)
+
+
+def _log_failure(error: Exception) -> None:
+    _log.info("a result keeps its geometry", exc_info=error)
 
 
 def is_foreign_volume(layer: Layer) -> bool:
