@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,3 +150,19 @@ def test_the_curve_takes_the_viewer_s_theme(window, qtbot):
     window.theme = "light"
     qtbot.wait(20)
     assert dock.curve.plot.backgroundBrush().color().lightness() > dark
+
+
+@pytest.mark.parametrize("others", [("points",), ("points", "labels", "image", "shapes")])
+def test_whatever_else_is_in_the_list_the_window_lives_through_results_and_deletions(others):
+    """In a process of its own, for it is a segmentation fault that would end it, and in software, where that is seen."""
+    script = Path(__file__).with_name("live_through_it.py")
+    ended = subprocess.run(
+        [sys.executable, str(script), *others],
+        env={**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert "survived" in ended.stdout
