@@ -10,8 +10,9 @@ import pytest
 from napari_autophase import analysis
 from napari_autophase.geometry import scattering_vector
 from napari_autophase.recipe import Recipe
-from napari_autophase.reconstruct import reconstruct, run
+from napari_autophase.reconstruct import reconstruct, run, with_geometry_of
 from napari_autophase.reconstruction import Progress, Reconstruction
+from napari_autophase.scan import InputError
 from napari_autophase.simulation import Simulated, simulate
 
 STAGES = ["prepare", "guess", "refine", "analyse"]
@@ -164,3 +165,39 @@ def test_the_report_is_plain(crystal):
     assert document["recipe"] == SHORT.model_dump(mode="json")
     assert document["shape"] == [40, 36, 32]
     assert document["versions"]["numpy"] == np.__version__
+
+
+@pytest.mark.parametrize("beam", [None, (11.5, 20.25)])
+def test_a_geometry_that_comes_later_places_the_crystal_as_one_that_was_there(crystal, beam):
+    recipe = SHORT.with_settings(
+        {"refine.algorithm": "2*ER", "prepare.binning": [1, 2, 1], "prepare.crop": [32, 16, 24]}
+    )
+    known = replace(
+        crystal.scan,
+        counts=np.roll(crystal.scan.counts, (3, -2, 4), (0, 1, 2)),
+        geometry=replace(crystal.scan.geometry, direct_beam_pixel=beam),
+    )
+    unknown = replace(known, geometry=None)
+    wanted, found = run(known, recipe), run(unknown, recipe)
+    assert found.peak == wanted.peak != (20.0, 9.0, 16.0), "not the middle"
+    placed = with_geometry_of(known, found)
+    np.testing.assert_array_equal(placed.voxel_steps_nm, wanted.voxel_steps_nm)
+    np.testing.assert_array_equal(placed.q_bragg_per_nm, wanted.q_bragg_per_nm)
+    assert placed.geometry == wanted.geometry
+    assert sorted(placed.notes) == sorted(wanted.notes)
+    assert placed.scan_geometry == known.geometry
+    np.testing.assert_array_equal(placed.object, found.object)
+    back = with_geometry_of(unknown, placed)
+    assert (back.voxel_steps_nm, back.q_bragg_per_nm, back.geometry) == (None, None, None)
+    assert sorted(back.notes) == sorted(found.notes)
+    assert with_geometry_of(known, placed) is placed
+    nobody_knows = replace(found, peak=None)
+    assert with_geometry_of(known, nobody_knows) is nobody_knows
+
+
+def test_a_geometry_that_contradicts_itself_is_told_before_phasing(crystal):
+    scan = replace(crystal.scan, geometry=replace(crystal.scan.geometry, rocking_step_deg=0.0))
+    seen: list[Progress] = []
+    with pytest.raises(InputError, match="rocking step"):
+        run(scan, SHORT, seen.append)
+    assert {progress.stage for progress in seen} == {"prepare"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 from . import analysis, geometry, preparation
 from .recipe import Recipe
 from .reconstruction import Progress, Reconstruction
-from .scan import Scan
+from .scan import Geometry, Scan
 
 if TYPE_CHECKING:
     from .network import Model
     from .phasing import Diffraction, Starts
     from .preparation import Prepared
+
+UNKNOWN_GEOMETRY = "Geometry unknown: lengths are in voxels and the strain is relative."
 
 
 def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress, None, Reconstruction]:
@@ -29,7 +32,8 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
     Raises
     ------
     InputError
-        If the scan cannot be phased, the weights are missing or altered, or memory would not suffice.
+        If the scan cannot be phased, its geometry contradicts itself, the weights are missing or altered, or memory would not
+        suffice.
     """
     # torch costs a second: whoever only imports this module does not pay for it
     from . import network, phasing
@@ -47,6 +51,9 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         yield Progress("prepare", 0, 1)
         prepared = preparation.prepare(scan, recipe.prepare)
         notes = (*notes, *prepared.notes)
+        steps, q_bragg = geometry.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
+        if prepared.geometry is None:
+            notes = (*notes, UNKNOWN_GEOMETRY)
 
     with stage("guess"):
         yield Progress("guess", 0, 1)
@@ -63,9 +70,6 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
     with stage("analyse"):
         yield Progress("analyse", 0, 1)
         found, support = analysis.normalise(phased.object, phased.support)
-        steps, q_bragg = geometry.frame(prepared.geometry, prepared.peak, found.shape)
-        if prepared.geometry is None:
-            notes = (*notes, "Geometry unknown: lengths are in voxels and the strain is relative.")
 
     seconds["total"] = sum(seconds.values())
     return Reconstruction(
@@ -80,6 +84,7 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         scan_geometry=scan.geometry,
         voxel_steps_nm=steps,
         q_bragg_per_nm=q_bragg,
+        peak=prepared.peak,
         name=scan.name,
         source=scan.source,
         device=str(data.device),
@@ -87,6 +92,45 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         versions=versions(),
         notes=(*notes, *phased.notes),
     )
+
+
+def with_geometry_of(scan: Scan, found: Reconstruction) -> Reconstruction:
+    """Return what was found in `scan` as if its present geometry had been known then; nothing is phased anew.
+
+    Parameters
+    ----------
+    scan
+        What `found` was made from, with the same or another geometry.
+    found
+        Its `peak` must be known, otherwise it is returned as it is.
+
+    Raises
+    ------
+    InputError
+        If the geometry contradicts itself.
+    """
+    before, now = found.scan_geometry, scan.geometry
+    if found.peak is None or before == now:
+        return found
+    binned = phased = None
+    if now is not None:
+        binned, phased = preparation.on_grids(
+            now, scan.shape, found.recipe.prepare.binning, found.peak, found.shape
+        )
+    steps, q_bragg = geometry.frame(binned, found.peak, found.shape)
+    stale = _said_of(before, scan.shape)
+    return replace(
+        found,
+        geometry=phased,
+        scan_geometry=now,
+        voxel_steps_nm=steps,
+        q_bragg_per_nm=q_bragg,
+        notes=(*(note for note in found.notes if note not in stale), *_said_of(now, scan.shape)),
+    )
+
+
+def _said_of(known: Geometry | None, shape: tuple[int, int, int]) -> list[str]:
+    return [UNKNOWN_GEOMETRY] if known is None else preparation.assumed(known, shape)
 
 
 def _begin(

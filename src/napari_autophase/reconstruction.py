@@ -68,6 +68,9 @@ class Reconstruction:
         3 × 3; *columns* are the laboratory (x, y, z) steps in nm of one voxel along axes 0, 1, 2; None without geometry.
     q_bragg_per_nm
         The Bragg vector Q in the same frame, in 1/nm (|Q| = 2π/d); None without geometry.
+    peak
+        Index of what lies in the centre voxel of the phased grid, counted in the scan's array after binning; None if
+        nobody knows.
     notes
         Sentences a person should read: what was masked, assumed, or fell back.
     """
@@ -83,6 +86,7 @@ class Reconstruction:
     scan_geometry: Geometry | None = None
     voxel_steps_nm: np.ndarray | None = None
     q_bragg_per_nm: np.ndarray | None = None
+    peak: tuple[float, float, float] | None = None
     name: str = "scan"
     source: str = ""
     device: str = "cpu"

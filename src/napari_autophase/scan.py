@@ -222,6 +222,8 @@ class Scan:
         What to call it, and the file (and dataset) that it came from.
     metadata
         Whatever else the file said, as plain values.
+    corrections
+        Files that were used beside it: ``mask``, ``dark`` and ``white``, as far as there were any.
     notes
         Sentences that a person should read.
     """
@@ -232,6 +234,7 @@ class Scan:
     name: str = "scan"
     source: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    corrections: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

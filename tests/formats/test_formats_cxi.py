@@ -35,6 +35,7 @@ def make(
         geometry=Geometry(9.0, 0.5, (55.0, 110.0), 0.005, (32.0, 12.0)) if known else None,
         voxel_steps_nm=np.array([[10.0, 0, 3], [0, 12, 0], [1, 0, 15]]) if known else None,
         q_bragg_per_nm=np.array([1.0, 20.0, -3.0]) if known else None,
+        peak=(8.0, 7.0, 9.5) if known else None,
         name="gold Å",
         source="/somewhere/scan.h5::/entry/data",
         device="cuda:0",

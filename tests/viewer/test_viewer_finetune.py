@@ -204,7 +204,19 @@ def test_it_runs_in_a_thread_with_the_steps_asked_for(session, qtbot, scan, erro
     session.add_scan(scan)
     section.steps.setValue(70)
     section.button.click()
-    qtbot.waitUntil(lambda: not section.busy, timeout=5000)
+    qtbot.waitUntil(lambda: not section.busy, timeout=120_000)
     assert asked == [(scan, Recipe(), 70)]
     assert errors == []
     assert "χ² 0.05 → 0.02" in section.summary.text()
+
+
+def test_it_waits_for_what_a_panel_shows_and_the_scan_lacks(ready, session, tuning, errors):
+    def lacking():
+        raise InputError("The geometry lacks Distance (m).")
+
+    session.unsettled.append(lacking)
+    ready.button.click()
+    assert (tuning.jobs, errors) == ([], ["The geometry lacks Distance (m)."])
+    session.unsettled.remove(lacking)
+    ready.button.click()
+    assert len(tuning.jobs) == 1

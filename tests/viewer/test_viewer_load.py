@@ -12,14 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QToolButton
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
-from napari_autophase import formats
-from napari_autophase.geometry import BEAMLINES
+from napari_autophase import analysis, formats
+from napari_autophase.geometry import BEAMLINES, find_beamline, frame
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruct import UNKNOWN_GEOMETRY
 from napari_autophase.scan import Geometry, InputError, Scan
 from napari_autophase.viewer import load_dock
+from napari_autophase.viewer.display_dock import DisplayDock
 from napari_autophase.viewer.geometry_form import GeometryForm
 from napari_autophase.viewer.load_dock import LoadDock
+from napari_autophase.viewer.mesh import Cut
+from napari_autophase.viewer.reconstruct_dock import ReconstructDock
 
 
 @pytest.fixture
@@ -38,7 +45,45 @@ def errors(monkeypatch):
 
 
 def settle(qtbot, dock):
-    qtbot.waitUntil(lambda: not dock._tasks._newest, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock._tasks._newest, timeout=120_000)
+
+
+TYPED = replace(
+    GEOMETRY,
+    sample_circles=("y-", "x-", "y-"),
+    sample_angles_deg=(0.3, 17.5, 0.0),
+    rocking_circle=1,
+    pixel_directions=("y-", "x+"),
+    beamline="ID01",
+    detector="mpx1x4",
+)
+"""A geometry of ID01, to be typed."""
+
+
+def enter(dock, field, text, key=Qt.Key.Key_Return):
+    """Type `text` into a line of the geometry as a person does; without a key the line is not left."""
+    line = dock.geometry_box.form.lines[field]
+    line.clear()
+    QTest.keyClicks(line, text)
+    if key is not None:
+        QTest.keyClick(line, key)
+
+
+def fill_in(dock, geometry):
+    """Type a whole geometry of the beamline ID01."""
+    form = dock.geometry_box.form
+    form.beamline.setCurrentText("ID01")
+    form.beamline.activated.emit(form.beamline.currentIndex())
+    for field, line in form.lines.items():
+        value = getattr(geometry, field)
+        if value is not None:
+            enter(dock, field, " ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+        assert line.isEnabled()
+
+
+def press_clear(field):
+    """Press the × of a path's line."""
+    field.line.findChild(QToolButton).click()
 
 
 def write(tmp_path, scan, name="scan.h5"):
@@ -57,13 +102,13 @@ def test_a_file_is_read_and_described(dock, session, qtbot, tmp_path):
     assert dock.facts["Peak"].text() == "12, 12, 12"
     assert f"{scan.counts.max():.4g}" in dock.facts["Counts"].text()
     assert dock.facts["Voxel size"].text().endswith("nm")
-    assert dock.geometry_form.read_geometry() == GEOMETRY
-    assert not dock.apply.isEnabled()
+    assert dock.geometry_box.form.read_geometry() == GEOMETRY
+    assert not dock.geometry_box.revert.isEnabled()
 
 
 def test_reading_does_not_block_the_window(dock, session, qtbot, monkeypatch, scan):
     go = threading.Event()
-    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and scan)
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(120) and scan)
     dock.file.choose("slow.h5")
     assert not dock.activity.isHidden()
     assert session.current is None
@@ -76,7 +121,7 @@ def test_reading_does_not_block_the_window(dock, session, qtbot, monkeypatch, sc
 def test_only_the_last_file_chosen_counts(dock, session, qtbot, monkeypatch):
     go = threading.Event()
     scans = {name: make_scan(name) for name in ("first", "second")}
-    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and scans[request.path])
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(120) and scans[request.path])
     dock.file.choose("first")
     dock.file.choose("second")
     go.set()
@@ -131,12 +176,11 @@ def test_a_geometry_that_was_given_survives_a_mask(dock, session, qtbot, tmp_pat
     np.save(path, make_scan().counts)
     dock.file.choose(str(path))
     settle(qtbot, dock)
-    dock.geometry_form.show_geometry(GEOMETRY, {})
-    dock._apply()
+    fill_in(dock, TYPED)
     np.save(tmp_path / "mask.npy", np.eye(24, dtype=bool))
     dock.mask_file.choose(str(tmp_path / "mask.npy"))
     settle(qtbot, dock)
-    assert session.current.geometry == GEOMETRY
+    assert session.current.geometry == TYPED
     assert session.current.mask[:, 7, 7].all()
     dock.file.choose(str(path))
     settle(qtbot, dock)
@@ -168,28 +212,27 @@ def test_a_result_file_is_shown_as_a_crystal(dock, session, qtbot, tmp_path):
     assert len(session.results) == 1
 
 
-def test_apply_makes_a_new_scan(dock, session, qtbot, scan):
+def test_enter_makes_a_new_scan_of_the_geometry(dock, session, qtbot, scan):
     session.add_scan(scan)
     settle(qtbot, dock)
     before = dock.facts["Voxel size"].text()
-    line = dock.geometry_form.lines["distance_m"]
-    line.setText("1.0")
-    line.textEdited.emit("1.0")
-    assert dock.apply.isEnabled()
-    dock.apply.click()
-    settle(qtbot, dock)
+    enter(dock, "distance_m", "1.0")
     assert session.scans == [session.current]
     assert session.current.geometry == replace(GEOMETRY, distance_m=1.0)
     assert scan.geometry == GEOMETRY, "scans are not changed"
-    assert dock.facts["Voxel size"].text() != before
+    settle(qtbot, dock)
+    sizes = [float(text) for text in before.removesuffix(" nm").split(" × ")]
+    now = [float(text) for text in dock.facts["Voxel size"].text().removesuffix(" nm").split(" × ")]
+    assert now[1:] == pytest.approx([2 * size for size in sizes[1:]], rel=2e-3), (
+        "as far again, as coarse again"
+    )
 
 
 def test_nonsense_in_the_geometry_is_explained(dock, session, qtbot, scan):
     session.add_scan(scan)
     settle(qtbot, dock)
-    dock.geometry_form.lines["energy_kev"].setText("nine")
-    dock._apply()
-    assert "'nine' is no number" in dock.status.text()
+    enter(dock, "energy_kev", "nine")
+    assert "'nine' is no number" in dock.geometry_box.note.text()
     assert session.current is scan
 
 
@@ -197,7 +240,7 @@ def test_what_a_file_knows_is_filled_in(dock, session, qtbot):
     known = {"energy_kev": 8.5, "pixel_size_um": (55.0, 75.0)}
     session.add_scan(Scan(make_scan().counts, metadata=known))
     settle(qtbot, dock)
-    form = dock.geometry_form
+    form = dock.geometry_box.form
     assert form.lines["energy_kev"].text() == "8.5"
     assert form.lines["pixel_size_um"].text() == "55, 75"
     assert dock.facts["Voxel size"].text() == "unknown without geometry"
@@ -207,7 +250,7 @@ def test_what_a_file_knows_is_filled_in(dock, session, qtbot):
 
 def test_the_dock_may_go_while_it_reads(session, viewer, qtbot, monkeypatch, scan):
     go = threading.Event()
-    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and scan)
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(120) and scan)
     dock = LoadDock(viewer)
     dock.file.choose("slow.h5")
     dock.deleteLater()
@@ -219,18 +262,23 @@ def test_the_dock_may_go_while_it_reads(session, viewer, qtbot, monkeypatch, sca
 
 
 angles = st.floats(-90, 90, allow_nan=False).map(lambda value: round(value, 6))
-lengths = st.floats(1e-3, 1e3).map(lambda value: float(f"{value:.6g}"))
+
+
+def between(low, high):
+    return st.floats(low, high).map(lambda value: float(f"{value:.6g}"))
 
 
 @st.composite
 def geometries(draw):
     preset = BEAMLINES[draw(st.sampled_from(sorted(BEAMLINES)))]
-    circles = {key: preset[key] for key in ("sample_circles", "detector_circles", "pixel_directions")}
+    optional = ("beamline", "detector") if draw(st.booleans()) else ()
+    keys = ("sample_circles", "detector_circles", "pixel_directions", "sample_offsets_deg", *optional)
+    circles = {key: preset[key] for key in keys if key in preset}
     return Geometry(
-        energy_kev=draw(lengths),
-        distance_m=draw(lengths),
-        pixel_size_um=(draw(lengths), draw(lengths)),
-        rocking_step_deg=draw(angles),
+        energy_kev=draw(between(2, 120)),
+        distance_m=draw(between(0.02, 20)),
+        pixel_size_um=(draw(between(5, 1000)), draw(between(5, 1000))),
+        rocking_step_deg=draw(between(1e-4, 1)) * draw(st.sampled_from([-1, 1])),
         detector_angles_deg=tuple(draw(angles) for _ in circles["detector_circles"]),
         sample_angles_deg=tuple(draw(angles) for _ in circles["sample_circles"]),
         rocking_circle=draw(st.integers(0, len(circles["sample_circles"]) - 1)),
@@ -248,15 +296,89 @@ def test_the_form_gives_back_what_it_shows(qapp, geometry):
     assert form.read_geometry() == geometry
 
 
+def test_what_no_line_shows_is_kept(qapp):
+    more = replace(
+        GEOMETRY,
+        detector_offsets_deg=(0.1, 0.2),
+        energy_step_kev=0.001,
+        rocking_angles_deg=(17.4, 17.5, 17.7),
+    )
+    form = GeometryForm()
+    form.show_geometry(more, {})
+    form.lines["distance_m"].setText("0.7")
+    assert form.read_geometry() == replace(more, distance_m=0.7)
+    form.lines["rocking_step_deg"].setText("0.03")
+    assert form.read_geometry().rocking_angles_deg is None, "they would belie the step"
+
+
+def test_a_beamline_brings_what_it_knows_and_asks_for_no_angles_of_circles_that_it_lacks(qapp):
+    form = GeometryForm()
+    for name, angles in (("P10", "1 2 3 4"), ("ID27", "5")):
+        form.beamline.setCurrentText(name)
+        for field, text in {
+            "energy_kev": "9",
+            "distance_m": "0.5",
+            "pixel_size_um": "55",
+            "rocking_step_deg": "0.02",
+            "sample_angles_deg": angles,
+        }.items():
+            form.lines[field].setText(text)
+        if name == "P10":
+            with pytest.raises(InputError, match="lacks Detector angles"):
+                form.read_geometry()
+            form.lines["detector_angles_deg"].setText("1 30")
+            assert form.read_geometry().sample_offsets_deg == (0.0, 0.0, 90.0, 0.0)
+            form.lines["detector_angles_deg"].setText("")
+    assert form.read_geometry().detector_circles == ()
+    assert form.read_geometry().beamline == "ID27"
+    assert not form.lines["detector_angles_deg"].isEnabled()
+
+
 def test_unknown_conventions_are_kept(qapp):
     strange = replace(
-        GEOMETRY, sample_circles=("z+",), sample_angles_deg=(3.0,), pixel_directions=("x+", "y+")
+        GEOMETRY,
+        sample_circles=((0.0, 0.6, -0.8),),
+        sample_angles_deg=(3.0,),
+        rocking_circle=0,
+        pixel_directions=("x+", "y+"),
     )
     form = GeometryForm()
     form.show_geometry(strange, {})
     assert form.read_geometry() == strange
     form.show_geometry(GEOMETRY, {})
     assert form.read_geometry() == GEOMETRY
+
+
+def test_what_has_no_line_stays_as_it_was(qapp):
+    """A detector mounted in its own way, offsets, angles of every frame: a form that shows less does not lose them."""
+    given_before = replace(
+        GEOMETRY,
+        pixel_directions=("y-", "x-"),
+        sample_offsets_deg=(0.0, 0.1, 0.0),
+        rocking_angles_deg=tuple(17.3 + 0.02 * n + 0.001 * (n % 2) for n in range(24)),
+    )
+    form = GeometryForm()
+    form.show_geometry(given_before, {})
+    assert form.beamline.currentText() == "ID01"
+    form.lines["distance_m"].setText("0.75")
+    assert form.read_geometry() == replace(given_before, distance_m=0.75)
+    # another step is not that of the angles any more, and another beamline has its own offsets
+    form.lines["rocking_step_deg"].setText("0.03")
+    assert form.read_geometry().rocking_angles_deg is None
+    form.beamline.setCurrentText("P10")
+    form.lines["sample_angles_deg"].setText("0, 17.5, 90, 0")
+    changed = form.read_geometry()
+    assert changed.sample_offsets_deg == (0, 0, 90, 0)
+    assert changed.pixel_directions == find_beamline("P10").detector().directions
+
+
+def test_a_detector_that_only_translates_has_no_angles_to_type(qapp):
+    form = GeometryForm()
+    form.show_geometry(None, {"energy_kev": 9.0, "distance_m": 2.0, "pixel_size_um": (75.0, 75.0)})
+    form.beamline.setCurrentText("ID27")
+    form.lines["sample_angles_deg"].setText("3")
+    form.lines["rocking_step_deg"].setText("0.01")
+    assert form.read_geometry().detector_angles_deg == ()
 
 
 def test_an_empty_form_is_no_geometry(qapp):
@@ -273,8 +395,14 @@ def test_an_empty_form_is_no_geometry(qapp):
         ("energy_kev", "8 9", "needs one number"),
         ("pixel_size_um", "55 55 55", "needs 2 numbers"),
         ("detector_angles_deg", "1", "needs 2 numbers"),
-        ("distance_m", "-1", "greater than zero"),
-        ("rocking_step_deg", "", "missing"),
+        ("distance_m", "-1", "-1 is no distance"),
+        ("energy_kev", "9000", "9 keV, if the number is in eV"),
+        ("rocking_step_deg", "", "lacks Rocking step"),
+        ("rocking_step_deg", "0", "no rocking step"),
+        ("sample_angles_deg", "", r"lacks Sample angles \(°\);"),
+        ("detector_angles_deg", " ", r"lacks Detector angles \(°\);"),
+        ("sample_angles_deg", "17.5", "needs 3 numbers"),
+        ("distance_m", "inf", "'inf' is no number"),
     ],
 )
 def test_what_the_form_refuses(qapp, field, text, says):
@@ -283,3 +411,411 @@ def test_what_the_form_refuses(qapp, field, text, says):
     form.lines[field].setText(text)
     with pytest.raises(InputError, match=says):
         form.read_geometry()
+
+
+# -- what is shown is what is used -------------------------------------------------------------------------------------
+
+
+def corrections(tmp_path):
+    """A mask, a dark and a white field, as files."""
+    mask, dark, white = np.zeros((24, 24), bool), np.full((24, 24), 2.0), np.full((24, 24), 3.0)
+    mask[3, 5], white[:, 10:] = True, 6.0
+    for name, image in (("mask", mask), ("dark", dark), ("white", white)):
+        np.save(tmp_path / f"{name}.npy", image)
+    return {name: str(tmp_path / f"{name}.npy") for name in ("mask", "dark", "white")}
+
+
+@pytest.mark.parametrize("name", ["mask", "dark", "white"])
+def test_clearing_a_line_takes_the_correction_back(dock, session, qtbot, tmp_path, name):
+    own = make_scan()
+    own = replace(own, mask=np.zeros(own.shape, bool))
+    own.mask[:, 20, 20] = True
+    path = write(tmp_path, own)
+    dock.file.choose(path)
+    settle(qtbot, dock)
+    assert dock.mask_file.line.placeholderText() == "24 voxels masked already"
+    field = getattr(dock, f"{name}_file")
+    field.choose(corrections(tmp_path)[name])
+    settle(qtbot, dock)
+    corrected = session.current
+    assert corrected.corrections == {name: field.path}
+    assert name == "mask" or not np.array_equal(corrected.counts, own.counts)
+    assert name != "mask" or corrected.mask[:, 3, 5].all()
+
+    press_clear(field)
+    settle(qtbot, dock)
+    assert field.path == ""
+    assert session.current.corrections == {}
+    np.testing.assert_array_equal(session.current.counts, own.counts)
+    np.testing.assert_array_equal(session.current.mask, own.mask, err_msg="the file's own mask stays")
+    assert dock.mask_file.line.placeholderText() == "24 voxels masked already"
+    assert len(session.scans) == 1
+
+
+def test_a_path_that_was_typed_is_used_when_its_line_is_left(dock, session, qtbot, tmp_path):
+    dock.file.choose(write(tmp_path, make_scan()))
+    settle(qtbot, dock)
+    QTest.keyClicks(dock.mask_file.line, corrections(tmp_path)["mask"])
+    dock.mask_file.line.editingFinished.emit()  # as when the next field is clicked
+    settle(qtbot, dock)
+    assert session.current.mask[:, 3, 5].all()
+
+
+def test_no_run_starts_before_what_was_typed_is_used(dock, session, launch, qtbot, tmp_path):
+    dock.file.choose(write(tmp_path, make_scan()))
+    settle(qtbot, dock)
+    QTest.keyClicks(dock.mask_file.line, corrections(tmp_path)["mask"])
+    with pytest.raises(InputError, match=r"reading scan\.h5"):
+        session.reconstruct(Recipe())
+    settle(qtbot, dock)
+    session.reconstruct(Recipe())
+    (job,) = launch.jobs
+    assert job.scan.mask[:, 3, 5].all()
+
+
+def test_corrections_are_those_of_the_scan_that_is_shown(dock, session, qtbot, tmp_path):
+    files = corrections(tmp_path)
+    dock.file.choose(write(tmp_path, make_scan("first"), "first.h5"))
+    settle(qtbot, dock)
+    dock.dark_file.choose(files["dark"])
+    settle(qtbot, dock)
+    first = session.current
+    dock.file.choose(write(tmp_path, make_scan("second"), "second.h5"))
+    settle(qtbot, dock)
+    assert (dock.dark_file.path, session.current.corrections) == ("", {})
+    session.choose(first)
+    assert dock.dark_file.path == files["dark"]
+    assert dock.file.path.endswith("first.h5")
+    dock.mask_file.choose(files["mask"])
+    settle(qtbot, dock)
+    assert session.current.corrections == {"dark": files["dark"], "mask": files["mask"]}
+    assert [scan.corrections for scan in session.scans if scan.name == "second"] == [{}]
+
+
+def test_a_correction_that_fails_is_not_shown_as_used(dock, session, qtbot, tmp_path, errors):
+    dock.file.choose(write(tmp_path, make_scan()))
+    settle(qtbot, dock)
+    scan = session.current
+    np.save(tmp_path / "small.npy", np.zeros((3, 3), bool))
+    dock.mask_file.choose(str(tmp_path / "small.npy"))
+    settle(qtbot, dock)
+    assert (dock.mask_file.path, session.current) == ("", scan)
+    assert "small.npy" in dock.status.text()
+    with h5py.File(tmp_path / "masks.h5", "w") as file:
+        file["mask_a"] = file["mask_b"] = np.eye(24, dtype=bool)
+        file["other_mask"] = np.eye(24, dtype=bool)
+    dock.mask_file.choose(str(tmp_path / "masks.h5"))
+    settle(qtbot, dock)
+    assert "masks.h5" in dock.status.text()
+    assert dock.dataset.isHidden(), "those are volumes of the mask's file, not of the scan's"
+    assert dock.mask_file.path == ""
+
+
+def test_corrections_wait_for_a_scan(dock, session, qtbot, tmp_path):
+    assert not dock.corrections.isEnabled()
+    dock.file.choose(write(tmp_path, make_scan()))
+    settle(qtbot, dock)
+    assert dock.corrections.isEnabled()
+
+
+def test_a_correction_leaves_the_view_alone(dock, session, viewer, qtbot, tmp_path):
+    dock.file.choose(write(tmp_path, make_scan()))
+    settle(qtbot, dock)
+    diffraction = viewer.layers[0]
+    session.add_result(make_reconstruction())
+    shown = [layer for layer in viewer.layers if layer.visible]
+    before = list(viewer.layers)
+    dock.dark_file.choose(corrections(tmp_path)["dark"])
+    settle(qtbot, dock)
+    assert list(viewer.layers) == before
+    assert [layer for layer in viewer.layers if layer.visible] == shown
+    np.testing.assert_allclose(diffraction.data, np.log10(1 + session.current.counts), rtol=1e-5)
+    session.show_diffraction()
+    assert diffraction in viewer.layers
+
+
+def test_the_name_of_a_file_that_failed_does_not_stand_over_the_facts(dock, session, qtbot, tmp_path, errors):
+    good = write(tmp_path, make_scan(), "good.h5")
+    dock.file.choose(good)
+    settle(qtbot, dock)
+    facts = {name: label.text() for name, label in dock.facts.items()}
+    (tmp_path / "broken.h5").write_bytes(b"no HDF5 at all")
+    dock.file.choose(str(tmp_path / "broken.h5"))
+    assert not dock.understood.isEnabled(), "while it is read, these are another scan's"
+    settle(qtbot, dock)
+    assert "broken.h5" in dock.status.text()
+    assert dock.file.path == good
+    assert dock.understood.isEnabled()
+    assert {name: label.text() for name, label in dock.facts.items()} == facts
+
+
+def test_a_file_that_failed_can_be_mended_where_nothing_else_is_shown(dock, session, qtbot, tmp_path, errors):
+    dock.file.choose(str(tmp_path / "typo.h5"))
+    settle(qtbot, dock)
+    assert dock.file.path.endswith("typo.h5")
+
+
+def test_a_result_s_file_does_not_stand_over_the_facts_of_a_scan(dock, session, qtbot, tmp_path):
+    good = write(tmp_path, make_scan(), "good.h5")
+    dock.file.choose(good)
+    settle(qtbot, dock)
+    formats.write(make_reconstruction(), tmp_path / "result.cxi")
+    dock.file.choose(str(tmp_path / "result.cxi"))
+    settle(qtbot, dock)
+    assert dock.file.path == good
+    assert "its crystal is shown" in dock.status.text()
+
+
+def test_the_path_of_a_deleted_scan_does_not_stay(dock, session, viewer, qtbot, tmp_path):
+    dock.file.choose(write(tmp_path, make_scan()))
+    settle(qtbot, dock)
+    dock.mask_file.choose(corrections(tmp_path)["mask"])
+    settle(qtbot, dock)
+    viewer.layers.clear()
+    assert (session.current, dock.file.path, dock.mask_file.path) == (None, "", "")
+    assert dock.file.line.toolTip() == ""
+
+
+def test_clearing_the_file_shows_the_current_one_again(dock, session, launch, qtbot, monkeypatch, scan):
+    session.add_scan(replace(scan, source="here.h5"))
+    settle(qtbot, dock)
+    go = threading.Event()
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and make_scan("late"))
+    dock.file.choose("slow.h5")
+    with pytest.raises(InputError, match=r"reading slow\.h5"):
+        session.reconstruct(Recipe())
+    press_clear(dock.file)
+    assert dock.file.path == "here.h5"
+    go.set()
+    session.reconstruct(Recipe())
+    assert launch.job.scan is session.current
+    qtbot.wait(50)
+    assert session.current.source == "here.h5", "nobody waits for the slow one any more"
+
+
+def test_a_question_is_answered_before_a_run(dock, session, launch, qtbot, tmp_path):
+    session.add_scan(make_scan())
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        file["left"], file["right"] = make_scan(seed=1).counts, make_scan(seed=2).counts
+    dock.file.choose(str(tmp_path / "two.h5"))
+    settle(qtbot, dock)
+    assert not dock.understood.isEnabled()
+    with pytest.raises(InputError, match=r"two\.h5 holds several volumes"):
+        session.reconstruct(Recipe())
+    dock.dataset.setCurrentIndex(0)
+    dock.dataset.activated.emit(0)
+    settle(qtbot, dock)
+    session.reconstruct(Recipe())
+    assert launch.job.scan.source.startswith(str(tmp_path / "two.h5") + "::")
+    assert dock.dataset.currentIndex() == 0
+
+
+def test_what_is_read_is_named_though_another_scan_is_shown(dock, session, qtbot, monkeypatch, scan):
+    go = threading.Event()
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and make_scan("late"))
+    dock.file.choose("slow.h5")
+    session.add_scan(replace(scan, source="here.h5"))
+    assert (dock.file.path, dock.status.text()) == ("here.h5", "Reading slow.h5…")
+    with pytest.raises(InputError, match=r"reading slow\.h5"):
+        session.reconstruct(Recipe())
+    go.set()
+    settle(qtbot, dock)
+    assert session.current.name == "late"
+
+
+def test_a_question_stands_under_the_file_that_it_is_about(dock, session, qtbot, tmp_path, monkeypatch, scan):
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("two.h5", "w") as file:
+        file["left"], file["right"] = make_scan(seed=1).counts, make_scan(seed=2).counts
+    dock.file.choose("./two.h5")
+    session.add_scan(replace(scan, source="here.h5"))
+    settle(qtbot, dock)
+    assert (dock.file.path, dock.dataset.count()) == ("./two.h5", 2)
+    assert not dock.understood.isEnabled()
+    dock.dataset.setCurrentIndex(1)
+    dock.dataset.activated.emit(1)
+    settle(qtbot, dock)
+    assert session.current.source == "two.h5::" + dock.dataset.currentData()
+    assert dock.file.path == "two.h5"
+
+
+def test_a_scan_deleted_while_it_is_corrected_does_not_come_back(dock, session, viewer, qtbot, tmp_path):
+    dock.file.choose(write(tmp_path, make_scan()))
+    settle(qtbot, dock)
+    dock.mask_file.choose(corrections(tmp_path)["mask"])
+    viewer.layers.clear()
+    settle(qtbot, dock)
+    assert session.scans == []
+
+
+def test_what_was_typed_is_used_though_nobody_pressed_enter(dock, session, launch, qtbot, scan):
+    session.add_scan(scan)
+    settle(qtbot, dock)
+    enter(dock, "energy_kev", "8.5", key=None)
+    assert "Enter" in dock.geometry_box.note.text()
+    session.reconstruct(Recipe())
+    assert launch.job.scan.geometry == replace(GEOMETRY, energy_kev=8.5)
+    assert session.current is launch.job.scan
+    assert dock.geometry_box.note.text() == ""
+
+
+def test_an_incomplete_geometry_is_asked_for_before_the_run(
+    dock, session, viewer, launch, qtbot, monkeypatch
+):
+    said = []
+    monkeypatch.setattr("napari_autophase.viewer.reconstruct_dock.show_error", said.append)
+    panel = ReconstructDock(viewer)
+    qtbot.addWidget(panel)
+    session.add_scan(make_scan(geometry=None))
+    settle(qtbot, dock)
+    enter(dock, "energy_kev", "9")
+    enter(dock, "pixel_size_um", "55")
+    panel.button.click()
+    assert launch.jobs == []
+    missing = ("Distance (m)", "Rocking step (°)", "Sample angles (°)", "Detector angles (°)")
+    for text in (said[0], panel.summary.text(), dock.geometry_box.note.text()):
+        assert [field for field in missing if field not in text] == []
+        assert "Energy" not in text
+    fill_in(dock, TYPED)
+    assert panel.summary.text() == "", "nothing is missing any more"
+    dock.geometry_box.clear.click()
+    panel.button.click()
+    assert launch.job.scan.geometry is None
+    assert "lengths will be in voxels" in panel.lengths.text()
+
+
+def test_what_a_file_knows_in_part_is_said_and_is_no_obstacle(dock, session, launch, qtbot):
+    session.add_scan(Scan(make_scan().counts, metadata={"energy_kev": 8.5}))
+    settle(qtbot, dock)
+    assert "Sample angles (°)" in dock.geometry_box.note.text()
+    session.reconstruct(Recipe())
+    assert launch.job.scan.geometry is None
+
+
+def test_clear_and_revert(dock, session, qtbot, scan):
+    session.add_scan(scan)
+    settle(qtbot, dock)
+    box = dock.geometry_box
+    enter(dock, "detector_angles_deg", "35")
+    assert "needs 2 numbers" in box.note.text()
+    box.revert.click()
+    assert (box.form.read_geometry(), box.note.text(), box.revert.isEnabled()) == (GEOMETRY, "", False)
+    assert session.current is scan
+    box.clear.click()
+    assert session.current.geometry is None
+    assert (box.form.read_geometry(), box.note.text()) == (None, "")
+    settle(qtbot, dock)
+    assert dock.facts["Voxel size"].text() == "unknown without geometry"
+
+
+def test_more_digits_than_a_line_shows_are_kept(qapp):
+    fine = replace(GEOMETRY, energy_kev=9.0 + 1e-12, detector_angles_deg=(1 / 3, 2 / 3))
+    form = GeometryForm()
+    form.show_geometry(fine, {})
+    assert form.read_geometry() == fine
+    form.lines["distance_m"].setText("0.7")
+    assert form.read_geometry() == replace(fine, distance_m=0.7)
+
+
+def test_two_panels_show_the_same_geometry(dock, session, viewer, qtbot, scan):
+    other = LoadDock(viewer)
+    qtbot.addWidget(other)
+    session.add_scan(scan)
+    settle(qtbot, dock)
+    enter(dock, "energy_kev", "8.5")
+    assert other.geometry_box.form.read_geometry() == replace(GEOMETRY, energy_kev=8.5)
+    settle(qtbot, dock)
+    settle(qtbot, other)
+
+
+# -- results follow the geometry ---------------------------------------------------------------------------------------
+
+
+def make_result(name="crystal", **changes):
+    """A result of the scan `name` that was phased without geometry, its peak in the middle."""
+    found = make_reconstruction(name, nm=False)
+    return replace(found, peak=(12.0, 12.0, 12.0), notes=(UNKNOWN_GEOMETRY, "another note"), **changes)
+
+
+def test_results_gain_their_nanometres_and_stay_in_the_list(dock, session, viewer, qtbot):
+    display = DisplayDock(viewer)
+    qtbot.addWidget(display)
+    session.add_scan(make_scan(geometry=None))
+    result = session.add_result(make_result())
+    before = list(viewer.layers)
+    assert "lengths in voxels" in display.facts.text()
+    fill_in(dock, TYPED)
+    qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=20_000)
+    qtbot.waitUntil(lambda: "nm" in display.facts.text(), timeout=20_000)
+    assert list(viewer.layers) == before
+    assert session.results == [result]
+    assert result.shown
+
+    # as if it had been known from the start
+    steps, q_bragg = frame(replace(TYPED, direct_beam_pixel=(12.0, 12.0)), (12.0, 12.0, 12.0), (24, 24, 24))
+    wanted = analysis.quantities(
+        replace(make_result(), voxel_steps_nm=steps, q_bragg_per_nm=q_bragg), result.threshold
+    )
+    for role in ("amplitude", "phase", "strain"):
+        layer = result.layer(role)
+        np.testing.assert_allclose(layer.data, getattr(wanted, role), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(layer.scale, wanted.voxel_size)
+    for layer in result.layers:
+        assert {str(unit) for unit in layer.units} == {"nanometer"}
+        assert tuple(layer.axis_labels) == ("z", "y", "x")
+        assert layer.metadata["autophase_reconstruction"] is result.reconstruction, "which is what is saved"
+    reach = np.abs(result.layer("isosurface").vertices * result.layer("isosurface").scale)
+    assert reach.max() > 24 * min(wanted.voxel_size) / 8
+    first, second = result.reconstruction.notes
+    assert (first, "middle of the array" in second) == ("another note", True)
+
+    dock.geometry_box.clear.click()
+    qtbot.waitUntil(lambda: result.quantities.unit == "pixel", timeout=20_000)
+    assert UNKNOWN_GEOMETRY in result.reconstruction.notes
+
+
+def test_results_of_other_scans_stay_as_they_are(dock, session, qtbot):
+    session.add_scan(make_scan(geometry=None))
+    mine, other = session.add_result(make_result()), session.add_result(make_result("another"))
+    unknown = session.add_result(replace(make_result(), peak=None))
+    fill_in(dock, TYPED)
+    qtbot.waitUntil(lambda: mine.quantities.unit == "nm", timeout=20_000)
+    qtbot.waitUntil(lambda: not session._tasks._newest, timeout=20_000)
+    assert (other.quantities.unit, unknown.quantities.unit) == ("pixel", "pixel")
+
+
+def test_a_geometry_given_while_it_is_phased_counts(dock, session, launch, qtbot):
+    session.add_scan(make_scan(geometry=None))
+    session.reconstruct(Recipe())
+    fill_in(dock, TYPED)
+    launch.job.done(make_result())
+    qtbot.waitUntil(lambda: [result.quantities.unit for result in session.results] == ["nm"], timeout=20_000)
+
+
+def test_a_result_that_is_not_seen_does_not_come_forward(dock, session, viewer, qtbot):
+    session.add_scan(make_scan(geometry=None))
+    result = session.add_result(make_result())
+    session.show_diffraction()
+    seen = [layer for layer in viewer.layers if layer.visible]
+    camera = (viewer.dims.ndisplay, viewer.scene.camera.zoom)
+    fill_in(dock, TYPED)
+    qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=20_000)
+    qtbot.waitUntil(lambda: not session._turns._works, timeout=20_000)
+    assert [layer for layer in viewer.layers if layer.visible] == seen
+    assert (viewer.dims.ndisplay, viewer.scene.camera.zoom) == camera
+    session.hide_diffraction()
+    assert result.shown
+
+
+def test_a_look_that_has_lost_its_meaning_goes(dock, session, qtbot):
+    session.add_scan(make_scan(geometry=None))
+    result = session.add_result(make_result())
+    result.set_limits(0.25)
+    result.set_threshold(0.5)
+    result.set_clipping(Cut((1.0, 0.0, 0.0), 3.0))
+    fill_in(dock, TYPED)
+    qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=20_000)
+    qtbot.waitUntil(lambda: not session._turns._works, timeout=20_000)
+    assert (result.threshold, result.strain_limit, result.cut) == (0.5, None, None)
+    limit = result.quantities.strain_limit
+    np.testing.assert_allclose(result.layer("strain").contrast_limits, (-limit, limit), rtol=1e-5)

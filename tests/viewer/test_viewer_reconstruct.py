@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,8 +133,8 @@ def test_choosing_among_scans(dock, session, launch, scan):
 
 
 def test_replacing_the_last_result(ready, session, launch):
-    for replace in (False, True):
-        ready.replace.setChecked(replace)
+    for again in (False, True):
+        ready.replace.setChecked(again)
         ready.button.click()
         launch.job.done(make_reconstruction())
     assert [result.group for result in session.results] == [1]
@@ -154,6 +155,67 @@ def test_a_preset_leaves_device_seed_and_preparation(dock):
     recipe = dock.recipe()
     assert (recipe.seed, recipe.device, recipe.prepare.binning) == (7, "cpu", (2, 2, 2))
     assert recipe.refine == Recipe.from_preset("best").refine
+
+
+def test_a_preset_that_was_changed_says_so(dock):
+    dock.iterations.setValue(120)
+    dock.form.settings["guess.keep"].value = 3
+    assert dock.preset.currentText() == "fast*"
+    text = dock.explanation.text()
+    assert "refinement algorithm 96*HIO+24*ER" in text
+    assert "start keep 3" in text
+    assert "50 iterations" not in text, "which is not what will be done"
+    assert dock.recipe().preset == "fast"
+    dock.basic["seed"].value, dock.basic["device"].value = 9, "cpu"
+    assert "seed" not in dock.explanation.text(), "which no preset makes"
+
+    dock.preset.activated.emit(dock.preset.currentIndex())  # the same one again
+    assert dock.recipe().refine == Recipe().refine
+    assert (dock.preset.currentText(), dock.recipe().seed) == ("fast", 9)
+    assert reconstruct_dock.EXPLANATIONS["fast"] == dock.explanation.text()
+
+
+def test_a_recipe_that_was_loaded_is_shown_with_what_is_its_own(dock):
+    dock.show_recipe(Recipe.from_preset("iterative").with_settings({"prepare.binning": [1, 2, 2]}))
+    assert dock.preset.currentText() == "iterative*"
+    assert "preparation binning 1, 2, 2" in dock.explanation.text()
+    dock.show_recipe(Recipe.from_preset("iterative"))
+    assert dock.preset.currentText() == "iterative"
+
+
+def test_a_number_left_in_the_midst_of_typing_is_the_one_that_is_used(ready, launch):
+    side = ready.form.settings["guess.side"].widget
+    side.lineEdit().setText("1")  # at least 16
+    ready.button.click()
+    assert str(launch.job.recipe.guess.side) == side.text()
+
+
+def test_numbers_are_shown_without_idle_zeros(dock):
+    rate = dock.form.settings["refine.rate"]
+    rate.value = 0.00025
+    assert rate.widget.text() == "0.00025"
+    assert dock.basic["refine.shrink_wrap.threshold"].widget.text() == "0.2"
+
+
+def test_lengths_in_voxels_are_said_before_the_run(dock, session, viewer, scan):
+    assert dock.lengths.text() == ""
+    session.add_scan(scan)
+    assert dock.lengths.text() == ""
+    session.add_scan(make_scan("bare", geometry=None))
+    assert "lengths will be in voxels" in dock.lengths.text()
+    session.choose(scan)
+    assert dock.lengths.text() == ""
+
+
+def test_the_summary_follows_a_geometry_that_comes_later(ready, session, launch):
+    ready.button.click()
+    found = make_reconstruction(nm=False)
+    launch.job.done(found)
+    session.result_updated.emit(make_reconstruction(), replace(found, notes=("of another result",)))
+    assert "a note to read" in ready.summary.text()
+    session.result_updated.emit(found, replace(found, notes=("now in nm",)))
+    assert "now in nm" in ready.summary.text()
+    assert "a note to read" not in ready.summary.text()
 
 
 def test_iterations_and_algorithm_are_one_thing(dock):
@@ -196,6 +258,8 @@ recipes = st.builds(
             "refine.coarse": st.integers(0, 620),
             "refine.patience": st.integers(0, 100),
             "refine.beta": st.integers(1, 100).map(lambda n: n / 100),
+            "refine.rate": st.sampled_from([1e-6, 0.00025, 0.01, 1.0]),
+            "guess.enough": st.sampled_from([0.0, 0.0625, 0.125]),
             "refine.shrink_wrap.every": st.integers(0, 500),
             "refine.shrink_wrap.sigma": st.integers(0, 50).map(lambda n: n / 10),
             "refine.free_fraction": st.integers(0, 49).map(lambda n: n / 100),
@@ -244,14 +308,14 @@ def test_devices_and_memory_are_said_once_the_engine_is_there(ready, engine, ses
     memory = ready.resources.memory
     assert (ready.resources.devices.text(), memory.text()) == ("looking for devices…", "")
     engine.begin()
-    qtbot.waitUntil(lambda: ready.resources.devices.text() == "cpu: 2 cores", timeout=5000)
-    qtbot.waitUntil(lambda: memory.text() == "(24, 24, 24) 40*HIO+10*ER auto", timeout=5000)
+    qtbot.waitUntil(lambda: ready.resources.devices.text() == "cpu: 2 cores", timeout=120_000)
+    qtbot.waitUntil(lambda: memory.text() == "(24, 24, 24) 40*HIO+10*ER auto", timeout=120_000)
     ready.iterations.setValue(120)
     ready.basic["device"].value = "cpu"
     session.add_scan(make_scan("other", size=32))
-    qtbot.waitUntil(lambda: memory.text() == "(32, 32, 32) 96*HIO+24*ER cpu", timeout=5000)
+    qtbot.waitUntil(lambda: memory.text() == "(32, 32, 32) 96*HIO+24*ER cpu", timeout=120_000)
     ready.form.settings["prepare.saturation"].value = -1
-    qtbot.waitUntil(lambda: memory.text() == "", timeout=5000)
+    qtbot.waitUntil(lambda: memory.text() == "", timeout=120_000)
 
 
 def test_what_does_not_fit_is_said_before_the_run(ready, engine, qtbot, monkeypatch):
@@ -260,7 +324,7 @@ def test_what_does_not_fit_is_said_before_the_run(ready, engine, qtbot, monkeypa
 
     monkeypatch.setattr(resources, "_memory_line", refuse)
     engine.begin()
-    qtbot.waitUntil(lambda: ready.resources.memory.text() == "needs 30 GiB", timeout=5000)
+    qtbot.waitUntil(lambda: ready.resources.memory.text() == "needs 30 GiB", timeout=120_000)
 
 
 def test_an_engine_that_cannot_be_loaded_is_said(ready, engine, qtbot, monkeypatch):
@@ -269,7 +333,7 @@ def test_an_engine_that_cannot_be_loaded_is_said(ready, engine, qtbot, monkeypat
 
     monkeypatch.setattr(warmup, "STEPS", (broken,))
     engine.begin()
-    qtbot.waitUntil(lambda: "cannot be used: no libtorch" in ready.resources.devices.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "cannot be used: no libtorch" in ready.resources.devices.text(), timeout=120_000)
 
 
 def test_closing_the_dock_in_mid_run_cancels(session, viewer, qtbot, launch, scan, errors):
@@ -277,7 +341,7 @@ def test_closing_the_dock_in_mid_run_cancels(session, viewer, qtbot, launch, sca
     session.add_scan(scan)
     dock.button.click()
     dock.deleteLater()
-    qtbot.waitUntil(lambda: launch.job.quits == 1, timeout=5000)
+    qtbot.waitUntil(lambda: launch.job.quits == 1, timeout=120_000)
     launch.job.done(make_reconstruction())
     assert session.results == []
     again = ReconstructDock(viewer)

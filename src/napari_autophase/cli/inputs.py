@@ -74,7 +74,8 @@ class GeometryChoice:
         said = self.document()
         if not said:
             return scan
-        own = _known(scan)
+        # a whole geometry takes the place of another; what a file knows of one is of use to both
+        own = {} if self.path is not None and scan.geometry is not None else _known(scan)
         if "beamline" in said and own.get("beamline") != find_beamline(str(said["beamline"])).name:
             own = {key: value for key, value in own.items() if key not in _OF_A_BEAMLINE}
         name = str(self.path) if self.path is not None and not self.settings else "The geometry"
@@ -167,7 +168,7 @@ def _document(path: Path) -> dict[str, Any]:
         else:
             known = _known(found)
         if not known:
-            raise InputError(f"{path} has no geometry; give a file that has, or a JSON document.")
+            raise InputError(f"{path} holds no geometry; give a file that does, or a JSON document.")
         return known
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -177,7 +178,7 @@ def _document(path: Path) -> dict[str, Any]:
     if isinstance(document, dict) and "geometry" in document:  # the whole of `info --json`, or a report
         document = document.get("scan_geometry") or document["geometry"]
         if document is None:
-            raise InputError(f"{path} has no geometry: it is that of a scan without one.")
+            raise InputError(f"{path} holds no geometry: it is that of a scan without one.")
     if not isinstance(document, dict):
         raise InputError(f"{path} is no geometry: it must be a JSON object with the fields of one.")
     return {key: value for key, value in document.items() if not key.startswith("#")}

@@ -112,15 +112,18 @@ def read_scan(
     """
     path, kind, chosen = _locate(path, dataset)
     raw = _read_scan(path, kind, chosen, mask, _hints(spec, beamline))
-    if dark is None and white is None:
-        return raw.whole()
-    corrected = flat_field(
-        raw.scan,
-        None if dark is None else _image(dark, "dark"),
-        None if white is None else _image(white, "white"),
-        roi or raw.about.region,
-    )
-    return replace(raw, scan=corrected).whole()
+    if dark is not None or white is not None:
+        corrected = flat_field(
+            raw.scan,
+            None if dark is None else _image(dark, "dark"),
+            None if white is None else _image(white, "white"),
+            roi or raw.about.region,
+        )
+        raw = replace(raw, scan=corrected)
+    scan = raw.whole()
+    given = {"mask": mask, "dark": dark, "white": white}
+    scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
+    return scan
 
 
 @patient

@@ -96,9 +96,9 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
         results[key] = float(figure)
     more = nexus.group(process, "reconstruction", "NXcollection")
     more["iterations"], more["errors"] = result.iterations, result.errors
-    for key, steps in (("voxel_steps_nm", result.voxel_steps_nm), ("q_bragg_per_nm", result.q_bragg_per_nm)):
-        if steps is not None:
-            more[key] = steps
+    for key in ("voxel_steps_nm", "q_bragg_per_nm", "peak"):
+        if (value := getattr(result, key)) is not None:
+            more[key] = value
     for name, values in (("seconds", result.seconds), ("versions", result.versions)):
         table = nexus.group(process, name, "NXcollection")
         for key, value in values.items():

@@ -88,6 +88,7 @@ def _read_ours(
         scan_geometry=None if stood is None else nexus.read_fields(stood),
         voxel_steps_nm=more["voxel_steps_nm"][()] if "voxel_steps_nm" in more else None,
         q_bragg_per_nm=more["q_bragg_per_nm"][()] if "q_bragg_per_nm" in more else None,
+        peak=tuple(more["peak"][()].tolist()) if "peak" in more else None,
         name=nexus.scalar(local(entry, "sample_1/name")),
         source=nexus.scalar(configuration["source"]),
         device=nexus.scalar(configuration["device"]),

@@ -38,7 +38,14 @@ KEYS: dict[str, str] = {
     "detector": "Name of the detector at the beamline.",
 }
 """Every field of `Geometry`, as a person needs to know it."""
-_NEEDED = ("energy_kev", "distance_m", "pixel_size_um", "rocking_step_deg", "detector_angles_deg")
+_NEEDED = (
+    "energy_kev",
+    "distance_m",
+    "pixel_size_um",
+    "rocking_step_deg",
+    "sample_angles_deg",
+    "detector_angles_deg",
+)
 _LISTS = {each.name for each in fields(Geometry) if "tuple" in str(each.type)}
 _CONVENTIONS = ("sample_circles", "detector_circles", "pixel_directions")
 
@@ -111,7 +118,7 @@ def conventional(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     return {key: value for key, value in found.items() if key not in _motors(beamline)}, lacking
 
 
-def complete(document: Any, origin: str = "the geometry") -> Geometry:
+def complete(document: Any, origin: str = "The geometry") -> Geometry:
     """Return the geometry of a document.
 
     Parameters
@@ -144,8 +151,7 @@ def complete(document: Any, origin: str = "the geometry") -> Geometry:
         given["rocking_step_deg"] = mean_step(angles)
     if given.get("energy_step_kev"):
         given.setdefault("rocking_step_deg", 0.0)
-    needed = [*_NEEDED, *(("sample_angles_deg",) if "sample_circles" in given else ())]
-    missing = [name for key in needed if key not in given for name in lacking.get(key, [key])]
+    missing = [name for key in _NEEDED if key not in given for name in lacking.get(key, [key])]
     if missing:
         raise InputError(
             f"{origin} lacks {', '.join(missing)}; give {'it' if len(missing) == 1 else 'them'}, for example with "

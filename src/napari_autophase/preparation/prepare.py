@@ -89,16 +89,11 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
             "check the mask, the saturation and the background."
         )
 
-    if geometry is not None and geometry.direct_beam_pixel is None:
-        geometry = geometry.with_beam(scan.shape)
-        notes.append(
-            f"The direct beam is not given: the middle of the array, pixel {_where(geometry)}, is assumed."
-        )
+    if geometry is not None:
+        notes += assumed(geometry, scan.shape)
     if choice.binning != (1, 1, 1):
         counts, good = bin_blocks(counts, good, choice.binning)
-        geometry = None if geometry is None else geometry.binned(choice.binning, scan.shape)
 
-    unrolled = counts.shape
     centre = (counts.shape[0] // 2, counts.shape[1] // 2, counts.shape[2] // 2)
     peak = centre if choice.centre == "none" else find_peak(counts, good, choice.centre)
     shift = (centre[0] - peak[0], centre[1] - peak[1], centre[2] - peak[2])
@@ -133,12 +128,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
 
     phased = None
     if geometry is not None:
-        voxel = tuple(p - n // 2 for p, n in zip(peak, counts.shape, strict=True))
-        phased = geometry.cropped(voxel, unrolled, counts.shape)
-        _, q = frame(
-            geometry, peak, counts.shape
-        )  # raises where it contradicts itself: before, not after, phasing
-        check_spacing(np.asarray(q))
+        geometry, phased = on_grids(geometry, scan.shape, choice.binning, peak, counts.shape)
 
     return Prepared(
         counts=np.ascontiguousarray(counts),
@@ -152,9 +142,50 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     )
 
 
-def _where(geometry: Geometry) -> str:
-    row, column = geometry.direct_beam_pixel or (0.0, 0.0)
-    return f"({row:g}, {column:g})"
+def assumed(geometry: Geometry, shape: tuple[int, int, int]) -> list[str]:
+    """Return what a person should read about a geometry of an array of `shape`: what was assumed in it."""
+    if geometry.direct_beam_pixel is not None:
+        return []
+    row, column = geometry.with_beam(shape).direct_beam_pixel or (0.0, 0.0)
+    return [
+        f"The direct beam is not given: the middle of the array, pixel ({row:g}, {column:g}), is assumed."
+    ]
+
+
+def on_grids(
+    geometry: Geometry,
+    shape: tuple[int, int, int],
+    binning: tuple[int, int, int],
+    peak: tuple[float, float, float],
+    phased: tuple[int, ...],
+) -> tuple[Geometry, Geometry]:
+    """Return the geometry of a scan's array after binning, and of the array that is phased.
+
+    Parameters
+    ----------
+    geometry, shape
+        Those of the scan's own array.
+    binning
+        Voxels per block, per axis.
+    peak
+        Index in the binned array of what lies in the centre voxel of the phased one.
+    phased
+        Shape of the phased array.
+
+    Raises
+    ------
+    InputError
+        If no instrument has this geometry, it contradicts itself, or it belongs to no lattice planes.
+    """
+    check(geometry)
+    geometry = geometry.with_beam(shape)
+    if binning != (1, 1, 1):
+        geometry = geometry.binned(binning, shape)
+    unrolled = tuple(n // factor for n, factor in zip(shape, binning, strict=True))
+    _, q = frame(geometry, peak, phased)
+    check_spacing(np.asarray(q))
+    first = tuple(round(p) - n // 2 for p, n in zip(peak, phased, strict=True))
+    return geometry, geometry.cropped(first, unrolled, phased)
 
 
 def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:

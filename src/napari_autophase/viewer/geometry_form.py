@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from ..geometry import BEAMLINES, Geometry
+from ..geometry import BEAMLINES, Geometry, check
 from ..scan import InputError
 from .parts import caption, form
 
@@ -21,17 +23,29 @@ _TEXTS = {
     "detector_angles_deg": ("Detector angles (°)", "Outermost circle first, in degrees.", ""),
     "direct_beam_pixel": ("Direct beam (pixel)", "Row, column where it falls with the arm at zero; empty: the centre.", "centre"),
 }  # fmt: skip
-_NEEDED = ("energy_kev", "distance_m", "pixel_size_um", "rocking_step_deg", "detector_angles_deg")
+_NEEDED = tuple(name for name in _TEXTS if name != "direct_beam_pixel")
+
+
+_ROCKING = ("rocking_step_deg", "rocking_circle", "sample_angles_deg")
+
+
+class Incomplete(InputError):
+    """Fields of a geometry are missing."""
 
 
 class GeometryForm(QWidget):
     """Edits a `Geometry`; an empty form means that none is known."""
 
-    edited = Signal()
+    typed = Signal()
+    """A line is being edited."""
+    entered = Signal()
+    """A line was left or Enter pressed in it, or something was chosen."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._given: Geometry | None = None
+        self.given: Geometry | None = None
+        self._known: dict[str, Any] = {}
+        self._as_given: list[str] = []
         self.beamline = QComboBox()
         self.beamline.addItems(list(BEAMLINES))
         self.beamline.setToolTip("Names and senses of the circles and of the detector's axes.")
@@ -44,112 +58,151 @@ class GeometryForm(QWidget):
             line = self.lines[name]
             line.setToolTip(tip)
             line.setPlaceholderText(placeholder)
-            line.textEdited.connect(lambda _: self.edited.emit())
+            line.textEdited.connect(lambda _: self.typed.emit())
+            line.editingFinished.connect(self.entered)
             layout.addRow(caption(label, tip), line)
             if name == "rocking_step_deg":
                 layout.addRow("Rocking circle", self.rocking)
         self.beamline.currentTextChanged.connect(self._name_circles)
-        self.beamline.activated.connect(lambda _: self.edited.emit())
-        self.rocking.activated.connect(lambda _: self.edited.emit())
+        self.beamline.activated.connect(lambda _: self.entered.emit())
+        self.rocking.activated.connect(lambda _: self.entered.emit())
         self._name_circles()
+        self.show_geometry(None, {})
+
+    @property
+    def edited(self) -> bool:
+        """Whether the form says something else than it was given."""
+        return self._state() != self._as_given
+
+    def _state(self) -> list[str]:
+        choices = (self.beamline.currentText(), self.rocking.currentText())
+        return [*choices, *(line.text().strip() for line in self.lines.values())]
+
+    def clear(self) -> None:
+        """Empty all lines."""
+        for line in self.lines.values():
+            line.clear()
+
+    def revert(self) -> None:
+        """Say again what was given."""
+        self.show_geometry(self.given, self._known)
 
     def show_geometry(self, geometry: Geometry | None, known: dict[str, Any]) -> None:
         """Fill the form from `geometry`, or from what is `known` of one (its fields by name)."""
-        self._given = geometry
+        self.given, self._known = geometry, known
         values = known if geometry is None else vars(geometry)
         for name, line in self.lines.items():
-            value = values.get(name)
-            if name == "pixel_size_um" and value and value[0] == value[1]:
-                value = value[0]
-            line.setText(_text(value))
+            line.setText(_text(name, values.get(name)))
         stored = self.beamline.findText(_AS_STORED)
         if stored >= 0:
             self.beamline.removeItem(stored)
         if geometry is not None:
-            match = next(
-                (name for name in BEAMLINES if _conventions(name).items() <= vars(geometry).items()), None
-            )
+            likely = sorted(BEAMLINES, key=lambda name: name != geometry.beamline)
+            match = next((name for name in likely if _fits(name, geometry)), None)
             if match is None:
                 self.beamline.addItem(match := _AS_STORED)
             self.beamline.setCurrentText(match)
             self._name_circles()
             self.rocking.setCurrentIndex(geometry.rocking_circle)
+        self._as_given = self._state()
 
     def read_geometry(self) -> Geometry | None:
         """Return what the form says; None if it is empty.
 
         Raises
         ------
+        Incomplete
+            If fields are missing: it names them all.
         InputError
-            If a field is missing or is not a number.
+            If a field is not what it should be.
         """
         values: dict[str, Any] = {name: _numbers(name, line.text()) for name, line in self.lines.items()}
-        if not any(values[name] for name in _NEEDED):
+        if not any(values.values()):
             return None
-        for name in _NEEDED:
-            if not values[name]:
-                raise InputError(
-                    f"{_TEXTS[name][0]} is missing: fill it in, or clear the form to work without geometry."
-                )
+        circles = self._circles()
+        missing = [
+            _TEXTS[name][0] for name in _NEEDED if not values[name] and circles.get(name, ("any",)) != ()
+        ]
+        if missing:
+            *others, last = missing
+            named = f"{', '.join(others)} and {last}" if others else last
+            raise Incomplete(f"The geometry lacks {named}; complete it, or clear it to work without.")
         for name in ("energy_kev", "distance_m", "rocking_step_deg"):
             values[name] = _exactly(name, values[name], 1)[0]
         pixel = values["pixel_size_um"]
         values["pixel_size_um"] = pixel * 2 if len(pixel) == 1 else _exactly("pixel_size_um", pixel, 2)
         beam = values["direct_beam_pixel"]
         values["direct_beam_pixel"] = _exactly("direct_beam_pixel", beam, 2) if beam else None
-        conventions = self._chosen()
-        values["detector_angles_deg"] = _exactly(
-            "detector_angles_deg", values["detector_angles_deg"], len(conventions["detector_circles"])
-        )
-        sample = values["sample_angles_deg"] or (0.0,) * len(conventions["sample_circles"])
-        values["sample_angles_deg"] = _exactly(
-            "sample_angles_deg", sample, len(conventions["sample_circles"])
-        )
-        if min(values["energy_kev"], values["distance_m"], *values["pixel_size_um"]) <= 0:
-            raise InputError("Energy, distance and pixel sizes must be greater than zero.")
-        reflection = self._given.reflection if self._given is not None else None
-        return Geometry(
-            **values, **conventions, rocking_circle=max(0, self.rocking.currentIndex()), reflection=reflection
-        )
+        for name in circles:
+            values[name] = _exactly(name, values[name], len(circles[name]))
+        values["rocking_circle"] = max(0, self.rocking.currentIndex())
+        geometry = self._with(values)
+        check(geometry)
+        return geometry
 
-    def _chosen(self) -> dict[str, Any]:
-        name = self.beamline.currentText()
-        if name == _AS_STORED and self._given is not None:
-            keys = ("sample_circles", "detector_circles", "pixel_directions")
-            return {key: getattr(self._given, key) for key in keys}
-        return _conventions(name)
+    def _with(self, values: dict[str, Any]) -> Geometry:
+        """Return the geometry that has these values, and else what was given or what the beamline knows."""
+        given = self.given
+        if given is not None:  # lines show fewer digits than a file may give
+            for name, line in self.lines.items():
+                if line.text() == _text(name, was := getattr(given, name)):
+                    values[name] = was
+        preset = BEAMLINES.get(self.beamline.currentText())
+        if given is not None and self.beamline.currentText() == self._as_given[0]:
+            evenly = any(getattr(given, name) != values[name] for name in _ROCKING)
+            return replace(given, **values, rocking_angles_deg=None if evenly else given.rocking_angles_deg)
+        known = {key: value for key, value in (preset or {}).items() if not key.endswith("_names")}
+        return Geometry(**{**known, **values}, reflection=None if given is None else given.reflection)
+
+    def _circles(self) -> dict[str, tuple[Any, ...]]:
+        """Return the names, or else the axes, of the circles whose angles are wanted, by the angles' names."""
+        preset = BEAMLINES.get(self.beamline.currentText())
+        if preset is not None:
+            sample, detector = preset["sample_names"], preset["detector_names"]
+        else:
+            assert self.given is not None
+            sample, detector = self.given.sample_circles, self.given.detector_circles
+        return {"sample_angles_deg": sample, "detector_angles_deg": detector}
 
     def _name_circles(self) -> None:
         preset = BEAMLINES.get(self.beamline.currentText())
-        sample = preset["sample_names"] if preset else self._chosen()["sample_circles"]
-        detector = preset["detector_names"] if preset else self._chosen()["detector_circles"]
+        circles = {name: list(map(str, each)) for name, each in self._circles().items()}
         self.rocking.clear()
-        self.rocking.addItems([str(name) for name in sample])
+        self.rocking.addItems(circles["sample_angles_deg"])
         self.rocking.setCurrentIndex(preset["rocking_circle"] if preset else 0)
-        self.lines["sample_angles_deg"].setPlaceholderText(", ".join(sample))
-        self.lines["detector_angles_deg"].setPlaceholderText(", ".join(detector))
+        for name, names in circles.items():
+            self.lines[name].setPlaceholderText(", ".join(names) or "none here")
+            self.lines[name].setEnabled(bool(names))
 
 
-def _conventions(beamline: str) -> dict[str, Any]:
-    keys = ("sample_circles", "detector_circles", "pixel_directions")
-    return {key: BEAMLINES[beamline][key] for key in keys}
+def _fits(beamline: str, geometry: Geometry) -> bool:
+    """Whether a geometry has a beamline's circles, and, unless it names the beamline, its detector's mount and offsets too."""
+    keys = ["sample_circles", "detector_circles"]
+    if geometry.beamline != beamline:
+        keys += ["pixel_directions", "sample_offsets_deg", "detector_offsets_deg"]
+    return all(BEAMLINES[beamline].get(key) == getattr(geometry, key) for key in keys)
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, tuple | list):
-        return ", ".join(_text(each) for each in value)
-    return f"{value:.9g}"
+    values = list(value) if isinstance(value, tuple | list) else [value]
+    if name == "pixel_size_um" and values[:1] == values[1:]:
+        values = values[:1]
+    return ", ".join(f"{each:.9g}" for each in values)
 
 
 def _numbers(name: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.replace(",", " ").replace(";", " ").split())
-    except ValueError:
-        raise InputError(
-            f"{_TEXTS[name][0]}: '{text}' is no number; write for example {_TEXTS[name][2] or '0, 12.5'}."
-        ) from None
+    numbers = []
+    for part in text.replace(",", " ").replace(";", " ").split():
+        try:
+            numbers.append(float(part))
+        except ValueError:
+            numbers.append(math.nan)
+        if not math.isfinite(numbers[-1]):
+            example = {"direct_beam_pixel": "100, 128.5"}.get(name) or _TEXTS[name][2] or "0, 12.5"
+            raise InputError(f"{_TEXTS[name][0]}: '{text}' is no number; write for example {example}.")
+    return tuple(numbers)
 
 
 def _exactly(name: str, values: tuple[float, ...], count: int) -> tuple[float, ...]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
+from psygnal import SignalInstance
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QComboBox, QGroupBox, QLabel, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QGroupBox, QLabel
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .drawing import Drawing, draw
-from .geometry_form import GeometryForm
+from .geometry_box import GeometryBox
 from .parts import ActivityBar, FileRow, Note, Page, SampleButton, Section, caption, dropped, form
 from .session import Session
 from .worker import Tasks
@@ -34,6 +36,16 @@ class Request:
     mask: str | None = None
     dark: str | None = None
     white: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The file, without the dataset that may be named behind it."""
+        return _file(self.path)
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return Path(self.file).name
 
 
 def read(request: Request) -> Scan | Drawing:
@@ -69,7 +81,7 @@ class LoadDock(Page):
         self._session = Session.of(napari_viewer)
         self._tasks = Tasks(lambda busy: self.activity.work() if busy else self.activity.rest())
 
-        self._dataset: str | None = None
+        self._asked = self._reading = Request("")
         self.setAcceptDrops(True)
 
         self.file = FileRow("Drop a scan here, or choose one", folders=True)
@@ -80,20 +92,18 @@ class LoadDock(Page):
         self.corrections = Section("Mask and field corrections")
         self.mask_file = FileRow("none")
         self.mask_file.setToolTip(
-            "Not zero where the detector saw nothing usable; a volume, or one detector frame."
+            "Not zero where the detector saw nothing usable; a volume, or one detector frame.\n"
+            "It adds to the mask that the scan's own file holds."
         )
         self.dark_file = FileRow("none")
         self.dark_file.setToolTip("Dark frame, subtracted from every frame.")
         self.white_file = FileRow("none")
         self.white_file.setToolTip("White field: every frame is divided by it, relative to its mean.")
+        self._fields = {"mask": self.mask_file, "dark": self.dark_file, "white": self.white_file}
         rows = form(self.corrections.body)
-        for label, field in (
-            ("Mask", self.mask_file),
-            ("Dark field", self.dark_file),
-            ("White field", self.white_file),
-        ):
+        for label, field in zip(("Mask", "Dark field", "White field"), self._fields.values(), strict=True):
             rows.addRow(caption(label), field)
-            field.chosen.connect(self._reload)
+            field.chosen.connect(self._correct)
 
         self.activity = ActivityBar()
         self.status = Note()
@@ -105,6 +115,9 @@ class LoadDock(Page):
         )
         self.sample = SampleButton(napari_viewer)
         self.understood = QGroupBox("What was understood")
+        self.understood.setToolTip(
+            "As phasing sees the scan with the default preparation; cropping and binning change it."
+        )
         self.facts = {
             name: _value()
             for name in ("Shape", "Counts", "Peak", "Masked", "Oversampling", "Voxel size", "Lattice")
@@ -126,16 +139,7 @@ class LoadDock(Page):
         self.notes = Note()
         lines.addRow(self.notes)
 
-        self.geometry_box = QGroupBox("Geometry")
-        self.geometry_form = GeometryForm()
-        self.apply = QPushButton("Apply")
-        self.apply.setToolTip("Use this geometry for the scan.")
-        self.apply.clicked.connect(self._apply)
-        self.geometry_form.edited.connect(lambda: self.apply.setEnabled(True))
-        box = QVBoxLayout(self.geometry_box)
-        box.setContentsMargins(8, 10, 8, 8)
-        box.addWidget(self.geometry_form)
-        box.addWidget(self.apply)
+        self.geometry_box = GeometryBox(self._session)
 
         choice = form()
         choice.addRow(caption("Scan"), self.file)
@@ -153,8 +157,15 @@ class LoadDock(Page):
         self.file.chosen.connect(self.load)
         self.dataset.activated.connect(lambda _: self._choose_dataset())
         self._offer_datasets([])
-        self._session.scan_changed.connect(self._show_scan)
-        self.destroyed.connect(partial(_close, self._tasks, self._session, self._show_scan))
+        session = self._session
+        links: list[tuple[SignalInstance, Callable[[], None]]] = [
+            (session.scan_changed, self._show_scan),
+            (session.scan_updated, self._on_updated),
+        ]
+        for signal, slot in links:
+            signal.connect(slot)
+        session.unsettled.append(self.settle)
+        self.destroyed.connect(partial(_close, self._tasks, links, session, self.settle))
         self._show_scan()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
@@ -168,49 +179,88 @@ class LoadDock(Page):
             self.file.choose(paths[0])
 
     def load(self, path: str, dataset: str | None = None) -> None:
-        """Read `path` in the background and show what it holds."""
+        """Read `path` in the background and show what it holds; without a path, show what is current again."""
         if path:
-            for field in (self.mask_file, self.dark_file, self.white_file):
-                field.line.clear()
             self._offer_datasets([])
-            self._dataset = dataset
-            self._read(Request(path, dataset))
+            self.file.show_path(path)
+            self._read(Request(path, dataset), self._session.add_scan)
+        else:
+            self._tasks.forget("read")
+            self.status.say("")
+            self._show_source()
+
+    def settle(self) -> None:
+        """Let the current scan be what this panel shows.
+
+        Raises
+        ------
+        InputError
+            If that takes more than a moment, or cannot be: it says what is missing.
+        """
+        for field in (self.file, *self._fields.values()):
+            field.settle()
+        if self._tasks.at_work("read"):
+            raise InputError(f"The Load panel is reading {self._reading.name}; start again when it is there.")
+        if self.dataset.count() and self.dataset.currentIndex() < 0:
+            raise InputError(
+                f"{self._asked.name} holds several volumes; choose one in the Load panel, or clear its name there."
+            )
 
     def _choose_dataset(self) -> None:
-        self._dataset = self.dataset.currentData()
-        self._reload()
+        def arrive(found: Scan, old: Scan | None) -> None:
+            # another volume of one experiment: the geometry that the person gave stays
+            self._session.add_scan(found if old is None else replace(found, geometry=old.geometry), old)
 
-    def _reload(self) -> None:
-        """Read the same file with other corrections; the geometry that the person gave stays."""
-        if self.file.path:
-            corrections = (field.path or None for field in (self.mask_file, self.dark_file, self.white_file))
-            self._read(Request(self.file.path, self._dataset, *corrections), again=True)
+        self._read(replace(self._asked, dataset=self.dataset.currentData()), arrive)
 
-    def _read(self, request: Request, again: bool = False) -> None:
-        self.status.say("Reading…")
+    def _correct(self) -> None:
+        """Read the current scan with other corrections; the geometry that the person gave stays."""
+        scan = self._session.current
+        if not isinstance(scan, Scan):
+            return
+
+        def arrive(found: Scan, old: Scan | None) -> None:
+            if old is not None:  # else it was deleted in the meantime
+                self._session.update_scan(old, replace(found, geometry=old.geometry))
+
+        path, _, dataset = scan.source.partition("::")
+        fields = {name: field.path or None for name, field in self._fields.items()}
+        self._read(Request(path, dataset or None, **fields), arrive)
+
+    def _read(self, request: Request, arrive: Callable[[Scan, Scan | None], object]) -> None:
+        """Read; `arrive` is called with the scan, and with what the same file gave before, if that was current."""
+        self._asked = self._reading = request
+        self.status.say(f"Reading {request.name}…")
         shown = self._session.current
-        same = isinstance(shown, Scan) and _file(shown.source) == _file(request.path)
+        source = shown.source if isinstance(shown, Scan) else ""
+        same = _file(source) == request.file
+        self._dim(not same)
 
         def done(found: Scan | Drawing) -> None:
             self.status.say("")
             if isinstance(found, Drawing):
                 self._session.show_drawing(found)
+                self._show_source()
                 self.status.say(f"{found.reconstruction.name} is a reconstruction: its crystal is shown.")
-            elif isinstance(shown, Scan) and same:
-                geometry = shown.geometry if again else found.geometry
-                self._session.add_scan(replace(found, geometry=geometry), shown)
             else:
-                self._session.add_scan(found)
+                scans = self._session.scans if same else []
+                arrive(found, next((scan for scan in scans if scan.source == source), None))
 
-        self._tasks.start("read", read, request, done=done, failed=self._refuse)
+        self._tasks.start("read", read, request, done=done, failed=partial(self._refuse, request))
 
-    def _refuse(self, error: Exception) -> None:
-        candidates = getattr(error, "candidates", None)
-        if candidates:
-            self._offer_datasets(candidates)
+    def _refuse(self, request: Request, error: Exception) -> None:
+        from ..formats import AmbiguousDataset
+
+        if isinstance(error, AmbiguousDataset) and str(error.path) == request.file:
+            self._asked = request
+            self.file.show_path(request.path)
+            self._dim(True)
+            self._offer_datasets(error.candidates)
             self.status.say("The file holds several volumes: choose the rocking curve above.")
-        else:
-            self._report(error)
+            return
+        if isinstance(self._session.current, Scan):
+            self._show_source()  # the name of what failed must not stand over another's facts
+        self._report(error, request.name)
 
     def _offer_datasets(self, candidates: list[Any]) -> None:
         self.dataset.clear()
@@ -228,21 +278,50 @@ class LoadDock(Page):
         self.sample.setVisible(not known)
         self.understood.setVisible(known)
         self.geometry_box.setVisible(known)
+        self.status.say(f"Reading {self._reading.name}…" if self._tasks.at_work("read") else "")
+        self._show_source()
+        if isinstance(scan, Scan):
+            self._show_facts()
+        else:
+            self._tasks.forget("look")
+
+    def _show_source(self) -> None:
+        """Show where the current scan came from, and what was done to it."""
+        scan = self._session.current
+        known = isinstance(scan, Scan)
+        source, corrections = (scan.source, scan.corrections) if isinstance(scan, Scan) else ("", {})
+        path, _, dataset = source.partition("::")
+        if path != self._asked.file:
+            self._offer_datasets([])
+        self._asked = Request(path, dataset or None, **corrections)
+        self.file.show_path(path)
+        self.file.line.setToolTip(source)
+        self.dataset.setCurrentIndex(self.dataset.findData(dataset))
+        for name, field in self._fields.items():
+            field.show_path(corrections.get(name, ""))
+        masked = int(scan.mask.sum()) if isinstance(scan, Scan) and scan.mask is not None else 0
+        self.mask_file.line.setPlaceholderText(f"{masked:,} voxels masked already" if masked else "none")
+        self._dim(False)
+        self.corrections.setEnabled(known and bool(path))
+
+    def _dim(self, other: bool) -> None:
+        """Show that the facts are of another scan than the one whose name stands above."""
+        for widget in (self.corrections, self.understood, self.geometry_box):
+            widget.setEnabled(not other)
+
+    def _on_updated(self) -> None:
+        if not self._tasks.at_work("read"):  # which will change more
+            self._show_source()
+        self._show_facts()
+
+    def _show_facts(self) -> None:
+        scan = self._session.current
+        if not isinstance(scan, Scan):
+            return
         for label in self.facts.values():
             label.setText("…")
         self.notes.say("")
-        if not isinstance(scan, Scan):
-            self._tasks.forget("look")
-            return
-        if _file(scan.source) != self.file.path:  # it came another way
-            self.file.line.setText(_file(scan.source))
-            self._offer_datasets([])
-            self._dataset = scan.source.partition("::")[2] or None
-            self.status.say("")
-        self.file.line.setToolTip(scan.source)
         self.facts["Shape"].setText(" × ".join(map(str, scan.shape)) + f", {scan.counts.dtype}")
-        self.geometry_form.show_geometry(scan.geometry, scan.metadata)
-        self.apply.setEnabled(False)
         self._tasks.start("look", summarise, scan, done=self._show_summary, failed=self._report)
 
     def _show_summary(self, found: ScanSummary) -> None:
@@ -262,21 +341,10 @@ class LoadDock(Page):
             self.facts[name].setText(text)
         self.notes.say("\n".join(found.notes))
 
-    def _apply(self) -> None:
-        scan = self._session.current
-        if not isinstance(scan, Scan):
-            return
-        try:
-            changed = replace(scan, geometry=self.geometry_form.read_geometry())
-        except InputError as error:
-            self.status.say(str(error), error=True)
-            return
-        self.status.say("")
-        self._session.add_scan(changed, scan)
-
-    def _report(self, error: Exception) -> None:
-        self.status.say(str(error), error=True)
-        show_error(str(error))
+    def _report(self, error: Exception, name: str = "") -> None:
+        text = str(error) if name in str(error) else f"{name}: {error}"
+        self.status.say(text, error=True)
+        show_error(text)
 
 
 def _value() -> QLabel:
@@ -286,9 +354,17 @@ def _value() -> QLabel:
 
 
 def _file(source: str) -> str:
-    return source.partition("::")[0]
+    path = source.partition("::")[0]
+    return str(Path(path)) if path else ""
 
 
-def _close(tasks: Tasks, session: Session, slot: Callable[[], None]) -> None:
+def _close(
+    tasks: Tasks,
+    links: list[tuple[SignalInstance, Callable[[], None]]],
+    session: Session,
+    settle: Callable[[], None],
+) -> None:
     tasks.close()
-    session.scan_changed.disconnect(slot)
+    for signal, slot in links:
+        signal.disconnect(slot)
+    session.unsettled.remove(settle)

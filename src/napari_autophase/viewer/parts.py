@@ -153,7 +153,7 @@ def caption(text: str, tip: str = "") -> QLabel:
 
 
 class FileRow(QWidget):
-    """A path: typed, chosen in a dialog, or dropped.
+    """A path: typed, chosen in a dialog, or dropped; `chosen` tells it on Enter, when the line is left, and when it is cleared.
 
     Parameters
     ----------
@@ -175,7 +175,12 @@ class FileRow(QWidget):
         self.line.setClearButtonEnabled(True)
         self.line.setAcceptDrops(False)  # a drop is a path here, not text in the middle of another
         self.setAcceptDrops(True)
-        self.line.returnPressed.connect(lambda: self.chosen.emit(self.path))
+        self._told = ""
+        self.line.returnPressed.connect(lambda: self.choose(self.path))
+        self.line.editingFinished.connect(self.settle)
+        clear = self.line.findChild(QToolButton)
+        assert clear is not None
+        clear.clicked.connect(self.settle)
         buttons = [_small_button("File…", "Choose a file", self._ask_for_file)]
         if folders:
             buttons.append(_small_button("Folder…", "Choose a folder of TIFF frames", self._ask_for_folder))
@@ -188,8 +193,18 @@ class FileRow(QWidget):
 
     def choose(self, path: str) -> None:
         """Put `path` in and tell."""
-        self.line.setText(path)
+        self.show_path(path)
         self.chosen.emit(path)
+
+    def show_path(self, path: str) -> None:
+        """Put `path` in, of which all know."""
+        self._told = path
+        self.line.setText(path)
+
+    def settle(self) -> None:
+        """Tell what the line says, if that was not told yet."""
+        if self.path != self._told:
+            self.choose(self.path)
 
     def _ask_for_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.path, self._files)

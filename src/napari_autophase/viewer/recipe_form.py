@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,7 +32,10 @@ _TITLES = {
     "refine.shrink_wrap": "Shrink-wrap",
     "analyse": "Analysis",
 }
+_NO_PRESET_S = ("device", "seed", "guess.weights")
+"""Settings that no preset makes."""
 _LARGEST = 2**31 - 1
+_DIGITS = 9
 
 
 def settings(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -52,6 +55,12 @@ class Setting:
     widget: QWidget
     label: str
     tip: str
+
+    @property
+    def title(self) -> str:
+        """What it is called where its part of the recipe is not named above it."""
+        part = _TITLES.get(self.key.rpartition(".")[0], "")
+        return f"{part} {self.label}".strip().lower()
 
     @property
     def value(self) -> Any:
@@ -83,8 +92,13 @@ class Setting:
         elif isinstance(widget, QComboBox):
             widget.setCurrentIndex(widget.findData(value))
         elif isinstance(widget, QLineEdit):
-            widget.setText(_to_text(value))
+            widget.setText(to_text(value))
             widget.setCursorPosition(0)
+
+    def settle(self) -> None:
+        """Let the widget show what its value is, where it is left in the midst of typing."""
+        if isinstance(self.widget, QSpinBox | QDoubleSpinBox):
+            self.widget.interpretText()
 
     def on_change(self, slot: Callable[[], object]) -> None:
         """Call `slot` when the value changes."""
@@ -99,6 +113,19 @@ class Setting:
             widget.currentIndexChanged.connect(slot)
         elif isinstance(widget, QLineEdit):
             widget.textChanged.connect(slot)
+
+
+class Number(QDoubleSpinBox):
+    """A number with as many digits as it has; none is lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setDecimals(_DIGITS)
+
+    def textFromValue(self, value: float) -> str:
+        """Return the number without idle zeros."""
+        text = self.locale().toString(value, "f", _DIGITS)
+        return text.rstrip("0").rstrip(self.locale().decimalPoint())
 
 
 class RecipeForm(QWidget):
@@ -150,6 +177,17 @@ def setting_of(recipe: Recipe, key: str) -> Any:
     return value
 
 
+def changed(recipe: Recipe, shown: Iterable[Setting]) -> list[str]:
+    """Return in words those of the settings that are shown which are not as the recipe's preset makes them."""
+    preset = Recipe.from_preset(recipe.preset)
+    values = {each: setting_of(recipe, each.key) for each in shown if each.key not in _NO_PRESET_S}
+    return [
+        f"{each.title} {to_text(value) or 'none'}"
+        for each, value in values.items()
+        if value != setting_of(preset, each.key)
+    ]
+
+
 def make_setting(key: str, info: FieldInfo) -> Setting:
     """Return the widget that suits the kind of a setting, with its description as the tooltip."""
     widget = WeightsRow() if key == "guess.weights" else _widget(info)
@@ -180,10 +218,10 @@ def _widget(info: FieldInfo) -> QWidget:
         whole.setRange(int(bounds.get("ge", -_LARGEST)), int(bounds.get("le", _LARGEST)))
         return whole
     if kind is float:
-        number = QDoubleSpinBox()
-        number.setDecimals(3)
+        number = Number()
         number.setSingleStep(0.05)
-        number.setRange(bounds.get("ge", 1e-3), bounds.get("le", 1 - 1e-3 if "lt" in bounds else 1e9))
+        least = 10.0**-_DIGITS
+        number.setRange(bounds.get("ge", least), bounds.get("le", bounds.get("lt", 1e9 + least) - least))
         return number
     line = QLineEdit()
     line.setProperty("kind", _kind(kind))
@@ -219,7 +257,8 @@ def _from_text(text: str, kind: str) -> Any:
     return numbers[0] if len(numbers) == 1 else numbers
 
 
-def _to_text(value: Any) -> str:
+def to_text(value: Any) -> str:
+    """Return a setting as its line shows it."""
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)

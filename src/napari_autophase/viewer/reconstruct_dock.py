@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from psygnal import SignalInstance
-from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -20,20 +18,20 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
 )
 
 from .. import files
-from ..recipe import PRESETS, Recipe, finish
+from ..recipe import PRESETS, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .controller import Update
 from .curve import ErrorCurve
 from .drawing import Drawing
 from .finetune_section import FineTuneSection
+from .iterations import Iterations
 from .parts import Note, Page, PrimaryButton, SampleButton, Section, caption, form, row
-from .recipe_form import RecipeForm, Setting, make_setting, setting_of, settings
+from .recipe_form import RecipeForm, Setting, changed, make_setting, setting_of, settings
 from .resources import Resources
 from .session import Session
 
@@ -57,8 +55,6 @@ STAGES = {
 """What each stage is called, and where on the bar it begins and ends."""
 BAR = 1000
 _DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
-_PLAIN = re.compile(r"\s*(?:(?:(\d+)\s*\*\s*HIO\s*\+\s*)?(\d+)\s*\*\s*ER)?\s*")
-"""What the number of iterations alone can say: a*HIO+b*ER, b*ER, nothing."""
 
 
 class ReconstructDock(Page):
@@ -82,6 +78,9 @@ class ReconstructDock(Page):
         links: list[tuple[SignalInstance, Callable[..., None]]] = [
             (session.choices_changed, self._list_scans),
             (session.scan_changed, self._list_scans),
+            (session.scan_changed, self._forget_refusal),
+            (session.scan_updated, self._forget_refusal),
+            (session.result_updated, self._on_result_updated),
             (controller.state_changed, self._on_state),
             (controller.advanced, self._on_update),
             (controller.finished, self._on_finished),
@@ -101,6 +100,7 @@ class ReconstructDock(Page):
         self._on_state(controller.state)
         for setting in (*self.basic.values(), *self.form.settings.values()):
             setting.on_change(self.resources.on_choice)
+            setting.on_change(self._explain)
 
     # -- the widgets ---------------------------------------------------------------------------------------------------
 
@@ -110,18 +110,11 @@ class ReconstructDock(Page):
         self.scan.setToolTip("What to reconstruct: a scan, or any 3-D image of the viewer as counts.")
         self.scan.activated.connect(lambda index: self._session.choose(self.scan.itemData(index)))
         self.preset = QComboBox()
-        self.preset.addItems(PRESETS)
+        for preset in PRESETS:
+            self.preset.addItem(preset, preset)
         self.preset.setToolTip("How much effort to spend.")
         self.preset.activated.connect(lambda _: self._use_preset())
         self.explanation = Note()
-        self.iterations = QSpinBox()
-        self.iterations.setRange(0, 100_000)
-        self.iterations.setSingleStep(10)
-        self.iterations.setSuffix(" iterations")
-        self.iterations.setToolTip(
-            "Iterations after the guess: HIO, and ER for the last fifth; the algorithm under Advanced says more."
-        )
-        self.iterations.valueChanged.connect(self._on_iterations)
         self.basic: dict[str, Setting] = {
             key: make_setting(key, descriptions[key])
             for key in ("refine.shrink_wrap.threshold", "device", "seed")
@@ -140,9 +133,9 @@ class ReconstructDock(Page):
         self.form = RecipeForm(elsewhere=("version", "preset", *self.basic))
         self.algorithm = self.form.settings["refine.algorithm"].widget
         assert isinstance(self.algorithm, QLineEdit)
-        self.algorithm.textChanged.connect(self._on_algorithm)
+        self.iterations = Iterations(self.algorithm)
         self.resources = Resources(self._session, self.recipe)
-        self.finetune = FineTuneSection(self._session, self.recipe, self.use_weights)
+        self.finetune = FineTuneSection(self._session, self.settled_recipe, self.use_weights)
         self.finetune.busy_changed.connect(lambda _: self._allow())
         self.save = QPushButton("Save recipe…")
         self.save.setToolTip("Write all choices to a JSON file.")
@@ -159,6 +152,7 @@ class ReconstructDock(Page):
         self.cancel.setToolTip("Stop after the present iteration.")
         self.cancel.clicked.connect(self._controller.cancel)
         self.hint = Note()
+        self.lengths = Note()
         self.sample = SampleButton(viewer)
         self.stage = QLabel()
         self.bar = QProgressBar()
@@ -167,6 +161,8 @@ class ReconstructDock(Page):
         self.bar.setFixedHeight(8)
         self.curve = ErrorCurve(viewer)
         self.summary = Note()
+        self._found: Reconstruction | None = None
+        self._refusal = ""
 
     def _lay_out(self) -> None:
         top = form()
@@ -188,7 +184,7 @@ class ReconstructDock(Page):
         column.addWidget(self.hint)
         column.addWidget(self.sample)
         column.addLayout(row(self.button, self.cancel))
-        for widget in (self.stage, self.bar, self.curve, self.summary):
+        for widget in (self.lengths, self.stage, self.bar, self.curve, self.summary):
             column.addWidget(widget)
         column.addLayout(choices)
         column.addWidget(self.resources)
@@ -211,15 +207,38 @@ class ReconstructDock(Page):
             If a setting is out of range.
         """
         basic = {key: setting.value for key, setting in self.basic.items()}
-        return Recipe.from_preset(self.preset.currentText()).with_settings({**basic, **self.form.values()})
+        return Recipe.from_preset(self.preset.currentData()).with_settings({**basic, **self.form.values()})
+
+    def settled_recipe(self) -> Recipe:
+        """Return the recipe likewise, for a job that is to begin now."""
+        for setting in (*self.basic.values(), *self.form.settings.values()):
+            setting.settle()
+        return self.recipe()
 
     def show_recipe(self, recipe: Recipe) -> None:
         """Show every setting of `recipe`."""
-        self.preset.setCurrentText(recipe.preset)
-        self.explanation.say(EXPLANATIONS[self.preset.currentText()])
+        if recipe.preset in PRESETS:
+            self.preset.setCurrentIndex(PRESETS.index(recipe.preset))
         for key, setting in self.basic.items():
             setting.value = setting_of(recipe, key)
         self.form.show_recipe(recipe)
+        self._explain()
+
+    def _explain(self) -> None:
+        """Say what will be done: what the preset is, or in what it was changed."""
+        preset = self.preset.currentData()
+        try:
+            changes = changed(self.recipe(), (*self.basic.values(), *self.form.settings.values()))
+        except InputError:  # which is said when the button is pressed
+            changes = []
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        self.explanation.say(
+            f"As {preset}, but with {', '.join(changes[:3])}{more}; choose {preset} again for its own."
+            if changes
+            else EXPLANATIONS[preset]
+        )
+        for index, name in enumerate(PRESETS):
+            self.preset.setItemText(index, f"{name}*" if changes and name == preset else name)
 
     def use_weights(self, path: str) -> None:
         """Take the network's weights from this file from now on."""
@@ -227,25 +246,12 @@ class ReconstructDock(Page):
 
     def _use_preset(self) -> None:
         # the person's device, seed, weights, preparation and analysis stay
-        recipe = Recipe.from_preset(self.preset.currentText())
+        recipe = Recipe.from_preset(self.preset.currentData())
         weights = self.form.settings["guess.weights"].value
-        self.explanation.say(EXPLANATIONS[recipe.preset])
         self.basic["refine.shrink_wrap.threshold"].value = recipe.refine.shrink_wrap.threshold
         self.form.show_recipe(recipe, ("guess.", "refine."))
         self.use_weights(weights)
-
-    def _on_iterations(self, count: int) -> None:
-        assert isinstance(self.algorithm, QLineEdit)
-        hio, er = _mixture(self.algorithm.text())
-        only_er = er and not hio
-        self.algorithm.setText("" if not count else f"{count}*ER" if only_er else finish(count))
-
-    def _on_algorithm(self, text: str) -> None:
-        plain = _PLAIN.fullmatch(text) is not None
-        self.iterations.setEnabled(plain)
-        self.iterations.setSpecialValueText("" if plain else "as under Advanced")
-        with QSignalBlocker(self.iterations):
-            self.iterations.setValue(sum(_mixture(text)))
+        self._explain()
 
     def save_recipe(self, path: str | Path) -> None:
         """Write the recipe to a JSON file.
@@ -290,6 +296,13 @@ class ReconstructDock(Page):
             else "Load a scan first: drop it on the viewer, use File > Open or the Load panel. Or begin with the sample."
         )
         self.sample.setVisible(not choices)
+        scan = self._session.current
+        self.lengths.say(
+            ""
+            if scan is None or (isinstance(scan, Scan) and scan.geometry is not None)
+            else "Geometry unknown: lengths will be in voxels, and the strain relative."
+            + (" The Load panel takes the geometry, afterwards too." if isinstance(scan, Scan) else "")
+        )
         self._allow()
 
     def _allow(self) -> None:
@@ -302,12 +315,18 @@ class ReconstructDock(Page):
     def start(self) -> None:
         """Reconstruct the current scan."""
         try:
-            self._session.reconstruct(self.recipe(), replace_last=self.replace.isChecked())
+            self._session.reconstruct(self.settled_recipe(), replace_last=self.replace.isChecked())
         except InputError as error:
             self._on_failed(error)
+            self._refusal = self.summary.text()
+
+    def _forget_refusal(self) -> None:
+        if self.summary.text() == self._refusal:  # what was missing may be there now
+            self.summary.say("")
 
     def _on_state(self, state: str) -> None:
         if state == "running":
+            self._found = None
             self.curve.clear_errors()
             self.curve.hide()
             self.summary.say("")
@@ -337,19 +356,21 @@ class ReconstructDock(Page):
     def _on_finished(self, drawing: Drawing) -> None:
         found = drawing.reconstruction
         self.stage.setText(f"Done in {duration(found.seconds.get('total', 0.0))} on {found.device}")
+        self._summarise(found)
+
+    def _summarise(self, found: Reconstruction) -> None:
+        self._found = found
         self.summary.say("\n".join([figures(found), *found.notes]))
+
+    def _on_result_updated(self, before: Reconstruction, now: Reconstruction) -> None:
+        if before is self._found:
+            self._summarise(now)
 
     def _on_failed(self, error: Exception) -> None:
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         _log.info("reconstruction failed", exc_info=error)
         self.summary.say(text, error=True)
         show_error(text)
-
-
-def _mixture(algorithm: str) -> tuple[int, int]:
-    """Return the iterations of HIO and of ER of a plain algorithm; none for any other."""
-    plain = _PLAIN.fullmatch(algorithm)
-    return (int(plain[1] or 0), int(plain[2] or 0)) if plain else (0, 0)
 
 
 def figures(found: Reconstruction) -> str:

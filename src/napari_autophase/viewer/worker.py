@@ -7,13 +7,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker
 from qtpy.QtCore import QTimer
 
 from ..recipe import Recipe
-from ..reconstruction import Progress
+from ..reconstruction import Progress, Reconstruction
 from ..scan import Scan
 from .controller import Run
 from .drawing import Drawing, Look, draw
@@ -76,6 +77,10 @@ class Tasks:
         self._newest[task] = worker
         self._busy_changed(True)
         worker.start()
+
+    def at_work(self, task: str) -> bool:
+        """Whether this task is still to be heard of."""
+        return task in self._newest
 
     def forget(self, task: str) -> None:
         """Listen to this task no more."""
@@ -157,6 +162,18 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
     def wait(self, seconds: float) -> bool:
         """Wait until the work has stopped."""
         return self._over.wait(seconds)
+
+
+def draw_with_geometry_of(scan: Scan, found: Reconstruction, look: Look) -> Drawing | None:
+    """Return the drawing of what was found in `scan` by its present geometry, or None if that is what `found` has."""
+    from ..reconstruct import with_geometry_of
+
+    placed = with_geometry_of(scan, found)
+    if placed is found:
+        return None
+    if (placed.geometry is None) != (found.geometry is None):
+        look = replace(look, strain_limit=None, cut=None)  # which mean nothing in the other unit
+    return draw(placed, look)
 
 
 def reconstruct(scan: Scan, recipe: Recipe, look: Look | None = None) -> Generator[Progress, None, Drawing]:
