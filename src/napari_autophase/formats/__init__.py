@@ -19,6 +19,7 @@ from . import cxi
 from .choice import choose
 from .common import AmbiguousDataset, Dataset, Description, Hints, as_volume
 from .correction import as_mask, flat_field, insert_seam, split_path
+from .measured import Frames, described
 from .patience import patient
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
@@ -240,6 +241,8 @@ def _read_scan(
             else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
         )
     about = kind.describes(path, chosen, hints)
+    if about.geometry is None:
+        about = _with_log(path, kind, chosen, about, hints)
     counts = as_volume(kind.reads(path, chosen))
     bad = about.mask
     if mask is not None:
@@ -258,6 +261,23 @@ def _read_scan(
         notes=about.notes,
     )
     return _Raw(scan, about)
+
+
+def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hints: Hints) -> Description:
+    """Return what a file says of a scan together with what its log says, where there is one."""
+    log, notes = kind.log(path, chosen, hints.log)
+    if log is None:
+        return replace(about, notes=(*about.notes, *notes))
+    count, rows, columns = chosen.shape[-3:]
+    frames = Frames(path, (count, rows, columns), kind.frame_numbers(path), about.metadata)
+    said = described(log, frames, hints.beamline)
+    masks = [mask for mask in (about.mask, said.mask) if mask is not None]
+    return replace(
+        said,
+        mask=np.logical_or.reduce(masks) if masks else None,
+        metadata=about.metadata | said.metadata,
+        notes=(*about.notes, *said.notes),
+    )
 
 
 def _image(given: str | Path | np.ndarray, what: str) -> np.ndarray:

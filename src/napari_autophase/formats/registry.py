@@ -18,6 +18,7 @@ import numpy as np
 from ..reconstruction import Reconstruction
 from ..scan import InputError
 from .common import Dataset, Description, Hints, check_file
+from .logs import ScanLog, find_log
 
 
 class Format(ABC):
@@ -71,6 +72,17 @@ class Format(ABC):
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
         """Return what the file, and the logs that belong to it, say about one array: mask, geometry, metadata."""
         return Description()
+
+    def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
+        """Return the log that says how a volume was measured, None if there is none, and notes on why.
+
+        `given` is the one that a person names; most files need none, and no other is looked for.
+        """
+        return (None, ()) if given is None else find_log(path, given)
+
+    def frame_numbers(self, path: Path) -> tuple[int, ...]:  # noqa: ARG002
+        """Return the numbers that frames have in their files' names; none if they have none."""
+        return ()
 
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return the reconstruction that a complex array is.
