@@ -29,6 +29,8 @@ class Frames(Format):
 
     name, title = "frames", "a folder of frames (TIFF, EDF, CBF)"
 
+    takes_anything = True
+
     def matches(self, path: Path) -> bool:
         """Take any folder; without frames it is refused when it is listed."""
         return path.is_dir()

@@ -122,10 +122,10 @@ def find_detector(beamline: Beamline, log: ScanLog | None, frames: Frames) -> tu
     for each in beamline.detectors:
         if any(each.is_called(place) for place in places):
             return each, []
-    fitting = [each for each in beamline.detectors if each.shape == frames.shape[1:]]
-    if len(fitting) == 1 or len(beamline.detectors) == 1:
-        return (fitting or list(beamline.detectors))[0], []
-    usual = beamline.detector()
+    fitting = [each for each in beamline.detectors if each.shape == frames.shape[1:]] or beamline.detectors
+    if len({(each.directions, each.pixel_size_um, each.shape, each.gaps) for each in fitting}) == 1:
+        return fitting[0], []  # it does not matter which
+    usual = fitting[0]
     return usual, [
         f"Which detector it was is not known: {usual.name} is taken; say another with --set geometry.detector=NAME."
     ]
@@ -314,6 +314,10 @@ def _angles(
         angle = _quantity(log, beamline.files.of_motor(circle.motor), Source.degrees)
         if angle is None:
             angle = beamline.files.fixed_deg.get(circle.motor)
+            if angle is not None:
+                notes.append(
+                    f"{log.path.name} does not say where {circle.motor} stood: {angle:g} degrees are taken."
+                )
         if angle is None:
             lacking.append(circle.motor)
         else:

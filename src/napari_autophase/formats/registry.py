@@ -37,6 +37,9 @@ class Format(ABC):
     holds_results: bool = False
     """Whether complex arrays are reconstructions."""
 
+    takes_anything: bool = False
+    """Whether any folder will do: then all others are asked first."""
+
     @abstractmethod
     def matches(self, path: Path) -> bool:
         """Tell by its first bytes whether a file (or folder) is of this kind."""
@@ -116,7 +119,9 @@ def formats() -> tuple[Format, ...]:
     """Return all formats; one that derives from another, being more special, is asked before it."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         import_module(f"{__package__}.{module.name}")
-    return tuple(sorted(_FORMATS, key=lambda each: (-len(type(each).__mro__), each.name)))
+    return tuple(
+        sorted(_FORMATS, key=lambda each: (each.takes_anything, -len(type(each).__mro__), each.name))
+    )
 
 
 def suffixes() -> tuple[str, ...]:

@@ -21,7 +21,7 @@ _NAMES = ("", ".spec", ".spc", ".dat", ".log", ".txt", ".fio")
 """How the names of logs end; those of SPEC files often do not end at all."""
 
 
-def kind_of(path: Path) -> str | None:
+def is_log(path: Path) -> str | None:
     """Tell whether a file is a SPEC or a fio file, by its first bytes."""
     try:
         with path.open("rb") as file:
@@ -29,6 +29,11 @@ def kind_of(path: Path) -> str | None:
     except OSError:
         return None
     return "spec" if spec.is_spec(start) else "fio" if fio.is_fio(start) else None
+
+
+def scans_of(path: Path) -> dict[int, str]:
+    """Return the numbers of a SPEC file's scans with their commands."""
+    return spec.scans(path)
 
 
 def read_log(path: Path, number: int | None) -> ScanLog:
@@ -40,7 +45,7 @@ def read_log(path: Path, number: int | None) -> ScanLog:
         If the file is none, has no such scan, or has several and no number says which.
     """
     check_file(path)
-    kind = kind_of(path)
+    kind = is_log(path)
     if kind == "fio":
         return fio.read(path)
     if kind is None:
@@ -73,7 +78,7 @@ def find_log(frames: Path, given: Path | None = None) -> tuple[ScanLog | None, t
     """
     numbers = scan_numbers(frames)
     if given is not None:
-        if kind_of(given) == "spec":
+        if is_log(given) == "spec":
             held = spec.scans(given)
             numbers = [each for each in numbers if each in held] or numbers
         return read_log(given, numbers[0] if numbers else None), ()
@@ -118,5 +123,5 @@ def _logs(frames: Path) -> Iterator[tuple[Path, str]]:
             continue
         for entry in entries:
             path = Path(entry.path)
-            if path.suffix.lower() in _NAMES and entry.is_file() and (kind := kind_of(path)):
+            if path.suffix.lower() in _NAMES and entry.is_file() and (kind := is_log(path)):
                 yield path, kind
