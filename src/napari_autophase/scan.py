@@ -11,6 +11,7 @@ innermost, as xrayutilities does.  What follows from a geometry stands in `geome
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -206,6 +207,54 @@ def _along(values: tuple[float, ...], at: np.ndarray) -> tuple[float, ...]:
     return tuple((array[index] + (at - index) * slope).tolist())
 
 
+@dataclass(frozen=True)
+class Origin:
+    """How a scan was read: what reads the same counts again.
+
+    Parameters
+    ----------
+    sources
+        Its file, as ``FILE`` or ``FILE::DATASET``; several if it is their sum.
+    options
+        What `formats.read_scan` was told, as plain values; files by their absolute paths.
+    sha256
+        Of the files and arrays among them, by the option's name.
+    whole, box
+        Shape of what is stored, and the part of it that was read (starts and ends of frames, rows and columns); None: all.
+    least
+        The correlation that a scan needed to be summed with the others; None: nothing was summed.
+    """
+
+    sources: tuple[str, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
+    whole: tuple[int, int, int] | None = None
+    box: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None
+    least: float | None = None
+
+    def uncropped(self, geometry: Geometry) -> Geometry:
+        """Return the geometry of what is stored from that of the part that was read."""
+        if self.box is None or self.whole is None:
+            return geometry
+        part = tuple(end - first for first, end in self.box)
+        return geometry.cropped(tuple(-first for first, _ in self.box), part, self.whole)
+
+    def cropped(self, geometry: Geometry) -> Geometry:
+        """Return the geometry of the part that was read from that of what is stored."""
+        if self.box is None or self.whole is None:
+            return geometry
+        part = tuple(end - first for first, end in self.box)
+        return geometry.cropped(tuple(first for first, _ in self.box), self.whole, part)
+
+
+def fingerprint(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array: its dtype, shape and values."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    for part in array:
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True, eq=False)
 class Scan:
     """One measured rocking curve.
@@ -226,6 +275,8 @@ class Scan:
         Files that were used beside it: ``mask``, ``dark`` and ``white``, as far as there were any.
     notes
         Sentences that a person should read.
+    origin
+        How it was read; None: it comes from no file.
     """
 
     counts: np.ndarray
@@ -236,6 +287,7 @@ class Scan:
     metadata: dict[str, Any] = field(default_factory=dict)
     corrections: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         check_counts(self.counts, self.name)

@@ -63,7 +63,7 @@ def test_a_voxel_is_hot_if_its_third_brightest_neighbour_says_so():
         least = 8 * (known[-3] + 1) if len(known) > 2 else np.inf
         expected[tuple(place)] = counts[tuple(place)] > max(least + 6 * np.sqrt(least), 8 + 6 * np.sqrt(8))
     assert 5 < expected.sum() < 50
-    assert np.array_equal(pixels._isolated(counts, good), expected)
+    assert np.array_equal(pixels.find_isolated(counts, good), expected)
 
 
 def test_a_peak_that_is_sampled_far_too_coarsely_survives():

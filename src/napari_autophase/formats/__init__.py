@@ -17,9 +17,20 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
 from .choice import choose
-from .common import AmbiguousDataset, Dataset, Description, Hints, as_volume
+from .common import (
+    AmbiguousDataset,
+    Box,
+    Dataset,
+    Description,
+    Hints,
+    as_volume,
+    check_memory,
+    join_masks,
+)
 from .correction import as_mask, flat_field, insert_seam, split_path
+from .crop import Crop, find
 from .measured import Frames, described
+from .origin import origin_of
 from .patience import patient
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
@@ -37,6 +48,8 @@ __all__ = [
     "write_scan",
 ]
 
+PREPARING = 13
+"""Bytes a voxel that preparation takes beside the counts as stored."""
 _LOOKED_AT = 4
 """So many volumes of a file are looked at."""
 
@@ -49,6 +62,7 @@ def read(
     mask: str | Path | np.ndarray | None = None,
     spec: str | Path | None = None,
     beamline: str | Beamline | None = None,
+    crop: Crop | None = None,
 ) -> Scan | Reconstruction:
     """Read whatever a file holds.
 
@@ -58,7 +72,7 @@ def read(
         A file, a folder of frames, or ``file.h5::/path/of/dataset``.
     dataset
         Path of the dataset inside the file, where there are several.
-    mask, spec, beamline
+    mask, spec, beamline, crop
         For a scan, see `read_scan`.
 
     Raises
@@ -68,10 +82,10 @@ def read(
     InputError
         If the file is missing, damaged, foreign, or holds no usable volume.
     """
-    path, kind, chosen = _locate(path, dataset)
+    file, kind, chosen = _locate(path, dataset)
     if chosen.dtype.kind == "c":
-        return kind.reads_result(path, chosen)
-    return _read_scan(path, kind, chosen, mask, _hints(spec, beamline)).whole()
+        return kind.reads_result(file, chosen)
+    return read_scan(path, dataset=dataset, mask=mask, spec=spec, beamline=beamline, crop=crop)
 
 
 @patient
@@ -85,6 +99,7 @@ def read_scan(
     roi: tuple[int, int, int, int] | None = None,
     spec: str | Path | None = None,
     beamline: str | Beamline | None = None,
+    crop: Crop | None = None,
 ) -> Scan:
     """Read a scan: counts in the file's orientation and dtype, what is masked, and the geometry if its files have all of it.
 
@@ -105,26 +120,31 @@ def read_scan(
         The SPEC or fio file of the scan; None: it is looked for beside the frames, and in the folders around them.
     beamline
         Where the scan was measured: a name, or the path of a JSON file; None: told from its files.
+    crop
+        The part to read: ``"auto"`` (as far as light around the Bragg peak is seen), so many frames, rows and columns about the
+        peak, or their starts and ends.  Frames are then read one after the other, in bounded memory (`crop.memory_bytes`), and
+        the geometry is that of the part.  A mask, fields and their `roi` are those of the whole frames all the same.
 
     Raises
     ------
     AmbiguousDataset, InputError
-        As `read`; also if the file holds a reconstruction, or a mask or field does not fit.
+        As `read`; also if the file holds a reconstruction, or a mask or field does not fit, or memory would not suffice.
     """
+    options = {"mask": mask, "dark": dark, "white": white, "roi": roi, "spec": spec, "beamline": beamline}
     path, kind, chosen = _locate(path, dataset)
-    raw = _read_scan(path, kind, chosen, mask, _hints(spec, beamline))
+    raw = _read_scan(path, kind, chosen, mask, _hints(spec, beamline), crop)
     if dark is not None or white is not None:
         corrected = flat_field(
             raw.scan,
             None if dark is None else _image(dark, "dark"),
             None if white is None else _image(white, "white"),
-            roi or raw.about.region,
+            raw.region(roi),
         )
         raw = replace(raw, scan=corrected)
     scan = raw.whole()
     given = {"mask": mask, "dark": dark, "white": white}
     scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
-    return scan
+    return replace(scan, origin=origin_of(path, chosen, options, raw.box))
 
 
 @patient
@@ -219,10 +239,20 @@ class _Raw:
 
     scan: Scan
     about: Description
+    box: Box | None
+
+    def region(self, given: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
+        """Return the place on the detector of what was read: `given` or known for the whole frames."""
+        found = given or self.about.region
+        if self.box is None:
+            return found
+        top, left = (found[0], found[2]) if found else (0, 0)
+        _, rows, columns = self.box
+        return top + rows.start, top + rows.stop, left + columns.start, left + columns.stop
 
     def whole(self) -> Scan:
         """Return the scan with its pixels where they are in space."""
-        seam, region = self.about.seam, self.about.region
+        seam, region = self.about.seam, self.about.region and self.region(None)
         return self.scan if seam is None or region is None else insert_seam(self.scan, seam, region)
 
 
@@ -232,7 +262,12 @@ def _hints(spec: str | Path | None, beamline: str | Beamline | None) -> Hints:
 
 
 def _read_scan(
-    path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.ndarray | None, hints: Hints
+    path: Path,
+    kind: Format,
+    chosen: Dataset,
+    mask: str | Path | np.ndarray | None,
+    hints: Hints,
+    crop: Crop | None,
 ) -> _Raw:
     if chosen.dtype.kind == "c":
         raise InputError(
@@ -243,24 +278,38 @@ def _read_scan(
     about = kind.describes(path, chosen, hints)
     if about.geometry is None:
         about = _with_log(path, kind, chosen, about, hints)
-    counts = as_volume(kind.reads(path, chosen))
-    bad = about.mask
+    shape = (chosen.shape[-3], chosen.shape[-2], chosen.shape[-1])
+    masks = [] if about.mask is None else [about.mask]
     if mask is not None:
-        given = as_mask(
-            _image(mask, "mask"), counts.shape, "" if isinstance(mask, np.ndarray) else mask, about.region
-        )
-        bad = given if bad is None else bad | given
+        what = "" if isinstance(mask, np.ndarray) else mask
+        masks.append(as_mask(_image(mask, "mask"), shape, what, about.region))
+    bad = join_masks(masks, shape)
+    geometry, notes, box = about.geometry, about.notes, None
+    if crop is None:
+        check_memory(chosen.shape, chosen.dtype, path, PREPARING)
+        counts = as_volume(kind.reads(path, chosen))
+    else:
+        with kind.opens(path, chosen) as volume:
+            found = find(volume, shape, bad, crop, path.name)
+            box, notes = found.box, (*notes, *found.notes)
+            size = [part.stop - part.start for part in box]
+            check_memory(size, chosen.dtype, f"The part of {path} around its peak, {size},", PREPARING)
+            counts = volume.part(box)
+        if geometry is not None:
+            geometry = geometry.cropped(tuple(part.start for part in box), shape, counts.shape)
+    if bad is not None:
+        bad = bad[box or ()].copy()
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
     scan = Scan.from_array(
         counts,
         name=path.stem,
         mask=bad,
-        geometry=about.geometry,
+        geometry=geometry,
         source=source,
         metadata=about.metadata,
-        notes=about.notes,
+        notes=notes,
     )
-    return _Raw(scan, about)
+    return _Raw(scan, about, box)
 
 
 def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hints: Hints) -> Description:
@@ -274,7 +323,7 @@ def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hin
     masks = [mask for mask in (about.mask, said.mask) if mask is not None]
     return replace(
         said,
-        mask=np.logical_or.reduce(masks) if masks else None,
+        mask=join_masks(masks, frames.shape),
         metadata=about.metadata | said.metadata,
         notes=(*about.notes, *said.notes),
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import psutil
@@ -48,6 +48,26 @@ def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
     if shape is None or dtype.kind not in "uifc" or len(shape) not in (3, 4) or min(shape[-3:]) < 16:
         return False
     return len(shape) == 3 or shape[0] == 1 or dtype.kind == "c"
+
+
+Box: TypeAlias = tuple[slice, slice, slice]
+"""A part of a volume: frames, rows and columns, each from a start to an end."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume that is read part by part, as long as its file is open.
+
+    Parameters
+    ----------
+    part
+        Returns a part, in the machine's byte order, as an array of its own.
+    together
+        So many frames are unpacked to see one of them.
+    """
+
+    part: Callable[[Box], np.ndarray]
+    together: int = 1
 
 
 class AmbiguousDataset(InputError):
@@ -114,13 +134,41 @@ def as_volume(array: np.ndarray) -> np.ndarray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def check_memory(shape: Sequence[int], dtype: np.dtype, what: object) -> None:
-    """Raise `InputError` if an array of this shape would not fit into the memory that is free now."""
-    need, free = prod(shape) * dtype.itemsize, psutil.virtual_memory().available
+def join_masks(masks: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return what any of the masks masks, not to be written to; where they are alike in all frames it takes one frame's memory.
+
+    Parameters
+    ----------
+    masks
+        bool, of `shape`.
+    shape
+        Frames, rows and columns.
+    """
+    if not masks:
+        return None
+    # a frame that holds for all was broadcast
+    thin = [mask[:1] if mask.strides[0] == 0 else mask for mask in masks]
+    found = thin[0]
+    for mask in thin[1:]:
+        found = found | mask
+    return np.broadcast_to(found, shape)
+
+
+def check_memory(shape: Sequence[int], dtype: np.dtype, what: object, beside: int = 0) -> None:
+    """Raise `InputError` if an array of this shape would not fit into the memory that is free now.
+
+    Parameters
+    ----------
+    shape, dtype, what
+        The array, and what to call it.
+    beside
+        Bytes a voxel that are needed beside it.
+    """
+    need, free = prod(shape) * (dtype.itemsize + beside), psutil.virtual_memory().available
     if need > free:
         raise InputError(
-            f"{what} needs {need / 2**30:.1f} GiB of memory but {free / 2**30:.1f} GiB are free; crop or bin it first, "
-            "or use a machine with more memory."
+            f"{what} needs {need / 2**30:.1f} GiB of memory but {free / 2**30:.1f} GiB are free; read the part around its "
+            "Bragg peak, with --crop auto or --crop FRAMES,ROWS,COLUMNS."
         )
 
 
@@ -149,7 +197,7 @@ def damage(path: Path) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise InputError(
-            f"{path} does not fit into the memory that is free now; crop or bin it first."
+            f"{path} does not fit into the memory that is free now; read a part of it with --crop auto."
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__

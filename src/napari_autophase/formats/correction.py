@@ -32,7 +32,7 @@ def as_mask(
         raise InputError(
             f"The mask {what} has shape {mask.shape} but the scan has {shape}; give one of that shape, or of one frame."
         )
-    return np.broadcast_to(mask != 0, shape).copy()
+    return np.broadcast_to(mask != 0, shape)
 
 
 def flat_field(

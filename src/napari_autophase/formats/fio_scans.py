@@ -6,12 +6,14 @@ Where a detector took several frames at every point (a series), they are summed,
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from ..scan import InputError
-from .common import Dataset, Description, Hints, check_memory
+from .common import Box, Dataset, Description, Hints, Volume, check_memory
 from .hdf5 import Hdf5, opened, stretch
 from .logs import ScanLog, is_log, read_log
 from .registry import Format, register
@@ -19,6 +21,14 @@ from .registry import Format, register
 _SUMMED = np.dtype(np.float32)
 _EXACT = 2**24
 """Whole numbers up to this are exact in float32."""
+
+
+def _summed(frames: np.ndarray) -> np.ndarray:
+    """Return the sum of the frames of one point, NaN where one of them is flagged."""
+    flagged = frames == np.iinfo(frames.dtype).max if frames.dtype.kind == "u" else frames < 0
+    total = np.where(flagged, 0, frames).sum(axis=0, dtype=np.float64)
+    total[flagged.any(axis=0)] = np.nan
+    return total
 
 
 @register
@@ -52,10 +62,25 @@ class FioScans(Format):
         with opened(master) as tree:
             for point in range(points):
                 frames = stretch(tree, inside.path, point * each, (point + 1) * each)
-                flagged = frames == np.iinfo(frames.dtype).max if frames.dtype.kind == "u" else frames < 0
-                total[point] = np.where(flagged, 0, frames).sum(axis=0, dtype=np.float64)
-                total[point][flagged.any(axis=0)] = np.nan
+                total[point] = _summed(frames)
         return total
+
+    @contextmanager
+    def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
+        """Read the frames of point after point."""
+        master, inside = self._inside(path, dataset)
+        each = inside.shape[0] // dataset.shape[0]
+        with Hdf5().opens(master, inside) as frames:
+            if each == 1:
+                yield frames
+                return
+
+            def part(box: Box) -> np.ndarray:
+                points = range(*box[0].indices(dataset.shape[0]))
+                series = (slice(point * each, (point + 1) * each) for point in points)
+                return np.stack([_summed(frames.part((one, *box[1:]))) for one in series]).astype(dataset.dtype)
+
+            yield Volume(part)
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:  # noqa: ARG002
         """Return None: a log with frames beside it needs no look at them."""

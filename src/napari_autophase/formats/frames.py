@@ -7,12 +7,14 @@ and named in the metadata.  The log that belongs to them says how they were meas
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from ..scan import InputError
-from .common import Dataset, Description, Hints, check_memory, damage
+from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, damage
 from .images import header_of, is_frame, read_frame
 from .logs import ScanLog, find_log
 from .registry import Format, register
@@ -52,6 +54,11 @@ class Frames(Format):
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return the stack."""
         return read_frames(path, frames_in(path), dataset)
+
+    @contextmanager
+    def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
+        """Read file after file."""
+        yield frame_by_frame(frames_in(path), dataset)
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few of the frames."""
@@ -96,6 +103,20 @@ def read_frames(what: Path, frames: list[Path], dataset: Dataset) -> np.ndarray:
     for row, frame in zip(stack, frames, strict=True):
         _read_into(row, frame)
     return stack
+
+
+def frame_by_frame(frames: list[Path], dataset: Dataset) -> Volume:
+    """Return the volume that frames make, read file after file."""
+
+    def part(box: Box) -> np.ndarray:
+        whole = np.empty(dataset.shape[1:], dataset.dtype)
+        found = []
+        for frame in frames[box[0]]:
+            _read_into(whole, frame)
+            found.append(whole[box[1:]].copy())
+        return as_volume(np.stack(found))
+
+    return Volume(part)
 
 
 def _read_into(row: np.ndarray, frame: Path) -> None:

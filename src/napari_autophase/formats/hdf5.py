@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from posixpath import dirname
 
@@ -20,7 +20,7 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError
 from . import layout, nexus, results, sources
 from .choice import pick
-from .common import Dataset, Description, Hints, as_volume, check_memory, damage
+from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, damage
 from .links import Absent, Item, LinkError, Lost, Tree, local
 from .logs import ScanLog, find_log
 from .registry import Format, register
@@ -113,6 +113,27 @@ class Hdf5(Format):
                     at += len(item)
             return array
 
+    @contextmanager
+    def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
+        """Read chunk after chunk, of all parts of a series; raw storage and what must be shifted are read whole."""
+        with ExitStack() as stack:
+            with damage(path):
+                tree = stack.enter_context(Tree(path))
+                first = tree[_parts(tree, dataset.path)[0]]
+                chunked = first.chunks[-3:] if first.chunks is not None else (1,)
+                in_parts = not (first.external or nexus.scalar(local(first.parent, "is_fft_shifted")))
+
+            def part(box: Box) -> np.ndarray:
+                start, end, _ = box[0].indices(dataset.shape[-3])
+                with damage(path):
+                    return as_volume(stretch(tree, dataset.path, start, end, box[1:]))
+
+            if in_parts:
+                yield Volume(part, chunked[0] if len(chunked) == 3 else 1)
+                return
+        with super().opens(path, dataset) as whole:
+            yield whole
+
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few frames, if they stand in this very file and are packed frame by frame or nearly so."""
         with opened(path) as tree:
@@ -194,14 +215,19 @@ def _parts(tree: Tree, path: str) -> list[str]:
     ]
 
 
-def stretch(tree: Tree, path: str, first: int, end: int) -> np.ndarray:
-    """Return some frames of a dataset, or of the numbered parts of one."""
+def stretch(
+    tree: Tree, path: str, first: int, end: int, rows_and_columns: tuple[slice, ...] = ()
+) -> np.ndarray:
+    """Return some frames (or a part of each) of a dataset, or of the numbered parts of one."""
     found, at = [], 0
     for part in _parts(tree, path):
         with tree.visit(part) as item:
-            if at < end and at + len(item) > first:
-                found.append(sources.read(tree, item, slice(max(first - at, 0), end - at)))
-            at += len(item)
+            alone = (0,) * (item.ndim - 3)
+            frames = item.shape[-3] if item.ndim > 2 else len(item)
+            if at < end and at + frames > first:
+                wanted = (*alone, slice(max(first - at, 0), end - at), *rows_and_columns)
+                found.append(sources.read(tree, item, wanted))
+            at += frames
         if at >= end:
             break
     return np.concatenate(found)
@@ -283,5 +309,5 @@ def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> np.nd
                     "or copy the data alone."
                 )
             bad = as_volume(sources.read(tree, beside)) != 0
-            return _centred(item, np.broadcast_to(bad, shape[-3:]).copy())
+            return _centred(item, np.broadcast_to(bad, shape[-3:]))
     return None

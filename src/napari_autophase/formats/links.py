@@ -129,6 +129,11 @@ class Tree:
     ----------
     path
         The file that the person opened.
+
+    Attributes
+    ----------
+    sound
+        Identities of the datasets all of whose bytes are known to be there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -137,6 +142,7 @@ class Tree:
         self._files: dict[Path, h5py.File] = {}
         self._idle: dict[Path, h5py.File] = {}
         self._names: dict[int, Path] = {}
+        self.sound: set[tuple[Path, int]] = set()
 
     def __enter__(self) -> Tree:
         self.root = self._opened(self.path)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from ..scan import InputError
-from .common import Dataset, check_memory, damage
+from .common import Dataset, Volume, as_volume, check_memory, damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
 
@@ -55,6 +57,14 @@ class Npy(Format):
         check_memory(dataset.shape, dataset.dtype, path)
         with damage(path):
             return np.load(path, allow_pickle=False)
+
+    @contextmanager
+    def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
+        """Map the file."""
+        refuse_pickle(path, dataset.dtype)
+        with damage(path):
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False).reshape(dataset.shape[-3:])
+        yield Volume(lambda box: as_volume(np.array(mapped[box])))
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Map the file and copy a few frames, along whichever axis is stored outermost."""

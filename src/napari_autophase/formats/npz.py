@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .common import Dataset, Description, Hints, check_memory, damage
+from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, damage
 from .npy import header, refuse_pickle
 from .registry import Format, register
 from .rocking import LOOKED_AT, frames_to_look_at
@@ -45,6 +47,32 @@ class Npz(Format):
         check_memory(dataset.shape, dataset.dtype, path)
         with damage(path), np.load(path, allow_pickle=False) as archive:
             return archive[dataset.path]
+
+    @contextmanager
+    def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
+        """Unpack the frames one after the other; what lies before a part is unpacked and thrown away."""
+        refuse_pickle(path, dataset.dtype)
+        rows, columns = dataset.shape[-2:]
+        with ExitStack() as stack:
+            with damage(path):
+                archive = stack.enter_context(zipfile.ZipFile(path))
+                file = stack.enter_context(archive.open(f"{dataset.path}.npy"))
+                _, columns_first, dtype = header(file)
+            begin, frame = file.tell(), rows * columns * dtype.itemsize
+
+            def part(box: Box) -> np.ndarray:
+                first, end, _ = box[0].indices(dataset.shape[-3])
+                with damage(path):
+                    file.seek(begin + first * frame)
+                    packed = np.frombuffer(file.read((end - first) * frame), dtype)
+                    frames = packed.reshape(end - first, rows, columns)
+                return as_volume(frames[(slice(None), *box[1:])].copy())
+
+            if not columns_first:
+                yield Volume(part)
+                return
+        with super().opens(path, dataset) as whole:
+            yield whole
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Unpack the array, if it is small enough, and keep a few frames; an archive has no way into its middle."""

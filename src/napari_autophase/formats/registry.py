@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pkgutil
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +19,7 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from .common import Dataset, Description, Hints, check_file
+from .common import Dataset, Description, Hints, Volume, as_volume, check_file
 from .logs import ScanLog, find_log
 
 
@@ -55,6 +57,12 @@ class Format(ABC):
     @abstractmethod
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Return a few evenly spaced frames of a volume; None where that would mean to unpack a lot or to follow links."""
+
+    @contextmanager
+    def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
+        """Give a volume to be read part by part; where there is no way into its middle it is read whole."""
+        whole = as_volume(self.reads(path, dataset))
+        yield Volume(lambda box: whole[box].copy())
 
     def lists_own(self, path: Path) -> list[Dataset]:
         """Return the arrays that stand in this very file, without following a link."""

@@ -27,7 +27,9 @@ def read(tree: Tree, item: h5py.Dataset, selection: Any = ()) -> np.ndarray:
     InputError
         If some of them are missing, or stand outside the folder that was opened.
     """
-    check(tree, item)
+    if (which := tree.identity(item)) not in tree.sound:
+        check(tree, item)
+        tree.sound.add(which)
     return _raw(tree, item)[selection] if item.external else item[selection]
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from ..geometry import Beamline, Source, beamlines
 from ..scan import InputError
-from .common import Dataset
-from .frames import frames_in, read_frames
+from .common import Dataset, Volume
+from .frames import frame_by_frame, frames_in, read_frames
 from .images import header_of, is_frame
 from .logs import ScanLog, is_log, read_log, scans_of
 from .measured import told_from
@@ -62,6 +63,11 @@ class SpecScans(Format):
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return the frames of a scan."""
         return read_frames(path, _frames(read_log(path, int(dataset.path))), dataset)
+
+    @contextmanager
+    def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
+        """Read file after file."""
+        yield frame_by_frame(_frames(read_log(path, int(dataset.path))), dataset)
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:  # noqa: ARG002
         """Return None: a log with frames beside it needs no look at them."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from ..scan import InputError
-from .common import Dataset, check_memory, damage
+from .common import Box, Dataset, Volume, as_volume, check_memory, damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
 
@@ -43,6 +45,32 @@ class Tiff(Format):
         """Return the stack."""
         check_memory(dataset.shape, dataset.dtype, path)
         return read_stack(path)
+
+    @contextmanager
+    def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
+        """Map the frames where they stand together as they are, else unpack page after page."""
+        frames = dataset.shape[-3]
+        with ExitStack() as stack:
+            with damage(path):
+                file = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
+                series = file.series[0]
+                together = series.dataoffset is not None
+                mapped = tifffile.memmap(path, mode="r", series=0) if together else np.empty(0)
+            if together:
+                volume = mapped.reshape(dataset.shape[-3:])
+                yield Volume(lambda box: as_volume(np.array(volume[box])))
+                return
+            if len(series.pages) == frames:
+
+                def part(box: Box) -> np.ndarray:
+                    with damage(path):
+                        pages = [series.pages[index] for index in range(*box[0].indices(frames))]
+                        return as_volume(np.stack([page.asarray()[box[1:]] for page in pages if page is not None]))
+
+                yield Volume(part)
+                return
+        with super().opens(path, dataset) as whole:
+            yield whole
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few pages; None for a microscope's file, and for volumes that are one page."""

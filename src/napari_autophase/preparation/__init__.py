@@ -1,8 +1,8 @@
 """Preparation: from photon counts to what phasing needs."""
 
 from .oversampling import estimate_oversampling, fill_gaps
-from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
-from .prepare import Prepared, assumed, on_grids, prepare
+from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_isolated
+from .prepare import Prepared, assumed, find_peak, on_grids, prepare
 from .region import fast_size, middle
 
 __all__ = [
@@ -14,6 +14,8 @@ __all__ = [
     "find_dead_pixels",
     "find_flagged",
     "find_hot_pixels",
+    "find_isolated",
+    "find_peak",
     "middle",
     "on_grids",
     "prepare",

@@ -83,12 +83,12 @@ def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.nd
         bool, True where hot; never True where `good` is False.
     """
     good = np.ones(counts.shape, bool) if good is None else good
-    hot = _isolated(counts, good)
+    hot = find_isolated(counts, good)
 
     half = max(1, len(counts) // 2)
     curves = np.ascontiguousarray(np.moveaxis(np.where(good, counts, 0), 0, -1))  # four times as quick
     darker = np.partition(curves, half)[..., :half].sum(-1)
-    pixel = _isolated(darker[None], np.any(good, axis=0, keepdims=True))[0]
+    pixel = find_isolated(darker[None], np.any(good, axis=0, keepdims=True))[0]
     hot |= pixel[None] & good
 
     if hot.any():
@@ -98,8 +98,8 @@ def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.nd
     return hot
 
 
-def _isolated(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Find voxels that their third-brightest neighbour does not vouch for."""
+def find_isolated(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Find voxels that their third-brightest neighbour does not vouch for: see `find_hot_pixels`, which this is half of."""
     hot = np.zeros(counts.shape, bool)
     least = _CONTRAST + _SIGMAS * np.sqrt(_CONTRAST)
     suspects = np.argwhere(good & (counts > least))

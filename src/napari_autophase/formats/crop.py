@@ -1,0 +1,286 @@
+"""The part of a scan around its Bragg peak, found in one pass over the frames and then read alone.
+
+What is kept of the pass are two images and a coarse volume, so that memory is bounded whatever the scan: see `memory_bytes`.
+Voxels that cannot be believed (masked, flagged, hot) are left out by the rules of `preparation`, and so is light that does not
+rock: what a pixel counts in every frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Literal, TypeAlias
+
+import numpy as np
+from scipy import ndimage
+
+from ..preparation import fast_size, find_flagged, find_isolated, find_peak
+from ..preparation.blur import blurred
+from ..scan import InputError
+from .common import Box, Volume
+
+Sides: TypeAlias = tuple[int, int, int]
+Crop: TypeAlias = Literal["auto"] | Sides | tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""How a scan is cropped while it is read: as far as the light around the peak reaches, to so many frames, rows and columns about
+the peak, or from starts to ends."""
+
+_SLAB_BYTES = 2**25
+"""Frames, as float32, that are looked at together."""
+_COPIES = 8
+"""So many times their bytes it takes to look at them."""
+_BLOCK = 8
+"""Side in pixels of the blocks in which light is looked for."""
+_COARSE = 2**23
+"""Blocks at most."""
+_LEAST, _FRAMES = 16, 2
+"""Shortest side of a scan; shortest block along the frames."""
+_AROUND = 10
+"""Voxels around the brightest place in which the peak is found exactly."""
+_SIGMAS = 6.0
+"""Standard deviations of the background by which a block is lit."""
+_BRIDGE = 3
+"""Blocks that a gap of the detector may span without parting the light on its sides."""
+_OTHER = 0.1
+"""Light elsewhere is worth a word if its brightest block has this share of the peak's."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Which part of a scan is read.
+
+    Parameters
+    ----------
+    box
+        The part.
+    notes
+        Sentences that a person should read.
+    """
+
+    box: Box
+    notes: tuple[str, ...] = ()
+
+
+def memory_bytes(shape: Sides, together: int = 1) -> int:
+    """Return the most that `find` takes beside the volume's own file, in bytes."""
+    frame = 4 * prod(shape[1:])
+    slab = max(_SLAB_BYTES, together * frame, frame) + 2 * frame
+    return _COPIES * slab + 6 * frame + 16 * _COARSE
+
+
+def find(volume: Volume, shape: Sides, mask: np.ndarray | None, crop: Crop, name: str) -> Found:
+    """Find the part of a volume to read.
+
+    Parameters
+    ----------
+    volume, shape
+        The volume, opened.
+    mask
+        bool, True where nothing usable was seen, of the same shape; or None.
+    crop
+        What is wanted.
+    name
+        What to call the scan.
+
+    Raises
+    ------
+    InputError
+        If the crop is impossible, or no light is found.
+    """
+    sides = _checked(crop, shape)
+    if not isinstance(sides, tuple):
+        seen = _survey(volume, shape, mask)
+    elif isinstance(sides[0], slice):
+        return Found(sides, (_said(sides, shape, None),))  # type: ignore[arg-type]
+    else:
+        seen = _survey(volume, shape, mask)
+    peak = _peak(volume, shape, mask, seen, name)
+    notes: tuple[str, ...] = ()
+    if isinstance(sides, tuple):
+        wanted = sides
+    else:
+        wanted, notes = _lit(seen, shape, peak)
+    box = tuple(
+        slice(first, first + side)
+        for first, side in (
+            (min(max(at - side // 2, 0), n - side), side)
+            for at, side, n in zip(peak, wanted, shape, strict=True)
+        )
+    )
+    return Found(box, (_said(box, shape, peak), *notes))  # type: ignore[arg-type]
+
+
+def _checked(crop: Crop, shape: Sides) -> Sides | Box | Literal["auto"]:
+    """Return a crop that can be made, with sides no longer than the scan's."""
+    if crop == "auto":
+        return "auto"
+    if not isinstance(crop, tuple | list) or len(crop) != 3:
+        raise InputError(f"A crop of {crop} was asked for; give auto, or frames, rows and columns.")
+    ends = [each for each in crop if isinstance(each, tuple | list)]
+    if len(ends) == 3:
+        for each, n in zip(ends, shape, strict=True):
+            if len(each) != 2 or not 0 <= each[0] < each[1] <= n or each[1] - each[0] < _LEAST:
+                raise InputError(
+                    f"A crop of {crop} does not fit a scan of {shape}; give starts and ends, {_LEAST} voxels apart or more."
+                )
+        frames, rows, columns = (slice(int(first), int(end)) for first, end in ends)
+        return frames, rows, columns
+    if ends or not all(float(each).is_integer() and each >= _LEAST for each in crop):  # type: ignore[arg-type]
+        raise InputError(f"A crop to {crop} was asked for; keep at least {_LEAST} frames, rows and columns.")
+    first, second, third = (min(int(side), n) for side, n in zip(crop, shape, strict=True))  # type: ignore[call-overload]
+    return first, second, third
+
+
+def _said(box: Box, shape: Sides, peak: Sides | None) -> str:
+    parts = ", ".join(
+        f"{what} {part.start} to {part.stop - 1}"
+        for what, part in zip(("frames", "rows", "columns"), box, strict=True)
+    )
+    where = "" if peak is None else f" around the Bragg peak at {peak}"
+    return f"Of {' × '.join(map(str, shape))} voxels only a part was read{where}: {parts}."
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What one pass leaves.
+
+    Parameters
+    ----------
+    brightest, frame
+        (rows, columns): what each pixel counted at most, and in which frame.
+    steady
+        (rows, columns): what it counted throughout.
+    light, good
+        Coarse volumes: counts, and number of voxels that can be believed, in blocks.
+    block
+        Sides of a block in voxels.
+    """
+
+    brightest: np.ndarray
+    frame: np.ndarray
+    steady: np.ndarray
+    light: np.ndarray
+    good: np.ndarray
+    block: Sides
+
+
+def _survey(volume: Volume, shape: Sides, mask: np.ndarray | None) -> _Seen:
+    frames, rows, columns = shape
+    images = -(-rows // _BLOCK) * -(-columns // _BLOCK)
+    deep = max(_FRAMES, -(-frames * images // _COARSE))
+    coarse = (-(-frames // deep), -(-rows // _BLOCK), -(-columns // _BLOCK))
+    light, believed = np.zeros(coarse, np.float32), np.zeros(coarse, np.float32)
+    brightest, at = np.full(shape[1:], -1, np.float32), np.zeros(shape[1:], np.int32)
+    steady, slabs = np.zeros(shape[1:], np.float64), 0
+    for start, counts, good in _slabs(volume, shape, mask):
+        top = counts.max(0)
+        higher = top > brightest
+        brightest[higher] = top[higher]
+        at[higher] = start + counts.argmax(0)[higher]
+        steady += counts.min(0)
+        slabs += 1
+        for index, (image, usable) in enumerate(zip(counts, good, strict=True)):
+            light[(start + index) // deep] += _blocks(image)
+            believed[(start + index) // deep] += _blocks(usable)
+    return _Seen(brightest, at, steady / slabs, light, believed, (deep, _BLOCK, _BLOCK))
+
+
+def _blocks(image: np.ndarray) -> np.ndarray:
+    """Return the sums of the blocks of an image; those at the far ends may be incomplete."""
+    rows = np.add.reduceat(image, np.arange(0, image.shape[0], _BLOCK), axis=0, dtype=np.float32)
+    return np.add.reduceat(rows, np.arange(0, image.shape[1], _BLOCK), axis=1)
+
+
+def _slabs(
+    volume: Volume, shape: Sides, mask: np.ndarray | None
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Yield frames with the number of the first: counts (float32, 0 where they cannot be believed), and where they can be."""
+    frames = shape[0]
+    step = max(_SLAB_BYTES // (4 * prod(shape[1:])), volume.together, 1)
+    step -= step % volume.together
+    whole = slice(0, shape[1]), slice(0, shape[2])
+    for start in range(0, frames, step):
+        # a voxel is judged by its neighbours in the frames before and after, too
+        first, end = max(start - 1, 0), min(start + step + 1, frames)
+        counts, good = believable(volume, (slice(first, end), *whole), mask)
+        own = slice(start - first, min(start + step, frames) - first)
+        yield start, counts[own], good[own]
+
+
+def believable(volume: Volume, box: Box, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counts of a part (float32, 0 where they cannot be believed), and where they can be.
+
+    Parameters
+    ----------
+    volume, box
+        Which part of what.
+    mask
+        That of the whole volume, or None.
+    """
+    raw = volume.part(box)
+    good = np.ones(raw.shape, bool) if mask is None else ~mask[box]
+    if raw.dtype.kind != "u":
+        good &= np.isfinite(raw) & (raw >= 0)
+    if not raw.any():
+        return np.zeros(raw.shape, np.float32), good
+    raw[~good] = 0
+    flagged = find_flagged(raw)
+    good &= ~flagged
+    counts = raw.astype(np.float32)
+    counts[flagged] = 0
+    hot = find_isolated(counts, good)
+    good &= ~hot
+    counts[hot] = 0
+    return counts, good
+
+
+def _peak(volume: Volume, shape: Sides, mask: np.ndarray | None, seen: _Seen, name: str) -> Sides:
+    """Return the voxel of the Bragg peak, as `preparation.find_peak` finds it in the whole scan."""
+    rocking = np.maximum(seen.brightest - seen.steady, 0)
+    if not rocking.any():
+        raise InputError(f"{name} holds no Bragg peak: no count in it changes from frame to frame.")
+    row, column = np.unravel_index(int(blurred(rocking[None], 1.0)[0].argmax()), rocking.shape)
+    near = tuple(slice(max(at - 1, 0), at + 2) for at in (int(row), int(column)))
+    frame = int(seen.frame[near].ravel()[int(rocking[near].argmax())])
+    first = [max(at - _AROUND, 0) for at in (frame, int(row), int(column))]
+    box = tuple(
+        slice(begin, min(at + _AROUND + 1, n))
+        for begin, at, n in zip(first, (frame, int(row), int(column)), shape, strict=True)
+    )
+    counts, good = believable(volume, box, mask)  # type: ignore[arg-type]
+    one, two, three = (begin + at for begin, at in zip(first, find_peak(counts, good), strict=True))
+    return one, two, three
+
+
+def _lit(seen: _Seen, shape: Sides, peak: Sides) -> tuple[Sides, tuple[str, ...]]:
+    """Return sides, fast to transform, of the part about the peak that holds all light connected with it."""
+    # the usual rate is that of most pixels: light covers few of them
+    photons, looked_at = seen.light.sum(0), seen.good.sum(0)
+    some = looked_at > 0
+    level = float(np.median(photons[some] / looked_at[some]))
+    expected = level * seen.good
+    lit = seen.light > expected + _SIGMAS * np.sqrt(expected + 1)
+    unseen = seen.good < 0.5 * np.prod(seen.block)
+    block = tuple(at // side for at, side in zip(peak, seen.block, strict=True))
+    lit[block] = True
+    cube = np.ones((3, 3, 3), bool)
+    joined = ndimage.binary_closing(np.pad(lit, 1), cube)[1:-1, 1:-1, 1:-1] | lit
+    joined |= (
+        ndimage.binary_closing(np.pad(lit, _BRIDGE), cube, _BRIDGE)[(slice(_BRIDGE, -_BRIDGE),) * 3] & unseen
+    )
+    labels, _ = ndimage.label(joined, cube)
+    ours = lit & (labels == labels[block])
+    sides = []
+    for axis, (at, side, n) in enumerate(zip(peak, seen.block, shape, strict=True)):
+        where = np.flatnonzero(ours.any(tuple(other for other in range(3) if other != axis)))
+        reach = max(at - int(where[0]) * side, (int(where[-1]) + 1) * side - at)
+        sides.append(min(n, fast_size(max(2 * _LEAST, 2 * (reach + 1)))))
+    notes = []
+    others = np.where(lit & ~ours, seen.light, 0)
+    if others.max() > _OTHER * seen.light[ours].max():
+        place = np.unravel_index(int(others.argmax()), others.shape)
+        frame, row, column = (int(at) * side for at, side in zip(place, seen.block, strict=True))
+        notes.append(
+            f"There is more light apart from the peak's, brightest near frame {frame}, row {row}, column {column}."
+        )
+    return (sides[0], sides[1], sides[2]), tuple(notes)
