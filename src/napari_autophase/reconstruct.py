@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from . import analysis, geometry, preparation
 from .recipe import Recipe
 from .reconstruction import Progress, Reconstruction
-from .scan import Geometry, Scan
+from .scan import Geometry, Scan, fingerprint
 
 if TYPE_CHECKING:
     from .network import Model
@@ -91,7 +91,18 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         weights_sha256=None if model is None else model.sha256,
         versions=versions(),
         notes=(*notes, *phased.notes),
+        origin=scan.origin,
+        used_sha256=used_sha256(scan),
+        good=prepared.good,
     )
+
+
+def used_sha256(scan: Scan) -> dict[str, str]:
+    """Return the SHA-256 of the ``counts`` of a scan, and of its ``mask`` if it masks anything."""
+    found = {"counts": fingerprint(scan.counts)}
+    if scan.mask is not None and scan.mask.any():
+        found["mask"] = fingerprint(scan.mask)
+    return found
 
 
 def with_geometry_of(scan: Scan, found: Reconstruction) -> Reconstruction:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .recipe import Recipe
-from .scan import Geometry
+from .scan import Geometry, Origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +73,12 @@ class Reconstruction:
         nobody knows.
     notes
         Sentences a person should read: what was masked, assumed, or fell back.
+    origin
+        How the scan was read; None if nobody knows.
+    used_sha256
+        Of the scan's ``counts`` and ``mask`` as they were used (see `scan.fingerprint`).
+    good
+        bool, shape of the object: which voxels of the phased grid were measured; None if nobody knows.
     """
 
     object: np.ndarray
@@ -93,6 +99,9 @@ class Reconstruction:
     weights_sha256: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
+    used_sha256: dict[str, str] = field(default_factory=dict)
+    good: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -116,6 +125,8 @@ class Reconstruction:
         return {
             "name": self.name,
             "source": self.source,
+            "origin": None if self.origin is None else asdict(self.origin),
+            "used_sha256": self.used_sha256,
             **self.figures,
             "iterations": self.iterations,
             "seconds": self.seconds,

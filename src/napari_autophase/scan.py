@@ -213,24 +213,35 @@ class Origin:
 
     Parameters
     ----------
-    sources
-        Its file, as ``FILE`` or ``FILE::DATASET``; several if it is their sum.
+    source
+        Its file, as ``FILE`` or ``FILE::DATASET``.
     options
         What `formats.read_scan` was told, as plain values; files by their absolute paths.
     sha256
         Of the files and arrays among them, by the option's name.
     whole, box
         Shape of what is stored, and the part of it that was read (starts and ends of frames, rows and columns); None: all.
-    least
-        The correlation that a scan needed to be summed with the others; None: nothing was summed.
+    summed, least
+        If it is a sum: how all those scans were read, this one among them, and the correlation that they needed.
     """
 
-    sources: tuple[str, ...]
+    source: str
     options: dict[str, Any] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
     whole: tuple[int, int, int] | None = None
     box: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None
+    summed: tuple[Origin, ...] = ()
     least: float | None = None
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Origin:
+        """Return what `dataclasses.asdict` made of one, though JSON knows no tuples."""
+        known = dict(document)
+        whole, box = known.get("whole"), known.get("box")
+        known["whole"] = None if whole is None else tuple(whole)
+        known["box"] = None if box is None else tuple(tuple(ends) for ends in box)
+        known["summed"] = tuple(cls.from_document(each) for each in known.get("summed", ()))
+        return cls(**known)
 
     def uncropped(self, geometry: Geometry) -> Geometry:
         """Return the geometry of what is stored from that of the part that was read."""

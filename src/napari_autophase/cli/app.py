@@ -24,7 +24,7 @@ from ..scan import InputError, Scan
 from . import geometry as geometry_commands
 from . import show, surrogate
 from .finetune import finetune
-from .inputs import GeometryChoice, check_weights, choose_recipe, file_of, read_scan
+from .inputs import GeometryChoice, check_weights, choose_recipe, crop_of, file_of, read_scans
 from .targets import as_json, check_targets, write_each, write_json
 
 PROGRAM = "napari-autophase"
@@ -43,6 +43,28 @@ Dataset = Annotated[str | None, typer.Option(help="The dataset inside SCAN.")]
 MaskPath = Annotated[
     Path | None, typer.Option(help="Mask file of the scan's shape, or of one frame: not 0 is unusable.")
 ]
+ScanPaths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SCAN…", help="File or folder; FILE::DATASET picks one inside a file. Several with --sum."
+    ),
+]
+ResultPath = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="RESULT.cxi", help="Where the result goes.")
+]
+ReportPath = Annotated[Path | None, typer.Option(metavar="REPORT.json", help="Figures, times, provenance.")]
+PicturePath = Annotated[
+    Path | None, typer.Option(metavar="OUT.png", help="Isosurface and slices on one page.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+CropTo = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|N,N,N",
+        help="Read frame by frame, and only what is around the Bragg peak: as far as light is seen, or so many frames, "
+        "rows and columns.",
+    ),
+]
 DarkPath = Annotated[Path | None, typer.Option(help="Dark frame, subtracted.")]
 WhitePath = Annotated[Path | None, typer.Option(help="White field, divided by.")]
 SpecPath = geometry_commands.SpecPath
@@ -59,14 +81,15 @@ def _program(
 
 @app.command()
 def reconstruct(
-    scan: ScanPath,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="RESULT.cxi", help="Where the result goes."),
-    ] = None,
+    scans: ScanPaths,
+    output: ResultPath = None,
     preset: Annotated[Preset | None, typer.Option(help="How: `fast` unless said otherwise.")] = None,
     recipe: Annotated[
-        Path | None, typer.Option(metavar="RECIPE.json", help="A recipe instead of a preset.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A recipe (.json) instead of a preset, or a report or result with that recipe.",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -81,6 +104,19 @@ def reconstruct(
     dark: DarkPath = None,
     white: WhitePath = None,
     spec: SpecPath = None,
+    crop: CropTo = None,
+    add: Annotated[
+        bool,
+        typer.Option("--sum", help="The scans are repeats of one: align them by correlation and add them."),
+    ] = False,
+    least: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Correlation of the moduli that a scan needs to be summed, 0.99 unless said otherwise.",
+        ),
+    ] = None,
     geometry: GeometryPath = None,
     beamline: BeamlineName = None,
     weights: Annotated[
@@ -93,13 +129,9 @@ def reconstruct(
         Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to compute.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers.")] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="REPORT.json", help="Figures, times, provenance.")
-    ] = None,
-    picture: Annotated[
-        Path | None, typer.Option(metavar="OUT.png", help="Isosurface and slices on one page.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    report: ReportPath = None,
+    picture: PicturePath = None,
+    quiet: Quiet = False,
 ) -> None:
     """Reconstruct the crystal that scattered SCAN.
 
@@ -112,22 +144,44 @@ def reconstruct(
     stood = GeometryChoice.of(geometry, beamline, settings)
     stood.document()  # a misspelt file is told before the scan is read
     if not (output or report or picture):
-        output = Path(f"{file_of(scan).stem}_reconstruction.cxi")
-    check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=file_of(scan))
+        output = Path(f"{file_of(scans[0]).stem}_reconstruction.cxi")
+    for each in scans:
+        check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=file_of(each))
+    wanted = crop_of(crop)
+
+    from .. import formats, phasing
+    from ..reconstruct import run
 
     begin = time.perf_counter()
-    measured = read_scan(scan, dataset, mask, dark, white, stood, spec)
+    if wanted is not None and not quiet:
+        print(formats.cropping_line(scans[0], dataset=dataset), file=sys.stderr)
+    measured = read_scans(
+        scans,
+        add,
+        least,
+        wanted,
+        dataset=dataset,
+        mask=mask,
+        dark=dark,
+        white=white,
+        geometry=stood,
+        spec=spec,
+    )
     seconds_read = time.perf_counter() - begin
-
-    from .. import analysis, formats, phasing
-    from ..reconstruct import run
 
     if not quiet:
         print(phasing.memory_line(measured.shape, chosen), file=sys.stderr)
     with show.bars(shown=sys.stderr.isatty() and not quiet) as report_step:
         found = run(measured, chosen, report_step)
     seconds = {"read": seconds_read, **found.seconds, "total": seconds_read + found.seconds["total"]}
-    found = replace(found, seconds=seconds)
+    _hand_over(replace(found, seconds=seconds), output, report, picture, quiet)
+
+
+def _hand_over(
+    found: Reconstruction, output: Path | None, report: Path | None, picture: Path | None, quiet: bool
+) -> None:
+    """Show a result in a few lines, and write what was asked for."""
+    from .. import analysis, formats
 
     if not quiet:
         show.summarise(found)
@@ -135,10 +189,38 @@ def reconstruct(
         [
             (output, partial(formats.write, found)),
             (report, partial(write_json, found.report())),
-            (picture, lambda path: analysis.draw_picture(found, path, chosen.analyse.threshold)),
+            (picture, lambda path: analysis.draw_picture(found, path, found.recipe.analyse.threshold)),
         ],
         quiet=quiet,
     )
+
+
+@app.command("repeat")
+def repeat_result(
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="A result (.cxi), or the report (.json) of one.")
+    ],
+    output: ResultPath = None,
+    source: Annotated[
+        Path | None, typer.Option(metavar="SCAN", help="Where the scan lies now, if it was moved.")
+    ] = None,
+    report: ReportPath = None,
+    picture: PicturePath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make RESULT again from its own file: the scan is read as it was then, and refused if anything in it has changed.
+
+    Without -o, --report and --picture the result goes to NAME_repeated.cxi in the current folder.
+    """
+    from ..repeat import record, repeat
+
+    known = record(result)
+    if not (output or report or picture):
+        output = Path(f"{result.stem}_repeated.cxi")
+    check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=result)
+    with show.bars(shown=sys.stderr.isatty() and not quiet) as report_step:
+        found = repeat(known, source, report_step)
+    _hand_over(found, output, report, picture, quiet)
 
 
 @app.command()
@@ -148,6 +230,7 @@ def info(
     dataset: Dataset = None,
     mask: MaskPath = None,
     spec: SpecPath = None,
+    crop: CropTo = None,
     geometry: GeometryPath = None,
     beamline: BeamlineName = None,
     settings: Annotated[
@@ -164,7 +247,9 @@ def info(
 
     stood = GeometryChoice.of(geometry, beamline, settings)
     stood.document()
-    found = formats.read(scan, dataset=dataset, mask=mask, spec=spec, beamline=stood.said_beamline())
+    found = formats.read(
+        scan, dataset=dataset, mask=mask, spec=spec, beamline=stood.said_beamline(), crop=crop_of(crop)
+    )
     lines: list[tuple[str, str]] = []
     if isinstance(found, Scan):
         seen = summarise(geometry_commands.reflected(stood.applied(found), hkl), material, spacing)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..geometry import complete, find_beamline
 from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
-from ..scan import Geometry, InputError, Scan
+from ..scan import Geometry, InputError, Origin, Scan
+
+if TYPE_CHECKING:
+    from ..formats.crop import Crop
 
 _GEOMETRY = "geometry."
 """Settings whose keys begin with this are the geometry's, all others the recipe's."""
@@ -76,10 +79,13 @@ class GeometryChoice:
             return scan
         # a whole geometry takes the place of another; what a file knows of one is of use to both
         own = {} if self.path is not None and scan.geometry is not None else _known(scan)
+        # what is said is said of the whole frames
+        part = scan.origin
         if "beamline" in said and own.get("beamline") != find_beamline(str(said["beamline"])).name:
             own = {key: value for key, value in own.items() if key not in _OF_A_BEAMLINE}
         name = str(self.path) if self.path is not None and not self.settings else "The geometry"
-        return replace(scan, geometry=complete({**own, **said}, name))
+        found = complete({**own, **said}, name)
+        return replace(scan, geometry=found if part is None else part.cropped(found))
 
 
 _OF_A_BEAMLINE = (
@@ -90,10 +96,15 @@ _OF_A_BEAMLINE = (
 
 
 def choose_recipe(preset: Preset | None, path: Path | None, settings: list[str]) -> Recipe:
-    """Return the recipe that the preset or the JSON file at `path` gives, with ``KEY=VALUE`` `settings` changed."""
+    """Return the recipe that the preset, or the file at `path`, gives, with ``KEY=VALUE`` `settings` changed."""
     if preset is not None and path is not None:
         raise InputError("--preset and --recipe both say how to reconstruct; give one of them.")
-    recipe = Recipe.from_preset(preset or "fast") if path is None else Recipe.from_file(path)
+    if path is None:
+        recipe = Recipe.from_preset(preset or "fast")
+    else:
+        from ..repeat import recipe_of
+
+        recipe = recipe_of(path)
     own = (each for each in settings if not each.strip().startswith(_GEOMETRY))
     return recipe.with_settings(dict(_key_and_value(each, "refine.algorithm=50*ER") for each in own))
 
@@ -120,15 +131,70 @@ def read_scan(
     white: Path | None,
     geometry: GeometryChoice | None = None,
     spec: Path | None = None,
+    crop: Crop | None = None,
 ) -> Scan:
     """Return the scan that these files make."""
     from .. import formats
 
     beamline = None if geometry is None else geometry.said_beamline()
     found = formats.read_scan(
-        scan, dataset=dataset, mask=mask, dark=dark, white=white, spec=spec, beamline=beamline
+        scan, dataset=dataset, mask=mask, dark=dark, white=white, spec=spec, beamline=beamline, crop=crop
     )
     return found if geometry is None else geometry.applied(found)
+
+
+def read_scans(scans: list[str], add: bool, least: float | None, crop: Crop | None, **options: Any) -> Scan:
+    """Return the one scan that is given, or the sum of several.
+
+    Parameters
+    ----------
+    scans
+        Files or folders.
+    add
+        Whether several are to be summed.
+    least
+        The correlation that each needs; None: as `sum_scans` has it.
+    crop
+        As for `formats.read_scan`.
+    options
+        See `read_scan`.
+
+    Raises
+    ------
+    InputError
+        If several are given that are not to be summed, or one that is.
+    """
+    from ..preparation import repeats
+
+    if not add:
+        if len(scans) > 1:
+            raise InputError(
+                f"{len(scans)} scans were given; reconstruct one, or add --sum if they are repeats of one."
+            )
+        if least is not None:
+            raise InputError("--least says which scans are summed; add --sum.")
+        return read_scan(scans[0], crop=crop, **options)
+    if len(scans) < 2:
+        raise InputError("--sum needs two scans or more.")
+    first = read_scan(scans[0], crop=crop, **options)
+    # each about its own peak, all of one shape
+    same = None if crop is None else first.shape
+    others = (read_scan(each, crop=same, **options) for each in scans[1:])
+    return repeats.sum_scans([first, *others], repeats.LEAST if least is None else least)
+
+
+def crop_of(text: str | None) -> Crop | None:
+    """Return the crop that ``auto`` or ``64,128,128`` says.
+
+    Raises
+    ------
+    InputError
+        If it says none.
+    """
+    if text is None or text == "auto":
+        return text  # type: ignore[return-value]
+    frames, rows, columns = numbers(text, "--crop", 3)
+    return frames, rows, columns  # type: ignore[return-value]
 
 
 def numbers(text: str, what: str, count: int | None = None) -> tuple[float, ...]:
@@ -152,7 +218,7 @@ def numbers(text: str, what: str, count: int | None = None) -> tuple[float, ...]
 def _known(scan: Scan) -> dict[str, Any]:
     """Return what a scan's file says of its geometry."""
     if scan.geometry is not None:
-        return asdict(scan.geometry)
+        return asdict(scan.geometry if scan.origin is None else scan.origin.uncropped(scan.geometry))
     return {key: value for key, value in scan.metadata.items() if key in Geometry.__dataclass_fields__}
 
 
@@ -164,6 +230,8 @@ def _document(path: Path) -> dict[str, Any]:
         found = formats.read(path)
         if isinstance(found, Reconstruction):
             geometry = found.scan_geometry or found.geometry
+            if found.scan_geometry is not None and found.origin is not None:
+                geometry = found.origin.uncropped(found.scan_geometry)
             known = {} if geometry is None else asdict(geometry)
         else:
             known = _known(found)
@@ -176,7 +244,10 @@ def _document(path: Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"The geometry {path} cannot be read: {reason}.") from None
     if isinstance(document, dict) and "geometry" in document:  # the whole of `info --json`, or a report
-        document = document.get("scan_geometry") or document["geometry"]
+        whole, origin = document.get("scan_geometry"), document.get("origin")
+        if whole is not None and origin is not None:
+            whole = asdict(Origin.from_document(origin).uncropped(complete(whole, str(path))))
+        document = whole or document["geometry"]
         if document is None:
             raise InputError(f"{path} holds no geometry: it is that of a scan without one.")
     if not isinstance(document, dict):

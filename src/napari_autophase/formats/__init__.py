@@ -28,9 +28,9 @@ from .common import (
     join_masks,
 )
 from .correction import as_mask, flat_field, insert_seam, split_path
-from .crop import Crop, find
+from .crop import Crop, find, memory_bytes
 from .measured import Frames, described
-from .origin import origin_of
+from .origin import origin_of, sha256_of
 from .patience import patient
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
@@ -38,11 +38,13 @@ from .rocking import is_rocking_curve
 __all__ = [
     "AmbiguousDataset",
     "Dataset",
+    "cropping_line",
     "datasets",
     "read",
     "read_reconstruction",
     "read_scan",
     "recognise",
+    "sha256_of",
     "suffixes",
     "write",
     "write_scan",
@@ -145,6 +147,22 @@ def read_scan(
     given = {"mask": mask, "dark": dark, "white": white}
     scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
     return replace(scan, origin=origin_of(path, chosen, options, raw.box))
+
+
+@patient
+def cropping_line(path: str | Path, *, dataset: str | None = None) -> str:
+    """Say how much memory it takes to look for the part of a scan to read, before that is done.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    file, kind, chosen = _locate(path, dataset)
+    shape = (chosen.shape[-3], chosen.shape[-2], chosen.shape[-1])
+    with kind.opens(file, chosen) as volume:
+        needed = memory_bytes(shape, volume.together)
+    return f"{' × '.join(map(str, shape))} read frame by frame: at most {needed / 2**30:.1f} GiB beside the part that is kept"
 
 
 @patient

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from scipy import ndimage
@@ -87,48 +87,63 @@ def find(volume: Volume, shape: Sides, mask: np.ndarray | None, crop: Crop, name
     InputError
         If the crop is impossible, or no light is found.
     """
-    sides = _checked(crop, shape)
-    if not isinstance(sides, tuple):
-        seen = _survey(volume, shape, mask)
-    elif isinstance(sides[0], slice):
-        return Found(sides, (_said(sides, shape, None),))  # type: ignore[arg-type]
-    else:
-        seen = _survey(volume, shape, mask)
+    given = _as_box(crop, shape)
+    if given is not None:
+        return Found(given, (_said(given, shape, None),))
+    wanted = _as_sides(crop, shape)
+    seen = _survey(volume, shape, mask)
     peak = _peak(volume, shape, mask, seen, name)
     notes: tuple[str, ...] = ()
-    if isinstance(sides, tuple):
-        wanted = sides
-    else:
+    if wanted is None:
         wanted, notes = _lit(seen, shape, peak)
-    box = tuple(
+    box = _about(peak, wanted, shape)
+    return Found(box, (_said(box, shape, peak), *notes))
+
+
+def _about(peak: Sides, sides: Sides, shape: Sides) -> Box:
+    """Return the box of some sides about a voxel, moved to where it does not reach over the edges."""
+    frames, rows, columns = (
         slice(first, first + side)
         for first, side in (
             (min(max(at - side // 2, 0), n - side), side)
-            for at, side, n in zip(peak, wanted, shape, strict=True)
+            for at, side, n in zip(peak, sides, shape, strict=True)
         )
     )
-    return Found(box, (_said(box, shape, peak), *notes))  # type: ignore[arg-type]
+    return frames, rows, columns
 
 
-def _checked(crop: Crop, shape: Sides) -> Sides | Box | Literal["auto"]:
-    """Return a crop that can be made, with sides no longer than the scan's."""
+def _as_box(crop: Crop, shape: Sides) -> Box | None:
+    """Return the box that a crop is by itself, None if it is to be about the peak."""
+    if isinstance(crop, str) or not all(isinstance(each, tuple | list) for each in crop):
+        return None
+    ends: Any = crop
+    fits = len(ends) == 3 and all(
+        len(each) == 2 and each[0] >= 0 and each[0] + _LEAST <= each[1] <= n
+        for each, n in zip(ends, shape, strict=False)
+    )
+    if not fits:
+        raise InputError(
+            f"A crop of {crop} does not fit a scan of {shape}; give starts and ends, {_LEAST} voxels apart or more."
+        )
+    frames, rows, columns = (slice(int(first), int(end)) for first, end in ends)
+    return frames, rows, columns
+
+
+def _as_sides(crop: Crop, shape: Sides) -> Sides | None:
+    """Return the sides that are wanted, no longer than the scan's; None: as far as light is seen."""
     if crop == "auto":
-        return "auto"
-    if not isinstance(crop, tuple | list) or len(crop) != 3:
-        raise InputError(f"A crop of {crop} was asked for; give auto, or frames, rows and columns.")
-    ends = [each for each in crop if isinstance(each, tuple | list)]
-    if len(ends) == 3:
-        for each, n in zip(ends, shape, strict=True):
-            if len(each) != 2 or not 0 <= each[0] < each[1] <= n or each[1] - each[0] < _LEAST:
-                raise InputError(
-                    f"A crop of {crop} does not fit a scan of {shape}; give starts and ends, {_LEAST} voxels apart or more."
-                )
-        frames, rows, columns = (slice(int(first), int(end)) for first, end in ends)
-        return frames, rows, columns
-    if ends or not all(float(each).is_integer() and each >= _LEAST for each in crop):  # type: ignore[arg-type]
-        raise InputError(f"A crop to {crop} was asked for; keep at least {_LEAST} frames, rows and columns.")
-    first, second, third = (min(int(side), n) for side, n in zip(crop, shape, strict=True))  # type: ignore[call-overload]
-    return first, second, third
+        return None
+    sides: Any = crop
+    if (
+        isinstance(crop, str)
+        or len(sides) != 3
+        or not all(float(n).is_integer() and n >= _LEAST for n in sides)
+    ):
+        raise InputError(
+            f"A crop to {crop} was asked for; say auto, or at least {_LEAST} frames, rows and columns, such as 64,128,128."
+        )
+    frames, rows, columns = (min(int(side), n) for side, n in zip(sides, shape, strict=True))
+    return frames, rows, columns
 
 
 def _said(box: Box, shape: Sides, peak: Sides | None) -> str:

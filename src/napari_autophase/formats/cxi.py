@@ -10,7 +10,8 @@ import io
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -72,12 +73,15 @@ def write_reconstruction(result: Reconstruction, path: Path) -> None:
             nexus.write_geometry(instrument, result.geometry)
         if result.scan_geometry is not None:
             nexus.write_fields(instrument, "scan_geometry_1", result.scan_geometry)
+        if result.good is not None:
+            detector = nexus.group(instrument, "detector_1", "NXdetector")
+            detector.create_dataset("mask", data=(~result.good).astype(np.int8), **_PACKED)
         _write_process(nexus.group(image, "process_1", "NXprocess"), result)
         data = nexus.group(entry, "data_1", "NXdata")
         data.attrs["signal"] = "data"
         data["data"] = h5py.SoftLink("/entry_1/image_1/data")
 
-    _write(path, fill, 9 * result.object.size)
+    _write(path, fill, 10 * result.object.size)
 
 
 def _write_process(process: h5py.Group, result: Reconstruction) -> None:
@@ -89,6 +93,8 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
     configuration["iobs_shape"] = result.shape
     configuration["seed"] = result.seed
     configuration["source"], configuration["device"] = result.source, result.device
+    if result.origin is not None:
+        configuration["origin"] = json.dumps(asdict(result.origin), default=_plain)
     if result.weights_sha256 is not None:
         configuration["weights_sha256"] = result.weights_sha256
     results = nexus.group(process, "results", "NXcollection")
@@ -99,7 +105,12 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
     for key in ("voxel_steps_nm", "q_bragg_per_nm", "peak"):
         if (value := getattr(result, key)) is not None:
             more[key] = value
-    for name, values in (("seconds", result.seconds), ("versions", result.versions)):
+    tables: dict[str, Mapping[str, Any]] = {
+        "seconds": result.seconds,
+        "versions": result.versions,
+        "used_sha256": result.used_sha256,
+    }
+    for name, values in tables.items():
         table = nexus.group(process, name, "NXcollection")
         for key, value in values.items():
             table[key] = value

@@ -78,7 +78,9 @@ class FioScans(Format):
             def part(box: Box) -> np.ndarray:
                 points = range(*box[0].indices(dataset.shape[0]))
                 series = (slice(point * each, (point + 1) * each) for point in points)
-                return np.stack([_summed(frames.part((one, *box[1:]))) for one in series]).astype(dataset.dtype)
+                return np.stack([_summed(frames.part((one, *box[1:]))) for one in series]).astype(
+                    dataset.dtype
+                )
 
             yield Volume(part)
 

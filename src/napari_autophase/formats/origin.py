@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Beamline
-from ..scan import InputError, Origin, fingerprint
+from ..scan import Origin, fingerprint
 from .common import Box, Dataset, damage
 from .correction import split_path
 
@@ -43,7 +43,7 @@ def origin_of(path: Path, dataset: Dataset, options: Mapping[str, Any], box: Box
             plain[name] = list(given) if isinstance(given, tuple) else given
     shape = dataset.shape
     return Origin(
-        (_absolute(path, dataset.path),),
+        _absolute(path, dataset.path),
         plain,
         sha256,
         (shape[-3], shape[-2], shape[-1]),
@@ -51,8 +51,15 @@ def origin_of(path: Path, dataset: Dataset, options: Mapping[str, Any], box: Box
     )
 
 
-def sha256_of(file: Path) -> str:
-    """Return the SHA-256 of a file."""
+def sha256_of(path: str | Path) -> str:
+    """Return the SHA-256 of a file (of ``FILE::DATASET`` the whole file's).
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is a folder.
+    """
+    file, _ = split_path(path)
     digest = hashlib.sha256()
     with damage(file), file.open("rb") as stream:
         while part := stream.read(2**20):

@@ -6,6 +6,7 @@ PyNX's sign, so that the phase is −Q·u in both.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import numpy as np
 
 from ..recipe import Recipe
 from ..reconstruction import Reconstruction
-from ..scan import InputError
+from ..scan import InputError, Origin
 from . import nexus
 from .common import Dataset
 from .links import Tree, local
 
 PROGRAM = "napari-autophase"
 """What our own files say wrote them."""
+MASK = "instrument_1/detector_1/mask"
+"""Where the mask that was used stands in an entry, 0 being good."""
 OF_THE_SCAN = "instrument_1/scan_geometry_1"
 """Where the geometry of the whole scan stands in an entry."""
 
@@ -71,7 +74,8 @@ def _read_ours(
         return {key: local(inside, key) for key in inside}
 
     configuration, more = group("configuration"), group("reconstruction")
-    stood = local(entry, OF_THE_SCAN)
+    stood, mask = local(entry, OF_THE_SCAN), local(entry, MASK)
+    origin = nexus.scalar(configuration.get("origin"))
 
     def table(name: str) -> dict[str, Any]:
         return {key: nexus.scalar(item) for key, item in group(name).items()}
@@ -95,6 +99,9 @@ def _read_ours(
         weights_sha256=nexus.scalar(configuration.get("weights_sha256")),
         versions=table("versions"),
         notes=tuple(_texts(local(process, "notes"))),
+        origin=None if origin is None else Origin.from_document(json.loads(origin)),
+        used_sha256=table("used_sha256") if local(process, "used_sha256") is not None else {},
+        good=mask[()] == 0 if isinstance(mask, h5py.Dataset) else None,
     )
 
 

@@ -65,7 +65,9 @@ class Tiff(Format):
                 def part(box: Box) -> np.ndarray:
                     with damage(path):
                         pages = [series.pages[index] for index in range(*box[0].indices(frames))]
-                        return as_volume(np.stack([page.asarray()[box[1:]] for page in pages if page is not None]))
+                        return as_volume(
+                            np.stack([page.asarray()[box[1:]] for page in pages if page is not None])
+                        )
 
                 yield Volume(part)
                 return

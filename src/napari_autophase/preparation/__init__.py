@@ -4,6 +4,7 @@ from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_isolated
 from .prepare import Prepared, assumed, find_peak, on_grids, prepare
 from .region import fast_size, middle
+from .repeats import sum_scans
 
 __all__ = [
     "Prepared",
@@ -19,4 +20,5 @@ __all__ = [
     "middle",
     "on_grids",
     "prepare",
+    "sum_scans",
 ]

@@ -1,0 +1,188 @@
+"""Scans of one crystal measured again and again: brought onto each other and summed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+from scipy import fft
+
+from ..scan import Geometry, InputError, Origin, Scan
+from .pixels import find_flagged, find_hot_pixels
+
+LEAST = 0.99
+"""Correlation of the moduli that a scan needs to be summed with the others."""
+_BRIGHT = 10.0
+"""Moduli are compared where there are so many counts in the mean: photon noise then takes less than a hundredth."""
+_SAME = {
+    "energy_kev": 1e-3,
+    "distance_m": 1e-3,
+    "pixel_size_um": 1e-6,
+    "rocking_step_deg": 0.02,
+    "energy_step_kev": 0.02,
+}
+"""By which share fields of a geometry may differ; a step that is read from a motor wanders."""
+_ANGLES = {"detector_angles_deg": 0.02, "sample_angles_deg": 0.5}
+"""By how many degrees: a sample is aligned anew before every scan."""
+_MOVED = ("direct_beam_pixel", "rocking_angles_deg", "detector_steps_deg", *_SAME, *_ANGLES)
+
+
+def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
+    """Sum repeated scans of one crystal.
+
+    Each is moved by whole voxels to where the correlation of its moduli with those of the first is largest; nothing is
+    interpolated, and what comes in from beyond its edges is masked.  The scan that is most like all others is the measure: those
+    whose moduli correlate less with it are left out, the geometry is its own.  A voxel is good if at least half of the scans
+    saw it, and its sum is then scaled to all of them.
+
+    Parameters
+    ----------
+    scans
+        Two or more, of one shape.
+    least
+        The correlation Σ|a||b| / √(Σ|a|² Σ|b|²) that a scan needs, taken where there is light.
+
+    Returns
+    -------
+    Scan
+        float32 counts; its notes say which scans were summed, and which were not.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two scans, their shapes or geometries differ, or none is like another.
+    """
+    if len(scans) < 2:
+        raise InputError("One scan alone cannot be summed; give two or more of the same crystal.")
+    if not 0 < least <= 1:
+        raise InputError(f"A least correlation of {least} was asked for; give one between 0 and 1.")
+    for other in scans[1:]:
+        _check_alike(scans[0], other)
+    shifts = _shifts(scans)
+    moved = [_moved(*_judged(each), shift) for each, shift in zip(scans, shifts, strict=True)]
+    likeness = _likeness(moved)
+    best = int(likeness.sum(1).argmax())
+    kept = [index for index in range(len(scans)) if likeness[best, index] >= least]
+    if len(kept) < 2:
+        nearest = max(likeness[best, index] for index in range(len(scans)) if index != best)
+        raise InputError(
+            f"None of these scans is like another (their moduli correlate with those of {scans[best].name} by {nearest:.3f} at "
+            f"most, {least:g} is asked for); reconstruct them one by one, or ask for less."
+        )
+    reference = scans[best]
+    total, seen = np.zeros(reference.shape, np.float64), np.zeros(reference.shape, np.float32)
+    told = []
+    for index in kept:
+        away = shifts[index] - shifts[best]
+        counts, good = _moved(*_judged(scans[index]), away)
+        total += counts
+        seen += good
+        told.append(f"{scans[index].name} {tuple(int(step) for step in away)}")
+    usable = seen >= len(kept) / 2
+    total *= np.where(usable, len(kept) / np.maximum(seen, 1), 0)
+    notes = [f"The sum of {len(kept)} scans, moved by whole voxels: {', '.join(told)}."]
+    left = [index for index in range(len(scans)) if index not in kept]
+    if left:
+        named = ", ".join(f"{scans[index].name} ({likeness[best, index]:.3f})" for index in left)
+        notes.append(
+            f"Left out, because their moduli correlate with those of {reference.name} by less than {least:g}: {named}."
+        )
+    return replace(
+        reference,
+        counts=total.astype(np.float32),
+        mask=None if usable.all() else ~usable,
+        source=" + ".join(each.source for each in scans),
+        notes=(*reference.notes, *notes),
+        origin=_origin(scans, reference, least),
+    )
+
+
+def _origin(scans: Sequence[Scan], reference: Scan, least: float) -> Origin | None:
+    known = [each.origin for each in scans if each.origin is not None]
+    if reference.origin is None or len(known) < len(scans):
+        return None
+    return replace(reference.origin, summed=tuple(known), least=least)
+
+
+def _check_alike(one: Scan, other: Scan) -> None:
+    if one.shape != other.shape:
+        raise InputError(
+            f"{other.name} has shape {other.shape} but {one.name} has {one.shape}; sum scans of one shape, "
+            "or crop them to one with --crop FRAMES,ROWS,COLUMNS."
+        )
+    a, b = one.geometry, other.geometry
+    if (a is None) != (b is None):
+        lacking = one if a is None else other
+        raise InputError(f"{lacking.name} has no geometry but the others have; give it one, or sum without.")
+    if a is None or b is None:
+        return
+    for key in _differences(a, b):
+        raise InputError(
+            f"{other.name} was not measured as {one.name} was: {key} is {getattr(b, key)} and {getattr(a, key)}; "
+            "sum scans of one geometry."
+        )
+
+
+def _differences(a: Geometry, b: Geometry) -> list[str]:
+    """Return which fields differ by more than they may."""
+    one, two = asdict(a), asdict(b)
+    found = [key for key in one if key not in _MOVED and one[key] != two[key]]
+    for key, share in _SAME.items():
+        if not np.allclose(one[key], two[key], rtol=share, atol=0):
+            found.append(key)
+    for key, degrees in _ANGLES.items():
+        same = len(one[key]) == len(two[key])
+        if not same or not np.allclose(one[key], two[key], rtol=0, atol=degrees):
+            found.append(key)
+    return found
+
+
+def _judged(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counts in float32, 0 where they cannot be believed, and where they can be."""
+    good = np.ones(scan.shape, bool) if scan.mask is None else ~scan.mask
+    good &= ~find_flagged(np.where(good, scan.counts, 0))
+    counts = np.where(good, scan.counts, 0).astype(np.float32)
+    hot = find_hot_pixels(counts, good)
+    counts[hot] = 0
+    return counts, good & ~hot
+
+
+def _shifts(scans: Sequence[Scan]) -> np.ndarray:
+    """Return by how many voxels to move each scan onto the first: int (N, 3)."""
+    shape = scans[0].shape
+    found = []
+    first = None
+    for each in scans:
+        field = fft.rfftn(np.sqrt(_judged(each)[0]))
+        if first is None:
+            first = field
+        overlap = fft.irfftn(first * np.conj(field), shape)
+        place = np.array(np.unravel_index(int(overlap.argmax()), shape))
+        half = np.array(shape) // 2
+        found.append((place + half) % np.array(shape) - half)
+    return np.array(found)
+
+
+def _moved(counts: np.ndarray, good: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a scan moved by whole voxels; what comes in is not good."""
+    moved, usable = np.zeros_like(counts), np.zeros_like(good)
+    to = tuple(slice(max(step, 0), n + min(step, 0)) for step, n in zip(shift, counts.shape, strict=True))
+    of = tuple(slice(max(-step, 0), n - max(step, 0)) for step, n in zip(shift, counts.shape, strict=True))
+    moved[to], usable[to] = counts[of], good[of]
+    return moved, usable
+
+
+def _likeness(scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return the correlation of the moduli of every two scans: (N, N)."""
+    found = np.eye(len(scans))
+    for i, (a, seen_a) in enumerate(scans):
+        for j, (b, seen_b) in enumerate(scans[:i]):
+            both = seen_a & seen_b
+            # a shutter that stood open for longer changes the scale only
+            scale = float(a[both].sum(dtype=np.float64) / max(b[both].sum(dtype=np.float64), 1))
+            both &= np.minimum(a + scale * b, b + a / max(scale, 1e-9)) >= 2 * _BRIGHT
+            one, two = np.sqrt(a[both]).astype(np.float64), np.sqrt(b[both]).astype(np.float64)
+            norm = float(np.linalg.norm(one) * np.linalg.norm(two))
+            found[i, j] = found[j, i] = float(one @ two) / norm if norm > 0 else 0.0
+    return found

@@ -1,0 +1,228 @@
+"""A result made again from its own file: the same counts, the same corrections, the same recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from . import formats
+from .geometry import complete
+from .preparation import sum_scans
+from .recipe import Recipe
+from .reconstruct import run, used_sha256, versions
+from .reconstruction import Progress, Reconstruction
+from .scan import Geometry, InputError, Origin, Scan
+
+OURS = "napari-autophase"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a result, or a report, says of how it was made.
+
+    Parameters
+    ----------
+    path
+        Its file.
+    recipe
+        The recipe.
+    origin
+        How the scan was read; None: nobody knows.
+    geometry
+        That of the scan as it was phased.
+    sha256
+        Of the counts and of the mask as they were used.
+    weights_sha256
+        Of the network's weights; None: it took no part.
+    versions
+        Of the packages.
+    """
+
+    path: Path
+    recipe: Recipe
+    origin: Origin | None
+    geometry: Geometry | None
+    sha256: Mapping[str, str]
+    weights_sha256: str | None
+    versions: Mapping[str, str]
+
+
+def record(path: str | Path) -> Record:
+    """Read what a result (.cxi) or a report (.json) says of how it was made.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or was written by another program.
+    """
+    path = Path(path)
+    return _of_report(path) if path.suffix.lower() == ".json" else _of_result(path)
+
+
+def recipe_of(path: str | Path) -> Recipe:
+    """Return the recipe that stands in a JSON file, in a report or in a result.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".json" or not path.exists():
+        document = _document(path) if path.exists() else None
+        if not (isinstance(document, dict) and "recipe" in document):
+            return Recipe.from_file(path)
+    return record(path).recipe
+
+
+def reread(known: Record, source: Path | None = None) -> Scan:
+    """Read the scan of a result again, with the same corrections.
+
+    Parameters
+    ----------
+    known
+        What the result says.
+    source
+        Where the scan lies now; None: where it lay then, or beside the result.
+
+    Raises
+    ------
+    InputError
+        If the result does not say how it was read, a file is missing, or anything is not what it was.
+    """
+    if known.origin is None:
+        raise InputError(
+            f"{known.path} does not say how its scan was read (an older version wrote it, or the scan came from no file); "
+            f"give the scan: reconstruct SCAN --recipe {known.path.name}."
+        )
+    if source is not None and known.origin.summed:
+        raise InputError(f"{known.path} is of a sum of scans; put them back where they were, or beside it.")
+    origin = known.origin
+    if origin.summed:
+        scan = sum_scans([_read(known, each, None) for each in origin.summed], origin.least or 0.0)
+    else:
+        scan = _read(known, origin, source)
+    scan = replace(scan, geometry=known.geometry)
+    found = used_sha256(scan)
+    for name in ("counts", "mask"):
+        if found.get(name) != known.sha256.get(name):
+            what, why = {
+                "counts": ("counts of {} are", "was the file written anew?"),
+                "mask": ("mask of {} is", "was it changed by hand?"),
+            }[name]
+            raise InputError(
+                f"The {what.format(origin.source)} not what {known.path.name} was made from ({why}); "
+                f"nothing was computed. To use it all the same: reconstruct SCAN --recipe {known.path.name}."
+            )
+    return scan
+
+
+def repeat(
+    known: Record, source: Path | None = None, report: Callable[[Progress], object] | None = None
+) -> Reconstruction:
+    """Make a result again; on the CPU of the same machine it is the same bit for bit.
+
+    Raises
+    ------
+    InputError
+        As `reread`; also if the network's weights are not those of the result.
+    """
+    scan = reread(known, source)
+    if known.weights_sha256 is not None:
+        from . import network, phasing
+
+        device, _ = phasing.pick_device(known.recipe.device)
+        if network.load(known.recipe.guess.weights, device).sha256 != known.weights_sha256:
+            raise InputError(
+                f"The network's weights are not those that {known.path.name} was made with; install the version that it names, "
+                f"{known.versions.get(OURS, 'unknown')}, or give its weights to reconstruct."
+            )
+    found = run(scan, known.recipe, report)
+    now = versions()
+    changed = [
+        f"{name} {then}, now {now[name]}"
+        for name, then in known.versions.items()
+        if now.get(name, then) != then
+    ]
+    if changed:
+        found = replace(found, notes=(*found.notes, f"Repeated with other packages: {'; '.join(changed)}."))
+    return found
+
+
+def _read(known: Record, origin: Origin, source: Path | None) -> Scan:
+    options = dict(origin.options)
+    for name, digest in origin.sha256.items():
+        if name not in options:
+            raise InputError(
+                f"The {name} of {known.path.name} was an array in a program, and is in no file; call read_scan there."
+            )
+        options[name] = str(_found(known, options[name]))
+        if formats.sha256_of(options[name]) != digest:
+            raise InputError(
+                f"{options[name]} is not the {name} that {known.path.name} was made with: its SHA-256 differs."
+            )
+    if "roi" in options:
+        options["roi"] = tuple(options["roi"])
+    inside = origin.source.partition("::")[2]
+    place = _found(known, origin.source) if source is None else f"{source}::{inside}" if inside else source
+    return formats.read_scan(place, crop=origin.box, **options)
+
+
+def _found(known: Record, name: str) -> str:
+    """Return where a file lies: where it lay then, or beside the result."""
+    path, mark, inside = name.partition("::")
+    beside = known.path.parent / Path(path).name
+    for place in (Path(path), beside):
+        if place.exists():
+            return f"{place}{mark}{inside}"
+    raise InputError(
+        f"{path}, which {known.path.name} was made from, is not there; copy it to {known.path.parent}, or say where it is."
+    )
+
+
+def _of_result(path: Path) -> Record:
+    found = formats.read_reconstruction(path)
+    if OURS not in found.versions:
+        raise InputError(
+            f"{path} holds no recipe: no reconstruction by this program wrote it; give one that did."
+        )
+    return Record(
+        path,
+        found.recipe,
+        found.origin,
+        found.scan_geometry,
+        found.used_sha256,
+        found.weights_sha256,
+        found.versions,
+    )
+
+
+def _of_report(path: Path) -> Record:
+    document = _document(path)
+    if not isinstance(document, dict) or not isinstance(document.get("recipe"), dict):
+        raise InputError(f"{path} is no report of a reconstruction: it holds no recipe.")
+    origin, geometry = document.get("origin"), document.get("scan_geometry")
+    try:
+        known = None if origin is None else Origin.from_document(origin)
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(f"{path} says in no usable way how its scan was read ({error}).") from None
+    return Record(
+        path,
+        Recipe.from_json(json.dumps(document["recipe"])),
+        known,
+        None if geometry is None else complete(geometry, str(path)),
+        dict(document.get("used_sha256") or {}),
+        document.get("weights_sha256"),
+        dict(document.get("versions") or {}),
+    )
+
+
+def _document(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"The report {path} cannot be read: {reason}.") from None
