@@ -13,7 +13,7 @@ from .metrics import (
     phase_error,
     support_iou,
 )
-from .orthogonal import orthogonalise
+from .orthogonal import orthogonalise, reach, resampled
 from .phase import remove_ramp, unwrap
 from .picture import draw_picture
 from .quantities import Quantities, quantities
@@ -39,7 +39,9 @@ __all__ = [
     "orthogonalise",
     "phase_error",
     "quantities",
+    "reach",
     "remove_ramp",
+    "resampled",
     "strain",
     "support_iou",
     "twin",

@@ -48,12 +48,58 @@ def orthogonalise(
     filled = np.argwhere(amplitude > 0.01 * amplitude.max())
     if len(filled) == 0:
         raise InputError("The object is empty: there is nothing to orthogonalise.")
-    steps_zyx = np.asarray(voxel_steps_nm)[::-1]
-    centre = np.array(object.shape) // 2
-    corners = np.stack(np.meshgrid(*zip(filled.min(0), filled.max(0), strict=True)), -1).reshape(-1, 3)
-    reach = np.abs((corners - centre) @ steps_zyx.T).max(0) / voxel_size_nm
-    half = np.ceil(reach).astype(int) + 2
-    to_old = np.linalg.inv(steps_zyx) * voxel_size_nm
+    half = reach(filled.min(0), filled.max(0), np.array(object.shape) // 2, voxel_steps_nm, voxel_size_nm)
+    return resampled(object, voxel_steps_nm, voxel_size_nm, half + 2, order=order), voxel_size_nm
+
+
+def reach(
+    first: np.ndarray, last: np.ndarray, centre: np.ndarray, steps: np.ndarray, voxel: float
+) -> np.ndarray:
+    """Return how many new voxels there are from the centre to the farthest corner of a box, along z, y, x.
+
+    Parameters
+    ----------
+    first, last, centre
+        Indices in the sheared grid.
+    steps, voxel
+        As for `resampled`.
+    """
+    corners = np.stack(np.meshgrid(*zip(first, last, strict=True)), -1).reshape(-1, 3)
+    return np.ceil(np.abs((corners - centre) @ np.asarray(steps)[::-1].T).max(0) / voxel).astype(int)
+
+
+def resampled(
+    array: np.ndarray,
+    steps: np.ndarray,
+    voxel: float,
+    half: np.ndarray,
+    centre: np.ndarray | None = None,
+    order: int = 1,
+) -> np.ndarray:
+    """Return an array of a sheared grid on an orthogonal one.
+
+    Parameters
+    ----------
+    array
+        Real or complex, 3-D.
+    steps
+        3 × 3, columns are the (x, y, z) steps of its voxels.
+    voxel
+        Edge of the new voxels, in the unit of the steps.
+    half
+        Voxels of the new grid on either side of its middle, along z, y, x.
+    centre
+        Index of what comes to the middle; None: ``shape // 2``.
+    order
+        Order of the spline.
+
+    Returns
+    -------
+    ndarray
+        Same dtype, shape ``2 half + 1``; 0 beyond the old grid.
+    """
+    centre = np.array(array.shape) // 2 if centre is None else centre
+    to_old = np.linalg.inv(np.asarray(steps)[::-1]) * voxel
     offset = centre - to_old @ half
 
     def resample(part: np.ndarray) -> np.ndarray:
@@ -61,6 +107,6 @@ def orthogonalise(
             part, to_old, offset=offset, output_shape=tuple(2 * half + 1), order=order, mode="constant"
         )
 
-    parts = (object.real, object.imag) if np.iscomplexobj(object) else (object,)
+    parts = (array.real, array.imag) if np.iscomplexobj(array) else (array,)
     found = sum(unit * resample(part) for unit, part in zip((1, 1j), parts, strict=False))
-    return np.asarray(found, dtype=object.dtype), voxel_size_nm
+    return np.asarray(found, dtype=array.dtype)

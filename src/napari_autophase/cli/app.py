@@ -25,6 +25,20 @@ from . import geometry as geometry_commands
 from . import show, surrogate
 from .finetune import finetune
 from .inputs import GeometryChoice, check_weights, choose_recipe, crop_of, file_of, read_scans
+from .options import (
+    CropTo,
+    DarkPath,
+    Dataset,
+    MaskPath,
+    PicturePath,
+    Quiet,
+    ReportPath,
+    ResultPath,
+    ScanPath,
+    ScanPaths,
+    WhitePath,
+)
+from .orthogonal import orthogonalise
 from .targets import as_json, check_targets, write_each, write_json
 
 PROGRAM = "napari-autophase"
@@ -35,41 +49,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ScanPath = Annotated[
-    str, typer.Argument(metavar="SCAN", help="File or folder; FILE::DATASET picks one inside a file.")
-]
-Dataset = Annotated[str | None, typer.Option(help="The dataset inside SCAN.")]
-MaskPath = Annotated[
-    Path | None, typer.Option(help="Mask file of the scan's shape, or of one frame: not 0 is unusable.")
-]
-ScanPaths = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="SCAN…", help="File or folder; FILE::DATASET picks one inside a file. Several with --sum."
-    ),
-]
-ResultPath = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="RESULT.cxi", help="Where the result goes.")
-]
-ReportPath = Annotated[Path | None, typer.Option(metavar="REPORT.json", help="Figures, times, provenance.")]
-PicturePath = Annotated[
-    Path | None, typer.Option(metavar="OUT.png", help="Isosurface and slices on one page.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-CropTo = Annotated[
-    str | None,
-    typer.Option(
-        metavar="auto|N,N,N",
-        help="Read frame by frame, and only what is around the Bragg peak: as far as light is seen, or so many frames, "
-        "rows and columns.",
-    ),
-]
-DarkPath = Annotated[Path | None, typer.Option(help="Dark frame, subtracted.")]
-WhitePath = Annotated[Path | None, typer.Option(help="White field, divided by.")]
-SpecPath = geometry_commands.SpecPath
-GeometryPath = geometry_commands.GeometryPath
-BeamlineName = geometry_commands.BeamlineName
 
 
 @app.callback()
@@ -103,7 +82,7 @@ def reconstruct(
     mask: MaskPath = None,
     dark: DarkPath = None,
     white: WhitePath = None,
-    spec: SpecPath = None,
+    spec: geometry_commands.SpecPath = None,
     crop: CropTo = None,
     add: Annotated[
         bool,
@@ -117,8 +96,8 @@ def reconstruct(
             help="Correlation of the moduli that a scan needs to be summed, 0.99 unless said otherwise.",
         ),
     ] = None,
-    geometry: GeometryPath = None,
-    beamline: BeamlineName = None,
+    geometry: geometry_commands.GeometryPath = None,
+    beamline: geometry_commands.BeamlineName = None,
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -229,10 +208,10 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     dataset: Dataset = None,
     mask: MaskPath = None,
-    spec: SpecPath = None,
+    spec: geometry_commands.SpecPath = None,
     crop: CropTo = None,
-    geometry: GeometryPath = None,
-    beamline: BeamlineName = None,
+    geometry: geometry_commands.GeometryPath = None,
+    beamline: geometry_commands.BeamlineName = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the geometry, e.g. 'geometry.energy_kev=9'."),
@@ -330,6 +309,7 @@ app.command("simulate-set")(surrogate.simulate_set)
 
 
 app.command()(finetune)
+app.command()(orthogonalise)
 app.add_typer(geometry_commands.app, name="geometry")
 
 

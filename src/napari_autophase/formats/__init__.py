@@ -34,10 +34,12 @@ from .origin import origin_of, sha256_of
 from .patience import patient
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
+from .volumes import write_volume
 
 __all__ = [
     "AmbiguousDataset",
     "Dataset",
+    "check_memory",
     "cropping_line",
     "datasets",
     "read",
@@ -48,6 +50,7 @@ __all__ = [
     "suffixes",
     "write",
     "write_scan",
+    "write_volume",
 ]
 
 PREPARING = 13

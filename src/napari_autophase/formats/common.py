@@ -134,6 +134,9 @@ def as_volume(array: np.ndarray) -> np.ndarray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
+_CROP = "read the part around its Bragg peak, with --crop auto or --crop FRAMES,ROWS,COLUMNS"
+
+
 def join_masks(masks: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray | None:
     """Return what any of the masks masks, not to be written to; where they are alike in all frames it takes one frame's memory.
 
@@ -154,7 +157,9 @@ def join_masks(masks: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarra
     return np.broadcast_to(found, shape)
 
 
-def check_memory(shape: Sequence[int], dtype: np.dtype, what: object, beside: int = 0) -> None:
+def check_memory(
+    shape: Sequence[int], dtype: np.dtype, what: object, beside: int = 0, advice: str = _CROP
+) -> None:
     """Raise `InputError` if an array of this shape would not fit into the memory that is free now.
 
     Parameters
@@ -163,12 +168,13 @@ def check_memory(shape: Sequence[int], dtype: np.dtype, what: object, beside: in
         The array, and what to call it.
     beside
         Bytes a voxel that are needed beside it.
+    advice
+        What to do about it.
     """
     need, free = prod(shape) * (dtype.itemsize + beside), psutil.virtual_memory().available
     if need > free:
         raise InputError(
-            f"{what} needs {need / 2**30:.1f} GiB of memory but {free / 2**30:.1f} GiB are free; read the part around its "
-            "Bragg peak, with --crop auto or --crop FRAMES,ROWS,COLUMNS."
+            f"{what} needs {need / 2**30:.1f} GiB of memory but {free / 2**30:.1f} GiB are free; {advice}."
         )
 
 

@@ -28,7 +28,7 @@ from .hdf5 import Hdf5, opened
 from .registry import register
 from .results import PROGRAM
 
-_PACKED = {"compression": "gzip", "shuffle": True}
+PACKED: dict[str, Any] = {"compression": "gzip", "shuffle": True}
 _SPARE_BYTES = 2**24
 """What HDF5 takes beside the arrays: chunks being packed, its caches, what else a file says."""
 
@@ -41,9 +41,9 @@ def write_scan(scan: Scan, path: Path) -> None:
         entry = _entry(file, scan.name, default="data_1")
         instrument = nexus.group(entry, "instrument_1", "NXinstrument")
         detector = nexus.group(instrument, "detector_1", "NXdetector")
-        detector.create_dataset("data", data=counts, **_PACKED)
+        detector.create_dataset("data", data=counts, **PACKED)
         if scan.mask is not None:
-            detector.create_dataset("mask", data=scan.mask.astype(np.int8), **_PACKED)
+            detector.create_dataset("mask", data=scan.mask.astype(np.int8), **PACKED)
         if scan.geometry is not None:
             nexus.write_geometry(instrument, scan.geometry)
         data = nexus.group(entry, "data_1", "NXdata")
@@ -51,7 +51,7 @@ def write_scan(scan: Scan, path: Path) -> None:
         data["data"] = h5py.SoftLink("/entry_1/instrument_1/detector_1/data")
         entry[nexus.METADATA] = json.dumps(scan.metadata, default=_plain)
 
-    _write(path, fill, counts.nbytes + counts.size)
+    write_file(path, fill, counts.nbytes + counts.size)
 
 
 def write_reconstruction(result: Reconstruction, path: Path) -> None:
@@ -61,8 +61,8 @@ def write_reconstruction(result: Reconstruction, path: Path) -> None:
         entry = _entry(file, result.name, default="image_1")
         image = nexus.group(entry, "image_1", "NXdata")
         image.attrs["signal"] = "data"
-        image.create_dataset("data", data=np.asarray(result.object, np.complex64), **_PACKED)
-        image.create_dataset("mask", data=np.asarray(result.support, np.int8), **_PACKED)
+        image.create_dataset("data", data=np.asarray(result.object, np.complex64), **PACKED)
+        image.create_dataset("mask", data=np.asarray(result.support, np.int8), **PACKED)
         image["support"] = h5py.SoftLink("/entry_1/image_1/mask")
         image["data_type"], image["data_space"] = "electron density", "real"
         if result.voxel_size_nm is not None:
@@ -75,13 +75,13 @@ def write_reconstruction(result: Reconstruction, path: Path) -> None:
             nexus.write_fields(instrument, "scan_geometry_1", result.scan_geometry)
         if result.good is not None:
             detector = nexus.group(instrument, "detector_1", "NXdetector")
-            detector.create_dataset("mask", data=(~result.good).astype(np.int8), **_PACKED)
+            detector.create_dataset("mask", data=(~result.good).astype(np.int8), **PACKED)
         _write_process(nexus.group(image, "process_1", "NXprocess"), result)
         data = nexus.group(entry, "data_1", "NXdata")
         data.attrs["signal"] = "data"
         data["data"] = h5py.SoftLink("/entry_1/image_1/data")
 
-    _write(path, fill, 10 * result.object.size)
+    write_file(path, fill, 10 * result.object.size)
 
 
 def _write_process(process: h5py.Group, result: Reconstruction) -> None:
@@ -146,7 +146,7 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
-def _write(path: Path, fill: Callable[[h5py.File], None], size: int) -> None:
+def write_file(path: Path, fill: Callable[[h5py.File], None], size: int) -> None:
     """Make a file in memory, which costs as much as it will on the disk, and write it.
 
     HDF5 ends the process when a write fails under it, on a full disk as for want of memory, so that all it may need is asked

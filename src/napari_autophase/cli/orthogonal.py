@@ -1,0 +1,66 @@
+"""The command that brings a result or a scan onto an orthogonal grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..scan import InputError, Scan
+from .geometry import BeamlineName, GeometryPath, Settings, SpecPath
+from .inputs import GeometryChoice, crop_of, file_of
+from .options import CropTo, Dataset, MaskPath
+from .targets import check_targets
+
+
+def orthogonalise(
+    volume: Annotated[
+        str, typer.Argument(metavar="INPUT", help="A result, or a scan: then its counts in reciprocal space.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Where it goes: .h5 (NeXus) or .npz.")
+    ],
+    frame: Annotated[
+        Literal["laboratory", "sample", "crystal"],
+        typer.Option(
+            help="Axes of the new grid, z, y, x: the laboratory's (x outboard, y up, z along the beam), those of the sample with "
+            "its circles at zero, or turned so that Q lies along y."
+        ),
+    ] = "laboratory",
+    voxel_size: Annotated[
+        float | None,
+        typer.Option(
+            help="Edge of the new voxels in nm (1/nm for a scan); by default a cube as large as the old voxel."
+        ),
+    ] = None,
+    dataset: Dataset = None,
+    mask: MaskPath = None,
+    spec: SpecPath = None,
+    crop: CropTo = None,
+    geometry: GeometryPath = None,
+    beamline: BeamlineName = None,
+    settings: Settings = None,
+) -> None:
+    """Bring INPUT onto an orthogonal grid, and do nothing else."""
+    from .. import formats, orthogonal
+
+    if output.suffix.lower() not in (".h5", ".npz"):
+        raise InputError(f"{output} must end in .h5 or .npz.")
+    check_targets([(output, output.suffix.lower())], scan=file_of(volume))
+    stood = GeometryChoice.of(geometry, beamline, settings)
+    said = stood.document()
+    found = formats.read(
+        volume, dataset=dataset, mask=mask, spec=spec, beamline=stood.said_beamline(), crop=crop_of(crop)
+    )
+    if isinstance(found, Scan):
+        found = stood.applied(found)
+    elif said:
+        raise InputError(f"{volume} is a result: its geometry is the one it was found with.")
+    made = orthogonal.orthogonalise(found, frame, voxel_size)
+    orthogonal.write(made, output)
+    print(
+        f"{made.name}: {' × '.join(map(str, made.data.shape))} voxels of {made.voxel_size:.5g} {made.unit} along z, y, x of the "
+        f"{made.frame} frame"
+    )
+    print(f"wrote {output}")
