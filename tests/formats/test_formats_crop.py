@@ -38,7 +38,9 @@ def wide(crystal):
     rng = np.random.default_rng(0)
     counts = rng.poisson(0.002, SHAPE).astype(np.uint32)
     first = [at - n // 2 for at, n in zip(AT, crystal.shape, strict=True)]
-    counts[tuple(slice(f, f + n) for f, n in zip(first, crystal.shape, strict=True))] += crystal.counts.astype(np.uint32)
+    counts[tuple(slice(f, f + n) for f, n in zip(first, crystal.shape, strict=True))] += (
+        crystal.counts.astype(np.uint32)
+    )
     counts[:, 20, 100] = 4_000_000  # a hot pixel in all frames
     counts[7, 140, 5] = 3_000_000  # a hit in one
     counts[:, 120:123, 20:24] = rng.poisson(900_000, (SHAPE[0], 3, 4))  # lit throughout
@@ -144,7 +146,9 @@ def _folder(path, counts):
 
 def _hdf5(path, counts):
     with h5py.File(path / "a.h5", "w") as file:
-        file.create_dataset("entry/data/data", data=counts, chunks=(7, 16, 24), **hdf5plugin.Bitshuffle(cname="lz4"))
+        file.create_dataset(
+            "entry/data/data", data=counts, chunks=(7, 16, 24), **hdf5plugin.Bitshuffle(cname="lz4")
+        )
     return path / "a.h5"
 
 
@@ -165,8 +169,12 @@ def _master(path, counts):
     with h5py.File(path / "m_master.h5", "w") as master:
         for number, start in enumerate(range(0, len(counts), 9), 1):
             with h5py.File(path / f"m_data_{number:06d}.h5", "w") as part:
-                part.create_dataset("entry/data/data", data=counts[start : start + 9], chunks=(1, *counts.shape[1:]))
-            master[f"entry/data/data_{number:06d}"] = h5py.ExternalLink(f"m_data_{number:06d}.h5", "/entry/data/data")
+                part.create_dataset(
+                    "entry/data/data", data=counts[start : start + 9], chunks=(1, *counts.shape[1:])
+                )
+            master[f"entry/data/data_{number:06d}"] = h5py.ExternalLink(
+                f"m_data_{number:06d}.h5", "/entry/data/data"
+            )
     return path / "m_master.h5"
 
 
@@ -227,7 +235,9 @@ def test_fields_are_those_of_the_whole_frames(wide, tmp_path):
     expected = whole.counts[:, 70:110, 30:68]
     there = expected > 0
     ratio = part.counts[there] / expected[there]
-    assert ratio == pytest.approx(np.full(ratio.size, ratio[0]), rel=1e-5)  # the mean of the field is the part's
+    assert ratio == pytest.approx(
+        np.full(ratio.size, ratio[0]), rel=1e-5
+    )  # the mean of the field is the part's
     assert np.array_equal(part.mask, whole.mask[:, 70:110, 30:68])
     assert part.mask[0, 18, 21]
 
@@ -241,6 +251,7 @@ def stored(crystal, wide, tmp_path):
         rocking_angles_deg=tuple(10 + 0.01 * np.arange(SHAPE[0]) + 1e-5 * np.arange(SHAPE[0]) ** 2),
     )
     good = np.where(wide == 2**32 - 1, 0, wide)
+    good[:, 120:123, 20:24] = 0  # which would be the peak of the whole scan
     scan = Scan(good, geometry=geometry, name="wide")
     formats.write_scan(scan, tmp_path / "wide.h5")
     return scan, tmp_path / "wide.h5"
@@ -276,7 +287,7 @@ def test_a_geometry_that_a_person_gives_is_that_of_the_whole_frames(stored, tmp_
     said = ["--geometry", str(tmp_path / "whole.h5")]
     found = []
     for arguments in ([path, *box], [tmp_path / "bare.npy", *box, *said], [tmp_path / "bare.npy", *said]):
-        assert cli.main(["info", "--json", *map(str, arguments)]) == 0
+        assert cli.main(["info", "--json", *map(str, arguments)]) == 0, capsys.readouterr().err
         found.append(json.loads(capsys.readouterr().out))
     assert found[1]["q_bragg_per_nm"] == pytest.approx(found[0]["q_bragg_per_nm"], rel=1e-9)
     assert found[2]["q_bragg_per_nm"] == pytest.approx(found[0]["q_bragg_per_nm"], rel=1e-3)
@@ -285,7 +296,9 @@ def test_a_geometry_that_a_person_gives_is_that_of_the_whole_frames(stored, tmp_
     assert cli.main(["info", "--json", str(path), *box, "--set", "geometry.energy_kev=12"]) == 0
     other = json.loads(capsys.readouterr().out)
     assert other["geometry"]["direct_beam_pixel"] == pytest.approx(found[0]["geometry"]["direct_beam_pixel"])
-    assert other["geometry"]["rocking_angles_deg"] == pytest.approx(found[0]["geometry"]["rocking_angles_deg"])
+    assert other["geometry"]["rocking_angles_deg"] == pytest.approx(
+        found[0]["geometry"]["rocking_angles_deg"]
+    )
 
 
 def test_memory_is_bounded_by_what_was_said(tmp_path, crystal, capsys):
@@ -315,7 +328,7 @@ def test_a_scan_that_memory_does_not_hold_is_refused_with_the_way_out(wide, tmp_
         formats.read_scan(path)
     assert formats.read_scan(path, crop=(16, 32, 32)).shape == (16, 32, 32)
     free.available = 1000
-    with pytest.raises(InputError, match="The part of .* needs .* --crop"):
+    with pytest.raises(InputError, match=r"The part of .* needs .* --crop"):
         formats.read_scan(path, crop=(16, 32, 32))
 
 
@@ -355,7 +368,9 @@ def test_find_peak_and_the_crop_agree_on_a_scan_alone(crystal, tmp_path):
     np.save(tmp_path / "a.npy", crystal.counts)
     part = formats.read_scan(tmp_path / "a.npy", crop=(20, 22, 24))
     peak = find_peak(crystal.counts.astype(np.float32), np.ones(crystal.shape, bool))
-    assert [first for first, _ in part.origin.box] == [at - n // 2 for at, n in zip(peak, (20, 22, 24), strict=True)]
+    assert [first for first, _ in part.origin.box] == [
+        at - n // 2 for at, n in zip(peak, (20, 22, 24), strict=True)
+    ]
 
 
 def test_the_command_line_says_the_memory_beforehand(wide, tmp_path, capsys):

@@ -81,7 +81,10 @@ class GeometryChoice:
         own = {} if self.path is not None and scan.geometry is not None else _known(scan)
         # what is said is said of the whole frames
         part = scan.origin
-        if "beamline" in said and own.get("beamline") != find_beamline(str(said["beamline"])).name:
+        if (
+            said.get("beamline") is not None
+            and own.get("beamline") != find_beamline(str(said["beamline"])).name
+        ):
             own = {key: value for key, value in own.items() if key not in _OF_A_BEAMLINE}
         name = str(self.path) if self.path is not None and not self.settings else "The geometry"
         found = complete({**own, **said}, name)
