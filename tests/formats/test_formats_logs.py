@@ -23,7 +23,13 @@ VALUES = st.floats(-1e6, 1e6, allow_nan=False).map(lambda value: float(f"{value:
 
 
 @settings(max_examples=60)
-@given(data=st.data(), names=NAMES, labels=NAMES, points=st.integers(0, 12), newline=st.sampled_from(["\n", "\r\n"]))
+@given(
+    data=st.data(),
+    names=NAMES,
+    labels=NAMES,
+    points=st.integers(0, 12),
+    newline=st.sampled_from(["\n", "\r\n"]),
+)
 def test_spec_files_give_back_what_was_written(tmp_path_factory, data, names, labels, points, newline):
     """Names hold single spaces, tables may be empty, and lines may end as on Windows."""
     path = tmp_path_factory.mktemp("spec") / "sample"
@@ -55,7 +61,8 @@ def test_fio_files_give_back_what_was_written(tmp_path_factory, data, points, en
     names = st.lists(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True), max_size=8, unique=True)
     numbers = {name: data.draw(VALUES) for name in data.draw(names)}
     columns = {
-        label: data.draw(st.lists(VALUES, min_size=points, max_size=points)) for label in ["om", *data.draw(names)]
+        label: data.draw(st.lists(VALUES, min_size=points, max_size=points))
+        for label in ["om", *data.draw(names)]
     }
     fio(path, "ascan om 1 2 11 0.5", {**numbers, "_ccd": "eiger"}, columns, ended=ended)
     log = read_log(path, None)
@@ -71,7 +78,7 @@ def test_other_files_are_no_logs(tmp_path_factory, noise):
     path = tmp_path_factory.mktemp("noise") / "file"
     path.write_bytes(noise)
     if is_log(path) is None:
-        with pytest.raises(InputError, match="neither a SPEC nor a fio file|empty"):
+        with pytest.raises(InputError, match=r"neither a SPEC nor a fio file|empty"):
             read_log(path, 1)
 
 
@@ -121,7 +128,9 @@ def test_a_scan_that_was_aborted_and_one_that_comes_twice(tmp_path):
     path.write_text(
         spec_header(motors)
         + spec_scan(1, "ascan Theta 0 1 9 1", {"Theta": 1.0}, ten)
-        + spec_scan(1, "ascan Theta 0 1 9 1", {"Theta": 2.0}, ten, end="#C Tue.  Scan aborted after 10 points.")
+        + spec_scan(
+            1, "ascan Theta 0 1 9 1", {"Theta": 2.0}, ten, end="#C Tue.  Scan aborted after 10 points."
+        )
     )
     log = read_log(path, 1)
     assert log.motors == {"Theta": 2.0}
@@ -132,7 +141,9 @@ def test_a_scan_that_was_aborted_and_one_that_comes_twice(tmp_path):
 def test_a_row_that_is_half_written_is_left_out(tmp_path):
     path = tmp_path / "a.spec"
     motors = {"Theta": 10.0}
-    text = spec_header(motors) + spec_scan(1, "ascan Theta 0 1 9 1", motors, {"Theta": [1.0, 2.0], "Monitor": [5.0, 6.0]})
+    text = spec_header(motors) + spec_scan(
+        1, "ascan Theta 0 1 9 1", motors, {"Theta": [1.0, 2.0], "Monitor": [5.0, 6.0]}
+    )
     path.write_text(text.rstrip() + "\n3.0")
     log = read_log(path, 1)
     assert log.points == 2
@@ -153,7 +164,9 @@ def test_the_log_is_looked_for_in_the_folders_around(tmp_path, above):
     tiffs(folder, counts((16, 16, 16)))
     place = (folder, *folder.parents)[above]
     motors = {"Theta": 1.0}
-    (place / "run").write_text(spec_header(motors) + spec_scan(12, "ascan Theta 0 1 15 1", motors, {"Theta": [1.0]}))
+    (place / "run").write_text(
+        spec_header(motors) + spec_scan(12, "ascan Theta 0 1 15 1", motors, {"Theta": [1.0]})
+    )
     log, _ = find_log(folder)
     assert (log is not None) is (above <= 3)
 

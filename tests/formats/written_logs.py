@@ -20,7 +20,13 @@ def spec_header(motors: Mapping[str, float], short: Mapping[str, str] | None = N
     """The header of a file: the names of motors, eight a line, two spaces between."""
     names = list(motors)
     rows = [names[at : at + 8] for at in range(0, len(names), 8)]
-    lines = [f"#F {'/data/sample.spec'}", "#E 1580609738", "#D Sat Feb 01 20:15:38 2020", "#C beamline  User = user", ""]
+    lines = [
+        f"#F {'/data/sample.spec'}",
+        "#E 1580609738",
+        "#D Sat Feb 01 20:15:38 2020",
+        "#C beamline  User = user",
+        "",
+    ]
     lines += [f"#O{index} {'  '.join(row)}" for index, row in enumerate(rows)]
     if short is not None:
         lines += [f"#o{index} {' '.join(short[name] for name in row)}" for index, row in enumerate(rows)]
@@ -54,7 +60,13 @@ def fio(
     ended: bool = True,
 ) -> None:
     """A fio file."""
-    lines = ["!", "! Comments", "%c", f" {command}", " user somebody Acquisition started at Tue Nov 05 12:00:00 2019"]
+    lines = [
+        "!",
+        "! Comments",
+        "%c",
+        f" {command}",
+        " user somebody Acquisition started at Tue Nov 05 12:00:00 2019",
+    ]
     lines += ["!", "! Parameter", "%p", *(f" {name} = {value}" for name, value in parameters.items())]
     lines += ["!", "! Data", "%d", *(f" Col {at} {name} DOUBLE" for at, name in enumerate(columns, 1))]
     lines += [" " + " ".join(f"{value:.10g}" for value in row) for row in zip(*columns.values(), strict=True)]

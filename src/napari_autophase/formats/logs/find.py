@@ -84,23 +84,21 @@ def find_log(frames: Path, given: Path | None = None) -> tuple[ScanLog | None, t
         return read_log(given, numbers[0] if numbers else None), ()
     if not numbers:
         return None, ()
-    found: list[tuple[Path, int]] = []
-    for log, kind in _logs(frames):
-        if kind == "fio":
-            if log.stem in frames.stem or (frames.is_dir() and log.parent == frames):
-                return fio.read(log), ()
-        else:
-            held = spec.scans(log)
-            found += [(log, each) for each in numbers[:1] if each in held]
-    # the folder is often called after the file
-    named = [each for each in found if frames.name.startswith(each[0].stem)]
-    if len(named or found) == 1:
-        return spec.read(*(named or found)[0]), ()
-    if found:
-        names = ", ".join(log.name for log, _ in found)
-        return None, (
-            f"Scan {found[0][1]} is in several logs ({names}), so the motors are not known; say which with --spec FILE.",
-        )
+    for folder in _around(frames):
+        logs = list(_logs(folder))
+        fios = [log for log, kind in logs if kind == "fio" and _belongs(log, frames)]
+        if fios:
+            return fio.read(fios[0]), ()
+        having = [log for log, kind in logs if kind == "spec" and numbers[0] in spec.scans(log)]
+        # the folder of the frames is often called after the log
+        named = [log for log in having if frames.name.startswith(log.stem)]
+        if len(named or having) == 1:
+            return spec.read((named or having)[0], numbers[0]), ()
+        if having:
+            names = ", ".join(log.name for log in having)
+            return None, (
+                f"Scan {numbers[0]} is in several logs ({names}), so the motors are not known; say which with --spec FILE.",
+            )
     return None, ()
 
 
@@ -113,15 +111,24 @@ def scan_numbers(frames: Path) -> list[int]:
     return list(dict.fromkeys(int(match[1]) for match in (*marked, *last) if match))
 
 
-def _logs(frames: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the logs in the folder of the frames and in those around it, the nearest first."""
+def _belongs(log: Path, frames: Path) -> bool:
+    """Tell whether a fio file is that of some frames: it stands among them, or they are called after it."""
+    return log.parent == frames or re.match(rf"{re.escape(log.stem)}(?!\d)", frames.name) is not None
+
+
+def _around(frames: Path) -> tuple[Path, ...]:
+    """Return the folder of the frames and those around it, the nearest first."""
     folder = Path(os.path.abspath(frames if frames.is_dir() else frames.parent))
-    for each in (folder, *folder.parents[:_ABOVE]):
-        try:
-            entries = sorted(islice(os.scandir(each), _LOOKED_AT), key=lambda entry: entry.name)
-        except OSError:
-            continue
-        for entry in entries:
-            path = Path(entry.path)
-            if path.suffix.lower() in _NAMES and entry.is_file() and (kind := is_log(path)):
-                yield path, kind
+    return (folder, *folder.parents[:_ABOVE])
+
+
+def _logs(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the logs in a folder."""
+    try:
+        entries = sorted(islice(os.scandir(folder), _LOOKED_AT), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        if path.suffix.lower() in _NAMES and entry.is_file() and (kind := is_log(path)):
+            yield path, kind
