@@ -86,9 +86,10 @@ def find_log(frames: Path, given: Path | None = None) -> tuple[ScanLog | None, t
         return None, ()
     for folder in _around(frames):
         logs = list(_logs(folder))
-        fios = [log for log, kind in logs if kind == "fio" and _belongs(log, frames)]
-        if fios:
-            return fio.read(fios[0]), ()
+        fios = [log for log, kind in logs if kind == "fio"]
+        called_so = [log for log in fios if re.match(rf"{re.escape(log.stem)}(?!\d)", frames.name)]
+        if called_so or (len(fios) == 1 and folder == frames):
+            return fio.read((called_so or fios)[0]), ()
         having = [log for log, kind in logs if kind == "spec" and numbers[0] in spec.scans(log)]
         # the folder of the frames is often called after the log
         named = [log for log in having if frames.name.startswith(log.stem)]
@@ -109,11 +110,6 @@ def scan_numbers(frames: Path) -> list[int]:
     marked = [re.search(r"(?:^|[_\-])(?:S|scan_?)0*(\d+)(?!\d)", name, re.IGNORECASE) for name in names]
     last = [re.search(r"(\d+)$", name) for name in names]
     return list(dict.fromkeys(int(match[1]) for match in (*marked, *last) if match))
-
-
-def _belongs(log: Path, frames: Path) -> bool:
-    """Tell whether a fio file is that of some frames: it stands among them, or they are called after it."""
-    return log.parent == frames or re.match(rf"{re.escape(log.stem)}(?!\d)", frames.name) is not None
 
 
 def _around(frames: Path) -> tuple[Path, ...]:
