@@ -15,6 +15,7 @@ from packaging.version import Version
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.viewer import compat, layers
+from napari_autophase.viewer.session import Session
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOM = sorted((ROOT / "src" / "napari_autophase" / "viewer").glob("*.py"))
@@ -121,7 +122,7 @@ def test_axes_are_called_as_those_of_what_is_shown(viewer):
     old.dims.axis_labels = ("time", "-3", "-2", "-1")
     compat.name_axes(old, ("z", "y", "x"))
     assert old.dims.axis_labels == ("time", "z", "y", "x")
-    layers.add_scan(viewer, make_scan())
+    Session.of(viewer).add_scan(make_scan())
     assert viewer.dims.axis_labels == ("frame", "row", "col")
     viewer.layers.clear()
     layers.add_reconstruction(viewer, make_reconstruction(), group=1)
