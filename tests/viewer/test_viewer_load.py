@@ -803,7 +803,7 @@ def test_a_result_that_is_not_seen_does_not_come_forward(dock, session, viewer, 
     qtbot.waitUntil(lambda: not session._turns._works, timeout=20_000)
     assert [layer for layer in viewer.layers if layer.visible] == seen
     assert (viewer.dims.ndisplay, viewer.scene.camera.zoom) == camera
-    session.hide_diffraction()
+    session.show_result()
     assert result.shown
 
 
