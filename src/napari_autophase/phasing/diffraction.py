@@ -25,6 +25,9 @@ _Result = TypeVar("_Result")
 
 MASKED, HELD_OUT = -1.0, -2.0
 """What stands for the modulus where it is free."""
+BOUND = 2.0**64
+"""Where the modulus is only known to be at least b, −b times this stands for it: so free moduli, read the same way, are at least
+nothing.  A power of two, so that no digit is lost."""
 CORE_RADIUS = 0.08
 """Pixels nearer to the peak than this fraction of each side are never held out."""
 LARGEST_FLOOR = 0.1
@@ -40,9 +43,11 @@ class Diffraction:
     Parameters
     ----------
     counts
-        float32 (N0, N1, N2), photons, the Bragg peak at ``shape // 2``.
+        float32 (N0, N1, N2), photons, the Bragg peak at ``shape // 2``.  Those that are not good are lower bounds: 0 where nothing
+        is known.
     good
-        bool, same shape; False where the detector saw nothing usable: there the modulus is free.
+        bool, same shape; False where the detector was saturated or saw nothing usable: there the modulus is free, from its bound
+        on.
     free_fraction
         Fraction of the good pixels held out, in islands a fringe wide (single pixels would be known from their neighbours).
     seed
@@ -55,7 +60,7 @@ class Diffraction:
     Attributes
     ----------
     modulus
-        float32 tensor, √counts, and negative where the modulus is free: `MASKED` or `HELD_OUT`.
+        float32 tensor, √counts, and negative where the modulus is free: `MASKED`, `HELD_OUT`, or −√bound·`BOUND`.
     counts
         float32 tensor, photons.
     total, fitted, held_out
@@ -94,7 +99,8 @@ class Diffraction:
                 "No photons are left in the pixels to be fitted: mask fewer pixels or choose another scan."
             )
         modulus = np.sqrt(np.maximum(counts, 0))
-        modulus[free], modulus[~good] = HELD_OUT, MASKED
+        modulus[~good] = np.where(counts[~good] > 0, -BOUND * modulus[~good], MASKED)
+        modulus[free] = HELD_OUT
         self.shape: tuple[int, int, int] = counts.shape
         self.notes: tuple[str, ...] = ()
         self.device = torch.device(device)
@@ -109,16 +115,16 @@ class Diffraction:
     @property
     def good(self) -> torch.Tensor:
         """Usable pixels, bool."""
-        return self.modulus != MASKED
+        return (self.modulus >= 0) | self.free
 
     @property
     def free(self) -> torch.Tensor:
         """Held-out pixels, bool."""
         return self.modulus == HELD_OUT
 
-    def fitted_pixels(self) -> np.ndarray:
-        """Return the pixels that are neither masked nor held out, bool (N0, N1, N2), centred."""
-        return np.fft.fftshift((self.modulus >= 0).cpu().numpy())
+    def held_out_pixels(self) -> np.ndarray:
+        """Return the pixels that are held out, bool (N0, N1, N2), centred."""
+        return np.fft.fftshift(self.free.cpu().numpy())
 
     @cached_property
     def columns(self) -> np.ndarray:
