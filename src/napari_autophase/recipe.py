@@ -49,7 +49,9 @@ class Preparation(_Part):
     """Counts to what phasing needs."""
 
     hot_pixels: bool = Field(True, description="Mask isolated voxels and constantly lit pixels (aliens).")
-    saturation: float | None = Field(None, gt=0, description="Counts at and above this value are saturated: lower bounds.")
+    saturation: float | None = Field(
+        None, gt=0, description="Counts at and above this value are saturated: lower bounds."
+    )
     background: float = Field(0.0, ge=0, description="Counts per voxel subtracted before anything else.")
     centre: Literal["peak", "mass", "none"] = Field(
         "peak", description="What comes to the middle (by a lossless roll)."

@@ -51,7 +51,12 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
     with stage("guess"):
         yield Progress("guess", 0, 1)
         data = phasing.Diffraction(
-            prepared.counts, prepared.good, recipe.refine.free_fraction, seed=recipe.seed, device=device
+            prepared.counts,
+            prepared.good,
+            recipe.refine.free_fraction,
+            seed=recipe.seed,
+            device=device,
+            bounded=True,
         )
         model = None if recipe.guess.start == "random" else network.load(recipe.guess.weights, device)
         # the starts are nowhere else, so that phasing can let them go

@@ -81,10 +81,9 @@ def guess(
     part = measured_part(samples, choice.side)
     if shown != samples or side != WINDOW:
         window = to_window(counts, good, samples, model.device)
-    known = measured(good, samples, part)
     data = Diffraction(
-        np.where(known, fit(window, part).cpu().numpy(), 0),
-        known,
+        fit(window, part).cpu().numpy(),
+        measured(good, samples, part),
         free_fraction,
         seed=seed,
         device=model.device,

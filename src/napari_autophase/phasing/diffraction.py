@@ -25,7 +25,7 @@ _Result = TypeVar("_Result")
 
 MASKED, HELD_OUT = -1.0, -2.0
 """What stands for the modulus where it is free."""
-BOUND = 2.0**64
+BOUND = 2.0**80
 """Where the modulus is only known to be at least b, −b times this stands for it: so free moduli, read the same way, are at least
 nothing.  A power of two, so that no digit is lost."""
 CORE_RADIUS = 0.08
@@ -43,11 +43,9 @@ class Diffraction:
     Parameters
     ----------
     counts
-        float32 (N0, N1, N2), photons, the Bragg peak at ``shape // 2``.  Those that are not good are lower bounds: 0 where nothing
-        is known.
+        float32 (N0, N1, N2), photons, the Bragg peak at ``shape // 2``.
     good
-        bool, same shape; False where the detector was saturated or saw nothing usable: there the modulus is free, from its bound
-        on.
+        bool, same shape; False where the detector saw nothing usable: there the modulus is free.
     free_fraction
         Fraction of the good pixels held out, in islands a fringe wide (single pixels would be known from their neighbours).
     seed
@@ -56,6 +54,8 @@ class Diffraction:
         Where to hold everything.
     free
         The held-out pixels, if they are known already: bool, same shape; fraction and seed then say nothing.
+    bounded
+        Whether counts that are not good are lower bounds, above which the modulus is free, as those of a saturated detector.
 
     Attributes
     ----------
@@ -85,6 +85,7 @@ class Diffraction:
         seed: int = 0,
         device: torch.device | str = "cpu",
         free: np.ndarray | None = None,
+        bounded: bool = False,
     ) -> None:
         counts = np.asarray(counts, dtype=np.float32)
         good = np.ones(counts.shape, bool) if good is None else np.asarray(good, bool)
@@ -99,7 +100,7 @@ class Diffraction:
                 "No photons are left in the pixels to be fitted: mask fewer pixels or choose another scan."
             )
         modulus = np.sqrt(np.maximum(counts, 0))
-        modulus[~good] = np.where(counts[~good] > 0, -BOUND * modulus[~good], MASKED)
+        modulus[~good] = np.where(modulus[~good] > 0, -BOUND * modulus[~good], MASKED) if bounded else MASKED
         modulus[free] = HELD_OUT
         self.shape: tuple[int, int, int] = counts.shape
         self.notes: tuple[str, ...] = ()
@@ -110,6 +111,7 @@ class Diffraction:
         self.total = float(counts[fitted].sum(dtype=np.float64))
         self.fitted = int(fitted.sum())
         self.held_out = int(free.sum())
+        self._bounded = bounded
         self.floor = min(LARGEST_FLOOR, 0.01 * float(counts[good].mean(dtype=np.float64)))
 
     @property
@@ -152,7 +154,7 @@ class Diffraction:
             middle(np.fft.fftshift(volume.cpu().numpy()), shape)
             for volume in (self.counts, self.good, self.free)
         )
-        return Diffraction(counts, good, device=self.device, free=free)
+        return Diffraction(counts, good, device=self.device, free=free, bounded=self._bounded)
 
     def total_over(self, pixels: torch.Tensor, values: torch.Tensor) -> float:
         """Return the sum of `values` over `pixels` (bool), in double precision wherever the device has it."""

@@ -93,7 +93,9 @@ def complete_peak(counts: np.ndarray, good: np.ndarray) -> Completed | None:
     known = good.copy()
     if determined:
         known[place] = True
-    return Completed(filled, known, oversampling, float(found.sum() / filled.sum(dtype=np.float64)), determined)
+    return Completed(
+        filled, known, oversampling, float(found.sum() / filled.sum(dtype=np.float64)), determined
+    )
 
 
 def _half(oversampling: float) -> int:
@@ -151,11 +153,19 @@ def _descended(found: np.ndarray, free: np.ndarray, pull: Callable[[np.ndarray],
     return found
 
 
-def _expected_power(shape: tuple[int, ...], oversampling: tuple[float, float, float], power: float) -> np.ndarray:
+def _expected_power(
+    shape: tuple[int, ...], oversampling: tuple[float, float, float], power: float
+) -> np.ndarray:
     """Return the expected power of the autocorrelation in units of that of its origin, float32, as `rfftn` orders it."""
-    indices = [np.fft.fftfreq(shape[0]) * shape[0], np.fft.fftfreq(shape[1]) * shape[1], np.arange(shape[2] // 2 + 1)]
+    indices = [
+        np.fft.fftfreq(shape[0]) * shape[0],
+        np.fft.fftfreq(shape[1]) * shape[1],
+        np.arange(shape[2] // 2 + 1),
+    ]
     grid = np.meshgrid(
-        *(np.abs(index) * s / n for index, s, n in zip(indices, oversampling, shape, strict=True)), indexing="ij", sparse=True
+        *(np.abs(index) * s / n for index, s, n in zip(indices, oversampling, shape, strict=True)),
+        indexing="ij",
+        sparse=True,
     )
     distance = sum(axis**_NORM for axis in grid) ** (1 / _NORM)
     return (np.maximum(1 - distance, 0) ** (2 * power) + _NOISE**2).astype(np.float32)

@@ -167,7 +167,9 @@ def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, np.ndarray, lis
         saturated = find_saturated(seen, flagged)
         if saturated.any():
             limit = float(scan.counts[saturated].min())
-            notes.append(f"Saturated at {limit:,.0f} counts, and taken as at least that bright: {_voxels(saturated)}.")
+            notes.append(
+                f"Saturated at {limit:,.0f} counts, and taken as at least that bright: {_voxels(saturated)}."
+            )
         if (flagged & ~saturated).any():
             notes.append(f"Masked {_voxels(flagged & ~saturated)}, flagged by the detector.")
     if not good.any():
