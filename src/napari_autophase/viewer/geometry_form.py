@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from ..geometry import BEAMLINES, Geometry, said
+from ..geometry import BEAMLINES, Axis, Geometry, direction, find_beamline, said
 from ..scan import InputError
 from .parts import caption, form
 
@@ -29,6 +29,9 @@ _CONVENTIONS = (
     "sample_circles", "detector_circles", "pixel_directions", "sample_offsets_deg", "detector_offsets_deg", "beamline", "detector"
 )  # fmt: skip
 """What choosing a beamline says of a `Geometry`."""
+
+
+_DIRECTIONS = "Which way rows and columns run with the arm at zero: x+ outboard, y+ up. A wrong one mirrors the crystal."
 
 
 class Incomplete(InputError):
@@ -55,8 +58,12 @@ class GeometryForm(QWidget):
         self.rocking = QComboBox()
         self.rocking.setToolTip("The circle that was scanned.")
         self.lines = {name: QLineEdit() for name in _TEXTS}
+        self.directions = QLineEdit()
+        self.directions.textEdited.connect(lambda _: self.typed.emit())
+        self.directions.editingFinished.connect(self.entered)
         layout = form(self)
         layout.addRow("Beamline", self.beamline)
+        layout.addRow(caption("Rows, columns", _DIRECTIONS), self.directions)
         for name, (label, tip, placeholder) in _TEXTS.items():
             line = self.lines[name]
             line.setToolTip(tip)
@@ -79,7 +86,8 @@ class GeometryForm(QWidget):
 
     def _state(self) -> list[str]:
         choices = (self.beamline.currentText(), self.rocking.currentText())
-        return [*choices, *(line.text().strip() for line in self.lines.values())]
+        lines = (self.directions, *self.lines.values())
+        return [*choices, *(line.text().strip() for line in lines)]
 
     def clear(self) -> None:
         """Empty all lines."""
@@ -106,6 +114,7 @@ class GeometryForm(QWidget):
             self._match = match
             self.beamline.setCurrentText(match)
             self._name_circles()
+            self.directions.setText(_said(geometry.pixel_directions))
             self.rocking.setCurrentIndex(geometry.rocking_circle)
         self._as_given = self._state()
 
@@ -123,6 +132,8 @@ class GeometryForm(QWidget):
         if not any(values.values()):
             return None
         conventions = self._chosen()
+        if (text := self.directions.text().strip()) != _said(conventions["pixel_directions"]):
+            conventions["pixel_directions"] = _directions(text)
         missing = [
             _TEXTS[name][0]
             for name in _NEEDED
@@ -161,19 +172,38 @@ class GeometryForm(QWidget):
 
     def _chosen(self) -> dict[str, Any]:
         name = self.beamline.currentText()
+        known = _conventions(name) if name in BEAMLINES else {}
         if self.given is not None and name == self._match:
-            return {key: getattr(self.given, key) for key in _CONVENTIONS}
-        return _conventions(name)
+            known = {key: getattr(self.given, key) for key in _CONVENTIONS}
+        return known
 
     def _name_circles(self) -> None:
         preset = BEAMLINES.get(self.beamline.currentText())
         sample = preset["sample_names"] if preset else self._chosen()["sample_circles"]
         detector = preset["detector_names"] if preset else self._chosen()["detector_circles"]
+        disputed = find_beamline(self.beamline.currentText()).detector().disputed if preset else ""
+        self.directions.setToolTip(_DIRECTIONS + (f" Sources disagree on {disputed}." if disputed else ""))
+        self.directions.setText(_said(self._chosen()["pixel_directions"]))
         self.rocking.clear()
         self.rocking.addItems([said(name) for name in sample])
         self.rocking.setCurrentIndex(preset["rocking_circle"] if preset else 0)
         self.lines["sample_angles_deg"].setPlaceholderText(", ".join(map(said, sample)))
         self.lines["detector_angles_deg"].setPlaceholderText(", ".join(map(said, detector)))
+
+
+def _said(directions: tuple[Axis, Axis]) -> str:
+    return ", ".join(map(said, directions))
+
+
+def _directions(text: str) -> tuple[Axis, Axis]:
+    """Return what a person typed for rows and columns."""
+    names = text.replace(",", " ").split()
+    if len(names) != 2:
+        raise InputError(f"Rows, columns: '{text}' are not two directions; write for example y-, x+.")
+    down, right = map(direction, names)
+    if abs(down @ right) > 0:
+        raise InputError(f"Rows, columns: '{text}' run along one line; write for example y-, x+.")
+    return names[0], names[1]
 
 
 def _conventions(beamline: str) -> dict[str, Any]:
