@@ -61,7 +61,7 @@ def test_a_template_is_printed_filled_in_and_used(folder, tmp_path, capsys):
     filled = info(folder, capsys, "--geometry", tmp_path / "g.json")
     (tmp_path / "g.json").write_text(json.dumps(document))
     said = refused(capsys, "info", folder / "bare.npy", "--geometry", tmp_path / "g.json")
-    assert "energy_kev, distance_m, rocking_step_deg, detector_angles_deg, sample_angles_deg" in said
+    assert "energy_kev, distance_m, rocking_step_deg, sample_angles_deg, detector_angles_deg" in said
     assert filled["seen"]["arm_spacing_nm"] == pytest.approx(0.23348, rel=5e-5)
 
 
@@ -152,9 +152,9 @@ def test_a_result_keeps_the_geometry_it_was_found_with(tmp_path, folder, capsys)
 
 def test_a_scan_without_geometry_has_none_to_give(tmp_path, folder, capsys):
     said = refused(capsys, "info", folder / "bare.npy", "--geometry", folder / "bare.npy")
-    assert "holds no geometry" in said
+    assert "has no geometry" in said
     (tmp_path / "r.json").write_text(json.dumps({"name": "x", "geometry": None}))
-    assert "holds no geometry" in refused(
+    assert "has no geometry" in refused(
         capsys, "info", folder / "bare.npy", "--geometry", tmp_path / "r.json"
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from . import analysis, geometry, preparation
 from .recipe import Recipe
 from .reconstruction import Progress, Reconstruction
-from .scan import Scan
+from .scan import Geometry, Scan
 
 if TYPE_CHECKING:
     from .network import Model
@@ -109,25 +109,28 @@ def with_geometry_of(scan: Scan, found: Reconstruction) -> Reconstruction:
     InputError
         If the geometry contradicts itself.
     """
-    if found.peak is None or scan.geometry == found.scan_geometry:
+    before, now = found.scan_geometry, scan.geometry
+    if found.peak is None or before == now:
         return found
-    phased, steps, q_bragg, said = None, None, None, [UNKNOWN_GEOMETRY]
-    if scan.geometry is not None:
-        binning = found.recipe.prepare.binning
-        stood, phased = preparation.placed(scan.geometry, scan.shape, binning, found.peak, found.shape)
-        steps, q_bragg = geometry.frame(stood, found.peak, found.shape)
-        said = preparation.assumed_beam(scan.geometry, scan.shape)
-    old = [each.startswith((UNKNOWN_GEOMETRY, preparation.ASSUMED_BEAM)) for each in found.notes]
-    at = old.index(True) if any(old) else len(old)
-    kept = [each for each, geometrical in zip(found.notes, old, strict=True) if not geometrical]
+    binned = phased = None
+    if now is not None:
+        binned, phased = preparation.on_grids(
+            now, scan.shape, found.recipe.prepare.binning, found.peak, found.shape
+        )
+    steps, q_bragg = geometry.frame(binned, found.peak, found.shape)
+    stale = _said_of(before, scan.shape)
     return replace(
         found,
         geometry=phased,
-        scan_geometry=scan.geometry,
+        scan_geometry=now,
         voxel_steps_nm=steps,
         q_bragg_per_nm=q_bragg,
-        notes=(*kept[:at], *said, *kept[at:]),
+        notes=(*(note for note in found.notes if note not in stale), *_said_of(now, scan.shape)),
     )
+
+
+def _said_of(known: Geometry | None, shape: tuple[int, int, int]) -> list[str]:
+    return [UNKNOWN_GEOMETRY] if known is None else preparation.assumed(known, shape)
 
 
 def _begin(

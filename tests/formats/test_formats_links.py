@@ -166,6 +166,19 @@ def test_a_master_of_the_older_kind(tmp_path, counts):
     )
 
 
+def test_a_master_of_more_files_than_a_process_may_open(tmp_path, counts):
+    """A step scan with one file a point: hundreds of them, one open at a time."""
+    resource = pytest.importorskip("resource")
+    path = master(tmp_path, counts, 64)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 20, hard))
+    try:
+        np.testing.assert_array_equal(formats.read_scan(path).counts, counts)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_a_part_may_be_named(tmp_path, counts):
     path = master(tmp_path, counts, 4)
     np.testing.assert_array_equal(formats.read_scan(f"{path}::/entry/data/data_000002").counts, counts[16:32])
@@ -397,6 +410,18 @@ def test_a_scan_of_a_bliss_file_is_picked_by_its_number_without_a_look_at_the_ot
         looked_at.clear()
     with pytest.raises(InputError, match=r"no dataset '3\.1'"):
         formats.read(bliss / "sample/sample_0001/sample_0001.h5", dataset="3.1")
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    """Opening one waits for somebody who writes into it, for ever."""
+    os.mkfifo(tmp_path / "pipe.h5")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = h5py.ExternalLink("pipe.h5", "/data")
+    with pytest.raises(InputError, match="which is no file"):
+        formats.read(tmp_path / "a.h5")
+    with pytest.raises(InputError, match="neither a file nor a folder"):
+        formats.read(tmp_path / "pipe.h5")
+    assert formats.recognise(tmp_path / "pipe.h5") is None
 
 
 def test_links_that_go_round_end(tmp_path, counts):

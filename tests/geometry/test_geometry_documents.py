@@ -72,7 +72,7 @@ def test_motors_may_stand_by_their_names():
     assert found.detector_angles_deg == (0.5, 35.4)
     assert found.rocking_circle == 2
     assert found.pixel_directions == ("y-", "x+")
-    with pytest.raises(InputError, match=r"lacks delta, mu, phi;"):
+    with pytest.raises(InputError, match=r"lacks mu, phi, delta;"):
         complete({**FILLED, "beamline": "id01", "eta": 17.5, "nu": 0.5})
 
 

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QToolButton
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import analysis, formats
-from napari_autophase.geometry import BEAMLINES, find_beamline
+from napari_autophase.geometry import BEAMLINES, find_beamline, frame
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import UNKNOWN_GEOMETRY
 from napari_autophase.scan import Geometry, InputError, Scan
@@ -46,6 +46,18 @@ def errors(monkeypatch):
 
 def settle(qtbot, dock):
     qtbot.waitUntil(lambda: not dock._tasks._newest, timeout=20_000)
+
+
+TYPED = replace(
+    GEOMETRY,
+    sample_circles=("y-", "x-", "y-"),
+    sample_angles_deg=(0.3, 17.5, 0.0),
+    rocking_circle=1,
+    pixel_directions=("y-", "x+"),
+    beamline="ID01",
+    detector="mpx1x4",
+)
+"""A geometry of ID01, to be typed."""
 
 
 def enter(dock, field, text, key=Qt.Key.Key_Return):
@@ -164,11 +176,11 @@ def test_a_geometry_that_was_given_survives_a_mask(dock, session, qtbot, tmp_pat
     np.save(path, make_scan().counts)
     dock.file.choose(str(path))
     settle(qtbot, dock)
-    fill_in(dock, GEOMETRY)
+    fill_in(dock, TYPED)
     np.save(tmp_path / "mask.npy", np.eye(24, dtype=bool))
     dock.mask_file.choose(str(tmp_path / "mask.npy"))
     settle(qtbot, dock)
-    assert session.current.geometry == GEOMETRY
+    assert session.current.geometry == TYPED
     assert session.current.mask[:, 7, 7].all()
     dock.file.choose(str(path))
     settle(qtbot, dock)
@@ -250,18 +262,23 @@ def test_the_dock_may_go_while_it_reads(session, viewer, qtbot, monkeypatch, sca
 
 
 angles = st.floats(-90, 90, allow_nan=False).map(lambda value: round(value, 6))
-lengths = st.floats(1e-3, 1e3).map(lambda value: float(f"{value:.6g}"))
+
+
+def between(low, high):
+    return st.floats(low, high).map(lambda value: float(f"{value:.6g}"))
 
 
 @st.composite
 def geometries(draw):
     preset = BEAMLINES[draw(st.sampled_from(sorted(BEAMLINES)))]
-    circles = {key: preset[key] for key in ("sample_circles", "detector_circles", "pixel_directions")}
+    optional = ("beamline", "detector") if draw(st.booleans()) else ()
+    keys = ("sample_circles", "detector_circles", "pixel_directions", "sample_offsets_deg", *optional)
+    circles = {key: preset[key] for key in keys if key in preset}
     return Geometry(
-        energy_kev=draw(lengths),
-        distance_m=draw(lengths),
-        pixel_size_um=(draw(lengths), draw(lengths)),
-        rocking_step_deg=draw(angles.filter(bool)),
+        energy_kev=draw(between(2, 120)),
+        distance_m=draw(between(0.02, 20)),
+        pixel_size_um=(draw(between(5, 1000)), draw(between(5, 1000))),
+        rocking_step_deg=draw(between(1e-4, 1)) * draw(st.sampled_from([-1, 1])),
         detector_angles_deg=tuple(draw(angles) for _ in circles["detector_circles"]),
         sample_angles_deg=tuple(draw(angles) for _ in circles["sample_circles"]),
         rocking_circle=draw(st.integers(0, len(circles["sample_circles"]) - 1)),
@@ -277,6 +294,44 @@ def test_the_form_gives_back_what_it_shows(qapp, geometry):
     form = GeometryForm()
     form.show_geometry(geometry, {})
     assert form.read_geometry() == geometry
+
+
+def test_what_no_line_shows_is_kept(qapp):
+    more = replace(
+        GEOMETRY,
+        detector_offsets_deg=(0.1, 0.2),
+        energy_step_kev=0.001,
+        rocking_angles_deg=(17.4, 17.5, 17.7),
+    )
+    form = GeometryForm()
+    form.show_geometry(more, {})
+    form.lines["distance_m"].setText("0.7")
+    assert form.read_geometry() == replace(more, distance_m=0.7)
+    form.lines["rocking_step_deg"].setText("0.03")
+    assert form.read_geometry().rocking_angles_deg is None, "they would belie the step"
+
+
+def test_a_beamline_brings_what_it_knows_and_asks_for_no_angles_of_circles_that_it_lacks(qapp):
+    form = GeometryForm()
+    for name, angles in (("P10", "1 2 3 4"), ("ID27", "5")):
+        form.beamline.setCurrentText(name)
+        for field, text in {
+            "energy_kev": "9",
+            "distance_m": "0.5",
+            "pixel_size_um": "55",
+            "rocking_step_deg": "0.02",
+            "sample_angles_deg": angles,
+        }.items():
+            form.lines[field].setText(text)
+        if name == "P10":
+            with pytest.raises(InputError, match="lacks Detector angles"):
+                form.read_geometry()
+            form.lines["detector_angles_deg"].setText("1 30")
+            assert form.read_geometry().sample_offsets_deg == (0.0, 0.0, 90.0, 0.0)
+            form.lines["detector_angles_deg"].setText("")
+    assert form.read_geometry().detector_circles == ()
+    assert form.read_geometry().beamline == "ID27"
+    assert not form.lines["detector_angles_deg"].isEnabled()
 
 
 def test_unknown_conventions_are_kept(qapp):
@@ -299,7 +354,6 @@ def test_what_has_no_line_stays_as_it_was(qapp):
     given_before = replace(
         GEOMETRY,
         pixel_directions=("y-", "x-"),
-        sample_offsets_deg=(0.0, 0.1, 0.0),
         rocking_angles_deg=tuple(17.3 + 0.02 * n + 0.001 * (n % 2) for n in range(24)),
     )
     form = GeometryForm()
@@ -307,7 +361,7 @@ def test_what_has_no_line_stays_as_it_was(qapp):
     assert form.beamline.currentText() == "ID01"
     form.lines["distance_m"].setText("0.75")
     assert form.read_geometry() == replace(given_before, distance_m=0.75)
-    # another step is not that of the angles any more, and another beamline has its own offsets
+    # another step is not that of the angles any more, and another beamline has its own directions and offsets
     form.lines["rocking_step_deg"].setText("0.03")
     assert form.read_geometry().rocking_angles_deg is None
     form.beamline.setCurrentText("P10")
@@ -375,9 +429,10 @@ def test_an_empty_form_is_no_geometry(qapp):
         ("energy_kev", "8 9", "needs one number"),
         ("pixel_size_um", "55 55 55", "needs 2 numbers"),
         ("detector_angles_deg", "1", "needs 2 numbers"),
-        ("distance_m", "-1", "greater than zero"),
+        ("distance_m", "-1", "-1 is no distance"),
+        ("energy_kev", "9000", "9 keV, if the number is in eV"),
         ("rocking_step_deg", "", "lacks Rocking step"),
-        ("rocking_step_deg", "0", "not be zero"),
+        ("rocking_step_deg", "0", "no rocking step"),
         ("sample_angles_deg", "", r"lacks Sample angles \(°\);"),
         ("detector_angles_deg", " ", r"lacks Detector angles \(°\);"),
         ("sample_angles_deg", "17.5", "needs 3 numbers"),
@@ -655,7 +710,7 @@ def test_an_incomplete_geometry_is_asked_for_before_the_run(
     for text in (said[0], panel.summary.text(), dock.geometry_box.note.text()):
         assert [field for field in missing if field not in text] == []
         assert "Energy" not in text
-    fill_in(dock, GEOMETRY)
+    fill_in(dock, TYPED)
     assert panel.summary.text() == "", "nothing is missing any more"
     dock.geometry_box.clear.click()
     panel.button.click()
@@ -723,7 +778,7 @@ def test_results_gain_their_nanometres_and_stay_in_the_list(dock, session, viewe
     result = session.add_result(make_result())
     before = list(viewer.layers)
     assert "lengths in voxels" in display.facts.text()
-    fill_in(dock, GEOMETRY)
+    fill_in(dock, TYPED)
     qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=20_000)
     qtbot.waitUntil(lambda: "nm" in display.facts.text(), timeout=20_000)
     assert list(viewer.layers) == before
@@ -731,9 +786,7 @@ def test_results_gain_their_nanometres_and_stay_in_the_list(dock, session, viewe
     assert result.shown
 
     # as if it had been known from the start
-    steps, q_bragg = analysis.frame(
-        replace(GEOMETRY, direct_beam_pixel=(12.0, 12.0)), (12.0, 12.0, 12.0), (24, 24, 24)
-    )
+    steps, q_bragg = frame(replace(TYPED, direct_beam_pixel=(12.0, 12.0)), (12.0, 12.0, 12.0), (24, 24, 24))
     wanted = analysis.quantities(
         replace(make_result(), voxel_steps_nm=steps, q_bragg_per_nm=q_bragg), result.threshold
     )
@@ -747,9 +800,8 @@ def test_results_gain_their_nanometres_and_stay_in_the_list(dock, session, viewe
         assert layer.metadata["autophase_reconstruction"] is result.reconstruction, "which is what is saved"
     reach = np.abs(result.layer("isosurface").vertices * result.layer("isosurface").scale)
     assert reach.max() > 24 * min(wanted.voxel_size) / 8
-    beam, *others = result.reconstruction.notes
-    assert "direct beam is not given" in beam
-    assert others == ["another note"]
+    first, second = result.reconstruction.notes
+    assert (first, "middle of the array" in second) == ("another note", True)
 
     dock.geometry_box.clear.click()
     qtbot.waitUntil(lambda: result.quantities.unit == "pixel", timeout=20_000)
@@ -760,7 +812,7 @@ def test_results_of_other_scans_stay_as_they_are(dock, session, qtbot):
     session.add_scan(make_scan(geometry=None))
     mine, other = session.add_result(make_result()), session.add_result(make_result("another"))
     unknown = session.add_result(replace(make_result(), peak=None))
-    fill_in(dock, GEOMETRY)
+    fill_in(dock, TYPED)
     qtbot.waitUntil(lambda: mine.quantities.unit == "nm", timeout=20_000)
     qtbot.waitUntil(lambda: not session._tasks._newest, timeout=20_000)
     assert (other.quantities.unit, unknown.quantities.unit) == ("pixel", "pixel")
@@ -769,7 +821,7 @@ def test_results_of_other_scans_stay_as_they_are(dock, session, qtbot):
 def test_a_geometry_given_while_it_is_phased_counts(dock, session, launch, qtbot):
     session.add_scan(make_scan(geometry=None))
     session.reconstruct(Recipe())
-    fill_in(dock, GEOMETRY)
+    fill_in(dock, TYPED)
     launch.job.done(make_result())
     qtbot.waitUntil(lambda: [result.quantities.unit for result in session.results] == ["nm"], timeout=20_000)
 
@@ -780,7 +832,7 @@ def test_a_result_that_is_not_seen_does_not_come_forward(dock, session, viewer, 
     session.show_diffraction()
     seen = [layer for layer in viewer.layers if layer.visible]
     camera = (viewer.dims.ndisplay, viewer.scene.camera.zoom)
-    fill_in(dock, GEOMETRY)
+    fill_in(dock, TYPED)
     qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=20_000)
     qtbot.waitUntil(lambda: not session._turns._works, timeout=20_000)
     assert [layer for layer in viewer.layers if layer.visible] == seen
@@ -795,7 +847,7 @@ def test_a_look_that_has_lost_its_meaning_goes(dock, session, qtbot):
     result.set_limits(0.25)
     result.set_threshold(0.5)
     result.set_clipping(Cut((1.0, 0.0, 0.0), 3.0))
-    fill_in(dock, GEOMETRY)
+    fill_in(dock, TYPED)
     qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=20_000)
     qtbot.waitUntil(lambda: not session._turns._works, timeout=20_000)
     assert (result.threshold, result.strain_limit, result.cut) == (0.5, None, None)

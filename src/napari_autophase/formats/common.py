@@ -92,6 +92,8 @@ def check_file(path: Path) -> None:
     """Raise `InputError` unless `path` is a file or folder that can be opened and is not empty."""
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path.")
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is neither a file nor a folder; check the path.")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read by you; change its permissions.")
     if path.is_file() and path.stat().st_size == 0:

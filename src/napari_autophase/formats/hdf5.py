@@ -88,10 +88,8 @@ class Hdf5(Format):
                 item = tree[dirname(name) if name.endswith(f"/{_SERIES}") else name]
             except Absent:
                 return None
-            if isinstance(item, h5py.Dataset):
-                return _as_dataset(item, name)
             if not isinstance(item, h5py.Group):
-                return None
+                return _as_dataset(item, name)
             prefix = f"{name.removesuffix(_SERIES).rstrip('/')}/"
             arrays = list(_walk(tree, item, prefix, set()))
             signals = (_known_as(tree, each, arrays) for each in _signals(tree, item, prefix))
@@ -100,17 +98,19 @@ class Hdf5(Format):
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return one dataset; of several complex modes the first."""
         with opened(path) as tree:
-            parts = _parts(tree, dataset.path)
             shape = dataset.shape[-3:] if dataset.is_modes else dataset.shape
             check_memory(shape, dataset.dtype, f"{path}::{dataset.path}")
-            if len(parts) > 1:
-                array = np.empty(shape, dataset.dtype)
-                at = 0
-                for part in parts:
-                    array[at : at + len(part)] = sources.read(tree, part)
-                    at += len(part)
-                return array
-            return _centred(parts[0], sources.read(tree, parts[0], 0 if dataset.is_modes else ()))
+            parts = _parts(tree, dataset.path)
+            if parts == [dataset.path]:
+                item = tree[dataset.path]
+                return _centred(item, sources.read(tree, item, 0 if dataset.is_modes else ()))
+            array = np.empty(shape, dataset.dtype)
+            at = 0
+            for part in parts:
+                with tree.visit(part) as item:
+                    array[at : at + len(item)] = sources.read(tree, item)
+                    at += len(item)
+            return array
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few frames, if they stand in this very file and are packed frame by frame or nearly so."""
@@ -120,7 +120,7 @@ class Hdf5(Format):
     def describes(self, path: Path, dataset: Dataset) -> Description:
         """Return the mask beside a dataset, and the geometry or what is known of it."""
         with opened(path) as tree:
-            mask = _mask(tree, path, dataset, _parts(tree, dataset.path)[0])
+            mask = _mask(tree, path, dataset, tree[_parts(tree, dataset.path)[0]])
             return Description(mask, *nexus.read_geometry(nexus.entry_of(tree, dataset.path)))
 
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
@@ -130,80 +130,85 @@ class Hdf5(Format):
             return results.read_result(path, tree, dataset, found)
 
 
-def _walk(tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[int, int]]) -> Iterator[Dataset]:
+def _walk(tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[Path, int]]) -> Iterator[Dataset]:
     if prefix.count("/") > _DEEP:
         return
-    parts: dict[int, tuple[str, Item | Lost]] = {}
+    parts: dict[int, Dataset] = {}
     for name, item in tree.items(group, prefix):
-        match = _PART.fullmatch(name) or (_OLD_PART.fullmatch(name) if prefix == "/entry/" else None)
         if not isinstance(item, Lost):
-            info = h5py.h5o.get_info(item.id)
-            if (info.fileno, info.addr) in seen:
+            if (which := tree.identity(item)) in seen:
                 continue
-            seen.add((info.fileno, info.addr))
-        if match:
-            parts[int(match[1])] = name, item
-        else:
-            yield from _found(tree, prefix + name, item, seen)
+            seen.add(which)
+        if isinstance(item, h5py.Group):
+            yield from _walk(tree, item, f"{prefix}{name}/", seen)
+        elif (found := _as_dataset(item, prefix + name)) is not None:
+            number = _number(prefix, name)
+            if number is None:
+                yield found
+            else:
+                parts[number] = found
     whole = _series(tree, prefix, parts)
-    if whole is not None:
-        yield whole
-    else:
-        for name, item in parts.values():
-            yield from _found(tree, prefix + name, item, seen)
+    yield from parts.values() if whole is None else (whole,)
 
 
-def _found(tree: Tree, path: str, item: Item | Lost, seen: set[tuple[int, int]]) -> Iterator[Dataset]:
-    if isinstance(item, Lost):
-        yield Dataset(path, (), _UNKNOWN, item.why)
-    elif isinstance(item, h5py.Dataset):
-        dataset = _as_dataset(item, path)
-        if dataset is not None:
-            yield dataset
-    elif isinstance(item, h5py.Group):
-        yield from _walk(tree, item, f"{path}/", seen)
+def _number(prefix: str, name: str) -> int | None:
+    """Return which part of a series this is, or None."""
+    match = _PART.fullmatch(name) or (_OLD_PART.fullmatch(name) if prefix == "/entry/" else None)
+    return None if match is None else int(match[1])
 
 
-def _series(tree: Tree, prefix: str, parts: dict[int, tuple[str, Item | Lost]]) -> Dataset | None:
+def _series(tree: Tree, prefix: str, parts: dict[int, Dataset]) -> Dataset | None:
     """Return the one dataset that numbered parts make, lost if one of them is; None if they are none."""
-    there = [item for _, item in parts.values() if isinstance(item, h5py.Dataset)]
-    if len(parts) < 2 or len({(each.shape[1:], each.dtype) for each in there if each.ndim == 3}) != 1:
+    there = [each for each in parts.values() if not each.lost]
+    if len(parts) < 2 or len({(each.shape[1:], each.dtype) for each in there if len(each.shape) == 3}) != 1:
         return None
-    first, last = min(parts), max(parts)
-    for number in range(first, last + 1):
-        _, item = parts.get(number, ("", None))
-        if isinstance(item, h5py.Dataset):
-            continue
-        # all files but the last hold as many frames
-        each = len(there[0])
-        start = (number - first) * each
-        frames = f"frame {start}" if each == 1 else f"frames {start} to {start + each - 1}"
-        why = (
-            item.why if isinstance(item, Lost) else f"{tree.path} has no part {number} of {prefix}{_SERIES}."
-        )
-        return Dataset(f"{prefix}{_SERIES}", (), _UNKNOWN, f"Of the scan {frames} are lost: {why}")
-    return Dataset(f"{prefix}{_SERIES}", (sum(map(len, there)), *there[0].shape[1:]), there[0].dtype)
+    each = there[0].shape[0]  # so many frames are in all files but the last
+    for place, number in enumerate(range(min(parts), max(parts) + 1)):
+        part = parts.get(number)
+        if part is None or part.lost:
+            frames = f"frame {place}" if each == 1 else f"frames {place * each} to {place * each + each - 1}"
+            why = part.lost if part else f"{tree.path} has no part {number} of {prefix}{_SERIES}."
+            return Dataset(f"{prefix}{_SERIES}", (), _UNKNOWN, f"Of the scan {frames} are lost: {why}")
+    return Dataset(
+        f"{prefix}{_SERIES}", (sum(each.shape[0] for each in there), *there[0].shape[1:]), there[0].dtype
+    )
 
 
-def _parts(tree: Tree, path: str) -> list[h5py.Dataset]:
-    """Return the dataset, or its numbered parts in their order."""
+def _parts(tree: Tree, path: str) -> list[str]:
+    """Return the path of a dataset, or those of its numbered parts in their order."""
     if not path.endswith(f"/{_SERIES}"):
-        return [tree[path]]
-    group = tree[path.removesuffix(_SERIES)]
-    names = sorted((name for name in group if _OLD_PART.fullmatch(name)), key=lambda name: int(name[5:]))
-    return [tree.step(group, name) for name in names]
+        return [path]
+    prefix = path.removesuffix(_SERIES)
+    numbers = {name: _number(prefix, name) for name in tree[prefix]}
+    return [
+        prefix + name
+        for _, name in sorted((number, name) for name, number in numbers.items() if number is not None)
+    ]
 
 
-def _as_dataset(item: h5py.Dataset, path: str) -> Dataset | None:
-    if item.shape is None or len(item.shape) < 2 or item.dtype.kind not in "buifc":
+def _as_dataset(item: Item | Lost, path: str) -> Dataset | None:
+    if isinstance(item, Lost):
+        return Dataset(path, (), _UNKNOWN, item.why)
+    if (
+        not isinstance(item, h5py.Dataset)
+        or item.shape is None
+        or len(item.shape) < 2
+        or item.dtype.kind not in "buifc"
+    ):
         return None
     return Dataset(path, item.shape, item.dtype)
 
 
 def _known_as(tree: Tree, signal: Dataset, arrays: list[Dataset]) -> Dataset:
     """Return a signal by the name under which it stands: it is often a soft link, or the first part of a series."""
-    item = tree[signal.path]
-    return next((each for each in arrays if not each.lost and item in _parts(tree, each.path)), signal)
+    own = tree.identity(tree[signal.path])
+    return next((each for each in arrays if not each.lost and own in _identities(tree, each)), signal)
+
+
+def _identities(tree: Tree, dataset: Dataset) -> Iterator[tuple[Path, int]]:
+    for path in _parts(tree, dataset.path):
+        with tree.visit(path) as item:
+            yield tree.identity(item)
 
 
 def _signals(tree: Tree, group: h5py.Group, prefix: str, depth: int = 0) -> Iterator[Dataset]:

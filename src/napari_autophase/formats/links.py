@@ -9,8 +9,9 @@ lead to.  `local` follows nothing that leaves the file, and is for everything bu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TypeAlias
@@ -21,6 +22,8 @@ import hdf5plugin  # noqa: F401  (registers the filters)
 from ..scan import InputError
 
 Item: TypeAlias = "h5py.Group | h5py.Dataset | h5py.Datatype"
+_IDLE = 8
+"""So many files stay open for the next link that leads into one of them."""
 _HOPS = 12
 """So many links may lead from one to the next before they are taken to go round."""
 
@@ -72,6 +75,10 @@ def local(group: h5py.Group, path: str) -> Item | None:
     except LinkError:
         return None
     return None if isinstance(item, h5py.Dataset) and is_elsewhere(item) else item
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
 
 
 def is_elsewhere(item: h5py.Dataset) -> bool:
@@ -128,21 +135,47 @@ class Tree:
         self.path = path
         self._folders = {path.resolve().parent, path.parent.resolve()}
         self._files: dict[Path, h5py.File] = {}
-        self._open = ExitStack()
+        self._idle: dict[Path, h5py.File] = {}
+        self._names: dict[int, Path] = {}
 
     def __enter__(self) -> Tree:
         self.root = self._opened(self.path)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
-        self._files.clear()
+        for file in (*self._files.values(), *self._idle.values()):
+            file.close()
 
     def _opened(self, path: Path) -> h5py.File:
-        real = path.resolve()
+        real = _real(path)
         if real not in self._files:
-            self._files[real] = self._open.enter_context(open_file(path))
+            file = self._idle.pop(real, None) or open_file(path)
+            self._names[h5py.h5o.get_info(file.id).fileno] = real
+            self._files[real] = file
         return self._files[real]
+
+    def identity(self, item: Item) -> tuple[Path, int]:
+        """Return what tells an item from all others: its file, and where it stands there."""
+        about = h5py.h5o.get_info(item.id)
+        return self._names[about.fileno], about.addr
+
+    @contextmanager
+    def tidy(self) -> Iterator[None]:
+        """Leave what is opened inside: there may be a file for each frame, and a process may have only so many."""
+        before = set(self._files)
+        try:
+            yield
+        finally:
+            for each in [each for each in self._files if each not in before]:
+                self._idle[each] = self._files.pop(each)
+            while len(self._idle) > _IDLE:
+                self._idle.pop(next(iter(self._idle))).close()
+
+    @contextmanager
+    def visit(self, path: str, group: h5py.Group | None = None) -> Iterator[Item]:
+        """Give what stands under a path (seen from `group`), and close what had to be opened for it."""
+        with self.tidy():
+            yield self.step(self.root if group is None else group, path)
 
     def __getitem__(self, path: str) -> Item:
         """Return what stands under a path.
@@ -164,13 +197,20 @@ class Tree:
         return [self.root["/"], *(self["/".join(names[: depth + 1])] for depth in range(len(names)))]
 
     def items(self, group: h5py.Group, path: str) -> Iterator[tuple[str, Item | Lost]]:
-        """Yield what stands in a group, but for soft links (it is met under its own name); `path` is the group's."""
+        """Yield what stands in a group, but for soft links (it is met under its own name); `path` is the group's.
+
+        An item is of use until the next is asked for.
+        """
         for name in group:
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.SoftLink):
                 continue
+            if isinstance(link, h5py.HardLink):
+                yield name, group[name]
+                continue
             try:
-                yield name, self.step(group, name)
+                with self.visit(name, group) as item:
+                    yield name, item
             except LinkError as error:
                 yield name, Lost(f"{path}{name}", getattr(link, "filename", ""), str(error))
 
@@ -198,19 +238,22 @@ class Tree:
         """
         beside = Path(file.filename).parent
         given = Path(name)
-        places = [beside / given, Path(file.filename).resolve().parent / given]
         if given.is_absolute() or PureWindowsPath(name).is_absolute():
-            places = [given, beside / PureWindowsPath(name).name]
+            places = (given, beside / PureWindowsPath(name).name)
+        else:
+            places = (beside / given, _real(Path(file.filename)).parent / given)
         there = next((place for place in places if place.exists()), None)
         if there is None:
             folder = places[-1].parent
             raise MissingFile(
                 f"{what} of {self.path} is in {name}, which is not there; copy it to {folder}.", folder
             )
-        real = there.resolve()
+        real = _real(there)
         if not any(real.is_relative_to(folder) for folder in self._folders):
             raise LinkError(
                 f"{what} of {self.path} leads to {real}, outside the folder of that file, where no link is followed; "
                 f"copy it below {self.path.parent.resolve()}, or open that file itself."
             )
+        if not real.is_file():
+            raise LinkError(f"{what} of {self.path} leads to {real}, which is no file; correct the link.")
         return there

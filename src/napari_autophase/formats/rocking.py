@@ -9,12 +9,12 @@ Masks, labels, embeddings, random numbers and microscopes' stacks each lack some
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from math import log, prod
 
 import numpy as np
-from scipy.ndimage import maximum_filter
 
-LOOKED_AT = 128 * 2**20
+LOOKED_AT = 96 * 2**20
 """So many bytes at most are unpacked to look at a file."""
 _FRAMES = 24
 """So many frames at most are looked at, evenly spaced."""
@@ -63,7 +63,7 @@ def is_rocking_curve(frames: np.ndarray) -> bool:
     peak, frame = float(heights[brightest]), counts[brightest]
     return (
         peak >= _BRIGHT
-        and max(heights[0], heights[-1]) <= 0.5 * peak  # the crystal was rocked through its reflection
+        and _is_rocked_through(heights)
         and _is_dark_around(frame, peak)
         and _is_compact(frame, peak)
         and _has_tails(frame, peak)
@@ -74,18 +74,19 @@ def is_rocking_curve(frames: np.ndarray) -> bool:
 
 def _believed(frames: np.ndarray) -> np.ndarray | None:
     """Return the counts in float32 with flags and bad pixels as zero, or None if they are no counts."""
-    if frames.dtype.kind not in "uif":
+    if frames.dtype.kind not in "uif" or not frames.any():
         return None
-    values = np.where(np.isfinite(frames), frames, 0)
-    bad = values < 0
     if frames.dtype.kind == "f":
-        bad |= (values == _FLAG) | (values >= _WIDE_FLAG)
-    elif np.iinfo(frames.dtype).max >= _FLAG:
-        bad |= values == np.iinfo(frames.dtype).max
+        bad = ~np.isfinite(frames) | (frames < 0) | (frames == _FLAG) | (frames >= _WIDE_FLAG)
+    else:
+        bad = frames < 0
+        if np.iinfo(frames.dtype).max >= _FLAG:
+            bad |= frames == np.iinfo(frames.dtype).max
     if bad.mean() > 0.3:
         return None
-    values = np.where(bad, 0, values).astype(np.float32)
-    if (values == np.rint(values)).all():
+    values = frames.astype(np.float32)
+    values[bad] = 0
+    if frames.dtype.kind != "f" or (values == np.rint(values)).all():
         return values
     photon = _photon(values)
     return None if photon is None else values / photon
@@ -105,9 +106,19 @@ def _photon(values: np.ndarray) -> float | None:
 
 def _without_hot_pixels(counts: np.ndarray) -> np.ndarray:
     """Return frames in which no pixel is brighter than the brightest of its neighbours: a fringe has a width."""
-    around = np.ones((1, 3, 3), bool)
-    around[0, 1, 1] = False
-    return np.minimum(counts, maximum_filter(counts, footprint=around, mode="constant"))
+    edged = np.pad(counts, ((0, 0), (1, 1), (1, 1)))
+    rows, columns = counts.shape[1:]
+    brightest = np.zeros_like(counts)
+    for row, column in product(range(3), range(3)):
+        if (row, column) != (1, 1):
+            np.maximum(brightest, edged[:, row : row + rows, column : column + columns], out=brightest)
+    return np.minimum(counts, brightest, out=brightest)
+
+
+def _is_rocked_through(heights: np.ndarray) -> bool:
+    """The frames are dark at both ends, and the bright ones are near each other (a strained crystal's peak may be split)."""
+    bright = np.flatnonzero(heights > 0.5 * heights.max())
+    return bool(max(heights[0], heights[-1]) <= 0.2 * heights.max() and np.ptp(bright) <= 0.5 * heights.size)
 
 
 def _border(frame: np.ndarray) -> np.ndarray:

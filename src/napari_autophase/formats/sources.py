@@ -74,7 +74,8 @@ def _check_virtual(tree: Tree, item: h5py.Dataset, nested: int) -> None:
     for source in item.virtual_sources():
         first, last = _frames(source.vspace, item.shape[0])
         covered[first : last + 1] = True
-        why, there = _fault(tree, item, source, nested)
+        with tree.tidy():
+            why, there = _fault(tree, item, source, nested)
         if why:
             lost.setdefault((source.file_name, why), []).extend(range(first + there, last + 1))
     if lost:

@@ -38,7 +38,14 @@ KEYS: dict[str, str] = {
     "detector": "Name of the detector at the beamline.",
 }
 """Every field of `Geometry`, as a person needs to know it."""
-_NEEDED = ("energy_kev", "distance_m", "pixel_size_um", "rocking_step_deg", "detector_angles_deg")
+_NEEDED = (
+    "energy_kev",
+    "distance_m",
+    "pixel_size_um",
+    "rocking_step_deg",
+    "sample_angles_deg",
+    "detector_angles_deg",
+)
 _LISTS = {each.name for each in fields(Geometry) if "tuple" in str(each.type)}
 _CONVENTIONS = ("sample_circles", "detector_circles", "pixel_directions")
 
@@ -144,16 +151,10 @@ def complete(document: Any, origin: str = "The geometry") -> Geometry:
         given["rocking_step_deg"] = mean_step(angles)
     if given.get("energy_step_kev"):
         given.setdefault("rocking_step_deg", 0.0)
-    needed = [*_NEEDED, *(("sample_angles_deg",) if "sample_circles" in given else ())]
-    circles = {"sample_angles_deg": "sample_circles", "detector_angles_deg": "detector_circles"}
-    missing = [
-        name
-        for key in needed
-        # no circles, no angles
-        if key not in given
-        or (not given[key] and given[key] != 0 and given.get(circles.get(key, "")) not in ([], ()))
-        for name in lacking.get(key, [key])
-    ]
+    # where nobody names circles, there is one for the sample, and its angle changes nothing
+    named = any(key in given for key in _CONVENTIONS)
+    needed = [key for key in _NEEDED if named or key != "sample_angles_deg"]
+    missing = [name for key in needed if key not in given for name in lacking.get(key, [key])]
     if missing:
         raise InputError(
             f"{origin} lacks {', '.join(missing)}; give {'it' if len(missing) == 1 else 'them'}, for example with "

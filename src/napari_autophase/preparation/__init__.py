@@ -2,13 +2,12 @@
 
 from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
-from .prepare import ASSUMED_BEAM, Prepared, assumed_beam, placed, prepare
+from .prepare import Prepared, assumed, on_grids, prepare
 from .region import fast_size, middle
 
 __all__ = [
-    "ASSUMED_BEAM",
     "Prepared",
-    "assumed_beam",
+    "assumed",
     "estimate_oversampling",
     "fast_size",
     "fill_gaps",
@@ -16,6 +15,6 @@ __all__ = [
     "find_flagged",
     "find_hot_pixels",
     "middle",
-    "placed",
+    "on_grids",
     "prepare",
 ]

@@ -15,9 +15,6 @@ from .oversampling import estimate_oversampling
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
 from .region import lit_shape, middle, pad_fast
 
-ASSUMED_BEAM = "The direct beam is not given"
-"""Begins the note that says so."""
-
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -91,6 +88,8 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
             "check the mask, the saturation and the background."
         )
 
+    if geometry is not None:
+        notes += assumed(geometry, scan.shape)
     if choice.binning != (1, 1, 1):
         counts, good = bin_blocks(counts, good, choice.binning)
 
@@ -126,15 +125,14 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
                 f"Padded from {before} to {counts.shape} voxels; the voxel size shrinks accordingly."
             )
 
-    stood, phased = None, None
+    phased = None
     if geometry is not None:
-        stood, phased = placed(geometry, scan.shape, choice.binning, peak, counts.shape)
-        notes += assumed_beam(geometry, scan.shape)
+        geometry, phased = on_grids(geometry, scan.shape, choice.binning, peak, counts.shape)
 
     return Prepared(
         counts=np.ascontiguousarray(counts),
         good=np.ascontiguousarray(good),
-        geometry=stood,
+        geometry=geometry,
         phased_geometry=phased,
         peak=(float(peak[0]), float(peak[1]), float(peak[2])),
         shift=shift,
@@ -143,45 +141,50 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     )
 
 
-def placed(
+def assumed(geometry: Geometry, shape: tuple[int, int, int]) -> list[str]:
+    """Return what a person should read about a geometry of an array of `shape`: what was assumed in it."""
+    if geometry.direct_beam_pixel is not None:
+        return []
+    row, column = geometry.with_beam(shape).direct_beam_pixel or (0.0, 0.0)
+    return [
+        f"The direct beam is not given: the middle of the array, pixel ({row:g}, {column:g}), is assumed."
+    ]
+
+
+def on_grids(
     geometry: Geometry,
-    shape: tuple[int, ...],
+    shape: tuple[int, int, int],
     binning: tuple[int, int, int],
-    peak: tuple[float, ...],
+    peak: tuple[float, float, float],
     phased: tuple[int, ...],
 ) -> tuple[Geometry, Geometry]:
-    """Return the geometry of a scan after binning, and that of the array that is phased.
+    """Return the geometry of a scan's array after binning, and of the array that is phased.
 
     Parameters
     ----------
     geometry, shape
-        Of the scan; the direct beam is filled in where it was left out.
+        Those of the scan's own array.
     binning
-        Voxels per block.
+        Voxels per block, per axis.
     peak
-        What lies in the centre voxel of the phased array, counted after binning.
+        Index in the binned array of what lies in the centre voxel of the phased one.
     phased
         Shape of the phased array.
 
     Raises
     ------
     InputError
-        If it contradicts itself, or is none that an instrument can have.
+        If no instrument has this geometry, it contradicts itself, or it belongs to no lattice planes.
     """
     check(geometry)
-    stood = geometry.with_beam(shape).binned(binning, shape)
-    before = tuple(side // factor for side, factor in zip(shape, binning, strict=True))
-    _, q = frame(stood, peak, phased)
+    geometry = geometry.with_beam(shape)
+    if binning != (1, 1, 1):
+        geometry = geometry.binned(binning, shape)
+    unrolled = tuple(n // factor for n, factor in zip(shape, binning, strict=True))
+    _, q = frame(geometry, peak, phased)
     check_spacing(np.asarray(q))
     first = tuple(round(p) - n // 2 for p, n in zip(peak, phased, strict=True))
-    return stood, stood.cropped(first, before, phased)
-
-
-def assumed_beam(geometry: Geometry | None, shape: tuple[int, ...]) -> list[str]:
-    """Return the note that the direct beam is assumed, where it is."""
-    if geometry is None or geometry.direct_beam_pixel is not None:
-        return []
-    return [f"{ASSUMED_BEAM}: the middle of the array, pixel ({shape[1] // 2}, {shape[2] // 2}), is assumed."]
+    return geometry, geometry.cropped(first, unrolled, phased)
 
 
 def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from ..geometry import BEAMLINES, Axis, Geometry, direction, find_beamline, said
+from ..geometry import BEAMLINES, Axis, Geometry, check, direction, find_beamline, said
 from ..scan import InputError
 from .parts import caption, form
 
@@ -24,14 +24,8 @@ _TEXTS = {
     "direct_beam_pixel": ("Direct beam (pixel)", "Row, column where it falls with the arm at zero; empty: the centre.", "centre"),
 }  # fmt: skip
 _NEEDED = tuple(name for name in _TEXTS if name != "direct_beam_pixel")
-_CIRCLES = {"sample_angles_deg": "sample_circles", "detector_angles_deg": "detector_circles"}
-_CONVENTIONS = (
-    "sample_circles", "detector_circles", "pixel_directions", "sample_offsets_deg", "detector_offsets_deg", "beamline", "detector"
-)  # fmt: skip
-"""What choosing a beamline says of a `Geometry`."""
-
-
 _DIRECTIONS = "Which way rows and columns run with the arm at zero: x+ outboard, y+ up. A wrong one mirrors the crystal."
+_ROCKING = ("rocking_step_deg", "rocking_circle", "sample_angles_deg")
 
 
 class Incomplete(InputError):
@@ -50,7 +44,6 @@ class GeometryForm(QWidget):
         super().__init__()
         self.given: Geometry | None = None
         self._known: dict[str, Any] = {}
-        self._match = ""
         self._as_given: list[str] = []
         self.beamline = QComboBox()
         self.beamline.addItems(list(BEAMLINES))
@@ -86,8 +79,7 @@ class GeometryForm(QWidget):
 
     def _state(self) -> list[str]:
         choices = (self.beamline.currentText(), self.rocking.currentText())
-        lines = (self.directions, *self.lines.values())
-        return [*choices, *(line.text().strip() for line in lines)]
+        return [*choices, *(line.text().strip() for line in (self.directions, *self.lines.values()))]
 
     def clear(self) -> None:
         """Empty all lines."""
@@ -108,10 +100,12 @@ class GeometryForm(QWidget):
         if stored >= 0:
             self.beamline.removeItem(stored)
         if geometry is not None:
-            match = next((name for name in BEAMLINES if _fits(name, geometry)), None)
+            likely = sorted(BEAMLINES, key=lambda name: name != geometry.beamline)
+            match = next(
+                (name for name in likely if _circles(BEAMLINES[name]) == _circles(vars(geometry))), None
+            )
             if match is None:
                 self.beamline.addItem(match := _AS_STORED)
-            self._match = match
             self.beamline.setCurrentText(match)
             self._name_circles()
             self.directions.setText(_said(geometry.pixel_directions))
@@ -131,13 +125,9 @@ class GeometryForm(QWidget):
         values: dict[str, Any] = {name: _numbers(name, line.text()) for name, line in self.lines.items()}
         if not any(values.values()):
             return None
-        conventions = self._chosen()
-        if (text := self.directions.text().strip()) != _said(conventions["pixel_directions"]):
-            conventions["pixel_directions"] = _directions(text)
+        circles = self._circles()
         missing = [
-            _TEXTS[name][0]
-            for name in _NEEDED
-            if not values[name] and conventions.get(_CIRCLES.get(name, ""), "some") != ()
+            _TEXTS[name][0] for name in _NEEDED if not values[name] and circles.get(name, ("any",)) != ()
         ]
         if missing:
             *others, last = missing
@@ -149,76 +139,79 @@ class GeometryForm(QWidget):
         values["pixel_size_um"] = pixel * 2 if len(pixel) == 1 else _exactly("pixel_size_um", pixel, 2)
         beam = values["direct_beam_pixel"]
         values["direct_beam_pixel"] = _exactly("direct_beam_pixel", beam, 2) if beam else None
-        values["detector_angles_deg"] = _exactly(
-            "detector_angles_deg", values["detector_angles_deg"], len(conventions["detector_circles"])
-        )
-        values["sample_angles_deg"] = _exactly(
-            "sample_angles_deg", values["sample_angles_deg"], len(conventions["sample_circles"])
-        )
-        if min(values["energy_kev"], values["distance_m"], *values["pixel_size_um"]) <= 0:
-            raise InputError("Energy, distance and pixel sizes must be greater than zero.")
-        if values["rocking_step_deg"] == 0:
-            raise InputError("The rocking step must not be zero.")
-        if self.given is not None:  # lines show fewer digits than a file may give
-            for name, line in self.lines.items():
-                if line.text() == _text(name, given := getattr(self.given, name)):
-                    values[name] = given
-        values |= {**conventions, "rocking_circle": max(0, self.rocking.currentIndex())}
-        if self.given is None:
-            return Geometry(**values)
-        if values["rocking_step_deg"] != self.given.rocking_step_deg:
-            values["rocking_angles_deg"] = None
-        return replace(self.given, **values)  # with what has no line here
+        for name in circles:
+            values[name] = _exactly(name, values[name], len(circles[name]))
+        values["rocking_circle"] = max(0, self.rocking.currentIndex())
+        geometry = self._with(values)
+        check(geometry)
+        return geometry
 
-    def _chosen(self) -> dict[str, Any]:
-        name = self.beamline.currentText()
-        known = _conventions(name) if name in BEAMLINES else {}
-        if self.given is not None and name == self._match:
-            known = {key: getattr(self.given, key) for key in _CONVENTIONS}
-        return known
+    def _with(self, values: dict[str, Any]) -> Geometry:
+        """Return the geometry that has these values, and else what was given or what the beamline knows."""
+        given = self.given
+        if given is not None:  # lines show fewer digits than a file may give
+            for name, line in self.lines.items():
+                if line.text() == _text(name, was := getattr(given, name)):
+                    values[name] = was
+        preset = BEAMLINES.get(self.beamline.currentText())
+        if given is not None and self.beamline.currentText() == self._as_given[0]:
+            values["pixel_directions"] = _directions(self.directions.text(), given.pixel_directions)
+            evenly = any(getattr(given, name) != values[name] for name in _ROCKING)
+            return replace(given, **values, rocking_angles_deg=None if evenly else given.rocking_angles_deg)
+        known = {key: value for key, value in (preset or {}).items() if not key.endswith("_names")}
+        values["pixel_directions"] = _directions(self.directions.text(), known["pixel_directions"])
+        return Geometry(**{**known, **values}, reflection=None if given is None else given.reflection)
+
+    def _circles(self) -> dict[str, tuple[Any, ...]]:
+        """Return the names, or else the axes, of the circles whose angles are wanted, by the angles' names."""
+        preset = BEAMLINES.get(self.beamline.currentText())
+        if preset is not None:
+            sample, detector = preset["sample_names"], preset["detector_names"]
+        else:
+            assert self.given is not None
+            sample, detector = self.given.sample_circles, self.given.detector_circles
+        return {"sample_angles_deg": sample, "detector_angles_deg": detector}
 
     def _name_circles(self) -> None:
         preset = BEAMLINES.get(self.beamline.currentText())
-        sample = preset["sample_names"] if preset else self._chosen()["sample_circles"]
-        detector = preset["detector_names"] if preset else self._chosen()["detector_circles"]
+        circles = {name: list(map(said, each)) for name, each in self._circles().items()}
         disputed = find_beamline(self.beamline.currentText()).detector().disputed if preset else ""
         self.directions.setToolTip(_DIRECTIONS + (f" Sources disagree on {disputed}." if disputed else ""))
-        self.directions.setText(_said(self._chosen()["pixel_directions"]))
+        if preset:
+            self.directions.setText(_said(preset["pixel_directions"]))
         self.rocking.clear()
-        self.rocking.addItems([said(name) for name in sample])
+        self.rocking.addItems(circles["sample_angles_deg"])
         self.rocking.setCurrentIndex(preset["rocking_circle"] if preset else 0)
-        self.lines["sample_angles_deg"].setPlaceholderText(", ".join(map(said, sample)))
-        self.lines["detector_angles_deg"].setPlaceholderText(", ".join(map(said, detector)))
+        for name, names in circles.items():
+            self.lines[name].setPlaceholderText(", ".join(names) or "none here")
+            self.lines[name].setEnabled(bool(names))
 
 
 def _said(directions: tuple[Axis, Axis]) -> str:
     return ", ".join(map(said, directions))
 
 
-def _directions(text: str) -> tuple[Axis, Axis]:
-    """Return what a person typed for rows and columns."""
+def _directions(text: str, known: tuple[Axis, Axis]) -> tuple[Axis, Axis]:
+    """Return what a person typed for rows and columns, or what is `known` if that is what it says."""
+    if text.strip() == _said(known):
+        return known
     names = text.replace(",", " ").split()
     if len(names) != 2:
         raise InputError(f"Rows, columns: '{text}' are not two directions; write for example y-, x+.")
-    down, right = map(direction, names)
-    if abs(down @ right) > 0:
+    if abs(direction(names[0]) @ direction(names[1])) > 0:
         raise InputError(f"Rows, columns: '{text}' run along one line; write for example y-, x+.")
     return names[0], names[1]
 
 
-def _conventions(beamline: str) -> dict[str, Any]:
-    return {key: BEAMLINES[beamline].get(key) for key in _CONVENTIONS}
-
-
-def _fits(beamline: str, geometry: Geometry) -> bool:
-    """Whether a geometry is one of this beamline's: it says so, or its circles and its detector's directions are the same."""
-    told = geometry.beamline in BEAMLINES
-    if told and geometry.beamline != beamline:
-        return False
-    same = (
-        _CONVENTIONS[:2] if told else _CONVENTIONS[:3]
-    )  # detectors of one beamline may be mounted in different ways
-    return all(_conventions(beamline)[key] == getattr(geometry, key) for key in same)
+def _circles(convention: dict[str, Any]) -> list[Any]:
+    """Return what beamlines differ in."""
+    keys = (
+        "sample_circles",
+        "detector_circles",
+        "sample_offsets_deg",
+        "detector_offsets_deg",
+    )
+    return [convention.get(key) for key in keys]
 
 
 def _text(name: str, value: Any) -> str:

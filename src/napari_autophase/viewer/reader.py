@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import formats
@@ -41,11 +42,12 @@ def _why_not(path: str) -> str:
         volumes = formats.datasets(path)
     except InputError as error:
         return str(error)
+    name = Path(path).name
     if not volumes:
-        return f"{path} holds no 3-D array with sides of 16 or more; a rocking curve is a volume (frames, rows, columns)."
+        return f"{name} holds no 3-D array with sides of 16 or more; a rocking curve is a volume (frames, rows, columns)."
     return (
-        f"{path} does not look like a rocking curve (counts, one compact peak, dark borders) or a result; "
-        "if it is one, open it in the panel Plugins > AutoPhase > Load scan."
+        f"{name} does not look like a rocking curve (counts, one compact peak, dark borders), nor like a result "
+        "in CXI or HDF5; if it is a scan, open it in the panel Plugins > AutoPhase > Load scan."
     )
 
 
