@@ -152,7 +152,7 @@ def complete(document: Any, origin: str = "The geometry") -> Geometry:
     if given.get("energy_step_kev"):
         given.setdefault("rocking_step_deg", 0.0)
     # where nobody names circles, there is one for the sample, and its angle changes nothing
-    named = any(key in given for key in _CONVENTIONS)
+    named = "sample_circles" in given or "detector_circles" in given
     needed = [key for key in _NEEDED if named or key != "sample_angles_deg"]
     missing = [name for key in needed if key not in given for name in lacking.get(key, [key])]
     if missing:
