@@ -91,7 +91,7 @@ def test_p10s_chi_reads_90_where_it_stands_at_zero():
 
 
 def test_one_number_is_a_square_pixel_and_angles_may_take_the_place_of_a_step():
-    document = {**FILLED, "pixel_size_um": 55, "detector_angles_deg": [30, 12]}
+    document = {**FILLED, "pixel_size_um": 55, "detector_angles_deg": [30, 12], "sample_angles_deg": [0]}
     del document["rocking_step_deg"]
     found = complete({**document, "rocking_angles_deg": [0.1, 0.12, 0.13, 0.16]})
     assert found.pixel_size_um == (55, 55)
@@ -110,7 +110,7 @@ def test_one_number_is_a_square_pixel_and_angles_may_take_the_place_of_a_step():
         ({"detector_angles_deg": [30]}, "one angle per circle"),
         ({"pixel_directions": ["up", "x+"]}, "names no axis"),
         ({"sample_circles": [[0, 0, 0]], "sample_angles_deg": [0]}, "is no direction"),
-        ({"sample_circles": ["x-"]}, "lacks sample_angles_deg"),
+        ({"sample_circles": ["x-"], "sample_angles_deg": None}, "lacks sample_angles_deg"),
         ({"beamline": "ID99"}, "There is no beamline 'ID99'"),
         ({"beamline": "ID01", "detector": "film"}, "no detector 'film'; choose one of mpx1x4"),
         ({"beamline": "ID01", "rocking_circle": "theta"}, "no sample circle 'theta'"),
@@ -118,7 +118,7 @@ def test_one_number_is_a_square_pixel_and_angles_may_take_the_place_of_a_step():
 )
 def test_what_is_wrong_with_a_document_is_said(change, says):
     with pytest.raises(InputError) as caught:
-        complete({**FILLED, "detector_angles_deg": [30, 12], **change})
+        complete({**FILLED, "detector_angles_deg": [30, 12], "sample_angles_deg": [0], **change})
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
 

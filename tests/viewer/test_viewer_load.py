@@ -45,7 +45,7 @@ def errors(monkeypatch):
 
 
 def settle(qtbot, dock):
-    qtbot.waitUntil(lambda: not dock._tasks._newest, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock._tasks._newest, timeout=120_000)
 
 
 TYPED = replace(
@@ -108,7 +108,7 @@ def test_a_file_is_read_and_described(dock, session, qtbot, tmp_path):
 
 def test_reading_does_not_block_the_window(dock, session, qtbot, monkeypatch, scan):
     go = threading.Event()
-    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and scan)
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(120) and scan)
     dock.file.choose("slow.h5")
     assert not dock.activity.isHidden()
     assert session.current is None
@@ -121,7 +121,7 @@ def test_reading_does_not_block_the_window(dock, session, qtbot, monkeypatch, sc
 def test_only_the_last_file_chosen_counts(dock, session, qtbot, monkeypatch):
     go = threading.Event()
     scans = {name: make_scan(name) for name in ("first", "second")}
-    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and scans[request.path])
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(120) and scans[request.path])
     dock.file.choose("first")
     dock.file.choose("second")
     go.set()
@@ -250,7 +250,7 @@ def test_what_a_file_knows_is_filled_in(dock, session, qtbot):
 
 def test_the_dock_may_go_while_it_reads(session, viewer, qtbot, monkeypatch, scan):
     go = threading.Event()
-    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and scan)
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(120) and scan)
     dock = LoadDock(viewer)
     dock.file.choose("slow.h5")
     dock.deleteLater()

@@ -101,9 +101,7 @@ class GeometryForm(QWidget):
             self.beamline.removeItem(stored)
         if geometry is not None:
             likely = sorted(BEAMLINES, key=lambda name: name != geometry.beamline)
-            match = next(
-                (name for name in likely if _circles(BEAMLINES[name]) == _circles(vars(geometry))), None
-            )
+            match = next((name for name in likely if _fits(name, geometry)), None)
             if match is None:
                 self.beamline.addItem(match := _AS_STORED)
             self.beamline.setCurrentText(match)
@@ -203,15 +201,12 @@ def _directions(text: str, known: tuple[Axis, Axis]) -> tuple[Axis, Axis]:
     return names[0], names[1]
 
 
-def _circles(convention: dict[str, Any]) -> list[Any]:
-    """Return what beamlines differ in."""
-    keys = (
-        "sample_circles",
-        "detector_circles",
-        "sample_offsets_deg",
-        "detector_offsets_deg",
-    )
-    return [convention.get(key) for key in keys]
+def _fits(beamline: str, geometry: Geometry) -> bool:
+    """Whether a geometry has a beamline's circles, and, unless it names the beamline, its detector's mount and offsets too."""
+    keys = ["sample_circles", "detector_circles"]
+    if geometry.beamline != beamline:
+        keys += ["pixel_directions", "sample_offsets_deg", "detector_offsets_deg"]
+    return all(BEAMLINES[beamline].get(key) == getattr(geometry, key) for key in keys)
 
 
 def _text(name: str, value: Any) -> str:
