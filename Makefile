@@ -1,5 +1,6 @@
 # make demo   sets everything up and reconstructs a crystal: in napari where there is a screen, into demo/ where there is none
 # make test   sets everything up and passes the tests
+# make tours  takes the tour of the window with every napari and Qt that are supported, each in an environment of its own: before a release
 # make check  style, types and the direction of imports
 # make clean  removes what the others made, .venv included
 
@@ -9,7 +10,7 @@ SCAN := sample_data/faceted_64.h5
 XVFB = $(if $(shell command -v xvfb-run 2>/dev/null),xvfb-run -a -s "-screen 0 1600x1000x24")
 SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Windows_NT,$(OS))$(filter Darwin,$(shell uname))
 
-.PHONY: demo test check clean
+.PHONY: demo test tours check clean
 
 .venv/ready: pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh
@@ -25,6 +26,9 @@ endif
 
 test: .venv/ready
 	@$(XVFB) $(BIN)/python -m pytest
+
+tours: .venv/ready
+	@tools/tours.sh
 
 check: .venv/ready
 	@$(BIN)/ruff check .

@@ -14,6 +14,7 @@ import faulthandler
 import logging
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 ROLES = ("amplitude", "phase", "strain", "isosurface")
+HANG_S = 1800
+"""Then it hangs, and is ended."""
 RUN_S = 600
 """A first run compiles, and loads what it needs; on a busy machine that takes minutes."""
 SOON_S = 30
@@ -116,13 +119,14 @@ class Tour:
         pump(0.5)
         self.window.grab().save(str(self.folder / f"{name}.png"))
 
-    def drawn(self) -> tuple[int, float]:
-        """Return how many colours the canvas shows, and which part of it is coloured."""
+    def drawn(self) -> tuple[int, float, float]:
+        """Return how many colours the canvas shows, which part of it is coloured, and how bright that part is."""
         import numpy as np
 
         canvas = self.viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
         colours = len(np.unique(canvas.reshape(-1, 3), axis=0))
-        return colours, float((np.ptp(canvas, axis=-1) > 30).mean())
+        coloured = np.ptp(canvas, axis=-1) > 30
+        return colours, float(coloured.mean()), float(canvas.max(axis=-1)[coloured].mean()) / 255
 
     def demand(self, condition: bool, otherwise: str) -> None:
         """Fail unless `condition` holds, and nothing else has gone wrong."""
@@ -133,11 +137,12 @@ class Tour:
 
     def wait(self, condition: Callable[[], bool], otherwise: str, seconds: float = SOON_S) -> None:
         """Let the window live until `condition` holds."""
-        for _ in range(int(seconds / 0.05)):
-            if self.troubles or condition():
-                break
+        end = time.monotonic() + seconds
+        while not condition():
+            late = time.monotonic() > end
+            self.demand(not late, f"{otherwise}; of the layers {self.names()} these are seen: {self.seen()}")
             pump(0.05)
-        self.demand(condition(), otherwise)
+        self.demand(True, "")
 
     def turn_to(self, tab: str) -> None:
         """Turn to a tab of the workspace."""
@@ -155,9 +160,11 @@ class Tour:
     def open_the_sample(self) -> None:
         """A scan arrives as one layer of slices."""
         choose(self.window, "File", "Open Sample", "AutoPhase", "Faceted")
-        self.wait(lambda: len(self.seen()) == 1, f"the list holds {self.names()}")
+        self.wait(lambda: len(self.seen()) == 1, "no scan came")
         self.scan = self.seen()[0]
         self.demand(self.viewer.dims.ndisplay == 2, "a scan is shown in 3-D")
+        axes = self.viewer.dims.axis_labels
+        self.demand(axes == ("frame", "row", "col"), f"the axes are called {axes}")
 
     def dock_the_workspace(self) -> None:
         """Its tabs are there, and Load says what was understood."""
@@ -181,22 +188,26 @@ class Tour:
         self.button("Reconstruct").click()
         self.wait(
             lambda: all(any(name.endswith(role) for name in self.names()) for role in ROLES),
-            f"the list never held {', '.join(ROLES)}",
+            "the crystal did not come",
             RUN_S,
         )
         self.is_crystal()
+        *_, bright = self.drawn()
+        self.demand(bright > 0.7, f"the crystal is seen from its dark side: brightness {bright:.2f}")
         self.picture("2_reconstructed")
 
     def is_crystal(self) -> None:
         """The isosurface, and it alone, is seen, in 3-D and nm, and fills the canvas."""
         self.wait(
             lambda: [name.endswith("isosurface") for name in self.seen()] == [True],
-            f"seen instead of the isosurface: {self.seen()}",
+            "the isosurface should be seen",
         )
         self.demand(self.viewer.dims.ndisplay == 3, "the crystal is shown in 2-D")
-        units = {str(unit) for role in ROLES for unit in self.layer(role).units}
-        self.demand(units == {"nanometer"}, f"the layers' units are {units}")
-        colours, part = self.drawn()
+        units = {str(unit) for unit in self.viewer.layers.units or ()}
+        self.demand(units == {"nanometer"}, f"the scale bar's unit is {units or 'missing'}")
+        axes = self.viewer.dims.axis_labels
+        self.demand(axes == ("z", "y", "x"), f"the axes are called {axes}")
+        colours, part, _ = self.drawn()
         self.demand(colours > 200, f"the crystal has {colours} colours")
         self.demand(0.05 < part < 0.8, f"the crystal covers {part:.0%} of the canvas")
 
@@ -222,24 +233,26 @@ class Tour:
     def look_at_slices(self) -> None:
         """Those of the strain are seen instead of the isosurface."""
         self.button("Slices (2-D)").click()
-        self.wait(lambda: [name.endswith("strain") for name in self.seen()] == [True], f"seen: {self.seen()}")
+        self.wait(
+            lambda: [name.endswith("strain") for name in self.seen()] == [True], "the strain should be seen"
+        )
         self.demand(self.viewer.dims.ndisplay == 2, "the slices are shown in 3-D")
-        colours, _ = self.drawn()
+        colours, *_ = self.drawn()
         self.demand(colours > 50, f"the slices have {colours} colours")
         self.picture("4_slices")
 
     def show_the_diffraction(self) -> None:
         """The scan is seen instead of the result."""
         self.button("Show diffraction").click()
-        self.wait(lambda: self.seen() == [self.scan], f"seen: {self.seen()}")
-        colours, part = self.drawn()
+        self.wait(lambda: self.seen() == [self.scan], "the scan should be seen")
+        colours, part, _ = self.drawn()
         self.demand(colours > 50 and part > 0.05, f"the diffraction covers {part:.0%} of the canvas")
         self.picture("5_diffraction")
 
     def show_the_result_again(self) -> None:
         """The result is seen instead of the scan; then the crystal in space, as it was."""
         self.button("Show result").click()
-        self.wait(lambda: bool(self.seen()) and self.scan not in self.seen(), f"seen: {self.seen()}")
+        self.wait(lambda: bool(self.seen()) and self.scan not in self.seen(), "the result should be seen")
         if self.viewer.dims.ndisplay == 2:
             self.button("Crystal (3-D)").click()
         self.is_crystal()
@@ -298,6 +311,7 @@ def main(folder: Path) -> int:
     from qtpy import API_NAME, QT_VERSION
 
     faulthandler.enable()
+    faulthandler.dump_traceback_later(HANG_S, exit=True)
     folder.mkdir(parents=True, exist_ok=True)
     print(f"napari {napari.__version__}, {API_NAME}, Qt {QT_VERSION}", flush=True)
     tour = Tour(folder)
@@ -316,17 +330,16 @@ def main(folder: Path) -> int:
     )
     for step in steps:
         name = step.__name__.replace("_", " ")
-        print(f"  {name} …", end=" ", flush=True)
+        print(f"  {name}", flush=True)  # first: it may crash
         try:
             step()
             tour.demand(True, "")
         except Exception as error:
-            reason = tour.troubles[0] if tour.troubles else f"{error}"
-            print(f"FAILED: {reason}", flush=True)
+            reason = str(error) if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
+            print(f"FAILED: {name}: {tour.troubles[0] if tour.troubles else reason}", flush=True)
             with suppress(Exception):
                 tour.viewer.close()
             return 1
-        print("ok", flush=True)
     return 0
 
 
