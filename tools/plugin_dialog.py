@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from packaging.version import Version
+from tour import choose, pump
 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "constraints.txt"
@@ -133,39 +134,12 @@ def use(_: Path, folder: Path) -> None:
     viewer.close()
 
 
-def choose(window: object, *titles: str) -> None:
-    """Trigger the menu entry that `titles` lead to, each the beginning of what is written there."""
-    from qtpy.QtWidgets import QMainWindow
-
-    assert isinstance(window, QMainWindow)
-    menu = window.menuBar()
-    for title in titles:
-        shown = {action.text().replace("&", ""): action for action in menu.actions()}
-        action = next((action for text, action in shown.items() if text.startswith(title)), None)
-        assert action is not None, f"no '{title}' among {list(shown)}"
-        menu = action.menu()
-        if menu is not None:
-            menu.aboutToShow.emit()  # napari fills menus when they open
-    action.trigger()
-    pump(1)
-
-
 def wait(done: Callable[[], bool], what: str) -> None:
     """Let the window live until `done`."""
     end = time.monotonic() + 60 * MINUTES
     while not done():
         assert time.monotonic() < end, f"waited {MINUTES} minutes for {what}"
         pump(0.05)
-
-
-def pump(seconds: float) -> None:
-    """Let the window live for some seconds."""
-    from qtpy.QtWidgets import QApplication
-
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.01)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""The tour of the window that is taken with every supported napari before a release, taken with the one that is installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOUR = Path(__file__).resolve().parents[2] / "tools" / "tour.py"
+pytestmark = [pytest.mark.screen, pytest.mark.slow]
+
+
+def take(folder, *how):
+    own = {**os.environ, "NAPARI_CONFIG": str(folder / "napari.yaml")}  # a person's settings are left alone
+    return subprocess.run(
+        [sys.executable, *how, folder], capture_output=True, text=True, check=False, env=own
+    )
+
+
+def test_the_tour_comes_to_its_end(tmp_path):
+    done = take(tmp_path, TOUR)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAILED" not in done.stdout
+    assert len(list(tmp_path.glob("*.png"))) == 7
+    assert (tmp_path / "tour.cxi").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "reason"),
+    [
+        ("viewer.compat.overlays", "open the sample", "AttributeError: the canvas has moved"),
+        ("viewer.worker.draw", "reconstruct", "AttributeError: the canvas has moved"),
+    ],
+)
+def test_the_first_thing_that_fails_ends_it(tmp_path, name, step, reason):
+    module, function = f"napari_autophase.{name}".rsplit(".", 1)
+    code = f"""
+import importlib, runpy, sys
+def broken(*_, **__): raise AttributeError("the canvas has moved")
+setattr(importlib.import_module({module!r}), {function!r}, broken)
+runpy.run_path({str(TOUR)!r}, run_name="__main__")
+"""
+    done = take(tmp_path, "-c", code)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == f"FAILED: {step}: {reason}"
