@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.components.camera import Camera
+from napari.utils.events import EventEmitter
 from packaging.version import Version
 from viewer_doubles import make_reconstruction, make_scan
 
-from napari_autophase.viewer import compat, layers
+from napari_autophase.viewer import compat
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOM = sorted((ROOT / "src" / "napari_autophase" / "viewer").glob("*.py"))
@@ -116,16 +117,35 @@ def test_the_installed_version_fits_a_layer_among_larger_ones(viewer):
     np.testing.assert_allclose(compat.camera(viewer).center[-2:], (24.5, 34.5), atol=0.5)
 
 
-def test_axes_are_called_as_those_of_what_is_shown(viewer):
-    old = old_viewer()
-    old.dims.axis_labels = ("time", "-3", "-2", "-1")
-    compat.name_axes(old, ("z", "y", "x"))
-    assert old.dims.axis_labels == ("time", "z", "y", "x")
-    layers.add_scan(viewer, make_scan())
+def test_axes_are_called_as_those_of_the_uppermost_layer_that_names_them(session, viewer):
+    session.add_scan(make_scan())
     assert viewer.dims.axis_labels == ("frame", "row", "col")
     viewer.layers.clear()
-    layers.add_reconstruction(viewer, make_reconstruction(), group=1)
+    session.add_result(make_reconstruction())
     assert viewer.dims.axis_labels == ("z", "y", "x")
+    viewer.add_image(np.zeros((2, 3, 4, 5)))  # somebody else's, without names
+    assert viewer.dims.axis_labels[1:] == ("z", "y", "x")
+
+
+def test_old_versions_are_helped_to_name_them():
+    events = {name: EventEmitter(type_name=name) for name in ("inserted", "removed", "reordered")}
+    old = old_viewer(ndisplay=2)
+    old.layers.events = SimpleNamespace(**events)
+    old.dims.axis_labels = ("-4", "-3", "-2", "-1")
+    compat.name_axes(old)
+    assert old.dims.axis_labels == ("-4", "-3", "-2", "-1")
+    old.layers.append(SimpleNamespace(ndim=3, axis_labels=("z", "y", "x")))
+    events["inserted"]()
+    assert old.dims.axis_labels == ("-4", "z", "y", "x")
+    old.layers.append(SimpleNamespace(ndim=2, axis_labels=("-2", "-1")))  # no names of its own
+    events["inserted"]()
+    assert old.dims.axis_labels == ("-4", "z", "y", "x")
+    old.layers.append(SimpleNamespace(ndim=3, axis_labels=("frame", "row", "col")))
+    events["reordered"]()
+    assert old.dims.axis_labels == ("-4", "frame", "row", "col")
+    old.layers.pop()
+    events["removed"]()
+    assert old.dims.axis_labels == ("-4", "z", "y", "x")
 
 
 # -- which versions

@@ -99,10 +99,22 @@ def _turned(eye: Camera) -> np.ndarray:
     )
 
 
-def name_axes(viewer: ViewerModel, labels: Sequence[str]) -> None:
-    """Call the last axes of the viewer by the labels of the layer that is shown; napari 0.9 does so by itself."""
-    if not hasattr(viewer.layers, "axis_labels"):
-        viewer.dims.axis_labels = (*viewer.dims.axis_labels[: -len(labels)], *labels)
+def name_axes(viewer: ViewerModel) -> None:
+    """From now on, call the viewer's axes by the labels of the uppermost layer that has some; napari 0.9 does so by itself."""
+    layers, dims = viewer.layers, viewer.dims  # not the viewer: its own list must not hold it
+    if hasattr(layers, "axis_labels"):
+        return
+
+    def rename() -> None:
+        for layer in reversed(layers):
+            labels = layer.axis_labels
+            if labels != tuple(str(axis) for axis in range(-layer.ndim, 0)):
+                dims.axis_labels = (*dims.axis_labels[: -len(labels)], *labels)
+                return
+
+    for event in (layers.events.inserted, layers.events.removed, layers.events.reordered):
+        event.connect(rename, position="last")  # the axes are counted first
+    rename()
 
 
 def fit_to_view(viewer: ViewerModel, layers: Sequence[Layer]) -> None:

@@ -74,7 +74,6 @@ def add_scan(viewer: ViewerModel, scan: Scan) -> Layer:
 def turn_to_scan(viewer: ViewerModel, layer: Layer) -> None:
     """Show the slices of a diffraction layer, at its brightest frame."""
     viewer.dims.ndisplay = 2
-    compat.name_axes(viewer, layer.axis_labels)
     compat.fit_to_view(viewer, [layer])
     viewer.dims.set_point(viewer.dims.ndim - 3, int(layer.data.max(axis=(1, 2)).argmax()))
 

@@ -303,7 +303,6 @@ class ResultLayers:
         self._arrange()
         for _ in set_stage(viewer):
             pass
-        compat.name_axes(viewer, self.axis_names)
         if not self.quantities.relative:
             draw_right_handed(viewer)
 

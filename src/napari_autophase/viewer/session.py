@@ -65,6 +65,7 @@ class Session:
         self._turns = Turns()
         self.controller = Controller(launch or self._launch_in_thread)
         self.controller.finished.connect(self._on_finished)
+        compat.name_axes(viewer)
         for layer in viewer.layers:
             self._adopt(layer)
         # last: the window must know a layer before we move others because of it
