@@ -212,14 +212,11 @@ def shown(viewer):
 def test_a_result_comes_layer_by_layer_the_crystal_first(viewer, session, turns):
     session.show_drawing(draw(make_reconstruction()))
     assert names(viewer) == ["crystal · 1 isosurface"]
-    overlays = compat.overlays(viewer)
-    for around in range(
-        1, 4
-    ):  # what stands around it comes one by one: all at once would keep the window silent
+    overlays = compat.surroundings(viewer)
+    # what stands around it comes one by one: all at once would keep the window silent
+    for around in range(1, 1 + len(overlays)):
         turns.one()
-        assert [one.visible for one in (overlays.scale_bar, overlays.axes, overlays.text)].count(
-            True
-        ) == around
+        assert [one.visible for one in overlays].count(True) == around
         assert shown(viewer) == []
     turns.one()
     assert shown(viewer) == names(viewer)

@@ -171,7 +171,7 @@ class Session:
     def _stow_results(self) -> None:
         for result in self.results:
             result.stow()
-        compat.overlays(self.viewer).text.visible = False
+        compat.text(self.viewer).visible = False
 
     def hide_diffraction(self) -> None:
         """Take the diffraction out of the list, keep it, and show a result again; nothing happens without results."""
