@@ -281,7 +281,7 @@ class ResultLayers:
         return None if viewer is None else self.layer(self.seen_role(viewer))
 
     def _caption(self, viewer: ViewerModel) -> None:
-        text = compat.overlays(viewer).text
+        text = compat.text(viewer)
         # napari's bar has no room for the numbers of a strain
         reach = f" ± {self.limits[1]:.2g}" if self.colour_by == "strain" else ""
         quantity = label(self.colour_by, self.quantities) + reach

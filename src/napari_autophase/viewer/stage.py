@@ -187,7 +187,7 @@ class Stage:
             _set_visible(layer, False)
         for result in results(viewer):
             result.hide()
-        compat.overlays(viewer).text.visible = False
+        compat.text(viewer).visible = False
         self._turning = False
         self._span()
         self.side_changed.emit(side)
