@@ -239,6 +239,8 @@ class ResultLayers:
         if viewer is None:
             return
         camera = compat.camera(viewer)
+        if not self.quantities.relative:
+            draw_right_handed(viewer)  # where the camera looks depends on it
         if viewer.dims.ndisplay == 3:
             # the laboratory's y points up, the detector's rows run down
             up = -1.0 if self.quantities.relative else 1.0

@@ -254,6 +254,8 @@ class Session:
         self._turns.start(self._show(drawing, replace_last))
 
     def _show(self, drawing: Drawing, replace_last: bool) -> Iterator[None]:
+        if self._viewer() is None:  # closed while the result was on its way
+            return
         last, group = self._place(replace_last)
         result = last or layers.ResultLayers(
             self.viewer, drawing.reconstruction, drawing.quantities, group, drawing.look
