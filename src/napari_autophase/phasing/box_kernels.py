@@ -221,9 +221,10 @@ def _impose(x, i, modulus, o, side, scale, sums, field, after, stride, b0):  # t
             ahead(field, after + n * stride)
         re, im, wanted = load(x, i), load(x, i + LANES), load(modulus, o)
         amplitude = root(at_least(re * re + im * im, TINY))
-        wanted = where_measured(wanted, wanted, larger(wanted * TO_BOUND, amplitude))
-        misfit = amplitude - wanted
-        ratio = wanted / amplitude * scale
+        aim = where_measured(wanted, wanted, wanted * TO_BOUND)
+        misfit = where_measured(wanted, amplitude - aim, larger(aim - amplitude, eight(_ZERO)))
+        ratio = aim / amplitude
+        ratio = where_measured(wanted, ratio, larger(ratio, eight(_ONE))) * scale
         sums = sums + misfit * misfit
         store(x, i, im * ratio)
         store(x, i + LANES, re * ratio)
