@@ -169,7 +169,7 @@ def _document(path: Path) -> dict[str, Any]:
         else:
             known = _known(found)
         if not known:
-            raise InputError(f"{path} holds no geometry; give a file that does, or a JSON document.")
+            raise InputError(f"{path} has no geometry; give a file that has, or a JSON document.")
         return known
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -179,7 +179,7 @@ def _document(path: Path) -> dict[str, Any]:
     if isinstance(document, dict) and "geometry" in document:  # the whole of `info --json`, or a report
         document = document.get("scan_geometry") or document["geometry"]
         if document is None:
-            raise InputError(f"{path} holds no geometry: it is that of a scan without one.")
+            raise InputError(f"{path} has no geometry: it is that of a scan without one.")
     if not isinstance(document, dict):
         raise InputError(f"{path} is no geometry: it must be a JSON object with the fields of one.")
     return {key: value for key, value in document.items() if not key.startswith("#")}
