@@ -72,9 +72,12 @@ def recipe_of(path: str | Path) -> Recipe:
     """
     path = Path(path)
     if path.suffix.lower() == ".json" or not path.exists():
-        document = _document(path) if path.exists() else None
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            document = None
         if not (isinstance(document, dict) and "recipe" in document):
-            return Recipe.from_file(path)
+            return Recipe.from_file(path)  # says what is wrong with it
     return record(path).recipe
 
 

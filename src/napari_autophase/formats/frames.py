@@ -120,13 +120,14 @@ def frame_by_frame(frames: list[Path], dataset: Dataset) -> Volume:
 
 
 def _read_into(row: np.ndarray, frame: Path) -> None:
-    shape, dtype = header_of(frame)
-    if shape != row.shape or dtype != row.dtype:
+    read = read_frame(frame)
+    dtype = read.dtype.newbyteorder("=")
+    if read.shape != row.shape or dtype != row.dtype:
         raise InputError(
-            f"{frame} is {shape} {dtype} but the first frame is {row.shape} {row.dtype}; "
+            f"{frame} is {read.shape} {dtype} but the first frame is {row.shape} {row.dtype}; "
             "a scan's frames have one size: move this file elsewhere."
         )
-    row[:] = read_frame(frame)
+    row[:] = read
 
 
 def _match(path: Path) -> re.Match[str]:

@@ -70,7 +70,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     monitor = next(
         (log.column(each) for each in beamline.files.monitor if log.column(each) is not None), None
     )
-    points = _points(log, frames)
+    points = _points(log, frames, beamline)
     if monitor is not None and points is not None:
         metadata["monitor"] = monitor[points].tolist()
     metadata["saturation_counts"] = detector.saturation
@@ -127,7 +127,8 @@ def find_detector(beamline: Beamline, log: ScanLog | None, frames: Frames) -> tu
         return fitting[0], []  # it does not matter which
     usual = fitting[0]
     return usual, [
-        f"Which detector it was is not known: {usual.name} is taken; say another with --set geometry.detector=NAME."
+        f"Which detector it was is not known: {usual.name} is taken; if it was another, correct geometry.pixel_size_um and "
+        "geometry.pixel_directions with --set."
     ]
 
 
@@ -201,11 +202,16 @@ def _is_crossed(detector: Detector, region: Region) -> bool:
     return seam is not None and (region[0] < seam.row < region[1] or region[2] < seam.column < region[3])
 
 
-def _points(log: ScanLog, frames: Frames) -> np.ndarray | None:
+def _points(log: ScanLog, frames: Frames, beamline: Beamline) -> np.ndarray | None:
     """Return which point of the log each frame belongs to; None: nobody knows."""
     count = frames.shape[0]
     if count == log.points:
         return np.arange(count)
+    counted = next(
+        (column for each in beamline.files.frame_number if (column := log.column(each)) is not None), None
+    )
+    if counted is not None and len(frames.numbers) == count and np.isin(frames.numbers, counted).all():
+        return np.array([int(np.flatnonzero(counted == number)[0]) for number in frames.numbers])
     if len(frames.numbers) == count:
         index = np.asarray(frames.numbers) - min(frames.numbers[0], 1)
         return index if index[0] >= 0 and index[-1] < log.points else None

@@ -135,7 +135,15 @@ class Files:
         return (Source(motor), *self.motors.get(motor, ()))
 
     def check(self, origin: str) -> None:
-        """Raise `InputError` if a unit is unknown."""
+        """Raise `InputError` if a unit is unknown, or a pattern cannot be filled in."""
+        for pattern in self.frames:
+            try:
+                pattern.format(scan=1, stem="sample")
+            except (KeyError, IndexError, ValueError):
+                raise InputError(
+                    f"The beamline {origin} is not usable: files.frames has '{pattern}'; only "
+                    "{scan}, {scan:05d} and {stem} can stand in braces."
+                ) from None
         for source in self.energy:
             _known(source.kev, origin)
         for source in self.distance:

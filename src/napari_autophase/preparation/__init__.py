@@ -1,14 +1,17 @@
 """Preparation: from photon counts to what phasing needs."""
 
+from .filling import Completed, complete_peak
 from .oversampling import estimate_oversampling, fill_gaps
-from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_isolated
+from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_isolated, find_saturated
 from .prepare import Prepared, assumed, find_peak, on_grids, prepare
 from .region import fast_size, middle
 from .repeats import sum_scans
 
 __all__ = [
+    "Completed",
     "Prepared",
     "assumed",
+    "complete_peak",
     "estimate_oversampling",
     "fast_size",
     "fill_gaps",
@@ -17,6 +20,7 @@ __all__ = [
     "find_hot_pixels",
     "find_isolated",
     "find_peak",
+    "find_saturated",
     "middle",
     "on_grids",
     "prepare",

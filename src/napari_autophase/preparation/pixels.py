@@ -8,6 +8,7 @@ standing costs little, a bitten Bragg peak costs the crystal.
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from .blur import blurred
 
@@ -60,6 +61,40 @@ def find_flagged(counts: np.ndarray, saturation: float | None = None) -> np.ndar
             break
         flagged |= where
     return flagged
+
+
+def find_saturated(counts: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    """Find those of the flagged voxels at which the detector was saturated: amid light about as bright as their value.
+
+    A flag amid darkness says nothing; the largest value that a number can have amid light nearly as bright is a limit.
+
+    Parameters
+    ----------
+    counts
+        Counts as stored, any real dtype, 3-D.
+    flagged
+        bool, same shape: what `find_flagged` found.
+
+    Returns
+    -------
+    ndarray
+        bool, same shape: where at least so many photons came as `counts` says.
+    """
+    saturated = np.zeros(counts.shape, bool)
+    brightest = float(counts.max(where=~flagged, initial=0))
+    # those of one patch may hold different values, if a person gave a limit below them
+    suspects = flagged & (counts > 0) & (counts <= _CONTRAST * brightest)
+    if not suspects.any():
+        return saturated
+    patches, _ = ndimage.label(suspects, np.ones((3, 3, 3)))
+    for number, place in enumerate(ndimage.find_objects(patches), 1):
+        around = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in place)
+        patch = patches[around] == number
+        rim = ndimage.binary_dilation(patch, np.ones((3, 3, 3))) & ~flagged[around]
+        least = float(counts[around][patch].min())
+        if float(counts[around].max(where=rim, initial=0)) * _CONTRAST >= least:
+            saturated[around] |= patch
+    return saturated
 
 
 def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.ndarray:
