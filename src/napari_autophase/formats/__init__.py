@@ -28,7 +28,7 @@ from .common import (
     join_masks,
 )
 from .correction import as_mask, flat_field, insert_seam, split_path
-from .crop import Crop, find, memory_bytes
+from .crop import PREPARING, Crop, memory_bytes, read_part
 from .measured import Frames, described
 from .origin import origin_of, sha256_of
 from .patience import patient
@@ -53,8 +53,6 @@ __all__ = [
     "write_volume",
 ]
 
-PREPARING = 13
-"""Bytes a voxel that preparation takes beside the counts as stored."""
 _LOOKED_AT = 4
 """So many volumes of a file are looked at."""
 
@@ -162,7 +160,7 @@ def cropping_line(path: str | Path, *, dataset: str | None = None) -> str:
         As `read`.
     """
     file, kind, chosen = _locate(path, dataset)
-    shape = (chosen.shape[-3], chosen.shape[-2], chosen.shape[-1])
+    shape = chosen.shape[-3:]
     with kind.opens(file, chosen) as volume:
         needed = memory_bytes(shape, volume.together)
     return f"{' × '.join(map(str, shape))} read frame by frame: at most {needed / 2**30:.1f} GiB beside the part that is kept"
@@ -299,7 +297,7 @@ def _read_scan(
     about = kind.describes(path, chosen, hints)
     if about.geometry is None:
         about = _with_log(path, kind, chosen, about, hints)
-    shape = (chosen.shape[-3], chosen.shape[-2], chosen.shape[-1])
+    shape = chosen.shape[-3:]
     masks = [] if about.mask is None else [about.mask]
     if mask is not None:
         what = "" if isinstance(mask, np.ndarray) else mask
@@ -310,12 +308,8 @@ def _read_scan(
         check_memory(chosen.shape, chosen.dtype, path, PREPARING)
         counts = as_volume(kind.reads(path, chosen))
     else:
-        with kind.opens(path, chosen) as volume:
-            found = find(volume, shape, bad, crop, path.name)
-            box, notes = found.box, (*notes, *found.notes)
-            size = [part.stop - part.start for part in box]
-            check_memory(size, chosen.dtype, f"The part of {path} around its peak, {size},", PREPARING)
-            counts = volume.part(box)
+        counts, found = read_part(path, kind, chosen, bad, crop)
+        box, notes = found.box, (*notes, *found.notes)
         if geometry is not None:
             geometry = geometry.cropped(tuple(part.start for part in box), shape, counts.shape)
     if bad is not None:

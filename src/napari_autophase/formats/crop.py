@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -17,14 +18,20 @@ from scipy import ndimage
 
 from ..preparation import fast_size, find_flagged, find_isolated, find_peak
 from ..preparation.blur import blurred
-from ..scan import InputError
-from .common import Box, Volume
+from ..scan import InputError, check_shape
+from .common import Box, Dataset, Volume, check_memory
+from .registry import Format
 
-Sides: TypeAlias = tuple[int, int, int]
-Crop: TypeAlias = Literal["auto"] | Sides | tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+Sides: TypeAlias = tuple[int, ...]
+"""Frames, rows, columns."""
+Crop: TypeAlias = (
+    Literal["auto"] | tuple[int, int, int] | tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+)
 """How a scan is cropped while it is read: as far as the light around the peak reaches, to so many frames, rows and columns about
 the peak, or from starts to ends."""
 
+PREPARING = 36
+"""Bytes a voxel that preparation takes at its peak beside the counts as stored."""
 _SLAB_BYTES = 2**25
 """Frames, as float32, that are looked at together."""
 _COPIES = 8
@@ -59,6 +66,33 @@ class Found:
 
     box: Box
     notes: tuple[str, ...] = ()
+
+
+def read_part(
+    path: Path, kind: Format, dataset: Dataset, mask: np.ndarray | None, crop: Crop
+) -> tuple[np.ndarray, Found]:
+    """Return a part of a volume, and which it is.
+
+    Parameters
+    ----------
+    path, kind, dataset
+        The volume.
+    mask, crop
+        See `find`.
+
+    Raises
+    ------
+    InputError
+        As `find`; also if the volume is none, or the part does not fit into memory.
+    """
+    shape = dataset.shape[-3:]
+    # an array of that shape and dtype that takes no memory
+    check_shape(np.broadcast_to(np.zeros((), dataset.dtype), shape), path.name)
+    with kind.opens(path, dataset) as volume:
+        found = find(volume, shape, mask, crop, path.name)
+        size = tuple(part.stop - part.start for part in found.box)
+        check_memory(size, dataset.dtype, f"The part of {path} around its peak, {size},", PREPARING)
+        return volume.part(found.box), found
 
 
 def memory_bytes(shape: Sides, together: int = 1) -> int:
