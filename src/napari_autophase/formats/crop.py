@@ -219,18 +219,21 @@ def _survey(volume: Volume, shape: Sides, mask: np.ndarray | None) -> _Seen:
     deep = max(_FRAMES, -(-frames * images // _COARSE))
     coarse = (-(-frames // deep), -(-rows // _BLOCK), -(-columns // _BLOCK))
     light, believed = np.zeros(coarse, np.float32), np.zeros(coarse, np.float32)
-    brightest, at = np.full(shape[1:], -1, np.float32), np.zeros(shape[1:], np.int32)
+    everywhere = _blocks(np.ones(shape[1:], bool))
+    brightest, at = np.zeros(shape[1:], np.float32), np.zeros(shape[1:], np.int32)
     steady, slabs = np.zeros(shape[1:], np.float64), 0
     for start, counts, good in _slabs(volume, shape, mask):
-        top = counts.max(0)
-        higher = top > brightest
-        brightest[higher] = top[higher]
-        at[higher] = start + counts.argmax(0)[higher]
-        steady += counts.min(0)
         slabs += 1
-        for index, (image, usable) in enumerate(zip(counts, good, strict=True)):
+        for index, usable in enumerate(good):
+            believed[(start + index) // deep] += everywhere if usable.all() else _blocks(usable)
+        if not counts.any():
+            continue
+        steady += counts.min(0)
+        for index, image in enumerate(counts):
+            higher = image > brightest
+            brightest[higher] = image[higher]
+            at[higher] = start + index
             light[(start + index) // deep] += _blocks(image)
-            believed[(start + index) // deep] += _blocks(usable)
     return _Seen(brightest, at, steady / slabs, light, believed, (deep, _BLOCK, _BLOCK))
 
 
@@ -248,34 +251,37 @@ def _slabs(
     step = max(_SLAB_BYTES // (4 * prod(shape[1:])), volume.together, 1)
     step -= step % volume.together
     whole = slice(0, shape[1]), slice(0, shape[2])
+    raw, read = np.empty((0, *shape[1:])), 0
     for start in range(0, frames, step):
         # a voxel is judged by its neighbours in the frames before and after, too
         first, end = max(start - 1, 0), min(start + step + 1, frames)
-        counts, good = believable(volume, (slice(first, end), *whole), mask)
+        more = [volume.part((slice(read, end), *whole))] if end > read else []
+        raw = np.concatenate([raw[len(raw) - (read - first) :], *more]) if read > first else more[0]
+        read = end
+        counts, good = believable(raw, None if mask is None else mask[first:end])
         own = slice(start - first, min(start + step, frames) - first)
         yield start, counts[own], good[own]
 
 
-def believable(volume: Volume, box: Box, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the counts of a part (float32, 0 where they cannot be believed), and where they can be.
+def believable(raw: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return counts in float32, 0 where they cannot be believed, and where they can be.
 
     Parameters
     ----------
-    volume, box
-        Which part of what.
+    raw
+        Counts as stored.
     mask
-        That of the whole volume, or None.
+        True where nothing usable was seen, same shape; or None.
     """
-    raw = volume.part(box)
-    good = np.ones(raw.shape, bool) if mask is None else ~mask[box]
-    if raw.dtype.kind != "u":
-        good &= np.isfinite(raw) & (raw >= 0)
+    good = np.ones(raw.shape, bool) if mask is None else ~mask
     if not raw.any():
         return np.zeros(raw.shape, np.float32), good
-    raw[~good] = 0
-    flagged = find_flagged(raw)
+    if raw.dtype.kind != "u":
+        good &= np.isfinite(raw) & (raw >= 0)
+    seen = np.where(good, raw, raw.dtype.type(0))
+    flagged = find_flagged(seen)
     good &= ~flagged
-    counts = raw.astype(np.float32)
+    counts = seen.astype(np.float32)
     counts[flagged] = 0
     hot = find_isolated(counts, good)
     good &= ~hot
@@ -296,7 +302,7 @@ def _peak(volume: Volume, shape: Sides, mask: np.ndarray | None, seen: _Seen, na
         slice(begin, min(at + _AROUND + 1, n))
         for begin, at, n in zip(first, (frame, int(row), int(column)), shape, strict=True)
     )
-    counts, good = believable(volume, box, mask)  # type: ignore[arg-type]
+    counts, good = believable(volume.part(box), None if mask is None else mask[box])  # type: ignore[arg-type]
     one, two, three = (begin + at for begin, at in zip(first, find_peak(counts, good), strict=True))
     return one, two, three
 
