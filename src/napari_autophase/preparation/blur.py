@@ -2,11 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
+Place = tuple[slice, ...]
 _ROWS, _COLUMNS = 32, 64
 """Of a product: OpenBLAS shares larger ones among threads, which it lets spin for hundredths of a second afterwards, and they
 hold up all that comes next."""
+
+
+_PART, _MARGIN = 128, 64
+"""Sides of the parts of a large volume, and of what a blur looks at around them; whole blocks of products, so that each part
+comes out bit for bit as the whole does."""
+
+
+def parts(shape: tuple[int, ...]) -> Iterator[tuple[Place, Place, Place]]:
+    """Yield the parts in which a large volume is blurred, for the sake of memory.
+
+    Parameters
+    ----------
+    shape
+        The volume's; it is divided along its longest axis.
+
+    Yields
+    ------
+    around, inside, own
+        Where a part stands with its surroundings, where it stands in these, and where it stands by itself.
+    """
+    axis = int(np.argmax(shape))
+    for begin in range(0, shape[axis], _PART):
+        end = min(begin + _PART, shape[axis])
+        first = max(begin - _MARGIN, 0)
+        before = (slice(None),) * axis
+        yield (
+            (*before, slice(first, min(end + _MARGIN, shape[axis]))),
+            (*before, slice(begin - first, end - first)),
+            (*before, slice(begin, end)),
+        )
+
+
+def brightest(volume: np.ndarray, sigma: float) -> tuple[int, ...]:
+    """Return the index of the maximum of a volume after a Gaussian blur."""
+    best, where = -np.inf, 0
+    for around, inside, own in parts(volume.shape):
+        light = blurred(volume[around], sigma)[inside]
+        index = np.unravel_index(int(light.argmax()), light.shape)
+        first = [part.start or 0 for part in own] + [0] * (volume.ndim - len(own))
+        place = int(np.ravel_multi_index(tuple(np.add(index, first)), volume.shape))
+        if light[index] > best or (light[index] == best and place < where):
+            best, where = float(light[index]), place
+    return tuple(int(at) for at in np.unravel_index(where, volume.shape))
 
 
 def blurred(volume: np.ndarray, sigma: float, truncate: float = 4.0) -> np.ndarray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from .blur import blurred
+from .blur import brightest
 from .oversampling import estimate_oversampling, fill_gaps
 from .region import fast_size
 
@@ -72,7 +72,7 @@ def complete_peak(counts: np.ndarray, good: np.ndarray) -> Completed | None:
         return None
     # at least the bound
     filled = np.where(good, counts, np.maximum(fill_gaps(counts, good), counts))
-    peak = np.unravel_index(int(blurred(filled, 1.0).argmax()), counts.shape)
+    peak = brightest(filled, 1.0)
     if good[_around(peak, counts.shape, (2, 2, 2))].all() and not (counts > 0)[~good].any():
         return None  # whatever the oversampling is
     oversampling = estimate_oversampling(filled)
@@ -102,7 +102,7 @@ def _half(oversampling: float) -> int:
     return min(_LARGEST, fast_size(round(_WINDOW * oversampling))) // 2
 
 
-def _around(centre: tuple[np.intp, ...], shape: tuple[int, ...], half: tuple[int, ...]) -> tuple[slice, ...]:
+def _around(centre: tuple[int, ...], shape: tuple[int, ...], half: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(slice(max(0, int(c) - h), int(c) + h) for c, h, n in zip(centre, half, shape, strict=True))
 
 

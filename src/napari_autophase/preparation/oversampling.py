@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from scipy import fft
 
-from .blur import blurred
+from .blur import blurred, parts
 
 _NOISE = 5.0
 _FURTHER = 1.25
@@ -185,7 +185,16 @@ def fill_gaps(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
     ndarray
         float32; 0 where no good voxel is within reach.
     """
+    filled = np.empty(counts.shape, np.float32)
+    for around, inside, own in parts(counts.shape):
+        filled[own] = _filled(counts[around], good[around])[inside]
+    return filled
+
+
+def _filled(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
     filled = np.where(good, counts, 0).astype(np.float32)
+    if good.all():
+        return filled
     known, missing = filled.copy(), ~good
     for sigma in (1.0, 2.0, 4.0):
         weight, mean = blurred(good, sigma, truncate=3), blurred(known, sigma, truncate=3)

@@ -140,7 +140,8 @@ def find_isolated(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
     suspects = np.argwhere(good & (counts > least))
     if len(suspects) == 0:
         return hot
-    known = np.pad(np.where(good, counts, -1.0), 1, constant_values=-1.0)
+    known = np.full([side + 2 for side in counts.shape], -1, counts.dtype)
+    np.copyto(known[1:-1, 1:-1, 1:-1], counts, where=good)
     offsets = np.argwhere(np.ones((3, 3, 3))) - 1
     distances = np.abs(offsets).sum(1)
     # most voxels are vouched for by the few that share a face with them

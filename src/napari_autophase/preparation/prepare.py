@@ -316,7 +316,8 @@ def find_peak(counts: np.ndarray, good: np.ndarray, what: str = "peak") -> tuple
     """
     weight, light = blurred(good, 1.0), blurred(counts, 1.0)
     # beyond the edge and in gaps nothing is known; where hardly anything is known, no peak is claimed
-    light = np.where(weight > 0.2, light / np.maximum(weight, 0.2), 0)
+    light[weight <= 0.2] = 0
+    light /= np.maximum(weight, 0.2, out=weight)
     if what == "peak":
         index = np.unravel_index(int(light.argmax()), counts.shape)
     else:
