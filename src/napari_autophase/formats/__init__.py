@@ -88,7 +88,7 @@ def read(
     file, kind, chosen = _locate(path, dataset)
     if chosen.dtype.kind == "c":
         return kind.reads_result(file, chosen)
-    return read_scan(path, dataset=dataset, mask=mask, spec=spec, beamline=beamline, crop=crop)
+    return _scan(file, kind, chosen, crop, mask=mask, spec=spec, beamline=beamline)
 
 
 @patient
@@ -133,21 +133,10 @@ def read_scan(
     AmbiguousDataset, InputError
         As `read`; also if the file holds a reconstruction, or a mask or field does not fit, or memory would not suffice.
     """
-    options = {"mask": mask, "dark": dark, "white": white, "roi": roi, "spec": spec, "beamline": beamline}
-    path, kind, chosen = _locate(path, dataset)
-    raw = _read_scan(path, kind, chosen, mask, _hints(spec, beamline), crop)
-    if dark is not None or white is not None:
-        corrected = flat_field(
-            raw.scan,
-            None if dark is None else _image(dark, "dark"),
-            None if white is None else _image(white, "white"),
-            raw.region(roi),
-        )
-        raw = replace(raw, scan=corrected)
-    scan = raw.whole()
-    given = {"mask": mask, "dark": dark, "white": white}
-    scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
-    return replace(scan, origin=origin_of(path, chosen, options, raw.box))
+    file, kind, chosen = _locate(path, dataset)
+    return _scan(
+        file, kind, chosen, crop, mask=mask, dark=dark, white=white, roi=roi, spec=spec, beamline=beamline
+    )
 
 
 @patient
@@ -273,6 +262,36 @@ class _Raw:
         """Return the scan with its pixels where they are in space."""
         seam, region = self.about.seam, self.about.region and self.region(None)
         return self.scan if seam is None or region is None else insert_seam(self.scan, seam, region)
+
+
+def _scan(
+    path: Path,
+    kind: Format,
+    chosen: Dataset,
+    crop: Crop | None,
+    *,
+    mask: str | Path | np.ndarray | None = None,
+    dark: str | Path | np.ndarray | None = None,
+    white: str | Path | np.ndarray | None = None,
+    roi: tuple[int, int, int, int] | None = None,
+    spec: str | Path | None = None,
+    beamline: str | Beamline | None = None,
+) -> Scan:
+    """Return a scan with all that belongs to it, and how it was read."""
+    options = {"mask": mask, "dark": dark, "white": white, "roi": roi, "spec": spec, "beamline": beamline}
+    raw = _read_scan(path, kind, chosen, mask, _hints(spec, beamline), crop)
+    if dark is not None or white is not None:
+        corrected = flat_field(
+            raw.scan,
+            None if dark is None else _image(dark, "dark"),
+            None if white is None else _image(white, "white"),
+            raw.region(roi),
+        )
+        raw = replace(raw, scan=corrected)
+    scan = raw.whole()
+    given = {"mask": mask, "dark": dark, "white": white}
+    scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
+    return replace(scan, origin=origin_of(path, chosen, options, raw.box))
 
 
 def _hints(spec: str | Path | None, beamline: str | Beamline | None) -> Hints:

@@ -30,7 +30,7 @@ Crop: TypeAlias = (
 """How a scan is cropped while it is read: as far as the light around the peak reaches, to so many frames, rows and columns about
 the peak, or from starts to ends."""
 
-PREPARING = 36
+PREPARING = 30
 """Bytes a voxel that preparation takes at its peak beside the counts as stored."""
 _SLAB_BYTES = 2**25
 """Frames, as float32, that are looked at together."""

@@ -39,6 +39,8 @@ def origin_of(path: Path, dataset: Dataset, options: Mapping[str, Any], box: Box
             file, inside = split_path(given)
             plain[name] = _absolute(file, inside)
             sha256[name] = sha256_of(file)
+        elif name == "beamline" and given is not None and Path(given).is_file():
+            plain[name] = os.path.abspath(given)
         elif given is not None:
             plain[name] = list(given) if isinstance(given, tuple) else given
     shape = dataset.shape
