@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..scan import InputError
-from .common import Dataset, Description, check_memory, damage
+from .common import Dataset, Description, Hints, check_memory, damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
 from .tiff import read_stack, stack_of
@@ -63,7 +63,7 @@ class Frames(Format):
             _read_into(row, frames[index])
         return stack if chosen else None
 
-    def describes(self, path: Path, dataset: Dataset) -> Description:  # noqa: ARG002
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
         """Return which files of the folder are not frames, and which numbers are missing."""
         frames = _frames(path)
         others = sorted(each.name for each in _tiffs(path) if each not in frames)
