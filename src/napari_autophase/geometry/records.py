@@ -50,7 +50,9 @@ class Source:
     def kev(self, value: float) -> float:
         """Return an energy in keV, from a wavelength too; raises `InputError` for an unknown unit."""
         unit = self.unit.lower() or "kev"
-        return HC_KEV_NM / (value * _NM[unit]) if unit in _NM else value * self._factor(_KEV, "keV")
+        if unit in _NM:
+            return HC_KEV_NM / (value * _NM[unit]) if value else 0.0
+        return value * self._factor(_KEV, "keV")
 
     def metres(self, value: float) -> float:
         """Return a length in m; raises as `kev`."""
@@ -93,6 +95,8 @@ class Files:
         Circles whose motors such files do not have, and where they stand.
     monitor
         Counters of the incoming beam.
+    region
+        Names of the log's words for the first row, the rows, the first column and the columns that were read out.
     frame_number
         Counters that hold the number of each point's frame.
     frames
@@ -113,6 +117,7 @@ class Files:
     beam_at_centre: bool = False
     fixed_deg: dict[str, float] = field(default_factory=dict)
     monitor: tuple[Source, ...] = ()
+    region: tuple[str, ...] = ()
     frame_number: tuple[Source, ...] = ()
     frames: tuple[str, ...] = ()
 
