@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Beamline, Circle, Detector, Source, beamlines, complete, mean_step
-from ..geometry.plausible import could_be_distance, could_be_energy
+from ..geometry.plausible import could_be_angle, could_be_distance, could_be_energy
 from ..scan import Geometry, InputError
 from .common import Description
 from .logs import ScanLog
@@ -79,7 +79,8 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     else:
         notes.insert(
             0,
-            f"Geometry of {beamline.name}, {detector.name}, from {log.path.name}, scan {log.number}: {log.command}.",
+            f"Geometry of {beamline.name}, {detector.name}, from {log.path.name}"
+            f"{'' if log.number is None else f', scan {log.number}'}{log.command and f': {log.command}'}.",
         )
     seam = detector.seam if region is not None and _is_crossed(detector, region) else None
     return Description(mask, geometry, _known(metadata), tuple(notes), region, seam)
@@ -210,7 +211,7 @@ def _document(
     found: dict[str, Any] = {"beamline": beamline.name, **beamline.conventions(detector.name)}
     found["energy_kev"] = _energy(beamline, log)
     found["distance_m"] = _quantity(log, files.distance, Source.metres, could_be_distance)
-    found["pixel_size_um"] = detector.pixel_size_um
+    found["pixel_size_um"] = _pixel_size(beamline, detector, log, notes)
     found["sample_angles_deg"] = _angles(beamline, beamline.sample, log, notes)
     found["detector_angles_deg"] = _angles(beamline, beamline.arm, log, notes)
     found["direct_beam_pixel"] = _direct_beam(beamline, detector, log, region, notes)
@@ -270,7 +271,8 @@ def _moves(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> list[
     found = []
     for index, circle in enumerate(circles):
         for source in beamline.files.of_motor(circle.motor):
-            if any(source.fits(name) for each in log.scanned for name in each.names):
+            moved = (each for each in log.scanned if any(map(source.fits, each.names)))
+            if any(could_be_angle(source.degrees(each.last)) for each in moved):
                 found.append((index, source))
                 break
     return found
@@ -295,7 +297,7 @@ def _angles(
     found = []
     lacking = []
     for circle in circles:
-        angle = _quantity(log, beamline.files.of_motor(circle.motor), Source.degrees)
+        angle = _quantity(log, beamline.files.of_motor(circle.motor), Source.degrees, could_be_angle)
         if angle is None:
             angle = beamline.files.fixed_deg.get(circle.motor)
         if angle is None:
@@ -324,6 +326,19 @@ def _direct_beam(
         f"as is usual at {beamline.name}; --set geometry.direct_beam_pixel=ROW,COLUMN says another."
     )
     return float(row - region[0]), float(column - region[2])
+
+
+def _pixel_size(
+    beamline: Beamline, detector: Detector, log: ScanLog, notes: list[str]
+) -> tuple[float, float] | None:
+    """Return the sizes in µm that the file gives, else those of the detector."""
+    sizes = [_quantity(log, each, Source.metres) for each in (beamline.files.row_size, beamline.files.column_size)]
+    if sizes[0] is None or sizes[1] is None:
+        return detector.pixel_size_um
+    found = round(sizes[0] * 1e6, 6), round(sizes[1] * 1e6, 6)
+    if detector.pixel_size_um not in (None, found):
+        notes.append(f"{log.path.name} gives pixels of {found} µm, {detector.name} has {detector.pixel_size_um}: binned?")
+    return found
 
 
 def _energy(beamline: Beamline, log: ScanLog) -> float | None:

@@ -50,7 +50,7 @@ class Npz(Format):
         """Unpack the array, if it is small enough, and keep a few frames; an archive has no way into its middle."""
         if prod(dataset.shape) * dataset.dtype.itemsize > 2 * LOOKED_AT:
             return None
-        frames = self.reads(path, dataset).reshape(dataset.shape[-3:])
+        frames = self.reads(path, dataset).reshape(dataset.frames)
         return frames[frames_to_look_at(frames.shape, frames.itemsize)]
 
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002

@@ -1,0 +1,260 @@
+"""HDF5 files that hold a scan with its motors: what such a tree says is read as a log, by the paths that beamlines' data name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ..geometry import Beamline, Source
+from . import nexus
+from .common import Description, as_volume
+from .links import Item, LinkError, Tree, local
+from .logs import ScanLog
+from .logs.log import Scanned
+from .measured import Frames, described, told_from
+
+_OBJECTS = 4000
+"""So many groups and datasets of a scan are looked at."""
+_DEEP = 6
+_LONG = 20_000
+"""Longer arrays are no motors."""
+_MOVES = 1e-6
+"""What changes by less than this is at rest."""
+_NUMBER = re.compile(r"(\d+)(?:\.\d+)?(?:_master)?$")
+_BLISS_STEPS = "fscan"
+"""A command that names start, step and number of points."""
+
+
+@dataclass(frozen=True, eq=False)
+class TreeLog(ScanLog):
+    """The group of a scan: numbers are its motors, arrays with a number for each frame its columns, texts its words.
+
+    Parameters
+    ----------
+    units
+        The unit that the file gives, by path.
+    """
+
+    units: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> int | None:
+        """How many points the command asks for."""
+        verb, *words = self.command.split() or [""]
+        if verb == _BLISS_STEPS:
+            return int(words[3]) if len(words) > 3 and words[3].isdigit() else None
+        return super().asked
+
+    @property
+    def scanned(self) -> tuple[Scanned, ...]:
+        """What moved steadily from frame to frame, whatever the command says."""
+        return tuple(
+            Scanned((name,), float(values[0]), float(values[-1]))
+            for name, values in self.columns.items()
+            if _is_moving(values)
+        )
+
+    def number_of(self, source: Source) -> float | None:
+        """Return the number that a source has, in the source's unit: the file's own unit counts where it gives one."""
+        name = next((each for each in (*self.motors, *self.columns) if source.fits(each)), None)
+        if name is None:
+            return None
+        value = self.motors[name] if name in self.motors else float(_middle(self.columns[name]))
+        return source.restated(value, self.units.get(name, ""))
+
+    def column(self, source: Source) -> np.ndarray | None:
+        """Return what was recorded for every frame, in the source's unit, or None."""
+        name = next((each for each in self.columns if source.fits(each)), None)
+        return (
+            None
+            if name is None
+            else self.columns[name] * source.restated(1.0, self.units.get(name, ""))
+        )
+
+
+def _middle(values: np.ndarray) -> float:
+    return float(values[len(values) // 2])
+
+
+def _is_moving(values: np.ndarray) -> bool:
+    """Tell whether values run from one end to the other, but for the jitter of an encoder."""
+    if len(values) < 2 or not np.isfinite(values).all() or np.ptp(values) < _MOVES:
+        return False
+    return bool(abs(np.corrcoef(np.arange(len(values)), values)[0, 1]) > 0.98)
+
+
+def describe(
+    tree: Tree, path: str, shape: tuple[int, ...], beamline: Beamline | None = None
+) -> Description | None:
+    """Return what the tree around some frames says of them; None where it is that of no beamline known here.
+
+    Parameters
+    ----------
+    tree, path, shape
+        The file, and where in it which frames stand.
+    beamline
+        Where it was measured, if a person says so; None: told from the file.
+    """
+    groups = [*tree.groups(path)[1:2], tree.root["/"]]
+    for group in groups:
+        log = _log(tree, group, shape[0])
+        found = [beamline] if beamline is not None else told_from(log)
+        if len(found) != 1 or "hdf5" not in found[0].files.kinds:
+            continue
+        site = found[0]
+        log = _explained(log, site)
+        frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]))
+        about = described(log, frames, site)
+        bad = _mask(tree, group, site, shape)
+        if bad is not None:
+            about = replace(about, mask=bad if about.mask is None else bad | about.mask)
+        return about
+    return None
+
+
+def owner(path: Path) -> tuple[Path, str] | None:
+    """Return the file, and the group in it, of the scan to which a detector's own file belongs; None: nobody knows.
+
+    A detector's file stands in a folder of its own scan, and the scan's file beside that folder links to it.
+    """
+    real = path.resolve()
+    number = _number(path.resolve().parent.name)
+    if number is None:
+        return None
+    for each in sorted(real.parent.parent.glob("*.h5"))[:8]:
+        try:
+            with h5py.File(each, "r", locking=False) as file:
+                for name in (key for key in file if _number(key) == number and key.endswith(".1")):
+                    for inside in _links(local(file["/"], f"{name}/instrument")):
+                        if (each.parent / inside).resolve() == real:
+                            return each, f"/{name}"
+        except OSError:
+            continue
+    return None
+
+
+def _links(instrument: Item | None) -> Iterator[str]:
+    """Yield the files to which detectors link."""
+    for name in instrument if isinstance(instrument, h5py.Group) else ():
+        group = local(instrument, name)
+        link = group.get("data", getlink=True) if isinstance(group, h5py.Group) and "data" in group.keys() else None
+        if isinstance(link, h5py.ExternalLink):
+            yield link.filename
+        elif isinstance(link, h5py.HardLink) and isinstance(group, h5py.Group):
+            item = group["data"]
+            if isinstance(item, h5py.Dataset) and item.is_virtual:
+                yield from (source.file_name for source in item.virtual_sources())
+
+
+def _number(name: str) -> int | None:
+    match = _NUMBER.search(name)
+    return None if match is None else int(match[1])
+
+
+def _log(tree: Tree, group: h5py.Group, frames: int) -> TreeLog:
+    """Return a group as a log; `frames` tells what was recorded at every point."""
+    numbers: dict[str, float] = {}
+    columns: dict[str, np.ndarray] = {}
+    words: dict[str, str] = {}
+    units: dict[str, str] = {}
+    for name, item in islice(_small(group, "", set()), _OBJECTS):
+        if h5py.check_string_dtype(item.dtype) is not None:
+            if item.size == 1:
+                words[name] = str(nexus.scalar(item))
+            continue
+        values = np.ravel(np.asarray(item[()], float))
+        if item.size == frames and item.size > 1:
+            columns[name] = values
+        elif item.size == 1:
+            numbers[name] = float(values[0])
+        else:
+            continue
+        unit = nexus.attribute(item, "units")
+        if unit:
+            units[name] = unit
+    name = group.name.strip("/") or tree.path.stem
+    number = _number(re.sub(r"\.\d+$", "", name))
+    if number is None:
+        number = _number(tree.path.stem)
+    return TreeLog(tree.path, "hdf5", number, "", numbers, columns, words=words, units=units)
+
+
+def _small(group: h5py.Group, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yield numbers, short arrays and texts that stand in a group's own file."""
+    for name in group:
+        item = local(group, name)
+        if isinstance(item, h5py.Group):
+            address = h5py.h5o.get_info(item.id).addr
+            if address not in seen and prefix.count("/") < _DEEP:
+                yield from _small(item, f"{prefix}{name}/", seen | {address})
+        elif (
+            isinstance(item, h5py.Dataset)
+            and item.shape is not None
+            and item.size
+            and item.size <= _LONG
+            and max(item.shape, default=1) == item.size
+            and (item.dtype.kind in "buif" or h5py.check_string_dtype(item.dtype) is not None)
+        ):
+            yield prefix + name, item
+
+
+def _explained(log: TreeLog, site: Beamline) -> TreeLog:
+    """Return the log with its command, its end, and with what was scanned under the name of the motor that it moved."""
+    files = site.files
+    command = next((word for each in files.command if (word := log.word(each)) is not None), "")
+    ended = any(log.word(each) is not None for each in files.ended) if files.ended else None
+    log = replace(log, command=command, ended=ended)
+    for name in files.actuators:
+        values = log.column(Source(name))
+        if values is not None and _is_moving(values):
+            log = _named(log, site, values)
+    if not log.columns:  # nothing was recorded for each frame
+        log = replace(log, notes=(*log.notes, f"{log.path.name} records nothing for each frame."))
+    return log
+
+
+def _named(log: TreeLog, site: Beamline, values: np.ndarray) -> TreeLog:
+    """Put recorded values in the place of the one number that lies among them, or a step beside."""
+    step = abs(values[-1] - values[0]) / (len(values) - 1)
+    circles = {each.motor for each in (*site.sample, *site.arm)}
+    usual = [*site.rocking, *sorted(circles - set(site.rocking))]
+    sources = [each for motor in usual for each in site.files.of_motor(motor)]
+    for source in (*sources, *site.files.energy):
+        name = next((each for each in log.motors if source.fits(each)), None)
+        if name is not None and values.min() - step <= log.motors[name] <= values.max() + step:
+            motors = {key: value for key, value in log.motors.items() if key != name}
+            return replace(log, motors=motors, columns={**log.columns, name: values})
+    return log
+
+
+def _mask(tree: Tree, group: h5py.Group, site: Beamline, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return the mask that the beamline's files hold at the paths that its data name."""
+    for path in site.files.mask:
+        for item in _matching(tree, group, path):
+            if isinstance(item, h5py.Dataset) and item.shape in (shape, shape[-2:]):
+                bad = as_volume(np.asarray(item[()])) != 0
+                return np.broadcast_to(bad, shape).copy()
+    return None
+
+
+def _matching(tree: Tree, group: h5py.Group, path: str) -> Iterator[Item]:
+    """Yield what stands at a path in which a name may be ``*``."""
+    before, star, after = path.partition("*/")
+    if not star:
+        try:
+            yield tree.step(group, path)
+        except LinkError:
+            return
+        return
+    for each in _matching(tree, group, before.rstrip("/") or "."):
+        for name in each if isinstance(each, h5py.Group) else ():
+            inner = local(each, name)
+            if isinstance(inner, h5py.Group):
+                yield from _matching(tree, inner, after)
+
