@@ -58,7 +58,7 @@ def kept_axes(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
-    """Tell whether an array can be a scan or an object: 3-D but for axes of length one (modes × 3-D if complex), sides of 16 or more."""
+    """Tell whether an array can be a scan or an object: sides of 16 or more, three but for axes of length one; modes if complex."""
     if shape is None or dtype.kind not in "uifc" or len(shape) < 3:
         return False
     sides = [shape[axis] for axis in kept_axes(shape)]
@@ -70,6 +70,8 @@ def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
 class AmbiguousDataset(InputError):
     """Several datasets of a file are equally plausible; `candidates` holds them."""
 
+    candidates: Sequence[Dataset | ScanEntry]
+
     def __init__(self, path: Path, candidates: Sequence[Dataset]) -> None:
         self.path = path
         self.candidates = list(candidates)
@@ -77,6 +79,77 @@ class AmbiguousDataset(InputError):
         more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
         super().__init__(
             f"{path} holds several arrays: {named}{more}; name one with --dataset or as {path.name}::{candidates[0].path}."
+        )
+
+
+@dataclass(frozen=True)
+class ScanEntry:
+    """One scan of a file that holds many.
+
+    Parameters
+    ----------
+    path
+        What to name behind ``FILE::``.
+    command, started
+        What was typed, and when; "" where the file does not say.
+    points
+        How many were measured; None: unknown.
+    asked
+        How many the command asks for; None: unknown.
+    has_frames
+        Whether a detector took pictures.
+    brightest
+        Counts of the brightest pixel, where a counter has it.
+    ended
+        Whether the scan came to its end; None: the file does not say.
+    """
+
+    path: str
+    command: str = ""
+    started: str = ""
+    points: int | None = None
+    asked: int | None = None
+    has_frames: bool = False
+    brightest: float | None = None
+    ended: bool | None = None
+
+    @property
+    def is_complete(self) -> bool | None:
+        """Whether all of it was measured; None: nobody knows."""
+        if None not in (self.asked, self.points) and self.points != self.asked:
+            return False
+        return self.ended
+
+    @property
+    def when(self) -> str:
+        """When it began, to the second."""
+        return self.started[:19].replace("T", " ")
+
+    @property
+    def state(self) -> str:
+        """In how far it is complete, in words."""
+        if not self.has_frames:
+            return "no frames"
+        return {True: "", None: "", False: "not complete"}[self.is_complete]
+
+    def __str__(self) -> str:
+        points = "" if self.points is None else f"{self.points} frames"
+        peak = "" if self.brightest is None else f"max. {self.brightest:g}"
+        words = (self.path, self.command, self.when, points, peak, self.state)
+        return ", ".join(word for word in words if word)
+
+
+class AmbiguousScan(AmbiguousDataset):
+    """A file holds several scans, and which is meant was not said; `candidates` holds them."""
+
+    def __init__(self, path: Path, entries: Sequence[ScanEntry]) -> None:
+        self.path = path
+        self.candidates = list(entries)
+        first = entries[0].path
+        InputError.__init__(
+            self,
+            f"{path} holds {len(entries)} scans; choose one as {path.name}::{first} or with --dataset {first} "
+            f"(napari-autophase info {path.name} lists them).",
         )
 
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from . import layout, nexus, results, sources, transformations, trees
+from . import layout, listing, nexus, results, sources, transformations, trees
 from .choice import pick
-from .common import Dataset, Description, Hints, as_volume, check_memory, damage, joined
+from .common import Dataset, Description, Hints, ScanEntry, as_volume, check_memory, damage, joined
 from .links import Absent, Item, LinkError, Lost, Tree, local
 from .registry import Format, register
 
@@ -70,6 +70,11 @@ class Hdf5(Format):
         """Look at the layout, without following a link."""
         with opened(path) as tree:
             return layout.declares(tree.root)
+
+    def scans(self, path: Path) -> list[ScanEntry]:
+        """Return the scans of a file, from their groups alone."""
+        with opened(path) as tree:
+            return listing.entries(tree)
 
     def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:
         """Return the volume that the NeXus attributes, else the CXI convention, point to."""
@@ -131,7 +136,7 @@ class Hdf5(Format):
                 found = joined(found, trees.describe(tree, dataset.path, dataset.frames, hints.beamline))
         if found.geometry is None and (scan := trees.owner(path)) is not None:
             with opened(scan[0]) as tree:
-                found = joined(found, trees.describe(tree, f"{scan[1]}/.", dataset.frames, hints.beamline))
+                found = joined(found, trees.describe(tree, scan[1], dataset.frames, hints.beamline))
         return found
 
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:

@@ -313,9 +313,15 @@ def _direct_beam(
     beamline: Beamline, detector: Detector, log: ScanLog, region: Region | None, notes: list[str]
 ) -> tuple[float, float] | None:
     """Return the pixel of the frames that the direct beam meets; None: unknown."""
-    if region is None:
-        return None
     given = [_first(log, sources) for sources in (beamline.files.beam_row, beamline.files.beam_column)]
+    if region is None:
+        if log.kind != "hdf5" or given[0] is None or given[1] is None:
+            return None
+        notes.append(
+            f"The direct beam's pixel {given[0]:g}, {given[1]:g} of {log.path.name} is counted in these frames, which are no "
+            f"whole {detector.name}; if it is that of the whole detector, say --set geometry.direct_beam_pixel=ROW,COLUMN."
+        )
+        return given[0], given[1]
     if given[0] is not None and given[1] is not None:
         return given[0] - region[0], given[1] - region[2]
     if not beamline.files.beam_at_centre or detector.shape is None:
@@ -332,12 +338,16 @@ def _pixel_size(
     beamline: Beamline, detector: Detector, log: ScanLog, notes: list[str]
 ) -> tuple[float, float] | None:
     """Return the sizes in µm that the file gives, else those of the detector."""
-    sizes = [_quantity(log, each, Source.metres) for each in (beamline.files.row_size, beamline.files.column_size)]
+    sizes = [
+        _quantity(log, each, Source.metres) for each in (beamline.files.row_size, beamline.files.column_size)
+    ]
     if sizes[0] is None or sizes[1] is None:
         return detector.pixel_size_um
     found = round(sizes[0] * 1e6, 6), round(sizes[1] * 1e6, 6)
     if detector.pixel_size_um not in (None, found):
-        notes.append(f"{log.path.name} gives pixels of {found} µm, {detector.name} has {detector.pixel_size_um}: binned?")
+        notes.append(
+            f"{log.path.name} gives pixels of {found} µm, {detector.name} has {detector.pixel_size_um}: binned?"
+        )
     return found
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from .common import Dataset, Description, Hints, check_file
+from .common import Dataset, Description, Hints, ScanEntry, check_file
 
 
 class Format(ABC):
@@ -55,6 +55,10 @@ class Format(ABC):
     def lists_own(self, path: Path) -> list[Dataset]:
         """Return the arrays that stand in this very file, without following a link."""
         return self.lists(path)
+
+    def scans(self, path: Path) -> list[ScanEntry]:  # noqa: ARG002
+        """Return the scans of a file that holds several as beamlines write them, without opening their frames; else none."""
+        return []
 
     def find(self, path: Path, name: str) -> Dataset | None:
         """Return the array called `name`, or None."""

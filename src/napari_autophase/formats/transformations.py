@@ -71,7 +71,7 @@ def describe(tree: Tree, entry: h5py.Group, path: str, frames: int) -> Descripti
     geometry, notes = read(entry, own, frames)
     if geometry is None:
         return Description(notes=tuple(notes)) if notes else None
-    command = nexus.known(entry).get("command", "")
+    command = nexus.command(entry)
     name = f"{geometry.beamline}, {geometry.detector}," if geometry.beamline else "the scan"
     note = f"Geometry of {name} from the transformations in {tree.path.name}{command and f': {command}'}."
     return Description(geometry=geometry, notes=(note,))
@@ -105,8 +105,7 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> tuple[G
         fast, slow = (_step(module, f"{name}_pixel_direction", frames) for name in ("fast", "slow"))
         chain = _chain(fast[1], fast[2], frames)
         circles = [each for each in _chain(sample, _text(local(sample, "depends_on")), frames) if each.turns]
-        known = nexus.known(entry)
-        document: dict[str, Any] = {"energy_kev": known.get("energy_kev"), "distance_m": 1.0}
+        document: dict[str, Any] = {"energy_kev": nexus.energy(entry), "distance_m": 1.0}
         document |= _detector(fast[0], slow[0], chain)
         document |= _sample(circles, frames)
         document |= _scanned_energy(entry, frames)
@@ -163,7 +162,7 @@ def _sample(circles: Sequence[_Step], frames: int) -> dict[str, Any]:
 
 def _scanned_energy(entry: h5py.Group, frames: int) -> dict[str, Any]:
     """Return the energy of the middle frame and its step where the beam's energy has a number for each frame."""
-    values = nexus.beam_energies(entry)
+    values = nexus.beam_energies(list(nexus.groups(entry)))
     if values is None or len(values) != frames or np.ptp(values) < 1e-6:
         return {}
     return {"energy_kev": float(values[frames // 2]), "energy_step_kev": mean_step(values)}

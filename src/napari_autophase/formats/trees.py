@@ -46,10 +46,7 @@ class TreeLog(ScanLog):
     @property
     def asked(self) -> int | None:
         """How many points the command asks for."""
-        verb, *words = self.command.split() or [""]
-        if verb == _BLISS_STEPS:
-            return int(words[3]) if len(words) > 3 and words[3].isdigit() else None
-        return super().asked
+        return asked_points(self.command)
 
     @property
     def scanned(self) -> tuple[Scanned, ...]:
@@ -71,11 +68,15 @@ class TreeLog(ScanLog):
     def column(self, source: Source) -> np.ndarray | None:
         """Return what was recorded for every frame, in the source's unit, or None."""
         name = next((each for each in self.columns if source.fits(each)), None)
-        return (
-            None
-            if name is None
-            else self.columns[name] * source.restated(1.0, self.units.get(name, ""))
-        )
+        return None if name is None else self.columns[name] * source.restated(1.0, self.units.get(name, ""))
+
+
+def asked_points(command: str) -> int | None:
+    """Return how many points a command asks for; None where it does not say."""
+    verb, *words = command.split() or [""]
+    if verb == _BLISS_STEPS:
+        return int(words[3]) if len(words) > 3 and words[3].isdigit() else None
+    return ScanLog(Path(), "hdf5", None, command, {}, {}).asked
 
 
 def _middle(values: np.ndarray) -> float:
@@ -119,7 +120,7 @@ def describe(
 
 
 def owner(path: Path) -> tuple[Path, str] | None:
-    """Return the file, and the group in it, of the scan to which a detector's own file belongs; None: nobody knows.
+    """Return the file of the scan to which a detector's own file belongs, and where its frames stand there; None: nobody knows.
 
     A detector's file stands in a folder of its own scan, and the scan's file beside that folder links to it.
     """
@@ -131,25 +132,25 @@ def owner(path: Path) -> tuple[Path, str] | None:
         try:
             with h5py.File(each, "r", locking=False) as file:
                 for name in (key for key in file if _number(key) == number and key.endswith(".1")):
-                    for inside in _links(local(file["/"], f"{name}/instrument")):
+                    for place, inside in _links(local(file["/"], f"{name}/instrument")):
                         if (each.parent / inside).resolve() == real:
-                            return each, f"/{name}"
+                            return each, place
         except OSError:
             continue
     return None
 
 
-def _links(instrument: Item | None) -> Iterator[str]:
-    """Yield the files to which detectors link."""
+def _links(instrument: Item | None) -> Iterator[tuple[str, str]]:
+    """Yield where the frames of detectors stand, and the files to which they link."""
     for name in instrument if isinstance(instrument, h5py.Group) else ():
         group = local(instrument, name)
-        link = group.get("data", getlink=True) if isinstance(group, h5py.Group) and "data" in group.keys() else None
+        link = group.get("data", getlink=True) if isinstance(group, h5py.Group) else None
         if isinstance(link, h5py.ExternalLink):
-            yield link.filename
-        elif isinstance(link, h5py.HardLink) and isinstance(group, h5py.Group):
+            yield f"{group.name}/data", link.filename
+        elif isinstance(link, h5py.HardLink):
             item = group["data"]
             if isinstance(item, h5py.Dataset) and item.is_virtual:
-                yield from (source.file_name for source in item.virtual_sources())
+                yield from ((item.name, source.file_name) for source in item.virtual_sources())
 
 
 def _number(name: str) -> int | None:
@@ -257,4 +258,3 @@ def _matching(tree: Tree, group: h5py.Group, path: str) -> Iterator[Item]:
             inner = local(each, name)
             if isinstance(inner, h5py.Group):
                 yield from _matching(tree, inner, after)
-

@@ -1,0 +1,116 @@
+"""The scans that one HDF5 file holds, as a list: no frames are opened for it, and no file of a detector."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import cache
+
+import h5py
+import numpy as np
+
+from ..geometry import Files, Source, beamlines
+from . import nexus
+from .common import ScanEntry
+from .links import LinkError, Tree, link_of, local
+from .trees import asked_points
+
+
+def entries(tree: Tree) -> list[ScanEntry]:
+    """Return the scans of a file in the order of their numbers; none where it is no list of scans."""
+    found = []
+    root = tree.root["/"]
+    for name in root:
+        files = next((each for pattern, each in _patterns() if fnmatchcase(name, pattern)), None)
+        if files is None:
+            continue
+        try:
+            with tree.visit(name) as group:
+                if isinstance(group, h5py.Group):
+                    found.append(_entry(group, name, files))
+        except LinkError:
+            found.append(ScanEntry(name))
+    return sorted(found, key=lambda each: _natural(each.path))
+
+
+@cache
+def _patterns() -> tuple[tuple[str, Files], ...]:
+    return tuple((pattern, each.files) for each in beamlines().values() for pattern in each.files.scans)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Order names as their numbers count."""
+    parts = "".join(letter if letter.isdigit() else f" {letter} " for letter in name).split()
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def _entry(group: h5py.Group, name: str, files: Files) -> ScanEntry:
+    command = _word(group, files.command)
+    points, has_frames, brightest = _recorded(group, files)
+    ended = any(_has(group, each.name) for each in files.ended) if files.ended else None
+    return ScanEntry(
+        name,
+        command,
+        _word(group, files.started),
+        points,
+        asked_points(command),
+        has_frames,
+        brightest,
+        ended,
+    )
+
+
+def _has(group: h5py.Group, path: str) -> bool:
+    return (
+        isinstance(link_of(group, path), h5py.HardLink) if "/" not in path else local(group, path) is not None
+    )
+
+
+def _word(group: h5py.Group, sources: tuple[Source, ...]) -> str:
+    words = (nexus.scalar(local(group, each.name)) for each in sources)
+    return next((str(word) for word in words if word is not None), "")
+
+
+def _recorded(group: h5py.Group, files: Files) -> tuple[int | None, bool, float | None]:
+    """Return the number of points, whether there are frames, and the brightest pixel, as the group's own file says."""
+    points = 0
+    has_frames = False
+    brightest: list[float] = []
+    soft: list[tuple[h5py.Group, str]] = []
+    for path in files.recorded:
+        inside = local(group, path)
+        for name in inside if isinstance(inside, h5py.Group) else ():
+            link = link_of(inside, name)
+            if isinstance(link, h5py.SoftLink):
+                soft.append((inside, link.path))
+            elif isinstance(link, h5py.ExternalLink):
+                has_frames = True
+            else:
+                item = _opened(inside, name)
+                points = max(points, *item.shape[:1], 0) if item is not None else points
+                has_frames |= item is not None and item.rank > 2
+                if item is not None and any(each.fits(f"{path}/{name}") for each in files.brightest):
+                    brightest += _largest(h5py.Dataset(item, readonly=True))
+    # soft links lead to what recorded it: motors, counters, and detectors, whose frames are called data
+    soft.sort(key=lambda each: not each[1].endswith("/data"))
+    while soft and not (has_frames and points):
+        base, target = soft.pop(0)
+        folder, _, name = target.rpartition("/")
+        inside = local(base, folder or ("/" if target.startswith("/") else "."))
+        if isinstance(inside, h5py.Group):
+            has_frames |= isinstance(link_of(inside, name), h5py.ExternalLink)
+            item = _opened(inside, name)
+            points = max(points, *item.shape[:1], 0) if item is not None else points
+            has_frames |= item is not None and item.rank > 2
+    return points or None, has_frames, max(brightest, default=None)
+
+
+def _opened(group: h5py.Group, name: str) -> h5py.h5d.DatasetID | None:
+    """Return a dataset that a hard link of the group leads to, or None."""
+    if not isinstance(link_of(group, name), h5py.HardLink):
+        return None
+    item = h5py.h5o.open(group.id, name.encode(errors="surrogateescape"))
+    return item if isinstance(item, h5py.h5d.DatasetID) else None
+
+
+def _largest(item: h5py.Dataset) -> list[float]:
+    return [float(np.max(item[()]))] if item.size and item.ndim < 2 and item.dtype.kind in "uif" else []
