@@ -58,7 +58,7 @@ def kept_axes(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
-    """Tell whether an array can be a scan or an object: sides of 16 or more, three but for axes of length one; modes if complex."""
+    """Tell whether an array can be a scan or an object: three sides of 16 or more, and axes of length one; or complex modes."""
     if shape is None or dtype.kind not in "uifc" or len(shape) < 3:
         return False
     sides = [shape[axis] for axis in kept_axes(shape)]
@@ -70,11 +70,9 @@ def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
 class AmbiguousDataset(InputError):
     """Several datasets of a file are equally plausible; `candidates` holds them."""
 
-    candidates: Sequence[Dataset | ScanEntry]
-
     def __init__(self, path: Path, candidates: Sequence[Dataset]) -> None:
         self.path = path
-        self.candidates = list(candidates)
+        self.candidates: list[Dataset] | list[ScanEntry] = list(candidates)
         named = ", ".join(str(each) for each in self.candidates[:8])
         more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
         super().__init__(

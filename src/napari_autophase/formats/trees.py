@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from ..geometry import Beamline, Source
 from . import nexus
 from .common import Description, as_volume
-from .links import Item, LinkError, Tree, local
+from .links import Item, LinkError, Tree, link_of, local
 from .logs import ScanLog
 from .logs.log import Scanned
 from .measured import Frames, described, told_from
@@ -115,8 +115,23 @@ def describe(
         bad = _mask(tree, group, site, shape)
         if bad is not None:
             about = replace(about, mask=bad if about.mask is None else bad | about.mask)
-        return about
+        return _placed(about, site)
     return None
+
+
+def _placed(about: Description, site: Beamline) -> Description:
+    """Take a geometry back that does not say where a detector stood that translates: it has no direct-beam pixel."""
+    geometry = about.geometry
+    if site.arm or geometry is None or geometry.direct_beam_pixel is not None:
+        return about
+    known = {
+        each.name: value for each in fields(geometry) if (value := getattr(geometry, each.name)) is not None
+    }
+    note = (
+        f"The detector of {site.name} translates ({', '.join(site.translations)}), and nothing says where the direct beam meets "
+        "these frames, so the geometry is not complete: --set geometry.direct_beam_pixel=ROW,COLUMN says it."
+    )
+    return replace(about, geometry=None, metadata={**known, **about.metadata}, notes=(note, *about.notes[1:]))
 
 
 def owner(path: Path) -> tuple[Path, str] | None:
@@ -144,7 +159,9 @@ def _links(instrument: Item | None) -> Iterator[tuple[str, str]]:
     """Yield where the frames of detectors stand, and the files to which they link."""
     for name in instrument if isinstance(instrument, h5py.Group) else ():
         group = local(instrument, name)
-        link = group.get("data", getlink=True) if isinstance(group, h5py.Group) else None
+        if not isinstance(group, h5py.Group):
+            continue
+        link = link_of(group, "data")
         if isinstance(link, h5py.ExternalLink):
             yield f"{group.name}/data", link.filename
         elif isinstance(link, h5py.HardLink):

@@ -82,6 +82,7 @@ class LoadDock(Page):
         self._tasks = Tasks(lambda busy: self.activity.work() if busy else self.activity.rest())
 
         self._asked = self._reading = Request("")
+        self._offers_scans = False
         self.setAcceptDrops(True)
 
         self.file = FileRow("Drop a scan here, or choose one", folders=True)
@@ -208,8 +209,10 @@ class LoadDock(Page):
 
     def _choose_dataset(self) -> None:
         def arrive(found: Scan, old: Scan | None) -> None:
-            # another volume of one experiment: the geometry that the person gave stays
-            self._session.add_scan(found if old is None else replace(found, geometry=old.geometry), old)
+            if old is None or self._offers_scans:
+                self._session.add_scan(found)
+            else:  # another volume of one experiment: the geometry that the person gave stays
+                self._session.add_scan(replace(found, geometry=old.geometry), old)
 
         self._read(replace(self._asked, dataset=self.dataset.currentData()), arrive)
 
@@ -249,14 +252,16 @@ class LoadDock(Page):
         self._tasks.start("read", read, request, done=done, failed=partial(self._refuse, request))
 
     def _refuse(self, request: Request, error: Exception) -> None:
-        from ..formats import AmbiguousDataset
+        from ..formats import AmbiguousDataset, AmbiguousScan
 
         if isinstance(error, AmbiguousDataset) and str(error.path) == request.file:
             self._asked = request
             self.file.show_path(request.path)
             self._dim(True)
             self._offer_datasets(error.candidates)
-            self.status.say("The file holds several volumes: choose the rocking curve above.")
+            self._offers_scans = isinstance(error, AmbiguousScan)
+            what = "scans" if self._offers_scans else "volumes"
+            self.status.say(f"The file holds {len(error.candidates)} {what}: choose the rocking curve above.")
             return
         if isinstance(self._session.current, Scan):
             self._show_source()  # the name of what failed must not stand over another's facts
@@ -296,7 +301,7 @@ class LoadDock(Page):
         self._asked = Request(path, dataset or None, **corrections)
         self.file.show_path(path)
         self.file.line.setToolTip(source)
-        self.dataset.setCurrentIndex(self.dataset.findData(dataset))
+        self.dataset.setCurrentIndex(_place(self.dataset, dataset))
         for name, field in self._fields.items():
             field.show_path(corrections.get(name, ""))
         masked = int(scan.mask.sum()) if isinstance(scan, Scan) and scan.mask is not None else 0
@@ -351,6 +356,13 @@ def _value() -> QLabel:
     label = QLabel("…")
     label.setWordWrap(True)
     return label
+
+
+def _place(choice: QComboBox, dataset: str) -> int:
+    """Return which of the datasets or scans offered this one is, or in which scan it stands; -1: none."""
+    paths = [str(choice.itemData(index)).strip("/") for index in range(choice.count())]
+    name = dataset.strip("/")
+    return next((index for index, path in enumerate(paths) if f"{name}/".startswith(f"{path}/")), -1)
 
 
 def _file(source: str) -> str:
