@@ -183,9 +183,18 @@ def test_scans_without_frames_are_listed_but_not_offered(tmp_path):
     bliss(tmp_path)
     path = tmp_path / "S1/S1_0001/S1_0001.h5"
     with h5py.File(path, "r+") as file:
-        put(file, {"2.1/title": "ascan mu 0 1 10 1", "2.1/measurement/imon": np.ones(11), "2.1/end_time": "now"})
+        put(
+            file,
+            {"2.1/title": "ascan mu 0 1 10 1", "2.1/measurement/imon": np.ones(11), "2.1/end_time": "now"},
+        )
     assert [(each.path, each.state) for each in formats.scans(path)] == [("1.1", ""), ("2.1", "no frames")]
     np.testing.assert_array_equal(formats.read_scan(path).counts, counts(11))
+
+
+def test_scans_of_one_file_have_names_of_their_own(tmp_path):
+    proposal = bliss(tmp_path, scans=2)
+    assert formats.read_scan(proposal, dataset="S1_0001_2.1").name == "proposal_S1_0001_2"
+    assert formats.read_scan(tmp_path / "S1/S1_0001/S1_0001.h5", dataset="1.1").name == "S1_0001_1"
 
 
 def test_which_scan_is_meant_must_be_said(tmp_path):
@@ -258,9 +267,7 @@ def test_cristal(tmp_path, in_millionths):
 
 
 def test_cristal_scans_the_energy_with_delta_following(tmp_path):
-    geometry = completed(
-        formats.read_scan(cristal(tmp_path / "scan.nxs", energies=True)), distance_m=1.3
-    )
+    geometry = completed(formats.read_scan(cristal(tmp_path / "scan.nxs", energies=True)), distance_m=1.3)
     assert geometry.energy_kev == pytest.approx(8.5)
     assert geometry.energy_step_kev == pytest.approx(0.002)
     assert geometry.detector_steps_deg == pytest.approx((0.0, -0.009))
@@ -351,7 +358,10 @@ def test_a_detector_file_on_its_own_still_opens(tmp_path):
 
 def test_motors_of_an_unknown_beamline_give_no_geometry(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        put(file, {"entry/data/data": counts(), "entry/motors/tth": 30.0, "entry/motors/om": scanned(15.0, 0.01)})
+        put(
+            file,
+            {"entry/data/data": counts(), "entry/motors/tth": 30.0, "entry/motors/om": scanned(15.0, 0.01)},
+        )
     scan = formats.read_scan(tmp_path / "a.h5")
     assert scan.geometry is None
 

@@ -234,9 +234,10 @@ def _read_scan(path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.
         given = as_mask(_image(mask, "mask"), counts.shape, "" if isinstance(mask, np.ndarray) else mask)
         bad = given if bad is None else bad | given
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
+    part = kind.scan_of(chosen)
     return Scan.from_array(
         counts,
-        name=path.stem,
+        name=f"{path.stem}_{part}" if part else path.stem,
         mask=bad,
         geometry=about.geometry,
         source=source,

@@ -76,6 +76,11 @@ class Hdf5(Format):
         with opened(path) as tree:
             return listing.entries(tree)
 
+    def scan_of(self, dataset: Dataset) -> str:
+        """Return the group of a scan in which a dataset stands, without the number of the part."""
+        group = dataset.path.strip("/").partition("/")[0]
+        return group.removesuffix(".1") if listing.is_scan(group) else ""
+
     def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:
         """Return the volume that the NeXus attributes, else the CXI convention, point to."""
         with opened(path) as tree:

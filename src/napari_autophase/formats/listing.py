@@ -32,6 +32,11 @@ def entries(tree: Tree) -> list[ScanEntry]:
     return sorted(found, key=lambda each: _natural(each.path))
 
 
+def is_scan(name: str) -> bool:
+    """Tell whether a group is called as beamlines call those of their scans."""
+    return any(fnmatchcase(name, pattern) for pattern, _ in _patterns())
+
+
 @cache
 def _patterns() -> tuple[tuple[str, Files], ...]:
     return tuple((pattern, each.files) for each in beamlines().values() for pattern in each.files.scans)

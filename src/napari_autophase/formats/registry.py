@@ -60,6 +60,10 @@ class Format(ABC):
         """Return the scans of a file that holds several as beamlines write them, without opening their frames; else none."""
         return []
 
+    def scan_of(self, dataset: Dataset) -> str:  # noqa: ARG002
+        """Return which of several scans of its file a dataset belongs to; "" where there is but one."""
+        return ""
+
     def find(self, path: Path, name: str) -> Dataset | None:
         """Return the array called `name`, or None."""
         return next((each for each in self.lists(path) if each.path == name.strip("/")), None)
