@@ -112,31 +112,3 @@ def test_a_name_that_is_not_there():
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "src")))
 def test_every_module_is_small(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) < 400
-
-
-def tool(*command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_imports_run_one_way():
-    done = subprocess.run(
-        [Path(sys.executable).with_name("lint-imports")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_style_is_clean():
-    tool("ruff", "check", ".")
-    tool("ruff", "format", "--check", ".")
-
-
-@pytest.mark.slow
-def test_the_types_are_clean():
-    tool("mypy")

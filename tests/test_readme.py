@@ -34,15 +34,17 @@ COMMANDS = [
 
 
 def test_every_command_is_shown():
-    assert {shlex.split(line)[1] for line in COMMANDS} == {
-        command.name or command.callback.__name__ for command in cli.app.registered_commands
-    }
+    commands = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    groups = {group.name for group in cli.app.registered_groups}
+    assert {shlex.split(line)[1] for line in COMMANDS} == commands | groups
 
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_option_shown_exists(line, capsys):
-    _, command, *arguments = shlex.split(line)
-    assert cli.main([command, "--help"]) == 0
+    _, *command = shlex.split(line)
+    arguments = command[1:]
+    deeper = command[0] in {group.name for group in cli.app.registered_groups} and command[1][0] != "-"
+    assert cli.main([*command[: 2 if deeper else 1], "--help"]) == 0
     shown = capsys.readouterr().out
     for option in (argument for argument in arguments if argument.startswith("-")):
         assert option in shown

@@ -68,17 +68,16 @@ def test_a_job_too_large_is_refused_before_anything_is_allocated(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "compiled"),
+    ("algorithm", "compiled", "starts"),
     [
-        ("8*ER+8*HIO+4*RAAR", True),
-        ("12*CG", True),
-        ("12*ADAM", True),
-        ("12*CG", False),
-        ("12*ADAM", False),
+        ("8*ER+8*HIO+4*RAAR", True, 3),
+        ("12*CG", True, 3),
+        ("12*ADAM", True, 3),
+        ("12*CG", False, 1),
+        ("12*ADAM", False, 1),
     ],
 )
-@pytest.mark.parametrize("starts", [1, 3])
-def test_the_peak_memory_is_what_was_said(algorithm, starts, compiled):
+def test_the_peak_memory_is_what_was_said(algorithm, compiled, starts):
     program = (
         f"algorithm, starts, compiled = '{algorithm}', {starts}, {compiled}"
         + """

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.components.camera import Camera
-from napari.utils.events import EventEmitter
 from packaging.version import Version
 from viewer_doubles import make_reconstruction, make_scan
 
@@ -43,13 +42,14 @@ def old_viewer(ndisplay=3, **more):
     )
 
 
-def test_overlays_of_every_version(viewer):
-    assert compat.overlays(old_viewer()) == ("scale bar", "axes at the origin", "text")
-    assert compat.overlays(old_viewer(floating_axes="axes in the corner")).axes == "axes in the corner"
-    found = compat.overlays(viewer)
-    found.text.text, found.text.visible, found.axes.visible = "here", True, True
-    assert compat.overlays(viewer).text.text == "here"
-    assert compat.overlays(viewer).axes.visible
+def test_what_stands_around_the_layers_in_every_version(viewer):
+    assert compat.surroundings(old_viewer()) == ("scale bar", "text")
+    later = old_viewer(floating_axes="axes in the corner")
+    assert compat.surroundings(later) == ("scale bar", "axes in the corner", "text")
+    assert compat.text(later) == "text"
+    compat.text(viewer).text = "here"
+    assert compat.surroundings(viewer)[-1].text == "here"
+    assert all(not around.visible for around in compat.surroundings(viewer))
 
 
 def test_camera_and_canvas_of_every_version(viewer):
@@ -127,24 +127,10 @@ def test_axes_are_called_as_those_of_the_uppermost_layer_that_names_them(session
     assert viewer.dims.axis_labels[1:] == ("z", "y", "x")
 
 
-def test_old_versions_are_helped_to_name_them():
-    events = {name: EventEmitter(type_name=name) for name in ("inserted", "removed", "reordered")}
+def test_old_versions_are_told_their_names():
     old = old_viewer(ndisplay=2)
-    old.layers.events = SimpleNamespace(**events)
     old.dims.axis_labels = ("-4", "-3", "-2", "-1")
-    compat.name_axes(old)
-    assert old.dims.axis_labels == ("-4", "-3", "-2", "-1")
-    old.layers.append(SimpleNamespace(ndim=3, axis_labels=("z", "y", "x")))
-    events["inserted"]()
-    assert old.dims.axis_labels == ("-4", "z", "y", "x")
-    old.layers.append(SimpleNamespace(ndim=2, axis_labels=("-2", "-1")))  # no names of its own
-    events["inserted"]()
-    assert old.dims.axis_labels == ("-4", "z", "y", "x")
-    old.layers.append(SimpleNamespace(ndim=3, axis_labels=("frame", "row", "col")))
-    events["reordered"]()
-    assert old.dims.axis_labels == ("-4", "frame", "row", "col")
-    old.layers.pop()
-    events["removed"]()
+    compat.name_axes(old, ("z", "y", "x"))
     assert old.dims.axis_labels == ("-4", "z", "y", "x")
 
 

@@ -146,9 +146,10 @@ def test_a_replaced_result_keeps_the_controls(dock, result, session):
     dock.threshold.setValue(0.5)
     press(dock, "strain")
     settle(dock)
-    second = session.add_result(make_reconstruction(), replace_last=True)
+    second = session.add_result(make_reconstruction("better"), replace_last=True)
     assert dock.current is second
     assert dock.result.count() == 1
+    assert dock.result.currentText() == "better · 1"
     assert dock.threshold.value() == pytest.approx(0.5)
     assert pressed(dock) == ["strain"]
 
@@ -184,15 +185,36 @@ def test_the_view(dock, result, viewer):
 def test_the_diffraction_changes_places_with_the_result(dock, session, viewer):
     assert not dock.diffraction.isEnabled()
     session.add_scan(make_scan())
+    assert dock.diffraction.text() == "Show result"
+    assert not dock.diffraction.isEnabled()
     result = session.add_result(make_reconstruction())
+    assert dock.diffraction.isEnabled()
     dock.diffraction.click()
-    assert [layers.SCAN in layer.metadata for layer in viewer.layers] == [True]
+    assert [layers.SCAN in layer.metadata for layer in viewer.layers if layer.visible] == [True]
     assert viewer.dims.ndisplay == 2
     assert dock.current is result
+    assert dock.diffraction.text() == "Show result"
     dock.diffraction.click()
-    assert [layers.SCAN in layer.metadata for layer in viewer.layers] == [False] * 4
-    assert result.shown
+    assert [layer for layer in viewer.layers if layer.visible] == [result.layer("isosurface")]
+    assert dock.diffraction.text() == "Show diffraction"
     assert {str(unit) for unit in viewer.layers.extent.units} == {"nanometer"}
+
+
+def test_a_result_chosen_beside_the_diffraction_takes_its_place(dock, session, viewer):
+    session.add_scan(make_scan())
+    first = session.add_result(make_reconstruction())
+    second = session.add_result(make_reconstruction())
+    dock.diffraction.click()
+    dock.result.setCurrentIndex(0)
+    dock.result.activated.emit(0)
+    assert [layer for layer in viewer.layers if layer.visible] == [first.layer("isosurface")]
+    dock.diffraction.click()
+    dock.diffraction.click()
+    assert [layer for layer in viewer.layers if layer.visible] == [first.layer("isosurface")]
+    dock.diffraction.click()
+    for layer in second.layers:
+        viewer.layers.remove(layer)
+    assert [layers.SCAN in layer.metadata for layer in viewer.layers if layer.visible] == [True]
 
 
 def test_saving(dock, result, tmp_path, monkeypatch):

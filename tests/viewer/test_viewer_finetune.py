@@ -204,7 +204,7 @@ def test_it_runs_in_a_thread_with_the_steps_asked_for(session, qtbot, scan, erro
     session.add_scan(scan)
     section.steps.setValue(70)
     section.button.click()
-    qtbot.waitUntil(lambda: not section.busy, timeout=5000)
+    qtbot.waitUntil(lambda: not section.busy, timeout=120_000)
     assert asked == [(scan, Recipe(), 70)]
     assert errors == []
     assert "χ² 0.05 → 0.02" in section.summary.text()

@@ -17,7 +17,9 @@ from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.viewer import compat, layers
 from napari_autophase.viewer.colormaps import colour_map
+from napari_autophase.viewer.drawing import draw
 from napari_autophase.viewer.mesh import LIGHT, SHADE, Cut, mesh
+from napari_autophase.viewer.session import Session
 
 RADIUS = 9.0
 STEP = 5.0
@@ -90,7 +92,7 @@ def test_without_geometry_lengths_are_in_pixels_and_the_strain_is_called_relativ
     layers.add_reconstruction(viewer, ball(nm=False), group=1).set_colour_by("strain")
     assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"pixel"}
     np.testing.assert_allclose(viewer.layers[0].scale, 1)
-    assert "relative strain (rad/voxel)" in compat.overlays(viewer).text.text
+    assert "relative strain (rad/voxel)" in compat.text(viewer).text
 
 
 def test_the_laboratory_is_drawn_right_handed(viewer, result):
@@ -260,8 +262,7 @@ def test_slices_in_2d_the_isosurface_in_3d(viewer, result):
 
 
 def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
-    assert compat.overlays(viewer).scale_bar.visible
-    assert compat.overlays(viewer).axes.visible
+    assert all(around.visible for around in compat.surroundings(viewer))
     assert result.layer("isosurface").colorbar.visible
     # napari draws the bars of hidden layers too
     assert not any(layer.colorbar.visible for layer in viewer.layers if not layer.visible)
@@ -270,10 +271,10 @@ def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
     result.layer("amplitude").visible = True
     assert result.layer("amplitude").colorbar.visible
     viewer.dims.ndisplay = 3
-    assert compat.overlays(viewer).text.text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
+    assert compat.text(viewer).text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
     result.set_colour_by("strain")
     result.set_limits(0.0013)
-    assert compat.overlays(viewer).text.text == "ball · 1   strain ± 0.0013   amplitude ≥ 0.30"
+    assert compat.text(viewer).text == "ball · 1   strain ± 0.0013   amplitude ≥ 0.30"
 
 
 # -- layers come and go
@@ -332,40 +333,38 @@ def test_a_new_result_hides_the_one_before_and_leaves_the_camera(viewer, result)
     assert layers.results(viewer) == [result, second]
 
 
-def test_a_replaced_result_hands_everything_on(viewer, result):
+def test_another_drawing_takes_over_the_layers_and_the_look(viewer, result):
     result.set_threshold(0.5)
     result.set_colour_by("strain")
     result.set_limits(0.01)
     result.set_relief(False)
     result.set_clipping(Cut((0, 0, 1), 3.0))
-    second = layers.add_reconstruction(viewer, ball(), group=7, replace=result)
-    assert not result.alive
-    assert layers.results(viewer) == [second]
-    assert (second.group, second.threshold, second.colour_by) == (1, 0.5, "strain")
-    assert (second.strain_limit, second.relief, second.cut) == (0.01, False, Cut((0, 0, 1), 3.0))
-    surface = second.layer("isosurface")
-    assert outward(second)[:, 2].max() <= 3.0 + 1e-3
-    assert tuple(surface.contrast_limits) == (-0.01, 0.01)
-    assert [layer.name for layer in viewer.layers][-1] == "ball · 1 isosurface"
-
-
-def test_results_step_aside_for_the_diffraction_and_come_back(viewer, result):
-    second = layers.add_reconstruction(viewer, ball(), group=2)
-    for each in layers.results(viewer):
-        each.stow()
-    assert len(viewer.layers) == 0
-    assert layers.results(viewer) == [result, second]
-    result.set_threshold(0.6)
-    result.show()
-    assert len(viewer.layers) == 8
-    assert visible(viewer) == ["isosurface"]
-    assert result.layer("isosurface").visible
-    np.testing.assert_allclose(radii(result), (RADIUS + 2 - 2.4) * STEP, atol=0.12 * STEP)
+    before = list(viewer.layers)
+    before[1].name = "mine"
+    smaller = ball(name="other", size=28)
+    for _ in layers.redraw(result, draw(smaller)):
+        pass
+    assert list(viewer.layers) == before
+    assert layers.results(viewer) == [result]
+    assert result.reconstruction is smaller
+    assert (result.threshold, result.colour_by) == (0.5, "strain")
+    assert (result.strain_limit, result.relief, result.cut) == (0.01, False, Cut((0, 0, 1), 3.0))
+    assert outward(result)[:, 2].max() <= 3.0 + 1e-3
+    assert tuple(result.layer("isosurface").contrast_limits) == (-0.01, 0.01)
+    assert [layer.name for layer in viewer.layers] == [
+        "other · 1 amplitude", "mine", "other · 1 strain", "other · 1 isosurface",
+    ]  # fmt: skip
+    for role in ("amplitude", "phase", "strain"):
+        layer = result.layer(role)
+        assert layer.metadata[layers.RECONSTRUCTION] is smaller
+        centre = np.array(layer.data.shape) // 2
+        assert tuple(centre) == (13, 13, 13)
+        np.testing.assert_allclose(layer.data_to_world(centre), 0, atol=1e-9)
 
 
 def test_layers_from_a_reader_become_a_result_while_they_arrive(viewer):
     seen = []
-    viewer.layers.events.inserted.connect(lambda: seen.append(layers.results(viewer)))
+    Session.of(viewer).results_changed.connect(lambda: seen.append(layers.results(viewer)))
     for data in layers.reconstruction_layer_data(ball()):
         viewer.add_layer(Layer.create(*data))
     (result,) = layers.results(viewer)
@@ -378,6 +377,7 @@ def test_layers_from_a_reader_become_a_result_while_they_arrive(viewer):
 
 
 def test_two_files_opened_at_once_become_two_results(viewer):
+    Session.of(viewer)
     for name in ("one", "two"):
         for data in layers.reconstruction_layer_data(ball(name=name)):
             viewer.add_layer(Layer.create(*data))
@@ -388,7 +388,7 @@ def test_two_files_opened_at_once_become_two_results(viewer):
 def test_a_viewer_is_not_kept_alive():
     def use():
         viewer = ViewerModel()
-        layers.add_reconstruction(viewer, ball(), group=1).stow()
+        layers.add_reconstruction(viewer, ball(), group=1)
         return weakref.ref(viewer)
 
     gone = use()
@@ -401,7 +401,8 @@ def test_a_viewer_is_not_kept_alive():
 
 def test_a_scan_is_shown_on_a_log_scale_at_its_brightest_frame(viewer):
     scan = make_scan(size=24)
-    layer = layers.add_scan(viewer, scan)
+    Session.of(viewer).add_scan(scan)
+    (layer,) = viewer.layers
     assert layer.data.dtype == np.float32
     np.testing.assert_allclose(10.0 ** layer.data.astype(float) - 1, scan.counts, rtol=1e-5, atol=1e-5)
     assert layer.metadata[layers.SCAN] is scan

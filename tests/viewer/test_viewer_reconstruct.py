@@ -308,14 +308,14 @@ def test_devices_and_memory_are_said_once_the_engine_is_there(ready, engine, ses
     memory = ready.resources.memory
     assert (ready.resources.devices.text(), memory.text()) == ("looking for devices…", "")
     engine.begin()
-    qtbot.waitUntil(lambda: ready.resources.devices.text() == "cpu: 2 cores", timeout=5000)
-    qtbot.waitUntil(lambda: memory.text() == "(24, 24, 24) 40*HIO+10*ER auto", timeout=5000)
+    qtbot.waitUntil(lambda: ready.resources.devices.text() == "cpu: 2 cores", timeout=120_000)
+    qtbot.waitUntil(lambda: memory.text() == "(24, 24, 24) 40*HIO+10*ER auto", timeout=120_000)
     ready.iterations.setValue(120)
     ready.basic["device"].value = "cpu"
     session.add_scan(make_scan("other", size=32))
-    qtbot.waitUntil(lambda: memory.text() == "(32, 32, 32) 96*HIO+24*ER cpu", timeout=5000)
+    qtbot.waitUntil(lambda: memory.text() == "(32, 32, 32) 96*HIO+24*ER cpu", timeout=120_000)
     ready.form.settings["prepare.saturation"].value = -1
-    qtbot.waitUntil(lambda: memory.text() == "", timeout=5000)
+    qtbot.waitUntil(lambda: memory.text() == "", timeout=120_000)
 
 
 def test_what_does_not_fit_is_said_before_the_run(ready, engine, qtbot, monkeypatch):
@@ -324,7 +324,7 @@ def test_what_does_not_fit_is_said_before_the_run(ready, engine, qtbot, monkeypa
 
     monkeypatch.setattr(resources, "_memory_line", refuse)
     engine.begin()
-    qtbot.waitUntil(lambda: ready.resources.memory.text() == "needs 30 GiB", timeout=5000)
+    qtbot.waitUntil(lambda: ready.resources.memory.text() == "needs 30 GiB", timeout=120_000)
 
 
 def test_an_engine_that_cannot_be_loaded_is_said(ready, engine, qtbot, monkeypatch):
@@ -333,7 +333,7 @@ def test_an_engine_that_cannot_be_loaded_is_said(ready, engine, qtbot, monkeypat
 
     monkeypatch.setattr(warmup, "STEPS", (broken,))
     engine.begin()
-    qtbot.waitUntil(lambda: "cannot be used: no libtorch" in ready.resources.devices.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "cannot be used: no libtorch" in ready.resources.devices.text(), timeout=120_000)
 
 
 def test_closing_the_dock_in_mid_run_cancels(session, viewer, qtbot, launch, scan, errors):
@@ -341,7 +341,7 @@ def test_closing_the_dock_in_mid_run_cancels(session, viewer, qtbot, launch, sca
     session.add_scan(scan)
     dock.button.click()
     dock.deleteLater()
-    qtbot.waitUntil(lambda: launch.job.quits == 1, timeout=5000)
+    qtbot.waitUntil(lambda: launch.job.quits == 1, timeout=120_000)
     launch.job.done(make_reconstruction())
     assert session.results == []
     again = ReconstructDock(viewer)

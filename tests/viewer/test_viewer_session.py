@@ -1,4 +1,4 @@
-"""What the docks share: scans, other people's images, the stowed diffraction, numbered results."""
+"""What the docks share: scans, other people's images, what is seen of diffraction and results, numbered results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Layer
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.recipe import Recipe
@@ -44,7 +44,7 @@ def test_a_scan_is_shown_and_becomes_current(viewer, session, scan):
 
 
 def test_scans_that_were_there_first_are_found(viewer, scan):
-    layers.add_scan(viewer, scan)
+    viewer.add_layer(Layer.create(*layers.scan_layer_data(scan)))
     assert Session(viewer).current is scan
 
 
@@ -95,42 +95,70 @@ def test_images_that_cannot_be_scans(viewer):
         session.current_scan()
 
 
-def test_diffraction_leaves_for_the_result_and_comes_back(viewer, session, scan):
+def test_diffraction_is_hidden_for_the_result_and_comes_back(viewer, session, scan):
     session.add_scan(scan)
     diffraction = viewer.layers[0]
+    assert session.diffraction_shown
     result = session.add_result(make_reconstruction())
-    assert diffraction not in viewer.layers
-    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"nanometer"}
-    assert session.scans == [scan], "it was stowed, not thrown away"
-
+    assert not session.diffraction_shown
+    assert shown(viewer) == ["crystal · 1 isosurface"]
+    order = list(viewer.layers)
+    assert order[0] is diffraction
     session.show_diffraction()
-    assert viewer.layers[-1] is diffraction
-    assert [layer for layer in viewer.layers if layer.visible] == [diffraction]
-    session.hide_diffraction()
-    assert diffraction not in viewer.layers
-    assert result.shown
-    assert any(layer.visible for layer in result.layers)
+    assert shown(viewer) == ["crystal"]
+    session.show_result()
+    assert [layer for layer in viewer.layers if layer.visible] == [result.layer("isosurface")]
+    assert list(viewer.layers) == order
 
 
 def test_diffraction_stays_while_there_is_no_result(viewer, session, scan):
     session.add_scan(scan)
-    session.hide_diffraction()
-    assert len(viewer.layers) == 1
+    session.show_result()
+    assert shown(viewer) == ["crystal"]
     assert session.diffraction_shown
+
+
+@pytest.mark.parametrize("gone", ["diffraction", "result"])
+def test_when_what_is_seen_is_deleted_the_other_is_shown(viewer, session, scan, gone):
+    session.add_scan(scan)
+    result = session.add_result(make_reconstruction())
+    if gone == "diffraction":
+        session.show_diffraction()
+        viewer.layers.remove("crystal")
+        assert shown(viewer) == ["crystal · 1 isosurface"]
+        assert viewer.dims.ndisplay == 3
+    else:
+        for layer in result.layers:
+            viewer.layers.remove(layer)
+        assert shown(viewer) == ["crystal"]
+        assert viewer.dims.ndisplay == 2
 
 
 def test_results_are_numbered_or_replaced(viewer, session):
     first = session.add_result(make_reconstruction())
     second = session.add_result(make_reconstruction())
     assert (first.group, second.group) == (1, 2)
-    count = len(viewer.layers)
-    replaced = session.add_result(make_reconstruction(), replace_last=True)
+    before = list(viewer.layers)
+    better = make_reconstruction("better", size=20)
+    replaced = session.add_result(better, replace_last=True)
+    assert list(viewer.layers) == before, "the layers stay, what they show is another"
+    assert replaced is second
     assert replaced.group == 2
-    assert len(viewer.layers) == count
-    assert not second.alive
-    assert session.results == [first, replaced]
-    replaced.remove()
-    assert session.add_result(make_reconstruction(), replace_last=True).group == 1
+    assert replaced.reconstruction is better
+    assert session.results == [first, second]
+    assert shown(viewer) == ["better · 2 isosurface"]
+    for layer in replaced.layers:
+        viewer.layers.remove(layer)
+    assert session.add_result(make_reconstruction(), replace_last=True) is first
+
+
+def test_a_replaced_result_gets_the_layers_back_that_were_deleted(viewer, session):
+    result = session.add_result(make_reconstruction())
+    for role in ("isosurface", "phase"):
+        viewer.layers.remove(result.layer(role))
+    session.add_result(make_reconstruction(), replace_last=True)
+    assert names(viewer) == [f"crystal · 1 {role}" for role in layers.ROLES]
+    assert shown(viewer) == ["crystal · 1 isosurface"]
 
 
 def test_only_the_chosen_diffraction_is_seen(viewer, session, scan):
@@ -142,20 +170,20 @@ def test_only_the_chosen_diffraction_is_seen(viewer, session, scan):
     assert [layer.name for layer in viewer.layers if layer.visible] == ["crystal"]
 
 
-def test_another_scan_takes_the_place_of_the_results(viewer, session, scan):
+def test_another_scan_is_shown_instead_of_the_results(viewer, session, scan):
     session.add_scan(scan)
     first = session.add_result(make_reconstruction())
     session.add_scan(make_scan("other"))
-    assert names(viewer) == ["other"]
+    assert shown(viewer) == ["other"]
     assert first.alive
     second = session.add_result(make_reconstruction("other"))
     assert (first.group, second.group) == (1, 2)
-    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"nanometer"}
+    assert shown(viewer) == ["other · 2 isosurface"]
     session.add_scan(make_scan("third"))
     third = session.add_result(make_reconstruction("third"), replace_last=True)
-    assert third.group == 2
-    assert not second.alive
+    assert third is second
     assert session.results == [first, third]
+    assert shown(viewer) == ["third · 2 isosurface"]
 
 
 def test_a_finished_run_is_shown(viewer, session, launch, scan):
@@ -176,12 +204,14 @@ def test_a_run_replaces_only_when_asked(viewer, session, launch, scan):
     assert [result.group for result in session.results] == [1, 2]
 
 
-def test_opening_a_saved_result_stows_the_diffraction(viewer, session, scan, reconstruction):
+def test_opening_a_saved_result_hides_the_diffraction(viewer, session, scan, reconstruction):
     session.add_scan(scan)
     for data, options, kind in layers.reconstruction_layer_data(reconstruction):
         getattr(viewer, f"add_{kind}")(data, **options)
     assert not session.diffraction_shown
     assert len(session.results) == 1
+    assert len(viewer.layers) == 5
+    assert shown(viewer) == ["crystal · isosurface"]
 
 
 class Turns:
@@ -211,18 +241,16 @@ def shown(viewer):
 
 def test_a_result_comes_layer_by_layer_the_crystal_first(viewer, session, turns):
     session.show_drawing(draw(make_reconstruction()))
-    assert names(viewer) == ["crystal · 1 isosurface"]
-    overlays = compat.overlays(viewer)
-    for around in range(
-        1, 4
-    ):  # what stands around it comes one by one: all at once would keep the window silent
+    assert names(viewer) == ["crystal", "crystal · 1 isosurface"]
+    around = compat.surroundings(viewer)
+    before = 0
+    while "crystal · 1 isosurface" not in shown(viewer):
         turns.one()
-        assert [one.visible for one in (overlays.scale_bar, overlays.axes, overlays.text)].count(
-            True
-        ) == around
-        assert shown(viewer) == []
-    turns.one()
-    assert shown(viewer) == names(viewer)
+        drawn = [overlay.visible for overlay in around].count(True)
+        assert drawn <= before + 1, "all at once would keep the window silent"
+        before = drawn
+    assert before == 3
+    assert len(viewer.layers) == 2, "the crystal is seen before the rest comes"
     assert viewer.dims.ndisplay == 3
     zoom = compat.camera(viewer).zoom
     turns.all()
@@ -230,7 +258,7 @@ def test_a_result_comes_layer_by_layer_the_crystal_first(viewer, session, turns)
     assert compat.camera(viewer).zoom == pytest.approx(zoom, rel=0.02), (
         "the crystal was framed before the rest came"
     )
-    assert names(viewer) == [f"crystal · 1 {role}" for role in layers.ROLES]
+    assert names(viewer) == ["crystal", *(f"crystal · 1 {role}" for role in layers.ROLES)]
     assert shown(viewer) == ["crystal · 1 isosurface"]
     assert viewer.layers.selection.active is viewer.layers[-1]
 
@@ -255,7 +283,7 @@ def test_what_happens_while_a_result_comes(viewer, session, turns, launch, after
     launch.job.done(make_reconstruction())
     turns.all()
     assert [result.group for result in session.results] == [1, 2]
-    assert len(viewer.layers) == 8
+    assert len(viewer.layers) == 9
     assert shown(viewer) == ["crystal · 2 isosurface"]
 
 
@@ -270,32 +298,20 @@ def test_layers_deleted_while_a_result_comes_end_it(viewer, session, turns, afte
     assert session.results == []
 
 
-@pytest.mark.parametrize("after", range(1, 5))
+@pytest.mark.parametrize("after", range(1, 9))
 def test_the_diffraction_called_back_while_a_result_comes(viewer, session, turns, after):
     session.show_drawing(draw(make_reconstruction()))
     for _ in range(after):
         turns.one()
     session.show_diffraction()
     turns.all()
-    assert names(viewer) == ["crystal"]
-    session.hide_diffraction()
+    assert shown(viewer) == ["crystal"]
+    assert viewer.dims.ndisplay == 2
+    session.show_result()
     turns.all()
-    assert sorted(names(viewer)) == sorted(f"crystal · 1 {role}" for role in layers.ROLES)
-    assert shown(viewer) == ["crystal · 1 phase"]  # for the diffraction is seen in slices
-
-
-def test_earlier_results_come_back_after_the_new_one(viewer, session, turns):
-    first = session.add_result(make_reconstruction())
-    session.add_scan(make_scan("other"))
-    assert first.alive
-    session.show_drawing(draw(make_reconstruction("other")))
-    while len(viewer.layers) < 4:
-        turns.one()
-    assert all(name.startswith("other") for name in names(viewer))
-    turns.all()
-    assert len(viewer.layers) == 8
-    assert shown(viewer) == ["other · 2 phase"]
-    assert first.alive
+    assert names(viewer) == ["crystal", *(f"crystal · 1 {role}" for role in layers.ROLES)]
+    assert shown(viewer) == ["crystal · 1 isosurface"]
+    assert viewer.dims.ndisplay == 3
 
 
 def test_a_look_changed_during_the_run_is_kept(viewer, session, turns):
@@ -307,5 +323,5 @@ def test_a_look_changed_during_the_run_is_kept(viewer, session, turns):
     turns.all()
     (second,) = session.results
     assert (second.group, second.threshold, second.colour_by) == (1, 0.55, "strain")
-    assert names(viewer) == [f"crystal · 1 {role}" for role in layers.ROLES]
+    assert names(viewer) == ["crystal", *(f"crystal · 1 {role}" for role in layers.ROLES)]
     assert second.layer("isosurface").colormap.name == "RdBu_r"

@@ -21,7 +21,7 @@ def loaded(monkeypatch):
 
 
 def test_it_loads_once_and_elsewhere(engine, loaded, qtbot):
-    with qtbot.waitSignal(engine.ready, timeout=5000):
+    with qtbot.waitSignal(engine.ready, timeout=120_000):
         engine.begin()
     engine.begin()
     engine.load()
@@ -34,13 +34,13 @@ def test_whoever_needs_it_meanwhile_waits(engine, monkeypatch, qtbot):
 
     def step():
         begun.set()
-        go.wait(10)
+        go.wait(120)
         order.append("loaded")
 
     monkeypatch.setattr(warmup, "STEPS", (step,))
-    with qtbot.waitSignal(engine.ready, timeout=10_000):
+    with qtbot.waitSignal(engine.ready, timeout=120_000):
         engine.begin()
-        assert begun.wait(5)
+        assert begun.wait(120)
         impatient = threading.Thread(target=lambda: (engine.load(), order.append("used")))
         impatient.start()
         assert not engine.loaded
@@ -70,7 +70,7 @@ def test_a_dock_that_is_seen_begins_it_and_one_that_is_not_does_not(engine, load
     qtbot.addWidget(seen)
     qtbot.wait(20)
     assert not loaded
-    with qtbot.waitSignal(engine.ready, timeout=5000):
+    with qtbot.waitSignal(engine.ready, timeout=120_000):
         seen.show()
     assert len(loaded) == 1
 
@@ -96,11 +96,11 @@ def test_it_is_ready_before_it_rehearses_and_is_used_after(engine, monkeypatch, 
     ready, order = threading.Event(), []
 
     def rehearse():
-        ready.wait(10)
+        ready.wait(120)
         order.append("rehearsed")
 
     monkeypatch.setattr(warmup, "rehearse", rehearse)
-    with qtbot.waitSignal(engine.ready, timeout=10_000):
+    with qtbot.waitSignal(engine.ready, timeout=120_000):
         engine.begin()
     ready.set()
     engine._thread.join(10)
@@ -124,7 +124,7 @@ def test_the_program_ends_while_the_engine_loads():
         "late = lambda: print('late')\n"
         "warmup.STEPS = (lambda: (go.set(), threading.main_thread().join()), late)\n"
         "warmup.engine.begin()\n"
-        "go.wait(10)\n"
+        "go.wait(120)\n"
     )
     assert said_by(code) == ""
 

@@ -39,19 +39,19 @@ def test_updates_are_few_and_nothing_is_lost(controller, qtbot):
     controller.use(engine)
     controller.advanced.connect(updates.append)
     controller.start(SCAN, Recipe())
-    qtbot.waitUntil(lambda: controller.state == "done", timeout=10_000)
+    qtbot.waitUntil(lambda: controller.state == "done", timeout=120_000)
     assert [error for update in updates for error in update.errors] == list(range(steps))
     assert updates[-1].progress.step == steps
     assert len(updates) < steps / 10
 
 
 def test_a_slow_window_is_left_in_peace(controller, qtbot):
-    drawing = 0.1
+    drawing, steps = 0.1, 500
+    begin = time.monotonic()
 
     def engine(scan, recipe):
-        begin = time.monotonic()
-        while time.monotonic() < begin + 10 * drawing:
-            time.sleep(0.001)
+        for _ in range(steps):
+            time.sleep(0.002)
             yield Progress("refine", 1, 2, error=1.0)
         return FOUND
 
@@ -59,10 +59,10 @@ def test_a_slow_window_is_left_in_peace(controller, qtbot):
     controller.use(engine)
     controller.advanced.connect(lambda update: (updates.append(update), time.sleep(drawing)))
     controller.start(SCAN, Recipe())
-    qtbot.waitUntil(lambda: controller.state == "done", timeout=10_000)
-    # the first, every (1 + 4) x 0.1 s another, and the rest at the end
-    assert 2 <= len(updates) <= 4
-    assert sum(len(update.errors) for update in updates) > 50
+    qtbot.waitUntil(lambda: controller.state == "done", timeout=120_000)
+    # the first, every (1 + 4) x 0.1 s at most another, and the rest at the end
+    assert 2 <= len(updates) <= 2 + (time.monotonic() - begin) / (5 * drawing)
+    assert sum(len(update.errors) for update in updates) == steps
 
 
 def test_results_arrive_in_the_window_s_thread(controller, qtbot):
@@ -77,7 +77,7 @@ def test_results_arrive_in_the_window_s_thread(controller, qtbot):
         lambda found: heard.append((found.reconstruction, threading.current_thread()))
     )
     controller.start(SCAN, Recipe())
-    qtbot.waitUntil(lambda: bool(heard), timeout=5000)
+    qtbot.waitUntil(lambda: bool(heard), timeout=120_000)
     assert heard == [(FOUND, threading.main_thread())]
 
 
@@ -97,10 +97,10 @@ def test_cancel_takes_effect_within_one_iteration(controller, qtbot):
     controller.start(SCAN, Recipe())
     for _ in range(5):
         go.release()
-    qtbot.waitUntil(lambda: len(done) == 5, timeout=5000)
+    qtbot.waitUntil(lambda: len(done) == 5, timeout=120_000)
     controller.cancel()
     go.release()  # the iteration that is under way
-    qtbot.waitUntil(lambda: controller.state == "idle", timeout=5000)
+    qtbot.waitUntil(lambda: controller.state == "idle", timeout=120_000)
     assert closed.is_set()
     assert len(done) == 6
 
@@ -115,7 +115,7 @@ def test_errors_reach_the_controller(controller, qtbot, error):
     controller.use(engine)
     controller.failed.connect(heard.append)
     controller.start(SCAN, Recipe())
-    qtbot.waitUntil(lambda: controller.state == "failed", timeout=5000)
+    qtbot.waitUntil(lambda: controller.state == "failed", timeout=120_000)
     assert heard == [error]
 
 
@@ -142,7 +142,7 @@ def test_only_the_newest_task_is_heard(qtbot, qapp):
     tasks = worker.Tasks(busy.append)
 
     def work(value):
-        go.wait(5)
+        go.wait(120)
         if value < 0:
             raise ValueError(value)
         return value
@@ -153,7 +153,7 @@ def test_only_the_newest_task_is_heard(qtbot, qapp):
     tasks.start("c", work, 4, done=heard.append, failed=heard.append)
     tasks.forget("c")
     go.set()
-    qtbot.waitUntil(lambda: len(heard) == 2, timeout=5000)
+    qtbot.waitUntil(lambda: len(heard) == 2, timeout=120_000)
     qtbot.wait(50)
     assert sorted(map(str, heard)) == ["-3", "2"]
     assert busy[0] is True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_autophase.geometry import find_beamline
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress, Reconstruction
 from napari_autophase.scan import Geometry, Scan
@@ -15,10 +16,8 @@ GEOMETRY = Geometry(
     pixel_size_um=(55.0, 55.0),
     rocking_step_deg=0.02,
     detector_angles_deg=(0.5, 35.4),
-    sample_circles=("x-", "y-"),
-    sample_angles_deg=(17.5, 0.0),
-    detector_circles=("y-", "x-"),
-    pixel_directions=("y-", "x-"),
+    sample_angles_deg=(0.0, 17.5, 0.0),
+    **find_beamline("ID01").conventions(),
 )
 
 

@@ -9,9 +9,17 @@ from typing import Annotated
 
 import typer
 
+from ..geometry import said
 from ..scan import Geometry, InputError, Scan
 from .inputs import GeometryChoice, numbers, read_scan
 
+SpecPath = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The SPEC or fio file with the scan's motors, if it is not in the folders around the frames.",
+    ),
+]
 GeometryPath = Annotated[
     Path | None,
     typer.Option(
@@ -72,13 +80,13 @@ def geometry(
         raise InputError("--detector needs --beamline.")
     for each in beamlines().values():
         circles = "; ".join(
-            f"{what} " + ", ".join(f"{circle.motor} {_said(circle.axis)}" for circle in of)
+            f"{what} " + ", ".join(f"{circle.motor} {said(circle.axis)}" for circle in of)
             for what, of in (("sample", each.sample), ("arm", each.arm))
             if of
         )
         print(f"{each.name} ({each.facility}): {circles}")
         for one in each.detectors:
-            rows, columns = map(_said, one.directions)
+            rows, columns = map(said, one.directions)
             note = f"; sources disagree on {one.disputed}" if one.disputed else ""
             print(f"    {one.name}: rows {rows}, columns {columns}{note}")
 
@@ -92,6 +100,7 @@ def lattice(
     geometry: GeometryPath = None,
     beamline: BeamlineName = None,
     settings: Settings = None,
+    spec: SpecPath = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset inside SCAN.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Mask file: not 0 is unusable.")] = None,
 ) -> None:
@@ -101,7 +110,7 @@ def lattice(
     from ..recipe import Recipe
 
     choice = GeometryChoice.of(geometry, beamline, settings)
-    measured = reflected(read_scan(scan, dataset, mask, None, None, choice), hkl)
+    measured = reflected(read_scan(scan, dataset, mask, None, None, choice, spec), hkl)
     if measured.geometry is None:
         raise InputError(f"{scan} has no geometry; give one with --geometry or --beamline and --set.")
     if spacing is None:
@@ -112,7 +121,7 @@ def lattice(
     assert prepared.geometry is not None
     found = lattice_test(prepared.geometry, prepared.peak[1:], prepared.counts.shape, spacing)
     for mounting in found.mountings:
-        rows, columns = map(_said, mounting.pixel_directions)
+        rows, columns = map(said, mounting.pixel_directions)
         print(f"rows {rows}, columns {columns}: d {mounting.spacing_nm:.5f} nm, {mounting.misfit:+.2f} %")
     print(found.sentence)
 
@@ -145,21 +154,21 @@ def arm(
     spots = [numbers(each, "--pixel", 2) for each in pixels]
     # what the test does not look at
     free = {"energy_kev": 10.0, "distance_m": 1.0, "rocking_step_deg": 0.01}
-    said = GeometryChoice.of(geometry, beamline, settings).document()
-    said = {**free, "detector_angles_deg": positions[0], **said}
-    if "sample_angles_deg" not in said and "beamline" in said:
+    document = GeometryChoice.of(geometry, beamline, settings).document()
+    document = {**free, "detector_angles_deg": positions[0], **document}
+    if "sample_angles_deg" not in document and "beamline" in document:
         from ..geometry import find_beamline
 
-        said["sample_angles_deg"] = [0.0] * len(find_beamline(said["beamline"]).sample)
-    if said.get("direct_beam_pixel") is None:
+        document["sample_angles_deg"] = [0.0] * len(find_beamline(document["beamline"]).sample)
+    if document.get("direct_beam_pixel") is None:
         raise InputError(
             "The arm test needs the direct beam's pixel; give it with --set geometry.direct_beam_pixel=ROW,COLUMN."
         )
-    stood: Geometry = complete(said)
+    stood: Geometry = complete(document)
     first, second = (((s[0], s[1]), p) for s, p in zip(spots, positions, strict=True))
     found = arm_test(stood, first, second, (1, 1, 1))
     for mounting in found.mountings:
-        rows, columns = map(_said, mounting.pixel_directions)
+        rows, columns = map(said, mounting.pixel_directions)
         print(
             f"rows {rows}, columns {columns}: {mounting.misfit:.2f} pixels off at best, at {mounting.distance_m:.4g} m"
         )
@@ -173,9 +182,3 @@ def reflected(scan: Scan, hkl: str | None) -> Scan:
     if hkl is None or scan.geometry is None:
         return scan
     return replace(scan, geometry=replace(scan.geometry, reflection=indices(hkl)))
-
-
-def _said(axis: object) -> str:
-    from ..geometry.orientation import said
-
-    return said(axis)  # type: ignore[arg-type]

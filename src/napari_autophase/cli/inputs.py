@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..geometry import complete
+from ..geometry import complete, find_beamline
 from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import Geometry, InputError, Scan
@@ -59,6 +59,11 @@ class GeometryChoice:
             found[key] = _plain(value)
         return found
 
+    def said_beamline(self) -> str | None:
+        """Return the beamline that --beamline or --set names, or as a JSON file."""
+        said = replace(self, path=None).document().get("beamline")
+        return None if said is None else str(said)
+
     def applied(self, scan: Scan) -> Scan:
         """Return `scan` with the geometry that its file and the command line make together.
 
@@ -70,8 +75,9 @@ class GeometryChoice:
         said = self.document()
         if not said:
             return scan
-        own = _known(scan)
-        if "beamline" in said:
+        # a whole geometry takes the place of another; what a file knows of one is of use to both
+        own = {} if self.path is not None and scan.geometry is not None else _known(scan)
+        if "beamline" in said and not _is_same(own.get("beamline"), str(said["beamline"])):
             own = {key: value for key, value in own.items() if key not in _OF_A_BEAMLINE}
         name = str(self.path) if self.path is not None and not self.settings else "The geometry"
         return replace(scan, geometry=complete({**own, **said}, name))
@@ -114,11 +120,15 @@ def read_scan(
     dark: Path | None,
     white: Path | None,
     geometry: GeometryChoice | None = None,
+    spec: Path | None = None,
 ) -> Scan:
     """Return the scan that these files make."""
     from .. import formats
 
-    found = formats.read_scan(scan, dataset=dataset, mask=mask, dark=dark, white=white)
+    beamline = None if geometry is None else geometry.said_beamline()
+    found = formats.read_scan(
+        scan, dataset=dataset, mask=mask, dark=dark, white=white, spec=spec, beamline=beamline
+    )
     return found if geometry is None else geometry.applied(found)
 
 
@@ -173,6 +183,16 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(f"{path} is no geometry: it must be a JSON object with the fields of one.")
     return {key: value for key, value in document.items() if not key.startswith("#")}
+
+
+def _is_same(name: str | None, said: str) -> bool:
+    """Tell whether the beamline of a scan is the one that is said, however it is spelt."""
+    if name is None or name == said:
+        return name is not None
+    try:
+        return find_beamline(said).name == name
+    except InputError:  # only its writer knows it
+        return False
 
 
 def _key_and_value(setting: str, example: str) -> tuple[str, str]:

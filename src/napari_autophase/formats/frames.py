@@ -7,7 +7,6 @@ and named in the metadata.  The log that belongs to them says how they were meas
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,7 @@ import numpy as np
 from ..scan import InputError
 from .common import Dataset, Description, Hints, check_memory, damage
 from .images import header_of, is_frame, read_frame
-from .logs import find_log
-from .measured import Frames as Measured
-from .measured import described
+from .logs import ScanLog, find_log
 from .registry import Format, register
 from .rocking import frames_to_look_at
 
@@ -32,13 +29,15 @@ class Frames(Format):
 
     name, title = "frames", "a folder of frames (TIFF, EDF, CBF)"
 
+    takes_anything = True
+
     def matches(self, path: Path) -> bool:
         """Take any folder; without frames it is refused when it is listed."""
         return path.is_dir()
 
     def lists(self, path: Path) -> list[Dataset]:
         """Return the one stack of the folder, from the first frame's header."""
-        frames = _frames(path)
+        frames = frames_in(path)
         shape, dtype = header_of(frames[0])
         if len(shape) != 2:
             raise InputError(
@@ -52,32 +51,36 @@ class Frames(Format):
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return the stack."""
-        return read_frames(path, _frames(path), dataset)
+        return read_frames(path, frames_in(path), dataset)
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few of the frames."""
         chosen = frames_to_look_at(dataset.shape, dataset.dtype.itemsize)
         stack = np.empty((len(chosen), *dataset.shape[1:]), dataset.dtype)
-        frames = _frames(path)
+        frames = frames_in(path)
         for row, index in zip(stack, chosen, strict=True):
             _read_into(row, frames[index])
         return stack if chosen else None
 
-    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:
-        """Return which files of the folder are not frames, which numbers are missing, and what the log says."""
-        frames = _frames(path)
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
+        """Return which files of the folder are not frames, and which numbers are missing."""
+        frames = frames_in(path)
         others = sorted(each.name for each in _images(path) if each not in frames)
-        numbers = [int(_match(each)["number"]) for each in frames]
+        numbers = self.frame_numbers(path)
         step = min(np.diff(numbers), default=1)
         missing = sorted(set(range(numbers[0], numbers[-1], max(int(step), 1))) - set(numbers))
         found = {"other_files": others, "missing_frames": missing}
-        metadata = {"frames": len(frames), **{key: value for key, value in found.items() if value}}
-        log, notes = find_log(path, hints.log)
-        if log is None:
-            return Description(metadata=metadata, notes=notes)
-        count, rows, columns = dataset.shape
-        about = described(log, Measured(path, (count, rows, columns), numbers), hints.beamline)
-        return replace(about, metadata=metadata | about.metadata)
+        return Description(
+            metadata={"frames": len(frames), **{key: value for key, value in found.items() if value}}
+        )
+
+    def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
+        """Look for the log beside the frames, and in the folders around them."""
+        return find_log(path, given)
+
+    def frame_numbers(self, path: Path) -> tuple[int, ...]:
+        """Return the number of every frame."""
+        return tuple(int(_match(each)["number"]) for each in frames_in(path))
 
 
 def read_frames(what: Path, frames: list[Path], dataset: Dataset) -> np.ndarray:
@@ -96,13 +99,14 @@ def read_frames(what: Path, frames: list[Path], dataset: Dataset) -> np.ndarray:
 
 
 def _read_into(row: np.ndarray, frame: Path) -> None:
-    shape, dtype = header_of(frame)
-    if shape != row.shape or dtype != row.dtype:
+    read = read_frame(frame)
+    dtype = read.dtype.newbyteorder("=")
+    if read.shape != row.shape or dtype != row.dtype:
         raise InputError(
-            f"{frame} is {shape} {dtype} but the first frame is {row.shape} {row.dtype}; "
+            f"{frame} is {read.shape} {dtype} but the first frame is {row.shape} {row.dtype}; "
             "a scan's frames have one size: move this file elsewhere."
         )
-    row[:] = read_frame(frame)
+    row[:] = read
 
 
 def _match(path: Path) -> re.Match[str]:
@@ -116,7 +120,7 @@ def _images(folder: Path) -> list[Path]:
         return [each for each in folder.iterdir() if is_frame(each) and each.is_file()]
 
 
-def _frames(folder: Path) -> list[Path]:
+def frames_in(folder: Path) -> list[Path]:
     """Return the numbered files of the folder's one scan, in the order of their numbers."""
     series: dict[str, list[Path]] = {}
     for each in _images(folder):

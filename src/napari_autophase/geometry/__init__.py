@@ -10,7 +10,7 @@ from .circles import direction, rocked, rotation
 from .documents import complete, mean_step, template
 from .frames import arm_vector, frame, moved, on_plane, reciprocal_steps, scattering_vector, voxel_steps
 from .materials import MATERIALS, Material, find_material, indices, spacing_nm
-from .orientation import Mounting, Verdict, arm_test, lattice_test
+from .orientation import Mounting, Verdict, arm_test, lattice_test, said
 from .plausible import check, check_spacing
 from .records import Files, Gaps, Seam, Source
 from .summary import GeometrySummary, summarise
@@ -49,6 +49,7 @@ __all__ = [
     "reciprocal_steps",
     "rocked",
     "rotation",
+    "said",
     "scattering_vector",
     "spacing_nm",
     "summarise",

@@ -6,10 +6,11 @@ names of motors and counters; HDF5 files know paths.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from math import isfinite, pi
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ _DEGREES = {"deg": 1.0, "mdeg": 1e-3, "udeg": 1e-6, "rad": 180 / pi, "mrad": 0.1
 _SPELT = {"degree": "deg", "degrees": "deg", "°": "deg", "radian": "rad", "radians": "rad", "metre": "m", "meter": "m",
           "angstroms": "angstrom", "micron": "um", "microns": "um", "μm": "um"}  # fmt: skip
 """How files spell units."""
+_T = TypeVar("_T")
 STRICT = {"extra": "forbid"}
 """What is misspelt in a beamline's file is refused."""
 
@@ -49,6 +51,13 @@ class Source:
     def fits(self, name: str) -> bool:
         """Tell whether something of that name is meant."""
         return fnmatchcase(name.lower(), self.name.lower())
+
+    def look_up(self, table: Mapping[str, _T]) -> _T | None:
+        """Return what a table with names in lower case holds for this source, or None."""
+        name = self.name.lower()
+        if "*" in name or "?" in name:
+            return next((value for key, value in table.items() if fnmatchcase(key, name)), None)
+        return table.get(name)
 
     def kev(self, value: float) -> float:
         """Return an energy in keV, from a wavelength too; raises `InputError` for an unknown unit."""
@@ -162,7 +171,15 @@ class Files:
         return (Source(motor), *self.motors.get(motor, ()))
 
     def check(self, origin: str) -> None:
-        """Raise `InputError` if a unit is unknown."""
+        """Raise `InputError` if a unit is unknown, or a pattern cannot be filled in."""
+        for pattern in self.frames:
+            try:
+                pattern.format(scan=1, stem="sample")
+            except (KeyError, IndexError, ValueError):
+                raise InputError(
+                    f"The beamline {origin} is not usable: files.frames has '{pattern}'; only "
+                    "{scan}, {scan:05d} and {stem} can stand in braces."
+                ) from None
         for source in self.energy:
             _known(source.kev, origin)
         for source in (*self.distance, *self.row_size, *self.column_size):

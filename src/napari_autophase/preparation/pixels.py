@@ -8,6 +8,7 @@ standing costs little, a bitten Bragg peak costs the crystal.
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from .blur import blurred
 
@@ -18,9 +19,14 @@ _CONTRAST = 8.0
 """A voxel may be this many times brighter than its third-brightest neighbour: the peak of a crystal that is oversampled
 only 1.5-fold, where sinc²(1/1.5) = 0.17, still passes."""
 _SIGMAS = 6.0
-_LARGEST_DEAD = 0.2
+_CHANCE = 1e-3
+"""Of finding anything dead in a scan where nothing is."""
 _LIT = 20.0
-"""Counts expected where none came: a probability of exp(-20)."""
+"""Expected counts from which on a lit pixel tells how far light can fall below them."""
+_MARGIN = 8.0
+"""So many times more is asked of a line: its bound is a sum of many, each of which may be a count or two too high."""
+_OFTEN = 12
+"""Lines that are dark more often than once in so many are fringes: no detector is that poor."""
 
 
 def find_flagged(counts: np.ndarray, saturation: float | None = None) -> np.ndarray:
@@ -55,6 +61,40 @@ def find_flagged(counts: np.ndarray, saturation: float | None = None) -> np.ndar
             break
         flagged |= where
     return flagged
+
+
+def find_saturated(counts: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    """Find those of the flagged voxels at which the detector was saturated: amid light about as bright as their value.
+
+    A flag amid darkness says nothing; the largest value that a number can have amid light nearly as bright is a limit.
+
+    Parameters
+    ----------
+    counts
+        Counts as stored, any real dtype, 3-D.
+    flagged
+        bool, same shape: what `find_flagged` found.
+
+    Returns
+    -------
+    ndarray
+        bool, same shape: where at least so many photons came as `counts` says.
+    """
+    saturated = np.zeros(counts.shape, bool)
+    brightest = float(counts.max(where=~flagged, initial=0))
+    # those of one patch may hold different values, if a person gave a limit below them
+    suspects = flagged & (counts > 0) & (counts <= _CONTRAST * brightest)
+    if not suspects.any():
+        return saturated
+    patches, _ = ndimage.label(suspects, np.ones((3, 3, 3)))
+    for number, place in enumerate(ndimage.find_objects(patches), 1):
+        around = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in place)
+        patch = patches[around] == number
+        rim = ndimage.binary_dilation(patch, np.ones((3, 3, 3))) & ~flagged[around]
+        least = float(counts[around][patch].min())
+        if float(counts[around].max(where=rim, initial=0)) * _CONTRAST >= least:
+            saturated[around] |= patch
+    return saturated
 
 
 def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.ndarray:
@@ -130,11 +170,12 @@ def _third_brightest(known: np.ndarray, voxels: np.ndarray, offsets: np.ndarray)
 def find_dead_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.ndarray:
     """Find detector pixels and frames that stayed dark where light was sure to fall: dead pixels, module gaps, lost frames.
 
-    A pixel without a single count in the whole rocking curve is dead if, going along its row or its column, the nearest
-    three lit pixels on both sides counted 20 or more in the mean.  A whole row or column without any count, with dead pixels
-    in it, is a gap over its full length.  Frames without any count between lit ones are lost.  Far corners that no photon
-    reached are data: zero is what was measured there.  So are darknesses that take more than a fifth of the pixels (or
-    frames): no detector is that poor, but the fringes of a perfect box simulated without noise vanish in whole rows.
+    What has no count in the whole scan is dead if that is practically impossible under the counts around it: if among all
+    that was looked at, less than one in a thousand scans would have one such darkness by Poisson's statistics.  The counts to
+    be expected are a lower bound, because fringes and speckles end in darkness too (see `_expected`), and what is lit tells
+    how far below that bound light can fall in this very scan.  A pixel must be improbable along its row and along its column;
+    a whole row, column or frame by the sum of what is expected of its pixels.  Far corners that no photon reached are data:
+    zero is what was measured there.  So are lines and frames that are dark time and again, as fringes of a perfect box are.
 
     Parameters
     ----------
@@ -150,39 +191,62 @@ def find_dead_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.n
     """
     good = np.ones(counts.shape, bool) if good is None else good
     seen = np.where(good, counts, 0)
-    pixels, known = seen.sum(0, dtype=np.float64), np.any(good, axis=0)
-    dead = _dark_between(pixels, known, 0) | _dark_between(pixels, known, 1)
-    for axis in (0, 1):
-        dark_line = (pixels.sum(axis, keepdims=True) == 0) & dead.any(axis, keepdims=True)
-        dead |= dark_line & known
-    if dead.sum() > _LARGEST_DEAD * known.sum():
-        dead[:] = False
-    frames = seen.sum((1, 2), dtype=np.float64)[:, None]
-    lost = _dark_between(frames, np.any(good, axis=(1, 2))[:, None], 0)[:, 0]
-    if lost.sum() > _LARGEST_DEAD * len(lost):
-        lost[:] = False
+    image, known = seen.sum(0, dtype=np.float64), np.any(good, axis=0)
+    dead = _dark_lines(image, known)[:, None] | _dark_lines(image.T, known.T)[None]
+    dead |= _dark_pixels(image, known & ~dead)
+    lost = _dark_lines(seen.sum(2, dtype=np.float64), np.any(good, axis=2))
     return (dead[None] | lost[:, None, None]) & good
 
 
-def _dark_between(image: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
-    """Find zeros of a 2-D image that lie between lit stretches (mean of three lit pixels at least `_LIT`) along `axis`."""
-    image, known = np.moveaxis(image, axis, 0), np.moveaxis(known, axis, 0)
-    dark = (image == 0) & known
-    if not dark.any():
-        return np.moveaxis(dark, 0, axis)
+def _dark_pixels(image: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Find the pixels (N, M) that are dark against all odds along both axes."""
+    if not (known & (image == 0)).any():
+        return np.zeros(image.shape, bool)
+    expected = np.minimum(_expected(image, known), _expected(image.T, known.T).T)
+    return _improbable(image, expected, known)
 
-    def brightness_before(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
-        """Return, for every pixel, the mean of the last three lit pixels before it."""
-        third = second = last = np.zeros(values.shape[1])
+
+def _dark_lines(image: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Find the rows of an image (N, M) that are dark as a whole against all odds: bool (N,)."""
+    total, looked_at = image.sum(1), np.any(known, axis=1)
+    dark = looked_at & (total == 0)
+    begins = np.count_nonzero(dark & ~np.append(False, dark[:-1]))
+    if not 0 < begins <= max(1, len(dark) // _OFTEN):
+        return np.zeros(len(dark), bool)
+    expected = np.where(known, _expected(image, known), 0).sum(1)
+    return _improbable(total, expected, looked_at, _MARGIN)
+
+
+def _improbable(
+    found: np.ndarray, expected: np.ndarray, known: np.ndarray, margin: float = 1.0
+) -> np.ndarray:
+    """Find zeros that Poisson's statistics make practically impossible, as many as there are to look at."""
+    sure = known & (found > 0) & (expected >= _LIT)
+    share = np.sort(found[sure] / expected[sure])
+    # a few sick pixels that are not quite dark do not speak for the others
+    lowest = min(share[min(3, len(share) // 1000)], 1.0) if len(share) else 1.0
+    needed = margin * np.log(np.count_nonzero(known) / _CHANCE)
+    return known & (found == 0) & (lowest * expected > needed)
+
+
+def _expected(image: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the least counts to be expected in each pixel (N, M) by the nearest three from where there is light, along axis 0.
+
+    A fringe declines towards its minimum from both sides, and then the next may follow at once.  So each side tells the least
+    of its three pixels and of the straight line through the first two, and the brighter side counts.  Where there is light on
+    one side only, nothing is expected.
+    """
+
+    def side(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
+        last = nearest = np.zeros((3, values.shape[1]))
         found = np.empty_like(values)
-        for i, (line, lit) in enumerate(zip(values, (values > 0) & usable, strict=True)):
-            found[i] = (third + second + last) / 3
-            third, second, last = (
-                np.where(lit, newer, older)
-                for newer, older in ((second, third), (last, second), (line, last))
-            )
+        for i, (line, use) in enumerate(zip(values, usable, strict=True)):
+            first, second, third = nearest
+            least = np.maximum(np.minimum(np.minimum(second, third), 2 * first - second), 0)
+            found[i] = np.where(first > 0, np.minimum(first, least), -1)
+            last = np.where(use, np.stack([line, last[0], last[1]]), last)
+            nearest = np.where(use & (line > 0), last, nearest)
         return found
 
-    before = brightness_before(image, known)
-    after = brightness_before(image[::-1], known[::-1])[::-1]
-    return np.moveaxis(dark & (np.minimum(before, after) >= _LIT), 0, axis)
+    before, after = side(image, known), side(image[::-1], known[::-1])[::-1]
+    return np.where(np.minimum(before, after) < 0, 0, np.maximum(before, after))

@@ -6,7 +6,8 @@ Each function looks for what napari 0.9 has, and knows where the older ones keep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 
 import napari
 import numpy as np
@@ -39,21 +40,21 @@ def require(version: str) -> None:
 require(napari.__version__)
 
 
-class Overlays(NamedTuple):
-    """What is drawn around the layers."""
+def surroundings(viewer: ViewerModel) -> tuple[Any, ...]:
+    """Return what is drawn around the layers: scale bar, axes in the corner, text.
 
-    scale_bar: Any
-    axes: Any
-    text: Any
-
-
-def overlays(viewer: ViewerModel) -> Overlays:
-    """Return scale bar, axes and text; napari 0.7 has axes at the origin alone, later ones also in the canvas' corner."""
+    napari 0.7 has axes at the origin alone, within the crystal: none of those.
+    """
     if hasattr(viewer, "canvas"):
-        found = viewer.canvas.overlays
-        return Overlays(found.scale_bar, found.axes, found.text)
-    axes = viewer.floating_axes if hasattr(viewer, "floating_axes") else viewer.axes
-    return Overlays(viewer.scale_bar, axes, viewer.text_overlay)
+        overlays = viewer.canvas.overlays
+        return overlays.scale_bar, overlays.axes, overlays.text
+    axes = (viewer.floating_axes,) if hasattr(viewer, "floating_axes") else ()
+    return viewer.scale_bar, *axes, viewer.text_overlay
+
+
+def text(viewer: ViewerModel) -> Any:
+    """Return the text in the canvas."""
+    return surroundings(viewer)[-1]
 
 
 def camera(viewer: ViewerModel) -> Camera:
@@ -99,22 +100,10 @@ def _turned(eye: Camera) -> np.ndarray:
     )
 
 
-def name_axes(viewer: ViewerModel) -> None:
-    """From now on, call the viewer's axes by the labels of the uppermost layer that has some; napari 0.9 does so by itself."""
-    layers, dims = viewer.layers, viewer.dims  # not the viewer: its own list must not hold it
-    if hasattr(layers, "axis_labels"):
-        return
-
-    def rename() -> None:
-        for layer in reversed(layers):
-            labels = layer.axis_labels
-            if labels != tuple(str(axis) for axis in range(-layer.ndim, 0)):
-                dims.axis_labels = (*dims.axis_labels[: -len(labels)], *labels)
-                return
-
-    for event in (layers.events.inserted, layers.events.removed, layers.events.reordered):
-        event.connect(rename, position="last")  # the axes are counted first
-    rename()
+def name_axes(viewer: ViewerModel, labels: Sequence[str]) -> None:
+    """Call the last axes of the viewer by the labels of the layer that is shown; napari 0.9 does so by itself."""
+    if not hasattr(viewer.layers, "axis_labels"):
+        viewer.dims.axis_labels = (*viewer.dims.axis_labels[: -len(labels)], *labels)
 
 
 def fit_to_view(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
@@ -131,3 +120,13 @@ def fit_to_view(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
     viewer.camera.zoom = (1 - MARGIN) * float(
         np.min(np.array(canvas_size(viewer)) / np.where(size > 0, size, 1))
     )
+
+
+def free_where_it_is_drawn(viewer: ViewerModel) -> None:
+    """Make the canvas's OpenGL context the current one, before a layer is removed.
+
+    napari 0.9 frees what the layer had on the graphics card in whichever context is current: between two drawings that is the one
+    in which Qt puts the window together.  Mesa's software renderer then draws the next layer from freed memory, and dies.
+    """
+    with suppress(AttributeError, RuntimeError):  # there is no window, or it is closing
+        viewer.window._qt_viewer.canvas.native.makeCurrent()

@@ -111,8 +111,8 @@ class DisplayDock(Page):
         self.home = _button("Frame crystal", "Turn the camera back to the crystal.", self._frame)
         self.diffraction = _button("Show diffraction", "", self._toggle_diffraction)
         self.diffraction.setToolTip(
-            "Bring the measured scan back in place of the results, and away again.\n"
-            "It is measured in pixels, so both at once would cost the scale bar its nm."
+            "Change between the measured scan, in pixels, and the result:\n"
+            "each comes back as it was, with its camera, its slices and its selected layers."
         )
         self.save = _button(
             "Save…", "Write the result with everything needed to repeat it (.cxi).", self._save
@@ -148,24 +148,17 @@ class DisplayDock(Page):
         self.flip.clicked.connect(self._turn_cut)
         self.result.activated.connect(self._choose)
 
-        viewer = napari_viewer
-        events: list[Any] = [viewer.layers.events.inserted, viewer.layers.events.removed]
-        for event in events:
-            event.connect(self._refresh)
-        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
-        self._session.diffraction_changed.connect(self._on_diffraction)
-        self._session.result_updated.connect(self._load)
-        self.destroyed.connect(
-            partial(
-                _disconnect,
-                [
-                    *((event, self._refresh) for event in events),
-                    (viewer.dims.events.ndisplay, self._on_ndisplay),
-                    (self._session.diffraction_changed, self._on_diffraction),
-                    (self._session.result_updated, self._load),
-                ],
-            )
-        )
+        session = self._session
+        links: list[tuple[Any, Callable[..., object]]] = [
+            (napari_viewer.dims.events.ndisplay, self._on_ndisplay),
+            (session.choices_changed, self._on_side),
+            (session.results_changed, self._refresh),
+            (session.result_updated, self._on_updated),
+            (session.side_changed, self._on_side),
+        ]
+        for signal, slot in links:
+            signal.connect(slot)
+        self.destroyed.connect(partial(_disconnect, links))
         self._refresh()
 
     @property
@@ -183,7 +176,7 @@ class DisplayDock(Page):
 
     def _refresh(self) -> None:
         before, known = self._chosen, self._results
-        self._results = layers.results(self._session.viewer)
+        self._results = self._session.results
         new = [result for result in self._results if result not in known]
         with QSignalBlocker(self.result):
             self.result.clear()
@@ -194,16 +187,20 @@ class DisplayDock(Page):
                 self.result.setCurrentIndex(self._results.index(before))
             else:
                 self.result.setCurrentIndex(len(self._results) - 1)
-        self._on_diffraction()
+        self._on_side()
         if self._chosen is not before or before is None:
             self._load()
-            if self._chosen is not None and not new:
-                self._chosen.show()  # the one before was deleted
+            if self._chosen is not None and not new and not self._session.diffraction_shown:
+                self._session.show_result(self._chosen)  # the one before was deleted
+
+    def _on_updated(self) -> None:
+        for index, result in enumerate(self._results):
+            self.result.setItemText(index, result.title)
+        self._load()
 
     def _choose(self) -> None:
         if self.current is not None:
-            self._session.hide_diffraction()
-            self.current.show()
+            self._session.show_result(self.current)
         self._load()
 
     def _load(self) -> None:
@@ -316,16 +313,14 @@ class DisplayDock(Page):
         else:
             self._session.viewer.reset_view()
 
-    def _on_diffraction(self) -> None:
+    def _on_side(self) -> None:
         shown = self._session.diffraction_shown
         self.diffraction.setText("Show result" if shown else "Show diffraction")
         self.diffraction.setEnabled(bool(self._session.scans) and bool(self._results or not shown))
 
     def _toggle_diffraction(self) -> None:
         if self._session.diffraction_shown:
-            self._session.hide_diffraction()
-            if self.current is not None:
-                self.current.show()
+            self._session.show_result(self.current)
         else:
             self._session.show_diffraction()
 

@@ -5,7 +5,7 @@ Everything of a result lies in nm with the crystal's centre at the origin; witho
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,6 @@ from napari.layers import Layer
 
 from ..reconstruction import Reconstruction
 from ..scan import Scan
-from . import compat
-from .canvas import draw_right_handed, set_stage, show_colour_bar
 from .colormaps import colour_map, limits
 from .drawing import Drawing, draw
 from .mesh import RELIEF_TEXTURE
@@ -26,9 +24,10 @@ from .results import (
     ROLE,
     ROLES,
     ResultLayers,
-    bring_back,
+    adopt,
     results,
 )
+from .stage import SCAN, Stage
 
 __all__ = [
     "RECONSTRUCTION",
@@ -38,16 +37,14 @@ __all__ = [
     "ResultLayers",
     "add_drawing",
     "add_reconstruction",
-    "add_scan",
+    "adopt",
     "reconstruction_layer_data",
     "redraw",
     "results",
     "scan_layer_data",
-    "turn_to_scan",
     "update_scan",
 ]
 
-SCAN = "autophase_scan"
 LayerData = tuple[Any, dict[str, Any], str]
 
 
@@ -65,14 +62,6 @@ def scan_layer_data(scan: Scan) -> LayerData:
     return shown, options, "image"
 
 
-def add_scan(viewer: ViewerModel, scan: Scan) -> Layer:
-    """Add the diffraction of `scan` on a log scale, turn to its brightest frame, and return the layer."""
-    layer = viewer.add_layer(Layer.create(*scan_layer_data(scan)))
-    show_colour_bar(layer)
-    turn_to_scan(viewer, layer)
-    return layer
-
-
 def update_scan(layer: Layer, scan: Scan) -> None:
     """Let the diffraction layer of a scan show `scan` instead: the same one with other corrections or another geometry."""
     before, layer.metadata[SCAN] = layer.metadata[SCAN], scan
@@ -81,15 +70,8 @@ def update_scan(layer: Layer, scan: Scan) -> None:
         layer.contrast_limits_range = layer.contrast_limits = options["contrast_limits"]
 
 
-def turn_to_scan(viewer: ViewerModel, layer: Layer) -> None:
-    """Show the slices of a diffraction layer, at its brightest frame."""
-    viewer.dims.ndisplay = 2
-    compat.fit_to_view(viewer, [layer])
-    viewer.dims.set_point(viewer.dims.ndim - 3, int(layer.data.max(axis=(1, 2)).argmax()))
-
-
 def reconstruction_layer_data(reconstruction: Reconstruction) -> list[LayerData]:
-    """Return amplitude, phase, strain and isosurface as layer data for a reader; `results` makes them a result."""
+    """Return amplitude, phase, strain and isosurface as layer data for a reader; `adopt` makes them a result."""
     drawing = draw(reconstruction)
     found = []
     for role in ROLES:
@@ -98,89 +80,68 @@ def reconstruction_layer_data(reconstruction: Reconstruction) -> list[LayerData]
     return found
 
 
-def add_reconstruction(
-    viewer: ViewerModel, reconstruction: Reconstruction, *, group: int, replace: ResultLayers | None = None
-) -> ResultLayers:
+def add_reconstruction(viewer: ViewerModel, reconstruction: Reconstruction, *, group: int) -> ResultLayers:
     """Add a reconstruction as a group of layers at once, as `add_drawing` does piece by piece."""
-    look = None if replace is None else replace.look
-    steps = add_drawing(viewer, draw(reconstruction, look), group=group, replace=replace)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
-
-
-def add_drawing(
-    viewer: ViewerModel, drawing: Drawing, *, group: int, replace: ResultLayers | None = None
-) -> Generator[None, None, ResultLayers]:
-    """Add a reconstruction as a group of layers, piece by piece, the layer that is seen first; returns the result.
-
-    The first result turns the viewer to 3-D and frames the crystal; later ones leave the camera alone, and hide the results
-    before them.  A replaced result hands its number and its look on.  Between two pieces anything may happen to the layers:
-    once the last of them is deleted, no others come.
-    """
-    first = not results(viewer)
-    if replace is not None and replace.look != drawing.look:
-        drawing = draw(drawing.reconstruction, replace.look)  # it was changed in the meantime
-    number = group if replace is None else replace.group
-    result = ResultLayers(viewer, drawing.reconstruction, drawing.quantities, number, drawing.look)
-    for _ in _arrival(viewer, result, drawing, replace, first=first):
-        yield
-        if not result.alive:
-            break
+    drawing = draw(reconstruction)
+    result = ResultLayers(viewer, reconstruction, drawing.quantities, group)
+    for _ in add_drawing(viewer, result, drawing):
+        pass
     return result
 
 
-def redraw(viewer: ViewerModel, result: ResultLayers, drawing: Drawing) -> Iterator[None]:
-    """Show another drawing of a result in the layers that it has, one after the other: none comes, none goes.
+def add_drawing(viewer: ViewerModel, result: ResultLayers, drawing: Drawing) -> Iterator[None]:
+    """Add those layers of a result that are not there, piece by piece; show it as soon as the one that is seen is there.
+
+    Between two pieces anything may happen to the layers: once the last of them is deleted, no others come.
+    """
+    stage, new = Stage.of(viewer), not result.alive
+    seen = "isosurface" if stage.dimensions_of("results") == 3 else result.colour_by
+    for role in sorted(ROLES, key=lambda role: role != seen):
+        if result.layer(role) is None:
+            data, options, kind = _layer_data(drawing, role, f"{result.title} {role}")
+            result.add(Layer.create(data, options | stage.names, kind))
+            yield
+        if role == seen:
+            yield from stage.show_result(result)
+            if new and (layer := result.seen_layer) is not None:
+                viewer.layers.selection = {layer}
+            yield
+        if not result.alive:
+            break
+
+
+def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
+    """Show another drawing in the layers that a result has, one after the other: none comes, none goes.
 
     The view stays too, unless lengths become known or unknown: then the crystal that is seen is framed anew.
     """
-    unit = result.quantities.unit
+    unit, title = result.quantities.unit, result.title
     if unit != drawing.quantities.unit:
         result.strain_limit = result.cut = None  # which mean nothing in the other unit
     if result.look != drawing.look:
         drawing = draw(drawing.reconstruction, result.look)  # it was changed in the meantime
     result.reconstruction, result.quantities = drawing.reconstruction, drawing.quantities
-    for role in ROLES:
+    for role in sorted(ROLES, key=lambda role: result.layer(role) is not result.seen_layer):
         if (layer := result.layer(role)) is None:
             continue
         data, options, _ = _layer_data(drawing, role, layer.name)
         if role == "isosurface":
-            layer.texcoords = (
-                None  # the old relief must not meet the new vertices: there is another number of them
-            )
+            # the old relief must not meet the new vertices: there is another number of them
+            layer.texcoords = None
         layer.data = data
         layer.metadata.update(options["metadata"])
-        for name in ("scale", "translate", "units", "axis_labels", "iso_threshold", "texcoords"):
+        if layer.name == f"{title} {role}":
+            layer.name = f"{result.title} {role}"
+        for name in ("scale", "translate", "iso_threshold", "texcoords"):
             if name in options:
                 setattr(layer, name, options[name])
         yield
     result.set_limits(result.strain_limit)
-    if result.shown and unit != result.quantities.unit:
-        if not result.quantities.relative:
-            draw_right_handed(viewer)
-        result.frame()
-
-
-def _arrival(
-    viewer: ViewerModel, result: ResultLayers, drawing: Drawing, replace: ResultLayers | None, *, first: bool
-) -> Iterator[None]:
-    seen = "isosurface" if first else result.seen_role(viewer)
-    for role in sorted(ROLES, key=lambda role: role != seen):
-        layer = Layer.create(*_layer_data(drawing, role, f"{result.title} {role}"))
-        result.add(layer, select=role == seen)
-        yield
-        if role == seen:
-            yield from set_stage(viewer)
-            if not result.away:  # else the person has called the diffraction back already
-                result.present(first=first)
-            yield
-            if replace is not None:
-                yield from replace.leave()
-                layer.name = f"{result.title} {role}"  # which the replaced one bore
-    yield from bring_back(viewer)
+    if (viewer := result.viewer) is not None and unit != result.quantities.unit:
+        Stage.of(viewer).settle()
+        if result.shown:
+            result.show()
+            result.frame()
 
 
 def _layer_data(drawing: Drawing, role: str, name: str) -> LayerData:

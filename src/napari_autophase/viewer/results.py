@@ -7,7 +7,6 @@ renaming, reordering and deleting layers needs no bookkeeping.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
@@ -16,7 +15,7 @@ from napari.utils.colormaps import ensure_colormap
 
 from ..reconstruction import Reconstruction
 from . import compat
-from .canvas import draw_right_handed, set_stage, show_colour_bar
+from .canvas import draw_right_handed, show_colour_bar
 from .colormaps import colour_map, label, limits
 from .drawing import Look
 from .mesh import ColourBy, Cut, mesh
@@ -35,44 +34,33 @@ AXES = {"nm": ("z", "y", "x"), "pixel": ("frame", "row", "col")}
 VIEW_DIRECTION = (-1.0, -0.45, -0.6)
 """Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen."""
 
-_STOWED: weakref.WeakKeyDictionary[ViewerModel, list[ResultLayers]] = weakref.WeakKeyDictionary()
-
 
 def results(viewer: ViewerModel) -> list[ResultLayers]:
-    """Return the results in the viewer, oldest first.
-
-    Layers that a reader brought become a result here, and it is shown as `add_reconstruction` would.
-    """
-    found = list(_STOWED.get(viewer, []))
-    orphans: list[Layer] = []
+    """Return the results in the viewer, oldest first."""
+    found: list[ResultLayers] = []
     for layer in viewer.layers:
         result = layer.metadata.get(RESULT)
-        if isinstance(result, ResultLayers):
-            if result.layer(layer.metadata.get(ROLE)) is layer and result not in found:
-                found.append(result)
-        elif isinstance(layer.metadata.get(RECONSTRUCTION), Reconstruction):
-            orphans.append(layer)
-    first, new = not found, None
-    for layer in orphans:
-        reconstruction = layer.metadata[RECONSTRUCTION]
-        home = next((result for result in found if result.reconstruction is reconstruction), None)
-        if home is None:
-            group = 1 + max((result.group for result in found), default=0)
-            home = new = ResultLayers(viewer, reconstruction, layer.metadata[QUANTITIES], group)
-            found.append(home)
-        home.adopt(layer)
-    if new is not None:
-        new.present(first=first)
-        for _ in bring_back(viewer):
-            pass
+        if not isinstance(result, ResultLayers) or result in found:
+            continue
+        if result.layer(layer.metadata[ROLE]) is layer:  # else it is a copy of one
+            found.append(result)
     return sorted(found, key=lambda result: result.group)
 
 
-def bring_back(viewer: ViewerModel) -> Iterator[None]:
-    """Return the layers that were stowed away to the list, one after the other, but for those of results that still are away."""
-    for result in results(viewer):
-        while result.unstow():
-            yield
+def adopt(viewer: ViewerModel, layer: Layer) -> ResultLayers | None:
+    """Make a layer that a reader brought one of its result's, hidden until the result is shown; return a result that is new."""
+    reconstruction = layer.metadata.get(RECONSTRUCTION)
+    if not isinstance(reconstruction, Reconstruction) or RESULT in layer.metadata:
+        return None
+    known = results(viewer)
+    home = next((result for result in known if result.reconstruction is reconstruction), None)
+    if home is not None:
+        home.adopt(layer)
+        return None
+    group = 1 + max((result.group for result in known), default=0)
+    new = ResultLayers(viewer, reconstruction, layer.metadata[QUANTITIES], group)
+    new.adopt(layer)
+    return new
 
 
 class ResultLayers:
@@ -108,9 +96,7 @@ class ResultLayers:
         self.strain_limit = look.strain_limit
         self.cut = look.cut
         self.relief = look.relief
-        self.shown = True
-        self.away = False
-        self._stowed: dict[str, Layer] = {}
+        self.shown = False
         viewer.dims.events.ndisplay.connect(self._arrange)
 
     @property
@@ -135,7 +121,7 @@ class ResultLayers:
 
     @property
     def layers(self) -> list[Layer]:
-        """Those of its layers that are still in the viewer, or stowed."""
+        """Those of its layers that are still in the viewer."""
         return [layer for role in ROLES if (layer := self.layer(role)) is not None]
 
     @property
@@ -148,29 +134,25 @@ class ResultLayers:
         viewer, layer = self.viewer, self._layers.get(role)
         if viewer is None or layer is None:
             return None
-        return layer if role in self._stowed or layer in viewer.layers else None
+        return layer if layer in viewer.layers else None
 
     def adopt(self, layer: Layer) -> None:
         """Make a layer of the viewer one of this result's."""
         self._take(layer)
         self._arrange()
 
-    def add(self, layer: Layer, *, select: bool = False) -> None:
-        """Put a hidden layer of this result into the list, in its place, or to those that are stowed away."""
+    def add(self, layer: Layer) -> None:
+        """Put a hidden layer of this result into the list, in its place; what is selected stays."""
         viewer, role = self.viewer, layer.metadata[ROLE]
         self._take(layer)
         if viewer is None:
             return
-        if self.away:
-            self._keep(viewer, {role: layer})
-            return
         before = set(viewer.layers.selection)
         viewer.layers.insert(self._place(role, viewer), layer)  # which selects it
-        if not select and (left := before.intersection(viewer.layers)):
-            viewer.layers.selection = left
+        viewer.layers.selection = before.intersection(viewer.layers)
 
     def _take(self, layer: Layer) -> None:
-        self._layers.setdefault(layer.metadata[ROLE], layer)
+        self._layers[layer.metadata[ROLE]] = layer
         layer.metadata[RESULT] = self
         show_colour_bar(layer)
 
@@ -179,25 +161,6 @@ class ResultLayers:
         above = [self._layers.get(other) for other in ROLES[ROLES.index(role) + 1 :]]
         places = [viewer.layers.index(layer) for layer in above if layer in viewer.layers]
         return min(places, default=len(viewer.layers))
-
-    def remove(self) -> None:
-        """Take its layers out of the viewer."""
-        for _ in self.leave():
-            pass
-
-    def leave(self) -> Iterator[None]:
-        """Take its layers out of the viewer one after the other: napari collects all garbage for each."""
-        viewer = self.viewer
-        if viewer is None:
-            return
-        self.away = False
-        if self._stowed:
-            self._stowed = {}
-            _STOWED[viewer].remove(self)
-        for layer in self.layers:
-            if layer in viewer.layers:
-                viewer.layers.remove(layer)
-                yield
 
     def set_threshold(self, threshold: float) -> None:
         """Bound the crystal at another amplitude: support, masks, isosurface and strain limits follow."""
@@ -252,69 +215,23 @@ class ResultLayers:
                 layer.data = getattr(quantities, role)
         self._redraw_surface()
 
-    def stow(self) -> None:
-        """Take its layers out of the list and keep them, until any result is shown again."""
-        viewer = self.viewer
-        if viewer is not None and not self.away:
-            self.away, self.shown = True, False
-            self._layers = {role: layer for role in ROLES if (layer := self.layer(role)) is not None}
-            here = [layer for role, layer in self._layers.items() if role not in self._stowed]
-            self._keep(viewer, self._layers)
-            for layer in here:
-                viewer.layers.remove(layer)
-
-    def unstow(self) -> bool:
-        """Return one of its stowed layers to the list; False if there is none, or the result is away."""
-        viewer = self.viewer
-        if viewer is None or self.away or not self._stowed:
-            return False
-        self.add(self._stowed.pop(next(iter(self._stowed))))
-        if not self._stowed:
-            _STOWED[viewer].remove(self)
-        return True
-
-    def _keep(self, viewer: ViewerModel, layers: dict[str, Layer]) -> None:
-        if not self._stowed:
-            _STOWED.setdefault(viewer, []).append(self)
-        self._stowed |= layers
-
     def hide(self) -> None:
         """Hide all its layers, until it is shown again."""
         self.shown = False
         self._arrange()
 
     def show(self) -> None:
-        """Show this result and hide the others, of which those that were stowed away are in the list again."""
-        viewer = self.viewer
-        if viewer is not None:
-            self.come_forward(viewer)
-            for _ in bring_back(viewer):
-                pass
-
-    def come_forward(self, viewer: ViewerModel) -> None:
-        """Show this result and hide the others; what was stowed away of them may come back (`bring_back`)."""
-        for result in results(viewer):
-            result.away = False
-            if result is not self:
-                result.hide()
-        while self.unstow():
-            pass
-        self.shown = True
-        self._arrange()
-        for _ in set_stage(viewer):
-            pass
-        if not self.quantities.relative:
-            draw_right_handed(viewer)
-
-    def present(self, *, first: bool) -> None:
-        """Show this result; the first one in a viewer also turns it to 3-D and to the crystal, later ones leave it alone."""
+        """Show this result and hide the others."""
         viewer = self.viewer
         if viewer is None:
             return
-        self.come_forward(viewer)
-        if first:
-            viewer.dims.ndisplay = 3
-            self.frame()
+        for result in results(viewer):
+            if result is not self:
+                result.hide()
+        self.shown = True
+        self._arrange()
+        if not self.quantities.relative:
+            draw_right_handed(viewer)
 
     def frame(self) -> None:
         """Turn the camera to the crystal."""
@@ -322,6 +239,8 @@ class ResultLayers:
         if viewer is None:
             return
         camera = compat.camera(viewer)
+        if not self.quantities.relative:
+            draw_right_handed(viewer)  # where the camera looks depends on it
         if viewer.dims.ndisplay == 3:
             # the laboratory's y points up, the detector's rows run down
             up = -1.0 if self.quantities.relative else 1.0
@@ -357,8 +276,14 @@ class ResultLayers:
         """Return the role of the layer that is seen: the isosurface in 3-D, in 2-D the slices of the chosen quantity."""
         return "isosurface" if viewer.dims.ndisplay == 3 else self.colour_by
 
+    @property
+    def seen_layer(self) -> Layer | None:
+        """The layer that is seen where the result is shown."""
+        viewer = self.viewer
+        return None if viewer is None else self.layer(self.seen_role(viewer))
+
     def _caption(self, viewer: ViewerModel) -> None:
-        text = compat.overlays(viewer).text
+        text = compat.text(viewer)
         # napari's bar has no room for the numbers of a strain
         reach = f" ± {self.limits[1]:.2g}" if self.colour_by == "strain" else ""
         quantity = label(self.colour_by, self.quantities) + reach

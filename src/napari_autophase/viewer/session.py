@@ -1,11 +1,10 @@
-"""What the docks of one viewer share: the scans, the results, the diffraction layers, the controller; without Qt."""
+"""What the docks of one viewer share: the scans, the results, what is seen of them, the controller; without Qt."""
 
 from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,9 +16,11 @@ from psygnal import Signal
 from ..recipe import Recipe
 from ..reconstruction import Reconstruction
 from ..scan import Scan
-from . import compat, layers
+from . import layers
+from .canvas import show_colour_bar
 from .controller import Controller, Job, Launch, Run
-from .drawing import Drawing
+from .drawing import Drawing, draw
+from .stage import Stage
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -32,11 +33,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class ScanEntry:
-    """A scan and the layer that shows it, in the list or stowed away."""
+    """A scan and the layer that shows it."""
 
     scan: Scan
     layer: Layer
-    shown: bool = True
 
 
 class Session:
@@ -60,8 +60,10 @@ class Session:
     """The current scan has other corrections, or another geometry."""
     result_updated = Signal(Reconstruction, Reconstruction)
     """A result has another geometry: what it was, what it is."""
-    diffraction_changed = Signal(bool)
-    """The diffraction layer came into the list (True) or left it."""
+    results_changed = Signal()
+    """There are other results, or other layers of them."""
+    side_changed = Signal()
+    """The diffraction is shown, or the results are."""
 
     _sessions: ClassVar[weakref.WeakKeyDictionary[ViewerModel, Session]] = weakref.WeakKeyDictionary()
 
@@ -69,8 +71,9 @@ class Session:
         self._viewer = weakref.ref(viewer)
         self._entries: list[ScanEntry] = []
         self._current: Scan | Layer | None = None
-        self._moving = False
         self._replace = False
+        self._stage = Stage.of(viewer)
+        self._stage.side_changed.connect(self._on_side)
         self._turns = Turns()
         self._tasks: Tasks | None = None
         self._given: set[tuple[str, str]] = set()
@@ -79,7 +82,6 @@ class Session:
         missing."""
         self.controller = Controller(launch or self._launch_in_thread)
         self.controller.finished.connect(self._on_finished)
-        compat.name_axes(viewer)
         for layer in viewer.layers:
             self._adopt(layer)
         # last: the window must know a layer before we move others because of it
@@ -124,10 +126,8 @@ class Session:
         """Make `choice` the current one."""
         if choice is not self._current:
             self._current = choice
-            chosen = self._entry(choice)
-            if chosen is not None and chosen.shown:
-                for entry in self._entries:
-                    entry.layer.visible = entry is chosen
+            if self.diffraction_shown:
+                self.show_diffraction()
             self.scan_changed.emit()
 
     def current_scan(self) -> Scan | None:
@@ -154,11 +154,23 @@ class Session:
         return None if self._current is None else self._current.shape
 
     def add_scan(self, scan: Scan, replaces: Scan | None = None) -> None:
-        """Show `scan` and make it current; its layer takes the place of the one of `replaces`."""
-        if old := self._entry(replaces):
-            self._stow(old)
-            self._entries.remove(old)
-        layers.add_scan(self.viewer, scan)  # the rest happens when the layer arrives
+        """Show `scan` and make it current; the layer that showed `replaces` shows it from now on."""
+        entry = self._entry(replaces)
+        if entry is None:
+            data, options, kind = layers.scan_layer_data(scan)
+            self.viewer.add_layer(Layer.create(data, options | self._stage.names, kind))
+            return  # the rest happens when it arrives
+        before, entry.scan = entry.scan, scan
+        if entry.layer.name == before.name:
+            entry.layer.name = scan.name
+        layers.update_scan(entry.layer, scan)
+        self._show_new_scan(entry)
+
+    def _show_new_scan(self, entry: ScanEntry) -> None:
+        self._current = entry.scan
+        self.choices_changed.emit()
+        self._turns.start(self._stage.show_scan(entry.layer, anew=True))
+        self.scan_changed.emit()
 
     def update_scan(self, scan: Scan, better: Scan) -> None:
         """Let `better`, the same scan with other corrections or another geometry, take its place; the view stays.
@@ -182,45 +194,30 @@ class Session:
     def _entry(self, scan: Any) -> ScanEntry | None:
         return next((entry for entry in self._entries if entry.scan is scan), None)
 
-    # -- the diffraction layer -----------------------------------------------------------------------------------------
+    # -- what is seen --------------------------------------------------------------------------------------------------
 
     @property
     def diffraction_shown(self) -> bool:
-        """Whether a diffraction layer is in the list."""
-        return any(entry.shown for entry in self._entries)
+        """Whether the diffraction is seen, or on its way, and not the results."""
+        return self._stage.side == "diffraction"
 
     def show_diffraction(self) -> None:
-        """Bring the current scan's diffraction layer back in place of the results (a layer in pixels costs the nm)."""
+        """Hide the results and show the current scan's diffraction, with the view that it had."""
         entry = self._entry(self._current) or next(iter(self._entries), None)
-        if entry is None:
-            return
-        self._stow_results()
-        if not entry.shown:
-            entry.shown = True
-            with self._moving_layers():
-                self.viewer.layers.append(entry.layer)
-        entry.layer.visible = True
-        layers.turn_to_scan(self.viewer, entry.layer)
-        self.diffraction_changed.emit(True)
+        if entry is not None:
+            self._turns.start(self._stage.show_scan(entry.layer))
 
-    def _stow_results(self) -> None:
-        for result in self.results:
-            result.stow()
-        compat.overlays(self.viewer).text.visible = False
+    def show_result(self, result: layers.ResultLayers | None = None) -> None:
+        """Hide the diffraction and show this result, or the one that was seen last, with the view that results had."""
+        self._turns.start(self._to_result(result))
 
-    def hide_diffraction(self) -> None:
-        """Take the diffraction out of the list, keep it, and show a result again; nothing happens without results."""
-        results = self.results
-        if not results:
-            return
-        self._stow_all()
-        if not any(result.shown for result in results):
-            results[-1].show()
+    def _to_result(self, result: layers.ResultLayers | None) -> Iterator[None]:
+        result = result or self._stage.last_result
+        if result is not None and result.alive:
+            yield from self._stage.show_result(result)
 
-    def _stow_all(self) -> None:
-        for entry in self._entries:
-            self._stow(entry)
-        self.diffraction_changed.emit(False)
+    def _on_side(self) -> None:
+        self.side_changed.emit()
 
     # -- results -------------------------------------------------------------------------------------------------------
 
@@ -246,18 +243,32 @@ class Session:
         """Show `reconstruction` at once, as a new numbered group of layers or in the place of the last one."""
         self._turns.finish()
         last, group = self._place(replace_last)
-        self._clear_the_stage()
-        return layers.add_reconstruction(self.viewer, reconstruction, group=group, replace=last)
+        drawing = draw(reconstruction, None if last is None else last.look)
+        result = last or layers.ResultLayers(self.viewer, reconstruction, drawing.quantities, group)
+        for _ in self._draw(result, drawing):
+            pass
+        return result
 
     def show_drawing(self, drawing: Drawing, replace_last: bool = False) -> None:
         """Show a result likewise, layer by layer, so that the window answers in between; one result after the other."""
         self._turns.start(self._show(drawing, replace_last))
 
-    def _show(self, drawing: Drawing, replace_last: bool) -> Generator[None, None, None]:
+    def _show(self, drawing: Drawing, replace_last: bool) -> Iterator[None]:
+        if self._viewer() is None:  # closed while the result was on its way
+            return
         last, group = self._place(replace_last)
-        self._clear_the_stage()
-        yield from layers.add_drawing(self.viewer, drawing, group=group, replace=last)
+        result = last or layers.ResultLayers(
+            self.viewer, drawing.reconstruction, drawing.quantities, group, drawing.look
+        )
+        yield from self._draw(result, drawing)
         self._place_anew()  # the scan may have been given its geometry while it was phased
+
+    def _draw(self, result: layers.ResultLayers, drawing: Drawing) -> Iterator[None]:
+        if isinstance(self._current, Layer) and self._current.visible:
+            self._current.visible = False
+        if result.alive:  # it is replaced
+            yield from self._redrawing(result, drawing)
+        yield from layers.add_drawing(self.viewer, result, drawing)
 
     def _place(self, replace_last: bool) -> tuple[layers.ResultLayers | None, int]:
         """Return the result to be replaced, if any, and the number of the new one."""
@@ -286,15 +297,10 @@ class Session:
         if drawing is not None and result.alive:
             self._turns.start(self._redrawing(result, drawing))
 
-    def _redrawing(self, result: layers.ResultLayers, drawing: Drawing) -> Generator[None, None, None]:
+    def _redrawing(self, result: layers.ResultLayers, drawing: Drawing) -> Iterator[None]:
         before = result.reconstruction
-        yield from layers.redraw(self.viewer, result, drawing)
+        yield from layers.redraw(result, drawing)
         self.result_updated.emit(before, drawing.reconstruction)
-
-    def _clear_the_stage(self) -> None:
-        self._stow_all()
-        if isinstance(self._current, Layer) and self._current.visible:
-            self._current.visible = False
 
     def _launch_in_thread(self, scan: Scan, recipe: Recipe, run: Run) -> Job:
         from . import worker  # Qt, only now
@@ -308,37 +314,19 @@ class Session:
 
     # -- layers come and go --------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _moving_layers(self) -> Iterator[None]:
-        # a layer that we move ourselves has neither been loaded nor thrown away
-        self._moving = True
-        try:
-            yield
-        finally:
-            self._moving = False
-
-    def _stow(self, entry: ScanEntry) -> None:
-        if entry.shown:
-            entry.shown = False
-            with self._moving_layers():
-                self.viewer.layers.remove(entry.layer)
-
     def _on_inserted(self, event: Any) -> None:
-        if not self._moving:
-            self._adopt(event.value)
+        self._adopt(event.value)
 
     def _adopt(self, layer: Layer) -> None:
-        if layers.RECONSTRUCTION in layer.metadata:
-            if self.diffraction_shown:
-                self.hide_diffraction()  # a saved result was opened
-            layers.results(self.viewer)  # which takes it in
         scan = layer.metadata.get(layers.SCAN)
-        if isinstance(scan, Scan) and self._entry(scan) is None:
-            self._stow_results()
+        if layers.RECONSTRUCTION in layer.metadata:
+            if (new := layers.adopt(self.viewer, layer)) is not None:  # a saved result was opened
+                self._turns.start(self._stage.show_result(new))
+            self.results_changed.emit()
+        elif isinstance(scan, Scan) and self._entry(scan) is None:
+            show_colour_bar(layer)
             self._entries.append(ScanEntry(scan, layer))
-            self.choices_changed.emit()
-            self.choose(scan)
-            self.diffraction_changed.emit(True)
+            self._show_new_scan(self._entries[-1])
         elif is_foreign_volume(layer):
             layer.events.name.connect(self._on_renamed)
             self.choices_changed.emit()
@@ -350,13 +338,18 @@ class Session:
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
-        if self._moving:
-            return
+        if layers.RECONSTRUCTION in layer.metadata:
+            self.results_changed.emit()
         self._entries = [entry for entry in self._entries if entry.layer is not layer]
         self.choices_changed.emit()
         left = [choice for _, choice in self.choices]
         if self._current not in left:
             self.choose(left[-1] if left else None)
+        if self._stage.side is None:  # what was seen is gone
+            if self.results:
+                self.show_result()
+            else:
+                self.show_diffraction()
 
 
 def _log_failure(error: Exception) -> None:

@@ -1,0 +1,229 @@
+"""The diffraction and the results take turns on the stage: what is hidden, what stays, which unit is told."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from viewer_doubles import make_reconstruction, make_scan
+
+from napari_autophase.viewer import compat, layers
+from napari_autophase.viewer.session import Session
+from napari_autophase.viewer.stage import Stage
+
+CORNERS = np.array([[0, 0, 0], [0, 9, 0], [0, 9, 9], [0, 0, 9]], float)
+FOREIGN = {
+    "points": lambda: Points(CORNERS),
+    "labels": lambda: Labels(np.ones((10, 12, 14), int)),
+    "image": lambda: Image(np.ones((10, 12, 14))),
+    "shapes": lambda: Shapes([CORNERS]),
+}
+
+
+def state(viewer):
+    """All that going to the diffraction and back must leave as it was."""
+    camera = compat.camera(viewer)
+    return {
+        "layers": list(viewer.layers),
+        "visible": [layer.visible for layer in viewer.layers],
+        "selected": set(viewer.layers.selection),
+        "ndisplay": viewer.dims.ndisplay,
+        "point": viewer.dims.point,
+        "range": viewer.dims.range,
+        "order": viewer.dims.order,
+        "axes": viewer.dims.axis_labels,
+        "camera": (camera.center, camera.zoom, camera.angles),
+        "units": units(viewer),
+    }
+
+
+def units(viewer):
+    found = viewer.layers.extent.units
+    return None if found is None else {str(unit) for unit in found}
+
+
+def look_around(viewer, ndisplay):
+    """Leave the viewer as a person might: turned, moved, in another slice, with two layers selected."""
+    viewer.dims.ndisplay = ndisplay
+    viewer.dims.point = (7.0, -12.0, 5.0)
+    camera = compat.camera(viewer)
+    camera.angles, camera.zoom, camera.center = (11.0, 22.0, 33.0), 3.21, (4.0, 5.0, 6.0)
+    viewer.layers.selection = {viewer.layers[-1], viewer.layers[0]}
+
+
+@pytest.mark.parametrize("ndisplay", [2, 3])
+@pytest.mark.parametrize("foreign", [None, *FOREIGN])
+@pytest.mark.parametrize("count", [1, 3])
+def test_going_to_the_diffraction_and_back_leaves_the_view_as_it_was(
+    viewer, session, scan, foreign, ndisplay, count
+):
+    session.add_scan(scan)
+    for _ in range(count):
+        result = session.add_result(make_reconstruction())
+    if foreign is not None:
+        viewer.add_layer(FOREIGN[foreign]())
+    look_around(viewer, ndisplay)
+    before = state(viewer)
+    session.show_diffraction()
+    assert viewer.dims.ndisplay == 2
+    assert viewer.layers["crystal"].visible
+    assert not any(layer.visible for result in session.results for layer in result.layers)
+    assert viewer.layers.selection.active is viewer.layers["crystal"]
+    session.show_result()
+    after = state(viewer)
+    assert after == before
+    assert result.shown
+
+
+def test_the_diffraction_has_a_view_of_its_own(viewer, session, scan):
+    session.add_scan(scan)
+    viewer.dims.point = (3.0, 4.0, 5.0)
+    compat.camera(viewer).zoom = 7.5
+    before = state(viewer)
+    session.add_result(make_reconstruction(size=40))
+    look_around(viewer, 3)
+    session.show_diffraction()
+    after = state(viewer)
+    for what in ("ndisplay", "point", "range", "camera", "selected", "axes"):
+        assert after[what] == before[what], what
+
+
+def test_a_volume_shown_beside_the_crystal_comes_back_with_it(viewer, session, scan):
+    session.add_scan(scan)
+    first = session.add_result(make_reconstruction())
+    session.add_result(make_reconstruction())
+    first.layer("strain").visible = True
+    before = state(viewer)
+    session.show_diffraction()
+    session.show_result()
+    assert state(viewer) == before
+
+
+@pytest.mark.parametrize("foreign", [None, *FOREIGN])
+def test_lengths_are_told_in_nm_beside_any_layer_and_never_on_the_diffraction(viewer, session, scan, foreign):
+    session.add_scan(scan)
+    assert units(viewer) == {"pixel"}
+    other = None if foreign is None else viewer.add_layer(FOREIGN[foreign]())
+    session.add_result(make_reconstruction())
+    assert units(viewer) == {"nanometer"}
+    assert viewer.dims.axis_labels == ("z", "y", "x")
+    session.add_result(make_reconstruction())
+    viewer.add_layer(Points(CORNERS))
+    assert units(viewer) == {"nanometer"}
+    session.show_diffraction()
+    assert units(viewer) == {"pixel"}
+    assert viewer.dims.axis_labels == ("frame", "row", "col")
+    assert other is None or {str(unit) for unit in other.units} == {"pixel"}
+    session.show_result()
+    assert units(viewer) == {"nanometer"}
+
+
+def test_the_unit_follows_the_eyes_of_the_layer_list(viewer, session, scan):
+    session.add_scan(scan)
+    result = session.add_result(make_reconstruction())
+    viewer.layers["crystal"].visible = True
+    assert units(viewer) == {"pixel"}
+    viewer.layers["crystal"].visible = False
+    assert units(viewer) == {"nanometer"}
+    result.layer("isosurface").visible = False
+    assert units(viewer) == {"pixel"}
+
+
+def test_results_with_and_without_lengths(viewer, session):
+    lengths = session.add_result(make_reconstruction())
+    voxels = session.add_result(make_reconstruction(nm=False))
+    assert units(viewer) == {"pixel"}
+    assert viewer.dims.axis_labels == ("frame", "row", "col")
+    session.show_result(lengths)
+    assert units(viewer) == {"nanometer"}
+    session.show_result(voxels)
+    assert units(viewer) == {"pixel"}
+
+
+def test_units_that_a_person_gave_are_kept(viewer, session, scan):
+    session.add_scan(scan)
+    micrometres = viewer.add_layer(Points(CORNERS, units=("um",) * 3))
+    session.add_result(make_reconstruction())
+    time = viewer.add_layer(Image(np.ones((2, 4, 5, 6)), units=("s", "pixel", "pixel", "pixel")))
+    assert [str(unit) for unit in micrometres.units] == ["micrometer"] * 3
+    assert [str(unit) for unit in time.units] == ["second"] + ["nanometer"] * 3
+    time.units = ("s", "mm", "mm", "mm")
+    session.show_diffraction()
+    assert [str(unit) for unit in micrometres.units] == ["micrometer"] * 3
+    assert [str(unit) for unit in time.units] == ["second"] + ["millimeter"] * 3
+
+
+def test_sliders_reach_over_what_is_seen(viewer, session):
+    scan = make_scan(size=32)
+    session.add_scan(scan)
+    result = session.add_result(make_reconstruction(size=40))
+    n, step = result.quantities.amplitude.shape[0], result.quantities.voxel_size[0]
+    low, high, _ = viewer.dims.range[0]
+    assert low == pytest.approx(-(n // 2) * step)
+    assert high == pytest.approx((n - 1 - n // 2) * step)
+    session.show_diffraction()
+    assert viewer.dims.range[0] == (0, 31, 1)
+    viewer.add_layer(Points(100 * CORNERS))
+    assert viewer.dims.range[1] == (0, 900, 1), "other people's layers count"
+    session.show_result()
+    session.add_result(make_reconstruction(size=40))
+    assert viewer.dims.range[0].start == pytest.approx(-(n // 2) * step)
+
+
+def test_other_people_s_layers_are_neither_hidden_nor_shown(viewer, session, scan):
+    seen, hidden = viewer.add_layer(Points(CORNERS)), viewer.add_layer(Labels(np.ones((4, 5, 6), int)))
+    hidden.visible = False
+    session.add_scan(scan)
+    session.add_result(make_reconstruction())
+    for step in (session.show_diffraction, session.show_result):
+        step()
+        assert (seen.visible, hidden.visible) == (True, False)
+
+
+def test_two_viewers_have_two_stages(scan):
+    first, second = ViewerModel(), ViewerModel()
+    for each in (first, second):
+        Session.of(each).add_scan(scan)
+        Session.of(each).add_result(make_reconstruction())
+    Session.of(first).show_diffraction()
+    assert units(first) == {"pixel"}
+    assert units(second) == {"nanometer"}
+    assert second.dims.ndisplay == 3
+
+
+def test_a_stage_goes_with_its_viewer_and_a_deleted_layer_with_its_data(scan):
+    def use(delete):
+        viewer = ViewerModel()
+        session = Session.of(viewer)
+        session.add_scan(scan)
+        result = session.add_result(make_reconstruction())
+        session.show_diffraction()
+        layer = weakref.ref(result.layer("isosurface"))
+        gone = [layer, weakref.ref(result), weakref.ref(Stage.of(viewer)), weakref.ref(viewer)]
+        if delete:
+            for each in result.layers:
+                viewer.layers.remove(each)
+        return gone, viewer if delete else None
+
+    (layer, result, stage, _), viewer = use(delete=True)
+    gc.collect()
+    assert layer() is None
+    assert result() is None
+    assert stage() is Stage.of(viewer)
+    gone, _ = use(delete=False)
+    gc.collect()
+    assert [ref() is None for ref in gone] == [True] * 4
+
+
+def test_a_copy_of_the_diffraction_is_hidden_with_it(viewer, session, scan):
+    session.add_scan(scan)
+    data, options, kind = viewer.layers[0].as_layer_data_tuple()
+    viewer.add_layer(Layer.create(data, {**options, "name": "copy"}, kind))
+    session.add_result(make_reconstruction())
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["crystal · 1 isosurface"]
+    assert layers.SCAN in viewer.layers["copy"].metadata
+    assert len(session.scans) == 1
