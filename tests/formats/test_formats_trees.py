@@ -131,6 +131,63 @@ def test_a_scan_that_still_runs_is_said_to(tmp_path):
     assert formats.scans(tmp_path / "proposal.h5")[0].is_complete is False
 
 
+def test_the_motor_of_a_scan_that_still_runs_goes_on_as_it_went(tmp_path):
+    bliss(tmp_path, running=True)
+    path = tmp_path / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        scan = file["1.1"]
+        del scan["title"], scan["instrument/positioners/eta"], scan["measurement/imon"]
+        scan["title"] = "ascan eta 17.42 17.74 32 1.0"
+        # the motor is one point ahead of the counters, and both are behind the detector
+        scan["instrument/positioners/eta"] = scanned(17.5, 0.01)[:16]
+        scan["measurement/imon"] = np.ones(15)
+        scan["measurement/imon2"] = np.ones(15)
+        del scan["measurement/roi1_max"], scan["measurement/eta"]
+    scan = formats.read_scan(path)
+    geometry = scan.geometry
+    assert geometry is not None
+    assert geometry.rocking_step_deg == pytest.approx(0.01)
+    assert geometry.sample_angles_deg == pytest.approx((0.5, 17.5, -2.0))
+    assert any(
+        "is not complete: 15 of 33 points" in note and "there are 17 frames" in note for note in scan.notes
+    )
+
+
+def test_each_of_two_detectors_has_its_own_distance_and_mask(tmp_path):
+    bliss(tmp_path)
+    path = tmp_path / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        other = {
+            "distance": 1.5,
+            "x_pixel_size": 75e-6,
+            "y_pixel_size": 75e-6,
+            "beam_center_x": 1.0,
+            "beam_center_y": 2.0,
+        }
+        put(file["1.1/instrument"], {f"eiger2M/{key}": value for key, value in other.items()})
+        file["1.1/instrument/eiger2M/data"] = counts(5)
+        file["1.1/instrument/eiger2M/pixel_mask"] = np.zeros((ROWS, COLUMNS), np.uint8)
+    for name, distance, size, masked in (("mpx1x4", 0.83, 55.0, FRAMES), ("eiger2M", 1.5, 75.0, 0)):
+        scan = formats.read_scan(path, dataset=f"1.1/instrument/{name}/data")
+        assert scan.geometry is not None
+        assert scan.geometry.distance_m == distance
+        assert scan.geometry.pixel_size_um == (size, size)
+        assert scan.geometry.detector == name
+        assert scan.mask is not None
+        assert scan.mask.sum() == masked
+
+
+def test_whole_frames_have_the_gaps_of_their_detector(tmp_path):
+    bliss(tmp_path, shape=(16, 516, 516))
+    scan = formats.read_scan(tmp_path / "S1/S1_0001/S1_0001.h5")
+    assert scan.mask is not None
+    assert scan.mask[:, 255:261].all()
+    assert scan.mask[:, :, 255:261].all()
+    assert scan.mask[0].sum() == 2 * 6 * 516 - 36 + 1
+    assert scan.geometry is not None
+    assert scan.geometry.direct_beam_pixel == (11.25, 14.5)
+
+
 def test_the_units_that_a_file_gives_are_believed(tmp_path):
     bliss(tmp_path)
     path = tmp_path / "S1/S1_0001/S1_0001.h5"

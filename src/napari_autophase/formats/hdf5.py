@@ -139,10 +139,10 @@ class Hdf5(Format):
             if geometry is None:
                 found = joined(found, transformations.describe(tree, entry, place, dataset.frames[0]))
             if found.geometry is None:
-                found = joined(found, trees.describe(tree, dataset.path, dataset.frames, hints.beamline))
+                found = _with_tree(tree, dataset.path, dataset, found, hints)
         if found.geometry is None and (scan := trees.owner(path)) is not None:
             with opened(scan[0]) as tree:
-                found = joined(found, trees.describe(tree, scan[1], dataset.frames, hints.beamline))
+                found = _with_tree(tree, scan[1], dataset, found, hints)
         return found
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:
@@ -157,6 +157,12 @@ class Hdf5(Format):
         found = self.reads(path, dataset) if dataset.is_volume else np.empty(0)
         with opened(path) as tree:
             return results.read_result(path, tree, dataset, found)
+
+
+def _with_tree(tree: Tree, path: str, dataset: Dataset, found: Description, hints: Hints) -> Description:
+    """Return what is found, and what the tree around the frames at `path` says, which holds where both say something."""
+    more = trees.describe(tree, path, dataset.frames, hints.beamline, found.metadata)
+    return found if more is None else joined(more, found)
 
 
 def _walk(tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[Path, int]]) -> Iterator[Dataset]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,6 +24,10 @@ from .measured import Frames, described, told_from
 _OBJECTS = 4000
 """So many groups and datasets of a scan are looked at."""
 _DEEP = 6
+_AHEAD = 2
+"""So many more points than others a counter may have while a scan runs."""
+_FRAMES = ("", "data", "frames", "image")
+"""What frames are called themselves."""
 _LONG = 20_000
 """Longer arrays are no motors."""
 _MOVES = 1e-6
@@ -39,9 +45,12 @@ class TreeLog(ScanLog):
     ----------
     units
         The unit that the file gives, by path.
+    frames
+        How many frames there are.
     """
 
     units: dict[str, str] = field(default_factory=dict)
+    frames: int = 0
 
     @property
     def asked(self) -> int | None:
@@ -51,11 +60,14 @@ class TreeLog(ScanLog):
     @property
     def scanned(self) -> tuple[Scanned, ...]:
         """What moved steadily from frame to frame, whatever the command says."""
-        return tuple(
-            Scanned((name,), float(values[0]), float(values[-1]))
-            for name, values in self.columns.items()
-            if _is_moving(values)
-        )
+        found = []
+        for name, values in self.columns.items():
+            if _is_moving(values):
+                # from where to where all of it goes: more may be to come
+                step = float(values[-1] - values[0]) / (len(values) - 1)
+                whole = max((self.asked or self.frames) - 1, 1)
+                found.append(Scanned((name,), float(values[0]), float(values[0]) + whole * step))
+        return tuple(found)
 
     def number_of(self, source: Source) -> float | None:
         """Return the number that a source has, in the source's unit: the file's own unit counts where it gives one."""
@@ -91,7 +103,11 @@ def _is_moving(values: np.ndarray) -> bool:
 
 
 def describe(
-    tree: Tree, path: str, shape: tuple[int, ...], beamline: Beamline | None = None
+    tree: Tree,
+    path: str,
+    shape: tuple[int, ...],
+    beamline: Beamline | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> Description | None:
     """Return what the tree around some frames says of them; None where it is that of no beamline known here.
 
@@ -101,18 +117,21 @@ def describe(
         The file, and where in it which frames stand.
     beamline
         Where it was measured, if a person says so; None: told from the file.
+    known
+        What else is known, which holds where the tree says nothing: fields of `Geometry`.
     """
     groups = [*tree.groups(path)[1:2], tree.root["/"]]
     for group in groups:
-        log = _log(tree, group, shape[0])
+        detector = _detector(path)
+        log = _log(tree, group, shape[0], detector)
         found = [beamline] if beamline is not None else told_from(log)
         if len(found) != 1 or "hdf5" not in found[0].files.kinds:
             continue
         site = found[0]
         log = _explained(log, site)
-        frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]))
+        frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]), known=known or {})
         about = described(log, frames, site)
-        bad = _mask(tree, group, site, shape)
+        bad = _mask(tree, group, site, shape, detector)
         if bad is not None:
             about = replace(about, mask=bad if about.mask is None else bad | about.mask)
         return _placed(about, site)
@@ -175,32 +194,51 @@ def _number(name: str) -> int | None:
     return None if match is None else int(match[1])
 
 
-def _log(tree: Tree, group: h5py.Group, frames: int) -> TreeLog:
-    """Return a group as a log; `frames` tells what was recorded at every point."""
+def _detector(path: str) -> str:
+    """Return what the detector is called by the path of its frames."""
+    names = [name for name in path.split("/") if name not in _FRAMES]
+    return names[-1] if names else ""
+
+
+def _log(tree: Tree, group: h5py.Group, frames: int, detector: str) -> TreeLog:
+    """Return a group as a log, with what stands beside the frames of its `detector` before all else."""
     numbers: dict[str, float] = {}
     columns: dict[str, np.ndarray] = {}
     words: dict[str, str] = {}
     units: dict[str, str] = {}
-    for name, item in islice(_small(group, "", set()), _OBJECTS):
+    arrays: dict[str, np.ndarray] = {}
+    small = sorted(
+        islice(_small(group, "", set()), _OBJECTS), key=lambda each: detector not in each[0].split("/")
+    )
+    for name, item in small:
         if h5py.check_string_dtype(item.dtype) is not None:
             if item.size == 1:
                 words[name] = str(nexus.scalar(item))
             continue
         values = np.ravel(np.asarray(item[()], float))
-        if item.size == frames and item.size > 1:
-            columns[name] = values
-        elif item.size == 1:
+        if item.size == 1:
             numbers[name] = float(values[0])
         else:
-            continue
+            arrays[name] = values
         unit = nexus.attribute(item, "units")
         if unit:
             units[name] = unit
+    points = _points([len(values) for values in arrays.values()], frames)
+    columns = {
+        name: values[:points] for name, values in arrays.items() if 0 <= len(values) - points <= _AHEAD
+    }
     name = group.name.strip("/") or tree.path.stem
     number = _number(re.sub(r"\.\d+$", "", name))
     if number is None:
         number = _number(tree.path.stem)
-    return TreeLog(tree.path, "hdf5", number, "", numbers, columns, words=words, units=units)
+    return TreeLog(tree.path, "hdf5", number, "", numbers, columns, words=words, units=units, frames=frames)
+
+
+def _points(lengths: list[int], frames: int) -> int:
+    """Return how many points were recorded: the number of frames, else the commonest length, as of a scan that still runs."""
+    if not lengths or frames in lengths:
+        return frames
+    return Counter(lengths).most_common(1)[0][0]
 
 
 def _small(group: h5py.Group, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -251,10 +289,14 @@ def _named(log: TreeLog, site: Beamline, values: np.ndarray) -> TreeLog:
     return log
 
 
-def _mask(tree: Tree, group: h5py.Group, site: Beamline, shape: tuple[int, ...]) -> np.ndarray | None:
+def _mask(
+    tree: Tree, group: h5py.Group, site: Beamline, shape: tuple[int, ...], detector: str
+) -> np.ndarray | None:
     """Return the mask that the beamline's files hold at the paths that its data name."""
     for path in site.files.mask:
-        for item in _matching(tree, group, path):
+        for item in sorted(
+            _matching(tree, group, path), key=lambda each: detector not in each.name.split("/")
+        ):
             if isinstance(item, h5py.Dataset) and item.shape in (shape, shape[-2:]):
                 bad = as_volume(np.asarray(item[()])) != 0
                 return np.broadcast_to(bad, shape).copy()
