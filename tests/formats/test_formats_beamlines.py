@@ -284,6 +284,15 @@ def test_id01_older_names_and_millimetres(tmp_path):
     assert scan.geometry.detector_angles_deg == (1.25, 36.2)
 
 
+def test_id01_part_of_a_detector(tmp_path):
+    """Nobody knows which part, and of which detector: gaps are not masked, the beam is not placed, and it is said."""
+    scan = formats.read_scan(write_id01(tmp_path, counts((16, 100, 120))), dataset="11")
+    assert scan.mask is None
+    assert scan.geometry.direct_beam_pixel is None
+    assert any("Which detector it was is not known: mpx1x4 is taken" in note for note in scan.notes)
+    assert any("gaps of mpx1x4 are not masked" in note for note in scan.notes)
+
+
 def test_id01_without_calibration_and_with_lost_frames(tmp_path):
     path = write_id01(tmp_path, counts((16, 516, 516)), "#UNOTHING")
     scan = formats.read_scan(path, dataset="11")

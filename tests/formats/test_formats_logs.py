@@ -10,6 +10,7 @@ from written_logs import counts, fio, spec_header, spec_scan, tiffs
 
 from napari_autophase import formats
 from napari_autophase.formats.logs import find_log, is_log, read_log, scans_of
+from napari_autophase.formats.logs.find import scan_numbers
 from napari_autophase.geometry import Source
 from napari_autophase.scan import InputError
 
@@ -155,6 +156,24 @@ def test_a_number_that_is_not_there(tmp_path):
     path.write_text(spec_header({"Theta": 1.0}) + spec_scan(4, "ct 1", {"Theta": 1.0}, {"Theta": [1.0]}))
     with pytest.raises(InputError, match=r"has no scan 9; its scans are 4 to 4"):
         read_log(path, 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("Staff20-1a_S0054", 54),
+        ("gold_S12_S0054", 54),
+        ("S003", 3),
+        ("sample_00031", 31),
+        ("sample_scan_0008", 8),
+        ("scan12", 12),
+        ("Si111_S0007_cropped", 7),
+        ("frames", None),
+    ],
+)
+def test_the_number_of_a_scan_stands_in_the_name_of_its_folder(tmp_path, name, number):
+    (tmp_path / name).mkdir()
+    assert next(iter(scan_numbers(tmp_path / name)), None) == number
 
 
 @pytest.mark.parametrize("above", [0, 1, 2, 3, 4])

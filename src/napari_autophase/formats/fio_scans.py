@@ -17,8 +17,6 @@ from .logs import ScanLog, is_log, read_log
 from .registry import Format, register
 
 _SUMMED = np.dtype(np.float32)
-_EXACT = 2**24
-"""Whole numbers up to this are exact in float32."""
 
 
 @register

@@ -128,7 +128,8 @@ def find_detector(beamline: Beamline, log: ScanLog | None, frames: Frames) -> tu
         return fitting[0], []  # it does not matter which
     usual = fitting[0]
     return usual, [
-        f"Which detector it was is not known: {usual.name} is taken; say another with --set geometry.detector=NAME."
+        f"Which detector it was is not known: {usual.name} is taken; if it was another, correct geometry.pixel_size_um and "
+        "geometry.pixel_directions with --set."
     ]
 
 

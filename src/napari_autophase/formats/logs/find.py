@@ -107,9 +107,9 @@ def scan_numbers(frames: Path) -> list[int]:
     """Return which numbers a scan may have by the name of its folder or file, the likeliest first."""
     stem = frames.name if frames.is_dir() else frames.name.split(".")[0].removesuffix("_master")
     names = [stem] if frames.is_dir() else [stem, frames.parent.name]
-    marked = [re.search(r"(?:^|[_\-])(?:S|scan_?)0*(\d+)(?!\d)", name, re.IGNORECASE) for name in names]
-    last = [re.search(r"(\d+)$", name) for name in names]
-    return list(dict.fromkeys(int(match[1]) for match in (*marked, *last) if match))
+    marked = [re.findall(r"(?:^|[_\-])(?:S|scan_?)(\d+)(?!\d)", name, re.IGNORECASE)[-1:] for name in names]
+    last = [re.findall(r"(\d+)$", name) for name in names]
+    return list(dict.fromkeys(int(number) for found in (*marked, *last) for number in found))
 
 
 def _around(frames: Path) -> tuple[Path, ...]:
