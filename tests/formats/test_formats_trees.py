@@ -423,6 +423,41 @@ def test_motors_of_an_unknown_beamline_give_no_geometry(tmp_path):
     assert scan.geometry is None
 
 
+def test_a_beamline_of_ones_own_is_a_file(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        put(
+            file,
+            {
+                "exchange/data": counts(), "motors/tth": 30.0, "motors/om": scanned(15.0, 0.01), "source/energy": 8000.0,
+                "camera/distance": 950.0, "camera/row": 10.0, "camera/column": 11.0, "camera/bad": dead(ROWS, COLUMNS),
+            },
+        )  # fmt: skip
+    (tmp_path / "mine.json").write_text(
+        """{
+          "name": "Mine", "facility": "here", "rocking": ["om"],
+          "sample": [{"motor": "om", "axis": "y+"}], "arm": [{"motor": "tth", "axis": "y+"}],
+          "detectors": [{"name": "camera", "shape": null, "pixel_size_um": [50, 50], "directions": ["y-", "x+"]}],
+          "files": {
+            "kinds": ["hdf5"],
+            "motors": {"om": [{"name": "motors/om"}], "tth": [{"name": "motors/tth"}]},
+            "energy": [{"name": "source/energy", "unit": "eV"}],
+            "distance": [{"name": "camera/distance", "unit": "mm"}],
+            "beam_row": [{"name": "camera/row"}], "beam_column": [{"name": "camera/column"}],
+            "mask": ["camera/bad"]
+          }
+        }""",
+        encoding="utf-8",
+    )
+    scan = formats.read_scan(tmp_path / "a.h5", beamline=str(tmp_path / "mine.json"))
+    geometry = scan.geometry
+    assert geometry is not None
+    assert (geometry.energy_kev, geometry.distance_m) == (8.0, pytest.approx(0.95))
+    assert (geometry.detector_angles_deg, geometry.direct_beam_pixel) == ((30.0,), (10.0, 11.0))
+    assert geometry.rocking_step_deg == pytest.approx(0.01)
+    assert scan.mask is not None
+    assert scan.mask.sum() == FRAMES
+
+
 # -- axes of length one --------------------------------------------------------------------------------------------------
 
 

@@ -124,7 +124,7 @@ def describe(
     for group in groups:
         detector = _detector(path)
         log = _log(tree, group, shape[0], detector)
-        found = [beamline] if beamline is not None else told_from(log)
+        found = told_from(log) if beamline is None else [beamline] if _has_motors(log, beamline) else []
         if len(found) != 1 or "hdf5" not in found[0].files.kinds:
             continue
         site = found[0]
@@ -136,6 +136,11 @@ def describe(
             about = replace(about, mask=bad if about.mask is None else bad | about.mask)
         return _placed(about, site)
     return None
+
+
+def _has_motors(log: TreeLog, site: Beamline) -> bool:
+    sources = (each for circle in (*site.sample, *site.arm) for each in site.files.of_motor(circle.motor))
+    return any(log.number_of(each) is not None for each in sources)
 
 
 def _placed(about: Description, site: Beamline) -> Description:
