@@ -177,6 +177,18 @@ def test_each_of_two_detectors_has_its_own_distance_and_mask(tmp_path):
         assert scan.mask.sum() == masked
 
 
+def test_pixels_that_were_binned_are_as_large_as_the_file_says(tmp_path):
+    bliss(tmp_path)
+    path = tmp_path / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        for name in ("x_pixel_size", "y_pixel_size"):
+            file[f"1.1/instrument/mpx1x4/{name}"][()] = 110e-6
+    scan = formats.read_scan(path)
+    assert scan.geometry is not None
+    assert scan.geometry.pixel_size_um == (110.0, 110.0)
+    assert any("binned?" in note for note in scan.notes)
+
+
 def test_whole_frames_have_the_gaps_of_their_detector(tmp_path):
     bliss(tmp_path, shape=(16, 516, 516))
     scan = formats.read_scan(tmp_path / "S1/S1_0001/S1_0001.h5")

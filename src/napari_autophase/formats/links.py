@@ -83,7 +83,8 @@ def _real(path: Path) -> Path:
 
 def is_elsewhere(item: h5py.Dataset) -> bool:
     """Tell whether the bytes of a dataset stand in other files."""
-    return bool(item.is_virtual or item.external)
+    created = item.id.get_create_plist()
+    return created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count() > 0
 
 
 def _refuse(group: h5py.Group, name: str, link: h5py.ExternalLink, hops: int) -> Item:  # noqa: ARG001
@@ -97,7 +98,7 @@ def _follow(group: h5py.Group, path: str, external: _External, hops: int = 0) ->
     """Walk `path` name by name; `external` is asked for what an external link leads to."""
     if hops > _HOPS:
         raise LinkError(f"{group.file.filename}: links go round at {path}.")
-    item: Item = group.file["/"] if path.startswith("/") else group
+    item: Item = root_of(group) if path.startswith("/") else group
     for name in path.split("/"):
         if name in ("", "."):
             continue
@@ -113,6 +114,11 @@ def _follow(group: h5py.Group, path: str, external: _External, hops: int = 0) ->
     return item
 
 
+def root_of(group: h5py.Group) -> h5py.Group:
+    """Return the root of the file in which a group stands: as ``group.file["/"]``, in a fifth of the time."""
+    return h5py.Group(h5py.h5o.open(group.id, b"/"))
+
+
 def link_of(group: h5py.Group, name: str) -> h5py.HardLink | h5py.SoftLink | h5py.ExternalLink | None:
     """Return what kind of link a name in a group is, or None: as ``group.get(name, getlink=True)``, in a tenth of the time."""
     key = name.encode(errors="surrogateescape")
@@ -120,7 +126,11 @@ def link_of(group: h5py.Group, name: str) -> h5py.HardLink | h5py.SoftLink | h5p
         kind = group.id.links.get_info(key).type
     except (KeyError, RuntimeError):
         return None
-    return h5py.HardLink() if kind == h5py.h5l.TYPE_HARD else group.get(name, getlink=True)
+    if kind == h5py.h5l.TYPE_HARD:
+        return h5py.HardLink()
+    if kind == h5py.h5l.TYPE_SOFT:
+        return h5py.SoftLink(group.id.links.get_val(key).decode(errors="surrogateescape"))
+    return group.get(name, getlink=True)
 
 
 def child(group: h5py.Group, name: str) -> Item:

@@ -14,6 +14,8 @@ from .common import ScanEntry
 from .links import LinkError, Tree, link_of, local
 from .trees import asked_points
 
+_TEXT = h5py.string_dtype()
+
 
 def entries(tree: Tree) -> list[ScanEntry]:
     """Return the scans of a file in the order of their numbers; none where it is no list of scans."""
@@ -71,8 +73,24 @@ def _has(group: h5py.Group, path: str) -> bool:
 
 
 def _word(group: h5py.Group, sources: tuple[Source, ...]) -> str:
-    words = (nexus.scalar(local(group, each.name)) for each in sources)
-    return next((str(word) for word in words if word is not None), "")
+    for each in sources:
+        if "/" not in each.name and (item := _opened(group, each.name)) is not None:
+            return _text(item)
+        word = nexus.scalar(local(group, each.name))
+        if word is not None:
+            return str(word)
+    return ""
+
+
+def _text(item: h5py.h5d.DatasetID) -> str:
+    """Return a text, without what h5py wraps around it: that takes ten times as long, and there are hundreds."""
+    kind = item.get_type()
+    if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str() and item.shape == ():
+        value = np.empty((), _TEXT)
+        item.read(h5py.h5s.ALL, h5py.h5s.ALL, value, h5py.h5t.py_create(_TEXT))
+        return (value.item() or b"").decode(errors="replace")
+    word = nexus.scalar(h5py.Dataset(item, readonly=True))
+    return "" if word is None else str(word)
 
 
 def _recorded(group: h5py.Group, files: Files) -> tuple[int | None, bool, float | None]:
@@ -94,7 +112,7 @@ def _recorded(group: h5py.Group, files: Files) -> tuple[int | None, bool, float 
                 points = max(points, *item.shape[:1], 0) if item is not None else points
                 has_frames |= item is not None and item.rank > 2
                 if item is not None and any(each.fits(f"{path}/{name}") for each in files.brightest):
-                    brightest += _largest(h5py.Dataset(item, readonly=True))
+                    brightest += _largest(item)
     # soft links lead to what recorded it: motors, counters, and detectors, whose frames are called data
     soft.sort(key=lambda each: not each[1].endswith("/data"))
     while soft and not (has_frames and points):
@@ -117,5 +135,13 @@ def _opened(group: h5py.Group, name: str) -> h5py.h5d.DatasetID | None:
     return item if isinstance(item, h5py.h5d.DatasetID) else None
 
 
-def _largest(item: h5py.Dataset) -> list[float]:
-    return [float(np.max(item[()]))] if item.size and item.ndim < 2 and item.dtype.kind in "uif" else []
+def _largest(item: h5py.h5d.DatasetID) -> list[float]:
+    if (
+        item.get_type().get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
+        or len(item.shape) > 1
+        or 0 in item.shape
+    ):
+        return []
+    values = np.empty(item.shape)
+    item.read(h5py.h5s.ALL, h5py.h5s.ALL, values, h5py.h5t.NATIVE_DOUBLE)
+    return [float(values.max())]

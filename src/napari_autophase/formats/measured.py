@@ -233,7 +233,7 @@ def _document(
     found: dict[str, Any] = {"beamline": beamline.name, **beamline.conventions(detector.name)}
     found["energy_kev"] = _energy(beamline, log)
     found["distance_m"] = _quantity(log, files.distance, Source.metres, could_be_distance)
-    found["pixel_size_um"] = _pixel_size(beamline, detector, log, notes)
+    found["pixel_size_um"] = detector.pixel_size_um
     found["sample_angles_deg"] = _angles(beamline, beamline.sample, log, notes)
     found["detector_angles_deg"] = _angles(beamline, beamline.arm, log, notes)
     found["direct_beam_pixel"] = _direct_beam(beamline, detector, log, region, notes)
@@ -358,23 +358,6 @@ def _direct_beam(
         f"as is usual at {beamline.name}; --set geometry.direct_beam_pixel=ROW,COLUMN says another."
     )
     return float(row - region[0]), float(column - region[2])
-
-
-def _pixel_size(
-    beamline: Beamline, detector: Detector, log: ScanLog, notes: list[str]
-) -> tuple[float, float] | None:
-    """Return the sizes in µm that the file gives, else those of the detector."""
-    sizes = [
-        _quantity(log, each, Source.metres) for each in (beamline.files.row_size, beamline.files.column_size)
-    ]
-    if sizes[0] is None or sizes[1] is None:
-        return detector.pixel_size_um
-    found = round(sizes[0] * 1e6, 6), round(sizes[1] * 1e6, 6)
-    if detector.pixel_size_um not in (None, found):
-        notes.append(
-            f"{log.path.name} gives pixels of {found} µm, {detector.name} has {detector.pixel_size_um}: binned?"
-        )
-    return found
 
 
 def _energy(beamline: Beamline, log: ScanLog) -> float | None:

@@ -130,12 +130,33 @@ def describe(
         site = found[0]
         log = _explained(log, site)
         frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]), known=known or {})
-        about = described(log, frames, site)
+        about = _sized(described(log, frames, site), log, site)
         bad = _mask(tree, group, site, shape, detector)
         if bad is not None:
             about = replace(about, mask=bad if about.mask is None else bad | about.mask)
         return _placed(about, site)
     return None
+
+
+def _sized(about: Description, log: TreeLog, site: Beamline) -> Description:
+    """Return a description with the sizes of pixels that the file gives, and a note where they are not the detector's."""
+    sources = (site.files.row_size, site.files.column_size)
+    sizes = [
+        next((each.metres(value) for each in some if (value := log.number_of(each)) is not None), None)
+        for some in sources
+    ]
+    if sizes[0] is None or sizes[1] is None:
+        return about
+    found = round(sizes[0] * 1e6, 6), round(sizes[1] * 1e6, 6)
+    usual = about.metadata.get("pixel_size_um") if about.geometry is None else about.geometry.pixel_size_um
+    notes = about.notes
+    if usual is not None and tuple(usual) != found:
+        notes = (
+            *notes,
+            f"{log.path.name} says that pixels have {found} µm, those of this detector {tuple(usual)}: binned?",
+        )
+    geometry = None if about.geometry is None else replace(about.geometry, pixel_size_um=found)
+    return replace(about, geometry=geometry, metadata={**about.metadata, "pixel_size_um": found}, notes=notes)
 
 
 def _has_motors(log: TreeLog, site: Beamline) -> bool:
