@@ -104,7 +104,7 @@ def test_the_group_of_a_scan_may_be_named_behind_the_file(tmp_path):
     np.testing.assert_array_equal(
         formats.read_scan(f"{tmp_path / 'proposal.h5'}::S1_0001_1.1").counts, counts(11)
     )
-    with pytest.raises(InputError, match=r"no dataset '9\.1'"):
+    with pytest.raises(InputError, match=r"no dataset '9\.1'; it holds 1\.1, 2\.1, 3\.1\."):
         formats.read_scan(f"{dataset}::9.1")
 
 
@@ -122,6 +122,41 @@ def test_id01_rocks_about_the_motor_that_was_scanned(tmp_path, moved):
     assert geometry.rocking_circle == {"eta": 1, "phi": 2}[moved]
     assert geometry.rocking_step_deg == pytest.approx(-0.004)
     assert geometry.sample_angles_deg == pytest.approx((0.5, 17.5, -2.0))
+
+
+def test_a_motor_that_drifts_is_not_taken_for_the_one_that_was_scanned(tmp_path):
+    bliss(tmp_path)
+    path = tmp_path / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        del file["1.1/instrument/positioners/phi"]
+        file["1.1/instrument/positioners/phi"] = scanned(-2.0, 1e-5)
+    geometry = formats.read_scan(path).geometry
+    assert geometry is not None
+    assert geometry.rocking_circle == 1
+    assert geometry.sample_angles_deg == pytest.approx((0.5, 17.5, -2.0))
+
+
+def test_groups_that_only_look_like_scans_are_none(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        put(file, {"exp_1/data": counts(1), "exp_2/data": counts(2)})
+    assert formats.scans(tmp_path / "a.h5") == []
+    with pytest.raises(formats.AmbiguousDataset, match="several arrays"):
+        formats.read_scan(tmp_path / "a.h5")
+
+
+def test_a_list_does_not_follow_links_out_of_its_folder(tmp_path):
+    bliss(tmp_path / "elsewhere")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    with h5py.File(inside / "list.h5", "w") as file:
+        for number in (1, 2):
+            file[f"{number}.1"] = h5py.ExternalLink(str(tmp_path / "elsewhere/S1/S1_0001/S1_0001.h5"), "/1.1")
+    assert [(each.path, each.command) for each in formats.scans(inside / "list.h5")] == [
+        ("1.1", ""),
+        ("2.1", ""),
+    ]
+    with pytest.raises(InputError, match="outside the folder"):
+        formats.read_scan(inside / "list.h5")
 
 
 def test_a_scan_that_still_runs_is_said_to(tmp_path):

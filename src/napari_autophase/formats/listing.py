@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from functools import cache
 
@@ -27,7 +28,9 @@ def entries(tree: Tree) -> list[ScanEntry]:
             continue
         try:
             with tree.visit(name) as group:
-                if isinstance(group, h5py.Group):
+                if isinstance(group, h5py.Group) and any(
+                    isinstance(local(group, path), h5py.Group) for path in files.recorded
+                ):
                     found.append(_entry(group, name, files))
         except LinkError:
             found.append(ScanEntry(name))
@@ -46,8 +49,7 @@ def _patterns() -> tuple[tuple[str, Files], ...]:
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Order names as their numbers count."""
-    parts = "".join(letter if letter.isdigit() else f" {letter} " for letter in name).split()
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _entry(group: h5py.Group, name: str, files: Files) -> ScanEntry:

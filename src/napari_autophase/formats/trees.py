@@ -59,7 +59,7 @@ class TreeLog(ScanLog):
 
     @property
     def scanned(self) -> tuple[Scanned, ...]:
-        """What moved steadily from frame to frame, whatever the command says."""
+        """What moved steadily from frame to frame; of that, what the command names, if it names any."""
         found = []
         for name, values in self.columns.items():
             if _is_moving(values):
@@ -67,7 +67,8 @@ class TreeLog(ScanLog):
                 step = float(values[-1] - values[0]) / (len(values) - 1)
                 whole = max((self.asked or self.frames) - 1, 1)
                 found.append(Scanned((name,), float(values[0]), float(values[0]) + whole * step))
-        return tuple(found)
+        words = self.command.split()
+        return tuple([each for each in found if each.names[0].rpartition("/")[2] in words] or found)
 
     def number_of(self, source: Source) -> float | None:
         """Return the number that a source has, in the source's unit: the file's own unit counts where it gives one."""
