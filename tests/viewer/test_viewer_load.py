@@ -655,9 +655,12 @@ def test_the_scans_of_a_file_are_offered_each_with_its_own_geometry(dock, sessio
             scan["instrument/positioners/eta"] = np.linspace(17, 17.1, len(counts))
             for motor, value in {"mu": 0, "phi": 0, "nu": 10.0 * number, "delta": 35, "mononrj": 9}.items():
                 scan[f"instrument/positioners/{motor}"] = float(value)
+    dock.dataset.show()
+    width = dock.dataset.sizeHint().width()
     dock.file.choose(str(tmp_path / "many.h5"))
     settle(qtbot, dock)
     assert dock.dataset.count() == 2
+    assert dock.dataset.sizeHint().width() == width, "a long line must not widen the dock"
     assert dock.dataset.itemText(1).startswith("2.1, ascan eta 17 17.1")
     for index in (0, 1):
         dock.dataset.setCurrentIndex(index)

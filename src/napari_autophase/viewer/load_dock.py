@@ -88,7 +88,11 @@ class LoadDock(Page):
         self.file = FileRow("Drop a scan here, or choose one", folders=True)
         self.file.setToolTip("NumPy, TIFF (a stack, or a folder of frames), HDF5/NeXus, or CXI.")
         self.dataset = QComboBox()
-        self.dataset.setToolTip("The file holds several volumes: which one is the rocking curve?")
+        self.dataset.setToolTip("The file holds several volumes or scans: which one is the rocking curve?")
+        self.dataset.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.dataset.setMinimumContentsLength(12)  # a scan's line is long: it must not widen the dock
+        self.dataset.setMaxVisibleItems(25)
+        self.dataset.setStyleSheet("combobox-popup: 0;")  # else some styles show all of hundreds
         self.dataset_label = caption("Dataset")
         self.corrections = Section("Mask and field corrections")
         self.mask_file = FileRow("none")
@@ -273,6 +277,8 @@ class LoadDock(Page):
         self.dataset.clear()
         for each in candidates:
             self.dataset.addItem(str(each), each.path)
+        if (lines := self.dataset.view()) is not None:  # which may be wider than the dock
+            lines.setMinimumWidth(lines.sizeHintForColumn(0) + 30)
         self.dataset.setCurrentIndex(-1)
         self.dataset.setPlaceholderText("choose one of these")
         self.dataset.setVisible(bool(candidates))
