@@ -136,6 +136,51 @@ def test_a_translation_outside_of_a_rotation_is_honoured(tmp_path):
     np.testing.assert_allclose(scattering_vector(geometry, (0, 0), SHAPE), expected, rtol=1e-7)
 
 
+def test_a_detector_that_only_translates_has_no_arm(tmp_path):
+    """As NXmx is written at most beamlines: the module depends on a distance, the pixels on the module."""
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        transformation(file["entry/instrument/arm"], "det_z", 0.4, (0, 0, 1), kind="translation", units="m")
+        file["entry/instrument/det/module/origin"].attrs["depends_on"] = "/entry/instrument/arm/det_z"
+    geometry = formats.read_scan(path).geometry
+    assert geometry is not None
+    assert (geometry.detector_circles, geometry.detector_angles_deg) == ((), ())
+    place = ORIGIN_MM + np.array([0, 0, 402.0]) + PIXEL_MM * (5 * SLOW + 6 * FAST)
+    expected = 2 * np.pi * ENERGY_KEV / 1.239841984 * (place / np.linalg.norm(place) - np.array([0, 0, 1]))
+    np.testing.assert_allclose(scattering_vector(geometry, (5, 6), SHAPE), expected, rtol=1e-7)
+
+
+def test_an_energy_for_each_frame_is_an_energy_scan(tmp_path):
+    path = placed(tmp_path / "a.nxs", rocked=())
+    with h5py.File(path, "r+") as file:
+        beam = file["entry/sample/beam"]
+        del beam["incident_energy"]
+        beam["incident_energy"] = scanned(9000.0, 2.0)
+        beam["incident_energy"].attrs["units"] = "eV"
+    geometry = formats.read_scan(path).geometry
+    assert geometry is not None
+    assert geometry.energy_kev == pytest.approx(9.0)
+    assert geometry.energy_step_kev == pytest.approx(0.002)
+    q = vector(12, 16)
+    found = reciprocal_steps(geometry, (FRAMES // 2, 12, 16), SHAPE)[:, 0]
+    np.testing.assert_allclose(found, q * 0.002 / 9.0, rtol=1e-6)
+
+
+def test_an_arm_that_follows_is_part_of_each_step(tmp_path):
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        carrier = file["entry/instrument/arm"]
+        del carrier["gamma"]
+        transformation(carrier, "gamma", scanned(30.0, 0.02), (0, -1, 0))
+    geometry = formats.read_scan(path).geometry
+    assert geometry is not None
+    axis = Rotation.from_euler("x", 2.0, degrees=True).apply([0, 1, 0])
+    follows = vector(12, 16, (30.01, 10.0)) - vector(12, 16, (29.99, 10.0))
+    expected = -np.radians(0.01) * np.cross(axis, vector(12, 16)) + follows
+    found = reciprocal_steps(geometry, (FRAMES // 2, 12, 16), SHAPE)[:, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def _delete_energy(file):
     del file["entry/sample/beam/incident_energy"]
 
