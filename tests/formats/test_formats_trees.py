@@ -212,6 +212,16 @@ def test_each_of_two_detectors_has_its_own_distance_and_mask(tmp_path):
         assert scan.mask.sum() == masked
 
 
+def test_a_detector_does_not_borrow_the_distance_of_another(tmp_path):
+    bliss(tmp_path)
+    path = tmp_path / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        put(file, {"1.1/instrument/eiger2M/data": counts(5), "1.1/instrument/eiger2M/model": "Eiger2"})
+    scan = formats.read_scan(path, dataset="1.1/instrument/eiger2M/data")
+    assert scan.geometry is None
+    assert any("lacks distance_m" in note for note in scan.notes)
+
+
 def test_pixels_that_were_binned_are_as_large_as_the_file_says(tmp_path):
     bliss(tmp_path)
     path = tmp_path / "S1/S1_0001/S1_0001.h5"

@@ -129,7 +129,7 @@ def describe(
         if len(found) != 1 or "hdf5" not in found[0].files.kinds:
             continue
         site = found[0]
-        log = _explained(log, site)
+        log = _of_detector(_explained(log, site), site, detector)
         frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]), known=known or {})
         about = _sized(described(log, frames, site), log, site)
         bad = _mask(tree, group, site, shape, detector)
@@ -300,6 +300,25 @@ def _explained(log: TreeLog, site: Beamline) -> TreeLog:
     if not log.columns:  # nothing was recorded for each frame
         log = replace(log, notes=(*log.notes, f"{log.path.name} records nothing for each frame."))
     return log
+
+
+def _of_detector(log: TreeLog, site: Beamline, detector: str) -> TreeLog:
+    """Return the log without what other detectors say of themselves, where the one of the frames has a group of its own."""
+    files = site.files
+    own = (*files.distance, *files.row_size, *files.column_size, *files.beam_row, *files.beam_column)
+    patterns = [each for each in own if "*" in each.name]
+
+    def is_its(name: str) -> bool:
+        return detector in name.split("/")
+
+    if not any(map(is_its, (*log.motors, *log.columns, *log.words))):
+        return log
+    motors = {
+        name: value
+        for name, value in log.motors.items()
+        if is_its(name) or not any(each.fits(name) for each in patterns)
+    }
+    return replace(log, motors=motors)
 
 
 def _named(log: TreeLog, site: Beamline, values: np.ndarray) -> TreeLog:
