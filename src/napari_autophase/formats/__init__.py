@@ -17,7 +17,7 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
 from .choice import choose
-from .common import AmbiguousDataset, Dataset, Description, Hints, as_volume
+from .common import AmbiguousDataset, AmbiguousScan, Dataset, Description, Hints, ScanEntry, as_volume
 from .correction import as_mask, flat_field, insert_seam, split_path
 from .measured import Frames, described
 from .patience import patient
@@ -26,12 +26,15 @@ from .rocking import is_rocking_curve
 
 __all__ = [
     "AmbiguousDataset",
+    "AmbiguousScan",
     "Dataset",
+    "ScanEntry",
     "datasets",
     "read",
     "read_reconstruction",
     "read_scan",
     "recognise",
+    "scans",
     "suffixes",
     "write",
     "write_scan",
@@ -177,6 +180,22 @@ def datasets(path: str | Path) -> list[Dataset]:
     )
 
 
+@patient
+def scans(path: str | Path) -> list[ScanEntry]:
+    """Return the scans of a file that holds several (of BLISS, for example), in the order of their numbers; else none.
+
+    Groups and links are looked at, no frames: hundreds of scans take no time to speak of.  ``FILE::PATH`` or `dataset` of
+    `read_scan` picks one by its ``path``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or foreign.
+    """
+    file, _ = split_path(path)
+    return format_of(file).scans(file)
+
+
 def write(reconstruction: Reconstruction, path: str | Path) -> None:
     """Save a reconstruction as .cxi; the file appears whole or not at all.
 
@@ -210,7 +229,13 @@ def _named(path: str | Path, suffixes: tuple[str, ...], what: str) -> Path:
 def _locate(path: str | Path, dataset: str | None) -> tuple[Path, Format, Dataset]:
     file, inside = split_path(path)
     kind = format_of(file)
-    return file, kind, choose(file, kind, dataset or inside, lambda each: each.is_volume)
+    name = dataset or inside
+    if name is None:
+        measured = [each for each in kind.scans(file) if each.has_frames]
+        if len(measured) > 1:
+            raise AmbiguousScan(file, measured)
+        name = measured[0].path if measured else None
+    return file, kind, choose(file, kind, name, lambda each: each.is_volume)
 
 
 @dataclass(frozen=True)
@@ -251,9 +276,10 @@ def _read_scan(
         )
         bad = given if bad is None else bad | given
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
+    part = kind.scan_of(chosen)
     scan = Scan.from_array(
         counts,
-        name=path.stem,
+        name=f"{path.stem}_{part}" if part else path.stem,
         mask=bad,
         geometry=about.geometry,
         source=source,
@@ -268,7 +294,7 @@ def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hin
     log, notes = kind.log(path, chosen, hints.log)
     if log is None:
         return replace(about, notes=(*about.notes, *notes))
-    count, rows, columns = chosen.shape[-3:]
+    count, rows, columns = chosen.frames
     frames = Frames(path, (count, rows, columns), kind.frame_numbers(path), about.metadata)
     said = described(log, frames, hints.beamline)
     masks = [mask for mask in (about.mask, said.mask) if mask is not None]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .common import Dataset, Description, Hints, check_memory, damage
+from .common import Dataset, Description, Hints, as_volume, check_memory, damage
 from .npy import header, refuse_pickle
 from .registry import Format, register
 from .rocking import LOOKED_AT, frames_to_look_at
@@ -50,16 +50,28 @@ class Npz(Format):
         """Unpack the array, if it is small enough, and keep a few frames; an archive has no way into its middle."""
         if prod(dataset.shape) * dataset.dtype.itemsize > 2 * LOOKED_AT:
             return None
-        frames = self.reads(path, dataset).reshape(dataset.shape[-3:])
+        frames = self.reads(path, dataset).reshape(dataset.frames)
         return frames[frames_to_look_at(frames.shape, frames.itemsize)]
 
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
-        """Return the small arrays beside the data (angles and the like) as metadata."""
+        """Return the array called mask (not 0 is bad), and the small ones (angles and the like) as metadata."""
         small = [each for each in _headers(path) if len(each.shape) < 2 and each.dtype.kind in "buifU"]
         metadata: dict[str, Any] = {}
         with damage(path), np.load(path, allow_pickle=False) as archive:
             metadata = {each.path: archive[each.path].tolist() for each in small if sum(each.shape) <= _SMALL}
-        return Description(metadata=metadata)
+        return Description(self._mask(path, dataset), metadata=metadata)
+
+    def _mask(self, path: Path, dataset: Dataset) -> np.ndarray | None:
+        """Return the mask that preparing programs put beside the data, of a volume's shape or of one frame."""
+        beside = self.find(path, "mask")
+        if (
+            beside is None
+            or beside.path == dataset.path
+            or beside.frames not in (dataset.frames, dataset.frames[-2:])
+        ):
+            return None
+        bad = as_volume(self.reads(path, beside)) != 0
+        return np.broadcast_to(bad, dataset.frames).copy()
 
 
 def _headers(path: Path) -> list[Dataset]:
