@@ -152,9 +152,9 @@ def _hdf5(path, counts):
     return path / "a.h5"
 
 
-def _one_of_one(path, counts):
+def _axes_of_one(path, counts):
     with h5py.File(path / "four.h5", "w") as file:
-        file.create_dataset("entry/data/data", data=counts[None], chunks=True)
+        file.create_dataset("entry/data/data", data=counts[None, :, None], chunks=True)
     return path / "four.h5"
 
 
@@ -189,7 +189,7 @@ def _virtual(path, counts):
 
 
 KINDS = [
-    _npy, _fortran, _npz, _fortran_npz, _tiff, _packed_tiff, _folder, _hdf5, _one_of_one, _shifted, _master, _virtual,
+    _npy, _fortran, _npz, _fortran_npz, _tiff, _packed_tiff, _folder, _hdf5, _axes_of_one, _shifted, _master, _virtual,
 ]  # fmt: skip
 
 

@@ -19,10 +19,12 @@ from . import cxi
 from .choice import choose
 from .common import (
     AmbiguousDataset,
+    AmbiguousScan,
     Box,
     Dataset,
     Description,
     Hints,
+    ScanEntry,
     as_volume,
     check_memory,
     join_masks,
@@ -38,7 +40,9 @@ from .volumes import write_volume
 
 __all__ = [
     "AmbiguousDataset",
+    "AmbiguousScan",
     "Dataset",
+    "ScanEntry",
     "check_memory",
     "cropping_line",
     "datasets",
@@ -46,6 +50,7 @@ __all__ = [
     "read_reconstruction",
     "read_scan",
     "recognise",
+    "scans",
     "sha256_of",
     "suffixes",
     "write",
@@ -149,7 +154,7 @@ def cropping_line(path: str | Path, *, dataset: str | None = None) -> str:
         As `read`.
     """
     file, kind, chosen = _locate(path, dataset)
-    shape = chosen.shape[-3:]
+    shape = chosen.frames
     with kind.opens(file, chosen) as volume:
         needed = memory_bytes(shape, volume.together)
     return f"{' × '.join(map(str, shape))} read frame by frame: at most {needed / 2**30:.1f} GiB beside the part that is kept"
@@ -205,6 +210,22 @@ def datasets(path: str | Path) -> list[Dataset]:
     )
 
 
+@patient
+def scans(path: str | Path) -> list[ScanEntry]:
+    """Return the scans of a file that holds several (of BLISS, for example), in the order of their numbers; else none.
+
+    Groups and links are looked at, no frames: hundreds of scans take no time to speak of.  ``FILE::PATH`` or `dataset` of
+    `read_scan` picks one by its ``path``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or foreign.
+    """
+    file, _ = split_path(path)
+    return format_of(file).scans(file)
+
+
 def write(reconstruction: Reconstruction, path: str | Path) -> None:
     """Save a reconstruction as .cxi; the file appears whole or not at all.
 
@@ -238,7 +259,13 @@ def _named(path: str | Path, suffixes: tuple[str, ...], what: str) -> Path:
 def _locate(path: str | Path, dataset: str | None) -> tuple[Path, Format, Dataset]:
     file, inside = split_path(path)
     kind = format_of(file)
-    return file, kind, choose(file, kind, dataset or inside, lambda each: each.is_volume)
+    name = dataset or inside
+    if name is None:
+        measured = [each for each in kind.scans(file) if each.has_frames]
+        if len(measured) > 1:
+            raise AmbiguousScan(file, measured)
+        name = measured[0].path if measured else None
+    return file, kind, choose(file, kind, name, lambda each: each.is_volume)
 
 
 @dataclass(frozen=True)
@@ -316,7 +343,7 @@ def _read_scan(
     about = kind.describes(path, chosen, hints)
     if about.geometry is None:
         about = _with_log(path, kind, chosen, about, hints)
-    shape = chosen.shape[-3:]
+    shape = chosen.frames
     masks = [] if about.mask is None else [about.mask]
     if mask is not None:
         what = "" if isinstance(mask, np.ndarray) else mask
@@ -334,9 +361,10 @@ def _read_scan(
     if bad is not None:
         bad = bad[box or ()].copy()
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
+    part = kind.scan_of(chosen)
     scan = Scan.from_array(
         counts,
-        name=path.stem,
+        name=f"{path.stem}_{part}" if part else path.stem,
         mask=bad,
         geometry=geometry,
         source=source,
@@ -351,7 +379,7 @@ def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hin
     log, notes = kind.log(path, chosen, hints.log)
     if log is None:
         return replace(about, notes=(*about.notes, *notes))
-    count, rows, columns = chosen.shape[-3:]
+    count, rows, columns = chosen.frames
     frames = Frames(path, (count, rows, columns), kind.frame_numbers(path), about.metadata)
     said = described(log, frames, hints.beamline)
     masks = [mask for mask in (about.mask, said.mask) if mask is not None]

@@ -85,7 +85,7 @@ def read_part(
     InputError
         As `find`; also if the volume is none, or the part does not fit into memory.
     """
-    shape = dataset.shape[-3:]
+    shape = dataset.frames
     # an array of that shape and dtype that takes no memory
     check_shape(np.broadcast_to(np.zeros((), dataset.dtype), shape), path.name)
     with kind.opens(path, dataset) as volume:

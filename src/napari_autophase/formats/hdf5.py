@@ -18,9 +18,21 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from . import layout, nexus, results, sources
+from . import layout, listing, nexus, results, sources, transformations, trees
 from .choice import pick
-from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, damage
+from .common import (
+    Box,
+    Dataset,
+    Description,
+    Hints,
+    ScanEntry,
+    Volume,
+    as_volume,
+    check_memory,
+    damage,
+    joined,
+    kept_axes,
+)
 from .links import Absent, Item, LinkError, Lost, Tree, local
 from .logs import ScanLog, find_log
 from .registry import Format, register
@@ -72,6 +84,16 @@ class Hdf5(Format):
         with opened(path) as tree:
             return layout.declares(tree.root)
 
+    def scans(self, path: Path) -> list[ScanEntry]:
+        """Return the scans of a file, from their groups alone."""
+        with opened(path) as tree:
+            return listing.entries(tree)
+
+    def scan_of(self, dataset: Dataset) -> str:
+        """Return the group of a scan in which a dataset stands, without the number of the part."""
+        group = dataset.path.strip("/").partition("/")[0]
+        return group.removesuffix(".1") if listing.is_scan(group) else ""
+
     def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:
         """Return the volume that the NeXus attributes, else the CXI convention, point to."""
         with opened(path) as tree:
@@ -120,16 +142,16 @@ class Hdf5(Format):
             with damage(path):
                 tree = stack.enter_context(Tree(path))
                 first = tree[_parts(tree, dataset.path)[0]]
-                chunked = first.chunks[-3:] if first.chunks is not None else (1,)
+                together = 1 if first.chunks is None else first.chunks[kept_axes(first.shape)[0]]
                 in_parts = not (first.external or nexus.scalar(local(first.parent, "is_fft_shifted")))
 
             def part(box: Box) -> np.ndarray:
-                start, end, _ = box[0].indices(dataset.shape[-3])
+                start, end, _ = box[0].indices(dataset.frames[0])
                 with damage(path):
                     return as_volume(stretch(tree, dataset.path, start, end, box[1:]))
 
             if in_parts:
-                yield Volume(part, chunked[0] if len(chunked) == 3 else 1)
+                yield Volume(part, together)
                 return
         with super().opens(path, dataset) as whole:
             yield whole
@@ -139,11 +161,22 @@ class Hdf5(Format):
         with opened(path) as tree:
             return layout.glimpse(local(tree.root["/"], dataset.path))
 
-    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:
         """Return the mask beside a dataset, and the geometry or what is known of it."""
         with opened(path) as tree:
-            mask = _mask(tree, path, dataset, tree[_parts(tree, dataset.path)[0]])
-            return Description(mask, *nexus.read_geometry(nexus.entry_of(tree, dataset.path)))
+            place = _parts(tree, dataset.path)[0]
+            entry = nexus.entry_of(tree, dataset.path)
+            mask = _mask(tree, path, dataset, tree[place], entry)
+            geometry, metadata = nexus.read_geometry(entry)
+            found = Description(mask, geometry, metadata)
+            if geometry is None:
+                found = joined(found, transformations.describe(tree, entry, place, dataset.frames[0]))
+            if found.geometry is None:
+                found = _with_tree(tree, dataset.path, dataset, found, hints)
+        if found.geometry is None and (scan := trees.owner(path)) is not None:
+            with opened(scan[0]) as tree:
+                found = _with_tree(tree, scan[1], dataset, found, hints)
+        return found
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:
         """Look for a log with as many points as there are frames, beside the file and in the folders around it."""
@@ -157,6 +190,12 @@ class Hdf5(Format):
         found = self.reads(path, dataset) if dataset.is_volume else np.empty(0)
         with opened(path) as tree:
             return results.read_result(path, tree, dataset, found)
+
+
+def _with_tree(tree: Tree, path: str, dataset: Dataset, found: Description, hints: Hints) -> Description:
+    """Return what is found, and what the tree around the frames at `path` says, which holds where both say something."""
+    more = trees.describe(tree, path, dataset.frames, hints.beamline, found.metadata)
+    return found if more is None else joined(more, found)
 
 
 def _walk(tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[Path, int]]) -> Iterator[Dataset]:
@@ -222,11 +261,16 @@ def stretch(
     found, at = [], 0
     for part in _parts(tree, path):
         with tree.visit(part) as item:
-            alone = (0,) * (item.ndim - 3)
-            frames = item.shape[-3] if item.ndim > 2 else len(item)
+            kept = kept_axes(item.shape)
+            frames = item.shape[kept[0]]
             if at < end and at + frames > first:
-                wanted = (*alone, slice(max(first - at, 0), end - at), *rows_and_columns)
-                found.append(sources.read(tree, item, wanted))
+                wanted: list[int | slice] = [0] * item.ndim
+                for axis in kept:
+                    wanted[axis] = slice(None)
+                some = (slice(max(first - at, 0), end - at), *rows_and_columns)
+                for axis, part_of_it in zip(kept, some, strict=False):
+                    wanted[axis] = part_of_it
+                found.append(sources.read(tree, item, tuple(wanted)))
             at += frames
         if at >= end:
             break
@@ -297,17 +341,23 @@ def _centred(item: h5py.Dataset, array: np.ndarray) -> np.ndarray:
     return np.fft.fftshift(array, axes=(-3, -2, -1)) if shifted else array
 
 
-def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> np.ndarray | None:
-    """Return the mask that stands beside the data (CXI and NeXus alike: 0 is good), in the shape of the volume."""
-    shape = dataset.shape
-    for name in ("mask", "pixel_mask"):
-        beside = _item(tree, item.parent, name)
-        if isinstance(beside, h5py.Dataset) and item.dtype.kind != "c":
-            if beside.shape not in (shape, shape[-3:], shape[-2:]):
+def _mask(
+    tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset, entry: h5py.Group
+) -> np.ndarray | None:
+    """Return the mask that stands beside the data, or with the detector (0 is good), in the shape of the volume."""
+    shape, frames = dataset.shape, dataset.frames
+    beside = [(item.parent, name) for name in ("mask", "pixel_mask")]
+    detectors = [group for kind, group in nexus.groups(entry) if kind == "NXdetector"]
+    if len(detectors) == 1:
+        beside += [(detectors[0], name) for name in ("pixel_mask", "detectorSpecific/pixel_mask")]
+    for group, name in beside:
+        found = _item(tree, group, name)
+        if isinstance(found, h5py.Dataset) and item.dtype.kind != "c":
+            if found.shape not in (shape, frames, frames[-2:]):
                 raise InputError(
-                    f"{path}: {beside.name} has shape {beside.shape} but the data {shape}; repair the file, "
+                    f"{path}: {found.name} has shape {found.shape} but the data {shape}; repair the file, "
                     "or copy the data alone."
                 )
-            bad = as_volume(sources.read(tree, beside)) != 0
-            return _centred(item, np.broadcast_to(bad, shape[-3:]))
+            bad = as_volume(sources.read(tree, found)) != 0
+            return _centred(item, np.broadcast_to(bad, frames[-3:]))
     return None

@@ -63,13 +63,13 @@ class Npy(Format):
         """Map the file."""
         refuse_pickle(path, dataset.dtype)
         with damage(path):
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False).reshape(dataset.shape[-3:])
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False).reshape(dataset.frames)
         yield Volume(lambda box: as_volume(np.array(mapped[box])))
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Map the file and copy a few frames, along whichever axis is stored outermost."""
         with damage(path):
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False).reshape(dataset.shape[-3:])
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False).reshape(dataset.frames)
             frames = mapped if mapped.flags.c_contiguous else mapped.T
             chosen = frames_to_look_at(frames.shape, frames.itemsize)
             return np.array(frames[chosen]) if chosen else None

@@ -52,7 +52,7 @@ class Npz(Format):
     def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
         """Unpack the frames one after the other; what lies before a part is unpacked and thrown away."""
         refuse_pickle(path, dataset.dtype)
-        rows, columns = dataset.shape[-2:]
+        frames, rows, columns = dataset.frames
         with ExitStack() as stack:
             with damage(path):
                 archive = stack.enter_context(zipfile.ZipFile(path))
@@ -61,12 +61,12 @@ class Npz(Format):
             begin, frame = file.tell(), rows * columns * dtype.itemsize
 
             def part(box: Box) -> np.ndarray:
-                first, end, _ = box[0].indices(dataset.shape[-3])
+                first, end, _ = box[0].indices(frames)
                 with damage(path):
                     file.seek(begin + first * frame)
                     packed = np.frombuffer(file.read((end - first) * frame), dtype)
-                    frames = packed.reshape(end - first, rows, columns)
-                return as_volume(frames[(slice(None), *box[1:])].copy())
+                    images = packed.reshape(end - first, rows, columns)
+                return as_volume(images[(slice(None), *box[1:])].copy())
 
             if not columns_first:
                 yield Volume(part)
@@ -78,16 +78,28 @@ class Npz(Format):
         """Unpack the array, if it is small enough, and keep a few frames; an archive has no way into its middle."""
         if prod(dataset.shape) * dataset.dtype.itemsize > 2 * LOOKED_AT:
             return None
-        frames = self.reads(path, dataset).reshape(dataset.shape[-3:])
+        frames = self.reads(path, dataset).reshape(dataset.frames)
         return frames[frames_to_look_at(frames.shape, frames.itemsize)]
 
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
-        """Return the small arrays beside the data (angles and the like) as metadata."""
+        """Return the array called mask (not 0 is bad), and the small ones (angles and the like) as metadata."""
         small = [each for each in _headers(path) if len(each.shape) < 2 and each.dtype.kind in "buifU"]
         metadata: dict[str, Any] = {}
         with damage(path), np.load(path, allow_pickle=False) as archive:
             metadata = {each.path: archive[each.path].tolist() for each in small if sum(each.shape) <= _SMALL}
-        return Description(metadata=metadata)
+        return Description(self._mask(path, dataset), metadata=metadata)
+
+    def _mask(self, path: Path, dataset: Dataset) -> np.ndarray | None:
+        """Return the mask that preparing programs put beside the data, of a volume's shape or of one frame."""
+        beside = self.find(path, "mask")
+        if (
+            beside is None
+            or beside.path == dataset.path
+            or beside.frames not in (dataset.frames, dataset.frames[-2:])
+        ):
+            return None
+        bad = as_volume(self.reads(path, beside)) != 0
+        return np.broadcast_to(bad, dataset.frames).copy()
 
 
 def _headers(path: Path) -> list[Dataset]:

@@ -43,12 +43,12 @@ def origin_of(path: Path, dataset: Dataset, options: Mapping[str, Any], box: Box
             plain[name] = os.path.abspath(given)
         elif given is not None:
             plain[name] = list(given) if isinstance(given, tuple) else given
-    shape = dataset.shape
+    frames, rows, columns = dataset.frames
     return Origin(
         _absolute(path, dataset.path),
         plain,
         sha256,
-        (shape[-3], shape[-2], shape[-1]),
+        (frames, rows, columns),
         box and tuple((part.start, part.stop) for part in box),  # type: ignore[arg-type]
     )
 

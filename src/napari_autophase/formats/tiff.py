@@ -49,7 +49,7 @@ class Tiff(Format):
     @contextmanager
     def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
         """Map the frames where they stand together as they are, else unpack page after page."""
-        frames = dataset.shape[-3]
+        frames = dataset.frames[0]
         with ExitStack() as stack:
             with damage(path):
                 file = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
@@ -57,7 +57,7 @@ class Tiff(Format):
                 together = series.dataoffset is not None
                 mapped = tifffile.memmap(path, mode="r", series=0) if together else np.empty(0)
             if together:
-                volume = mapped.reshape(dataset.shape[-3:])
+                volume = mapped.reshape(dataset.frames)
                 yield Volume(lambda box: as_volume(np.array(volume[box])))
                 return
             if len(series.pages) == frames:
@@ -76,7 +76,7 @@ class Tiff(Format):
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few pages; None for a microscope's file, and for volumes that are one page."""
-        chosen = frames_to_look_at(dataset.shape[-3:], dataset.dtype.itemsize)
+        chosen = frames_to_look_at(dataset.frames, dataset.dtype.itemsize)
         if not chosen:
             return None
         with damage(path), tifffile.TiffFile(path, _multifile=False) as file:
@@ -84,9 +84,9 @@ class Tiff(Format):
                 return None
             series = file.series[0]
             if series.dataoffset is not None:
-                mapped = tifffile.memmap(path, mode="r", series=0).reshape(dataset.shape[-3:])
+                mapped = tifffile.memmap(path, mode="r", series=0).reshape(dataset.frames)
                 return np.array(mapped[chosen])
-            if len(series.pages) != dataset.shape[-3]:
+            if len(series.pages) != dataset.frames[0]:
                 return None
             pages = (series.pages[index] for index in chosen)
             return np.stack([page.asarray() for page in pages if page is not None])

@@ -82,12 +82,17 @@ class LoadDock(Page):
         self._tasks = Tasks(lambda busy: self.activity.work() if busy else self.activity.rest())
 
         self._asked = self._reading = Request("")
+        self._offers_scans = False
         self.setAcceptDrops(True)
 
         self.file = FileRow("Drop a scan here, or choose one", folders=True)
         self.file.setToolTip("NumPy, TIFF (a stack, or a folder of frames), HDF5/NeXus, or CXI.")
         self.dataset = QComboBox()
-        self.dataset.setToolTip("The file holds several volumes: which one is the rocking curve?")
+        self.dataset.setToolTip("The file holds several volumes or scans: which one is the rocking curve?")
+        self.dataset.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.dataset.setMinimumContentsLength(12)  # a scan's line is long: it must not widen the dock
+        self.dataset.setMaxVisibleItems(25)
+        self.dataset.setStyleSheet("combobox-popup: 0;")  # else some styles show all of hundreds
         self.dataset_label = caption("Dataset")
         self.corrections = Section("Mask and field corrections")
         self.mask_file = FileRow("none")
@@ -210,8 +215,10 @@ class LoadDock(Page):
 
     def _choose_dataset(self) -> None:
         def arrive(found: Scan, old: Scan | None) -> None:
-            # another volume of one experiment: the geometry that the person gave stays
-            self._session.add_scan(found if old is None else replace(found, geometry=old.geometry), old)
+            if old is None or self._offers_scans:
+                self._session.add_scan(found)
+            else:  # another volume of one experiment: the geometry that the person gave stays
+                self._session.add_scan(replace(found, geometry=old.geometry), old)
 
         self._read(replace(self._asked, dataset=self.dataset.currentData()), arrive)
 
@@ -251,14 +258,16 @@ class LoadDock(Page):
         self._tasks.start("read", read, request, done=done, failed=partial(self._refuse, request))
 
     def _refuse(self, request: Request, error: Exception) -> None:
-        from ..formats import AmbiguousDataset
+        from ..formats import AmbiguousDataset, AmbiguousScan
 
         if isinstance(error, AmbiguousDataset) and str(error.path) == request.file:
             self._asked = request
             self.file.show_path(request.path)
             self._dim(True)
             self._offer_datasets(error.candidates)
-            self.status.say("The file holds several volumes: choose the rocking curve above.")
+            self._offers_scans = isinstance(error, AmbiguousScan)
+            what = "scans" if self._offers_scans else "volumes"
+            self.status.say(f"The file holds {len(error.candidates)} {what}: choose the rocking curve above.")
             return
         if isinstance(self._session.current, Scan):
             self._show_source()  # the name of what failed must not stand over another's facts
@@ -268,6 +277,8 @@ class LoadDock(Page):
         self.dataset.clear()
         for each in candidates:
             self.dataset.addItem(str(each), each.path)
+        if (lines := self.dataset.view()) is not None:  # which may be wider than the dock
+            lines.setMinimumWidth(lines.sizeHintForColumn(0) + 30)
         self.dataset.setCurrentIndex(-1)
         self.dataset.setPlaceholderText("choose one of these")
         self.dataset.setVisible(bool(candidates))
@@ -298,7 +309,7 @@ class LoadDock(Page):
         self._asked = Request(path, dataset or None, **corrections)
         self.file.show_path(path)
         self.file.line.setToolTip(source)
-        self.dataset.setCurrentIndex(self.dataset.findData(dataset))
+        self.dataset.setCurrentIndex(_place(self.dataset, dataset))
         for name, field in self._fields.items():
             field.show_path(corrections.get(name, ""))
         masked = int(scan.mask.sum()) if isinstance(scan, Scan) and scan.mask is not None else 0
@@ -357,6 +368,13 @@ def _value() -> QLabel:
     label = QLabel("…")
     label.setWordWrap(True)
     return label
+
+
+def _place(choice: QComboBox, dataset: str) -> int:
+    """Return which of the datasets or scans offered this one is, or in which scan it stands; -1: none."""
+    paths = [str(choice.itemData(index)).strip("/") for index in range(choice.count())]
+    name = dataset.strip("/")
+    return next((index for index, path in enumerate(paths) if f"{name}/".startswith(f"{path}/")), -1)
 
 
 def _file(source: str) -> str:
