@@ -224,6 +224,8 @@ class Scan:
         Whatever else the file said, as plain values.
     corrections
         Files that were used beside it: ``mask``, ``dark`` and ``white``, as far as there were any.
+    notes
+        Sentences that a person should read.
     """
 
     counts: np.ndarray
@@ -233,6 +235,7 @@ class Scan:
     source: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     corrections: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_counts(self.counts, self.name)

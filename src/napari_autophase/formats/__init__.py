@@ -15,7 +15,7 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
 from .choice import choose
-from .common import AmbiguousDataset, Dataset, as_volume
+from .common import AmbiguousDataset, Dataset, Hints, as_volume
 from .correction import as_mask, flat_field, split_path
 from .patience import patient
 from .registry import Format, format_of, suffixes
@@ -202,7 +202,7 @@ def _read_scan(path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.
             if kind.holds_results
             else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
         )
-    about = kind.describes(path, chosen)
+    about = kind.describes(path, chosen, Hints())
     counts = as_volume(kind.reads(path, chosen))
     bad = about.mask
     if mask is not None:
@@ -210,7 +210,13 @@ def _read_scan(path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.
         bad = given if bad is None else bad | given
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
     return Scan.from_array(
-        counts, name=path.stem, mask=bad, geometry=about.geometry, source=source, metadata=about.metadata
+        counts,
+        name=path.stem,
+        mask=bad,
+        geometry=about.geometry,
+        source=source,
+        metadata=about.metadata,
+        notes=about.notes,
     )
 
 

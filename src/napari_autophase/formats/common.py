@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from ..geometry import Beamline, Seam
 from ..scan import Geometry, InputError
 
 
@@ -62,13 +63,48 @@ class AmbiguousDataset(InputError):
         )
 
 
+@dataclass(frozen=True)
+class Hints:
+    """What a person says of a scan that its files do not.
+
+    Parameters
+    ----------
+    log
+        The SPEC or fio file that belongs to the frames; None: it is looked for.
+    beamline
+        Where the scan was measured; None: told from its files.
+    """
+
+    log: Path | None = None
+    beamline: Beamline | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Description:
-    """What a file says about one of its datasets, besides the array itself."""
+    """What a file says about one of its datasets, besides the array itself.
+
+    Parameters
+    ----------
+    mask
+        True where nothing usable was seen; of the array's shape, or None.
+    geometry
+        If it is complete.
+    metadata
+        Whatever else is known, as plain values; fields of `Geometry` under their own names.
+    notes
+        Sentences that a person should read.
+    region
+        First row, end row, first column and end column of the frames on the whole detector; None: unknown.
+    seam
+        What is missing between the detector's chips, whole-detector rows and columns; None: nothing.
+    """
 
     mask: np.ndarray | None = None
     geometry: Geometry | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    region: tuple[int, int, int, int] | None = None
+    seam: Seam | None = None
 
 
 def as_volume(array: np.ndarray) -> np.ndarray:

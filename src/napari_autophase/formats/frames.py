@@ -1,23 +1,27 @@
-"""A folder of TIFF frames in natural order.
+"""A folder of frames (TIFF, EDF, CBF) in natural order.
 
-The frames of a folder are its numbered TIFF files (``name_00000.tif``); files without a number (a dark or white field) are
-left alone and named in the metadata.
+The frames of a folder are its numbered files (``name_00000.tif``); files without a number (a dark or white field) are left alone
+and named in the metadata.  The log that belongs to them says how they were measured.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..scan import InputError
-from .common import Dataset, Description, check_memory, damage
+from .common import Dataset, Description, Hints, check_memory, damage
+from .images import header_of, is_frame, read_frame
+from .logs import find_log
+from .measured import Frames as Measured
+from .measured import described
 from .registry import Format, register
 from .rocking import frames_to_look_at
-from .tiff import read_stack, stack_of
 
-_NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.tiff?$", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.(tiff?|(edf|cbf)(\.gz)?)$", re.IGNORECASE)
 _SCAN = 16
 """As many numbered files as this could be a scan of their own."""
 
@@ -26,7 +30,7 @@ _SCAN = 16
 class Frames(Format):
     """One frame a file."""
 
-    name, title = "frames", "a folder of TIFF frames"
+    name, title = "frames", "a folder of frames (TIFF, EDF, CBF)"
 
     def matches(self, path: Path) -> bool:
         """Take any folder; without frames it is refused when it is listed."""
@@ -35,7 +39,7 @@ class Frames(Format):
     def lists(self, path: Path) -> list[Dataset]:
         """Return the one stack of the folder, from the first frame's header."""
         frames = _frames(path)
-        shape, dtype = stack_of(frames[0])
+        shape, dtype = header_of(frames[0])
         if len(shape) != 2:
             raise InputError(
                 f"{frames[0]} has shape {shape}; each file in a folder of frames is one 2-D frame."
@@ -48,11 +52,7 @@ class Frames(Format):
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return the stack."""
-        check_memory(dataset.shape, dataset.dtype, path)
-        stack = np.empty(dataset.shape, dataset.dtype)
-        for row, frame in zip(stack, _frames(path), strict=True):
-            _read_into(row, frame)
-        return stack
+        return read_frames(path, _frames(path), dataset)
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few of the frames."""
@@ -63,27 +63,46 @@ class Frames(Format):
             _read_into(row, frames[index])
         return stack if chosen else None
 
-    def describes(self, path: Path, dataset: Dataset) -> Description:  # noqa: ARG002
-        """Return which files of the folder are not frames, and which numbers are missing."""
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:
+        """Return which files of the folder are not frames, which numbers are missing, and what the log says."""
         frames = _frames(path)
-        others = sorted(each.name for each in _tiffs(path) if each not in frames)
+        others = sorted(each.name for each in _images(path) if each not in frames)
         numbers = [int(_match(each)["number"]) for each in frames]
         step = min(np.diff(numbers), default=1)
         missing = sorted(set(range(numbers[0], numbers[-1], max(int(step), 1))) - set(numbers))
         found = {"other_files": others, "missing_frames": missing}
-        return Description(
-            metadata={"frames": len(frames), **{key: value for key, value in found.items() if value}}
-        )
+        metadata = {"frames": len(frames), **{key: value for key, value in found.items() if value}}
+        log, notes = find_log(path, hints.log)
+        if log is None:
+            return Description(metadata=metadata, notes=notes)
+        count, rows, columns = dataset.shape
+        about = described(log, Measured(path, (count, rows, columns), numbers), hints.beamline)
+        return replace(about, metadata=metadata | about.metadata)
+
+
+def read_frames(what: Path, frames: list[Path], dataset: Dataset) -> np.ndarray:
+    """Return the stack that frames make; `what` is what they belong to.
+
+    Raises
+    ------
+    InputError
+        If one is damaged, or unlike the first.
+    """
+    check_memory(dataset.shape, dataset.dtype, what)
+    stack = np.empty(dataset.shape, dataset.dtype)
+    for row, frame in zip(stack, frames, strict=True):
+        _read_into(row, frame)
+    return stack
 
 
 def _read_into(row: np.ndarray, frame: Path) -> None:
-    shape, dtype = stack_of(frame)
+    shape, dtype = header_of(frame)
     if shape != row.shape or dtype != row.dtype:
         raise InputError(
             f"{frame} is {shape} {dtype} but the first frame is {row.shape} {row.dtype}; "
             "a scan's frames have one size: move this file elsewhere."
         )
-    row[:] = read_stack(frame)
+    row[:] = read_frame(frame)
 
 
 def _match(path: Path) -> re.Match[str]:
@@ -92,22 +111,20 @@ def _match(path: Path) -> re.Match[str]:
     return match
 
 
-def _tiffs(folder: Path) -> list[Path]:
+def _images(folder: Path) -> list[Path]:
     with damage(folder):
-        return [
-            each for each in folder.iterdir() if each.suffix.lower() in (".tif", ".tiff") and each.is_file()
-        ]
+        return [each for each in folder.iterdir() if is_frame(each) and each.is_file()]
 
 
 def _frames(folder: Path) -> list[Path]:
     """Return the numbered files of the folder's one scan, in the order of their numbers."""
     series: dict[str, list[Path]] = {}
-    for each in _tiffs(folder):
+    for each in _images(folder):
         if _NUMBERED.match(each.name):
             series.setdefault(_match(each)["series"], []).append(each)
     if not series:
         raise InputError(
-            f"{folder} holds no numbered TIFF frames (such as scan_00000.tif); choose the folder of one scan."
+            f"{folder} holds no numbered frames (TIFF, EDF or CBF, such as scan_00000.tif); choose the folder of one scan."
         )
     first, *rest = sorted(series, key=lambda name: -len(series[name]))
     if rest and len(series[rest[0]]) >= _SCAN:

@@ -20,7 +20,7 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError
 from . import layout, nexus, results, sources
 from .choice import pick
-from .common import Dataset, Description, as_volume, check_memory, damage
+from .common import Dataset, Description, Hints, as_volume, check_memory, damage
 from .links import Absent, Item, LinkError, Lost, Tree, local
 from .registry import Format, register
 
@@ -117,7 +117,7 @@ class Hdf5(Format):
         with opened(path) as tree:
             return layout.glimpse(local(tree.root["/"], dataset.path))
 
-    def describes(self, path: Path, dataset: Dataset) -> Description:
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
         """Return the mask beside a dataset, and the geometry or what is known of it."""
         with opened(path) as tree:
             mask = _mask(tree, path, dataset, tree[_parts(tree, dataset.path)[0]])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .common import Dataset, Description, check_memory, damage
+from .common import Dataset, Description, Hints, check_memory, damage
 from .npy import header, refuse_pickle
 from .registry import Format, register
 from .rocking import LOOKED_AT, frames_to_look_at
@@ -53,7 +53,7 @@ class Npz(Format):
         frames = self.reads(path, dataset).reshape(dataset.shape[-3:])
         return frames[frames_to_look_at(frames.shape, frames.itemsize)]
 
-    def describes(self, path: Path, dataset: Dataset) -> Description:  # noqa: ARG002
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
         """Return the small arrays beside the data (angles and the like) as metadata."""
         small = [each for each in _headers(path) if len(each.shape) < 2 and each.dtype.kind in "buifU"]
         metadata: dict[str, Any] = {}

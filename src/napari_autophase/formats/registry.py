@@ -17,7 +17,7 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from .common import Dataset, Description, check_file
+from .common import Dataset, Description, Hints, check_file
 
 
 class Format(ABC):
@@ -68,8 +68,8 @@ class Format(ABC):
         """Tell whether the file says by its layout or its metadata that it holds a scan or a result."""
         return False
 
-    def describes(self, path: Path, dataset: Dataset) -> Description:  # noqa: ARG002
-        """Return what the file says about one array: mask, geometry, metadata."""
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
+        """Return what the file, and the logs that belong to it, say about one array: mask, geometry, metadata."""
         return Description()
 
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:

@@ -12,6 +12,7 @@ from .frames import arm_vector, frame, moved, on_plane, reciprocal_steps, scatte
 from .materials import MATERIALS, Material, find_material, indices, spacing_nm
 from .orientation import Mounting, Verdict, arm_test, lattice_test, said
 from .plausible import check, check_spacing
+from .records import Files, Gaps, Seam, Source
 from .summary import GeometrySummary, summarise
 
 __all__ = [
@@ -20,10 +21,14 @@ __all__ = [
     "Beamline",
     "Circle",
     "Detector",
+    "Files",
+    "Gaps",
     "Geometry",
     "GeometrySummary",
     "Material",
     "Mounting",
+    "Seam",
+    "Source",
     "Verdict",
     "arm_test",
     "arm_vector",

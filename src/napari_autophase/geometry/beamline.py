@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from ..scan import Axis, InputError
+from .records import STRICT, Files, Gaps, Seam
 
 _FIRST = ("34-ID-C", "ID01", "P10")
 """Listed before all others: whose geometry measured scans have confirmed, or many people use."""
@@ -34,6 +37,8 @@ class Circle:
     usual_deg
         What it reads where nothing is known.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     motor: str
     axis: Axis
@@ -57,13 +62,44 @@ class Detector:
         Laboratory directions of increasing row and column with the arm at zero.
     disputed
         Who says what, where the sources of `directions` disagree.
+    aliases
+        What else files call it.
+    gaps
+        Where a whole frame is blind.
+    saturation
+        Counts from which a pixel is no longer believed, or None.
+    seam
+        What lies between its chips and not in its frames, or None.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     name: str
     shape: tuple[int, int] | None
     pixel_size_um: tuple[float, float] | None
     directions: tuple[Axis, Axis]
     disputed: str = ""
+    aliases: tuple[str, ...] = ()
+    gaps: Gaps | None = None
+    saturation: float | None = None
+    seam: Seam | None = None
+
+    def is_called(self, name: str) -> bool:
+        """Tell whether this detector is meant by a name in a file."""
+        return name.lower() in (self.name.lower(), *map(str.lower, self.aliases))
+
+    def blind(self, region: tuple[int, int, int, int] | None = None) -> np.ndarray | None:
+        """Return which pixels see nothing, or None where that is not known.
+
+        Parameters
+        ----------
+        region
+            First row, end row, first column, end column of the part that was read out; None: the whole.
+        """
+        if self.shape is None or self.gaps is None:
+            return None
+        top, bottom, left, right = region or (0, self.shape[0], 0, self.shape[1])
+        return self.gaps.mask(self.shape)[top:bottom, left:right]
 
 
 @dataclass(frozen=True)
@@ -85,7 +121,7 @@ class Beamline:
     sources, notes
         Where this was read, and what a person should know.
     files
-        How its files are laid out, for the readers: anything that JSON holds.
+        How its files are laid out, for the readers.
     """
 
     name: str
@@ -98,7 +134,7 @@ class Beamline:
     translations: tuple[str, ...] = ()
     sources: str = ""
     notes: tuple[str, ...] = ()
-    files: dict[str, Any] = field(default_factory=dict)
+    files: Files = field(default_factory=Files)
 
     def detector(self, name: str | None = None) -> Detector:
         """Return the detector of that name, or the usual one.
@@ -111,7 +147,7 @@ class Beamline:
         if name is None:
             return self.detectors[0]
         for each in self.detectors:
-            if each.name.lower() == name.lower():
+            if each.is_called(name):
                 return each
         raise InputError(
             f"{self.name} has no detector '{name}'; choose one of {', '.join(d.name for d in self.detectors)}, "
@@ -181,6 +217,14 @@ def _from_document(document: Any, origin: str) -> Beamline:
     if not found.detectors or not found.rocking:
         raise InputError(f"The beamline {origin} needs at least one detector and one motor that rocks.")
     found.conventions()
+    found.files.check(origin)
+    motors = {each.motor for each in (*found.sample, *found.arm)}
+    strange = sorted((set(found.files.motors) | set(found.files.fixed_deg)) - motors)
+    if strange:
+        raise InputError(
+            f"The beamline {origin} says how files call '{strange[0]}', which is none of its circles; "
+            f"they are {', '.join(sorted(motors))}."
+        )
     return found
 
 

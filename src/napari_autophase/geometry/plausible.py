@@ -66,6 +66,16 @@ def check(geometry: Geometry) -> None:
             raise InputError(f"geometry.{name} is {values}: no circle turns so far; give degrees.")
 
 
+def could_be_energy(kev: float) -> bool:
+    """Tell whether an energy in keV is one of photons."""
+    return _ENERGY.least <= kev <= _ENERGY.most
+
+
+def could_be_distance(metres: float) -> bool:
+    """Tell whether a length in m can be that from sample to detector."""
+    return _DISTANCE.least <= metres <= _DISTANCE.most
+
+
 def check_spacing(q_per_nm: np.ndarray) -> None:
     """Refuse a Bragg vector (3,) that belongs to no lattice planes.
 

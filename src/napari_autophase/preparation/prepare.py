@@ -78,6 +78,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     if geometry is not None:
         check(geometry)
     good, notes = _judge(scan, choice)
+    notes = [*scan.notes, *notes]
 
     counts = np.where(good, scan.counts, 0).astype(np.float32)
     if choice.background:

@@ -1,0 +1,122 @@
+"""Finding the log that belongs to the frames in a folder, or to a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from ...scan import InputError
+from ..common import check_file
+from . import fio, spec
+from .log import ScanLog
+
+_ABOVE = 3
+"""So many folders above the frames' are looked into: HEPS keeps images/SAMPLE/S001 beside SAMPLE.spec."""
+_LOOKED_AT = 2000
+"""So many names of a folder are looked at."""
+_NAMES = ("", ".spec", ".spc", ".dat", ".log", ".txt", ".fio")
+"""How the names of logs end; those of SPEC files often do not end at all."""
+
+
+def kind_of(path: Path) -> str | None:
+    """Tell whether a file is a SPEC or a fio file, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(2048)
+    except OSError:
+        return None
+    return "spec" if spec.is_spec(start) else "fio" if fio.is_fio(start) else None
+
+
+def read_log(path: Path, number: int | None) -> ScanLog:
+    """Return a scan of a log.
+
+    Raises
+    ------
+    InputError
+        If the file is none, has no such scan, or has several and no number says which.
+    """
+    check_file(path)
+    kind = kind_of(path)
+    if kind == "fio":
+        return fio.read(path)
+    if kind is None:
+        raise InputError(f"{path} is neither a SPEC nor a fio file; give the log of the scan.")
+    if number is None:
+        held = spec.scans(path)
+        if len(held) != 1:
+            raise InputError(
+                f"{path} holds {len(held)} scans, and the frames' names do not tell which is theirs; "
+                "let the folder's name end in the number of the scan (such as S0054)."
+            )
+        number = next(iter(held))
+    return spec.read(path, number)
+
+
+def find_log(frames: Path, given: Path | None = None) -> tuple[ScanLog | None, tuple[str, ...]]:
+    """Return the log of a scan, and notes on why there is none.
+
+    Parameters
+    ----------
+    frames
+        The folder of the scan's frames, or the file that holds them.
+    given
+        The log, where a person says it.
+
+    Raises
+    ------
+    InputError
+        If `given` is no log, or does not have the scan.
+    """
+    numbers = scan_numbers(frames)
+    if given is not None:
+        if kind_of(given) == "spec":
+            held = spec.scans(given)
+            numbers = [each for each in numbers if each in held] or numbers
+        return read_log(given, numbers[0] if numbers else None), ()
+    if not numbers:
+        return None, ()
+    found: list[tuple[Path, int]] = []
+    for log, kind in _logs(frames):
+        if kind == "fio":
+            if log.stem in frames.stem or (frames.is_dir() and log.parent == frames):
+                return fio.read(log), ()
+        else:
+            held = spec.scans(log)
+            found += [(log, each) for each in numbers[:1] if each in held]
+    # the folder is often called after the file
+    named = [each for each in found if frames.name.startswith(each[0].stem)]
+    if len(named or found) == 1:
+        return spec.read(*(named or found)[0]), ()
+    if found:
+        names = ", ".join(log.name for log, _ in found)
+        return None, (
+            f"Scan {found[0][1]} is in several logs ({names}), so the motors are not known; say which with --spec FILE.",
+        )
+    return None, ()
+
+
+def scan_numbers(frames: Path) -> list[int]:
+    """Return which numbers a scan may have by the name of its folder or file, the likeliest first."""
+    stem = frames.name if frames.is_dir() else frames.name.split(".")[0].removesuffix("_master")
+    names = [stem] if frames.is_dir() else [stem, frames.parent.name]
+    marked = [re.search(r"(?:^|[_\-])(?:S|scan_?)0*(\d+)(?!\d)", name, re.IGNORECASE) for name in names]
+    last = [re.search(r"(\d+)$", name) for name in names]
+    return list(dict.fromkeys(int(match[1]) for match in (*marked, *last) if match))
+
+
+def _logs(frames: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the logs in the folder of the frames and in those around it, the nearest first."""
+    folder = Path(os.path.abspath(frames if frames.is_dir() else frames.parent))
+    for each in (folder, *folder.parents[:_ABOVE]):
+        try:
+            entries = sorted(islice(os.scandir(each), _LOOKED_AT), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            path = Path(entry.path)
+            if path.suffix.lower() in _NAMES and entry.is_file() and (kind := kind_of(path)):
+                yield path, kind

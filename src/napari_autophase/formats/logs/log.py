@@ -1,0 +1,135 @@
+"""What a log says of one scan, whichever program wrote it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ...geometry import Source
+
+_ABSOLUTE = {"ascan": 1, "a2scan": 2, "a3scan": 3, "a4scan": 4, "cscan": 1, "fscan": 1}
+_RELATIVE = {"dscan": 1, "d2scan": 2, "d3scan": 3, "d4scan": 4, "lup": 1}
+"""Commands by how many motors they move together; relative ones are given as seen from where the motors stand."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """One motor that a command moves: under all the names it has, from where to where."""
+
+    names: tuple[str, ...]
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, eq=False)
+class ScanLog:
+    """One scan of a log.
+
+    Parameters
+    ----------
+    path, kind
+        The file, and what it is: ``"spec"`` or ``"fio"``.
+    number
+        The scan's number, or None.
+    command
+        What was typed, such as ``ascan th -0.1 0.1 20 1``.
+    motors
+        What the motors read when it began, by name, in the log's units.
+    aliases
+        Other names of motors: short ones by long ones.
+    columns
+        What was recorded at every point, by name; float64, all of one length.
+    words
+        Whatever else it says, as text, by name.
+    ended
+        Whether the log says that the scan came to its end (or was aborted: False); None: it does not say.
+    notes
+        What a person should know of the log itself.
+    """
+
+    path: Path
+    kind: str
+    number: int | None
+    command: str
+    motors: dict[str, float]
+    columns: dict[str, np.ndarray]
+    aliases: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    ended: bool | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> int:
+        """How many points were recorded."""
+        return max((len(values) for values in self.columns.values()), default=0)
+
+    @property
+    def asked(self) -> int | None:
+        """How many points the command asks for; None where it does not say."""
+        verb, *words = self.command.split() or [""]
+        moved = {**_ABSOLUTE, **_RELATIVE}.get(verb)
+        after = words[3 * moved :] if moved else words
+        if moved is None or not after or not after[0].isdigit():
+            return None
+        return int(after[0]) + 1
+
+    @property
+    def is_complete(self) -> bool | None:
+        """Whether all of it was measured: by the command's points, or as the log says; None: nobody knows."""
+        if self.asked is not None and self.points < self.asked:
+            return False
+        return self.ended if self.ended is not None or self.asked is None else True
+
+    @property
+    def scanned(self) -> tuple[Scanned, ...]:
+        """The motors that the command moves, in its order."""
+        verb, *words = self.command.split() or [""]
+        moved = {**_ABSOLUTE, **_RELATIVE}.get(verb, 0)
+        found = []
+        for name, first, last in zip(
+            words[0 : 3 * moved : 3], words[1 : 3 * moved : 3], words[2 : 3 * moved : 3], strict=False
+        ):
+            if not (_NUMBER.fullmatch(first) and _NUMBER.fullmatch(last)):
+                break
+            names = self.names(name)
+            start = next((self.motors[each] for each in names if each in self.motors), 0.0)
+            zero = start if verb in _RELATIVE else 0.0
+            found.append(Scanned(names, zero + float(first), zero + float(last)))
+        return tuple(found)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return all names of a motor, itself first."""
+        same = {long for long, short in self.aliases.items() if name in (long, short)}
+        return (name, *sorted({*same, *(self.aliases[long] for long in same)} - {name}))
+
+    def number_of(self, source: Source) -> float | None:
+        """Return the number that a source has: a motor's, a word's, or the middle point's of a column; None: there is none."""
+        for name, value in self.motors.items():
+            if any(source.fits(each) for each in self.names(name)):
+                return value
+        text = self.word(source)
+        if text is not None:
+            match = _NUMBER.match(text)
+            return float(match[0]) if match else None
+        values = self.column(source)
+        return None if values is None or not len(values) else float(values[len(values) // 2])
+
+    def word(self, source: Source) -> str | None:
+        """Return a text, or None."""
+        return next((text for name, text in self.words.items() if source.fits(name)), None)
+
+    def column(self, source: Source) -> np.ndarray | None:
+        """Return what was recorded at every point, or None."""
+        for name, values in self.columns.items():
+            if any(source.fits(each) for each in self.names(name)):
+                return values
+        return None
+
+    def has(self, name: str) -> bool:
+        """Tell whether something goes by one of the names in ``this|that``."""
+        known = (*self.motors, *self.aliases.values(), *self.columns, *self.words, *self.words.values())
+        return any(Source(each).fits(one) for each in name.split("|") for one in known)

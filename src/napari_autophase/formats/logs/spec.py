@@ -1,0 +1,137 @@
+"""SPEC files: many scans, each with its command, where the motors stood, and a table.
+
+The layout is that of spec's own standard (Certified Scientific Software, "Standard data file format"): ``#F`` and ``#E`` begin a
+header with the motors' names (``#O``, short names ``#o``), ``#S`` a scan with its readings (``#P``), labels (``#L``), rows.
+Names are parted by two spaces or more, since one may stand in a name.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ...scan import InputError
+from ..common import damage
+from .log import ScanLog
+
+_SCAN = re.compile(r"^#S +(\d+)(?:[ \t]+(.*))?$", re.MULTILINE)
+_HEADER = re.compile(r"^#[FE] ", re.MULTILINE)
+_LINE = re.compile(r"#(U?[A-Za-z]+\d*)[ \t]+(.*)")
+_PARTS = re.compile(r"  +|\t")
+_ABORTED = re.compile(r"^#C .*[Ss]can aborted after (\d+) point", re.MULTILINE)
+
+
+def is_spec(start: bytes) -> bool:
+    """Tell by its first bytes whether a file is a SPEC file."""
+    return re.match(rb"\s*#[FS] ", start) is not None
+
+
+def scans(path: Path) -> dict[int, str]:
+    """Return the numbers of a file's scans with their commands; of a number that occurs twice the last."""
+    return {int(match[1]): " ".join((match[2] or "").split()) for match in _SCAN.finditer(_text(path))}
+
+
+def read(path: Path, number: int) -> ScanLog:
+    """Return one scan of a file.
+
+    Raises
+    ------
+    InputError
+        If it is not there, or damaged.
+    """
+    text = _text(path)
+    begins = [match for match in _SCAN.finditer(text) if int(match[1]) == number]
+    if not begins:
+        held = [int(match[1]) for match in _SCAN.finditer(text)]
+        some = f"{min(held)} to {max(held)}" if held else "none"
+        raise InputError(f"{path} has no scan {number}; its scans are {some}.")
+    begin = begins[-1]
+    after = re.compile(r"^#[SF] ", re.MULTILINE).search(text, begin.end())
+    body = text[begin.end() : after.start() if after else len(text)]
+    notes = []
+    if len(begins) > 1:
+        notes.append(f"{path.name} has {len(begins)} scans {number}; the last of them is taken.")
+    with damage(path):
+        return _parsed(
+            path, number, " ".join((begin[2] or "").split()), body, _header(text, begin.start()), notes
+        )
+
+
+def _text(path: Path) -> str:
+    with damage(path):
+        return path.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+
+
+def _header(text: str, before: int) -> str:
+    """Return the file's header that holds for a scan: the last one before it."""
+    starts = [match.start() for match in _HEADER.finditer(text, 0, before) if text[match.start() + 1] == "F"]
+    starts = starts or [match.start() for match in _HEADER.finditer(text, 0, before)]
+    if not starts:
+        return text[: _SCAN.search(text).start()]  # type: ignore[union-attr]  # somebody found a scan
+    first = _SCAN.search(text, starts[-1])
+    return text[starts[-1] : first.start() if first else before]
+
+
+def _parsed(path: Path, number: int, command: str, body: str, header: str, notes: list[str]) -> ScanLog:
+    of_file, of_scan = _lines(header), _lines(body)
+    names, short, readings = (
+        [part for lines in (of_file, of_scan) for line in _numbered(lines, key) for part in split(line)]
+        for key, split in (("O", _parts), ("o", str.split), ("P", str.split))
+    )
+    motors = {name: float(value) for name, value in zip(names, readings, strict=False)}
+    if len(names) != len(readings):
+        notes.append(
+            f"{path.name} names {len(names)} motors, but scan {number} has {len(readings)} readings: some may be mixed up."
+        )
+    labels = _parts(of_scan.get("L", ""))
+    rows = [line.split() for line in body.splitlines() if line[:1] not in ("#", "", "@", "\\")]
+    whole = [row for row in rows if len(row) == len(labels)]
+    if len(whole) < len(rows):
+        notes.append(
+            f"{len(rows) - len(whole)} rows of scan {number} in {path.name} are cut short, and left out."
+        )
+    table = np.array(whole, float).reshape(len(whole), len(labels))
+    aborted = _ABORTED.search(body)
+    return ScanLog(
+        path,
+        "spec",
+        number,
+        command,
+        motors,
+        {label: table[:, index] for index, label in enumerate(labels)},
+        dict(zip(names, short, strict=False)),
+        _words({**of_file, **of_scan}),
+        False if aborted else None,
+        tuple(notes),
+    )
+
+
+def _lines(text: str) -> dict[str, str]:
+    """Return the control lines of a block by their keys; a key that comes again replaces the former."""
+    found = (_LINE.fullmatch(line.rstrip()) for line in text.splitlines() if line.startswith("#"))
+    return {match[1]: match[2] for match in found if match}
+
+
+def _numbered(lines: dict[str, str], key: str) -> list[str]:
+    """Return the lines ``#O0``, ``#O1``, … in their order."""
+    keys = [each for each in lines if re.fullmatch(rf"{key}\d+", each)]
+    return [lines[each] for each in sorted(keys, key=lambda each: int(each[1:]))]
+
+
+def _parts(line: str) -> list[str]:
+    return [part for part in _PARTS.split(line.strip()) if part]
+
+
+def _words(lines: dict[str, str]) -> dict[str, str]:
+    """Return the lines by key (``UIMDET``), their words by number (``UIMR5.0``), and ``key=value`` (``UDETCALIB.cen_pix_x``)."""
+    found: dict[str, str] = {}
+    for key, line in lines.items():
+        if not re.match(r"U|G\d|D$|T$", key):
+            continue
+        found[key] = line.rstrip(":")
+        found |= {f"{key}.{index}": word for index, word in enumerate(line.split())}
+        pairs = (each.partition("=") for each in re.split(r"[,\s]+", line) if "=" in each)
+        found |= {f"{key}.{name}": value for name, _, value in pairs}
+    return found

@@ -1,0 +1,357 @@
+"""From a log and a beamline's data to what is known of a scan: geometry, mask, region, and what a person should know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..geometry import Beamline, Circle, Detector, Source, beamlines, complete, mean_step
+from ..geometry.plausible import could_be_distance, could_be_energy
+from ..scan import Geometry, InputError
+from .common import Description
+from .logs import ScanLog
+
+Region = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames that a log is asked about.
+
+    Parameters
+    ----------
+    path
+        Their folder or file.
+    shape
+        Frames, rows, columns.
+    numbers
+        The number of each frame in its file's name; empty where they have none.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    numbers: Sequence[int] = ()
+
+
+def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) -> Description:
+    """Return what a log says of its frames.
+
+    Parameters
+    ----------
+    log, frames
+        What belongs together.
+    beamline
+        Where it was measured, if a person says so; None: told from the motors.
+
+    Raises
+    ------
+    InputError
+        If a number in the log cannot be what the beamline's data say it is.
+    """
+    notes = [*log.notes, *_completeness(log, frames.shape[0])]
+    metadata: dict[str, Any] = {"log": log.path.name, "scan_number": log.number, "command": log.command}
+    if beamline is None:
+        found = told_from(log)
+        if len(found) != 1:
+            notes.append(_unknown(log, found))
+            return Description(metadata=_known(metadata), notes=tuple(notes))
+        beamline = found[0]
+    detector, why = find_detector(beamline, log, frames)
+    notes += why
+    region = _region(beamline, detector, log, frames.shape, notes)
+    mask = blind(detector, region, frames.shape, notes)
+    monitor = next(
+        (log.column(each) for each in beamline.files.monitor if log.column(each) is not None), None
+    )
+    points = _points(log, frames)
+    if monitor is not None and points is not None:
+        metadata["monitor"] = monitor[points].tolist()
+    metadata["saturation_counts"] = detector.saturation
+    document = _document(beamline, detector, log, region, frames.shape, points, notes)
+    geometry, lacking = _completed(document, f"{log.path.name}, scan {log.number},")
+    if geometry is None:
+        notes.append(lacking)
+        metadata |= {key: value for key, value in document.items() if value is not None}
+    else:
+        notes.insert(
+            0,
+            f"Geometry of {beamline.name}, {detector.name}, from {log.path.name}, scan {log.number}: {log.command}.",
+        )
+    seam = detector.seam if region is not None and _is_crossed(detector, region) else None
+    return Description(mask, geometry, _known(metadata), tuple(notes), region, seam)
+
+
+def told_from(log: ScanLog) -> list[Beamline]:
+    """Return the beamlines that a log may be from, by what it names; one, if it is clear."""
+    scores: dict[str, int] = {}
+    for each in beamlines().values():
+        files = each.files
+        if log.kind not in files.kinds or not all(map(log.has, files.evidence)):
+            continue
+        circles = {circle.motor for circle in (*each.sample, *each.arm)} - set(files.fixed_deg)
+        has = {motor for motor in circles if _first(log, files.of_motor(motor)) is not None}
+        if has == circles and _energy(each, log) is not None:
+            scores[each.name] = len(has) + len(files.evidence) + 100 * any(_moves(log, each.sample, each))
+    best = max(scores.values(), default=0)
+    return [beamlines()[name] for name, score in scores.items() if score == best]
+
+
+def find_detector(beamline: Beamline, log: ScanLog | None, frames: Frames) -> tuple[Detector, list[str]]:
+    """Return the detector: as the log calls it, as the folders are called, or by its shape; the usual one with a note."""
+    named = [log.word(each) for each in beamline.files.detector] if log is not None else []
+    places = [part.lower() for part in frames.path.parts[-4:]]
+    for each in beamline.detectors:
+        if any(word is not None and each.is_called(word) for word in named):
+            return each, []
+    for each in beamline.detectors:
+        if any(each.is_called(place) for place in places):
+            return each, []
+    fitting = [each for each in beamline.detectors if each.shape == frames.shape[1:]]
+    if len(fitting) == 1 or len(beamline.detectors) == 1:
+        return (fitting or list(beamline.detectors))[0], []
+    usual = beamline.detector()
+    return usual, [
+        f"Which detector it was is not known: {usual.name} is taken; say another with --set geometry.detector=NAME."
+    ]
+
+
+def blind(
+    detector: Detector, region: Region | None, shape: tuple[int, int, int], notes: list[str]
+) -> np.ndarray | None:
+    """Return the mask of a detector's gaps in the shape of the scan, and say so; None: there are none, or nobody knows where."""
+    if detector.gaps is None:
+        return None
+    bad = None if region is None else detector.blind(region)
+    if bad is None:
+        notes.append(
+            f"The gaps of {detector.name} are not masked: these frames of {shape[1]} × {shape[2]} are a part of it, "
+            "and nothing says which; give a --mask."
+        )
+        return None
+    if not bad.any():
+        return None
+    notes.append(f"Masked {np.count_nonzero(bad)} pixels that are gaps or dead on every {detector.name}.")
+    return np.broadcast_to(bad, shape).copy()
+
+
+def _completeness(log: ScanLog, frames: int) -> list[str]:
+    of = f"Scan {log.number} of {log.path.name}" if log.number is not None else log.path.name
+    asked = "" if log.asked is None else f" of {log.asked}"
+    if log.is_complete is None:
+        state = f"{of} has {log.points} points; whether it is complete, its log does not say"
+    elif log.is_complete:
+        state = f"{of} is complete: {log.points}{asked} points"
+    else:
+        state = f"{of} is not complete: {log.points}{asked} points (aborted, or still running)"
+    if frames != log.points:
+        state += f"; there are {frames} frames"
+    return [f"{state}."]
+
+
+def _unknown(log: ScanLog, found: list[Beamline]) -> str:
+    if found:
+        names = " or ".join(each.name for each in found)
+        return f"{log.path.name} may be from {names}: say which with --beamline, and its motors are read."
+    motors = ", ".join(list(log.motors)[:6])
+    return (
+        f"{log.path.name} is from no beamline known here (its motors: {motors}, …), so the geometry is not known; "
+        "say which with --beamline, a name or a JSON file of your own."
+    )
+
+
+def _region(
+    beamline: Beamline, detector: Detector, log: ScanLog, shape: tuple[int, int, int], notes: list[str]
+) -> Region | None:
+    """Return first row, end row, first column, end column of the frames on the whole detector; None: unknown."""
+    numbers = [log.number_of(Source(name)) for name in beamline.files.region]
+    if numbers and all(number is not None for number in numbers):
+        row, rows, column, columns = (int(number) for number in numbers if number is not None)
+        if (rows, columns) == shape[1:]:
+            return row, row + rows, column, column + columns
+        if detector.shape != shape[1:]:
+            notes.append(
+                f"{log.path.name} says that {rows} × {columns} pixels were read out, but the frames have {shape[1]} × {shape[2]}: "
+                "where they lie on the detector is not known."
+            )
+    return (0, shape[1], 0, shape[2]) if detector.shape == shape[1:] else None
+
+
+def _is_crossed(detector: Detector, region: Region) -> bool:
+    seam = detector.seam
+    return seam is not None and (region[0] < seam.row < region[1] or region[2] < seam.column < region[3])
+
+
+def _points(log: ScanLog, frames: Frames) -> np.ndarray | None:
+    """Return which point of the log each frame belongs to; None: nobody knows."""
+    count = frames.shape[0]
+    if count == log.points:
+        return np.arange(count)
+    if len(frames.numbers) == count:
+        index = np.asarray(frames.numbers) - min(frames.numbers[0], 1)
+        return index if index[0] >= 0 and index[-1] < log.points else None
+    return np.arange(count) if count < log.points else None
+
+
+def _document(
+    beamline: Beamline,
+    detector: Detector,
+    log: ScanLog,
+    region: Region | None,
+    shape: tuple[int, int, int],
+    points: np.ndarray | None,
+    notes: list[str],
+) -> dict[str, Any]:
+    """Return the fields of a geometry, as far as they are known."""
+    files = beamline.files
+    found: dict[str, Any] = {"beamline": beamline.name, **beamline.conventions(detector.name)}
+    found["energy_kev"] = _energy(beamline, log)
+    found["distance_m"] = _quantity(log, files.distance, Source.metres, could_be_distance)
+    found["pixel_size_um"] = detector.pixel_size_um
+    found["sample_angles_deg"] = _angles(beamline, beamline.sample, log, notes)
+    found["detector_angles_deg"] = _angles(beamline, beamline.arm, log, notes)
+    found["direct_beam_pixel"] = _direct_beam(beamline, detector, log, region, notes)
+    moving = _Moving(log, shape[0], points)
+    rocked = _moves(log, beamline.sample, beamline)
+    energies = [each for each in files.energy if moving.along(each) is not None]
+    if len(rocked) > 1:
+        names = " and ".join(beamline.sample[index].motor for index, _ in rocked)
+        notes.append(
+            f"{names} moved together: give geometry.sample_circles with the axis about which they turned."
+        )
+        found["sample_circles"] = None
+    elif rocked and found["sample_angles_deg"] is not None:
+        index, source = rocked[0]
+        angles = [source.degrees(value) for value in moving.along(source) or ()]
+        if len(angles) > 1:
+            found["rocking_circle"] = index
+            found["rocking_step_deg"] = mean_step(angles)
+            found["rocking_angles_deg"] = angles
+            found["sample_angles_deg"][index] = angles[shape[0] // 2]
+    elif energies:
+        values = [energies[0].kev(value) for value in moving.along(energies[0]) or ()]
+        found["energy_kev"], found["energy_step_kev"] = values[shape[0] // 2], mean_step(values)
+        found["rocking_step_deg"] = 0.0
+    else:
+        circles = ", ".join(circle.motor for circle in beamline.sample)
+        notes.append(
+            f"'{log.command}' turns none of the sample's circles ({circles}); is it a rocking curve?"
+        )
+    _follow(found, beamline, log, moving, shape[0])
+    return found
+
+
+@dataclass(frozen=True)
+class _Moving:
+    """How what a command moves stands in every frame: as it was recorded, else as it was asked for."""
+
+    log: ScanLog
+    frames: int
+    points: np.ndarray | None
+
+    def along(self, source: Source) -> list[float] | None:
+        """Return the values, one a frame; None where the command does not move that."""
+        moved = next((each for each in self.log.scanned if any(map(source.fits, each.names))), None)
+        if moved is None:
+            return None
+        recorded = self.log.column(source)
+        if recorded is not None and self.points is not None:
+            return [float(value) for value in recorded[self.points]]
+        step = (moved.last - moved.first) / max((self.log.asked or self.frames) - 1, 1)
+        which = np.arange(self.frames) if self.points is None else self.points
+        return [float(value) for value in moved.first + step * which]
+
+
+def _moves(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> list[tuple[int, Source]]:
+    """Return which of some circles the command moves, and where their angles stand."""
+    found = []
+    for index, circle in enumerate(circles):
+        for source in beamline.files.of_motor(circle.motor):
+            if any(source.fits(name) for each in log.scanned for name in each.names):
+                found.append((index, source))
+                break
+    return found
+
+
+def _follow(found: dict[str, Any], beamline: Beamline, log: ScanLog, moving: _Moving, frames: int) -> None:
+    """Add the arm's steps, where it moves along."""
+    steps = [0.0] * len(beamline.arm)
+    for index, source in _moves(log, beamline.arm, beamline):
+        angles = [source.degrees(value) for value in moving.along(source) or ()]
+        if len(angles) > 1 and found["detector_angles_deg"] is not None:
+            steps[index] = mean_step(angles)
+            found["detector_angles_deg"][index] = angles[frames // 2]
+    if any(steps):
+        found["detector_steps_deg"] = steps
+
+
+def _angles(
+    beamline: Beamline, circles: Sequence[Circle], log: ScanLog, notes: list[str]
+) -> list[float] | None:
+    """Return what the motors of some circles read; None if one is not recorded, and say which."""
+    found = []
+    lacking = []
+    for circle in circles:
+        angle = _quantity(log, beamline.files.of_motor(circle.motor), Source.degrees)
+        if angle is None:
+            angle = beamline.files.fixed_deg.get(circle.motor)
+        if angle is None:
+            lacking.append(circle.motor)
+        else:
+            found.append(angle)
+    if lacking:
+        notes.append(f"{log.path.name} does not say where {', '.join(lacking)} stood.")
+    return None if lacking else found
+
+
+def _direct_beam(
+    beamline: Beamline, detector: Detector, log: ScanLog, region: Region | None, notes: list[str]
+) -> tuple[float, float] | None:
+    """Return the pixel of the frames that the direct beam meets; None: unknown."""
+    if region is None:
+        return None
+    given = [_first(log, sources) for sources in (beamline.files.beam_row, beamline.files.beam_column)]
+    if given[0] is not None and given[1] is not None:
+        return given[0] - region[0], given[1] - region[2]
+    if not beamline.files.beam_at_centre or detector.shape is None:
+        return None
+    row, column = detector.shape[0] // 2, detector.shape[1] // 2
+    notes.append(
+        f"The direct beam is taken to be on the middle of {detector.name} (row {row}, column {column} of the whole detector), "
+        f"as is usual at {beamline.name}; --set geometry.direct_beam_pixel=ROW,COLUMN says another."
+    )
+    return float(row - region[0]), float(column - region[2])
+
+
+def _energy(beamline: Beamline, log: ScanLog) -> float | None:
+    return _quantity(log, beamline.files.energy, Source.kev, could_be_energy)
+
+
+def _first(log: ScanLog, sources: Iterable[Source]) -> float | None:
+    return next((value for each in sources if (value := log.number_of(each)) is not None), None)
+
+
+def _quantity(
+    log: ScanLog,
+    sources: Iterable[Source],
+    convert: Callable[[Source, float], float],
+    possible: Callable[[float], bool] = lambda _: True,
+) -> float | None:
+    """Return the first plausible number of some sources, in the geometry's unit; the first of all if none is plausible."""
+    values = [convert(source, value) for source in sources if (value := log.number_of(source)) is not None]
+    return next((value for value in values if possible(value)), values[0] if values else None)
+
+
+def _completed(document: dict[str, Any], origin: str) -> tuple[Geometry | None, str]:
+    """Return the geometry, or None and what it lacks."""
+    try:
+        return complete({key: value for key, value in document.items() if value is not None}, origin), ""
+    except InputError as error:
+        return None, f"The geometry is not complete: {error}"
+
+
+def _known(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in metadata.items() if value is not None}

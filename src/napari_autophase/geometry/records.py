@@ -1,0 +1,193 @@
+"""What a beamline's files are like, as data: where they keep what a geometry needs, and in which units.
+
+A quantity has a list of `Source`: the first that a file has, and whose number is plausible, is taken.  Logs (SPEC, fio) know
+names of motors and counters; HDF5 files know paths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from math import isfinite, pi
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from ..scan import HC_KEV_NM, InputError
+
+_KEV = {"kev": 1.0, "ev": 1e-3, "j": 6.241509074460763e15, "mev": 1e3}
+_NM = {"a": 0.1, "å": 0.1, "angstrom": 0.1, "nm": 1.0, "m": 1e9}
+"""Wavelengths."""
+_METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9}
+_DEGREES = {"deg": 1.0, "mdeg": 1e-3, "udeg": 1e-6, "rad": 180 / pi, "mrad": 0.18 / pi}
+STRICT = {"extra": "forbid"}
+"""What is misspelt in a beamline's file is refused."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a number or a word stands in a file.
+
+    Parameters
+    ----------
+    name
+        A motor or counter of a log, or a path inside an HDF5 file seen from the scan's group; ``*`` and ``?`` stand for
+        anything, and case does not matter.
+    unit
+        Of the number: keV, eV, J, or A and nm (a wavelength) for an energy; m, mm, … for a length; deg, mdeg, udeg, rad for an
+        angle.  Empty: that of the geometry (keV, m, degrees).
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    name: str
+    unit: str = ""
+
+    def fits(self, name: str) -> bool:
+        """Tell whether something of that name is meant."""
+        return fnmatchcase(name.lower(), self.name.lower())
+
+    def kev(self, value: float) -> float:
+        """Return an energy in keV, from a wavelength too; raises `InputError` for an unknown unit."""
+        unit = self.unit.lower() or "kev"
+        if unit in _NM:
+            return HC_KEV_NM / (value * _NM[unit]) if value else 0.0
+        return value * self._factor(_KEV, "keV")
+
+    def metres(self, value: float) -> float:
+        """Return a length in m; raises as `kev`."""
+        return value * self._factor(_METRES, "m")
+
+    def degrees(self, value: float) -> float:
+        """Return an angle in degrees; raises as `kev`."""
+        return value * self._factor(_DEGREES, "deg")
+
+    def _factor(self, units: dict[str, float], own: str) -> float:
+        unit = (self.unit or own).lower()
+        if unit not in units:
+            raise InputError(
+                f"'{self.unit}' is no unit of {self.name} known here; write one of {', '.join(units)}."
+            )
+        return units[unit]
+
+
+@dataclass(frozen=True)
+class Files:
+    """How a beamline's files are laid out.
+
+    Parameters
+    ----------
+    kinds
+        What they are: ``"spec"`` and ``"fio"`` are logs beside the frames, ``"hdf5"`` holds all.
+    evidence
+        Names that such a file has besides the circles' motors, which tell it from other beamlines'; all are needed.
+    energy, distance
+        Of the photons; from sample to detector.
+    motors
+        For each circle, by its motor's name in `Beamline`, what else the motor is called.  Its own name is looked for too.
+    detector
+        Where the detector's name stands.
+    beam_row, beam_column
+        Which row and column of the whole detector the direct beam meets with the arm at zero.
+    beam_at_centre
+        Whether the direct beam is put on the middle of the whole detector where the files say nothing.
+    fixed_deg
+        Circles whose motors such files do not have, and where they stand.
+    monitor
+        Counters of the incoming beam.
+    region
+        Names of the log's words for the first row, the rows, the first column and the columns that were read out.
+    frame_number
+        Counters that hold the number of each point's frame.
+    frames
+        Where a log's frames are, seen from the log's folder or one of the two around it: patterns of paths with ``{scan}``,
+        ``{scan:05d}``, ``{stem}`` (of the log's own name).
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    kinds: tuple[Literal["spec", "fio", "hdf5"], ...] = ()
+    evidence: tuple[str, ...] = ()
+    energy: tuple[Source, ...] = ()
+    distance: tuple[Source, ...] = ()
+    motors: dict[str, tuple[Source, ...]] = field(default_factory=dict)
+    detector: tuple[Source, ...] = ()
+    beam_row: tuple[Source, ...] = ()
+    beam_column: tuple[Source, ...] = ()
+    beam_at_centre: bool = False
+    fixed_deg: dict[str, float] = field(default_factory=dict)
+    monitor: tuple[Source, ...] = ()
+    region: tuple[str, ...] = ()
+    frame_number: tuple[Source, ...] = ()
+    frames: tuple[str, ...] = ()
+
+    def of_motor(self, motor: str) -> tuple[Source, ...]:
+        """Return where the angle of a circle stands: under the motor's own name, or another."""
+        return (Source(motor), *self.motors.get(motor, ()))
+
+    def check(self, origin: str) -> None:
+        """Raise `InputError` if a unit is unknown."""
+        for source in self.energy:
+            _known(source.kev, origin)
+        for source in self.distance:
+            _known(source.metres, origin)
+        for sources in self.motors.values():
+            for source in sources:
+                _known(source.degrees, origin)
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Where a whole frame of a detector is blind; numbers count from 0, both ends belong to it.
+
+    Parameters
+    ----------
+    rows, columns
+        (first, last) of what is blind from edge to edge.
+    blocks
+        (first row, last row, first column, last column).
+    border
+        So many pixels all round.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    rows: tuple[tuple[int, int], ...] = ()
+    columns: tuple[tuple[int, int], ...] = ()
+    blocks: tuple[tuple[int, int, int, int], ...] = ()
+    border: int = 0
+
+    def mask(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return a whole frame, True where it is blind."""
+        bad = np.zeros(shape, bool)
+        for first, last in self.rows:
+            bad[first : last + 1] = True
+        for first, last in self.columns:
+            bad[:, first : last + 1] = True
+        for top, bottom, left, right in self.blocks:
+            bad[top : bottom + 1, left : right + 1] = True
+        if self.border:
+            inside = np.zeros(shape, bool)
+            inside[self.border : -self.border, self.border : -self.border] = True
+            bad |= ~inside
+        return bad
+
+
+@dataclass(frozen=True)
+class Seam:
+    """Chips that lie apart in space but side by side in the frames: `rows` are missing before row `row`, likewise columns."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    row: int
+    rows: int
+    column: int
+    columns: int
+
+
+def _known(convert: object, origin: str) -> None:
+    try:
+        assert callable(convert)
+        assert isfinite(convert(1.0))
+    except InputError as error:
+        raise InputError(f"The beamline {origin} is not usable: {error}") from None
