@@ -45,6 +45,7 @@ MaskPath = Annotated[
 ]
 DarkPath = Annotated[Path | None, typer.Option(help="Dark frame, subtracted.")]
 WhitePath = Annotated[Path | None, typer.Option(help="White field, divided by.")]
+SpecPath = geometry_commands.SpecPath
 GeometryPath = geometry_commands.GeometryPath
 BeamlineName = geometry_commands.BeamlineName
 
@@ -79,6 +80,7 @@ def reconstruct(
     mask: MaskPath = None,
     dark: DarkPath = None,
     white: WhitePath = None,
+    spec: SpecPath = None,
     geometry: GeometryPath = None,
     beamline: BeamlineName = None,
     weights: Annotated[
@@ -114,7 +116,7 @@ def reconstruct(
     check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=file_of(scan))
 
     begin = time.perf_counter()
-    measured = read_scan(scan, dataset, mask, dark, white, stood)
+    measured = read_scan(scan, dataset, mask, dark, white, stood, spec)
     seconds_read = time.perf_counter() - begin
 
     from .. import analysis, formats, phasing
@@ -145,6 +147,7 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     dataset: Dataset = None,
     mask: MaskPath = None,
+    spec: SpecPath = None,
     geometry: GeometryPath = None,
     beamline: BeamlineName = None,
     settings: Annotated[
@@ -161,7 +164,7 @@ def info(
 
     stood = GeometryChoice.of(geometry, beamline, settings)
     stood.document()
-    found = formats.read(scan, dataset=dataset, mask=mask)
+    found = formats.read(scan, dataset=dataset, mask=mask, spec=spec, beamline=stood.said_beamline())
     lines: list[tuple[str, str]] = []
     if isinstance(found, Scan):
         seen = summarise(geometry_commands.reflected(stood.applied(found), hkl), material, spacing)
@@ -176,7 +179,9 @@ def info(
         print(as_json(document))
         return
     for key, value in document.items():
-        if key != "seen":
+        if key == "notes" and isinstance(found, Scan):
+            lines += [("note", sentence) for sentence in value]
+        elif key != "seen":
             print(f"{key:>14}  {show.words(value)}")
     for key, sentence in lines:
         print(f"{key:>14}  {sentence}")

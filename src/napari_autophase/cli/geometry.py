@@ -13,6 +13,13 @@ from ..geometry import said
 from ..scan import Geometry, InputError, Scan
 from .inputs import GeometryChoice, numbers, read_scan
 
+SpecPath = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The SPEC or fio file with the scan's motors, if it is not in the folders around the frames.",
+    ),
+]
 GeometryPath = Annotated[
     Path | None,
     typer.Option(
@@ -93,6 +100,7 @@ def lattice(
     geometry: GeometryPath = None,
     beamline: BeamlineName = None,
     settings: Settings = None,
+    spec: SpecPath = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset inside SCAN.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Mask file: not 0 is unusable.")] = None,
 ) -> None:
@@ -102,7 +110,7 @@ def lattice(
     from ..recipe import Recipe
 
     choice = GeometryChoice.of(geometry, beamline, settings)
-    measured = reflected(read_scan(scan, dataset, mask, None, None, choice), hkl)
+    measured = reflected(read_scan(scan, dataset, mask, None, None, choice, spec), hkl)
     if measured.geometry is None:
         raise InputError(f"{scan} has no geometry; give one with --geometry or --beamline and --set.")
     if spacing is None:

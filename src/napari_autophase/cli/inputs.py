@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..geometry import complete
+from ..geometry import complete, find_beamline
 from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import Geometry, InputError, Scan
@@ -59,6 +59,10 @@ class GeometryChoice:
             found[key] = _plain(value)
         return found
 
+    def said_beamline(self) -> str | None:
+        """Return the beamline that is said, by name or as a JSON file."""
+        return None if (name := self.document().get("beamline")) is None else str(name)
+
     def applied(self, scan: Scan) -> Scan:
         """Return `scan` with the geometry that its file and the command line make together.
 
@@ -72,7 +76,7 @@ class GeometryChoice:
             return scan
         # a whole geometry takes the place of another; what a file knows of one is of use to both
         own = {} if self.path is not None and scan.geometry is not None else _known(scan)
-        if "beamline" in said:
+        if "beamline" in said and own.get("beamline") != find_beamline(str(said["beamline"])).name:
             own = {key: value for key, value in own.items() if key not in _OF_A_BEAMLINE}
         name = str(self.path) if self.path is not None and not self.settings else "The geometry"
         return replace(scan, geometry=complete({**own, **said}, name))
@@ -115,11 +119,15 @@ def read_scan(
     dark: Path | None,
     white: Path | None,
     geometry: GeometryChoice | None = None,
+    spec: Path | None = None,
 ) -> Scan:
     """Return the scan that these files make."""
     from .. import formats
 
-    found = formats.read_scan(scan, dataset=dataset, mask=mask, dark=dark, white=white)
+    beamline = None if geometry is None else geometry.said_beamline()
+    found = formats.read_scan(
+        scan, dataset=dataset, mask=mask, dark=dark, white=white, spec=spec, beamline=beamline
+    )
     return found if geometry is None else geometry.applied(found)
 
 

@@ -6,17 +6,19 @@ orientation and the dtype that the file has.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from ..geometry import Beamline, find_beamline
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
 from .choice import choose
-from .common import AmbiguousDataset, Dataset, Hints, as_volume
-from .correction import as_mask, flat_field, split_path
+from .common import AmbiguousDataset, Dataset, Description, Hints, as_volume
+from .correction import as_mask, flat_field, insert_seam, split_path
 from .patience import patient
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
@@ -40,17 +42,22 @@ _LOOKED_AT = 4
 
 @patient
 def read(
-    path: str | Path, *, dataset: str | None = None, mask: str | Path | np.ndarray | None = None
+    path: str | Path,
+    *,
+    dataset: str | None = None,
+    mask: str | Path | np.ndarray | None = None,
+    spec: str | Path | None = None,
+    beamline: str | Beamline | None = None,
 ) -> Scan | Reconstruction:
     """Read whatever a file holds.
 
     Parameters
     ----------
     path
-        A file, a folder of TIFF frames, or ``file.h5::/path/of/dataset``.
+        A file, a folder of frames, or ``file.h5::/path/of/dataset``.
     dataset
         Path of the dataset inside the file, where there are several.
-    mask
+    mask, spec, beamline
         For a scan, see `read_scan`.
 
     Raises
@@ -63,7 +70,7 @@ def read(
     path, kind, chosen = _locate(path, dataset)
     if chosen.dtype.kind == "c":
         return kind.reads_result(path, chosen)
-    return _read_scan(path, kind, chosen, mask)
+    return _read_scan(path, kind, chosen, mask, _hints(spec, beamline)).whole()
 
 
 @patient
@@ -75,8 +82,10 @@ def read_scan(
     dark: str | Path | np.ndarray | None = None,
     white: str | Path | np.ndarray | None = None,
     roi: tuple[int, int, int, int] | None = None,
+    spec: str | Path | None = None,
+    beamline: str | Beamline | None = None,
 ) -> Scan:
-    """Read a scan: counts in the file's orientation and dtype, what is masked, and the geometry if the file has all of it.
+    """Read a scan: counts in the file's orientation and dtype, what is masked, and the geometry if its files have all of it.
 
     Energy, distance and pixel sizes that do not make a whole geometry are in ``metadata`` as ``energy_kev``, ``distance_m``
     and ``pixel_size_um`` (row, column).
@@ -86,9 +95,15 @@ def read_scan(
     path, dataset
         See `read`.
     mask
-        Array or file, of the volume's shape or of one frame; non-zero is bad.  It adds to a mask inside the file.
+        Array or file, of the volume's shape, of one frame, or of the whole detector where the frames' place on it is known;
+        non-zero is bad.  It adds to a mask inside the file.
     dark, white, roi
-        Detector fields (arrays or files), and the frames' place on them: see `correction.flat_field`.
+        Detector fields (arrays or files), and the frames' place on them: see `correction.flat_field`.  None: as the scan's files
+        say.
+    spec
+        The SPEC or fio file of the scan; None: it is looked for beside the frames, and in the folders around them.
+    beamline
+        Where the scan was measured: a name, or the path of a JSON file; None: told from its files.
 
     Raises
     ------
@@ -96,14 +111,16 @@ def read_scan(
         As `read`; also if the file holds a reconstruction, or a mask or field does not fit.
     """
     path, kind, chosen = _locate(path, dataset)
-    scan = _read_scan(path, kind, chosen, mask)
+    raw = _read_scan(path, kind, chosen, mask, _hints(spec, beamline))
     if dark is not None or white is not None:
-        scan = flat_field(
-            scan,
+        corrected = flat_field(
+            raw.scan,
             None if dark is None else _image(dark, "dark"),
             None if white is None else _image(white, "white"),
-            roi,
+            roi or raw.about.region,
         )
+        raw = replace(raw, scan=corrected)
+    scan = raw.whole()
     given = {"mask": mask, "dark": dark, "white": white}
     scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
     return scan
@@ -195,21 +212,43 @@ def _locate(path: str | Path, dataset: str | None) -> tuple[Path, Format, Datase
     return file, kind, choose(file, kind, dataset or inside, lambda each: each.is_volume)
 
 
-def _read_scan(path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.ndarray | None) -> Scan:
+@dataclass(frozen=True)
+class _Raw:
+    """A scan as the detector wrote it, and what is known of it."""
+
+    scan: Scan
+    about: Description
+
+    def whole(self) -> Scan:
+        """Return the scan with its pixels where they are in space."""
+        seam, region = self.about.seam, self.about.region
+        return self.scan if seam is None or region is None else insert_seam(self.scan, seam, region)
+
+
+def _hints(spec: str | Path | None, beamline: str | Beamline | None) -> Hints:
+    place = find_beamline(beamline) if isinstance(beamline, str) else beamline
+    return Hints(None if spec is None else Path(spec), place)
+
+
+def _read_scan(
+    path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.ndarray | None, hints: Hints
+) -> _Raw:
     if chosen.dtype.kind == "c":
         raise InputError(
             f"{path} is a reconstruction, not a scan; open it as one (read, or File > Open)."
             if kind.holds_results
             else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
         )
-    about = kind.describes(path, chosen, Hints())
+    about = kind.describes(path, chosen, hints)
     counts = as_volume(kind.reads(path, chosen))
     bad = about.mask
     if mask is not None:
-        given = as_mask(_image(mask, "mask"), counts.shape, "" if isinstance(mask, np.ndarray) else mask)
+        given = as_mask(
+            _image(mask, "mask"), counts.shape, "" if isinstance(mask, np.ndarray) else mask, about.region
+        )
         bad = given if bad is None else bad | given
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
-    return Scan.from_array(
+    scan = Scan.from_array(
         counts,
         name=path.stem,
         mask=bad,
@@ -218,6 +257,7 @@ def _read_scan(path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.
         metadata=about.metadata,
         notes=about.notes,
     )
+    return _Raw(scan, about)
 
 
 def _image(given: str | Path | np.ndarray, what: str) -> np.ndarray:

@@ -7,17 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
+from ..geometry import Seam
 from ..scan import InputError, Scan
 
 
-def as_mask(mask: np.ndarray, shape: tuple[int, ...], what: object) -> np.ndarray:
+def as_mask(
+    mask: np.ndarray,
+    shape: tuple[int, ...],
+    what: object,
+    region: tuple[int, int, int, int] | None = None,
+) -> np.ndarray:
     """Return a mask (non-zero is bad) in the scan's shape; one 2-D frame holds for all frames.
+
+    One of the whole detector is cut to the `region` of the frames on it (as in `flat_field`), where that is known.
 
     Raises
     ------
     InputError
         If it fits neither the volume nor its frames.
     """
+    if region is not None and mask.ndim == 2 and mask.shape != shape[1:]:
+        mask = mask[region[0] : region[1], region[2] : region[3]]
     if mask.shape not in (shape, shape[1:]):
         raise InputError(
             f"The mask {what} has shape {mask.shape} but the scan has {shape}; give one of that shape, or of one frame."
@@ -70,6 +80,44 @@ def flat_field(
     counts[:, bad] = 0
     mask = np.broadcast_to(bad, scan.shape) if scan.mask is None else scan.mask | bad
     return replace(scan, counts=counts, mask=mask.copy())
+
+
+def insert_seam(scan: Scan, seam: Seam, region: tuple[int, int, int, int]) -> Scan:
+    """Return the scan with what lies between the detector's chips, masked: its pixels then lie as far apart as in space.
+
+    Parameters
+    ----------
+    scan
+        As the detector wrote it.
+    seam
+        Where the chips meet on the whole detector, and how many rows and columns lie between them.
+    region
+        The frames' place on the detector, as in `flat_field`.
+    """
+    mask = np.zeros(scan.shape, bool) if scan.mask is None else scan.mask
+    counts, geometry = scan.counts, scan.geometry
+    shape = list(scan.shape)
+    beam = list(geometry.direct_beam_pixel) if geometry is not None and geometry.direct_beam_pixel else None
+    put_in = []
+    sides = (
+        (1, "rows", seam.row - region[0], seam.rows),
+        (2, "columns", seam.column - region[2], seam.columns),
+    )
+    for axis, what, at, width in sides:
+        if not 0 < at < shape[axis]:
+            continue
+        counts = np.insert(counts, [at] * width, 0, axis)
+        mask = np.insert(mask, [at] * width, True, axis)
+        shape[axis] += width
+        put_in.append(f"{width} {what} at {at}")
+        if beam is not None:
+            # the beam on the seam itself meets its middle
+            beyond = beam[axis - 1] - at
+            beam[axis - 1] += width * (0.5 if beyond == 0 else float(beyond > 0))
+    if geometry is not None and beam is not None:
+        geometry = replace(geometry, direct_beam_pixel=(beam[0], beam[1]))
+    note = f"The detector's chips lie apart, which its frames leave out: {' and '.join(put_in)} are put in, masked."
+    return replace(scan, counts=counts, mask=mask, geometry=geometry, notes=(*scan.notes, note))
 
 
 def _part(

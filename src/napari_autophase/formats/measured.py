@@ -174,8 +174,8 @@ def _region(
             return row, row + rows, column, column + columns
         if detector.shape != shape[1:]:
             notes.append(
-                f"{log.path.name} says that {rows} × {columns} pixels were read out, but the frames have {shape[1]} × {shape[2]}: "
-                "where they lie on the detector is not known."
+                f"{log.path.name} says that {rows} × {columns} pixels were read out, but the frames have "
+                f"{shape[1]} × {shape[2]}: where they lie on the detector is not known."
             )
     return (0, shape[1], 0, shape[2]) if detector.shape == shape[1:] else None
 
