@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Surface
@@ -40,13 +39,3 @@ def set_stage(viewer: ViewerModel) -> Iterator[None]:
         if not overlay.visible:
             overlay.visible = True
             yield
-
-
-def free_where_it_is_drawn(viewer: ViewerModel) -> None:
-    """Make the canvas's OpenGL context the current one, before a layer is removed.
-
-    napari 0.9 frees what the layer had on the graphics card in whichever context is current: between two drawings that is the one
-    in which Qt puts the window together.  Mesa's software renderer then draws the next layer from freed memory, and dies.
-    """
-    with suppress(AttributeError, RuntimeError):  # there is no window, or it is closing
-        viewer.window._qt_viewer.canvas.native.makeCurrent()

@@ -6,6 +6,7 @@ Each function looks for what napari 0.9 has, and knows where the older ones keep
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import napari
@@ -119,3 +120,13 @@ def fit_to_view(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
     viewer.camera.zoom = (1 - MARGIN) * float(
         np.min(np.array(canvas_size(viewer)) / np.where(size > 0, size, 1))
     )
+
+
+def free_where_it_is_drawn(viewer: ViewerModel) -> None:
+    """Make the canvas's OpenGL context the current one, before a layer is removed.
+
+    napari 0.9 frees what the layer had on the graphics card in whichever context is current: between two drawings that is the one
+    in which Qt puts the window together.  Mesa's software renderer then draws the next layer from freed memory, and dies.
+    """
+    with suppress(AttributeError, RuntimeError):  # there is no window, or it is closing
+        viewer.window._qt_viewer.canvas.native.makeCurrent()

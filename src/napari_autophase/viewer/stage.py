@@ -17,7 +17,7 @@ from napari.layers import Layer
 from psygnal import Signal
 
 from . import compat
-from .canvas import free_where_it_is_drawn, set_stage
+from .canvas import set_stage
 from .results import AXES, QUANTITIES, RECONSTRUCTION, ResultLayers, results
 
 SCAN = "autophase_scan"
@@ -259,7 +259,7 @@ class Stage:
         layer.units, layer.axis_labels = self._wanted(layer, self._unit)  # before it is drawn
 
     def _on_removing(self) -> None:
-        free_where_it_is_drawn(self._live)
+        compat.free_where_it_is_drawn(self._live)
 
     def _on_removed(self) -> None:
         left = {_side_of(layer) for layer in self._live.layers}
