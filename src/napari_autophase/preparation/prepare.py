@@ -11,6 +11,7 @@ from ..geometry import check, check_spacing, frame
 from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
 from .blur import blurred
+from .lit import find_second_peak
 from .oversampling import estimate_oversampling
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
 from .region import lit_shape, middle, pad_fast
@@ -97,6 +98,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     centre = (counts.shape[0] // 2, counts.shape[1] // 2, counts.shape[2] // 2)
     peak = centre if choice.centre == "none" else find_peak(counts, good, choice.centre)
     shift = (centre[0] - peak[0], centre[1] - peak[1], centre[2] - peak[2])
+    scanned = counts, good
     counts, good = np.roll(counts, shift, (0, 1, 2)), np.roll(good, shift, (0, 1, 2))
     if any(abs(s) > n // 4 for s, n in zip(shift, counts.shape, strict=True)):
         notes.append(
@@ -109,6 +111,11 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
             notes.append(
                 f"The scan is undersampled along the {axis} axis ({ratio:.1f}-fold; 2 is the least for phasing)."
             )
+    second = find_second_peak(scanned[0], scanned[1], peak, oversampling)
+    if second is not None:
+        notes.append(
+            f"A second peak lies at {second[0]}, {second[1]:.2g} times as bright: if it is another crystal's, crop or mask it."
+        )
     # the field of view, and with it the oversampling, stays as it is when voxels become smaller or larger
     before = counts.shape
     if choice.crop is not None:
