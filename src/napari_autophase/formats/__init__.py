@@ -6,22 +6,23 @@ orientation and the dtype that the file has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Beamline, find_beamline
+from ..geometry import Beamline
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
 from .choice import choose
-from .common import AmbiguousDataset, Dataset, Description, Hints, as_volume
-from .correction import as_mask, flat_field, insert_seam, split_path
+from .common import AmbiguousDataset, Dataset
+from .correction import split_path
 from .patience import patient
+from .reading import Reading, make_scan
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
+from .values import Values
 
 __all__ = [
     "AmbiguousDataset",
@@ -46,6 +47,12 @@ def read(
     *,
     dataset: str | None = None,
     mask: str | Path | np.ndarray | None = None,
+    mask_good: int | None = None,
+    dark: str | Path | np.ndarray | None = None,
+    white: str | Path | np.ndarray | None = None,
+    roi: tuple[int, int, int, int] | None = None,
+    values: Values | None = None,
+    axes: tuple[int, int, int] | None = None,
     spec: str | Path | None = None,
     beamline: str | Beamline | None = None,
 ) -> Scan | Reconstruction:
@@ -57,7 +64,7 @@ def read(
         A file, a folder of frames, or ``file.h5::/path/of/dataset``.
     dataset
         Path of the dataset inside the file, where there are several.
-    mask, spec, beamline
+    mask, mask_good, dark, white, roi, values, axes, spec, beamline
         For a scan, see `read_scan`.
 
     Raises
@@ -67,10 +74,11 @@ def read(
     InputError
         If the file is missing, damaged, foreign, or holds no usable volume.
     """
+    how = Reading(mask, mask_good, dark, white, roi, values, axes, spec, beamline)
     path, kind, chosen = _locate(path, dataset)
-    if chosen.dtype.kind == "c":
+    if kind.is_object(path, chosen):
         return kind.reads_result(path, chosen)
-    return _read_scan(path, kind, chosen, mask, _hints(spec, beamline)).whole()
+    return make_scan(path, kind, chosen, how)
 
 
 @patient
@@ -79,27 +87,40 @@ def read_scan(
     *,
     dataset: str | None = None,
     mask: str | Path | np.ndarray | None = None,
+    mask_good: int | None = None,
     dark: str | Path | np.ndarray | None = None,
     white: str | Path | np.ndarray | None = None,
     roi: tuple[int, int, int, int] | None = None,
+    values: Values | None = None,
+    axes: tuple[int, int, int] | None = None,
     spec: str | Path | None = None,
     beamline: str | Beamline | None = None,
 ) -> Scan:
-    """Read a scan: counts in the file's orientation and dtype, what is masked, and the geometry if its files have all of it.
+    """Read a scan: photon counts, what is masked, what a person should know, and the geometry if its files have all of it.
 
-    Energy, distance and pixel sizes that do not make a whole geometry are in ``metadata`` as ``energy_kev``, ``distance_m``
-    and ``pixel_size_um`` (row, column).
+    Counts have the file's orientation and dtype, unless its values are amplitudes or scaled.  Energy, distance and pixel
+    sizes that do not make a whole geometry are in ``metadata`` as ``energy_kev``, ``distance_m`` and ``pixel_size_um`` (row,
+    column).
 
     Parameters
     ----------
     path, dataset
         See `read`.
     mask
-        Array or file, of the volume's shape, of one frame, or of the whole detector where the frames' place on it is known;
-        non-zero is bad.  It adds to a mask inside the file.
-    dark, white, roi
-        Detector fields (arrays or files), and the frames' place on them: see `correction.flat_field`.  None: as the scan's files
-        say.
+        Array or file, of the volume's shape, of one frame, or of the whole detector where the frames' place on it is known.
+        It adds to a mask inside the file.
+    mask_good
+        What good pixels are in the mask (in the file's own, where none is given): 0 or 1.  None: told from what it covers.
+    dark, white
+        Detector fields (arrays or files): see `correction.flat_field`.
+    roi
+        First row, end row, first column, end column of the frames on the whole detector, to which masks and fields of that
+        are cut; None: as the scan's files say.
+    values
+        What the file's values are: ``counts``, ``amplitudes`` (roots of counts) or ``scaled`` (counts times a factor); None:
+        recognised, see `formats.values`.
+    axes
+        Which of the file's axes are the rocking curve, the detector's rows and its columns; None: ``(0, 1, 2)``.
     spec
         The SPEC or fio file of the scan; None: it is looked for beside the frames, and in the folders around them.
     beamline
@@ -110,20 +131,9 @@ def read_scan(
     AmbiguousDataset, InputError
         As `read`; also if the file holds a reconstruction, or a mask or field does not fit.
     """
+    how = Reading(mask, mask_good, dark, white, roi, values, axes, spec, beamline)
     path, kind, chosen = _locate(path, dataset)
-    raw = _read_scan(path, kind, chosen, mask, _hints(spec, beamline))
-    if dark is not None or white is not None:
-        corrected = flat_field(
-            raw.scan,
-            None if dark is None else _image(dark, "dark"),
-            None if white is None else _image(white, "white"),
-            roi or raw.about.region,
-        )
-        raw = replace(raw, scan=corrected)
-    scan = raw.whole()
-    given = {"mask": mask, "dark": dark, "white": white}
-    scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
-    return scan
+    return make_scan(path, kind, chosen, how)
 
 
 @patient
@@ -210,66 +220,3 @@ def _locate(path: str | Path, dataset: str | None) -> tuple[Path, Format, Datase
     file, inside = split_path(path)
     kind = format_of(file)
     return file, kind, choose(file, kind, dataset or inside, lambda each: each.is_volume)
-
-
-@dataclass(frozen=True)
-class _Raw:
-    """A scan as the detector wrote it, and what is known of it."""
-
-    scan: Scan
-    about: Description
-
-    def whole(self) -> Scan:
-        """Return the scan with its pixels where they are in space."""
-        seam, region = self.about.seam, self.about.region
-        return self.scan if seam is None or region is None else insert_seam(self.scan, seam, region)
-
-
-def _hints(spec: str | Path | None, beamline: str | Beamline | None) -> Hints:
-    place = find_beamline(beamline) if isinstance(beamline, str) else beamline
-    return Hints(None if spec is None else Path(spec), place)
-
-
-def _read_scan(
-    path: Path, kind: Format, chosen: Dataset, mask: str | Path | np.ndarray | None, hints: Hints
-) -> _Raw:
-    if chosen.dtype.kind == "c":
-        raise InputError(
-            f"{path} is a reconstruction, not a scan; open it as one (read, or File > Open)."
-            if kind.holds_results
-            else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
-        )
-    about = kind.describes(path, chosen, hints)
-    counts = as_volume(kind.reads(path, chosen))
-    bad = about.mask
-    if mask is not None:
-        given = as_mask(
-            _image(mask, "mask"), counts.shape, "" if isinstance(mask, np.ndarray) else mask, about.region
-        )
-        bad = given if bad is None else bad | given
-    source = f"{path}::{chosen.path}" if chosen.path else str(path)
-    scan = Scan.from_array(
-        counts,
-        name=path.stem,
-        mask=bad,
-        geometry=about.geometry,
-        source=source,
-        metadata=about.metadata,
-        notes=about.notes,
-    )
-    return _Raw(scan, about)
-
-
-def _image(given: str | Path | np.ndarray, what: str) -> np.ndarray:
-    """Return a mask or detector field from an array or a file: the dataset named, the one called so, or the only one."""
-    if isinstance(given, np.ndarray):
-        return given
-    file, inside = split_path(given)
-    kind = format_of(file)
-    called_so = [each for each in kind.lists(file) if what in each.path.rpartition("/")[2].lower()]
-
-    def fits(each: Dataset) -> bool:
-        return len(each.shape) in (2, 3) and each.dtype.kind != "c" and (not called_so or each in called_so)
-
-    chosen = choose(file, kind, inside, fits)
-    return as_volume(kind.reads(file, chosen))

@@ -15,6 +15,7 @@ import psutil
 
 from ..geometry import Beamline, Seam
 from ..scan import Geometry, InputError
+from .masks import StoredMask
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,25 @@ class Dataset:
     @property
     def is_modes(self) -> bool:
         """Whether this is a stack of complex objects."""
-        return len(self.shape) == 4 and self.dtype.kind == "c"
+        return len(self.shape) == 4 and self.dtype.kind == "c" and self.shape[1] != 1
 
     def __str__(self) -> str:
         return f"{self.path or 'the array'} ({' × '.join(map(str, self.shape))}, {self.dtype})"
 
 
 def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
-    """Tell whether an array can be a scan or an object: 3-D (or 1 × 3-D; modes × 3-D if complex), sides of 16 or more."""
-    if shape is None or dtype.kind not in "uifc" or len(shape) not in (3, 4) or min(shape[-3:]) < 16:
+    """Tell whether an array can be a scan or an object: 3-D but for axes of length 1 (or modes of it if complex), sides of 16 or more."""
+    if shape is None or dtype.kind not in "uifc":
         return False
-    return len(shape) == 3 or shape[0] == 1 or dtype.kind == "c"
+    sides = volume_sides(shape)
+    modes = dtype.kind == "c" and len(sides) == 4
+    return (len(sides) == 3 or modes) and min(sides[-3:]) >= 16
+
+
+def volume_sides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape without the axes of length one that are too many for a volume."""
+    sides = tuple(side for side in shape if side != 1)
+    return sides if len(shape) > 3 and len(sides) >= 3 else tuple(shape)
 
 
 class AmbiguousDataset(InputError):
@@ -73,10 +82,13 @@ class Hints:
         The SPEC or fio file that belongs to the frames; None: it is looked for.
     beamline
         Where the scan was measured; None: told from its files.
+    region
+        The frames' place on the whole detector, as in `Description`; None: as their log says.
     """
 
     log: Path | None = None
     beamline: Beamline | None = None
+    region: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +99,8 @@ class Description:
     ----------
     mask
         True where nothing usable was seen; of the array's shape, or None.
+    stored_mask
+        A mask that the file holds, as it is stored; None: there is none.
     geometry
         If it is complete.
     metadata
@@ -102,15 +116,15 @@ class Description:
     mask: np.ndarray | None = None
     geometry: Geometry | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    stored_mask: StoredMask | None = None
     notes: tuple[str, ...] = ()
     region: tuple[int, int, int, int] | None = None
     seam: Seam | None = None
 
 
 def as_volume(array: np.ndarray) -> np.ndarray:
-    """Drop one leading axis of length 1, and bring foreign byte order home."""
-    if array.ndim == 4 and array.shape[0] == 1:
-        array = array[0]
+    """Drop axes of length 1 beyond three, and bring foreign byte order home."""
+    array = array.reshape(volume_sides(array.shape))
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

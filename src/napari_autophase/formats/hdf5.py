@@ -20,8 +20,9 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError
 from . import layout, nexus, results, sources
 from .choice import pick
-from .common import Dataset, Description, Hints, as_volume, check_memory, damage
+from .common import Dataset, Description, Hints, as_volume, check_memory, damage, volume_sides
 from .links import Absent, Item, LinkError, Lost, Tree, local
+from .masks import MASKS, StoredMask
 from .registry import Format, register
 
 _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
@@ -121,7 +122,7 @@ class Hdf5(Format):
         """Return the mask beside a dataset, and the geometry or what is known of it."""
         with opened(path) as tree:
             mask = _mask(tree, path, dataset, tree[_parts(tree, dataset.path)[0]])
-            return Description(mask, *nexus.read_geometry(nexus.entry_of(tree, dataset.path)))
+            return Description(None, *nexus.read_geometry(nexus.entry_of(tree, dataset.path)), mask)
 
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return a reconstruction: ours whole, others' as far as they go."""
@@ -250,17 +251,28 @@ def _centred(item: h5py.Dataset, array: np.ndarray) -> np.ndarray:
     return np.fft.fftshift(array, axes=(-3, -2, -1)) if shifted else array
 
 
-def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> np.ndarray | None:
-    """Return the mask that stands beside the data (CXI and NeXus alike: 0 is good), in the shape of the volume."""
-    shape = dataset.shape
-    for name in ("mask", "pixel_mask"):
-        beside = _item(tree, item.parent, name)
-        if isinstance(beside, h5py.Dataset) and item.dtype.kind != "c":
-            if beside.shape not in (shape, shape[-3:], shape[-2:]):
-                raise InputError(
-                    f"{path}: {beside.name} has shape {beside.shape} but the data {shape}; repair the file, "
-                    "or copy the data alone."
-                )
-            bad = as_volume(sources.read(tree, beside)) != 0
-            return _centred(item, np.broadcast_to(bad, shape[-3:]).copy())
-    return None
+def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> StoredMask | None:
+    """Return the mask that stands beside the data, else that of the detector that saw them."""
+    if item.dtype.kind == "c":
+        return None
+    beside = [_item(tree, group, name) for group in (item.parent, tree[dirname(dataset.path)]) for name in MASKS]
+    for each in beside:
+        if isinstance(each, h5py.Dataset):
+            values = as_volume(sources.read(tree, each))
+            # a mask of the volume is shifted as the volume is
+            return StoredMask(
+                _centred(item, values) if values.ndim == 3 else values, f"{path.name}::{each.name}"
+            )
+    found = [
+        each
+        for detector in nexus.detectors(nexus.entry_of(tree, dataset.path), dataset.path)
+        for each in (local(detector, name) for name in ("pixel_mask", "detectorSpecific/pixel_mask"))
+        if isinstance(each, h5py.Dataset) and each.shape is not None and len(each.shape) >= 2
+    ]
+    frame = volume_sides(dataset.shape)[-2:]
+    found.sort(key=lambda each: each.shape[-2:] != frame)
+    if not found:
+        return None
+    return StoredMask(
+        as_volume(sources.read(tree, found[0])), f"{path.name}::{found[0].name}", needed=False
+    )

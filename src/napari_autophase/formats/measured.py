@@ -14,8 +14,7 @@ from ..geometry.plausible import could_be_distance, could_be_energy
 from ..scan import Geometry, InputError
 from .common import Description
 from .logs import ScanLog
-
-Region = tuple[int, int, int, int]
+from .masks import Region
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,14 @@ class Frames:
         Frames, rows, columns.
     numbers
         The number of each frame in its file's name; empty where they have none.
+    region
+        Their place on the whole detector, if a person says so.
     """
 
     path: Path
     shape: tuple[int, int, int]
     numbers: Sequence[int] = ()
+    region: Region | None = None
 
 
 def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) -> Description:
@@ -62,7 +64,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         beamline = found[0]
     detector, why = find_detector(beamline, log, frames)
     notes += why
-    region = _region(beamline, detector, log, frames.shape, notes)
+    region = frames.region or _region(beamline, detector, log, frames.shape, notes)
     mask = blind(detector, region, frames.shape, notes)
     monitor = next(
         (log.column(each) for each in beamline.files.monitor if log.column(each) is not None), None
@@ -82,7 +84,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
             f"Geometry of {beamline.name}, {detector.name}, from {log.path.name}, scan {log.number}: {log.command}.",
         )
     seam = detector.seam if region is not None and _is_crossed(detector, region) else None
-    return Description(mask, geometry, _known(metadata), tuple(notes), region, seam)
+    return Description(mask, geometry, _known(metadata), None, tuple(notes), region, seam)
 
 
 def told_from(log: ScanLog) -> list[Beamline]:

@@ -70,6 +70,12 @@ def _groups(group: h5py.Group, depth: int = 0) -> Iterator[tuple[str, h5py.Group
             yield from _groups(item, depth + 1)
 
 
+def detectors(entry: h5py.Group, path: str) -> list[h5py.Group]:
+    """Return the detectors of an entry; only the one in which `path` lies, if it lies in one."""
+    found = [group for kind, group in _groups(entry) if kind == "NXdetector"]
+    return [group for group in found if path.startswith(f"{group.name}/")] or found
+
+
 def known(entry: h5py.Group) -> dict[str, Any]:
     """Return ``energy_kev``, ``distance_m`` and ``pixel_size_um`` (row, column), as far as an entry holds them."""
     groups = list(_groups(entry))
@@ -88,7 +94,8 @@ def known(entry: h5py.Group) -> dict[str, Any]:
     pixels = [first("NXdetector", name, _METRES, "m") for name in ("y_pixel_size", "x_pixel_size")]
     found: dict[str, Any] = {
         "energy_kev": energy,
-        "distance_m": first("NXdetector", "distance", _METRES, "m"),
+        "distance_m": first("NXdetector", "distance", _METRES, "m")
+        or first("NXdetector", "detector_distance", _METRES, "m"),  # so Dectris and NXmx
     }
     if all(pixels):
         found["pixel_size_um"] = tuple(round(pixel * 1e6, 9) for pixel in pixels if pixel is not None)

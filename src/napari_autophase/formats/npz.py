@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .common import Dataset, Description, Hints, check_memory, damage
+from .common import Dataset, Description, Hints, check_memory, damage, volume_sides
+from .masks import MASKS, StoredMask
 from .npy import header, refuse_pickle
 from .registry import Format, register
 from .rocking import LOOKED_AT, frames_to_look_at
@@ -50,16 +51,23 @@ class Npz(Format):
         """Unpack the array, if it is small enough, and keep a few frames; an archive has no way into its middle."""
         if prod(dataset.shape) * dataset.dtype.itemsize > 2 * LOOKED_AT:
             return None
-        frames = self.reads(path, dataset).reshape(dataset.shape[-3:])
+        frames = self.reads(path, dataset).reshape(volume_sides(dataset.shape))
         return frames[frames_to_look_at(frames.shape, frames.itemsize)]
 
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
-        """Return the small arrays beside the data (angles and the like) as metadata."""
-        small = [each for each in _headers(path) if len(each.shape) < 2 and each.dtype.kind in "buifU"]
+        """Return the mask beside the data, and the small arrays there (angles and the like) as metadata."""
+        headers = {each.path: each for each in _headers(path)}
+        mask = next((headers[name] for name in MASKS if name in headers and name != dataset.path), None)
+        stored = (
+            None
+            if mask is None
+            else StoredMask(self.reads(path, mask), f"{path.name}::{mask.path}", needed=False)
+        )
+        small = [each for each in headers.values() if len(each.shape) < 2 and each.dtype.kind in "buifU"]
         metadata: dict[str, Any] = {}
         with damage(path), np.load(path, allow_pickle=False) as archive:
             metadata = {each.path: archive[each.path].tolist() for each in small if sum(each.shape) <= _SMALL}
-        return Description(metadata=metadata)
+        return Description(metadata=metadata, stored_mask=stored)
 
 
 def _headers(path: Path) -> list[Dataset]:

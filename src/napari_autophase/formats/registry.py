@@ -72,6 +72,10 @@ class Format(ABC):
         """Return what the file, and the logs that belong to it, say about one array: mask, geometry, metadata."""
         return Description()
 
+    def is_object(self, path: Path, dataset: Dataset) -> bool:  # noqa: ARG002
+        """Tell whether an array is a crystal: complex, or its amplitude or phase, as the file says."""
+        return dataset.dtype.kind == "c"
+
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return the reconstruction that a complex array is.
 

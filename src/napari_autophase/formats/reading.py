@@ -1,0 +1,181 @@
+"""From a file's arrays to a scan: values become counts, masks are brought together, fields and the person's word are applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..geometry import Beamline, find_beamline
+from ..scan import InputError, Scan
+from .choice import choose
+from .common import Dataset, Description, Hints, as_volume, volume_sides
+from .correction import flat_field, insert_seam, split_path
+from .masks import Region, StoredMask, bad_pixels
+from .registry import Format, format_of
+from .values import Values, to_counts
+
+Given = str | Path | np.ndarray | None
+"""A file, or its array, that belongs to a scan; None: there is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a person says about a scan that its files do not: see `formats.read_scan`."""
+
+    mask: Given = None
+    mask_good: int | None = None
+    dark: Given = None
+    white: Given = None
+    roi: Region | None = None
+    values: Values | None = None
+    axes: tuple[int, int, int] | None = None
+    spec: str | Path | None = None
+    beamline: str | Beamline | None = None
+
+    def __post_init__(self) -> None:
+        if self.mask_good not in (None, 0, 1):
+            raise InputError(f"--mask-good is {self.mask_good}: good pixels of a mask are 0 or 1.")
+        if self.axes is not None and sorted(self.axes) != [0, 1, 2]:
+            raise InputError(
+                f"--axes {','.join(map(str, self.axes))}: name each of the file's axes 0, 1, 2 once, in the order rocking, rows, columns."
+            )
+        if self.values not in (None, "counts", "amplitudes", "scaled"):
+            raise InputError(f"--values {self.values}: choose counts, amplitudes or scaled.")
+        if self.roi is not None and not (0 <= self.roi[0] < self.roi[1] and 0 <= self.roi[2] < self.roi[3]):
+            raise InputError(
+                f"--roi {','.join(map(str, self.roi))}: give first row, end row, first column, end column of the frames on the detector."
+            )
+
+    @property
+    def hints(self) -> Hints:
+        """What helps to understand the scan's own files."""
+        place = find_beamline(self.beamline) if isinstance(self.beamline, str) else self.beamline
+        return Hints(None if self.spec is None else Path(self.spec), place, self.roi)
+
+
+def make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
+    """Return the scan that a dataset of a file is.
+
+    Raises
+    ------
+    InputError
+        If it is none, or something that was given does not fit.
+    """
+    if chosen.dtype.kind == "c":
+        raise InputError(
+            f"{path} is a reconstruction, not a scan; open it as one (read, or File > Open)."
+            if kind.holds_results
+            else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
+        )
+    source = f"{path}::{chosen.path}" if chosen.path else str(path)
+    turn = _Axes(how.axes)
+    about = kind.describes(path, replace(chosen, shape=turn.detector(volume_sides(chosen.shape))), how.hints)
+    counts = turn.volume(as_volume(kind.reads(path, chosen)))
+    counts, notes = to_counts(counts, source, how.values)
+    region = _checked(how.roi, counts.shape) or about.region
+    bad, said = _masked(about, how, counts, region, turn)
+    scan = Scan.from_array(
+        counts,
+        name=path.stem,
+        mask=bad,
+        geometry=about.geometry if about.geometry is None or not turn.mirrored else about.geometry.transposed(),
+        source=source,
+        metadata=about.metadata,
+        notes=(*about.notes, *notes, *said, *_repeated(counts)),
+    )
+    if how.dark is not None or how.white is not None:
+        fields = (None if each is None else image(each, what) for each, what in ((how.dark, "dark"), (how.white, "white")))
+        scan = flat_field(scan, *fields, region)
+    if about.seam is not None and about.region is not None:
+        scan = insert_seam(scan, about.seam, about.region)
+    given = {"mask": how.mask, "dark": how.dark, "white": how.white}
+    scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
+    return scan
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Which axes of a file's volume are the rocking curve, the rows and the columns; None: these, in that order."""
+
+    order: tuple[int, int, int] | None
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the detector's frames lie transposed in the file."""
+        return self.order is not None and self.order[1] > self.order[2]
+
+    def detector(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape with the rocking axis first and the frames as they are stored."""
+        if self.order is None or len(shape) != 3:
+            return shape
+        return tuple(shape[axis] for axis in (self.order[0], *sorted(self.order[1:])))
+
+    def volume(self, array: np.ndarray) -> np.ndarray:
+        """Return a volume, or one frame, in the order that is wanted."""
+        if self.order is None or array.ndim not in (2, 3):
+            return array
+        if array.ndim == 2:
+            return array.T if self.mirrored else array
+        return np.ascontiguousarray(array.transpose(self.order))
+
+
+def _checked(roi: Region | None, shape: tuple[int, ...]) -> Region | None:
+    if roi is not None and (roi[1] - roi[0], roi[3] - roi[2]) != shape[1:]:
+        raise InputError(
+            f"--roi {','.join(map(str, roi))} is a region of {roi[1] - roi[0]} × {roi[3] - roi[2]} pixels, but the frames have "
+            f"{shape[1]} × {shape[2]}: give first row, end row, first column, end column of the frames on the detector."
+        )
+    return roi
+
+
+def _masked(
+    about: Description, how: Reading, counts: np.ndarray, region: Region | None, turn: _Axes
+) -> tuple[np.ndarray | None, list[str]]:
+    """Return what all masks together say is bad, and what to read about them."""
+    bad, notes = about.mask, []
+    if bad is not None and turn.mirrored:
+        bad = bad.swapaxes(1, 2)
+    stored = []
+    if about.stored_mask is not None:
+        stored.append((about.stored_mask, how.mask_good if how.mask is None else None))
+    if how.mask is not None:
+        where = "the mask given" if isinstance(how.mask, np.ndarray) else str(how.mask)
+        stored.append((StoredMask(image(how.mask, "mask"), where), how.mask_good))
+    for each, good in stored:
+        own = replace(each, values=turn.volume(as_volume(each.values)))
+        found, said = bad_pixels(own, counts, region, good)
+        notes += said
+        if found is not None:
+            bad = found if bad is None else bad | found
+    return bad, notes
+
+
+def _repeated(counts: np.ndarray) -> list[str]:
+    """Say which frames are the same as the one before: photons never come twice in the same way."""
+    same = [
+        index
+        for index in range(1, len(counts))
+        if counts[index].any() and np.array_equal(counts[index], counts[index - 1])
+    ]
+    if not same:
+        return []
+    pairs = ", ".join(f"{index - 1} and {index}" for index in same[:4])
+    more = f", and {len(same) - 4} more pairs" if len(same) > 4 else ""
+    return [f"Frames {pairs}{more} are the same, photon by photon: one of them was written twice, and another may be lost."]
+
+
+def image(given: str | Path | np.ndarray, what: str) -> np.ndarray:
+    """Return a mask or detector field from an array or a file: the dataset named, the one called so, or the only one."""
+    if not isinstance(given, np.ndarray):
+        file, inside = split_path(given)
+        kind = format_of(file)
+        called_so = [each for each in kind.lists(file) if what in each.path.rpartition("/")[2].lower()]
+
+        def fits(each: Dataset) -> bool:
+            return len(each.shape) in (2, 3) and each.dtype.kind != "c" and (not called_so or each in called_so)
+
+        chosen = choose(file, kind, inside, fits)
+        given = as_volume(kind.reads(file, chosen))
+    return given[0] if given.ndim == 3 and given.shape[0] == 1 else given
