@@ -24,7 +24,7 @@ from ..scan import InputError, Scan
 from . import geometry as geometry_commands
 from . import show, surrogate
 from .finetune import finetune
-from .inputs import GeometryChoice, check_weights, choose_recipe, file_of, read_scan
+from .inputs import GeometryChoice, ScanFiles, check_weights, choose_recipe, file_of, read_scan
 from .targets import as_json, check_targets, write_each, write_json
 
 PROGRAM = "napari-autophase"
@@ -41,10 +41,32 @@ ScanPath = Annotated[
 ]
 Dataset = Annotated[str | None, typer.Option(help="The dataset inside SCAN.")]
 MaskPath = Annotated[
-    Path | None, typer.Option(help="Mask file of the scan's shape, or of one frame: not 0 is unusable.")
+    Path | None, typer.Option(help="Mask file of the scan's shape, of one frame, or of the whole detector.")
+]
+MaskGood = Annotated[
+    int | None,
+    typer.Option(min=0, max=1, help="What good pixels are in the mask; told from what it covers otherwise."),
 ]
 DarkPath = Annotated[Path | None, typer.Option(help="Dark frame, subtracted.")]
 WhitePath = Annotated[Path | None, typer.Option(help="White field, divided by.")]
+Roi = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROW0,ROW1,COLUMN0,COLUMN1",
+        help="Where the frames lie on the detector: masks and fields of the whole of it are cut to that.",
+    ),
+]
+ValuesAre = Annotated[
+    Literal["counts", "amplitudes", "scaled"] | None,
+    typer.Option(help="What the file's numbers are; recognised otherwise, and brought back to counts."),
+]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROCKING,ROW,COLUMN",
+        help="Which of the file's axes are which, e.g. 2,0,1 if the last one rocks; 0,1,2 otherwise.",
+    ),
+]
 SpecPath = geometry_commands.SpecPath
 GeometryPath = geometry_commands.GeometryPath
 BeamlineName = geometry_commands.BeamlineName
@@ -78,8 +100,12 @@ def reconstruct(
     ] = None,
     dataset: Dataset = None,
     mask: MaskPath = None,
+    mask_good: MaskGood = None,
     dark: DarkPath = None,
     white: WhitePath = None,
+    roi: Roi = None,
+    values: ValuesAre = None,
+    axes: Axes = None,
     spec: SpecPath = None,
     geometry: GeometryPath = None,
     beamline: BeamlineName = None,
@@ -111,12 +137,13 @@ def reconstruct(
     check_weights(chosen)
     stood = GeometryChoice.of(geometry, beamline, settings)
     stood.document()  # a misspelt file is told before the scan is read
+    files = ScanFiles(dataset, mask, mask_good, dark, white, roi, values, axes, spec)
     if not (output or report or picture):
         output = Path(f"{file_of(scan).stem}_reconstruction.cxi")
     check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=file_of(scan))
 
     begin = time.perf_counter()
-    measured = read_scan(scan, dataset, mask, dark, white, stood, spec)
+    measured = read_scan(scan, files, stood)
     seconds_read = time.perf_counter() - begin
 
     from .. import analysis, formats, phasing
@@ -147,6 +174,12 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     dataset: Dataset = None,
     mask: MaskPath = None,
+    mask_good: MaskGood = None,
+    dark: DarkPath = None,
+    white: WhitePath = None,
+    roi: Roi = None,
+    values: ValuesAre = None,
+    axes: Axes = None,
     spec: SpecPath = None,
     geometry: GeometryPath = None,
     beamline: BeamlineName = None,
@@ -164,7 +197,8 @@ def info(
 
     stood = GeometryChoice.of(geometry, beamline, settings)
     stood.document()
-    found = formats.read(scan, dataset=dataset, mask=mask, spec=spec, beamline=stood.said_beamline())
+    files = ScanFiles(dataset, mask, mask_good, dark, white, roi, values, axes, spec)
+    found = formats.read(scan, beamline=stood.said_beamline(), **files.options())
     lines: list[tuple[str, str]] = []
     if isinstance(found, Scan):
         seen = summarise(geometry_commands.reflected(stood.applied(found), hkl), material, spacing)

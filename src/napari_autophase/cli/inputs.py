@@ -112,22 +112,49 @@ def file_of(scan: str) -> Path:
     return Path(scan.partition("::")[0])
 
 
-def read_scan(
-    scan: str,
-    dataset: str | None,
-    mask: Path | None,
-    dark: Path | None,
-    white: Path | None,
-    geometry: GeometryChoice | None = None,
-    spec: Path | None = None,
-) -> Scan:
+@dataclass(frozen=True)
+class ScanFiles:
+    """What the command line says of how a scan is to be read; see `formats.read_scan`."""
+
+    dataset: str | None = None
+    mask: Path | None = None
+    mask_good: int | None = None
+    dark: Path | None = None
+    white: Path | None = None
+    roi: str | None = None
+    values: str | None = None
+    axes: str | None = None
+    spec: Path | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of `formats.read_scan`.
+
+        Raises
+        ------
+        InputError
+            If numbers cannot be read.
+        """
+        roi = None if self.roi is None else _whole_numbers(self.roi, "--roi", 4, "100,356,0,256")
+        axes = None if self.axes is None else _whole_numbers(self.axes, "--axes", 3, "2,0,1")
+        return {**asdict(self), "roi": roi, "axes": axes}
+
+
+def _whole_numbers(text: str, what: str, count: int, example: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if len(found) != count:
+        raise InputError(f"{what} '{text}': write {count} whole numbers with commas between, such as {example}.")
+    return found
+
+
+def read_scan(scan: str, files: ScanFiles, geometry: GeometryChoice | None = None) -> Scan:
     """Return the scan that these files make."""
     from .. import formats
 
     beamline = None if geometry is None else geometry.said_beamline()
-    found = formats.read_scan(
-        scan, dataset=dataset, mask=mask, dark=dark, white=white, spec=spec, beamline=beamline
-    )
+    found = formats.read_scan(scan, beamline=beamline, **files.options())
     return found if geometry is None else geometry.applied(found)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from . import layout, nexus, results, sources
+from . import layout, nexus, parts, results, sources
 from .choice import pick
 from .common import Dataset, Description, Hints, as_volume, check_memory, damage, volume_sides
 from .links import Absent, Item, LinkError, Lost, Tree, local
@@ -101,13 +101,13 @@ class Hdf5(Format):
         with opened(path) as tree:
             shape = dataset.shape[-3:] if dataset.is_modes else dataset.shape
             check_memory(shape, dataset.dtype, f"{path}::{dataset.path}")
-            parts = _parts(tree, dataset.path)
-            if parts == [dataset.path]:
+            pieces = _parts(tree, dataset.path)
+            if pieces == [dataset.path]:
                 item = tree[dataset.path]
                 return _centred(item, sources.read(tree, item, 0 if dataset.is_modes else ()))
             array = np.empty(shape, dataset.dtype)
             at = 0
-            for part in parts:
+            for part in pieces:
                 with tree.visit(part) as item:
                     array[at : at + len(item)] = sources.read(tree, item)
                     at += len(item)
@@ -124,8 +124,18 @@ class Hdf5(Format):
             mask = _mask(tree, path, dataset, tree[_parts(tree, dataset.path)[0]])
             return Description(None, *nexus.read_geometry(nexus.entry_of(tree, dataset.path)), mask)
 
+    def is_object(self, path: Path, dataset: Dataset) -> bool:
+        """Take complex arrays, and real ones that the file says are in direct space."""
+        if dataset.dtype.kind == "c" or not dataset.is_volume:
+            return dataset.dtype.kind == "c"
+        with opened(path) as tree:
+            return parts.is_direct(tree[_parts(tree, dataset.path)[0]].parent)
+
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return a reconstruction: ours whole, others' as far as they go."""
+        if dataset.dtype.kind != "c" and self.is_object(path, dataset):
+            with opened(path) as tree:
+                return parts.read(path, tree, dataset)
         found = self.reads(path, dataset) if dataset.is_volume else np.empty(0)
         with opened(path) as tree:
             return results.read_result(path, tree, dataset, found)

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .common import Dataset, Description, Hints, check_memory, damage, volume_sides
+from ..reconstruction import Reconstruction
+from . import results
+from .common import Dataset, Description, Hints, as_volume, check_memory, damage, volume_sides
 from .masks import MASKS, StoredMask
 from .npy import header, refuse_pickle
 from .registry import Format, register
@@ -17,6 +19,8 @@ from .rocking import LOOKED_AT, frames_to_look_at
 
 _SMALL = 4096
 """Arrays of at most one dimension and this many numbers are kept as metadata (angles, energies)."""
+_AMPLITUDE, _PHASE = ("amp", "amplitude"), ("phase", "phases", "ph")
+"""What the two parts of a crystal are called."""
 
 
 @register
@@ -68,6 +72,33 @@ class Npz(Format):
         with damage(path), np.load(path, allow_pickle=False) as archive:
             metadata = {each.path: archive[each.path].tolist() for each in small if sum(each.shape) <= _SMALL}
         return Description(metadata=metadata, stored_mask=stored)
+
+
+    def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:  # noqa: ARG002
+        """Return the amplitude, where its phase is beside it."""
+        return next((each for each in arrays if _phase_of(each, arrays) is not None), None)
+
+    def is_object(self, path: Path, dataset: Dataset) -> bool:
+        """Take complex arrays, and amplitude or phase."""
+        return dataset.dtype.kind == "c" or dataset.path.lower() in (*_AMPLITUDE, *_PHASE)
+
+    def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
+        """Return the crystal that amplitude and phase make."""
+        if dataset.dtype.kind == "c" or not self.is_object(path, dataset):
+            return super().reads_result(path, dataset)
+        phase = _phase_of(dataset, self.lists(path))
+        return results.of_parts(
+            path,
+            dataset.path,
+            as_volume(self.reads(path, dataset)),
+            None if phase is None else as_volume(self.reads(path, phase)),
+        )
+
+
+def _phase_of(amplitude: Dataset, arrays: list[Dataset]) -> Dataset | None:
+    if amplitude.path.lower() not in _AMPLITUDE:
+        return None
+    return next((each for each in arrays if each.path.lower() in _PHASE and each.shape == amplitude.shape), None)
 
 
 def _headers(path: Path) -> list[Dataset]:

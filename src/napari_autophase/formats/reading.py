@@ -70,6 +70,11 @@ def make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
             else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
         )
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
+    if kind.is_object(path, chosen):
+        raise InputError(
+            f"{source} holds a crystal in direct space, not counts; open it as a reconstruction (read, or File > Open), or give "
+            "the diffraction that it was phased from."
+        )
     turn = _Axes(how.axes)
     about = kind.describes(path, replace(chosen, shape=turn.detector(volume_sides(chosen.shape))), how.hints)
     counts = turn.volume(as_volume(kind.reads(path, chosen)))
