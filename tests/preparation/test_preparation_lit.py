@@ -85,7 +85,9 @@ def test_a_second_crystal_is_said_with_its_place(counts):
     place = tuple(np.unravel_index(np.roll(np.pad(other, 24), (30, -28, 26), (0, 1, 2)).argmax(), wide.shape))
     said = [float(number) for number in re.findall(r"[\d.]+", note)]
     assert tuple(said[:3]) == place
-    assert said[3] == pytest.approx(0.4, abs=0.1)  # counts of single voxels say little; their surroundings tell
+    assert said[3] == pytest.approx(
+        0.4, abs=0.1
+    )  # counts of single voxels say little; their surroundings tell
 
 
 @pytest.mark.parametrize("phase", [0.0, 3.0, 8.0])

@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .. import memory
 from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
@@ -299,6 +300,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(f"{error.format_message()} See {PROGRAM} --help.", 2)
         if "--debug" in arguments:
             raise
+        if isinstance(error, MemoryError):
+            return _complain(memory.said("this"), 2)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
             # files say so themselves: this is what was printed
             return _complain(f"The output cannot be printed ({error.strerror}); send it elsewhere.", 2)

@@ -145,7 +145,9 @@ def _whole_numbers(text: str, what: str, count: int, example: str) -> tuple[int,
     except ValueError:
         found = ()
     if len(found) != count:
-        raise InputError(f"{what} '{text}': write {count} whole numbers with commas between, such as {example}.")
+        raise InputError(
+            f"{what} '{text}': write {count} whole numbers with commas between, such as {example}."
+        )
     return found
 
 

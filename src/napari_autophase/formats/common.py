@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from ..geometry import Beamline, Seam
+from ..memory import GIB, free_bytes, what_fits
 from ..scan import Geometry, InputError
 from .masks import StoredMask
 
@@ -45,7 +46,7 @@ class Dataset:
 
 
 def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
-    """Tell whether an array can be a scan or an object: 3-D but for axes of length 1 (or modes of it if complex), sides of 16 or more."""
+    """Tell whether an array can be a scan or an object: 3-D but for axes of length 1 (complex: or modes), sides of 16 or more."""
     if shape is None or dtype.kind not in "uifc":
         return False
     sides = volume_sides(shape)
@@ -130,11 +131,11 @@ def as_volume(array: np.ndarray) -> np.ndarray:
 
 def check_memory(shape: Sequence[int], dtype: np.dtype, what: object) -> None:
     """Raise `InputError` if an array of this shape would not fit into the memory that is free now."""
-    need, free = prod(shape) * dtype.itemsize, psutil.virtual_memory().available
+    need, free = prod(shape) * dtype.itemsize, free_bytes()
     if need > free:
         raise InputError(
-            f"{what} needs {need / 2**30:.1f} GiB of memory but {free / 2**30:.1f} GiB are free; crop or bin it first, "
-            "or use a machine with more memory."
+            f"{what} needs {need / GIB:.1f} GiB of memory but {free / GIB:.1f} GiB are free; crop or bin it first "
+            f"(about {what_fits(shape, need, free)} would fit), or use a machine with more memory."
         )
 
 
@@ -167,6 +168,24 @@ def damage(path: Path) -> Iterator[None]:
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if (missing := _missing_codec(reason)) is not None:
+            raise InputError(
+                f"{path} {missing}, or save it uncompressed; nothing is wrong with the file."
+            ) from error
         raise DamagedFile(
             f"{path} is damaged or cut short ({reason[:160]}); copy or export it again."
         ) from error
+
+
+def _missing_codec(reason: str) -> str | None:
+    """Return which package is missing, if that is what a library says, and how to get it."""
+    named = re.search(r"<COMPRESSION\.(\w+).*requires the '([\w-]+)' package", reason)
+    if named:
+        return f"is compressed with {named[1]}, which the package {named[2]} unpacks: pip install {named[2]}"
+    if re.search(
+        r"required filter|filter.*not (registered|available)|can't open (plugin )?directory", reason
+    ):
+        return (
+            f"is compressed in a way that no package here unpacks ({reason[:160]}): pip install -U hdf5plugin"
+        )
+    return None

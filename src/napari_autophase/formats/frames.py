@@ -78,7 +78,9 @@ class Frames(Format):
             mask = np.zeros(dataset.shape, bool)
             mask[[each is None for each in frames]] = True
             names = "Frame" if len(missing) == 1 else "Frames"
-            said = (f"{names} {', '.join(map(str, missing))} {'is' if len(missing) == 1 else 'are'} missing and masked.",)
+            said = (
+                f"{names} {', '.join(map(str, missing))} {'is' if len(missing) == 1 else 'are'} missing and masked.",
+            )
         log, notes = find_log(path, hints.log)
         if log is None:
             return Description(mask, metadata=metadata, notes=(*said, *notes))

@@ -17,7 +17,6 @@ import h5py
 import numpy as np
 
 from ..reconstruction import Reconstruction
-from ..scan import InputError
 from . import layout, nexus, parts, results, sources
 from .choice import pick
 from .common import Dataset, Description, Hints, as_volume, check_memory, damage, volume_sides
@@ -265,7 +264,9 @@ def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> Store
     """Return the mask that stands beside the data, else that of the detector that saw them."""
     if item.dtype.kind == "c":
         return None
-    beside = [_item(tree, group, name) for group in (item.parent, tree[dirname(dataset.path)]) for name in MASKS]
+    beside = [
+        _item(tree, group, name) for group in (item.parent, tree[dirname(dataset.path)]) for name in MASKS
+    ]
     for each in beside:
         if isinstance(each, h5py.Dataset):
             values = as_volume(sources.read(tree, each))
@@ -283,6 +284,4 @@ def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> Store
     found.sort(key=lambda each: each.shape[-2:] != frame)
     if not found:
         return None
-    return StoredMask(
-        as_volume(sources.read(tree, found[0])), f"{path.name}::{found[0].name}", needed=False
-    )
+    return StoredMask(as_volume(sources.read(tree, found[0])), f"{path.name}::{found[0].name}", needed=False)

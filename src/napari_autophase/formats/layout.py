@@ -99,7 +99,12 @@ def _walk(group: h5py.Group, place: _Place, seen: set[int]) -> Iterator[_Met]:
 
 def glimpse(item: Item | None) -> np.ndarray | None:
     """Return a few frames of a volume that stands in its file, packed frame by frame or nearly so; else None."""
-    if not isinstance(item, h5py.Dataset) or is_elsewhere(item) or item.ndim not in (3, 4) or (item.ndim == 4 and item.shape[0] != 1):
+    if (
+        not isinstance(item, h5py.Dataset)
+        or is_elsewhere(item)
+        or item.ndim not in (3, 4)
+        or (item.ndim == 4 and item.shape[0] != 1)
+    ):
         return None
     shape = item.shape[-3:]
     together = 1

@@ -1,7 +1,7 @@
 """Masks as files have them: bits or flags, of the volume, a frame or the whole detector, where 0 is good or where 1 is.
 
-CXI, NeXus, bcdi and PyNX write 0 where a pixel is good; others write 1.  Which it is, is told by what a mask covers: bad pixels are
-few, and nobody measures a Bragg peak on them.
+CXI, NeXus, bcdi and PyNX write 0 where a pixel is good, others 1.  What a mask covers tells which it is: bad pixels are few,
+and nobody measures a Bragg peak on them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,17 @@ Region = tuple[int, int, int, int]
 
 MASKS = ("mask", "pixel_mask")
 """What masks are called that stand beside the data."""
-_BITS = ("gap", "dead", "under-responding", "over-responding", "noisy", "", "in a cluster", "", "user-defined")
+_BITS = (
+    "gap",
+    "dead",
+    "under-responding",
+    "over-responding",
+    "noisy",
+    "",
+    "in a cluster",
+    "",
+    "user-defined",
+)
 """What the bits of NeXus' pixel_mask mean, from the lowest."""
 _IMPOSSIBLE = 1e9
 """No detector counts so many photons in one pixel and frame."""
@@ -90,11 +100,15 @@ def bad_pixels(
         bits = "" if turned else _said_bits(values)
         notes.append(f"Masked {np.count_nonzero(full):,} voxels, as {stored.where} says{bits}.")
     if good is None and not turned and covered <= 0.5 and full.any() and _covers_peak(bad, counts):
-        notes.append(f"{stored.where} covers the Bragg peak; if 1 is good in it, --mask-good 1 turns it round.")
+        notes.append(
+            f"{stored.where} covers the Bragg peak; if 1 is good in it, --mask-good 1 turns it round."
+        )
     return full.copy(), tuple(notes)
 
 
-def _fitting(stored: StoredMask, shape: tuple[int, ...], region: Region | None) -> tuple[np.ndarray | None, str]:
+def _fitting(
+    stored: StoredMask, shape: tuple[int, ...], region: Region | None
+) -> tuple[np.ndarray | None, str]:
     """Return the mask in the shape of the volume or of a frame, or why it has none of both."""
     values = stored.values
     while values.ndim > 2 and values.shape != shape and values.shape[0] == 1:

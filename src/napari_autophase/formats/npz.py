@@ -73,12 +73,11 @@ class Npz(Format):
             metadata = {each.path: archive[each.path].tolist() for each in small if sum(each.shape) <= _SMALL}
         return Description(metadata=metadata, stored_mask=stored)
 
-
     def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:  # noqa: ARG002
         """Return the amplitude, where its phase is beside it."""
         return next((each for each in arrays if _phase_of(each, arrays) is not None), None)
 
-    def is_object(self, path: Path, dataset: Dataset) -> bool:
+    def is_object(self, path: Path, dataset: Dataset) -> bool:  # noqa: ARG002
         """Take complex arrays, and amplitude or phase."""
         return dataset.dtype.kind == "c" or dataset.path.lower() in (*_AMPLITUDE, *_PHASE)
 
@@ -98,7 +97,9 @@ class Npz(Format):
 def _phase_of(amplitude: Dataset, arrays: list[Dataset]) -> Dataset | None:
     if amplitude.path.lower() not in _AMPLITUDE:
         return None
-    return next((each for each in arrays if each.path.lower() in _PHASE and each.shape == amplitude.shape), None)
+    return next(
+        (each for each in arrays if each.path.lower() in _PHASE and each.shape == amplitude.shape), None
+    )
 
 
 def _headers(path: Path) -> list[Dataset]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import memory
 from ..geometry import Beamline, find_beamline
 from ..scan import InputError, Scan
 from .choice import choose
@@ -39,13 +40,13 @@ class Reading:
             raise InputError(f"--mask-good is {self.mask_good}: good pixels of a mask are 0 or 1.")
         if self.axes is not None and sorted(self.axes) != [0, 1, 2]:
             raise InputError(
-                f"--axes {','.join(map(str, self.axes))}: name each of the file's axes 0, 1, 2 once, in the order rocking, rows, columns."
+                f"--axes {_with_commas(self.axes)}: name each of the file's axes 0, 1, 2 once, in the order rocking, row, column."
             )
         if self.values not in (None, "counts", "amplitudes", "scaled"):
             raise InputError(f"--values {self.values}: choose counts, amplitudes or scaled.")
         if self.roi is not None and not (0 <= self.roi[0] < self.roi[1] and 0 <= self.roi[2] < self.roi[3]):
             raise InputError(
-                f"--roi {','.join(map(str, self.roi))}: give first row, end row, first column, end column of the frames on the detector."
+                f"--roi {_with_commas(self.roi)}: give first row, end row, first column and end column of the frames."
             )
 
     @property
@@ -61,8 +62,13 @@ def make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     Raises
     ------
     InputError
-        If it is none, or something that was given does not fit.
+        If it is none, something that was given does not fit, or memory runs out.
     """
+    with memory.or_say(f"{path}::{chosen.path}" if chosen.path else str(path)):
+        return _make_scan(path, kind, chosen, how)
+
+
+def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     if chosen.dtype.kind == "c":
         raise InputError(
             f"{path} is a reconstruction, not a scan; open it as one (read, or File > Open)."
@@ -85,14 +91,19 @@ def make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         counts,
         name=path.stem,
         mask=bad,
-        geometry=about.geometry if about.geometry is None or not turn.mirrored else about.geometry.transposed(),
+        geometry=about.geometry
+        if about.geometry is None or not turn.mirrored
+        else about.geometry.transposed(),
         source=source,
         metadata=about.metadata,
         notes=(*about.notes, *notes, *said, *_repeated(counts)),
     )
     if how.dark is not None or how.white is not None:
-        fields = (None if each is None else image(each, what) for each, what in ((how.dark, "dark"), (how.white, "white")))
-        scan = flat_field(scan, *fields, region)
+        dark, white = (
+            None if field is None else image(field, name)
+            for field, name in ((how.dark, "dark"), (how.white, "white"))
+        )
+        scan = flat_field(scan, dark, white, region)
     if about.seam is not None and about.region is not None:
         scan = insert_seam(scan, about.seam, about.region)
     given = {"mask": how.mask, "dark": how.dark, "white": how.white}
@@ -129,7 +140,7 @@ class _Axes:
 def _checked(roi: Region | None, shape: tuple[int, ...]) -> Region | None:
     if roi is not None and (roi[1] - roi[0], roi[3] - roi[2]) != shape[1:]:
         raise InputError(
-            f"--roi {','.join(map(str, roi))} is a region of {roi[1] - roi[0]} × {roi[3] - roi[2]} pixels, but the frames have "
+            f"--roi {_with_commas(roi)} is a region of {roi[1] - roi[0]} × {roi[3] - roi[2]} pixels, but the frames have "
             f"{shape[1]} × {shape[2]}: give first row, end row, first column, end column of the frames on the detector."
         )
     return roi
@@ -139,7 +150,7 @@ def _masked(
     about: Description, how: Reading, counts: np.ndarray, region: Region | None, turn: _Axes
 ) -> tuple[np.ndarray | None, list[str]]:
     """Return what all masks together say is bad, and what to read about them."""
-    bad, notes = about.mask, []
+    bad, notes = about.mask, list[str]()
     if bad is not None and turn.mirrored:
         bad = bad.swapaxes(1, 2)
     stored = []
@@ -168,7 +179,9 @@ def _repeated(counts: np.ndarray) -> list[str]:
         return []
     pairs = ", ".join(f"{index - 1} and {index}" for index in same[:4])
     more = f", and {len(same) - 4} more pairs" if len(same) > 4 else ""
-    return [f"Frames {pairs}{more} are the same, photon by photon: one of them was written twice, and another may be lost."]
+    return [
+        f"Frames {pairs}{more} are the same, photon by photon: one of them was written twice, and another may be lost."
+    ]
 
 
 def image(given: str | Path | np.ndarray, what: str) -> np.ndarray:
@@ -179,8 +192,14 @@ def image(given: str | Path | np.ndarray, what: str) -> np.ndarray:
         called_so = [each for each in kind.lists(file) if what in each.path.rpartition("/")[2].lower()]
 
         def fits(each: Dataset) -> bool:
-            return len(each.shape) in (2, 3) and each.dtype.kind != "c" and (not called_so or each in called_so)
+            return (
+                len(each.shape) in (2, 3) and each.dtype.kind != "c" and (not called_so or each in called_so)
+            )
 
         chosen = choose(file, kind, inside, fits)
         given = as_volume(kind.reads(file, chosen))
     return given[0] if given.ndim == 3 and given.shape[0] == 1 else given
+
+
+def _with_commas(numbers: tuple[int, ...]) -> str:
+    return ",".join(map(str, numbers))

@@ -128,8 +128,8 @@ def of_parts(path: Path, what: str, amplitude: np.ndarray, phase: np.ndarray | N
         name=path.stem,
         source=f"{path}::{what}",
         notes=(
-            f"Made of the amplitude and the phase that another program saved; the support is the amplitude above {threshold:g} of "
-            "its maximum.",
+            "Made of the amplitude and the phase that another program saved; "
+            f"the support is the amplitude above {threshold:g} of its maximum.",
             "Its Fourier sign is not recorded: ours is assumed (fft: phase = −Q·u), otherwise conjugate the object.",
             "Lengths are in voxels and the strain is relative: what the file knows of them is not read.",
         ),

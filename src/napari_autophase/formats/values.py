@@ -31,7 +31,9 @@ _BRIGHT = 1e5
 """What the brightest voxel is taken for, where nothing tells what one photon became."""
 
 
-def to_counts(array: np.ndarray, what: str, values: Values | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+def to_counts(
+    array: np.ndarray, what: str, values: Values | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the photon counts that an array means, and what a person should read about that.
 
     Parameters
@@ -67,36 +69,37 @@ def to_counts(array: np.ndarray, what: str, values: Values | None = None) -> tup
     whole = array.dtype.kind != "f" or bool((some == np.rint(some)).all())
     if not whole and (brightest := _brightest(array)) < _FEW:
         raise InputError(
-            f"The brightest value of {what} is {brightest:.3g}, and no step tells what one photon became, so these are no counts; "
-            "say what they are: --values counts, amplitudes or scaled."
+            f"The brightest value of {what} is {brightest:.3g}, and no step tells what one photon became, so it holds no counts: "
+            "say what they are with --values counts, amplitudes or scaled."
         )
     return array, ()
 
 
+_LEFT = "--values counts leaves them as they are."
+
+
 def _scaled(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarray, tuple[str, ...]]:
     if step is not None:
-        note = f"The values of {what} are multiples of {step:.4g}, which is taken for one photon; --values counts leaves them as they are."
+        note = f"The values of {what} are multiples of {step:.4g}, which is taken for one photon; {_LEFT}"
         return _as_float(array, lambda value: np.rint(value / step)), (note,)
-    factor = _BRIGHT / max(_brightest(array), np.finfo(np.float32).tiny)
+    factor = _BRIGHT / _brightest(array)
     return _as_float(array, lambda value: value * factor), (_unknown_photon(what),)
 
 
 def _squared(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarray, tuple[str, ...]]:
     if step is not None:
         squares = "whole numbers" if step == 1 else f"multiples of {step:.4g}"
-        note = (
-            f"The values of {what} are amplitudes: all their squares are {squares}.  They are squared, and that is taken "
-            "for one photon; --values counts leaves them as they are."
-        )
+        note = f"The values of {what} are amplitudes, for all their squares are {squares}: they are squared to photons; {_LEFT}"
         return _as_float(array, lambda value: np.rint(value**2 / step)), (note,)
-    factor = _BRIGHT / max(_brightest(array) ** 2, np.finfo(np.float32).tiny)
-    return _as_float(array, lambda value: value**2 * factor), (f"The amplitudes of {what} are squared.", _unknown_photon(what))
+    factor = _BRIGHT / _brightest(array) ** 2
+    note = f"The amplitudes of {what} are squared."
+    return _as_float(array, lambda value: value**2 * factor), (note, _unknown_photon(what))
 
 
 def _unknown_photon(what: str) -> str:
     return (
-        f"No step tells what one photon became in {what}: the brightest voxel is taken for {_BRIGHT:,.0f} counts, and what is said of "
-        "noise depends on that."
+        f"No step tells what one photon became in {what}: the brightest voxel is taken for {_BRIGHT:,.0f} counts, "
+        "and what is said of noise depends on that."
     )
 
 
@@ -122,7 +125,8 @@ def _sample(array: np.ndarray) -> np.ndarray:
 
 
 def _brightest(array: np.ndarray) -> float:
-    return float(array.max(where=np.isfinite(array), initial=0))
+    """Return the largest finite value, and not nothing."""
+    return max(float(array.max(where=np.isfinite(array), initial=0)), 1e-300)
 
 
 def _step(values: np.ndarray) -> float | None:

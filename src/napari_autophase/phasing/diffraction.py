@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from ..memory import ran_out
 from ..preparation import middle
 from ..scan import InputError
 from .box import column_order
@@ -175,16 +176,10 @@ class Diffraction:
         try:
             return job()
         except (RuntimeError, MemoryError) as error:
-            if not ran_out_of_memory(error):
+            if not ran_out(error):
                 raise
         self.fall_back()
         return job()
-
-
-def ran_out_of_memory(error: Exception) -> bool:
-    """Whether an error of torch, cuFFT or NumPy means that memory ran out."""
-    signs = ("out of memory", "CUFFT_ALLOC_FAILED", "can't allocate memory")
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
 def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:

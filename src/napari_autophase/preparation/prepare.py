@@ -201,7 +201,7 @@ def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:
     notes = (
         []
         if good.all()
-        else [f"Masked {_voxels(~good)}, as the scan's own mask, NaN or negative counts say."]
+        else [f"In all, {_voxels(~good)} came masked with the scan: its masks, NaN and negative counts."]
     )
     flagged = find_flagged(np.where(good, scan.counts, scan.counts.dtype.type(0)), choice.saturation) & good
     if flagged.any():
