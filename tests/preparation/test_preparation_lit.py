@@ -83,7 +83,7 @@ def test_a_second_crystal_is_said_with_its_place(counts):
     wide = np.pad(counts, 24) + np.roll(np.pad(other, 24), (30, -28, 26), (0, 1, 2))
     (note,) = (each for each in prepare(Scan.from_array(wide)).notes if "second peak" in each)
     place = tuple(np.unravel_index(np.roll(np.pad(other, 24), (30, -28, 26), (0, 1, 2)).argmax(), wide.shape))
-    said = [float(number) for number in re.findall(r"[\d.]+", note)]
+    said = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", note)]
     assert tuple(said[:3]) == place
     assert said[3] == pytest.approx(
         0.4, abs=0.1

@@ -91,8 +91,11 @@ def _squared(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarr
         squares = "whole numbers" if step == 1 else f"multiples of {step:.4g}"
         note = f"The values of {what} are amplitudes, for all their squares are {squares}: they are squared to photons; {_LEFT}"
         return _as_float(array, lambda value: np.rint(value**2 / step)), (note,)
-    factor = _BRIGHT / _brightest(array) ** 2
     note = f"The amplitudes of {what} are squared."
+    brightest = _brightest(array) ** 2
+    if brightest >= _FEW:
+        return _as_float(array, np.square), (note,)
+    factor = _BRIGHT / brightest
     return _as_float(array, lambda value: value**2 * factor), (note, _unknown_photon(what))
 
 

@@ -26,9 +26,9 @@ _FRINGES = 4.0
 def find_lit_patches(counts: np.ndarray, darker: np.ndarray, good: np.ndarray) -> np.ndarray:
     """Find patches and lines of detector pixels that are lit in every frame, amid pixels that are not.
 
-    The light of a crystal comes and goes along the rocking curve, and falls off from pixel to pixel.  A patch is condemned if each
-    of its pixels exceeds the brightest pixel around it as a hot one does (see `pixels.find_hot_pixels`), if it is steady and
-    small, and if most of what comes and goes is seen elsewhere.
+    The light of a crystal comes and goes along the rocking curve, and falls off from pixel to pixel.  A patch is condemned if
+    each of its pixels exceeds the brightest pixel around it as a hot one does (see `pixels.find_hot_pixels`), if it is steady
+    and small, and if most of what comes and goes is seen elsewhere.
 
     Parameters
     ----------
