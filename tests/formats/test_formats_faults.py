@@ -142,6 +142,6 @@ def test_a_missing_codec_is_named(tmp_path, counts, monkeypatch):
 
     write_frames(tmp_path / "s", dict(enumerate(counts)))
     monkeypatch.setattr(tifffile, "imread", refuse)
-    with pytest.raises(InputError, match="compressed with LZW.*pip install imagecodecs") as caught:
+    with pytest.raises(InputError, match=r"compressed with LZW.*pip install imagecodecs") as caught:
         formats.read_scan(tmp_path / "s")
     assert "damaged" not in str(caught.value)

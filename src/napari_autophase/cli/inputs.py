@@ -134,21 +134,9 @@ class ScanFiles:
         InputError
             If numbers cannot be read.
         """
-        roi = None if self.roi is None else _whole_numbers(self.roi, "--roi", 4, "100,356,0,256")
-        axes = None if self.axes is None else _whole_numbers(self.axes, "--axes", 3, "2,0,1")
-        return {**asdict(self), "roi": roi, "axes": axes}
+        from .. import formats
 
-
-def _whole_numbers(text: str, what: str, count: int, example: str) -> tuple[int, ...]:
-    try:
-        found = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        found = ()
-    if len(found) != count:
-        raise InputError(
-            f"{what} '{text}': write {count} whole numbers with commas between, such as {example}."
-        )
-    return found
+        return asdict(self) | formats.numbers_in(roi=self.roi, axes=self.axes)
 
 
 def read_scan(scan: str, files: ScanFiles, geometry: GeometryChoice | None = None) -> Scan:

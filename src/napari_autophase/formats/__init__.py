@@ -19,7 +19,7 @@ from .choice import choose
 from .common import AmbiguousDataset, Dataset
 from .correction import split_path
 from .patience import patient
-from .reading import Reading, make_scan
+from .reading import Reading, make_scan, numbers_in
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
 from .values import Values
@@ -28,6 +28,7 @@ __all__ = [
     "AmbiguousDataset",
     "Dataset",
     "datasets",
+    "numbers_in",
     "read",
     "read_reconstruction",
     "read_scan",

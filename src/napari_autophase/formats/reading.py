@@ -49,6 +49,18 @@ class Reading:
                 f"--roi {_with_commas(self.roi)}: give first row, end row, first column and end column of the frames."
             )
 
+    def words(self) -> dict[str, str]:
+        """Return what a person said, as the command line writes it; arrays are left out."""
+        said = {
+            each: getattr(self, each)
+            for each in ("mask", "dark", "white", "mask_good", "roi", "values", "axes")
+        }
+        return {
+            key: _with_commas(value) if isinstance(value, tuple) else str(value)
+            for key, value in said.items()
+            if value is not None and not isinstance(value, np.ndarray)
+        }
+
     @property
     def hints(self) -> Hints:
         """What helps to understand the scan's own files."""
@@ -106,8 +118,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         scan = flat_field(scan, dark, white, region)
     if about.seam is not None and about.region is not None:
         scan = insert_seam(scan, about.seam, about.region)
-    given = {"mask": how.mask, "dark": how.dark, "white": how.white}
-    scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
+    scan.corrections.update(how.words())
     return scan
 
 
@@ -199,6 +210,28 @@ def image(given: str | Path | np.ndarray, what: str) -> np.ndarray:
         chosen = choose(file, kind, inside, fits)
         given = as_volume(kind.reads(file, chosen))
     return given[0] if given.ndim == 3 and given.shape[0] == 1 else given
+
+
+def numbers_in(**options: str | None) -> dict[str, tuple[int, ...] | None]:
+    """Return ``roi`` and ``axes`` as they are written on the command line, as numbers.
+
+    Raises
+    ------
+    InputError
+        If they are not so many whole numbers.
+    """
+    found: dict[str, tuple[int, ...] | None] = {}
+    for name, text in options.items():
+        count, example = {"roi": (4, "100,356,0,256"), "axes": (3, "2,0,1")}[name]
+        try:
+            found[name] = None if not text else tuple(int(part) for part in text.split(","))
+        except ValueError:
+            found[name] = ()
+        if (numbers := found[name]) is not None and len(numbers) != count:
+            raise InputError(
+                f"--{name} '{text}': write {count} whole numbers with commas between, such as {example}."
+            )
+    return found
 
 
 def _with_commas(numbers: tuple[int, ...]) -> str:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from ..memory import ran_out
+from ..memory import ran_out, said
 from ..preparation import middle
 from ..scan import InputError
 from .box import column_order
@@ -165,7 +165,7 @@ class Diffraction:
             If this is the CPU.
         """
         if self.device.type == "cpu":
-            raise InputError("This computer's memory ran out: bin or crop the scan, or ask for fewer starts.")
+            raise InputError(said(f"phasing {' × '.join(map(str, self.shape))} voxels"))
         self.notes = (*self.notes, f"The memory of {self.device.type} ran out: phased on the CPU.")
         self.device = torch.device("cpu")
         self.counts, self.modulus = self.counts.cpu(), self.modulus.cpu()

@@ -68,10 +68,13 @@ def scan_layer_data(scan: Scan) -> LayerData:
 def update_scan(layer: Layer, scan: Scan) -> None:
     """Let the diffraction layer of a scan show `scan` instead: the same one with other corrections or another geometry."""
     before, layer.metadata[SCAN] = layer.metadata[SCAN], scan
-    same_mask = before.mask is scan.mask or np.array_equal(before.mask, scan.mask)
-    if not (same_mask and np.array_equal(before.counts, scan.counts)):
+    if not (_is_same(before.mask, scan.mask) and np.array_equal(before.counts, scan.counts)):
         layer.data, options, _ = scan_layer_data(scan)
         layer.contrast_limits_range = layer.contrast_limits = options["contrast_limits"]
+
+
+def _is_same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
 def reconstruction_layer_data(reconstruction: Reconstruction) -> list[LayerData]:

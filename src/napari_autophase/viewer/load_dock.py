@@ -17,7 +17,8 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .drawing import Drawing, draw
 from .geometry_box import GeometryBox
-from .parts import ActivityBar, FileRow, Note, Page, SampleButton, Section, caption, dropped, form
+from .parts import ActivityBar, FileRow, Note, Page, SampleButton, caption, dropped, form
+from .reading_form import ReadingForm
 from .session import Session
 from .worker import Tasks
 
@@ -36,6 +37,25 @@ class Request:
     mask: str | None = None
     dark: str | None = None
     white: str | None = None
+    mask_good: str | None = None
+    roi: str | None = None
+    values: str | None = None
+    axes: str | None = None
+
+    def said(self) -> dict[str, Any]:
+        """Return what is said of the file, as `formats.read_scan` takes it; what is not said is left out.
+
+        Raises
+        ------
+        InputError
+            If numbers cannot be read.
+        """
+        from .. import formats
+
+        words = {"mask": self.mask, "dark": self.dark, "white": self.white, "values": self.values}
+        good = {"mask_good": int(self.mask_good) if self.mask_good else None}
+        found = words | good | formats.numbers_in(roi=self.roi, axes=self.axes)
+        return {key: value for key, value in found.items() if value is not None}
 
     @property
     def file(self) -> str:
@@ -52,10 +72,8 @@ def read(request: Request) -> Scan | Drawing:
     """Read what was asked for: a scan, or the drawing of a result."""
     from .. import formats
 
-    if request.mask or request.dark or request.white:
-        return formats.read_scan(
-            request.path, dataset=request.dataset, mask=request.mask, dark=request.dark, white=request.white
-        )
+    if said := request.said():
+        return formats.read_scan(request.path, dataset=request.dataset, **said)
     found = formats.read(request.path, dataset=request.dataset)
     return draw(found) if isinstance(found, Reconstruction) else found
 
@@ -82,6 +100,7 @@ class LoadDock(Page):
         self._tasks = Tasks(lambda busy: self.activity.work() if busy else self.activity.rest())
 
         self._asked = self._reading = Request("")
+        self._refused: Request | None = None
         self.setAcceptDrops(True)
 
         self.file = FileRow("Drop a scan here, or choose one", folders=True)
@@ -89,21 +108,8 @@ class LoadDock(Page):
         self.dataset = QComboBox()
         self.dataset.setToolTip("The file holds several volumes: which one is the rocking curve?")
         self.dataset_label = caption("Dataset")
-        self.corrections = Section("Mask and field corrections")
-        self.mask_file = FileRow("none")
-        self.mask_file.setToolTip(
-            "Not zero where the detector saw nothing usable; a volume, or one detector frame.\n"
-            "It adds to the mask that the scan's own file holds."
-        )
-        self.dark_file = FileRow("none")
-        self.dark_file.setToolTip("Dark frame, subtracted from every frame.")
-        self.white_file = FileRow("none")
-        self.white_file.setToolTip("White field: every frame is divided by it, relative to its mean.")
-        self._fields = {"mask": self.mask_file, "dark": self.dark_file, "white": self.white_file}
-        rows = form(self.corrections.body)
-        for label, field in zip(("Mask", "Dark field", "White field"), self._fields.values(), strict=True):
-            rows.addRow(caption(label), field)
-            field.chosen.connect(self._correct)
+        self.corrections = ReadingForm()
+        self.corrections.changed.connect(self._correct)
 
         self.activity = ActivityBar()
         self.status = Note()
@@ -197,8 +203,8 @@ class LoadDock(Page):
         InputError
             If that takes more than a moment, or cannot be: it says what is missing.
         """
-        for field in (self.file, *self._fields.values()):
-            field.settle()
+        self.file.settle()
+        self.corrections.settle()
         if self._tasks.at_work("read"):
             raise InputError(f"The Load panel is reading {self._reading.name}; start again when it is there.")
         if self.dataset.count() and self.dataset.currentIndex() < 0:
@@ -215,21 +221,26 @@ class LoadDock(Page):
 
     def _correct(self) -> None:
         """Read the current scan with other corrections; the geometry that the person gave stays."""
-        scan = self._session.current
+        scan, words = self._session.current, self.corrections.words()
         if not isinstance(scan, Scan):
+            if self._refused is not None:
+                path, dataset = self._refused.path, self._refused.dataset
+                self._read(Request(path, dataset, **words), self._session.add_scan)
             return
 
         def arrive(found: Scan, old: Scan | None) -> None:
-            if old is not None:  # else it was deleted in the meantime
-                self._session.update_scan(old, replace(found, geometry=old.geometry))
+            if old is None:  # it was deleted in the meantime
+                return
+            turned = found.corrections.get("axes") != old.corrections.get("axes")
+            self._session.update_scan(old, found if turned else replace(found, geometry=old.geometry))
 
         path, _, dataset = scan.source.partition("::")
-        fields = {name: field.path or None for name, field in self._fields.items()}
-        self._read(Request(path, dataset or None, **fields), arrive)
+        self._read(Request(path, dataset or None, **words), arrive)
 
     def _read(self, request: Request, arrive: Callable[[Scan, Scan | None], object]) -> None:
         """Read; `arrive` is called with the scan, and with what the same file gave before, if that was current."""
         self._asked = self._reading = request
+        self._refused = None
         self.status.say(f"Reading {request.name}…")
         shown = self._session.current
         source = shown.source if isinstance(shown, Scan) else ""
@@ -260,6 +271,9 @@ class LoadDock(Page):
             return
         if isinstance(self._session.current, Scan):
             self._show_source()  # the name of what failed must not stand over another's facts
+        else:
+            self._refused = request
+            self.corrections.setEnabled(True)  # what was missing can be said there
         self._report(error, request.name)
 
     def _offer_datasets(self, candidates: list[Any]) -> None:
@@ -297,10 +311,8 @@ class LoadDock(Page):
         self.file.show_path(path)
         self.file.line.setToolTip(source)
         self.dataset.setCurrentIndex(self.dataset.findData(dataset))
-        for name, field in self._fields.items():
-            field.show_path(corrections.get(name, ""))
         masked = int(scan.mask.sum()) if isinstance(scan, Scan) and scan.mask is not None else 0
-        self.mask_file.line.setPlaceholderText(f"{masked:,} voxels masked already" if masked else "none")
+        self.corrections.show_words(corrections, masked)
         self._dim(False)
         self.corrections.setEnabled(known and bool(path))
 
