@@ -354,4 +354,4 @@ def test_a_terminal_without_the_letters_still_gets_its_answer(scan):
     plain = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command("info", scan), capture_output=True, env=plain, check=False)
     assert done.returncode == 0, done.stderr
-    assert b"notes  ?" in done.stdout
+    assert b"voxel  21.21 ? 20.68" in done.stdout

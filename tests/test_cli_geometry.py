@@ -152,9 +152,9 @@ def test_a_result_keeps_the_geometry_it_was_found_with(tmp_path, folder, capsys)
 
 def test_a_scan_without_geometry_has_none_to_give(tmp_path, folder, capsys):
     said = refused(capsys, "info", folder / "bare.npy", "--geometry", folder / "bare.npy")
-    assert "holds no geometry" in said
+    assert "has no geometry" in said
     (tmp_path / "r.json").write_text(json.dumps({"name": "x", "geometry": None}))
-    assert "holds no geometry" in refused(
+    assert "has no geometry" in refused(
         capsys, "info", folder / "bare.npy", "--geometry", tmp_path / "r.json"
     )
 

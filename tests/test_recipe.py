@@ -188,3 +188,16 @@ def test_a_recipe_cannot_be_changed_in_place():
 )
 def test_what_follows_a_guess_has_as_many_iterations_as_asked(count, algorithm):
     assert finish(count) == algorithm
+
+
+def test_random_starts_are_added_where_a_guess_is_refined():
+    for preset in PRESETS:
+        recipe = Recipe.from_preset(preset)
+        more = recipe.with_random_starts()
+        if preset in ("network", "iterative"):
+            assert more is recipe
+            continue
+        assert (more.guess.start, more.refine.starts, more.refine.algorithm) == ("both", 2, ITERATIVE)
+        assert more.refine.shrink_wrap.threshold == 0.15
+        assert more.number_of_starts == recipe.guess.keep + 2
+        assert Recipe.model_validate(more.model_dump()) == more

@@ -201,3 +201,27 @@ def test_a_geometry_that_contradicts_itself_is_told_before_phasing(crystal):
     with pytest.raises(InputError, match="rocking step"):
         run(scan, SHORT, seen.append)
     assert {progress.stage for progress in seen} == {"prepare"}
+
+
+@pytest.mark.parametrize(
+    ("seed", "kind", "phase_range", "peak", "part"),
+    [
+        (7_100_001, "winterbottom", 1.0, 1e6, 0.2),
+        (7_100_008, "cut", 3.0, 1e6, 0.2),
+        (7_100_009, "rod", 6.0, 1e6, 0.5),
+        (7_100_008, "cut", 3.0, 1e6, None),
+    ],
+)
+def test_a_crystal_is_found_although_its_bragg_peak_is_clipped_or_lies_in_a_gap(
+    seed, kind, phase_range, peak, part
+):
+    truth = simulate(seed, 64, phase_range=phase_range, peak=peak, kind=kind, geometry=None)
+    counts, mask = truth.scan.counts, np.zeros(truth.scan.shape, bool)
+    if part is None:
+        mask[:, :, 30:34] = True  # a module gap
+    else:
+        counts = np.minimum(counts, round(part * counts.max()))
+    recipe = Recipe().with_settings({"device": "cpu", "seed": 1})
+    found = run(replace(truth.scan, counts=np.where(mask, 0, counts), mask=mask), recipe)
+    assert abs(analysis.align(found.object, truth.object, ramp=True)[1]) > 0.95
+    assert not [note for note in found.notes if "undersampled" in note]

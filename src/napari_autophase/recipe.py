@@ -32,6 +32,8 @@ def finish(iterations: int) -> str:
 
 FINISH = finish(50)
 """As many iterations as AutoPhaseNN's 50 of ER."""
+GENTLE = {"threshold": 0.15}
+"""Shrink-wrap of long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update."""
 SEARCH = "20*ER+120*EHIO+40*ER"
 """What every start of a search goes through there; see `phasing.even`."""
 
@@ -47,7 +49,9 @@ class Preparation(_Part):
     """Counts to what phasing needs."""
 
     hot_pixels: bool = Field(True, description="Mask isolated voxels and constantly lit pixels (aliens).")
-    saturation: float | None = Field(None, gt=0, description="Counts at and above this value are masked.")
+    saturation: float | None = Field(
+        None, gt=0, description="Counts at and above this value are saturated: lower bounds."
+    )
     background: float = Field(0.0, ge=0, description="Counts per voxel subtracted before anything else.")
     centre: Literal["peak", "mass", "none"] = Field(
         "peak", description="What comes to the middle (by a lossless roll)."
@@ -173,6 +177,21 @@ class Recipe(_Part):
         guessed = 0 if self.guess.start == "random" else self.guess.keep
         return guessed + (0 if self.guess.start == "network" else self.refine.starts)
 
+    def with_random_starts(self) -> Recipe:
+        """Return a copy for a scan of which too little is known for a guess to be trusted.
+
+        Random starts are phased beside the guess, all for as long as those need; where a guess is not refined it is left alone.
+        """
+        if self.guess.start != "network" or not self.refine.algorithm:
+            return self
+        refine = {"starts": max(2, self.refine.starts), "algorithm": ITERATIVE, "shrink_wrap": GENTLE}
+        return self.model_copy(
+            update={
+                "guess": self.guess.model_copy(update={"start": "both"}),
+                "refine": Refinement.model_validate({**self.refine.model_dump(), **refine}),
+            }
+        )
+
     @classmethod
     def from_preset(cls, preset: str = "fast") -> Recipe:
         """Return the recipe that `preset` (network, fast, iterative, best) stands for.
@@ -184,21 +203,19 @@ class Recipe(_Part):
         """
         if preset not in PRESETS:
             raise InputError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
-        # long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update
-        gentle = {"threshold": 0.15}
         changes: dict[str, dict[str, dict[str, Any]]] = {
             "network": {"guess": {"side": 64, "polish": "", "starts": 0}, "refine": {"algorithm": ""}},
             "fast": {},
             "iterative": {
                 "guess": {"start": "random"},
-                "refine": {"algorithm": ITERATIVE, "shrink_wrap": gentle},
+                "refine": {"algorithm": ITERATIVE, "shrink_wrap": GENTLE},
             },
             "best": {
                 "guess": {
                     **{"candidates": 4, "keep": 2},
                     **{"starts": 24, "rounds": 3, "enough": 0.0, "side": 64, "polish": SEARCH},
                 },
-                "refine": {"algorithm": "100*ER", "shrink_wrap": gentle},
+                "refine": {"algorithm": "100*ER", "shrink_wrap": GENTLE},
             },
         }
         return cls.model_validate({"preset": preset, **changes[preset]})

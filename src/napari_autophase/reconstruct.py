@@ -62,11 +62,17 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
     with stage("guess"):
         yield Progress("guess", 0, 1)
         data = phasing.Diffraction(
-            prepared.counts, prepared.good, recipe.refine.free_fraction, seed=recipe.seed, device=device
+            prepared.counts,
+            prepared.good,
+            recipe.refine.free_fraction,
+            seed=recipe.seed,
+            device=device,
+            bounded=True,
         )
         model = None if recipe.guess.start == "random" else network.load(recipe.guess.weights, device)
         # the starts are nowhere else, so that phasing can let them go
-        refining = phasing.refine(data, (yield from _begin(model, data, prepared, recipe)), recipe.refine)
+        choice = recipe.with_random_starts() if prepared.doubtful else recipe
+        refining = phasing.refine(data, (yield from _begin(model, data, prepared, choice)), choice.refine)
 
     with stage("refine"):
         phased = yield from refining
@@ -147,8 +153,8 @@ def _begin(
     if model is not None:
         guessed = network.guess(
             model,
-            prepared.counts,
-            data.fitted_pixels(),  # nobody has seen what the result is judged by
+            prepared.shown,
+            prepared.known & ~data.held_out_pixels(),  # nobody has seen what the result is judged by
             prepared.oversampling,
             recipe.guess,
             refinement.free_fraction,

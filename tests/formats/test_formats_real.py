@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from napari_autophase import formats
+from napari_autophase import analysis, formats
+from napari_autophase.cli import main
+from napari_autophase.geometry import frame
+from napari_autophase.preparation import prepare
+from napari_autophase.recipe import Preparation
 from napari_autophase.scan import InputError, Scan
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -105,3 +111,84 @@ def test_what_is_no_scan():
     assert formats.recognise(GOLD / "README.md") is None
     with pytest.raises(InputError, match="complex"):
         formats.read(GOLD / "reference_cohere/image_support.npz")
+
+
+# 34-ID-C from its raw files ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory) -> Path:
+    """The folder of an experiment as the beamline leaves it: frames two folders down, SPEC file and detector fields above."""
+    folder = tmp_path_factory.mktemp("34idc")
+    with zipfile.ZipFile(GOLD / "scan54_tiff_frames.zip") as archive:
+        archive.extractall(folder)
+    (folder / "example.spec").write_bytes(gzip.decompress((GOLD / "spec/example.spec.gz").read_bytes()))
+    return folder
+
+
+SCAN_54 = "AD34idcTIM2_example/Staff20-1a_S0054"
+
+
+def test_34_id_c_says_all_of_its_geometry(experiment, capsys):
+    """Every value beside what the scan's description (metadata.json) gives; the spacing beside cohere's 2.3679 Å."""
+    about = json.loads((GOLD / "metadata.json").read_text())
+    assert main(["info", str(experiment / SCAN_54), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    geometry = said["geometry"]
+    assert geometry["energy_kev"] == about["energy_keV"]
+    assert geometry["distance_m"] == about["detector_distance_m"]
+    assert geometry["pixel_size_um"] == [about["pixel_size_m"] * 1e6] * 2
+    assert geometry["detector_angles_deg"] == [about["delta_deg"], about["gamma_deg"]]
+    assert geometry["rocking_step_deg"] == pytest.approx(about["rocking_step_deg"], rel=1e-6)
+    assert geometry["rocking_angles_deg"][0] == about["theta_start_deg"]
+    assert geometry["rocking_angles_deg"][-1] == about["theta_stop_deg"]
+    assert geometry["sample_angles_deg"][1:] == [about["chi_deg"], about["phi_deg"]]
+    assert geometry["sample_circles"] == about["xrayutilities"]["sampleaxes"]
+    assert geometry["detector_circles"] == about["xrayutilities"]["detectoraxes"]
+    assert geometry["pixel_directions"] == about["xrayutilities"]["pixelorientation"][::-1]
+    assert said["spacing_nm"] == pytest.approx(0.2367, abs=1e-4)
+    assert said["seen"]["arm_spacing_nm"] == pytest.approx(
+        about["d_spacing_A_at_detector_arm"] / 10, rel=1e-5
+    )
+    assert any("complete: 201 of 201 points" in note for note in said["notes"])
+
+
+def test_34_id_c_voxels_of_the_crop_that_others_phase(experiment):
+    """128 × 128 × 200 about the peak: 10.05, 10.06 and 15.62 nm, as cohere has them."""
+    scan = formats.read_scan(experiment / SCAN_54)
+    prepared = prepare(scan, Preparation(crop=(200, 128, 128)))
+    steps, _ = frame(prepared.geometry, prepared.peak, prepared.counts.shape)
+    assert np.linalg.norm(steps, axis=0) == pytest.approx([15.62, 10.06, 10.05], rel=0.01)
+
+
+def test_34_id_c_spec_file_opens_its_scan(experiment):
+    scan = formats.read_scan(experiment / "example.spec", dataset="54")
+    np.testing.assert_array_equal(scan.counts, formats.read_scan(GOLD / "scan54_raw.npz").counts)
+    assert scan.geometry.direct_beam_pixel == (256, 256)
+
+
+def test_34_id_c_from_raw_frames_to_strain_in_one_command(experiment, tmp_path, capsys):
+    """The crystal is that of PyNX (four runs of 700 iterations), in nanometres of the laboratory."""
+    result, picture = tmp_path / "r.cxi", tmp_path / "p.png"
+    fields = ["--dark", str(experiment / "dark.tif"), "--white", str(experiment / "whitefield.tif")]
+    # PyNX cropped to 196 frames; voxels of one size are compared
+    crop = ["--set", "prepare.crop=[196,128,128]"]
+    outputs = ["-o", str(result), "--picture", str(picture)]
+    assert main(["reconstruct", str(experiment / SCAN_54), *fields, *crop, *outputs]) == 0
+    assert "Geometry of 34-ID-C, 34idcTIM2, from example.spec, scan 54" in capsys.readouterr().out
+    assert picture.stat().st_size > 50_000
+    found = formats.read(result)
+    reference = formats.read(GOLD / "reference_pynx/best_run.cxi")
+    agreement = analysis.compare(found.object, reference.object, threshold=0.3)
+    assert agreement["support_iou"] >= 0.9
+    assert agreement["correlation"] >= 0.93
+    assert agreement["phase_error"] <= 0.25
+    assert found.scan_geometry.beamline == "34-ID-C"
+    # the beam is 130 pixels beyond the peak, which now is the middle
+    assert found.geometry.direct_beam_pixel == pytest.approx((256 - 126 + 64, 256 - 127 + 64), abs=2)
+    assert np.linalg.norm(found.q_bragg_per_nm) == pytest.approx(2 * np.pi / 0.2367, rel=1e-3)
+    seen = analysis.quantities(found)
+    assert not seen.relative
+    inside = seen.support
+    assert np.nanmax(np.abs(seen.strain[inside])) < 0.02
+    assert 5e-5 < np.nanstd(seen.strain[inside]) < 3e-3

@@ -225,7 +225,18 @@ def test_measured_scans_and_results_are_claimed(name, kind):
 
 
 def test_every_suffix_is_known():
-    assert formats.suffixes() == (".cxi", ".h5", ".hdf5", ".npy", ".npz", ".nxs", ".tif", ".tiff")
+    assert formats.suffixes() == (
+        ".cxi",
+        ".fio",
+        ".h5",
+        ".hdf5",
+        ".npy",
+        ".npz",
+        ".nxs",
+        ".spec",
+        ".tif",
+        ".tiff",
+    )
 
 
 def test_a_new_format_is_one_class(tmp_path, monkeypatch):

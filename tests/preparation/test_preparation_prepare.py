@@ -143,12 +143,21 @@ def test_a_block_is_scaled_to_its_missing_voxels_and_masked_when_most_are_missin
     good[0, 0, 0] = False
     good[0:2, 2:4, 0:2] = False
     good[0, 2, 0] = good[0, 2, 1] = good[0, 3, 0] = True
-    counts[~good] = 1e9
+    counts[~good] = 0
     total, kept = bin_blocks(counts, good, (2, 2, 2))
     assert total[0, 0, 0] == pytest.approx(24)
     assert not kept[0, 1, 0]
     assert total[0, 1, 0] == 0
     assert np.count_nonzero(~kept) == 1
+
+
+def test_a_block_with_a_saturated_voxel_has_the_lower_bound_of_its_sum():
+    counts, good = np.full((32, 32, 32), 3, np.float32), np.ones((32, 32, 32), bool)
+    counts[0, 0, 0], good[0, 0, 0] = 100, False
+    counts[0, 0, 1], good[0, 0, 1] = 0, False  # nothing is known of this one
+    total, kept = bin_blocks(counts, good, (2, 2, 2))
+    assert total[0, 0, 0] == 100 + 6 * 3
+    assert np.argwhere(~kept).tolist() == [[0, 0, 0]]
 
 
 def test_binning_keeps_q_and_scales_the_grid():
@@ -210,7 +219,7 @@ def test_a_pattern_that_reaches_the_edges_is_not_cropped():
 def test_padding_keeps_the_centre_and_masks_what_it_adds(shape):
     counts = np.zeros(shape, np.float32)
     counts[tuple(n // 2 for n in shape)] = 1
-    padded, good = pad_fast(counts, np.ones(shape, bool))
+    padded, good = pad_fast(counts), pad_fast(np.ones(shape, bool))
     assert padded[tuple(n // 2 for n in padded.shape)] == 1
     assert np.count_nonzero(good) == np.prod(shape)
     for side, wide in zip(shape, padded.shape, strict=True):
@@ -230,12 +239,37 @@ def test_padding_does_not_change_how_much_wider_than_the_crystal_the_field_of_vi
     assert estimate_oversampling(padded.counts) == pytest.approx(plain.oversampling, rel=0.1)
 
 
-def test_saturated_voxels_are_masked_and_said():
+def test_saturated_voxels_are_lower_bounds_and_said():
     scan = simulate(10, 32, peak=1e6, saturation=2e5).scan
     found = prepare(scan)
     assert np.count_nonzero(~found.good) == np.count_nonzero(scan.counts == 200_000)
-    assert any("saturated" in note for note in found.notes)
-    assert prepare(scan, choose(saturation=1e5)).counts.max() < 1e5
+    assert (found.counts[~found.good] == 200_000).all()
+    assert [note for note in found.notes if "aturated" in note] == [
+        f"Saturated at 200,000 counts, and taken as at least that bright: {np.count_nonzero(~found.good)} voxels."
+    ]
+    lower = prepare(scan, choose(saturation=1e5))
+    assert (lower.counts[lower.good] < 1e5).all()
+    assert lower.counts[~lower.good].min() >= 1e5
+    less = prepare(scan, choose(background=1000.0))
+    assert (less.counts[~less.good] == 199_000).all()
+
+
+def test_the_largest_number_is_a_limit_amid_light_and_a_flag_amid_darkness():
+    counts = np.minimum(simulate(10, 32, peak=3e5).scan.counts, 65535).astype(np.uint16)
+    saturated = counts == 65535
+    counts[:, 3, 28] = 65535
+    found = prepare(Scan(counts), choose(centre="none"))
+    assert (found.counts[saturated] == 65535).all()
+    assert not found.good[saturated].any()
+    assert not found.counts[:, 3, 28].any()
+    assert not found.good[:, 3, 28].any()
+    assert sum("flagged" in note for note in found.notes) == 1
+
+
+def test_the_middle_of_a_saturated_peak_is_the_middle_of_the_scan():
+    whole = rolled(simulate(12, 48, peak=1e6, oversampling=(3.0, 3.0, 3.0)).scan, (3, -5, 7))
+    clipped = Scan(np.minimum(whole.counts, 100_000))
+    assert prepare(clipped).shift == prepare(whole).shift
 
 
 def test_the_scan_is_left_as_it_was():

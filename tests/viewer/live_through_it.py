@@ -1,9 +1,9 @@
-"""A session in a real window that drew with freed memory once; run by ``test_viewer_window.py`` in a process of its own.
+"""What once drew with freed memory, in a real window; run by ``test_viewer_window.py`` in a process of its own.
 
-    python live_through_it.py points labels image shapes
+    python live_through_it.py result     a result arrives, and is replaced, beside points that are visible
+    python live_through_it.py deletion   a person deletes an image beside such points, and opens another
 
-adds these layers to a scan, and lives through a result, the diffraction and back, a replaced result, another scan, and what a
-person deletes; "survived" is the last word.
+"survived" is the last word.  Small images and other orders of things survived always.
 """
 
 from __future__ import annotations
@@ -13,63 +13,57 @@ import sys
 
 import napari
 import numpy as np
-from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QEventLoop, QTimer
-from viewer_doubles import make_reconstruction, make_scan
+from viewer_doubles import make_reconstruction
 
+from napari_autophase import Recipe
 from napari_autophase.viewer.session import Session
 
-CORNERS = np.array([[0, 0, 0], [0, 19, 0], [0, 19, 19], [0, 0, 19]], float)
-LAYERS = {
-    "points": lambda: Points(np.random.default_rng(0).random((20, 3)) * 20),
-    "labels": lambda: Labels(np.ones((20, 20, 20), int)),
-    "image": lambda: Image(np.ones((20, 20, 20))),
-    "shapes": lambda: Shapes([CORNERS]),
-}
 
-
-def draw() -> None:
+def wait(milliseconds: int) -> None:
     """Let the window draw and answer."""
     loop = QEventLoop()
-    QTimer.singleShot(250, loop.quit)
+    QTimer.singleShot(milliseconds, loop.quit)
     loop.exec()
 
 
-def main() -> None:
-    """Do it all."""
-    viewer = napari.Viewer()
+def result(viewer: napari.Viewer) -> None:
+    """Reconstruct the sample, then replace the result, and look at the diffraction."""
+    viewer.window.add_plugin_dock_widget("napari-autophase", "Workspace")
+    wait(800)
+    viewer.open_sample("napari-autophase", "faceted")
+    wait(800)
+    viewer.add_points(np.random.default_rng(0).random((20, 3)) * 50)
+    wait(400)
     session = Session.of(viewer)
-    draw()
-    session.add_scan(make_scan(size=32))
-    draw()
-    for kind in sys.argv[1:]:
-        viewer.add_layer(LAYERS[kind]())
-        draw()
-    steps = [
-        lambda: session.add_result(make_reconstruction()),
-        session.show_diffraction,
-        session.show_result,
-        lambda: session.add_result(make_reconstruction("second")),
-        lambda: session.add_result(make_reconstruction("third", size=30), replace_last=True),
-        lambda: session.add_scan(make_scan("other")),
-        lambda: session.add_result(make_reconstruction("other")),
-        lambda: viewer.layers.remove("crystal"),
-        lambda: session.add_result(make_reconstruction("fourth")),
-        lambda: viewer.layers.remove("fourth · 4 isosurface"),
-        lambda: session.add_result(make_reconstruction("fifth")),
-        session.show_diffraction,
-        lambda: viewer.layers.remove("other"),
-        lambda: viewer.add_image(np.ones((9, 8, 7))),
-        viewer.layers.clear,
-        lambda: session.add_scan(make_scan("last")),
-    ]
-    for step in steps:
-        step()
-        draw()
-        draw()
-    print("survived", [layer.name for layer in viewer.layers], flush=True)
-    os._exit(0)  # closing napari is not what this is about
+    session.reconstruct(Recipe.from_preset("network"))
+    for _ in range(300):
+        wait(200)
+        if session.controller.state in ("done", "failed"):
+            break
+    wait(3000)
+    assert len(session.results) == 1, session.controller.state
+    session.add_result(make_reconstruction(), replace_last=True)
+    wait(500)
+    session.show_diffraction()
+    wait(1500)
+
+
+def deletion(viewer: napari.Viewer) -> None:
+    """Delete an image while points are visible, and add another."""
+    Session.of(viewer)
+    wait(800)
+    image = viewer.add_image(np.random.default_rng(0).random((96, 80, 88), np.float32))
+    wait(400)
+    viewer.add_points(np.random.default_rng(0).random((20, 3)) * 50)
+    wait(400)
+    viewer.layers.remove(image)
+    wait(500)
+    viewer.add_image(np.random.default_rng(0).random((9, 8, 8), np.float32))
+    wait(500)
 
 
 if __name__ == "__main__":
-    main()
+    {"result": result, "deletion": deletion}[sys.argv[1]](napari.Viewer())
+    print("survived", flush=True)
+    os._exit(0)  # closing napari is not what this is about

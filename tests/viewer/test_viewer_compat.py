@@ -42,13 +42,14 @@ def old_viewer(ndisplay=3, **more):
     )
 
 
-def test_overlays_of_every_version(viewer):
-    assert compat.overlays(old_viewer()) == ("scale bar", "axes at the origin", "text")
-    assert compat.overlays(old_viewer(floating_axes="axes in the corner")).axes == "axes in the corner"
-    found = compat.overlays(viewer)
-    found.text.text, found.text.visible, found.axes.visible = "here", True, True
-    assert compat.overlays(viewer).text.text == "here"
-    assert compat.overlays(viewer).axes.visible
+def test_what_stands_around_the_layers_in_every_version(viewer):
+    assert compat.surroundings(old_viewer()) == ("scale bar", "text")
+    later = old_viewer(floating_axes="axes in the corner")
+    assert compat.surroundings(later) == ("scale bar", "axes in the corner", "text")
+    assert compat.text(later) == "text"
+    compat.text(viewer).text = "here"
+    assert compat.surroundings(viewer)[-1].text == "here"
+    assert all(not around.visible for around in compat.surroundings(viewer))
 
 
 def test_camera_and_canvas_of_every_version(viewer):

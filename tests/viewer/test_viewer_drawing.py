@@ -29,8 +29,9 @@ def crystal(window, caplog):
 
 
 def drawn(viewer):
-    """Pixels of the crystal: lit, and away from the caption, the colour bar and the scale bar."""
-    compat.overlays(viewer).axes.visible = False
+    """Pixels of the crystal: lit, and away from what stands around it."""
+    for around in compat.surroundings(viewer):
+        around.visible = False
     picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(float)
     rows, columns = picture.shape[:2]
     middle = picture[rows // 5 : 4 * rows // 5, columns // 4 : 3 * columns // 4].reshape(-1, 3)
@@ -88,7 +89,7 @@ def test_the_isosurface_may_be_looked_at_in_slices(window, crystal):
 def test_x_is_drawn_to_the_right_y_up_and_z_towards_the_eye(window, crystal):
     """The laboratory is right-handed, and its camera looks down along z, tilted: whatever napari calls its directions."""
     crystal.layer("isosurface").visible = False
-    compat.overlays(window).text.visible = False
+    compat.text(window).visible = False
     tips = {"x": (0, 0, 60), "y": (0, 60, 0), "z": (60, 0, 0)}  # as (z, y, x) in nm
     places = {}
     for name, tip in tips.items():

@@ -92,7 +92,7 @@ def test_without_geometry_lengths_are_in_pixels_and_the_strain_is_called_relativ
     layers.add_reconstruction(viewer, ball(nm=False), group=1).set_colour_by("strain")
     assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"pixel"}
     np.testing.assert_allclose(viewer.layers[0].scale, 1)
-    assert "relative strain (rad/voxel)" in compat.overlays(viewer).text.text
+    assert "relative strain (rad/voxel)" in compat.text(viewer).text
 
 
 def test_the_laboratory_is_drawn_right_handed(viewer, result):
@@ -262,8 +262,7 @@ def test_slices_in_2d_the_isosurface_in_3d(viewer, result):
 
 
 def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
-    assert compat.overlays(viewer).scale_bar.visible
-    assert compat.overlays(viewer).axes.visible
+    assert all(around.visible for around in compat.surroundings(viewer))
     assert result.layer("isosurface").colorbar.visible
     # napari draws the bars of hidden layers too
     assert not any(layer.colorbar.visible for layer in viewer.layers if not layer.visible)
@@ -272,10 +271,10 @@ def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
     result.layer("amplitude").visible = True
     assert result.layer("amplitude").colorbar.visible
     viewer.dims.ndisplay = 3
-    assert compat.overlays(viewer).text.text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
+    assert compat.text(viewer).text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
     result.set_colour_by("strain")
     result.set_limits(0.0013)
-    assert compat.overlays(viewer).text.text == "ball · 1   strain ± 0.0013   amplitude ≥ 0.30"
+    assert compat.text(viewer).text == "ball · 1   strain ± 0.0013   amplitude ≥ 0.30"
 
 
 # -- layers come and go

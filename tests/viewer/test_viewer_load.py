@@ -354,7 +354,6 @@ def test_what_has_no_line_stays_as_it_was(qapp):
     given_before = replace(
         GEOMETRY,
         pixel_directions=("y-", "x-"),
-        sample_offsets_deg=(0.0, 0.1, 0.0),
         rocking_angles_deg=tuple(17.3 + 0.02 * n + 0.001 * (n % 2) for n in range(24)),
     )
     form = GeometryForm()
@@ -362,7 +361,7 @@ def test_what_has_no_line_stays_as_it_was(qapp):
     assert form.beamline.currentText() == "ID01"
     form.lines["distance_m"].setText("0.75")
     assert form.read_geometry() == replace(given_before, distance_m=0.75)
-    # another step is not that of the angles any more, and another beamline has its own offsets
+    # another step is not that of the angles any more, and another beamline has its own directions and offsets
     form.lines["rocking_step_deg"].setText("0.03")
     assert form.read_geometry().rocking_angles_deg is None
     form.beamline.setCurrentText("P10")
@@ -370,6 +369,41 @@ def test_what_has_no_line_stays_as_it_was(qapp):
     changed = form.read_geometry()
     assert changed.sample_offsets_deg == (0, 0, 90, 0)
     assert changed.pixel_directions == find_beamline("P10").detector().directions
+
+
+def test_how_the_detector_is_mounted_is_seen_and_can_be_changed(qapp):
+    form = GeometryForm()
+    form.show_geometry(GEOMETRY, {})
+    assert form.directions.text() == "y-, x+"
+    assert "x- (cohere for mpxgaas" in form.directions.toolTip()
+    assert not form.edited
+    form.directions.setText("y- x-")
+    assert form.edited
+    turned = form.read_geometry()
+    assert turned == replace(GEOMETRY, pixel_directions=("y-", "x-"))
+    form.show_geometry(turned, {})
+    assert (form.directions.text(), form.beamline.currentText()) == ("y-, x-", "ID01")
+    form.beamline.setCurrentText("SIXS 2022")
+    assert form.directions.text() == "x-, y-"
+    form.beamline.setCurrentText("ID01")
+    for wrong, says in (("y-", "two directions"), ("up, x+", "names no axis"), ("x-, x+", "one line")):
+        form.directions.setText(wrong)
+        with pytest.raises(InputError, match=says):
+            form.read_geometry()
+
+
+def test_what_is_off_with_a_geometry_is_marked(dock, session, qtbot):
+    session.add_scan(make_scan(geometry=replace(GEOMETRY, direct_beam_pixel=(12.0, 12.0))))
+    settle(qtbot, dock)
+    assert "nm at the arm" in dock.facts["Lattice"].text()
+    assert "Sources disagree on how mpx1x4 is mounted" in dock.notes.text()
+    assert dock.off.text() == ""
+    uneven = tuple(17.3 + 0.02 * n + 0.004 * (n % 2) for n in range(24))
+    session.update_scan(session.current, replace(session.current, geometry=replace(
+        session.current.geometry, rocking_angles_deg=uneven)))  # fmt: skip
+    settle(qtbot, dock)
+    assert "rocking steps differ" in dock.off.text()
+    assert "border-left" in dock.off.styleSheet()
 
 
 def test_a_detector_that_only_translates_has_no_angles_to_type(qapp):
@@ -846,7 +880,7 @@ def test_a_result_that_is_not_seen_does_not_come_forward(dock, session, viewer, 
     qtbot.waitUntil(lambda: not session._turns._works, timeout=20_000)
     assert [layer for layer in viewer.layers if layer.visible] == seen
     assert (viewer.dims.ndisplay, viewer.scene.camera.zoom) == camera
-    session.hide_diffraction()
+    session.show_result()
     assert result.shown
 
 

@@ -242,7 +242,7 @@ def shown(viewer):
 def test_a_result_comes_layer_by_layer_the_crystal_first(viewer, session, turns):
     session.show_drawing(draw(make_reconstruction()))
     assert names(viewer) == ["crystal", "crystal · 1 isosurface"]
-    around = compat.overlays(viewer)
+    around = compat.surroundings(viewer)
     before = 0
     while "crystal · 1 isosurface" not in shown(viewer):
         turns.one()

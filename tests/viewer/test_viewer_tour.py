@@ -31,7 +31,7 @@ def test_the_tour_comes_to_its_end(tmp_path):
 @pytest.mark.parametrize(
     ("name", "step", "reason"),
     [
-        ("viewer.compat.overlays", "open the sample", "AttributeError: the canvas has moved"),
+        ("viewer.compat.surroundings", "open the sample", "AttributeError: the canvas has moved"),
         ("viewer.worker.draw", "reconstruct", "AttributeError: the canvas has moved"),
     ],
 )

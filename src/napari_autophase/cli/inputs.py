@@ -60,8 +60,9 @@ class GeometryChoice:
         return found
 
     def said_beamline(self) -> str | None:
-        """Return the beamline that is said, by name or as a JSON file."""
-        return None if (name := self.document().get("beamline")) is None else str(name)
+        """Return the beamline that --beamline or --set names, or as a JSON file."""
+        said = replace(self, path=None).document().get("beamline")
+        return None if said is None else str(said)
 
     def applied(self, scan: Scan) -> Scan:
         """Return `scan` with the geometry that its file and the command line make together.
@@ -76,7 +77,7 @@ class GeometryChoice:
             return scan
         # a whole geometry takes the place of another; what a file knows of one is of use to both
         own = {} if self.path is not None and scan.geometry is not None else _known(scan)
-        if "beamline" in said and own.get("beamline") != find_beamline(str(said["beamline"])).name:
+        if "beamline" in said and not _is_same(own.get("beamline"), str(said["beamline"])):
             own = {key: value for key, value in own.items() if key not in _OF_A_BEAMLINE}
         name = str(self.path) if self.path is not None and not self.settings else "The geometry"
         return replace(scan, geometry=complete({**own, **said}, name))
@@ -185,7 +186,7 @@ def _document(path: Path) -> dict[str, Any]:
         else:
             known = _known(found)
         if not known:
-            raise InputError(f"{path} holds no geometry; give a file that does, or a JSON document.")
+            raise InputError(f"{path} has no geometry; give a file that has, or a JSON document.")
         return known
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -195,10 +196,20 @@ def _document(path: Path) -> dict[str, Any]:
     if isinstance(document, dict) and "geometry" in document:  # the whole of `info --json`, or a report
         document = document.get("scan_geometry") or document["geometry"]
         if document is None:
-            raise InputError(f"{path} holds no geometry: it is that of a scan without one.")
+            raise InputError(f"{path} has no geometry: it is that of a scan without one.")
     if not isinstance(document, dict):
         raise InputError(f"{path} is no geometry: it must be a JSON object with the fields of one.")
     return {key: value for key, value in document.items() if not key.startswith("#")}
+
+
+def _is_same(name: str | None, said: str) -> bool:
+    """Tell whether the beamline of a scan is the one that is said, however it is spelt."""
+    if name is None or name == said:
+        return name is not None
+    try:
+        return find_beamline(said).name == name
+    except InputError:  # only its writer knows it
+        return False
 
 
 def _key_and_value(setting: str, example: str) -> tuple[str, str]:

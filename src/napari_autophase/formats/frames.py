@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,7 @@ import numpy as np
 from ..scan import InputError
 from .common import Dataset, Description, Hints, check_memory, damage
 from .images import header_of, is_frame, read_frame
-from .logs import find_log
-from .measured import Frames as Measured
-from .measured import described
+from .logs import ScanLog, find_log
 from .registry import Format, register
 from .rocking import frames_to_look_at
 
@@ -33,13 +30,15 @@ class Frames(Format):
 
     name, title = "frames", "a folder of frames (TIFF, EDF, CBF)"
 
+    takes_anything = True
+
     def matches(self, path: Path) -> bool:
         """Take any folder; without frames it is refused when it is listed."""
         return path.is_dir()
 
     def lists(self, path: Path) -> list[Dataset]:
         """Return the one stack of the folder, from the first frame's header."""
-        frames = _frames(path)
+        frames = places_in(path)
         shape, dtype = header_of(_first(frames))
         if len(shape) != 2:
             raise InputError(
@@ -53,42 +52,40 @@ class Frames(Format):
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return the stack."""
-        return read_frames(path, _frames(path), dataset)
+        return read_frames(path, places_in(path), dataset)
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few of the frames."""
         chosen = frames_to_look_at(dataset.shape, dataset.dtype.itemsize)
         stack = np.empty((len(chosen), *dataset.shape[1:]), dataset.dtype)
-        frames = _frames(path)
+        frames = places_in(path)
         for row, index in zip(stack, chosen, strict=True):
             _read_into(row, frames[index])
         return stack if chosen else None
 
-    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:
-        """Return which files of the folder are not frames, which numbers are missing, and what the log says."""
-        frames = _frames(path)
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
+        """Return which files of the folder are not frames, and which numbers are missing."""
+        frames = places_in(path)
         there = [each for each in frames if each is not None]
         others = sorted(each.name for each in _images(path) if each not in there)
-        numbers = _numbers(frames)
-        missing = [number for number, each in zip(numbers, frames, strict=True) if each is None]
+        missing = [number for number, each in zip(_numbers(frames), frames, strict=True) if each is None]
         found = {"other_files": others, "missing_frames": missing}
         metadata = {"frames": len(frames), **{key: value for key, value in found.items() if value}}
-        mask, said = None, _gaps_in(there, frames)
-        if missing:
-            mask = np.zeros(dataset.shape, bool)
-            mask[[each is None for each in frames]] = True
-            names = "Frame" if len(missing) == 1 else "Frames"
-            said = (
-                f"{names} {', '.join(map(str, missing))} {'is' if len(missing) == 1 else 'are'} missing and masked.",
-            )
-        log, notes = find_log(path, hints.log)
-        if log is None:
-            return Description(mask, metadata=metadata, notes=(*said, *notes))
-        count, rows, columns = dataset.shape
-        about = described(log, Measured(path, (count, rows, columns), numbers, hints.region), hints.beamline)
-        masks = [each for each in (mask, about.mask) if each is not None]
-        mask = np.logical_or.reduce(masks) if masks else None
-        return replace(about, mask=mask, metadata=metadata | about.metadata, notes=(*said, *about.notes))
+        if not missing:
+            return Description(metadata=metadata, notes=_unevenly(there))
+        mask = np.zeros(dataset.shape, bool)
+        mask[[each is None for each in frames]] = True
+        what, are = ("Frame", "is") if len(missing) == 1 else ("Frames", "are")
+        note = f"{what} {', '.join(map(str, missing))} {are} missing and masked."
+        return Description(mask, metadata=metadata, notes=(note,))
+
+    def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
+        """Look for the log beside the frames, and in the folders around them."""
+        return find_log(path, given)
+
+    def frame_numbers(self, path: Path) -> tuple[int, ...]:
+        """Return the number of every frame, of those that are missing too."""
+        return tuple(_numbers(places_in(path)))
 
 
 def read_frames(what: Path, frames: Sequence[Path | None], dataset: Dataset) -> np.ndarray:
@@ -110,13 +107,14 @@ def _read_into(row: np.ndarray, frame: Path | None) -> None:
     if frame is None:
         row[:] = 0
         return
-    shape, dtype = header_of(frame)
-    if shape != row.shape or dtype != row.dtype:
+    read = read_frame(frame)
+    dtype = read.dtype.newbyteorder("=")
+    if read.shape != row.shape or dtype != row.dtype:
         raise InputError(
-            f"{frame} is {shape} {dtype} but the first frame is {row.shape} {row.dtype}; "
+            f"{frame} is {read.shape} {dtype} but the first frame is {row.shape} {row.dtype}; "
             "a scan's frames have one size: move this file elsewhere."
         )
-    row[:] = read_frame(frame)
+    row[:] = read
 
 
 def _match(path: Path) -> re.Match[str]:
@@ -146,12 +144,12 @@ def _numbers(frames: Sequence[Path | None]) -> list[int]:
     return list(range(first, last + 1, step))
 
 
-def _frames(folder: Path) -> list[Path | None]:
+def places_in(folder: Path) -> list[Path | None]:
     """Return the numbered files of the folder's one scan at their places in the order of their numbers; None: missing.
 
     Where more is missing than there is, the numbers are no places, and the files are taken one after the other.
     """
-    there = _numbered(folder)
+    there = frames_in(folder)
     by_number: dict[int, Path] = {}
     for each in there:
         number = int(_match(each)["number"])
@@ -167,18 +165,18 @@ def _frames(folder: Path) -> list[Path | None]:
     return [by_number.get(number) for number in places]
 
 
-def _gaps_in(there: Sequence[Path], frames: Sequence[Path | None]) -> tuple[str, ...]:
-    """Say that numbers were no places."""
-    numbers = [int(_match(each)["number"]) for each in there]
-    if len(there) < len(frames) or len(set(np.diff(numbers))) < 2:
+def _unevenly(frames: Sequence[Path]) -> tuple[str, ...]:
+    """Say that numbers are no places."""
+    numbers = [int(_match(each)["number"]) for each in frames]
+    if len(set(np.diff(numbers))) < 2:
         return ()
     return (
-        f"The numbers of the {len(there)} frames run unevenly from {numbers[0]} to {numbers[-1]}: "
+        f"The numbers of the {len(numbers)} frames run unevenly from {numbers[0]} to {numbers[-1]}: "
         "they are taken one after the other, as steps of one size.",
     )
 
 
-def _numbered(folder: Path) -> list[Path]:
+def frames_in(folder: Path) -> list[Path]:
     """Return the numbered files of the folder's one scan, in the order of their numbers."""
     series: dict[str, list[Path]] = {}
     for each in _images(folder):

@@ -21,6 +21,7 @@ from . import layout, nexus, parts, results, sources
 from .choice import pick
 from .common import Dataset, Description, Hints, as_volume, check_memory, damage, volume_sides
 from .links import Absent, Item, LinkError, Lost, Tree, local
+from .logs import ScanLog, find_log
 from .masks import MASKS, StoredMask
 from .registry import Format, register
 
@@ -130,6 +131,13 @@ class Hdf5(Format):
         with opened(path) as tree:
             return parts.is_direct(tree[_parts(tree, dataset.path)[0]].parent)
 
+    def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:
+        """Look for a log with as many points as there are frames, beside the file and in the folders around it."""
+        log, notes = find_log(path, given)
+        if given is None and log is not None and log.points != dataset.shape[-3]:
+            return None, ()
+        return log, notes
+
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return a reconstruction: ours whole, others' as far as they go."""
         if dataset.dtype.kind != "c" and self.is_object(path, dataset):
@@ -194,6 +202,19 @@ def _parts(tree: Tree, path: str) -> list[str]:
         prefix + name
         for _, name in sorted((number, name) for name, number in numbers.items() if number is not None)
     ]
+
+
+def stretch(tree: Tree, path: str, first: int, end: int) -> np.ndarray:
+    """Return some frames of a dataset, or of the numbered parts of one."""
+    found, at = [], 0
+    for part in _parts(tree, path):
+        with tree.visit(part) as item:
+            if at < end and at + len(item) > first:
+                found.append(sources.read(tree, item, slice(max(first - at, 0), end - at)))
+            at += len(item)
+        if at >= end:
+            break
+    return np.concatenate(found)
 
 
 def _as_dataset(item: Item | Lost, path: str) -> Dataset | None:

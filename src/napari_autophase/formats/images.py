@@ -38,6 +38,7 @@ def header_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
 def read_frame(path: Path) -> np.ndarray:
     """Return a frame; raises as `header_of`."""
     if path.name.lower().endswith(TIFF):
+        stack_of(path)  # all of it is there
         return read_stack(path)
     return np.asarray(_opened(path).data)
 

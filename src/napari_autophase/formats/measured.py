@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,15 @@ class Frames:
         The number of each frame in its file's name; empty where they have none.
     region
         Their place on the whole detector, if a person says so.
+    known
+        What their files say by themselves: fields of `Geometry`, which hold where the log has none.
     """
 
     path: Path
     shape: tuple[int, int, int]
     numbers: Sequence[int] = ()
     region: Region | None = None
+    known: Mapping[str, Any] = field(default_factory=dict)
 
 
 def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) -> Description:
@@ -64,17 +67,28 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         beamline = found[0]
     detector, why = find_detector(beamline, log, frames)
     notes += why
-    region = frames.region or _region(beamline, detector, log, frames.shape, notes)
+    region, contradicted = frames.region, False
+    if region is None:
+        region, contradicted = _region(beamline, detector, log, frames.shape, notes)
     mask = blind(detector, region, frames.shape, notes)
     monitor = next(
         (log.column(each) for each in beamline.files.monitor if log.column(each) is not None), None
     )
-    points = _points(log, frames)
+    points = _points(log, frames, beamline)
     if monitor is not None and points is not None:
         metadata["monitor"] = monitor[points].tolist()
     metadata["saturation_counts"] = detector.saturation
     document = _document(beamline, detector, log, region, frames.shape, points, notes)
-    geometry, lacking = _completed(document, f"{log.path.name}, scan {log.number},")
+    for key in ("energy_kev", "distance_m", "pixel_size_um", "direct_beam_pixel"):
+        if document.get(key) is None:
+            document[key] = frames.known.get(key)
+    if contradicted and document["direct_beam_pixel"] is None:
+        geometry, lacking = (
+            None,
+            "The geometry is not complete: it lacks direct_beam_pixel; give it with --set.",
+        )
+    else:
+        geometry, lacking = _completed(document, f"{log.path.name}, scan {log.number},")
     if geometry is None:
         notes.append(lacking)
         metadata |= {key: value for key, value in document.items() if value is not None}
@@ -84,7 +98,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
             f"Geometry of {beamline.name}, {detector.name}, from {log.path.name}, scan {log.number}: {log.command}.",
         )
     seam = detector.seam if region is not None and _is_crossed(detector, region) else None
-    return Description(mask, geometry, _known(metadata), None, tuple(notes), region, seam)
+    return Description(mask, geometry, _known(metadata), notes=tuple(notes), region=region, seam=seam)
 
 
 def told_from(log: ScanLog) -> list[Beamline]:
@@ -112,12 +126,13 @@ def find_detector(beamline: Beamline, log: ScanLog | None, frames: Frames) -> tu
     for each in beamline.detectors:
         if any(each.is_called(place) for place in places):
             return each, []
-    fitting = [each for each in beamline.detectors if each.shape == frames.shape[1:]]
-    if len(fitting) == 1 or len(beamline.detectors) == 1:
-        return (fitting or list(beamline.detectors))[0], []
-    usual = beamline.detector()
+    fitting = [each for each in beamline.detectors if each.shape == frames.shape[1:]] or beamline.detectors
+    if len({(each.directions, each.pixel_size_um, each.shape, each.gaps) for each in fitting}) == 1:
+        return fitting[0], []  # it does not matter which
+    usual = fitting[0]
     return usual, [
-        f"Which detector it was is not known: {usual.name} is taken; say another with --set geometry.detector=NAME."
+        f"Which detector it was is not known: {usual.name} is taken; if it was another, correct geometry.pixel_size_um and "
+        "geometry.pixel_directions with --set."
     ]
 
 
@@ -167,19 +182,23 @@ def _unknown(log: ScanLog, found: list[Beamline]) -> str:
 
 def _region(
     beamline: Beamline, detector: Detector, log: ScanLog, shape: tuple[int, int, int], notes: list[str]
-) -> Region | None:
-    """Return first row, end row, first column, end column of the frames on the whole detector; None: unknown."""
+) -> tuple[Region | None, bool]:
+    """Return first row, end row, first column, end column of the frames on the whole detector, and whether the log denies it.
+
+    None: unknown.
+    """
     numbers = [log.number_of(Source(name)) for name in beamline.files.region]
     if numbers and all(number is not None for number in numbers):
         row, rows, column, columns = (int(number) for number in numbers if number is not None)
         if (rows, columns) == shape[1:]:
-            return row, row + rows, column, column + columns
+            return (row, row + rows, column, column + columns), False
         if detector.shape != shape[1:]:
             notes.append(
                 f"{log.path.name} says that {rows} × {columns} pixels were read out, but the frames have "
                 f"{shape[1]} × {shape[2]}: where they lie on the detector is not known."
             )
-    return (0, shape[1], 0, shape[2]) if detector.shape == shape[1:] else None
+            return None, True
+    return ((0, shape[1], 0, shape[2]) if detector.shape == shape[1:] else None), False
 
 
 def _is_crossed(detector: Detector, region: Region) -> bool:
@@ -187,11 +206,16 @@ def _is_crossed(detector: Detector, region: Region) -> bool:
     return seam is not None and (region[0] < seam.row < region[1] or region[2] < seam.column < region[3])
 
 
-def _points(log: ScanLog, frames: Frames) -> np.ndarray | None:
+def _points(log: ScanLog, frames: Frames, beamline: Beamline) -> np.ndarray | None:
     """Return which point of the log each frame belongs to; None: nobody knows."""
     count = frames.shape[0]
     if count == log.points:
         return np.arange(count)
+    counted = next(
+        (column for each in beamline.files.frame_number if (column := log.column(each)) is not None), None
+    )
+    if counted is not None and len(frames.numbers) == count and np.isin(frames.numbers, counted).all():
+        return np.array([int(np.flatnonzero(counted == number)[0]) for number in frames.numbers])
     if len(frames.numbers) == count:
         index = np.asarray(frames.numbers) - min(frames.numbers[0], 1)
         return index if index[0] >= 0 and index[-1] < log.points else None
@@ -300,6 +324,10 @@ def _angles(
         angle = _quantity(log, beamline.files.of_motor(circle.motor), Source.degrees)
         if angle is None:
             angle = beamline.files.fixed_deg.get(circle.motor)
+            if angle is not None:
+                notes.append(
+                    f"{log.path.name} does not say where {circle.motor} stood: {angle:g} degrees are taken."
+                )
         if angle is None:
             lacking.append(circle.motor)
         else:

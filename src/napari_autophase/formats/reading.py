@@ -14,6 +14,7 @@ from .choice import choose
 from .common import Dataset, Description, Hints, as_volume, volume_sides
 from .correction import flat_field, insert_seam, split_path
 from .masks import Region, StoredMask, bad_pixels
+from .measured import Frames, described
 from .registry import Format, format_of
 from .values import Values, to_counts
 
@@ -94,7 +95,10 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
             "the diffraction that it was phased from."
         )
     turn = _Axes(how.axes)
-    about = kind.describes(path, replace(chosen, shape=turn.detector(volume_sides(chosen.shape))), how.hints)
+    asked = replace(chosen, shape=turn.detector(volume_sides(chosen.shape)))
+    about = kind.describes(path, asked, how.hints)
+    if about.geometry is None:
+        about = _with_log(path, kind, asked, about, how.hints)
     counts = turn.volume(as_volume(kind.reads(path, chosen)))
     counts, notes = to_counts(counts, source, how.values)
     region = _checked(how.roi, counts.shape) or about.region
@@ -120,6 +124,26 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         scan = insert_seam(scan, about.seam, about.region)
     scan.corrections.update(how.words())
     return scan
+
+
+def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hints: Hints) -> Description:
+    """Return what a file says of a scan together with what its log says, where there is one."""
+    log, notes = kind.log(path, chosen, hints.log)
+    if log is None:
+        return replace(about, notes=(*about.notes, *notes))
+    count, rows, columns = chosen.shape[-3:]
+    frames = Frames(
+        path, (count, rows, columns), kind.frame_numbers(path), hints.region, known=about.metadata
+    )
+    said = described(log, frames, hints.beamline)
+    masks = [mask for mask in (about.mask, said.mask) if mask is not None]
+    return replace(
+        said,
+        mask=np.logical_or.reduce(masks) if masks else None,
+        stored_mask=about.stored_mask,
+        metadata=about.metadata | said.metadata,
+        notes=(*about.notes, *said.notes),
+    )
 
 
 @dataclass(frozen=True)

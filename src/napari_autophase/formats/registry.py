@@ -18,6 +18,7 @@ import numpy as np
 from ..reconstruction import Reconstruction
 from ..scan import InputError
 from .common import Dataset, Description, Hints, check_file
+from .logs import ScanLog, find_log
 
 
 class Format(ABC):
@@ -35,6 +36,9 @@ class Format(ABC):
 
     holds_results: bool = False
     """Whether complex arrays are reconstructions."""
+
+    takes_anything: bool = False
+    """Whether any folder will do: then all others are asked first."""
 
     @abstractmethod
     def matches(self, path: Path) -> bool:
@@ -76,6 +80,17 @@ class Format(ABC):
         """Tell whether an array is a crystal: complex, or its amplitude or phase, as the file says."""
         return dataset.dtype.kind == "c"
 
+    def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
+        """Return the log that says how a volume was measured, None if there is none, and notes on why.
+
+        `given` is the one that a person names; most files need none, and no other is looked for.
+        """
+        return (None, ()) if given is None else find_log(path, given)
+
+    def frame_numbers(self, path: Path) -> tuple[int, ...]:  # noqa: ARG002
+        """Return the numbers that frames have in their files' names; none if they have none."""
+        return ()
+
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return the reconstruction that a complex array is.
 
@@ -108,7 +123,9 @@ def formats() -> tuple[Format, ...]:
     """Return all formats; one that derives from another, being more special, is asked before it."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         import_module(f"{__package__}.{module.name}")
-    return tuple(sorted(_FORMATS, key=lambda each: (-len(type(each).__mro__), each.name)))
+    return tuple(
+        sorted(_FORMATS, key=lambda each: (each.takes_anything, -len(type(each).__mro__), each.name))
+    )
 
 
 def suffixes() -> tuple[str, ...]:

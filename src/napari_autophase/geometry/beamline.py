@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..scan import Axis, InputError
 from .records import STRICT, Files, Gaps, Seam
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 _FIRST = ("34-ID-C", "ID01", "P10")
 """Listed before all others: whose geometry measured scans have confirmed, or many people use."""
@@ -202,14 +205,21 @@ def from_file(path: Path) -> Beamline:
     return _from_document(document, str(path))
 
 
+@cache
+def _adapter() -> TypeAdapter[Beamline]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Beamline)
+
+
 def _from_document(document: Any, origin: str) -> Beamline:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     unknown = sorted(set(document) - set(Beamline.__dataclass_fields__)) if isinstance(document, dict) else []
     if unknown:
         raise InputError(f"The beamline {origin} has an unknown key '{unknown[0]}'.")
     try:
-        found = TypeAdapter(Beamline).validate_python(document)
+        found = _adapter().validate_python(document)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(step) for step in fault["loc"]) or "the document"

@@ -151,7 +151,10 @@ def complete(document: Any, origin: str = "The geometry") -> Geometry:
         given["rocking_step_deg"] = mean_step(angles)
     if given.get("energy_step_kev"):
         given.setdefault("rocking_step_deg", 0.0)
-    missing = [name for key in _NEEDED if key not in given for name in lacking.get(key, [key])]
+    # where nobody names circles, there is one for the sample, and its angle changes nothing
+    named = "sample_circles" in given or "detector_circles" in given
+    needed = [key for key in _NEEDED if named or key != "sample_angles_deg"]
+    missing = [name for key in needed if key not in given for name in lacking.get(key, [key])]
     if missing:
         raise InputError(
             f"{origin} lacks {', '.join(missing)}; give {'it' if len(missing) == 1 else 'them'}, for example with "

@@ -6,10 +6,11 @@ names of motors and counters; HDF5 files know paths.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from math import isfinite, pi
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ _NM = {"a": 0.1, "å": 0.1, "angstrom": 0.1, "nm": 1.0, "m": 1e9}
 """Wavelengths."""
 _METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9}
 _DEGREES = {"deg": 1.0, "mdeg": 1e-3, "udeg": 1e-6, "rad": 180 / pi, "mrad": 0.18 / pi}
+_T = TypeVar("_T")
 STRICT = {"extra": "forbid"}
 """What is misspelt in a beamline's file is refused."""
 
@@ -46,6 +48,13 @@ class Source:
     def fits(self, name: str) -> bool:
         """Tell whether something of that name is meant."""
         return fnmatchcase(name.lower(), self.name.lower())
+
+    def look_up(self, table: Mapping[str, _T]) -> _T | None:
+        """Return what a table with names in lower case holds for this source, or None."""
+        name = self.name.lower()
+        if "*" in name or "?" in name:
+            return next((value for key, value in table.items() if fnmatchcase(key, name)), None)
+        return table.get(name)
 
     def kev(self, value: float) -> float:
         """Return an energy in keV, from a wavelength too; raises `InputError` for an unknown unit."""
@@ -126,7 +135,15 @@ class Files:
         return (Source(motor), *self.motors.get(motor, ()))
 
     def check(self, origin: str) -> None:
-        """Raise `InputError` if a unit is unknown."""
+        """Raise `InputError` if a unit is unknown, or a pattern cannot be filled in."""
+        for pattern in self.frames:
+            try:
+                pattern.format(scan=1, stem="sample")
+            except (KeyError, IndexError, ValueError):
+                raise InputError(
+                    f"The beamline {origin} is not usable: files.frames has '{pattern}'; only "
+                    "{scan}, {scan:05d} and {stem} can stand in braces."
+                ) from None
         for source in self.energy:
             _known(source.kev, origin)
         for source in self.distance:

@@ -150,7 +150,7 @@ def _rocking(geometry: Geometry, q: np.ndarray) -> list[str]:
         if mean and (uneven := 100 * float(np.abs(steps / mean - 1).max())) > _UNEVEN:
             found.append(
                 f"The rocking steps differ by up to {uneven:.3g} % from their mean of {mean:.6g} degrees, which is used for all "
-                "of them: lengths along the rocking axis are as uncertain."
+                "of them: along the rocking axis the crystal is smeared."
             )
         if abs(mean - geometry.rocking_step_deg) > 0.01 * abs(mean):
             found.append(

@@ -146,7 +146,8 @@ def iterate(
     reached, area
         Which rows the support reaches, and its voxels.
     misfits, power
-        (count, groups of `project`) and (B0,), to be written: Σ(|F| − modulus)² before every iteration; Σ|ρ|² inside the support.
+        (count, groups of `project`) and (B0,), to be written: Σ(|F| − modulus)² before every iteration, and what is missing to
+        bounds; Σ|ρ|² inside the support.
     memory
         As much as `planes_memory` and `project_memory` say.
     state

@@ -3,7 +3,7 @@
 ``box``     (B0, B1, 2·B2) float32: complex numbers as the object has them, places 0 … B − 1 of every axis;
 ``field``   (B0, K, N2, 16) and a little room after every plane: the last two axes transformed, frequencies of the second in K
             bands of eight, which lie side by side, real before imaginary parts;
-``modulus`` (K·N2, N0, 8): from `box.column_order`, negative where it is free.
+``modulus`` (K·N2, N0, 8): from `box.column_order`, negative where it is free, from a bound on (see `diffraction.BOUND`).
 
 All lines of an axis are transformed eight at a time, side by side, in buffers that stay in the processor's caches (see `lines`).
 On the way back real and imaginary parts have changed places, which makes transforms inverse.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .diffraction import BOUND
 from .lines import ROW, fast, inlined, stored, transform
 from .passes import TINY
 from .vectors import (
@@ -24,6 +25,7 @@ from .vectors import (
     first_pairs,
     fours_high,
     fours_low,
+    larger,
     last_pairs,
     load,
     odds,
@@ -39,6 +41,8 @@ from .vectors import (
 )
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
+TO_BOUND = np.float32(-1 / BOUND)
+"""What a free modulus is multiplied by to become its bound, which is next to nothing where nothing is known."""
 GROUP = 4
 """Rows of the field that are read and written together: long enough for memory, short enough for the caches."""
 
@@ -217,13 +221,25 @@ def _impose(x, i, modulus, o, side, scale, sums, field, after, stride, b0):  # t
             ahead(field, after + n * stride)
         re, im, wanted = load(x, i), load(x, i + LANES), load(modulus, o)
         amplitude = root(at_least(re * re + im * im, TINY))
-        misfit = where_measured(wanted, amplitude - wanted, eight(_ZERO))
-        ratio = where_measured(wanted, wanted / amplitude, eight(_ONE)) * scale
+        aim = where_measured(wanted, wanted, wanted * TO_BOUND)
+        misfit = where_measured(wanted, amplitude - aim, larger(aim - amplitude, eight(_ZERO)))
+        ratio = aim / amplitude
+        ratio = where_measured(wanted, ratio, larger(ratio, eight(_ONE))) * scale
         sums = sums + misfit * misfit
         store(x, i, im * ratio)
         store(x, i + LANES, re * ratio)
         i, o = i + ROW, o + LANES
     return sums
+
+
+@inlined
+def fitted(modulus, q):  # type: ignore[no-untyped-def]
+    """Return what √q is fitted to, the modulus or its bound; and numbers that are not negative where it is not as wanted.
+
+    A free modulus is as wanted from its bound on.
+    """
+    wanted = where_measured(modulus, modulus, modulus * TO_BOUND)
+    return wanted, where_measured(modulus, eight(_ONE), wanted * wanted - at_least(q, TINY))
 
 
 @inlined

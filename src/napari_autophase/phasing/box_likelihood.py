@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .box_kernels import GROUP, fetch, project_memory, put_back, total
+from .box_kernels import GROUP, fetch, fitted, project_memory, put_back, total
 from .lines import ROW, fast, inlined, transform
 from .passes import TINY
 from .vectors import LANES, ahead, at_least, eight, load, pointer, root, store, where_measured
@@ -82,11 +82,12 @@ def derive(
                 i, o = here + n * ROW, at + n * LANES
                 re, im, wanted = load(a, i), load(a, i + LANES), load(m, o)
                 q = at_least(re * re + im * im, TINY)
-                misfit = where_measured(wanted, root(q) - wanted, eight(_ZERO))
+                wanted, fits = fitted(wanted, q)
+                misfit = where_measured(fits, root(q) - wanted, eight(_ZERO))
                 sums = sums + misfit * misfit
                 expected = at_least(q + floor, TINY)
                 factor = _TWO - _TWO * wanted / root(expected) if far else _ONE - wanted * wanted / expected
-                factor = where_measured(wanted, factor, eight(_ZERO))
+                factor = where_measured(fits, factor, eight(_ZERO))
                 # parts that change places turn the next transform into the inverse
                 store(a, i, im * factor)
                 store(a, i + LANES, re * factor)
@@ -164,16 +165,18 @@ def slope(
                 i, j, wanted = here + n * ROW, along + n * ROW, load(m, at + n * LANES)
                 dr, di = load(a, j), load(a, j + LANES)
                 re, im = load(a, i) + dr * step, load(a, i + LANES) + di * step
-                inverse = eight(_ONE) / at_least(re * re + im * im + floor, TINY)
+                q = re * re + im * im
+                wanted, fits = fitted(wanted, q)
+                inverse = eight(_ONE) / at_least(q + floor, TINY)
                 square = wanted * wanted * inverse
                 rise = _TWO * (re * dr + im * di)
                 fisher = rise * rise * inverse
                 ratio = root(square) if far else square
                 rest = _TWO - _TWO * ratio if far else _ONE - ratio
                 bend = _TWO * (dr * dr + di * di) * rest + fisher * ratio
-                one = one + where_measured(wanted, rise * rest, eight(_ZERO))
-                two = two + where_measured(wanted, bend, eight(_ZERO))
-                three = three + where_measured(wanted, fisher, eight(_ZERO))
+                one = one + where_measured(fits, rise * rest, eight(_ZERO))
+                two = two + where_measured(fits, bend, eight(_ZERO))
+                three = three + where_measured(fits, fisher, eight(_ZERO))
         found[group, 0] = total(one, a, spare)
         found[group, 1] = total(two, a, spare)
         found[group, 2] = total(three, a, spare)

@@ -10,11 +10,13 @@ import math
 
 import numpy as np
 
-from .box_kernels import GROUP, fetch, project_memory, total
+from .box_kernels import GROUP, fetch, fitted, project_memory, total
 from .lines import ROW, fast, inlined, transform
 from .vectors import LANES, at_least, eight, exponent, load, mantissa, pointer, root, where_measured
 
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
+_HELD_OUT = np.float32(2.0**40)
+"""Free moduli above minus this are no bounds (see `diffraction.BOUND`)."""
 _LOG2 = np.float32(math.log(2))
 _THIRD, _FIFTH, _SEVENTH, _NINTH = (np.float32(1 / n) for n in (3, 5, 7, 9))
 
@@ -69,7 +71,7 @@ def add_up(
         begin = group * GROUP
         count = min(GROUP, rows - begin)
         fetch(f, begin * ROW, count, stride, b0, size, a, 0)
-        overlap, power, misfit, fitted, unseen = none, none, none, none, none
+        overlap, power, misfit, deviance, unseen = none, none, none, none, none
         for c in range(count):
             here, there, at = c * size, other, (begin + c) * side0 * LANES
             if transform(a, here, a, there, number, w, t, room):
@@ -79,16 +81,18 @@ def add_up(
                 re, im, wanted = load(a, i), load(a, i + LANES), load(m, o)
                 q = re * re + im * im
                 amplitude = root(q)
-                apart = amplitude - wanted
+                aim, fits = fitted(wanted, q)
+                apart = amplitude - aim
                 overlap = overlap + where_measured(wanted, amplitude * wanted, none)
                 power = power + where_measured(wanted, q, none)
-                misfit = misfit + where_measured(wanted, apart * apart, none)
+                misfit = misfit + where_measured(fits, apart * apart, none)
                 if deviances:
-                    free = eight(-_TWO) - wanted  # √counts of the held-out
-                    modulus_here = where_measured(wanted, wanted, free)
+                    # √counts of the held-out, and negative elsewhere
+                    free = where_measured(wanted + _HELD_OUT, eight(-_TWO) - wanted, eight(-_ONE))
+                    modulus_here = where_measured(free, free, aim)
                     counts, expected = modulus_here * modulus_here, at_least(q, floor)
                     cost = expected - counts + counts * _logarithm(counts / expected)
-                    fitted = fitted + where_measured(wanted, cost, none)
+                    deviance = deviance + where_measured(fits, cost, none)
                     unseen = unseen + where_measured(free, cost, none)
-        for k, eights in enumerate((overlap, power, misfit, fitted, unseen)):
+        for k, eights in enumerate((overlap, power, misfit, deviance, unseen)):
             found[group, k] = total(eights, a, spare)

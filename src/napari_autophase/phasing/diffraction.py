@@ -26,6 +26,9 @@ _Result = TypeVar("_Result")
 
 MASKED, HELD_OUT = -1.0, -2.0
 """What stands for the modulus where it is free."""
+BOUND = 2.0**80
+"""Where the modulus is only known to be at least b, −b times this stands for it: so free moduli, read the same way, are at least
+nothing.  A power of two, so that no digit is lost."""
 CORE_RADIUS = 0.08
 """Pixels nearer to the peak than this fraction of each side are never held out."""
 LARGEST_FLOOR = 0.1
@@ -52,11 +55,13 @@ class Diffraction:
         Where to hold everything.
     free
         The held-out pixels, if they are known already: bool, same shape; fraction and seed then say nothing.
+    bounded
+        Whether counts that are not good are lower bounds, above which the modulus is free, as those of a saturated detector.
 
     Attributes
     ----------
     modulus
-        float32 tensor, √counts, and negative where the modulus is free: `MASKED` or `HELD_OUT`.
+        float32 tensor, √counts, and negative where the modulus is free: `MASKED`, `HELD_OUT`, or −√bound·`BOUND`.
     counts
         float32 tensor, photons.
     total, fitted, held_out
@@ -81,6 +86,7 @@ class Diffraction:
         seed: int = 0,
         device: torch.device | str = "cpu",
         free: np.ndarray | None = None,
+        bounded: bool = False,
     ) -> None:
         counts = np.asarray(counts, dtype=np.float32)
         good = np.ones(counts.shape, bool) if good is None else np.asarray(good, bool)
@@ -95,7 +101,8 @@ class Diffraction:
                 "No photons are left in the pixels to be fitted: mask fewer pixels or choose another scan."
             )
         modulus = np.sqrt(np.maximum(counts, 0))
-        modulus[free], modulus[~good] = HELD_OUT, MASKED
+        modulus[~good] = np.where(modulus[~good] > 0, -BOUND * modulus[~good], MASKED) if bounded else MASKED
+        modulus[free] = HELD_OUT
         self.shape: tuple[int, int, int] = counts.shape
         self.notes: tuple[str, ...] = ()
         self.device = torch.device(device)
@@ -105,21 +112,22 @@ class Diffraction:
         self.total = float(counts[fitted].sum(dtype=np.float64))
         self.fitted = int(fitted.sum())
         self.held_out = int(free.sum())
+        self._bounded = bounded
         self.floor = min(LARGEST_FLOOR, 0.01 * float(counts[good].mean(dtype=np.float64)))
 
     @property
     def good(self) -> torch.Tensor:
         """Usable pixels, bool."""
-        return self.modulus != MASKED
+        return (self.modulus >= 0) | self.free
 
     @property
     def free(self) -> torch.Tensor:
         """Held-out pixels, bool."""
         return self.modulus == HELD_OUT
 
-    def fitted_pixels(self) -> np.ndarray:
-        """Return the pixels that are neither masked nor held out, bool (N0, N1, N2), centred."""
-        return np.fft.fftshift((self.modulus >= 0).cpu().numpy())
+    def held_out_pixels(self) -> np.ndarray:
+        """Return the pixels that are held out, bool (N0, N1, N2), centred."""
+        return np.fft.fftshift(self.free.cpu().numpy())
 
     @cached_property
     def columns(self) -> np.ndarray:
@@ -147,7 +155,7 @@ class Diffraction:
             middle(np.fft.fftshift(volume.cpu().numpy()), shape)
             for volume in (self.counts, self.good, self.free)
         )
-        return Diffraction(counts, good, device=self.device, free=free)
+        return Diffraction(counts, good, device=self.device, free=free, bounded=self._bounded)
 
     def total_over(self, pixels: torch.Tensor, values: torch.Tensor) -> float:
         """Return the sum of `values` over `pixels` (bool), in double precision wherever the device has it."""

@@ -3,7 +3,7 @@
 With the field F = FFT(ρ), q = |F|² expected photons and n measured ones, each fitted voxel costs ``q − n·log(q + floor)``, the
 negative logarithm of Poisson's probability but for what n alone decides (Thibault and Guizar-Sicairos, New J. Phys. 14, 063004
 (2012), Eq. 8) but for the floor, which bounds the pull of a photon where none is expected.
-Masked and held-out voxels cost nothing.
+Masked and held-out voxels cost nothing, and those that are only known to be at least n cost nothing from q = n on.
 
 Far from the data this cost hinders: a field that must pass through zero meets a logarithmic wall.  There the cost of the
 amplitudes stands in, ``2q − 4·√(n·(q + floor))``, that is 2(√q − √n)²: for many photons the two are the same near the data.
@@ -14,6 +14,7 @@ On a CPU compiled functions transform the boxes around the objects, and sum as t
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ import torch
 
 from . import box, slabs
 from .box import Box, aligned
-from .diffraction import AXES, Diffraction
+from .diffraction import AXES, BOUND, Diffraction
 from .passes import TINY
 
 
@@ -211,10 +212,11 @@ class ByTransforms:
     def derivative(self, far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return derivative and misfits."""
         expected, modulus = _power(self._field), self._modulus
-        misfit = torch.where(modulus >= 0, expected.sqrt() - modulus, 0).square_()
+        modulus, fits = fitted(modulus, expected)
+        misfit = torch.where(fits, expected.sqrt() - modulus, 0).square_()
         ratio = modulus.square() / expected.add_(self._floor).clamp_(min=float(TINY))
         factor = torch.where(far.view(-1, 1, 1, 1), 2 - 2 * ratio.sqrt(), 1 - ratio)
-        by_field = self._field * torch.where(modulus >= 0, factor, 0)
+        by_field = self._field * torch.where(fits, factor, 0)
         # without a factor: the adjoint of the unnormalised transform
         by_object = torch.fft.ifftn(by_field, dim=AXES, norm="forward")
         return self.inside(by_object) * self._reached, _sums(misfit)
@@ -231,18 +233,30 @@ class ByTransforms:
         way, far = self._way, far.view(-1, 1, 1, 1)
         here = self._field + way * step.to(way.dtype).view(-1, 1, 1, 1)
         rise = 2 * (here.real * way.real + here.imag * way.imag)
-        expected = _power(here).add_(self._floor).clamp_(min=float(TINY))
-        ratio = self._modulus.square() / expected
+        expected = _power(here)
+        modulus, fits = fitted(self._modulus, expected)
+        expected = expected.add_(self._floor).clamp_(min=float(TINY))
+        ratio = modulus.square() / expected
         ratio = torch.where(far, ratio.sqrt(), ratio)
         rest = torch.where(far, 2 - 2 * ratio, 1 - ratio)
         fisher = rise.square().div_(expected)
         terms = rise * rest, 2 * _power(way) * rest + fisher * ratio, fisher
-        return torch.stack([_sums(torch.where(self._modulus >= 0, one, 0)) for one in terms])
+        return torch.stack([_sums(torch.where(fits, one, 0)) for one in terms])
 
     def go(self, step: torch.Tensor) -> None:
         """Move the objects along the direction."""
         _move(self.rows, self._direction, step)
         _move(self._field, self._way, step)
+
+
+def fitted(modulus: torch.Tensor, power: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what √power is fitted to, the modulus or its bound, and where it is not as wanted, bool.
+
+    A free modulus is as wanted from its bound on.
+    """
+    measured = modulus >= 0
+    wanted = torch.where(measured, modulus, modulus * (-1 / BOUND))
+    return wanted, measured | (wanted > power.sqrt().clamp_(min=math.sqrt(TINY)))
 
 
 def _power(field: torch.Tensor) -> torch.Tensor:

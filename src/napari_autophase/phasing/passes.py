@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .algorithm import Feedback
+from .diffraction import BOUND
 
 TINY = np.float32(1e-30)
 """Squared amplitudes below this count as this: a field of exactly zero stays zero."""
@@ -24,18 +25,19 @@ def modulus_pass(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
     field
         complex64 (P, N0, N1, N2): unnormalised transforms of P objects, in FFT order.
     modulus
-        float32 (N0, N1, N2), FFT order; negative where the modulus is free, and there the field keeps its own.
+        float32 (N0, N1, N2), FFT order; negative where the modulus is free, and there the field keeps its own, if that is not
+        below the bound (see `diffraction.BOUND`).
 
     Returns
     -------
     (P,) float64 (float32 on MPS, which has no other)
-        Σ(|F| − modulus)² over the fitted voxels, *before* the projection.
+        Σ(|F| − modulus)² over the fitted voxels and those below their bound, *before* the projection.
     """
     amplitude = field.abs()
-    fitted = modulus >= 0
-    misfit = torch.where(fitted, amplitude - modulus, 0).square_()
+    wanted = torch.where(modulus >= 0, modulus, amplitude.maximum(modulus * (-1 / BOUND)))
+    misfit = (amplitude - wanted).square_()
     sums = misfit.sum(dim=(1, 2, 3), dtype=torch.float32 if field.device.type == "mps" else torch.float64)
-    ratio = torch.where(fitted, modulus / amplitude.clamp_(min=math.sqrt(TINY)), 1)
+    ratio = wanted.div_(amplitude.clamp_(min=math.sqrt(TINY)))
     field *= ratio.mul_(1.0 / modulus.numel())
     return sums
 

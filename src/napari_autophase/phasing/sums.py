@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 
+from . import likelihood
 from .box import Confined, kernels
 from .diffraction import HELD_OUT, Diffraction
 
@@ -16,10 +17,11 @@ class Sums(NamedTuple):
     Parameters
     ----------
     overlap, power, misfit
-        Σ m|F|, Σ|F|² and Σ(|F| − m)² over the fitted pixels.
+        Σ m|F|, Σ|F|² and Σ(|F| − m)² over the fitted pixels; the last also over those below their bound, m being that.
     deviance, held_out
         Σ q − n + n·log(n/q), the Poisson deviance of q = |F|² expected photons, never below ``data.floor``, over the fitted and
-        over the held-out pixels; 0 where it was not asked for.
+        over the held-out pixels; 0 where it was not asked for.  A pixel that is only known to be at least n costs nothing from
+        there on.
     """
 
     overlap: float
@@ -51,12 +53,13 @@ def _by_torch(field: torch.Tensor, data: Diffraction, deviances: bool) -> Sums:
     for part in data.slices():
         counts, modulus, amplitude = data.counts[part], data.modulus[part], field[part].abs()
         fitted, power = modulus >= 0, amplitude.square()
-        values = [amplitude * modulus, power, (amplitude - modulus).square()]
-        wanted = [fitted] * 3
+        aim, fits = likelihood.fitted(modulus, power)
+        values = [amplitude * modulus, power, (amplitude - aim).square()]
+        wanted = [fitted, fitted, fits]
         if deviances:
             expected = power.clamp(min=data.floor)
             values += [torch.xlogy(counts, counts / expected).add_(expected).sub_(counts)] * 2
-            wanted += [fitted, modulus == HELD_OUT]
+            wanted += [fits, modulus == HELD_OUT]
         pairs = zip(wanted, values, strict=True)
         totals[: len(wanted)] += torch.tensor([data.total_over(*pair) for pair in pairs], dtype=torch.float64)
     return Sums(*totals.tolist())

@@ -157,6 +157,10 @@ def _at_least(builder: ir.IRBuilder, value: ir.Value, number: ir.Value) -> ir.Va
     return builder.select(builder.fcmp_ordered(">", value, least), value, least)
 
 
+def _larger(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
 def _where_measured(builder: ir.IRBuilder, modulus: ir.Value, yes: ir.Value, no: ir.Value) -> ir.Value:
     zero = ir.Constant(_EIGHT, [0.0] * LANES)
     return builder.select(builder.fcmp_ordered(">=", modulus, zero), yes, no)
@@ -233,6 +237,8 @@ root = _function(_root)
 """root(value): the square roots."""
 at_least = _function(_at_least)
 """at_least(value, number): the larger one of each value and a float32."""
+larger = _function(_larger)
+"""larger(a, b): the larger one of each two numbers."""
 where_measured = _function(_where_measured)
 """where_measured(modulus, yes, no): `yes` where `modulus` is not negative, and `no` elsewhere."""
 where_inside = _function(_where_inside)

@@ -1,19 +1,23 @@
 """Preparation: from photon counts to what phasing needs."""
 
+from .filling import Completed, complete_peak
 from .oversampling import estimate_oversampling, fill_gaps
-from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
+from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_saturated
 from .prepare import Prepared, assumed, on_grids, prepare
 from .region import fast_size, middle
 
 __all__ = [
+    "Completed",
     "Prepared",
     "assumed",
+    "complete_peak",
     "estimate_oversampling",
     "fast_size",
     "fill_gaps",
     "find_dead_pixels",
     "find_flagged",
     "find_hot_pixels",
+    "find_saturated",
     "middle",
     "on_grids",
     "prepare",

@@ -8,6 +8,7 @@ standing costs little, a bitten Bragg peak costs the crystal.
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from .blur import blurred
 from .lit import find_lit_patches
@@ -79,6 +80,40 @@ def _end_of_light(counts: np.ndarray, flagged: np.ndarray) -> float:
     occupied = np.flatnonzero(levels)  # powers of two
     empty = np.flatnonzero((np.diff(occupied) > 10) & (occupied[1:] > 20))
     return float(2.0 ** (occupied[empty[0] + 1] - 1)) if len(empty) else np.inf
+
+
+def find_saturated(counts: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    """Find those of the flagged voxels at which the detector was saturated: amid light about as bright as their value.
+
+    A flag amid darkness says nothing; the largest value that a number can have amid light nearly as bright is a limit.
+
+    Parameters
+    ----------
+    counts
+        Counts as stored, any real dtype, 3-D.
+    flagged
+        bool, same shape: what `find_flagged` found.
+
+    Returns
+    -------
+    ndarray
+        bool, same shape: where at least so many photons came as `counts` says.
+    """
+    saturated = np.zeros(counts.shape, bool)
+    brightest = float(counts.max(where=~flagged, initial=0))
+    # those of one patch may hold different values, if a person gave a limit below them
+    suspects = flagged & (counts > 0) & (counts <= _CONTRAST * brightest)
+    if not suspects.any():
+        return saturated
+    patches, _ = ndimage.label(suspects, np.ones((3, 3, 3)))
+    for number, place in enumerate(ndimage.find_objects(patches), 1):
+        around = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in place)
+        patch = patches[around] == number
+        rim = ndimage.binary_dilation(patch, np.ones((3, 3, 3))) & ~flagged[around]
+        least = float(counts[around][patch].min())
+        if float(counts[around].max(where=rim, initial=0)) * _CONTRAST >= least:
+            saturated[around] |= patch
+    return saturated
 
 
 def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.ndarray:

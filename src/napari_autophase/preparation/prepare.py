@@ -11,9 +11,10 @@ from ..geometry import check, check_spacing, frame
 from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
 from .blur import blurred
+from .filling import complete_peak
 from .lit import find_second_peak
 from .oversampling import estimate_oversampling
-from .pixels import find_dead_pixels, find_flagged, find_hot_pixels
+from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_saturated
 from .region import lit_shape, middle, pad_fast
 
 
@@ -24,9 +25,13 @@ class Prepared:
     Parameters
     ----------
     counts
-        float32, C-contiguous, the point that was centred at ``shape // 2``; 0 where masked.
+        float32, C-contiguous, the point that was centred at ``shape // 2``.  Where they are not good they are lower bounds: the
+        limit of a saturated detector, and 0 where nothing is known.
     good
-        bool, same shape; False where nothing was measured: there the modulus is free.
+        bool, same shape; False where nothing was measured: there the modulus is free, from the bound on.
+    shown, known
+        float32 and bool, same shape: the counts with a peak whose middle is missing completed (see `filling`), and what of them
+        may be taken as measured where phasing begins.  `counts` and `good` themselves if nothing is missing there.
     geometry
         That of the scan after binning, its `direct_beam_pixel` filled in; None if unknown.
     phased_geometry
@@ -38,17 +43,22 @@ class Prepared:
         Voxels by which the binned array was rolled, per axis.
     oversampling
         Side of the array over the width of the crystal, per axis.
+    doubtful
+        Whether the middle of the peak is missing, and its surroundings do not tell what it was.
     notes
         Sentences that a person should read.
     """
 
     counts: np.ndarray
     good: np.ndarray
+    shown: np.ndarray
+    known: np.ndarray
     geometry: Geometry | None
     phased_geometry: Geometry | None
     peak: tuple[float, float, float]
     shift: tuple[int, int, int]
     oversampling: tuple[float, float, float]
+    doubtful: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -78,13 +88,11 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     geometry = scan.geometry
     if geometry is not None:
         check(geometry)
-    good, notes = _judge(scan, choice)
+    counts, good, notes = _judge(scan, choice)
     notes = [*scan.notes, *notes]
-
-    counts = np.where(good, scan.counts, 0).astype(np.float32)
     if choice.background:
         counts = np.maximum(counts - np.float32(choice.background), 0)
-    if not counts.any():
+    if not counts[good].any():
         raise InputError(
             f"Nothing is left of {scan.name} after masking and background subtraction; "
             "check the mask, the saturation and the background."
@@ -95,17 +103,26 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     if choice.binning != (1, 1, 1):
         counts, good = bin_blocks(counts, good, choice.binning)
 
+    completed = complete_peak(counts, good)
+    # all that is rolled, cropped and padded alike; the last two are what is shown and known
+    volumes = [counts, good] if completed is None else [counts, good, completed.counts, completed.known]
+    if completed is not None and not completed.determined:
+        notes.append(
+            "The middle of the Bragg peak was not measured, and its surroundings do not tell how bright it is: "
+            "random starts are phased beside the network's guess, where there is one to refine."
+        )
     centre = (counts.shape[0] // 2, counts.shape[1] // 2, counts.shape[2] // 2)
-    peak = centre if choice.centre == "none" else find_peak(counts, good, choice.centre)
+    peak = centre if choice.centre == "none" else find_peak(volumes[-2], volumes[-1], choice.centre)
     shift = (centre[0] - peak[0], centre[1] - peak[1], centre[2] - peak[2])
-    scanned = counts, good
-    counts, good = np.roll(counts, shift, (0, 1, 2)), np.roll(good, shift, (0, 1, 2))
-    if any(abs(s) > n // 4 for s, n in zip(shift, counts.shape, strict=True)):
+    scanned = volumes[-2:]
+    volumes = [np.roll(volume, shift, (0, 1, 2)) for volume in volumes]
+    before = counts.shape
+    if any(abs(s) > n // 4 for s, n in zip(shift, before, strict=True)):
         notes.append(
             f"The Bragg peak lies far from the middle of the scan, at {peak}; part of its surroundings is cut."
         )
 
-    oversampling = estimate_oversampling(counts, good)
+    oversampling = estimate_oversampling(*volumes) if completed is None else completed.oversampling
     for axis, ratio in zip(("rocking", "row", "column"), oversampling, strict=True):
         if ratio < 1.8:
             notes.append(
@@ -117,34 +134,37 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
             f"A second peak lies at {second[0]}, {second[1]:.2g} times as bright: if it is another crystal's, crop or mask it."
         )
     # the field of view, and with it the oversampling, stays as it is when voxels become smaller or larger
-    before = counts.shape
     if choice.crop is not None:
-        wanted = lit_shape(counts, good) if choice.crop == "auto" else choice.crop
-        counts, good = middle(counts, wanted), middle(good, wanted)
-        if not counts.any():
-            raise InputError(f"Nothing is left of {scan.name} after cropping to {counts.shape}; crop less.")
-        if counts.shape != before:
-            notes.append(f"Cropped from {before} to {counts.shape} voxels; the voxel size grows accordingly.")
+        wanted = lit_shape(*volumes[:2]) if choice.crop == "auto" else choice.crop
+        volumes = [middle(volume, wanted) for volume in volumes]
+        after = volumes[0].shape
+        if not volumes[0].any():
+            raise InputError(f"Nothing is left of {scan.name} after cropping to {after}; crop less.")
+        if after != before:
+            notes.append(f"Cropped from {before} to {after} voxels; the voxel size grows accordingly.")
     if choice.pad == "fast":
-        before = counts.shape
-        counts, good = pad_fast(counts, good)
-        if counts.shape != before:
-            notes.append(
-                f"Padded from {before} to {counts.shape} voxels; the voxel size shrinks accordingly."
-            )
+        before = volumes[0].shape
+        volumes = [pad_fast(volume) for volume in volumes]
+        after = volumes[0].shape
+        if after != before:
+            notes.append(f"Padded from {before} to {after} voxels; the voxel size shrinks accordingly.")
 
     phased = None
     if geometry is not None:
-        geometry, phased = on_grids(geometry, scan.shape, choice.binning, peak, counts.shape)
+        geometry, phased = on_grids(geometry, scan.shape, choice.binning, peak, volumes[0].shape)
 
+    volumes = [np.ascontiguousarray(volume) for volume in volumes]
     return Prepared(
-        counts=np.ascontiguousarray(counts),
-        good=np.ascontiguousarray(good),
+        counts=volumes[0],
+        good=volumes[1],
+        shown=volumes[-2],
+        known=volumes[-1],
         geometry=geometry,
         phased_geometry=phased,
         peak=(float(peak[0]), float(peak[1]), float(peak[2])),
         shift=shift,
         oversampling=oversampling,
+        doubtful=completed is not None and not completed.determined,
         notes=tuple(notes),
     )
 
@@ -195,18 +215,27 @@ def on_grids(
     return geometry, geometry.cropped(first, unrolled, phased)
 
 
-def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:
-    """Return which voxels can be believed, and what to say about the others."""
+def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return the counts, or the least that they can be, which of them can be believed, and what to say about the others."""
     good = np.ones(scan.shape, bool) if scan.mask is None else ~scan.mask
     notes = (
         []
         if good.all()
         else [f"In all, {_voxels(~good)} came masked with the scan: its masks, NaN and negative counts."]
     )
-    flagged = find_flagged(np.where(good, scan.counts, scan.counts.dtype.type(0)), choice.saturation) & good
+    seen = np.where(good, scan.counts, scan.counts.dtype.type(0))
+    flagged = find_flagged(seen, choice.saturation) & good
+    saturated, limit = np.zeros(scan.shape, bool), 0.0
     if flagged.any():
         good &= ~flagged
-        notes.append(f"Masked {_voxels(flagged)}, saturated or flagged by the detector.")
+        saturated = find_saturated(seen, flagged)
+        if saturated.any():
+            limit = float(scan.counts[saturated].min())
+            notes.append(
+                f"Saturated at {limit:,.0f} counts, and taken as at least that bright: {_voxels(saturated)}."
+            )
+        if (flagged & ~saturated).any():
+            notes.append(f"Masked {_voxels(flagged & ~saturated)}, flagged by the detector.")
     if not good.any():
         raise InputError(f"Every voxel of {scan.name} is masked; check the mask and the saturation.")
     counts = np.where(good, scan.counts, 0).astype(np.float32)
@@ -221,7 +250,9 @@ def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, list[str]]:
         notes.append(f"Masked {_voxels(dead)} of dead pixels, detector gaps or lost frames.")
     if good.mean() < 0.5:
         notes.append(f"{1 - good.mean():.0%} of the scan is masked; expect a poor reconstruction.")
-    return good, notes
+    counts[~good] = 0
+    counts[saturated] = limit
+    return counts, good, notes
 
 
 def _voxels(found: np.ndarray, kind: str = "") -> str:
@@ -234,12 +265,13 @@ def bin_blocks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum blocks of voxels; incomplete blocks at the far ends are dropped.
 
-    A block is good if at least half of its voxels are, and its sum is then scaled to the whole block.
+    A block is good if at least half of its voxels are, and its sum is then scaled to the whole block.  With a saturated voxel in
+    it, it is saturated, its sum being a lower bound.
 
     Parameters
     ----------
     counts, good
-        float32 and bool (N0, N1, N2).
+        float32 and bool (N0, N1, N2); counts that are not good are lower bounds.
     factors
         Voxels per block, per axis.
 
@@ -263,10 +295,12 @@ def bin_blocks(
     inside = tuple(slice(0, n * f) for n, f in zip(shape, factors, strict=True))
     blocks = [x for n, f in zip(shape, factors, strict=True) for x in (n, f)]
     usable = good[inside].reshape(blocks).sum((1, 3, 5), dtype=np.float32)
-    total = np.where(good, counts, 0)[inside].reshape(blocks).sum((1, 3, 5), dtype=np.float32)
+    saturated = (~good & (counts > 0))[inside].reshape(blocks).any((1, 3, 5))
+    total = counts[inside].reshape(blocks).sum((1, 3, 5), dtype=np.float32)
     whole = float(np.prod(factors))
-    kept = usable >= whole / 2
-    total = np.where(kept, total * (whole / np.maximum(usable, 1)), 0).astype(np.float32)
+    kept = (usable >= whole / 2) & ~saturated
+    scaled = np.where(kept, total * (whole / np.maximum(usable, 1)), 0)
+    total = np.where(saturated, total, scaled).astype(np.float32)
     if not total.any():
         raise InputError(f"Nothing is left of the scan after binning by {factors}; bin less or mask less.")
     return total, kept

@@ -51,11 +51,11 @@ def lit_shape(counts: np.ndarray, good: np.ndarray) -> tuple[int, int, int]:
     return sides[0], sides[1], sides[2]
 
 
-def pad_fast(counts: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pad with masked voxels to sides that are fast to transform; the centre voxel stays the centre voxel."""
-    shape = [fast_size(side) for side in counts.shape]
-    width = [(m // 2 - n // 2, (m - m // 2) - (n - n // 2)) for n, m in zip(counts.shape, shape, strict=True)]
-    return np.pad(counts, width), np.pad(good, width, constant_values=False)
+def pad_fast(volume: np.ndarray) -> np.ndarray:
+    """Pad with zeros (masked voxels) to sides that are fast to transform; the centre voxel stays the centre voxel."""
+    shape = [fast_size(side) for side in volume.shape]
+    width = [(m // 2 - n // 2, (m - m // 2) - (n - n // 2)) for n, m in zip(volume.shape, shape, strict=True)]
+    return np.pad(volume, width)
 
 
 def fast_size(side: int) -> int:

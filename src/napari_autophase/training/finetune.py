@@ -212,19 +212,24 @@ def _learn(scan: Scan, recipe: Recipe, model: Model) -> Generator[Progress, None
     yield Progress("prepare", 0, 1)
     prepared = preparation.prepare(scan, recipe.prepare)
     data = phasing.Diffraction(
-        prepared.counts, prepared.good, FREE_FRACTION, seed=recipe.seed, device=model.device
+        prepared.counts,
+        prepared.good,
+        FREE_FRACTION,
+        seed=recipe.seed,
+        device=model.device,
+        bounded=True,
     )
-    good = prepared.good & ~np.fft.fftshift(data.free.cpu().numpy())
-    prepared_scan = Scan(prepared.counts, mask=~good, name=scan.name)
+    good = prepared.known & ~data.held_out_pixels()
+    prepared_scan = Scan(prepared.shown, mask=~good, name=scan.name)
     as_it_is = Preparation(hot_pixels=False, centre="none")
     phased = yield from reconstruct(prepared_scan, recipe.model_copy(update={"prepare": as_it_is}))
 
     window, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     side = (window,) * 3
-    oversampling = preparation.estimate_oversampling(prepared.counts, good)
+    oversampling = preparation.estimate_oversampling(prepared.shown, good)
     samples = window_samples(good.shape, oversampling, window, extent)
     coarse = window < 2 * extent
-    shown = to_window(prepared.counts, good, samples, model.device, side, coarse=coarse)
+    shown = to_window(prepared.shown, good, samples, model.device, side, coarse=coarse)
     with torch.no_grad():
         guess = model.network(shown[None])[-1].object[0]
     carried = regrid(fit(torch.from_numpy(phased.object * phased.support), samples).numpy(), side)

@@ -35,7 +35,7 @@ def show_colour_bar(layer: Layer) -> None:
 
 def set_stage(viewer: ViewerModel) -> Iterator[None]:
     """Show what stands around a result, one thing after the other: napari makes each the first time, for a tenth of a second."""
-    for overlay in compat.overlays(viewer):
+    for overlay in compat.surroundings(viewer):
         if not overlay.visible:
             overlay.visible = True
             yield

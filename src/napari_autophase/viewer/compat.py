@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import napari
 import numpy as np
@@ -40,21 +40,21 @@ def require(version: str) -> None:
 require(napari.__version__)
 
 
-class Overlays(NamedTuple):
-    """What is drawn around the layers."""
+def surroundings(viewer: ViewerModel) -> tuple[Any, ...]:
+    """Return what is drawn around the layers: scale bar, axes in the corner, text.
 
-    scale_bar: Any
-    axes: Any
-    text: Any
-
-
-def overlays(viewer: ViewerModel) -> Overlays:
-    """Return scale bar, axes and text; napari 0.7 has axes at the origin alone, later ones also in the canvas' corner."""
+    napari 0.7 has axes at the origin alone, within the crystal: none of those.
+    """
     if hasattr(viewer, "canvas"):
-        found = viewer.canvas.overlays
-        return Overlays(found.scale_bar, found.axes, found.text)
-    axes = viewer.floating_axes if hasattr(viewer, "floating_axes") else viewer.axes
-    return Overlays(viewer.scale_bar, axes, viewer.text_overlay)
+        overlays = viewer.canvas.overlays
+        return overlays.scale_bar, overlays.axes, overlays.text
+    axes = (viewer.floating_axes,) if hasattr(viewer, "floating_axes") else ()
+    return viewer.scale_bar, *axes, viewer.text_overlay
+
+
+def text(viewer: ViewerModel) -> Any:
+    """Return the text in the canvas."""
+    return surroundings(viewer)[-1]
 
 
 def camera(viewer: ViewerModel) -> Camera:

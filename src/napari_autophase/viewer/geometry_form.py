@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from ..geometry import BEAMLINES, Geometry, check
+from ..geometry import BEAMLINES, Axis, Geometry, check, direction, find_beamline, said
 from ..scan import InputError
 from .parts import caption, form
 
@@ -24,8 +24,7 @@ _TEXTS = {
     "direct_beam_pixel": ("Direct beam (pixel)", "Row, column where it falls with the arm at zero; empty: the centre.", "centre"),
 }  # fmt: skip
 _NEEDED = tuple(name for name in _TEXTS if name != "direct_beam_pixel")
-
-
+_DIRECTIONS = "Which way rows and columns run with the arm at zero: x+ outboard, y+ up. A wrong one mirrors the crystal."
 _ROCKING = ("rocking_step_deg", "rocking_circle", "sample_angles_deg")
 
 
@@ -52,8 +51,12 @@ class GeometryForm(QWidget):
         self.rocking = QComboBox()
         self.rocking.setToolTip("The circle that was scanned.")
         self.lines = {name: QLineEdit() for name in _TEXTS}
+        self.directions = QLineEdit()
+        self.directions.textEdited.connect(lambda _: self.typed.emit())
+        self.directions.editingFinished.connect(self.entered)
         layout = form(self)
         layout.addRow("Beamline", self.beamline)
+        layout.addRow(caption("Rows, columns", _DIRECTIONS), self.directions)
         for name, (label, tip, placeholder) in _TEXTS.items():
             line = self.lines[name]
             line.setToolTip(tip)
@@ -76,7 +79,7 @@ class GeometryForm(QWidget):
 
     def _state(self) -> list[str]:
         choices = (self.beamline.currentText(), self.rocking.currentText())
-        return [*choices, *(line.text().strip() for line in self.lines.values())]
+        return [*choices, *(line.text().strip() for line in (self.directions, *self.lines.values()))]
 
     def clear(self) -> None:
         """Empty all lines."""
@@ -103,6 +106,7 @@ class GeometryForm(QWidget):
                 self.beamline.addItem(match := _AS_STORED)
             self.beamline.setCurrentText(match)
             self._name_circles()
+            self.directions.setText(_said(geometry.pixel_directions))
             self.rocking.setCurrentIndex(geometry.rocking_circle)
         self._as_given = self._state()
 
@@ -149,9 +153,11 @@ class GeometryForm(QWidget):
                     values[name] = was
         preset = BEAMLINES.get(self.beamline.currentText())
         if given is not None and self.beamline.currentText() == self._as_given[0]:
+            values["pixel_directions"] = _directions(self.directions.text(), given.pixel_directions)
             evenly = any(getattr(given, name) != values[name] for name in _ROCKING)
             return replace(given, **values, rocking_angles_deg=None if evenly else given.rocking_angles_deg)
         known = {key: value for key, value in (preset or {}).items() if not key.endswith("_names")}
+        values["pixel_directions"] = _directions(self.directions.text(), known["pixel_directions"])
         return Geometry(**{**known, **values}, reflection=None if given is None else given.reflection)
 
     def _circles(self) -> dict[str, tuple[Any, ...]]:
@@ -166,13 +172,33 @@ class GeometryForm(QWidget):
 
     def _name_circles(self) -> None:
         preset = BEAMLINES.get(self.beamline.currentText())
-        circles = {name: list(map(str, each)) for name, each in self._circles().items()}
+        circles = {name: list(map(said, each)) for name, each in self._circles().items()}
+        disputed = find_beamline(self.beamline.currentText()).detector().disputed if preset else ""
+        self.directions.setToolTip(_DIRECTIONS + (f" Sources disagree on {disputed}." if disputed else ""))
+        if preset:
+            self.directions.setText(_said(preset["pixel_directions"]))
         self.rocking.clear()
         self.rocking.addItems(circles["sample_angles_deg"])
         self.rocking.setCurrentIndex(preset["rocking_circle"] if preset else 0)
         for name, names in circles.items():
             self.lines[name].setPlaceholderText(", ".join(names) or "none here")
             self.lines[name].setEnabled(bool(names))
+
+
+def _said(directions: tuple[Axis, Axis]) -> str:
+    return ", ".join(map(said, directions))
+
+
+def _directions(text: str, known: tuple[Axis, Axis]) -> tuple[Axis, Axis]:
+    """Return what a person typed for rows and columns, or what is `known` if that is what it says."""
+    if text.strip() == _said(known):
+        return known
+    names = text.replace(",", " ").split()
+    if len(names) != 2:
+        raise InputError(f"Rows, columns: '{text}' are not two directions; write for example y-, x+.")
+    if abs(direction(names[0]) @ direction(names[1])) > 0:
+        raise InputError(f"Rows, columns: '{text}' run along one line; write for example y-, x+.")
+    return names[0], names[1]
 
 
 def _fits(beamline: str, geometry: Geometry) -> bool:

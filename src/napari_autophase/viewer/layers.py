@@ -105,7 +105,8 @@ def add_drawing(viewer: ViewerModel, result: ResultLayers, drawing: Drawing) -> 
     seen = "isosurface" if stage.dimensions_of("results") == 3 else result.colour_by
     for role in sorted(ROLES, key=lambda role: role != seen):
         if result.layer(role) is None:
-            result.add(Layer.create(*_layer_data(drawing, role, f"{result.title} {role}")))
+            data, options, kind = _layer_data(drawing, role, f"{result.title} {role}")
+            result.add(Layer.create(data, options | stage.names, kind))
             yield
         if role == seen:
             yield from stage.show_result(result)

@@ -142,6 +142,8 @@ class LoadDock(Page):
         lines.setContentsMargins(8, 10, 8, 6)
         for name, value in self.facts.items():
             lines.addRow(caption(name, value.toolTip()), value)
+        self.off = Note()
+        lines.addRow(self.off)
         self.notes = Note()
         lines.addRow(self.notes)
 
@@ -332,11 +334,14 @@ class LoadDock(Page):
             return
         for label in self.facts.values():
             label.setText("…")
+        self.off.say("")
         self.notes.say("")
         self.facts["Shape"].setText(" × ".join(map(str, scan.shape)) + f", {scan.counts.dtype}")
         self._tasks.start("look", summarise, scan, done=self._show_summary, failed=self._report)
 
     def _show_summary(self, found: ScanSummary) -> None:
+        seen = found.seen
+        arm = None if seen is None else seen.arm_spacing_nm
         texts = {
             "Counts": f"{found.counts:.3g} in all, max. {found.maximum:.4g}",
             "Peak": ", ".join(str(round(index)) for index in found.peak),
@@ -347,11 +352,12 @@ class LoadDock(Page):
             else " × ".join(f"{size:.2f}" for size in found.voxel_size_nm) + " nm",
             "Lattice": "unknown without geometry"
             if found.spacing_nm is None
-            else f"d = {found.spacing_nm:.5f} nm",
+            else f"d = {found.spacing_nm:.5f} nm" + (f", {arm:.5f} nm at the arm" if arm else ""),
         }
         for name, text in texts.items():
             self.facts[name].setText(text)
-        self.notes.say("\n".join(found.notes))
+        self.off.say("" if seen is None else "\n".join(seen.off), error=True)
+        self.notes.say("\n".join((*found.notes, *(seen.notes if seen is not None else ()))))
 
     def _report(self, error: Exception, name: str = "") -> None:
         text = str(error) if name in str(error) else f"{name}: {error}"

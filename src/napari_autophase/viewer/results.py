@@ -239,6 +239,8 @@ class ResultLayers:
         if viewer is None:
             return
         camera = compat.camera(viewer)
+        if not self.quantities.relative:
+            draw_right_handed(viewer)  # where the camera looks depends on it
         if viewer.dims.ndisplay == 3:
             # the laboratory's y points up, the detector's rows run down
             up = -1.0 if self.quantities.relative else 1.0
@@ -281,7 +283,7 @@ class ResultLayers:
         return None if viewer is None else self.layer(self.seen_role(viewer))
 
     def _caption(self, viewer: ViewerModel) -> None:
-        text = compat.overlays(viewer).text
+        text = compat.text(viewer)
         # napari's bar has no room for the numbers of a strain
         reach = f" ± {self.limits[1]:.2g}" if self.colour_by == "strain" else ""
         quantity = label(self.colour_by, self.quantities) + reach

@@ -157,7 +157,8 @@ class Session:
         """Show `scan` and make it current; the layer that showed `replaces` shows it from now on."""
         entry = self._entry(replaces)
         if entry is None:
-            self.viewer.add_layer(Layer.create(*layers.scan_layer_data(scan)))
+            data, options, kind = layers.scan_layer_data(scan)
+            self.viewer.add_layer(Layer.create(data, options | self._stage.names, kind))
             return  # the rest happens when it arrives
         before, entry.scan = entry.scan, scan
         if entry.layer.name == before.name:
@@ -253,6 +254,8 @@ class Session:
         self._turns.start(self._show(drawing, replace_last))
 
     def _show(self, drawing: Drawing, replace_last: bool) -> Iterator[None]:
+        if self._viewer() is None:  # closed while the result was on its way
+            return
         last, group = self._place(replace_last)
         result = last or layers.ResultLayers(
             self.viewer, drawing.reconstruction, drawing.quantities, group, drawing.look

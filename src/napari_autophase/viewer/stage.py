@@ -80,8 +80,7 @@ class Stage:
         self._turning = False
         for layer in viewer.layers:
             layer.events.visible.connect(self.settle)
-        viewer.layers.events.inserted.connect(self._on_arrived, position="first")
-        viewer.layers.events.inserted.connect(self.settle, position="last")
+        viewer.layers.events.inserted.connect(self._on_inserted, position="last")
         viewer.layers.events.removing.connect(self._on_removing)
         viewer.layers.events.removed.connect(self._on_removed, position="last")
         viewer.dims.events.range.connect(self._span, position="last")
@@ -105,6 +104,11 @@ class Stage:
         if side == self.side:
             return self._live.dims.ndisplay
         return self._views[side].ndisplay if side in self._views else 2 if side == "diffraction" else 3
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What a new layer of ours is made with: napari draws, and warns, before anyone else hears of it."""
+        return {"units": (UNITS[self._unit],) * 3, "axis_labels": AXES[self._unit]}
 
     @property
     def last_result(self) -> ResultLayers | None:
@@ -183,7 +187,7 @@ class Stage:
             _set_visible(layer, False)
         for result in results(viewer):
             result.hide()
-        compat.overlays(viewer).text.visible = False
+        compat.text(viewer).visible = False
         self._turning = False
         self._span()
         self.side_changed.emit(side)
@@ -253,10 +257,9 @@ class Stage:
 
     # -- layers come and go --------------------------------------------------------------------------------------------
 
-    def _on_arrived(self, event: Any) -> None:
-        layer = event.value
-        layer.events.visible.connect(self.settle)
-        layer.units, layer.axis_labels = self._wanted(layer, self._unit)  # before it is drawn
+    def _on_inserted(self, event: Any) -> None:
+        event.value.events.visible.connect(self.settle)
+        self.settle()
 
     def _on_removing(self) -> None:
         compat.free_where_it_is_drawn(self._live)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .find import find_log, read_log
+from .find import find_log, is_log, read_log, scans_of
 from .log import ScanLog
 
-__all__ = ["ScanLog", "find_log", "read_log"]
+__all__ = ["ScanLog", "find_log", "is_log", "read_log", "scans_of"]

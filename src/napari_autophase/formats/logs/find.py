@@ -21,7 +21,7 @@ _NAMES = ("", ".spec", ".spc", ".dat", ".log", ".txt", ".fio")
 """How the names of logs end; those of SPEC files often do not end at all."""
 
 
-def kind_of(path: Path) -> str | None:
+def is_log(path: Path) -> str | None:
     """Tell whether a file is a SPEC or a fio file, by its first bytes."""
     try:
         with path.open("rb") as file:
@@ -29,6 +29,11 @@ def kind_of(path: Path) -> str | None:
     except OSError:
         return None
     return "spec" if spec.is_spec(start) else "fio" if fio.is_fio(start) else None
+
+
+def scans_of(path: Path) -> dict[int, str]:
+    """Return the numbers of a SPEC file's scans with their commands."""
+    return spec.scans(path)
 
 
 def read_log(path: Path, number: int | None) -> ScanLog:
@@ -40,7 +45,7 @@ def read_log(path: Path, number: int | None) -> ScanLog:
         If the file is none, has no such scan, or has several and no number says which.
     """
     check_file(path)
-    kind = kind_of(path)
+    kind = is_log(path)
     if kind == "fio":
         return fio.read(path)
     if kind is None:
@@ -73,29 +78,28 @@ def find_log(frames: Path, given: Path | None = None) -> tuple[ScanLog | None, t
     """
     numbers = scan_numbers(frames)
     if given is not None:
-        if kind_of(given) == "spec":
+        if is_log(given) == "spec":
             held = spec.scans(given)
             numbers = [each for each in numbers if each in held] or numbers
         return read_log(given, numbers[0] if numbers else None), ()
     if not numbers:
         return None, ()
-    found: list[tuple[Path, int]] = []
-    for log, kind in _logs(frames):
-        if kind == "fio":
-            if log.stem in frames.stem or (frames.is_dir() and log.parent == frames):
-                return fio.read(log), ()
-        else:
-            held = spec.scans(log)
-            found += [(log, each) for each in numbers[:1] if each in held]
-    # the folder is often called after the file
-    named = [each for each in found if frames.name.startswith(each[0].stem)]
-    if len(named or found) == 1:
-        return spec.read(*(named or found)[0]), ()
-    if found:
-        names = ", ".join(log.name for log, _ in found)
-        return None, (
-            f"Scan {found[0][1]} is in several logs ({names}), so the motors are not known; say which with --spec FILE.",
-        )
+    for folder in _around(frames):
+        logs = list(_logs(folder))
+        fios = [log for log, kind in logs if kind == "fio"]
+        called_so = [log for log in fios if re.match(rf"{re.escape(log.stem)}(?!\d)", frames.name)]
+        if called_so or (len(fios) == 1 and folder == frames):
+            return fio.read((called_so or fios)[0]), ()
+        having = [log for log, kind in logs if kind == "spec" and numbers[0] in spec.scans(log)]
+        # the folder of the frames is often called after the log
+        named = [log for log in having if frames.name.startswith(log.stem)]
+        if len(named or having) == 1:
+            return spec.read((named or having)[0], numbers[0]), ()
+        if having:
+            names = ", ".join(log.name for log in having)
+            return None, (
+                f"Scan {numbers[0]} is in several logs ({names}), so the motors are not known; say which with --spec FILE.",
+            )
     return None, ()
 
 
@@ -103,20 +107,24 @@ def scan_numbers(frames: Path) -> list[int]:
     """Return which numbers a scan may have by the name of its folder or file, the likeliest first."""
     stem = frames.name if frames.is_dir() else frames.name.split(".")[0].removesuffix("_master")
     names = [stem] if frames.is_dir() else [stem, frames.parent.name]
-    marked = [re.search(r"(?:^|[_\-])(?:S|scan_?)0*(\d+)(?!\d)", name, re.IGNORECASE) for name in names]
-    last = [re.search(r"(\d+)$", name) for name in names]
-    return list(dict.fromkeys(int(match[1]) for match in (*marked, *last) if match))
+    marked = [re.findall(r"(?:^|[_\-])(?:S|scan_?)(\d+)(?!\d)", name, re.IGNORECASE)[-1:] for name in names]
+    last = [re.findall(r"(\d+)$", name) for name in names]
+    return list(dict.fromkeys(int(number) for found in (*marked, *last) for number in found))
 
 
-def _logs(frames: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the logs in the folder of the frames and in those around it, the nearest first."""
+def _around(frames: Path) -> tuple[Path, ...]:
+    """Return the folder of the frames and those around it, the nearest first."""
     folder = Path(os.path.abspath(frames if frames.is_dir() else frames.parent))
-    for each in (folder, *folder.parents[:_ABOVE]):
-        try:
-            entries = sorted(islice(os.scandir(each), _LOOKED_AT), key=lambda entry: entry.name)
-        except OSError:
-            continue
-        for entry in entries:
-            path = Path(entry.path)
-            if path.suffix.lower() in _NAMES and entry.is_file() and (kind := kind_of(path)):
-                yield path, kind
+    return (folder, *folder.parents[:_ABOVE])
+
+
+def _logs(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the logs in a folder."""
+    try:
+        entries = sorted(islice(os.scandir(folder), _LOOKED_AT), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        if path.suffix.lower() in _NAMES and entry.is_file() and (kind := is_log(path)):
+            yield path, kind

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,9 +110,9 @@ class ScanLog:
 
     def number_of(self, source: Source) -> float | None:
         """Return the number that a source has: a motor's, a word's, or the middle point's of a column; None: there is none."""
-        for name, value in self.motors.items():
-            if any(source.fits(each) for each in self.names(name)):
-                return value
+        value = source.look_up(self._readings)
+        if value is not None:
+            return value
         text = self.word(source)
         if text is not None:
             match = _NUMBER.match(text)
@@ -120,16 +122,25 @@ class ScanLog:
 
     def word(self, source: Source) -> str | None:
         """Return a text, or None."""
-        return next((text for name, text in self.words.items() if source.fits(name)), None)
+        return source.look_up(self._texts)
 
     def column(self, source: Source) -> np.ndarray | None:
         """Return what was recorded at every point, or None."""
-        for name, values in self.columns.items():
-            if any(source.fits(each) for each in self.names(name)):
-                return values
-        return None
+        return source.look_up(self._recorded)
 
     def has(self, name: str) -> bool:
         """Tell whether something goes by one of the names in ``this|that``."""
-        known = (*self.motors, *self.aliases.values(), *self.columns, *self.words, *self.words.values())
-        return any(Source(each).fits(one) for each in name.split("|") for one in known)
+        tables: tuple[dict[str, Any], ...] = (self._readings, self._texts, self._recorded)
+        return any(Source(each).look_up(table) is not None for each in name.split("|") for table in tables)
+
+    @cached_property
+    def _readings(self) -> dict[str, float]:
+        return {each.lower(): value for name, value in self.motors.items() for each in self.names(name)}
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        return {name.lower(): text for name, text in self.words.items()}
+
+    @cached_property
+    def _recorded(self) -> dict[str, np.ndarray]:
+        return {each.lower(): column for name, column in self.columns.items() for each in self.names(name)}

@@ -8,6 +8,8 @@ Names are parted by two spaces or more, since one may stand in a name.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,8 @@ from ...scan import InputError
 from ..common import damage
 from .log import ScanLog
 
-_SCAN = re.compile(r"^#S +(\d+)(?:[ \t]+(.*))?$", re.MULTILINE)
-_HEADER = re.compile(r"^#[FE] ", re.MULTILINE)
+_SCAN = re.compile(r"#S +(\d+)(?:[ \t]+(.*))?")
+_MARK = re.compile(r"^#([FS]) ", re.MULTILINE)
 _LINE = re.compile(r"#(U?[A-Za-z]+\d*)[ \t]+(.*)")
 _PARTS = re.compile(r"  +|\t")
 _ABORTED = re.compile(r"^#C .*[Ss]can aborted after (\d+) point", re.MULTILINE)
@@ -28,9 +30,19 @@ def is_spec(start: bytes) -> bool:
     return re.match(rb"\s*#[FS] ", start) is not None
 
 
+@dataclass(frozen=True)
+class _Block:
+    """One scan in the text of a file, and the header that holds for it."""
+
+    number: int
+    command: str
+    body: slice
+    header: slice
+
+
 def scans(path: Path) -> dict[int, str]:
     """Return the numbers of a file's scans with their commands; of a number that occurs twice the last."""
-    return {int(match[1]): " ".join((match[2] or "").split()) for match in _SCAN.finditer(_text(path))}
+    return {each.number: each.command for each in _content(path)[1]}
 
 
 def read(path: Path, number: int) -> ScanLog:
@@ -41,37 +53,41 @@ def read(path: Path, number: int) -> ScanLog:
     InputError
         If it is not there, or damaged.
     """
-    text = _text(path)
-    begins = [match for match in _SCAN.finditer(text) if int(match[1]) == number]
-    if not begins:
-        held = [int(match[1]) for match in _SCAN.finditer(text)]
+    text, blocks = _content(path)
+    found = [each for each in blocks if each.number == number]
+    if not found:
+        held = [each.number for each in blocks]
         some = f"{min(held)} to {max(held)}" if held else "none"
         raise InputError(f"{path} has no scan {number}; its scans are {some}.")
-    begin = begins[-1]
-    after = re.compile(r"^#[SF] ", re.MULTILINE).search(text, begin.end())
-    body = text[begin.end() : after.start() if after else len(text)]
     notes = []
-    if len(begins) > 1:
-        notes.append(f"{path.name} has {len(begins)} scans {number}; the last of them is taken.")
+    if len(found) > 1:
+        notes.append(f"{path.name} has {len(found)} scans {number}; the last of them is taken.")
     with damage(path):
-        return _parsed(
-            path, number, " ".join((begin[2] or "").split()), body, _header(text, begin.start()), notes
-        )
+        last = found[-1]
+        return _parsed(path, number, last.command, text[last.body], text[last.header], notes)
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> tuple[str, tuple[_Block, ...]]:
     with damage(path):
-        return path.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+        about = path.stat()
+        return _read(path, about.st_size, about.st_mtime_ns)
 
 
-def _header(text: str, before: int) -> str:
-    """Return the file's header that holds for a scan: the last one before it."""
-    starts = [match.start() for match in _HEADER.finditer(text, 0, before) if text[match.start() + 1] == "F"]
-    starts = starts or [match.start() for match in _HEADER.finditer(text, 0, before)]
-    if not starts:
-        return text[: _SCAN.search(text).start()]  # type: ignore[union-attr]  # somebody found a scan
-    first = _SCAN.search(text, starts[-1])
-    return text[starts[-1] : first.start() if first else before]
+@lru_cache(maxsize=2)
+def _read(path: Path, size: int, changed_ns: int) -> tuple[str, tuple[_Block, ...]]:  # noqa: ARG001
+    """Return the text of a file as it is now, and its scans."""
+    text = path.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+    marks = [*_MARK.finditer(text)]
+    ends = [*(match.start() for match in marks[1:]), len(text)]
+    blocks = []
+    header = slice(0, marks[0].start() if marks else 0)
+    for match, end in zip(marks, ends, strict=True):
+        if match[1] == "F":
+            header = slice(match.start(), end)
+        elif scan := _SCAN.match(text, match.start()):
+            command = " ".join((scan[2] or "").split())
+            blocks.append(_Block(int(scan[1]), command, slice(scan.end(), end), header))
+    return text, tuple(blocks)
 
 
 def _parsed(path: Path, number: int, command: str, body: str, header: str, notes: list[str]) -> ScanLog:

@@ -1,0 +1,133 @@
+"""SPEC files opened themselves: the scans whose frames are found, by where their beamline keeps them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ..geometry import Beamline, Source, beamlines
+from ..scan import InputError
+from .common import Dataset
+from .frames import frames_in, read_frames
+from .images import header_of, is_frame
+from .logs import ScanLog, is_log, read_log, scans_of
+from .measured import told_from
+from .registry import Format, register
+
+_NUMBER = re.compile(r"(\d+)\.[a-z]+(\.gz)?$", re.IGNORECASE)
+
+
+@register
+class SpecScans(Format):
+    """One SPEC file: each of its scans with frames is a volume, called by its number."""
+
+    name, title, suffixes = "spec", "SPEC files", (".spec",)
+
+    def matches(self, path: Path) -> bool:
+        """Look at its first line."""
+        return path.is_file() and is_log(path) == "spec"
+
+    def lists(self, path: Path) -> list[Dataset]:
+        """Return the scans whose frames are there."""
+        found = (self._scan(path, number) for number in scans_of(path))
+        return [each for each in found if each is not None]
+
+    def lists_own(self, path: Path) -> list[Dataset]:  # noqa: ARG002
+        """Return nothing: the frames stand elsewhere."""
+        return []
+
+    def find(self, path: Path, name: str) -> Dataset | None:
+        """Return the scan of that number (``54`` or ``54.1``).
+
+        Raises
+        ------
+        InputError
+            If its frames are not there.
+        """
+        number = re.fullmatch(r"/?(\d+)(\.1)?/?", name)
+        if number is None or int(number[1]) not in scans_of(path):
+            return None
+        found = self._scan(path, int(number[1]))
+        if found is None:
+            places = "; ".join(sorted(set(_places(read_log(path, int(number[1]))))))
+            raise InputError(
+                f"The frames of scan {number[1]} are not found beside {path} (looked for {places}); "
+                "give their folder, and this file with --spec."
+            )
+        return found
+
+    def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
+        """Return the frames of a scan."""
+        return read_frames(path, _frames(read_log(path, int(dataset.path))), dataset)
+
+    def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:  # noqa: ARG002
+        """Return None: a log with frames beside it needs no look at them."""
+        return None
+
+    def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:
+        """Return the scan itself."""
+        return read_log(given or path, int(dataset.path)), ()
+
+    def _scan(self, path: Path, number: int) -> Dataset | None:
+        frames = _frames(read_log(path, number))
+        if not frames:
+            return None
+        shape, dtype = header_of(frames[0])
+        return Dataset(str(number), (len(frames), *shape), dtype)
+
+
+def _candidates(log: ScanLog) -> Iterable[Beamline]:
+    return told_from(log) or (each for each in beamlines().values() if log.kind in each.files.kinds)
+
+
+def _places(log: ScanLog) -> list[str]:
+    found = (place for beamline in _candidates(log) for place in beamline.files.frames)
+    return [place.format(scan=log.number, stem=log.path.stem) for place in found]
+
+
+def _frames(log: ScanLog) -> list[Path]:
+    """Return the frames of a scan in their order; empty if they are not there.
+
+    Raises
+    ------
+    InputError
+        If some are and some are not.
+    """
+    folder = log.path.parent
+    for beamline in _candidates(log):
+        numbers = _numbers(log, beamline.files.frame_number)
+        for place in beamline.files.frames:
+            found = sorted(folder.glob(place.format(scan=log.number, stem=log.path.stem)))
+            folders = [each for each in found if each.is_dir()]
+            if len(folders) == 1 and numbers is None:
+                return frames_in(folders[0])
+            if numbers is not None and (files := _series(found, numbers)):
+                there = [files[each] for each in numbers if each in files]
+                lost = [each for each in numbers if each not in files]
+                if lost:
+                    raise InputError(
+                        f"Scan {log.number} of {log.path} has {len(numbers)} frames, of which {len(lost)} are not there "
+                        f"(number {lost[0]} first); copy them to {there[0].parent}."
+                    )
+                return there
+    return []
+
+
+def _numbers(log: ScanLog, counters: Iterable[Source]) -> list[int] | None:
+    """Return the numbers of a scan's frames; None: it does not count them."""
+    column = next((values for each in counters if (values := log.column(each)) is not None), None)
+    return None if column is None else [int(value) for value in column]
+
+
+def _series(files: Iterable[Path], numbers: Iterable[int]) -> dict[int, Path]:
+    """Return the series of files, called alike but for their numbers, that has most of some numbers."""
+    wanted = set(numbers)
+    series: dict[str, dict[int, Path]] = {}
+    for each in files:
+        match = _NUMBER.search(each.name) if is_frame(each) else None
+        if match and int(match[1]) in wanted:
+            series.setdefault(f"{each.parent}/{each.name[: match.start()]}", {})[int(match[1])] = each
+    return max(series.values(), key=len, default={})

@@ -1,0 +1,93 @@
+"""The pages of docs/: what they say can be done, is done here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_autophase import formats
+from napari_autophase.cli import main
+from napari_autophase.formats import measured
+from napari_autophase.geometry import beamlines, find_beamline
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/beamlines.md"
+sys.path.insert(0, str(ROOT / "tests/formats"))
+from written_logs import counts, spec_header, spec_scan, tiffs  # noqa: E402
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+@pytest.fixture
+def beamline(tmp_path, monkeypatch) -> Path:
+    """The folder of the page's beamline: its log says what the page's does, and the page's file is saved beside."""
+    log = {line.split()[0]: line for line in blocks("")[0].splitlines()}
+    names = log["#O0"].split("  ")
+    names[0] = names[0].split()[1]
+    motors = dict(zip(names, map(float, log["#P0"].split()[1:]), strict=True))
+    command = log["#S"].split(maxsplit=2)[2]
+    table = {"Theta": np.linspace(17.4, 17.6, 21)}
+    tiffs(tmp_path / "run/gold_S0012", counts((21, 40, 48)), "gold_S0012_{:05d}.tif")
+    (tmp_path / "run/gold.spec").write_text(
+        spec_header(motors) + spec_scan(12, command, motors, table, [log["#UDET"]]), encoding="utf-8"
+    )
+    (tmp_path / "mine.json").write_text(blocks("json")[0], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_page_on_beamlines_can_be_walked_through(beamline, capsys):
+    """Its file, and its commands in their order."""
+    for line in (line for block in blocks("sh") for line in block.splitlines()):
+        program, *arguments = shlex.split(line)
+        assert program == "napari-autophase"
+        assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "Geometry of My beamline, medipix, from gold.spec, scan 12" in said
+    assert "complete: 21 of 21 points" in said
+    assert "Masked 96 pixels" in said
+    geometry = formats.read_scan("run/gold_S0012", beamline="mine.json").geometry
+    assert (geometry.energy_kev, geometry.distance_m) == (pytest.approx(9.2), pytest.approx(0.812))
+    assert geometry.detector_angles_deg == (1.5, 35.2)
+    assert geometry.sample_angles_deg == pytest.approx((17.5, 0))
+    assert geometry.rocking_step_deg == pytest.approx(0.01)
+    assert geometry.direct_beam_pixel == (20, 24)
+
+
+def test_a_beamline_that_comes_with_the_package_is_told_from_the_log(beamline, monkeypatch):
+    assert formats.read_scan("run/gold_S0012").geometry is None
+    mine = find_beamline("mine.json")
+    monkeypatch.setattr(measured, "beamlines", lambda: {**beamlines(), mine.name: mine})
+    assert formats.read_scan("run/gold_S0012").geometry.beamline == "My beamline"
+
+
+def test_every_key_of_the_page_is_one():
+    """The table names what a beamline's file may hold, and leaves nothing of `files` out."""
+    from napari_autophase.geometry import Files
+
+    table = " ".join(
+        line.split("|")[1] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")
+    )
+    named = set(re.findall(r"\w+", table))
+    shown = set(re.findall(r'"(\w+)":', blocks("json")[0]))
+    assert {each.name for each in fields(Files)} <= named | shown
+
+
+def test_the_page_on_formats_names_tests_that_exist():
+    page = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    links = dict(re.findall(r"^\[(\w+)\]: \.\./(\S+)$", page, re.MULTILINE))
+    used = set(re.findall(r"\]\[(\w+)\]", page))
+    assert used == set(links)
+    for link in links.values():
+        file, _, name = link.partition("#")
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
