@@ -138,6 +138,42 @@ def test_missing_weights_are_said_before_the_scan_is_read(how, tmp_path, capsys)
     assert "weights none.pth are missing" in capsys.readouterr().err
 
 
+@pytest.fixture
+def scans(tmp_path):
+    """A file with two scans, whose frames were not copied."""
+    path = tmp_path / "many.h5"
+    with h5py.File(path, "w") as file:
+        for number in (1, 2):
+            file[f"{number}.1/title"] = f"ascan eta {number} 2 16 1"
+            file[f"{number}.1/start_time"] = "2026-02-01T10:00:00+01:00"
+            file[f"{number}.1/end_time"] = "2026-02-01T10:10:00+01:00"
+            file[f"{number}.1/measurement/eta"] = np.arange(17.0 - 2 * number)
+            file[f"{number}.1/measurement/roi1_max"] = np.full(3, 40.0 * number)
+            file[f"{number}.1/measurement/mpx1x4"] = h5py.ExternalLink("absent.h5", "/data")
+    return path
+
+
+def test_info_lists_the_scans_of_a_file(scans, capsys):
+    assert cli.main(["info", str(scans)]) == 0
+    assert [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()] == [
+        "scan frames peak started command",
+        "1.1 15 40 2026-02-01 10:00:00 ascan eta 1 2 16 1 not complete",
+        "2.1 13 80 2026-02-01 10:00:00 ascan eta 2 2 16 1 not complete",
+    ]
+    assert cli.main(["info", str(scans), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["kind"] == "scans"
+    assert [each["path"] for each in document["scans"]] == ["1.1", "2.1"]
+    assert document["scans"][1]["brightest"] == 80
+
+
+def test_reconstruct_says_how_to_choose_a_scan(scans, capsys):
+    assert cli.main(["reconstruct", str(scans)]) == 2
+    error = capsys.readouterr().err
+    assert "holds 2 scans; choose one as many.h5::1.1 or with --dataset 1.1" in error
+    assert len(error.splitlines()) == 1
+
+
 def test_a_mask_reaches_the_scan(scan, tmp_path, capsys):
     mask = np.zeros((32, 32), np.uint8)
     mask[:, 5] = 1

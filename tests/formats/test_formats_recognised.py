@@ -230,6 +230,7 @@ def test_every_suffix_is_known():
         ".fio",
         ".h5",
         ".hdf5",
+        ".mat",
         ".npy",
         ".npz",
         ".nxs",

@@ -687,6 +687,33 @@ def test_a_question_is_answered_before_a_run(dock, session, launch, qtbot, tmp_p
     assert dock.dataset.currentIndex() == 0
 
 
+def test_the_scans_of_a_file_are_offered_each_with_its_own_geometry(dock, session, qtbot, tmp_path):
+    with h5py.File(tmp_path / "many.h5", "w") as file:
+        for number in (1, 2):
+            scan = file.create_group(f"{number}.1")
+            counts = make_scan(seed=number).counts
+            scan["title"] = f"ascan eta 17 17.1 {len(counts) - 1} 1"
+            scan["measurement/mpx1x4"] = counts
+            scan["instrument/mpx1x4/distance"] = 0.8
+            scan["instrument/positioners/eta"] = np.linspace(17, 17.1, len(counts))
+            for motor, value in {"mu": 0, "phi": 0, "nu": 10.0 * number, "delta": 35, "mononrj": 9}.items():
+                scan[f"instrument/positioners/{motor}"] = float(value)
+    dock.dataset.show()
+    width = dock.dataset.sizeHint().width()
+    dock.file.choose(str(tmp_path / "many.h5"))
+    settle(qtbot, dock)
+    assert dock.dataset.count() == 2
+    assert dock.dataset.sizeHint().width() == width, "a long line must not widen the dock"
+    assert dock.dataset.itemText(1).startswith("2.1, ascan eta 17 17.1")
+    for index in (0, 1):
+        dock.dataset.setCurrentIndex(index)
+        dock.dataset.activated.emit(index)
+        settle(qtbot, dock)
+        assert session.current.geometry.detector_angles_deg == (10.0 * (index + 1), 35.0)
+        assert (dock.dataset.count(), dock.dataset.currentIndex()) == (2, index)
+    assert len(session.scans) == 2
+
+
 def test_what_is_read_is_named_though_another_scan_is_shown(dock, session, qtbot, monkeypatch, scan):
     go = threading.Event()
     monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and make_scan("late"))

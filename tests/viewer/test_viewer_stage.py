@@ -56,8 +56,7 @@ def look_around(viewer, ndisplay):
 
 
 @pytest.mark.parametrize("ndisplay", [2, 3])
-@pytest.mark.parametrize("foreign", [None, *FOREIGN])
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("count", "foreign"), [*((1, each) for each in (None, *FOREIGN)), (3, "points")])
 def test_going_to_the_diffraction_and_back_leaves_the_view_as_it_was(
     viewer, session, scan, foreign, ndisplay, count
 ):

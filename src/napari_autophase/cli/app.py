@@ -10,7 +10,7 @@ import errno
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -192,8 +192,14 @@ def info(
     hkl: geometry_commands.Reflection = None,
     spacing: geometry_commands.Spacing = None,
 ) -> None:
-    """Say what was understood of SCAN, or what a result holds."""
+    """Say what was understood of SCAN, or what a result holds; of a file with many scans, list them."""
     from .. import formats
+
+    if dataset is None and "::" not in scan and len(held := formats.scans(scan)) > 1:
+        print(
+            as_json({"kind": "scans", "scans": [asdict(each) for each in held]}) if json else show.table(held)
+        )
+        return
     from ..summary import summarise
 
     stood = GeometryChoice.of(geometry, beamline, settings)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..reconstruction import Progress, Reconstruction
+
+if TYPE_CHECKING:
+    from ..formats import ScanEntry
 
 
 @contextmanager
@@ -55,6 +58,18 @@ def summarise(found: Reconstruction) -> None:
     )
     for note in found.notes:
         print(f"note: {note}")
+
+
+def table(scans: Sequence[ScanEntry]) -> str:
+    """Return scans as the lines of a table."""
+    rows = [("scan", "frames", "peak", "started", "command", "")]
+    for each in scans:
+        points = "" if each.points is None else str(each.points)
+        peak = "" if each.brightest is None else f"{each.brightest:g}"
+        rows.append((each.path, points, peak, each.when, each.command, each.state))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(map(str.rstrip, lines))
 
 
 def words(value: Any) -> str:

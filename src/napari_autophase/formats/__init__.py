@@ -16,7 +16,7 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
 from .choice import choose
-from .common import AmbiguousDataset, Dataset
+from .common import AmbiguousDataset, AmbiguousScan, Dataset, ScanEntry
 from .correction import split_path
 from .patience import patient
 from .reading import Reading, make_scan, numbers_in
@@ -26,13 +26,16 @@ from .values import Values
 
 __all__ = [
     "AmbiguousDataset",
+    "AmbiguousScan",
     "Dataset",
+    "ScanEntry",
     "datasets",
     "numbers_in",
     "read",
     "read_reconstruction",
     "read_scan",
     "recognise",
+    "scans",
     "suffixes",
     "write",
     "write_scan",
@@ -187,6 +190,22 @@ def datasets(path: str | Path) -> list[Dataset]:
     )
 
 
+@patient
+def scans(path: str | Path) -> list[ScanEntry]:
+    """Return the scans of a file that holds several (of BLISS, for example), in the order of their numbers; else none.
+
+    Groups and links are looked at, no frames: hundreds of scans take no time to speak of.  ``FILE::PATH`` or `dataset` of
+    `read_scan` picks one by its ``path``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or foreign.
+    """
+    file, _ = split_path(path)
+    return format_of(file).scans(file)
+
+
 def write(reconstruction: Reconstruction, path: str | Path) -> None:
     """Save a reconstruction as .cxi; the file appears whole or not at all.
 
@@ -220,4 +239,10 @@ def _named(path: str | Path, suffixes: tuple[str, ...], what: str) -> Path:
 def _locate(path: str | Path, dataset: str | None) -> tuple[Path, Format, Dataset]:
     file, inside = split_path(path)
     kind = format_of(file)
-    return file, kind, choose(file, kind, dataset or inside, lambda each: each.is_volume)
+    name = dataset or inside
+    if name is None:
+        measured = [each for each in kind.scans(file) if each.has_frames]
+        if len(measured) > 1:
+            raise AmbiguousScan(file, measured)
+        name = measured[0].path if measured else None
+    return file, kind, choose(file, kind, name, lambda each: each.is_volume)

@@ -34,7 +34,9 @@ def choose(path: Path, kind: Format, name: str | None, fits: Callable[[Dataset],
     if name is not None:
         named = kind.find(path, name)
         if named is None:
-            offered = ", ".join(str(each) for each in kind.lists(path)[:8] if not each.lost)
+            scans = [each.path for each in kind.scans(path)]
+            offered = ", ".join(scans[:8] or [str(each) for each in kind.lists(path)[:8] if not each.lost])
+            offered += f" and {len(scans) - 8} more scans" if len(scans) > 8 else ""
             raise InputError(f"{path} has no dataset '{name}'; it holds {offered or 'no arrays'}.")
         return named
     arrays = kind.lists(path)

@@ -39,25 +39,34 @@ class Dataset:
     @property
     def is_modes(self) -> bool:
         """Whether this is a stack of complex objects."""
-        return len(self.shape) == 4 and self.dtype.kind == "c" and self.shape[1] != 1
+        return len(self.shape) == 4 and self.dtype.kind == "c"
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Shape without axes of length one: see `kept_axes`."""
+        return tuple(self.shape[axis] for axis in kept_axes(self.shape))
 
     def __str__(self) -> str:
         return f"{self.path or 'the array'} ({' × '.join(map(str, self.shape))}, {self.dtype})"
 
 
+def kept_axes(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return which axes make a volume: axes of length one are dropped, the first ones first, until three are left."""
+    kept = list(range(len(shape)))
+    for axis in range(len(shape)):
+        if len(kept) > 3 and shape[axis] == 1:
+            kept.remove(axis)
+    return tuple(kept)
+
+
 def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
-    """Tell whether an array can be a scan or an object: 3-D but for axes of length 1 (complex: or modes), sides of 16 or more."""
-    if shape is None or dtype.kind not in "uifc":
+    """Tell whether an array can be a scan or an object: three sides of 16 or more, and axes of length one; or complex modes."""
+    if shape is None or dtype.kind not in "uifc" or len(shape) < 3:
         return False
-    sides = volume_sides(shape)
-    modes = dtype.kind == "c" and len(sides) == 4
-    return (len(sides) == 3 or modes) and min(sides[-3:]) >= 16
-
-
-def volume_sides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return a shape without the axes of length one that are too many for a volume."""
-    sides = tuple(side for side in shape if side != 1)
-    return sides if len(shape) > 3 and len(sides) >= 3 else tuple(shape)
+    sides = [shape[axis] for axis in kept_axes(shape)]
+    if min(sides[-3:]) < 16:
+        return False
+    return len(sides) == 3 or (len(sides) == 4 and dtype.kind == "c")
 
 
 class AmbiguousDataset(InputError):
@@ -65,11 +74,82 @@ class AmbiguousDataset(InputError):
 
     def __init__(self, path: Path, candidates: Sequence[Dataset]) -> None:
         self.path = path
-        self.candidates = list(candidates)
+        self.candidates: list[Dataset] | list[ScanEntry] = list(candidates)
         named = ", ".join(str(each) for each in self.candidates[:8])
         more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
         super().__init__(
             f"{path} holds several arrays: {named}{more}; name one with --dataset or as {path.name}::{candidates[0].path}."
+        )
+
+
+@dataclass(frozen=True)
+class ScanEntry:
+    """One scan of a file that holds many.
+
+    Parameters
+    ----------
+    path
+        What to name behind ``FILE::``.
+    command, started
+        What was typed, and when; "" where the file does not say.
+    points
+        How many were measured; None: unknown.
+    asked
+        How many the command asks for; None: unknown.
+    has_frames
+        Whether a detector took pictures.
+    brightest
+        Counts of the brightest pixel, where a counter has it.
+    ended
+        Whether the scan came to its end; None: the file does not say.
+    """
+
+    path: str
+    command: str = ""
+    started: str = ""
+    points: int | None = None
+    asked: int | None = None
+    has_frames: bool = False
+    brightest: float | None = None
+    ended: bool | None = None
+
+    @property
+    def is_complete(self) -> bool | None:
+        """Whether all of it was measured; None: nobody knows."""
+        if None not in (self.asked, self.points) and self.points != self.asked:
+            return False
+        return self.ended
+
+    @property
+    def when(self) -> str:
+        """When it began, to the second."""
+        return self.started[:19].replace("T", " ")
+
+    @property
+    def state(self) -> str:
+        """In how far it is complete, in words."""
+        if not self.has_frames:
+            return "no frames"
+        return {True: "", None: "", False: "not complete"}[self.is_complete]
+
+    def __str__(self) -> str:
+        points = "" if self.points is None else f"{self.points} frames"
+        peak = "" if self.brightest is None else f"max. {self.brightest:g}"
+        words = (self.path, self.command, self.when, points, peak, self.state)
+        return ", ".join(word for word in words if word)
+
+
+class AmbiguousScan(AmbiguousDataset):
+    """A file holds several scans, and which is meant was not said; `candidates` holds them."""
+
+    def __init__(self, path: Path, entries: Sequence[ScanEntry]) -> None:
+        self.path = path
+        self.candidates = list(entries)
+        first = entries[0].path
+        InputError.__init__(
+            self,
+            f"{path} holds {len(entries)} scans; choose one as {path.name}::{first} or with --dataset {first} "
+            f"(napari-autophase info {path.name} lists them).",
         )
 
 
@@ -123,9 +203,26 @@ class Description:
     seam: Seam | None = None
 
 
+def joined(first: Description, more: Description | None) -> Description:
+    """Return what two descriptions of one dataset say together; where they differ the first is right."""
+    if more is None:
+        return first
+    masks = [each.mask for each in (first, more) if each.mask is not None]
+    return Description(
+        mask=None if not masks else masks[0] if len(masks) == 1 else masks[0] | masks[1],
+        geometry=first.geometry or more.geometry,
+        metadata={**more.metadata, **first.metadata},
+        notes=tuple(dict.fromkeys((*first.notes, *more.notes))),
+        region=first.region or more.region,
+        seam=first.seam or more.seam,
+        stored_mask=first.stored_mask or more.stored_mask,
+    )
+
+
 def as_volume(array: np.ndarray) -> np.ndarray:
     """Drop axes of length 1 beyond three, and bring foreign byte order home."""
-    array = array.reshape(volume_sides(array.shape))
+    if array.ndim > 3:
+        array = array.reshape([array.shape[axis] for axis in kept_axes(array.shape)])
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

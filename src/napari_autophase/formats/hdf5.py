@@ -17,9 +17,9 @@ import h5py
 import numpy as np
 
 from ..reconstruction import Reconstruction
-from . import layout, nexus, parts, results, sources
+from . import layout, listing, nexus, parts, results, sources, transformations, trees
 from .choice import pick
-from .common import Dataset, Description, Hints, as_volume, check_memory, damage, volume_sides
+from .common import Dataset, Description, Hints, ScanEntry, as_volume, check_memory, damage, joined
 from .links import Absent, Item, LinkError, Lost, Tree, local
 from .logs import ScanLog, find_log
 from .masks import MASKS, StoredMask
@@ -72,6 +72,16 @@ class Hdf5(Format):
         with opened(path) as tree:
             return layout.declares(tree.root)
 
+    def scans(self, path: Path) -> list[ScanEntry]:
+        """Return the scans of a file, from their groups alone."""
+        with opened(path) as tree:
+            return listing.entries(tree)
+
+    def scan_of(self, dataset: Dataset) -> str:
+        """Return the group of a scan in which a dataset stands, without the number of the part."""
+        group = dataset.path.strip("/").partition("/")[0]
+        return group.removesuffix(".1") if listing.is_scan(group) else ""
+
     def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:
         """Return the volume that the NeXus attributes, else the CXI convention, point to."""
         with opened(path) as tree:
@@ -118,11 +128,22 @@ class Hdf5(Format):
         with opened(path) as tree:
             return layout.glimpse(local(tree.root["/"], dataset.path))
 
-    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:
         """Return the mask beside a dataset, and the geometry or what is known of it."""
         with opened(path) as tree:
-            mask = _mask(tree, path, dataset, tree[_parts(tree, dataset.path)[0]])
-            return Description(None, *nexus.read_geometry(nexus.entry_of(tree, dataset.path)), mask)
+            place = _parts(tree, dataset.path)[0]
+            entry = nexus.entry_of(tree, dataset.path)
+            mask = _mask(tree, path, dataset, tree[place])
+            geometry, metadata = nexus.read_geometry(entry)
+            found = Description(None, geometry, metadata, mask)
+            if geometry is None:
+                found = joined(found, transformations.describe(tree, entry, place, dataset.frames[0]))
+            if found.geometry is None:
+                found = _with_tree(tree, dataset.path, dataset, found, hints)
+        if found.geometry is None and (scan := trees.owner(path)) is not None:
+            with opened(scan[0]) as tree:
+                found = _with_tree(tree, scan[1], dataset, found, hints)
+        return found
 
     def is_object(self, path: Path, dataset: Dataset) -> bool:
         """Take complex arrays, and real ones that the file says are in direct space."""
@@ -146,6 +167,12 @@ class Hdf5(Format):
         found = self.reads(path, dataset) if dataset.is_volume else np.empty(0)
         with opened(path) as tree:
             return results.read_result(path, tree, dataset, found)
+
+
+def _with_tree(tree: Tree, path: str, dataset: Dataset, found: Description, hints: Hints) -> Description:
+    """Return what is found, and what the tree around the frames at `path` says, which holds where both say something."""
+    more = trees.describe(tree, path, dataset.frames, hints.beamline, found.metadata)
+    return found if more is None else joined(more, found)
 
 
 def _walk(tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[Path, int]]) -> Iterator[Dataset]:
@@ -301,7 +328,7 @@ def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> Store
         for each in (local(detector, name) for name in ("pixel_mask", "detectorSpecific/pixel_mask"))
         if isinstance(each, h5py.Dataset) and each.shape is not None and len(each.shape) >= 2
     ]
-    frame = volume_sides(dataset.shape)[-2:]
+    frame = dataset.frames[-2:]
     found.sort(key=lambda each: each.shape[-2:] != frame)
     if not found:
         return None

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from . import nexus
-from .common import could_be_volume
+from .common import could_be_volume, kept_axes
 from .links import Item, is_elsewhere, local
 from .rocking import LOOKED_AT, frames_to_look_at
 
@@ -99,21 +99,19 @@ def _walk(group: h5py.Group, place: _Place, seen: set[int]) -> Iterator[_Met]:
 
 def glimpse(item: Item | None) -> np.ndarray | None:
     """Return a few frames of a volume that stands in its file, packed frame by frame or nearly so; else None."""
-    if (
-        not isinstance(item, h5py.Dataset)
-        or is_elsewhere(item)
-        or item.ndim not in (3, 4)
-        or (item.ndim == 4 and item.shape[0] != 1)
-    ):
+    if not isinstance(item, h5py.Dataset) or is_elsewhere(item) or len(kept := kept_axes(item.shape)) != 3:
         return None
-    shape = item.shape[-3:]
+    shape = [item.shape[axis] for axis in kept]
     together = 1
     if item.chunks is not None:
-        frames, *frame = item.chunks[-3:]
+        frames, *frame = (item.chunks[axis] for axis in kept)
         if frames * prod(frame) * item.dtype.itemsize > LOOKED_AT // 4:
             return None
         together = frames
     chosen = frames_to_look_at(shape, item.dtype.itemsize, together)
     if not chosen:
         return None
-    return np.stack([item[index] if item.ndim == 3 else item[0, index] for index in chosen])
+    rest = {axis: slice(None) for axis in kept[1:]}
+    return np.stack(
+        [item[tuple({kept[0]: index, **rest}.get(axis, 0) for axis in range(item.ndim))] for index in chosen]
+    )

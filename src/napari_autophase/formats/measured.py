@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Beamline, Circle, Detector, Source, beamlines, complete, mean_step
-from ..geometry.plausible import could_be_distance, could_be_energy
+from ..geometry.plausible import could_be_angle, could_be_distance, could_be_energy
 from ..scan import Geometry, InputError
 from .common import Description
 from .logs import ScanLog
@@ -95,7 +95,8 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     else:
         notes.insert(
             0,
-            f"Geometry of {beamline.name}, {detector.name}, from {log.path.name}, scan {log.number}: {log.command}.",
+            f"Geometry of {beamline.name}, {detector.name}, from {log.path.name}"
+            f"{'' if log.number is None else f', scan {log.number}'}{log.command and f': {log.command}'}.",
         )
     seam = detector.seam if region is not None and _is_crossed(detector, region) else None
     return Description(mask, geometry, _known(metadata), notes=tuple(notes), region=region, seam=seam)
@@ -296,7 +297,8 @@ def _moves(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> list[
     found = []
     for index, circle in enumerate(circles):
         for source in beamline.files.of_motor(circle.motor):
-            if any(source.fits(name) for each in log.scanned for name in each.names):
+            moved = (each for each in log.scanned if any(map(source.fits, each.names)))
+            if any(could_be_angle(source.degrees(each.last)) for each in moved):
                 found.append((index, source))
                 break
     return found
@@ -321,7 +323,7 @@ def _angles(
     found = []
     lacking = []
     for circle in circles:
-        angle = _quantity(log, beamline.files.of_motor(circle.motor), Source.degrees)
+        angle = _quantity(log, beamline.files.of_motor(circle.motor), Source.degrees, could_be_angle)
         if angle is None:
             angle = beamline.files.fixed_deg.get(circle.motor)
             if angle is not None:
@@ -341,9 +343,15 @@ def _direct_beam(
     beamline: Beamline, detector: Detector, log: ScanLog, region: Region | None, notes: list[str]
 ) -> tuple[float, float] | None:
     """Return the pixel of the frames that the direct beam meets; None: unknown."""
-    if region is None:
-        return None
     given = [_first(log, sources) for sources in (beamline.files.beam_row, beamline.files.beam_column)]
+    if region is None:
+        if log.kind != "hdf5" or given[0] is None or given[1] is None:
+            return None
+        notes.append(
+            f"The direct beam's pixel {given[0]:g}, {given[1]:g} of {log.path.name} is counted in these frames, which are no "
+            f"whole {detector.name}; if it is that of the whole detector, say --set geometry.direct_beam_pixel=ROW,COLUMN."
+        )
+        return given[0], given[1]
     if given[0] is not None and given[1] is not None:
         return given[0] - region[0], given[1] - region[2]
     if not beamline.files.beam_at_centre or detector.shape is None:

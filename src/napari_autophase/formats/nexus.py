@@ -8,7 +8,7 @@ honoured (SI where none are given, as CXI prescribes).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -16,15 +16,24 @@ import h5py
 import numpy as np
 
 from ..scan import HC_KEV_NM, Axis, Geometry, InputError
-from .links import Tree, local
+from .links import Tree, child, link_of, local
 
 METADATA = "autophase_metadata"
 """Where a scan's metadata stand, as JSON."""
 _AXES = ("sample_circles", "detector_circles", "pixel_directions")
 _J_PER_KEV = 1.602176634e-16
-_METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micron": 1e-6, "microns": 1e-6,
+METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micron": 1e-6, "microns": 1e-6,
            "nm": 1e-9, "angstrom": 1e-10, "angstroms": 1e-10, "å": 1e-10, "a": 1e-10, "pm": 1e-12}  # fmt: skip
+DEGREES = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "°": 1.0, "rad": 180 / np.pi, "radian": 180 / np.pi,
+           "radians": 180 / np.pi, "mrad": 0.18 / np.pi, "mdeg": 1e-3}  # fmt: skip
 _KEV = {"j": 1 / _J_PER_KEV, "ev": 1e-3, "kev": 1.0, "gev": 1e6}
+_ENERGIES = (("NXbeam", "incident_energy"), ("NXmonochromator", "energy"), ("NXdetector", "photon_energy"),
+             ("NXcollection", "photon_energy"), ("NXsource", "energy"))  # fmt: skip
+_LENGTHS = (("NXbeam", "incident_wavelength"), ("NXmonochromator", "wavelength"))
+_DEEP = 5
+"""Groups nested deeper than this are not looked into."""
+_CLASSES = {"detectorSpecific": "NXcollection"}
+"""What groups are whose class is not given."""
 _PHOTONS_KEV = (0.1, 200.0)
 """Energies outside are not those of the photons: NXsource has that of the electrons in the ring."""
 
@@ -42,9 +51,14 @@ def scalar(item: Any) -> Any:
     """Return the first number or the text of a dataset as a plain value; None if there is none."""
     if not isinstance(item, h5py.Dataset) or not item.size:
         return None
-    if h5py.check_string_dtype(item.dtype) is not None:
-        return str(np.ravel(item.asstr(errors="replace")[()])[0])
-    return np.ravel(item[()])[0].item() if item.dtype.kind in "buif" else None
+    value = item[()]
+    if isinstance(value, np.ndarray):
+        value = value.flat[0]
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, str):
+        return value
+    return value.item() if isinstance(value, np.generic) and value.dtype.kind in "buif" else None
 
 
 def entry_of(tree: Tree, path: str) -> h5py.Group:
@@ -54,53 +68,138 @@ def entry_of(tree: Tree, path: str) -> h5py.Group:
     return [root, *groups[:1], *entries[-1:]][-1]
 
 
+def _energies(item: Any) -> np.ndarray | None:
+    """Return energies in keV; those without a unit are in the one that makes photons of them (keV, eV; J as CXI has it)."""
+    if not isinstance(item, h5py.Dataset) or not item.size or item.dtype.kind not in "uif":
+        return None
+    values = np.ravel(np.asarray(item[()], float))
+    unit = (attribute(item, "units") or "").strip().lower()
+    low, high = _PHOTONS_KEV
+    for factor in (
+        [_KEV[unit]] if unit in _KEV else [] if unit else [_KEV[name] for name in ("j", "kev", "ev")]
+    ):
+        if low <= values[0] * factor <= high:
+            return values * factor
+    return None
+
+
+def beam_energies(inside: Sequence[tuple[str, h5py.Group]]) -> np.ndarray | None:
+    """Return the photons' energy in keV in every frame, or the one for all; None where the `groups` of an entry do not say."""
+    for kind, name in _ENERGIES:
+        for has, group in inside:
+            if has == kind and (values := _energies(local(group, name))) is not None:
+                return values
+    return None
+
+
+def energy(entry: h5py.Group) -> float | None:
+    """Return the photons' energy in keV (of the middle frame), from a wavelength where there is no energy."""
+    return _energy(list(groups(entry)))
+
+
+def command(entry: h5py.Group) -> str:
+    """Return what was typed to make the scan, as far as an entry says it."""
+    words = (scalar(local(entry, name)) for name in ("scan_command", "title"))
+    return next((str(each) for each in words if each), "")
+
+
 def _quantity(item: Any, units: dict[str, float], si: str) -> float | None:
     value = scalar(item)
     factor = units.get((attribute(item, "units") or si).strip().lower()) if value is not None else None
     return None if factor is None or isinstance(value, str) or not value > 0 else value * factor
 
 
-def _groups(group: h5py.Group, depth: int = 0) -> Iterator[tuple[str, h5py.Group]]:
+def groups(group: h5py.Group, depth: int = 0) -> Iterator[tuple[str, h5py.Group]]:
     """Yield the groups of an entry with their class, by attribute or else by the name that CXI gives them."""
+    if depth == _DEEP:
+        return
     for key in group:
-        item = local(group, key)
-        if isinstance(item, h5py.Group) and depth < 5:
-            by_name = "NX" + key.rstrip("_0123456789")
+        item = _group(group, key)
+        if item is not None:
+            by_name = _CLASSES.get(key, "NX" + key.rstrip("_0123456789"))
             yield (attribute(item, "NX_class") or by_name).replace("_", ""), item
-            yield from _groups(item, depth + 1)
+            yield from groups(item, depth + 1)
+
+
+def _group(group: h5py.Group, key: str) -> h5py.Group | None:
+    """Return a group that stands in this very file, or None."""
+    if isinstance(link_of(group, key), h5py.HardLink):
+        item: Any = child(group, key)
+    else:
+        item = local(group, key)
+    return item if isinstance(item, h5py.Group) else None
 
 
 def detectors(entry: h5py.Group, path: str) -> list[h5py.Group]:
     """Return the detectors of an entry; only the one in which `path` lies, if it lies in one."""
-    found = [group for kind, group in _groups(entry) if kind == "NXdetector"]
+    found = [group for kind, group in groups(entry) if kind == "NXdetector"]
     return [group for group in found if path.startswith(f"{group.name}/")] or found
 
 
 def known(entry: h5py.Group) -> dict[str, Any]:
-    """Return ``energy_kev``, ``distance_m`` and ``pixel_size_um`` (row, column), as far as an entry holds them."""
-    groups = list(_groups(entry))
+    """Return what an entry says of the measurement.
 
-    def first(kind: str, name: str, units: dict[str, float], si: str) -> float | None:
-        values = (_quantity(local(group, name), units, si) for has, group in groups if has == kind)
-        return next((value for value in values if value is not None), None)
+    ``energy_kev``, ``distance_m``, ``pixel_size_um`` (row, column), ``direct_beam_pixel``, ``saturation_counts``, ``sample`` and
+    ``command``, as far as it holds them.
+    """
+    inside = list(groups(entry))
 
-    lengths = [first(kind, name, _METRES, "m") for kind, name in
-               (("NXbeam", "incident_wavelength"), ("NXmonochromator", "wavelength"))]  # fmt: skip
-    energies = [first(kind, name, _KEV, "j") for kind, name in
-                (("NXbeam", "incident_energy"), ("NXmonochromator", "energy"), ("NXsource", "energy"))]  # fmt: skip
-    energies[2:2] = [None if length is None else HC_KEV_NM / (length * 1e9) for length in lengths]
-    low, high = _PHOTONS_KEV
-    energy = next((value for value in energies if value is not None and low <= value <= high), None)
-    pixels = [first("NXdetector", name, _METRES, "m") for name in ("y_pixel_size", "x_pixel_size")]
+    def first(kind: str, name: str, units: dict[str, float] = METRES, si: str = "m") -> float | None:
+        return next(_quantities(inside, kind, name, units, si), None)
+
+    pixels = [first("NXdetector", name) for name in ("y_pixel_size", "x_pixel_size")]
+    distance = [first("NXdetector", name) for name in ("distance", "detector_distance")]
     found: dict[str, Any] = {
-        "energy_kev": energy,
-        "distance_m": first("NXdetector", "distance", _METRES, "m")
-        or first("NXdetector", "detector_distance", _METRES, "m"),  # so Dectris and NXmx
+        "energy_kev": _energy(inside),
+        "distance_m": next((value for value in distance if value is not None), None),
+        "saturation_counts": first("NXdetector", "saturation_value", {"": 1.0}, ""),
     }
     if all(pixels):
-        found["pixel_size_um"] = tuple(round(pixel * 1e6, 9) for pixel in pixels if pixel is not None)
-    sample = next((scalar(local(group, "name")) for has, group in groups if has == "NXsample"), None)
-    return {key: value for key, value in {**found, "sample": sample}.items() if value is not None}
+        sizes = tuple(round(pixel * 1e6, 9) for pixel in pixels if pixel is not None)
+        found["pixel_size_um"] = sizes
+        found["direct_beam_pixel"] = _beam_centre(
+            [group for has, group in inside if has == "NXdetector"], sizes
+        )
+    found["sample"] = next((scalar(local(group, "name")) for has, group in inside if has == "NXsample"), None)
+    found["command"] = command(entry) or None
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _quantities(
+    inside: Sequence[tuple[str, h5py.Group]], kind: str, name: str, units: dict[str, float], si: str
+) -> Iterator[float]:
+    for has, group in inside:
+        value = _quantity(local(group, name), units, si) if has == kind else None
+        if value is not None:
+            yield value
+
+
+def _energy(inside: Sequence[tuple[str, h5py.Group]]) -> float | None:
+    energies = beam_energies(inside)
+    if energies is not None:
+        return float(energies[len(energies) // 2])
+    low, high = _PHOTONS_KEV
+    lengths = (value for place in _LENGTHS for value in _quantities(inside, *place, METRES, "m"))
+    found = (HC_KEV_NM / (each * 1e9) for each in lengths)
+    return next((value for value in found if low <= value <= high), None)
+
+
+def _beam_centre(detectors: list[h5py.Group], sizes_um: tuple[float, ...]) -> tuple[float, ...] | None:
+    """Return the row and column that the direct beam meets: NeXus has lengths, others pixels; zeros were never set."""
+    for group in detectors:
+        items = [local(group, name) for name in ("beam_center_y", "beam_center_x")]
+        values = [scalar(item) for item in items]
+        if all(isinstance(value, int | float) for value in values) and any(values):
+            units = [
+                METRES.get((attribute(item, "units") or "").strip().lower())
+                for item in items
+                if item is not None
+            ]
+            scales = [
+                1.0 if unit is None else unit * 1e6 / size for unit, size in zip(units, sizes_um, strict=True)
+            ]
+            return tuple(float(value) * scale for value, scale in zip(values, scales, strict=True))
+    return None
 
 
 def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 
 from ..scan import InputError
-from .common import Dataset, check_memory, damage, volume_sides
+from .common import Dataset, check_memory, damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
 
@@ -59,7 +59,7 @@ class Npy(Format):
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Map the file and copy a few frames, along whichever axis is stored outermost."""
         with damage(path):
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False).reshape(volume_sides(dataset.shape))
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False).reshape(dataset.frames)
             frames = mapped if mapped.flags.c_contiguous else mapped.T
             chosen = frames_to_look_at(frames.shape, frames.itemsize)
             return np.array(frames[chosen]) if chosen else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from . import results
-from .common import Dataset, Description, Hints, as_volume, check_memory, damage, volume_sides
+from .common import Dataset, Description, Hints, as_volume, check_memory, damage
 from .masks import MASKS, StoredMask
 from .npy import header, refuse_pickle
 from .registry import Format, register
@@ -55,7 +55,7 @@ class Npz(Format):
         """Unpack the array, if it is small enough, and keep a few frames; an archive has no way into its middle."""
         if prod(dataset.shape) * dataset.dtype.itemsize > 2 * LOOKED_AT:
             return None
-        frames = self.reads(path, dataset).reshape(volume_sides(dataset.shape))
+        frames = self.reads(path, dataset).reshape(dataset.frames)
         return frames[frames_to_look_at(frames.shape, frames.itemsize)]
 
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002

@@ -11,7 +11,7 @@ from .. import memory
 from ..geometry import Beamline, find_beamline
 from ..scan import InputError, Scan
 from .choice import choose
-from .common import Dataset, Description, Hints, as_volume, volume_sides
+from .common import Dataset, Description, Hints, as_volume
 from .correction import flat_field, insert_seam, split_path
 from .masks import Region, StoredMask, bad_pixels
 from .measured import Frames, described
@@ -95,7 +95,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
             "the diffraction that it was phased from."
         )
     turn = _Axes(how.axes)
-    asked = replace(chosen, shape=turn.detector(volume_sides(chosen.shape)))
+    asked = replace(chosen, shape=turn.detector(chosen.frames))
     about = kind.describes(path, asked, how.hints)
     if about.geometry is None:
         about = _with_log(path, kind, asked, about, how.hints)
@@ -103,9 +103,10 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     counts, notes = to_counts(counts, source, how.values)
     region = _checked(how.roi, counts.shape) or about.region
     bad, said = _masked(about, how, counts, region, turn)
+    part = kind.scan_of(chosen)
     scan = Scan.from_array(
         counts,
-        name=path.stem,
+        name=f"{path.stem}_{part}" if part else path.stem,
         mask=bad,
         geometry=about.geometry
         if about.geometry is None or not turn.mirrored

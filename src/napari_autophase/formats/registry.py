@@ -17,7 +17,7 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from .common import Dataset, Description, Hints, check_file
+from .common import Dataset, Description, Hints, ScanEntry, check_file
 from .logs import ScanLog, find_log
 
 
@@ -59,6 +59,14 @@ class Format(ABC):
     def lists_own(self, path: Path) -> list[Dataset]:
         """Return the arrays that stand in this very file, without following a link."""
         return self.lists(path)
+
+    def scans(self, path: Path) -> list[ScanEntry]:  # noqa: ARG002
+        """Return the scans of a file that holds several as beamlines write them, without opening their frames; else none."""
+        return []
+
+    def scan_of(self, dataset: Dataset) -> str:  # noqa: ARG002
+        """Return which of several scans of its file a dataset belongs to; "" where there is but one."""
+        return ""
 
     def find(self, path: Path, name: str) -> Dataset | None:
         """Return the array called `name`, or None."""

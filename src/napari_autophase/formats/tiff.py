@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 
 from ..scan import InputError
-from .common import Dataset, check_memory, damage, volume_sides
+from .common import Dataset, check_memory, damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
 
@@ -46,7 +46,7 @@ class Tiff(Format):
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few pages; None for a microscope's file, and for volumes that are one page."""
-        chosen = frames_to_look_at(volume_sides(dataset.shape), dataset.dtype.itemsize)
+        chosen = frames_to_look_at(dataset.frames, dataset.dtype.itemsize)
         if not chosen:
             return None
         with damage(path), tifffile.TiffFile(path, _multifile=False) as file:
@@ -54,9 +54,9 @@ class Tiff(Format):
                 return None
             series = file.series[0]
             if series.dataoffset is not None:
-                mapped = tifffile.memmap(path, mode="r", series=0).reshape(volume_sides(dataset.shape))
+                mapped = tifffile.memmap(path, mode="r", series=0).reshape(dataset.frames)
                 return np.array(mapped[chosen])
-            if len(series.pages) != volume_sides(dataset.shape)[0]:
+            if len(series.pages) != dataset.frames[0]:
                 return None
             pages = (series.pages[index] for index in chosen)
             return np.stack([page.asarray() for page in pages if page is not None])

@@ -76,6 +76,11 @@ def could_be_distance(metres: float) -> bool:
     return _DISTANCE.least <= metres <= _DISTANCE.most
 
 
+def could_be_angle(degrees: float) -> bool:
+    """Tell whether a number in degrees can be where a circle stands."""
+    return abs(degrees) <= 360
+
+
 def check_spacing(q_per_nm: np.ndarray) -> None:
     """Refuse a Bragg vector (3,) that belongs to no lattice planes.
 

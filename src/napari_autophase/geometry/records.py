@@ -21,6 +21,9 @@ _NM = {"a": 0.1, "å": 0.1, "angstrom": 0.1, "nm": 1.0, "m": 1e9}
 """Wavelengths."""
 _METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9}
 _DEGREES = {"deg": 1.0, "mdeg": 1e-3, "udeg": 1e-6, "rad": 180 / pi, "mrad": 0.18 / pi}
+_SPELT = {"degree": "deg", "degrees": "deg", "°": "deg", "radian": "rad", "radians": "rad", "metre": "m", "meter": "m",
+          "angstroms": "angstrom", "micron": "um", "microns": "um", "μm": "um"}  # fmt: skip
+"""How files spell units."""
 _T = TypeVar("_T")
 STRICT = {"extra": "forbid"}
 """What is misspelt in a beamline's file is refused."""
@@ -71,6 +74,15 @@ class Source:
         """Return an angle in degrees; raises as `kev`."""
         return value * self._factor(_DEGREES, "deg")
 
+    def restated(self, value: float, unit: str) -> float:
+        """Return a number that a file gives in `unit` in this source's own, as far as both are known."""
+        given, own = unit.strip().lower(), self.unit.lower()
+        given, own = _SPELT.get(given, given), _SPELT.get(own, own)
+        for units in (_KEV, _NM, _METRES, _DEGREES):
+            if given in units and own in units:
+                return value * units[given] / units[own]
+        return value
+
     def _factor(self, units: dict[str, float], own: str) -> float:
         unit = (self.unit or own).lower()
         if unit not in units:
@@ -111,6 +123,20 @@ class Files:
     frames
         Where a log's frames are, seen from the log's folder or one of the two around it: patterns of paths with ``{scan}``,
         ``{scan:05d}``, ``{stem}`` (of the log's own name).
+    scans
+        Of HDF5 files: what the groups of scans are called, where one file holds many.  All paths are seen from such a group.
+    recorded
+        The group of what was recorded at every point.
+    command, started, ended
+        What was typed, and when the scan began and ended; where `ended` is given and a file has none, it still runs.
+    brightest
+        Counters of the brightest pixel of each frame.
+    actuators
+        What was scanned, where a file does not say which motor that is: it is the one that stands among these values.
+    row_size, column_size
+        Sizes of the detector's pixels along rows and columns.
+    mask
+        The detector's mask: 0 is good.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -129,6 +155,16 @@ class Files:
     region: tuple[str, ...] = ()
     frame_number: tuple[Source, ...] = ()
     frames: tuple[str, ...] = ()
+    scans: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
+    command: tuple[Source, ...] = ()
+    started: tuple[Source, ...] = ()
+    ended: tuple[Source, ...] = ()
+    brightest: tuple[Source, ...] = ()
+    actuators: tuple[str, ...] = ()
+    row_size: tuple[Source, ...] = ()
+    column_size: tuple[Source, ...] = ()
+    mask: tuple[str, ...] = ()
 
     def of_motor(self, motor: str) -> tuple[Source, ...]:
         """Return where the angle of a circle stands: under the motor's own name, or another."""
@@ -146,7 +182,7 @@ class Files:
                 ) from None
         for source in self.energy:
             _known(source.kev, origin)
-        for source in self.distance:
+        for source in (*self.distance, *self.row_size, *self.column_size):
             _known(source.metres, origin)
         for sources in self.motors.values():
             for source in sources:

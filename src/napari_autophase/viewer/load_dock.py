@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
@@ -18,7 +17,7 @@ from ..scan import InputError, Scan
 from .drawing import Drawing, draw
 from .geometry_box import GeometryBox
 from .parts import ActivityBar, FileRow, Note, Page, SampleButton, caption, dropped, form
-from .reading_form import ReadingForm
+from .reading_form import ReadingForm, Request, file_of
 from .session import Session
 from .worker import Tasks
 
@@ -26,46 +25,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from ..summary import ScanSummary
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be read."""
-
-    path: str
-    dataset: str | None = None
-    mask: str | None = None
-    dark: str | None = None
-    white: str | None = None
-    mask_good: str | None = None
-    roi: str | None = None
-    values: str | None = None
-    axes: str | None = None
-
-    def said(self) -> dict[str, Any]:
-        """Return what is said of the file, as `formats.read_scan` takes it; what is not said is left out.
-
-        Raises
-        ------
-        InputError
-            If numbers cannot be read.
-        """
-        from .. import formats
-
-        words = {"mask": self.mask, "dark": self.dark, "white": self.white, "values": self.values}
-        good = {"mask_good": int(self.mask_good) if self.mask_good else None}
-        found = words | good | formats.numbers_in(roi=self.roi, axes=self.axes)
-        return {key: value for key, value in found.items() if value is not None}
-
-    @property
-    def file(self) -> str:
-        """The file, without the dataset that may be named behind it."""
-        return _file(self.path)
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return Path(self.file).name
 
 
 def read(request: Request) -> Scan | Drawing:
@@ -101,12 +60,17 @@ class LoadDock(Page):
 
         self._asked = self._reading = Request("")
         self._refused: Request | None = None
+        self._offers_scans = False
         self.setAcceptDrops(True)
 
         self.file = FileRow("Drop a scan here, or choose one", folders=True)
         self.file.setToolTip("NumPy, TIFF (a stack, or a folder of frames), HDF5/NeXus, or CXI.")
         self.dataset = QComboBox()
-        self.dataset.setToolTip("The file holds several volumes: which one is the rocking curve?")
+        self.dataset.setToolTip("The file holds several volumes or scans: which one is the rocking curve?")
+        self.dataset.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.dataset.setMinimumContentsLength(12)  # a scan's line is long: it must not widen the dock
+        self.dataset.setMaxVisibleItems(25)
+        self.dataset.setStyleSheet("combobox-popup: 0;")  # else some styles show all of hundreds
         self.dataset_label = caption("Dataset")
         self.corrections = ReadingForm()
         self.corrections.changed.connect(self._correct)
@@ -216,8 +180,10 @@ class LoadDock(Page):
 
     def _choose_dataset(self) -> None:
         def arrive(found: Scan, old: Scan | None) -> None:
-            # another volume of one experiment: the geometry that the person gave stays
-            self._session.add_scan(found if old is None else replace(found, geometry=old.geometry), old)
+            if old is None or self._offers_scans:
+                self._session.add_scan(found)
+            else:  # another volume of one experiment: the geometry that the person gave stays
+                self._session.add_scan(replace(found, geometry=old.geometry), old)
 
         self._read(replace(self._asked, dataset=self.dataset.currentData()), arrive)
 
@@ -246,7 +212,7 @@ class LoadDock(Page):
         self.status.say(f"Reading {request.name}…")
         shown = self._session.current
         source = shown.source if isinstance(shown, Scan) else ""
-        same = _file(source) == request.file
+        same = file_of(source) == request.file
         self._dim(not same)
 
         def done(found: Scan | Drawing) -> None:
@@ -262,14 +228,16 @@ class LoadDock(Page):
         self._tasks.start("read", read, request, done=done, failed=partial(self._refuse, request))
 
     def _refuse(self, request: Request, error: Exception) -> None:
-        from ..formats import AmbiguousDataset
+        from ..formats import AmbiguousDataset, AmbiguousScan
 
         if isinstance(error, AmbiguousDataset) and str(error.path) == request.file:
             self._asked = request
             self.file.show_path(request.path)
             self._dim(True)
             self._offer_datasets(error.candidates)
-            self.status.say("The file holds several volumes: choose the rocking curve above.")
+            self._offers_scans = isinstance(error, AmbiguousScan)
+            what = "scans" if self._offers_scans else "volumes"
+            self.status.say(f"The file holds {len(error.candidates)} {what}: choose the rocking curve above.")
             return
         if isinstance(self._session.current, Scan):
             self._show_source()  # the name of what failed must not stand over another's facts
@@ -282,6 +250,8 @@ class LoadDock(Page):
         self.dataset.clear()
         for each in candidates:
             self.dataset.addItem(str(each), each.path)
+        if (lines := self.dataset.view()) is not None:  # which may be wider than the dock
+            lines.setMinimumWidth(lines.sizeHintForColumn(0) + 30)
         self.dataset.setCurrentIndex(-1)
         self.dataset.setPlaceholderText("choose one of these")
         self.dataset.setVisible(bool(candidates))
@@ -312,7 +282,7 @@ class LoadDock(Page):
         self._asked = Request(path, dataset or None, **corrections)
         self.file.show_path(path)
         self.file.line.setToolTip(source)
-        self.dataset.setCurrentIndex(self.dataset.findData(dataset))
+        self.dataset.setCurrentIndex(_place(self.dataset, dataset))
         masked = int(scan.mask.sum()) if isinstance(scan, Scan) and scan.mask is not None else 0
         self.corrections.show_words(corrections, masked)
         self._dim(False)
@@ -371,9 +341,11 @@ def _value() -> QLabel:
     return label
 
 
-def _file(source: str) -> str:
-    path = source.partition("::")[0]
-    return str(Path(path)) if path else ""
+def _place(choice: QComboBox, dataset: str) -> int:
+    """Return which of the datasets or scans offered this one is, or in which scan it stands; -1: none."""
+    paths = [str(choice.itemData(index)).strip("/") for index in range(choice.count())]
+    name = dataset.strip("/")
+    return next((index for index, path in enumerate(paths) if f"{name}/".startswith(f"{path}/")), -1)
 
 
 def _close(

@@ -36,7 +36,7 @@ DOCK_HEIGHT = 170
 LABEL_WIDTH = 92
 WARM_UP_AFTER_MS = 300
 """A dock has been drawn by then, and what it will need may be loaded."""
-FILES = "Scans and results (*.npy *.npz *.tif *.tiff *.h5 *.hdf5 *.nxs *.cxi);;All files (*)"
+FILES = "Scans and results (*.npy *.npz *.mat *.tif *.tiff *.h5 *.hdf5 *.nxs *.cxi);;All files (*)"
 
 
 class GoesWithItsDock(QObject):

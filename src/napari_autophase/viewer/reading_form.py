@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit
@@ -25,6 +28,52 @@ _AXES = {
     "2,1,0": "columns, rows, frames",
 }
 """What the file's axes are, by where the frames, the rows and the columns stand among them."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be read."""
+
+    path: str
+    dataset: str | None = None
+    mask: str | None = None
+    dark: str | None = None
+    white: str | None = None
+    mask_good: str | None = None
+    roi: str | None = None
+    values: str | None = None
+    axes: str | None = None
+
+    def said(self) -> dict[str, Any]:
+        """Return what is said of the file, as `formats.read_scan` takes it; what is not said is left out.
+
+        Raises
+        ------
+        InputError
+            If numbers cannot be read.
+        """
+        from .. import formats
+
+        words = {"mask": self.mask, "dark": self.dark, "white": self.white, "values": self.values}
+        good = {"mask_good": int(self.mask_good) if self.mask_good else None}
+        found = words | good | formats.numbers_in(roi=self.roi, axes=self.axes)
+        return {key: value for key, value in found.items() if value is not None}
+
+    @property
+    def file(self) -> str:
+        """The file, without the dataset that may be named behind it."""
+        return file_of(self.path)
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return Path(self.file).name
+
+
+def file_of(source: str) -> str:
+    """Return the file of ``FILE::DATASET``."""
+    path = source.partition("::")[0]
+    return str(Path(path)) if path else ""
 
 
 class Choice(QComboBox):

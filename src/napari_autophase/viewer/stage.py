@@ -209,7 +209,9 @@ class Stage:
         viewer = self._viewer()
         if viewer is None or self._turning:
             return
-        visible = [layer for layer in viewer.layers if layer.visible]
+        ours = [layer for layer in viewer.layers if _side_of(layer) is not None]
+        # a file's layers come one by one, the hidden ones first: they are what is about to be seen
+        visible = [layer for layer in ours if layer.visible] or ours
         sides = {_side_of(layer) for layer in visible}
         lengths = any(
             _side_of(layer) == "results" and layer.metadata[QUANTITIES].unit == "nm" for layer in visible

@@ -1,0 +1,157 @@
+"""MATLAB files: version 5 (also 4 and 7) by SciPy, version 7.3, which is HDF5.
+
+MATLAB counts frames along the last axis, ``data(row, column, frame)``: arrays of three axes are turned to (frame, row, column).
+Version 7.3 stores arrays with their axes in the opposite order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from .common import Dataset, Description, Hints, check_memory, damage, joined
+from .hdf5 import Hdf5, opened
+from .links import local
+from .masks import StoredMask
+from .registry import Format, register
+from .rocking import LOOKED_AT, frames_to_look_at
+
+_MAGIC_5, _MAGIC_73 = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
+_KINDS = {"double": "f8", "single": "f4", "logical": "?", "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8",
+          "uint8": "u1", "uint16": "u2", "uint32": "u4", "uint64": "u8"}  # fmt: skip
+_SMALL = 4096
+"""Vectors of at most so many numbers are kept as metadata (angles, energies)."""
+_NOTE = "MATLAB's last axis is taken for the frames of the rocking curve."
+
+
+def _starts_with(path: Path, magic: bytes) -> bool:
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
+
+
+@register
+class Matlab5(Format):
+    """Arrays by name."""
+
+    name, title, suffixes = "matlab", "MATLAB", (".mat",)
+
+    def matches(self, path: Path) -> bool:
+        """Look for what MATLAB writes first."""
+        return _starts_with(path, _MAGIC_5)
+
+    def lists(self, path: Path) -> list[Dataset]:
+        """Return the numeric arrays, from their headers alone."""
+        return [each for each in _headers(path) if max(each.shape, default=0) < np.prod(each.shape)]
+
+    def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
+        """Return one array, frames first."""
+        from scipy.io import loadmat
+
+        check_memory(dataset.shape, dataset.dtype, path)
+        with damage(path):
+            return _frames_first(np.asarray(loadmat(path, variable_names=[dataset.path])[dataset.path]))
+
+    def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
+        """Unpack the array, if it is small enough, and keep a few frames."""
+        if np.prod(dataset.shape) * dataset.dtype.itemsize > 2 * LOOKED_AT:
+            return None
+        frames = self.reads(path, dataset).reshape(dataset.frames)
+        return frames[frames_to_look_at(frames.shape, frames.itemsize)]
+
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
+        """Return the short vectors beside the data as metadata, and an array called mask."""
+        from scipy.io import loadmat
+
+        short = [each.path for each in _headers(path) if np.prod(each.shape) == max(each.shape) <= _SMALL]
+        with damage(path):
+            values = loadmat(path, variable_names=short) if short else {}
+        metadata: dict[str, Any] = {name: np.ravel(values[name]).tolist() for name in short if name in values}
+        mask = self.find(path, "mask")
+        stored = (
+            None
+            if mask is None
+            else StoredMask(self.reads(path, mask), f"{path.name}::{mask.path}", needed=False)
+        )
+        single = {name: value[0] if len(value) == 1 else value for name, value in metadata.items()}
+        return Description(metadata=single, stored_mask=stored, notes=(_NOTE,))
+
+
+def _headers(path: Path) -> list[Dataset]:
+    from scipy.io import whosmat
+
+    with damage(path):
+        found = whosmat(path)
+    return [
+        Dataset(name, _turned(tuple(shape)), np.dtype(_KINDS[kind]))
+        for name, shape, kind in found
+        if kind in _KINDS
+    ]
+
+
+def _turned(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (shape[2], *shape[:2]) if len(shape) == 3 else shape
+
+
+def _frames_first(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.moveaxis(array, 2, 0)) if array.ndim == 3 else array
+
+
+@register
+class Matlab73(Hdf5):
+    """The same, as HDF5."""
+
+    name, title, suffixes = "matlab73", "MATLAB", (".mat",)
+
+    def matches(self, path: Path) -> bool:
+        """Look for what MATLAB writes before the HDF5 file."""
+        return _starts_with(path, _MAGIC_73) and h5py.is_hdf5(path)
+
+    def lists(self, path: Path) -> list[Dataset]:
+        """Return the numeric arrays, but for those that cells point to."""
+        return [_upright(each) for each in super().lists(path) if not each.path.startswith("/#")]
+
+    def find(self, path: Path, name: str) -> Dataset | None:
+        """Return the array called `name`, or None."""
+        found = super().find(path, name)
+        return None if found is None else _upright(found)
+
+    def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
+        """Return one array, frames first."""
+        array = super().reads(path, _upright(dataset))
+        return np.ascontiguousarray(array.swapaxes(-1, -2)) if array.ndim > 1 else array
+
+    def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
+        """Read a few frames."""
+        frames = super().glimpse(path, dataset)
+        return None if frames is None else frames.swapaxes(-1, -2)
+
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:
+        """Return what stands beside an array."""
+        found = super().describes(path, _upright(dataset), hints)
+        mask = found.stored_mask
+        if mask is not None:
+            mask = replace(mask, values=mask.values.swapaxes(-1, -2))
+        metadata: dict[str, Any] = {}
+        with opened(path) as tree:
+            for name in tree.root:
+                item = local(tree.root["/"], name)
+                if (
+                    isinstance(item, h5py.Dataset)
+                    and item.dtype.kind in "uif"
+                    and item.size == max(item.shape, default=1) <= _SMALL
+                ):
+                    values = np.ravel(item[()]).tolist()
+                    metadata[name] = values[0] if len(values) == 1 else values
+        return joined(replace(found, stored_mask=mask), Description(metadata=metadata, notes=(_NOTE,)))
+
+
+def _upright(dataset: Dataset) -> Dataset:
+    """Exchange rows and columns, which MATLAB stores the other way round."""
+    shape = dataset.shape
+    return replace(dataset, shape=(*shape[:-2], *shape[-2:][::-1])) if len(shape) > 1 else dataset

@@ -1,0 +1,263 @@
+"""Geometry from NeXus transformations, whichever facility wrote them.
+
+A NeXus file may say in full where everything is: each transformation is a value in some unit along (or about) a vector, with an
+offset, and depends on the next one, as far as ``"."``.  The chain of the sample gives its circles, that of the detector's module
+the arm, the pixels and where the first of them lies.  NeXus' frame (z along the beam, y up) is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..geometry import complete, direction, find_beamline, mean_step, on_plane, rocked, rotation
+from ..scan import Axis, Geometry, InputError
+from . import nexus
+from .common import Description
+from .links import Item, Tree, local
+from .nexus import DEGREES, METRES
+
+_CHAIN = 24
+"""Longer chains go round."""
+_MOVES_DEG = 1e-5
+"""What turns by less than this is at rest."""
+_ZERO_M = 1e-12
+_NAMED: tuple[Axis, ...] = ("x+", "x-", "y+", "y-", "z+", "z-")
+
+
+class _Unusable(ValueError):
+    """Why a chain is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """One transformation: by how much in every frame (degrees or metres), along or about what, and what it adds in metres."""
+
+    name: str
+    turns: bool
+    values: np.ndarray
+    vector: np.ndarray
+    offset_m: np.ndarray
+
+    @property
+    def middle(self) -> float:
+        return float(self.values[len(self.values) // 2])
+
+    @property
+    def is_moving(self) -> bool:
+        return bool(np.ptp(self.values) > (_MOVES_DEG if self.turns else 1e-7))
+
+    @property
+    def shifts(self) -> bool:
+        """Whether the origin is moved."""
+        moves = not self.turns and np.abs(self.values).max() * np.abs(self.vector).max() > _ZERO_M
+        return bool(moves or np.abs(self.offset_m).max() > _ZERO_M)
+
+    def turn(self) -> np.ndarray:
+        return rotation((_axis(self.vector),), (self.middle,)) if self.turns else np.eye(3)
+
+    def shift(self) -> np.ndarray:
+        return self.offset_m + (0 if self.turns else self.middle * self.vector)
+
+
+def describe(tree: Tree, entry: h5py.Group, path: str, frames: int) -> Description | None:
+    """Return what the transformations around the frames at `path` say; None: there are none."""
+    parent = tree.groups(path)[-1]
+    own = parent if nexus.attribute(parent, "NX_class") == "NXdetector" else None
+    geometry, notes = read(entry, own, frames)
+    if geometry is None:
+        return Description(notes=tuple(notes)) if notes else None
+    command = nexus.command(entry)
+    name = f"{geometry.beamline}, {geometry.detector}," if geometry.beamline else "the scan"
+    note = f"Geometry of {name} from the transformations in {tree.path.name}{command and f': {command}'}."
+    return Description(geometry=geometry, notes=(note,))
+
+
+def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> tuple[Geometry | None, list[str]]:
+    """Return the geometry that an entry's transformations give, and notes.
+
+    Parameters
+    ----------
+    entry
+        The NXentry.
+    detector
+        The NXdetector of the frames; None: the only one that is placed.
+    frames
+        Their number.
+
+    Returns
+    -------
+    Geometry | None
+        None where the entry has no full chains; where it has and they cannot be used, a note says why.
+    list of str
+        What a person should know.
+    """
+    module = _module(entry, detector)
+    sample = _first(entry, "NXsample")
+    if module is None or sample is None:
+        return None, []
+    where = entry.file.filename
+    try:
+        fast, slow = (_step(module, f"{name}_pixel_direction", frames) for name in ("fast", "slow"))
+        chain = _chain(fast[1], fast[2], frames)
+        circles = [each for each in _chain(sample, _text(local(sample, "depends_on")), frames) if each.turns]
+        document: dict[str, Any] = {"energy_kev": nexus.energy(entry), "distance_m": 1.0}
+        document |= _detector(fast[0], slow[0], chain)
+        document |= _sample(circles, frames)
+        document |= _scanned_energy(entry, frames)
+        document |= _names(entry, module)
+        origin = document.pop("origin_m")
+        given = {key: value for key, value in document.items() if value is not None}
+        return on_plane(complete(given, f"{where}: the transformations"), origin), []
+    except (_Unusable, InputError) as error:
+        return None, [f"The transformations of {where} are not used: {error}"]
+
+
+def _detector(fast: _Step, slow: _Step, chain: Sequence[_Step]) -> dict[str, Any]:
+    """Return circles of the arm, pixels, and where the first one lies with the arm at zero (``origin_m``)."""
+    outer = 0
+    while outer < len(chain) and chain[outer].turns and not chain[outer].shifts:
+        outer += 1
+    arm, fixed = chain[:outer], chain[outer:]
+    moving = next((each for each in fixed if each.is_moving), None)
+    if moving is not None:
+        raise _Unusable(f"{moving.name} moves the detector from frame to frame inside of what carries it.")
+    turned, origin = np.eye(3), np.zeros(3)
+    for each in fixed:
+        origin = origin + turned @ each.shift()
+        turned = turned @ each.turn()
+    steps = [mean_step(each.values) if each.is_moving else 0.0 for each in arm]
+    return {
+        "detector_circles": [_axis(each.vector) for each in arm],
+        "detector_angles_deg": [each.middle for each in arm],
+        "detector_steps_deg": steps if any(steps) else None,
+        "pixel_directions": [_axis(turned @ each.vector) for each in (slow, fast)],
+        "pixel_size_um": [
+            round(abs(each.middle) * float(np.linalg.norm(each.vector)) * 1e6, 4) for each in (slow, fast)
+        ],
+        "origin_m": origin + turned @ fast.offset_m,
+    }
+
+
+def _sample(circles: Sequence[_Step], frames: int) -> dict[str, Any]:
+    moving = [index for index, each in enumerate(circles) if each.is_moving]
+    axes = [_axis(each.vector) for each in circles]
+    angles = [each.middle for each in circles]
+    found: dict[str, Any] = {"sample_circles": axes, "sample_angles_deg": angles, "rocking_step_deg": 0.0}
+    if len(moving) == 1:
+        values = circles[moving[0]].values
+        found |= {"rocking_circle": moving[0], "rocking_step_deg": mean_step(values)}
+        found["rocking_angles_deg"] = values.tolist()
+    elif moving:
+        table = np.stack([np.broadcast_to(each.values, frames) for each in circles], axis=1)
+        axis, turned = rocked(axes, table)
+        found |= {"sample_circles": [_axis(axis)], "sample_angles_deg": [0.0], "rocking_circle": 0}
+        found |= {"rocking_angles_deg": turned.tolist(), "rocking_step_deg": mean_step(turned)}
+    return found
+
+
+def _scanned_energy(entry: h5py.Group, frames: int) -> dict[str, Any]:
+    """Return the energy of the middle frame and its step where the beam's energy has a number for each frame."""
+    values = nexus.beam_energies(list(nexus.groups(entry)))
+    if values is None or len(values) != frames or np.ptp(values) < 1e-6:
+        return {}
+    return {"energy_kev": float(values[frames // 2]), "energy_step_kev": mean_step(values)}
+
+
+def _names(entry: h5py.Group, module: h5py.Group) -> dict[str, Any]:
+    """Return the names of beamline and detector, as far as they are those of one known here."""
+    detector = module.parent.name.rpartition("/")[2]
+    for path in ("instrument/beamline", "instrument/name"):
+        name = nexus.scalar(local(entry, path))
+        try:
+            site = find_beamline(str(name))
+            return {"beamline": site.name, "detector": site.detector(detector).name}
+        except InputError:
+            continue
+    return {}
+
+
+def _module(entry: h5py.Group, detector: h5py.Group | None) -> h5py.Group | None:
+    """Return the NXdetector_module of a detector; with one only, its pixels are the frames'."""
+    detectors = [detector] if detector is not None else list(_all(entry, "NXdetector"))
+    modules = [module for each in detectors for module in _all(each, "NXdetector_module")]
+    placed = [each for each in modules if {"fast_pixel_direction", "slow_pixel_direction"} <= set(each)]
+    return placed[0] if len(placed) == 1 else None
+
+
+def _all(group: h5py.Group, nx_class: str) -> list[h5py.Group]:
+    return [each for kind, each in nexus.groups(group) if kind == nx_class.replace("_", "")]
+
+
+def _first(entry: h5py.Group, nx_class: str) -> h5py.Group | None:
+    return next((each for each in _all(entry, nx_class) if "depends_on" in each), None)
+
+
+def _chain(group: h5py.Group, on: str | None, frames: int) -> list[_Step]:
+    """Return the transformations that something in `group` depends on, outermost first."""
+    found: list[_Step] = []
+    while on and on != ".":
+        if len(found) == _CHAIN:
+            raise _Unusable(f"what {group.name} depends on goes round.")
+        step, group, on = _step(group, on, frames)
+        found.append(step)
+    return found[::-1]
+
+
+def _step(group: h5py.Group, path: str, frames: int) -> tuple[_Step, h5py.Group, str | None]:
+    """Return a transformation, the group it stands in, and what it depends on."""
+    item = _item(group, path)
+    if not isinstance(item, h5py.Dataset) or "vector" not in item.attrs:
+        raise _Unusable(f"{group.name} depends on {path}, which is no transformation in this file.")
+    turns = nexus.attribute(item, "transformation_type") == "rotation"
+    own, default = (DEGREES, "deg") if turns else (METRES, "m")
+    factor = _factor(item, "units", own, default)
+    values = np.ravel(np.asarray(item[()], float)) * factor
+    if len(values) not in (1, frames):
+        if np.ptp(values) > 0:
+            raise _Unusable(f"{item.name} has {len(values)} values, but there are {frames} frames.")
+        values = values[:1]
+    vector = np.ravel(np.asarray(item.attrs["vector"], float))
+    offset = np.ravel(np.asarray(item.attrs.get("offset", np.zeros(3)), float))
+    units = "units" if not turns and "offset_units" not in item.attrs else "offset_units"
+    offset_m = offset * _factor(item, units, METRES, "m") if offset.any() else np.zeros(3)
+    if turns and not vector.any():
+        raise _Unusable(f"{item.name} turns about no axis.")
+    step = _Step(item.name, turns, values, vector, offset_m)
+    return step, item.parent, nexus.attribute(item, "depends_on")
+
+
+def _factor(item: h5py.Dataset, name: str, units: dict[str, float], default: str) -> float:
+    unit = (nexus.attribute(item, name) or default).strip().lower()
+    if unit not in units:
+        raise _Unusable(f"{item.name} is in '{unit}', which is no unit known here.")
+    return units[unit]
+
+
+def _item(group: h5py.Group, path: str) -> Item | None:
+    """Return what is meant by a path: seen from the group, or from the root even where the first slash was left out."""
+    for base, name in ((group, path), (group.file["/"], path)):
+        found = local(base, name)
+        if found is not None:
+            return found
+    return None
+
+
+def _text(item: Any) -> str | None:
+    value = nexus.scalar(item)
+    return None if value is None else str(value)
+
+
+def _axis(vector: np.ndarray) -> Axis:
+    """Return a vector as a direction, by its name where it has one."""
+    if not np.any(vector):
+        raise _Unusable("a pixel has no direction.")
+    for name in _NAMED:
+        if np.allclose(vector / np.linalg.norm(vector), direction(name), atol=1e-9):
+            return name
+    x, y, z = (float(each) for each in vector)
+    return (x, y, z)

@@ -1,0 +1,365 @@
+"""HDF5 files that hold a scan with its motors: what such a tree says is read as a log, by the paths that beamlines' data name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..geometry import Beamline, Source
+from . import nexus
+from .common import Description, as_volume
+from .links import Item, LinkError, Tree, link_of, local
+from .logs import ScanLog
+from .logs.log import Scanned
+from .measured import Frames, described, told_from
+
+_OBJECTS = 4000
+"""So many groups and datasets of a scan are looked at."""
+_DEEP = 6
+_AHEAD = 2
+"""So many more points than others a counter may have while a scan runs."""
+_FRAMES = ("", "data", "frames", "image")
+"""What frames are called themselves."""
+_LONG = 20_000
+"""Longer arrays are no motors."""
+_MOVES = 1e-6
+"""What changes by less than this is at rest."""
+_NUMBER = re.compile(r"(\d+)(?:\.\d+)?(?:_master)?$")
+_BLISS_STEPS = "fscan"
+"""A command that names start, step and number of points."""
+
+
+@dataclass(frozen=True, eq=False)
+class TreeLog(ScanLog):
+    """The group of a scan: numbers are its motors, arrays with a number for each frame its columns, texts its words.
+
+    Parameters
+    ----------
+    units
+        The unit that the file gives, by path.
+    frames
+        How many frames there are.
+    """
+
+    units: dict[str, str] = field(default_factory=dict)
+    frames: int = 0
+
+    @property
+    def asked(self) -> int | None:
+        """How many points the command asks for."""
+        return asked_points(self.command)
+
+    @property
+    def scanned(self) -> tuple[Scanned, ...]:
+        """What moved steadily from frame to frame; of that, what the command names, if it names any."""
+        found = []
+        for name, values in self.columns.items():
+            if _is_moving(values):
+                # from where to where all of it goes: more may be to come
+                step = float(values[-1] - values[0]) / (len(values) - 1)
+                whole = max((self.asked or self.frames) - 1, 1)
+                found.append(Scanned((name,), float(values[0]), float(values[0]) + whole * step))
+        words = self.command.split()
+        return tuple([each for each in found if each.names[0].rpartition("/")[2] in words] or found)
+
+    def number_of(self, source: Source) -> float | None:
+        """Return the number that a source has, in the source's unit: the file's own unit counts where it gives one."""
+        name = next((each for each in (*self.motors, *self.columns) if source.fits(each)), None)
+        if name is None:
+            return None
+        value = self.motors[name] if name in self.motors else float(_middle(self.columns[name]))
+        return source.restated(value, self.units.get(name, ""))
+
+    def column(self, source: Source) -> np.ndarray | None:
+        """Return what was recorded for every frame, in the source's unit, or None."""
+        name = next((each for each in self.columns if source.fits(each)), None)
+        return None if name is None else self.columns[name] * source.restated(1.0, self.units.get(name, ""))
+
+
+def asked_points(command: str) -> int | None:
+    """Return how many points a command asks for; None where it does not say."""
+    verb, *words = command.split() or [""]
+    if verb == _BLISS_STEPS:
+        return int(words[3]) if len(words) > 3 and words[3].isdigit() else None
+    return ScanLog(Path(), "hdf5", None, command, {}, {}).asked
+
+
+def _middle(values: np.ndarray) -> float:
+    return float(values[len(values) // 2])
+
+
+def _is_moving(values: np.ndarray) -> bool:
+    """Tell whether values run from one end to the other, but for the jitter of an encoder."""
+    if len(values) < 2 or not np.isfinite(values).all() or np.ptp(values) < _MOVES:
+        return False
+    return bool(abs(np.corrcoef(np.arange(len(values)), values)[0, 1]) > 0.98)
+
+
+def describe(
+    tree: Tree,
+    path: str,
+    shape: tuple[int, ...],
+    beamline: Beamline | None = None,
+    known: Mapping[str, Any] | None = None,
+) -> Description | None:
+    """Return what the tree around some frames says of them; None where it is that of no beamline known here.
+
+    Parameters
+    ----------
+    tree, path, shape
+        The file, and where in it which frames stand.
+    beamline
+        Where it was measured, if a person says so; None: told from the file.
+    known
+        What else is known, which holds where the tree says nothing: fields of `Geometry`.
+    """
+    groups = [*tree.groups(path)[1:2], tree.root["/"]]
+    for group in groups:
+        detector = _detector(path)
+        log = _log(tree, group, shape[0], detector)
+        found = told_from(log) if beamline is None else [beamline] if _has_motors(log, beamline) else []
+        if len(found) != 1 or "hdf5" not in found[0].files.kinds:
+            continue
+        site = found[0]
+        log = _of_detector(_explained(log, site), site, detector)
+        frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]), known=known or {})
+        about = _sized(described(log, frames, site), log, site)
+        bad = _mask(tree, group, site, shape, detector)
+        if bad is not None:
+            about = replace(about, mask=bad if about.mask is None else bad | about.mask)
+        return _placed(about, site)
+    return None
+
+
+def _sized(about: Description, log: TreeLog, site: Beamline) -> Description:
+    """Return a description with the sizes of pixels that the file gives, and a note where they are not the detector's."""
+    sources = (site.files.row_size, site.files.column_size)
+    sizes = [
+        next((each.metres(value) for each in some if (value := log.number_of(each)) is not None), None)
+        for some in sources
+    ]
+    if sizes[0] is None or sizes[1] is None:
+        return about
+    found = round(sizes[0] * 1e6, 6), round(sizes[1] * 1e6, 6)
+    usual = about.metadata.get("pixel_size_um") if about.geometry is None else about.geometry.pixel_size_um
+    notes = about.notes
+    if usual is not None and tuple(usual) != found:
+        notes = (
+            *notes,
+            f"{log.path.name} says that pixels have {found} µm, those of this detector {tuple(usual)}: binned?",
+        )
+    geometry = None if about.geometry is None else replace(about.geometry, pixel_size_um=found)
+    return replace(about, geometry=geometry, metadata={**about.metadata, "pixel_size_um": found}, notes=notes)
+
+
+def _has_motors(log: TreeLog, site: Beamline) -> bool:
+    sources = (each for circle in (*site.sample, *site.arm) for each in site.files.of_motor(circle.motor))
+    return any(log.number_of(each) is not None for each in sources)
+
+
+def _placed(about: Description, site: Beamline) -> Description:
+    """Take a geometry back that does not say where a detector stood that translates: it has no direct-beam pixel."""
+    geometry = about.geometry
+    if site.arm or geometry is None or geometry.direct_beam_pixel is not None:
+        return about
+    known = {
+        each.name: value for each in fields(geometry) if (value := getattr(geometry, each.name)) is not None
+    }
+    note = (
+        f"The detector of {site.name} translates ({', '.join(site.translations)}), and nothing says where the direct beam meets "
+        "these frames, so the geometry is not complete: --set geometry.direct_beam_pixel=ROW,COLUMN says it."
+    )
+    return replace(about, geometry=None, metadata={**known, **about.metadata}, notes=(note, *about.notes[1:]))
+
+
+def owner(path: Path) -> tuple[Path, str] | None:
+    """Return the file of the scan to which a detector's own file belongs, and where its frames stand there; None: nobody knows.
+
+    A detector's file stands in a folder of its own scan, and the scan's file beside that folder links to it.
+    """
+    real = path.resolve()
+    number = _number(path.resolve().parent.name)
+    if number is None:
+        return None
+    for each in sorted(real.parent.parent.glob("*.h5"))[:8]:
+        try:
+            with h5py.File(each, "r", locking=False) as file:
+                for name in (key for key in file if _number(key) == number and key.endswith(".1")):
+                    for place, inside in _links(local(file["/"], f"{name}/instrument")):
+                        if (each.parent / inside).resolve() == real:
+                            return each, place
+        except OSError:
+            continue
+    return None
+
+
+def _links(instrument: Item | None) -> Iterator[tuple[str, str]]:
+    """Yield where the frames of detectors stand, and the files to which they link."""
+    for name in instrument if isinstance(instrument, h5py.Group) else ():
+        group = local(instrument, name)
+        if not isinstance(group, h5py.Group):
+            continue
+        link = link_of(group, "data")
+        if isinstance(link, h5py.ExternalLink):
+            yield f"{group.name}/data", link.filename
+        elif isinstance(link, h5py.HardLink):
+            item = group["data"]
+            if isinstance(item, h5py.Dataset) and item.is_virtual:
+                yield from ((item.name, source.file_name) for source in item.virtual_sources())
+
+
+def _number(name: str) -> int | None:
+    match = _NUMBER.search(name)
+    return None if match is None else int(match[1])
+
+
+def _detector(path: str) -> str:
+    """Return what the detector is called by the path of its frames."""
+    names = [name for name in path.split("/") if name not in _FRAMES]
+    return names[-1] if names else ""
+
+
+def _log(tree: Tree, group: h5py.Group, frames: int, detector: str) -> TreeLog:
+    """Return a group as a log, with what stands beside the frames of its `detector` before all else."""
+    numbers: dict[str, float] = {}
+    columns: dict[str, np.ndarray] = {}
+    words: dict[str, str] = {}
+    units: dict[str, str] = {}
+    arrays: dict[str, np.ndarray] = {}
+    small = sorted(
+        islice(_small(group, "", set()), _OBJECTS), key=lambda each: detector not in each[0].split("/")
+    )
+    for name, item in small:
+        if h5py.check_string_dtype(item.dtype) is not None:
+            if item.size == 1:
+                words[name] = str(nexus.scalar(item))
+            continue
+        values = np.ravel(np.asarray(item[()], float))
+        if item.size == 1:
+            numbers[name] = float(values[0])
+        else:
+            arrays[name] = values
+        unit = nexus.attribute(item, "units")
+        if unit:
+            units[name] = unit
+    points = _points([len(values) for values in arrays.values()], frames)
+    columns = {
+        name: values[:points] for name, values in arrays.items() if 0 <= len(values) - points <= _AHEAD
+    }
+    name = group.name.strip("/") or tree.path.stem
+    number = _number(re.sub(r"\.\d+$", "", name))
+    if number is None:
+        number = _number(tree.path.stem)
+    return TreeLog(tree.path, "hdf5", number, "", numbers, columns, words=words, units=units, frames=frames)
+
+
+def _points(lengths: list[int], frames: int) -> int:
+    """Return how many points were recorded: the number of frames, else the commonest length, as of a scan that still runs."""
+    if not lengths or frames in lengths:
+        return frames
+    return Counter(lengths).most_common(1)[0][0]
+
+
+def _small(group: h5py.Group, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yield numbers, short arrays and texts that stand in a group's own file."""
+    for name in group:
+        item = local(group, name)
+        if isinstance(item, h5py.Group):
+            address = h5py.h5o.get_info(item.id).addr
+            if address not in seen and prefix.count("/") < _DEEP:
+                yield from _small(item, f"{prefix}{name}/", seen | {address})
+        elif (
+            isinstance(item, h5py.Dataset)
+            and item.shape is not None
+            and item.size
+            and item.size <= _LONG
+            and max(item.shape, default=1) == item.size
+            and (item.dtype.kind in "buif" or h5py.check_string_dtype(item.dtype) is not None)
+        ):
+            yield prefix + name, item
+
+
+def _explained(log: TreeLog, site: Beamline) -> TreeLog:
+    """Return the log with its command, its end, and with what was scanned under the name of the motor that it moved."""
+    files = site.files
+    command = next((word for each in files.command if (word := log.word(each)) is not None), "")
+    ended = any(log.word(each) is not None for each in files.ended) if files.ended else None
+    log = replace(log, command=command, ended=ended)
+    for name in files.actuators:
+        values = log.column(Source(name))
+        if values is not None and _is_moving(values):
+            log = _named(log, site, values)
+    if not log.columns:  # nothing was recorded for each frame
+        log = replace(log, notes=(*log.notes, f"{log.path.name} records nothing for each frame."))
+    return log
+
+
+def _of_detector(log: TreeLog, site: Beamline, detector: str) -> TreeLog:
+    """Return the log without what other detectors say of themselves, where the one of the frames has a group of its own."""
+    files = site.files
+    own = (*files.distance, *files.row_size, *files.column_size, *files.beam_row, *files.beam_column)
+    patterns = [each for each in own if "*" in each.name]
+
+    def is_its(name: str) -> bool:
+        return detector in name.split("/")
+
+    if not any(map(is_its, (*log.motors, *log.columns, *log.words))):
+        return log
+    motors = {
+        name: value
+        for name, value in log.motors.items()
+        if is_its(name) or not any(each.fits(name) for each in patterns)
+    }
+    return replace(log, motors=motors)
+
+
+def _named(log: TreeLog, site: Beamline, values: np.ndarray) -> TreeLog:
+    """Put recorded values in the place of the one number that lies among them, or a step beside."""
+    step = abs(values[-1] - values[0]) / (len(values) - 1)
+    circles = {each.motor for each in (*site.sample, *site.arm)}
+    usual = [*site.rocking, *sorted(circles - set(site.rocking))]
+    sources = [each for motor in usual for each in site.files.of_motor(motor)]
+    for source in (*sources, *site.files.energy):
+        name = next((each for each in log.motors if source.fits(each)), None)
+        if name is not None and values.min() - step <= log.motors[name] <= values.max() + step:
+            motors = {key: value for key, value in log.motors.items() if key != name}
+            return replace(log, motors=motors, columns={**log.columns, name: values})
+    return log
+
+
+def _mask(
+    tree: Tree, group: h5py.Group, site: Beamline, shape: tuple[int, ...], detector: str
+) -> np.ndarray | None:
+    """Return the mask that the beamline's files hold at the paths that its data name."""
+    for path in site.files.mask:
+        for item in sorted(
+            _matching(tree, group, path), key=lambda each: detector not in each.name.split("/")
+        ):
+            if isinstance(item, h5py.Dataset) and item.shape in (shape, shape[-2:]):
+                bad = as_volume(np.asarray(item[()])) != 0
+                return np.broadcast_to(bad, shape).copy()
+    return None
+
+
+def _matching(tree: Tree, group: h5py.Group, path: str) -> Iterator[Item]:
+    """Yield what stands at a path in which a name may be ``*``."""
+    before, star, after = path.partition("*/")
+    if not star:
+        try:
+            yield tree.step(group, path)
+        except LinkError:
+            return
+        return
+    for each in _matching(tree, group, before.rstrip("/") or "."):
+        for name in each if isinstance(each, h5py.Group) else ():
+            inner = local(each, name)
+            if isinstance(inner, h5py.Group):
+                yield from _matching(tree, inner, after)

@@ -1,0 +1,287 @@
+"""NeXus transformations: what they place, against positions worked out by hand, and a real scan of I16."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from beamline_trees import COLUMNS, FRAMES, ROWS, SHAPE, counts, scanned
+from scipy.spatial.transform import Rotation
+
+from napari_autophase import formats
+from napari_autophase.geometry import reciprocal_steps, scattering_vector
+from napari_autophase.scan import InputError, Scan
+
+I16 = Path(__file__).resolve().parents[2] / "../shared/data/i16_nxs/1040323.nxs"
+ENERGY_KEV = 9.0
+PIXEL_MM = 0.172
+FAST, SLOW = np.array([0.6, 0.0, -0.8]), np.array([0.0, -1.0, 0.0])
+ORIGIN_MM = np.array([-20.0, 15.0, 600.0])
+
+
+def transformation(
+    group, name, value, vector, on=".", *, kind="rotation", units="deg", offset=None, offset_units="mm"
+):
+    item = group.create_dataset(name, data=value)
+    item.attrs.update({"vector": np.asarray(vector, float), "depends_on": on, "transformation_type": kind})
+    if units:
+        item.attrs["units"] = units
+    if offset is not None:
+        item.attrs["offset"], item.attrs["offset_units"] = np.asarray(offset, float), offset_units
+    return item.name
+
+
+def placed(path: Path, *, rocked=("om",), arm=((30.0, 10.0)), pixel_units="mm", energy_units="keV") -> Path:
+    """A file that says everything by transformations: sample om on mu, a module askew on two arms."""
+    with h5py.File(path, "w") as file:
+        groups = {}
+        for name, kind in (("entry", "NXentry"), ("entry/instrument", "NXinstrument"), ("entry/sample", "NXsample"),
+                           ("entry/instrument/det", "NXdetector"), ("entry/instrument/det/module", "NXdetector_module"),
+                           ("entry/sample/beam", "NXbeam"), ("entry/instrument/arm", "NXtransformations"),
+                           ("entry/sample/circles", "NXtransformations")):  # fmt: skip
+            groups[name] = file.create_group(name)
+            groups[name].attrs["NX_class"] = kind
+        values = {"mu": 2.0, "om": 15.0}
+        angles = {name: scanned(value, 0.01) if name in rocked else value for name, value in values.items()}
+        circles, carrier = groups["entry/sample/circles"], groups["entry/instrument/arm"]
+        transformation(circles, "mu", angles["mu"], (1, 0, 0))
+        transformation(circles, "om", angles["om"], (0, 1, 0), "mu")
+        groups["entry/sample"]["depends_on"] = "circles/om"
+        transformation(carrier, "gamma", arm[0], (0, -1, 0))
+        transformation(
+            carrier, "delta", np.radians(arm[1]), (-1, 0, 0), "/entry/instrument/arm/gamma", units="rad"
+        )
+        module = groups["entry/instrument/det/module"]
+        # the leading slash is left out, as GDA does; the origin is a value of one along a vector that is not of length one
+        transformation(
+            module, "origin", 1.0, ORIGIN_MM, "entry/instrument/arm/delta", kind="translation", units="mm"
+        )
+        size = PIXEL_MM * {"mm": 1.0, "m": 1e-3, "um": 1e3}[pixel_units]
+        for name, vector in (("fast", FAST), ("slow", SLOW)):
+            transformation(
+                module, f"{name}_pixel_direction", size, vector, "origin", kind="translation", units=pixel_units,
+                offset=(0.0, 0.0, 2.0),
+            )  # fmt: skip
+        groups["entry/instrument/det"]["data"] = counts()
+        beam = groups["entry/sample/beam"]
+        beam["incident_energy"] = ENERGY_KEV if energy_units in ("keV", "") else ENERGY_KEV * 1e3
+        if energy_units:
+            beam["incident_energy"].attrs["units"] = energy_units
+    return path
+
+
+def vector(row: float, column: float, arm=(30.0, 10.0)) -> np.ndarray:
+    """Q in 1/nm at a pixel, from where that pixel is."""
+    carried = Rotation.from_rotvec(-np.radians(arm[0]) * np.eye(3)[1]) * Rotation.from_rotvec(
+        -np.radians(arm[1]) * np.eye(3)[0]
+    )
+    place = carried.apply(ORIGIN_MM + np.array([0, 0, 2.0]) + PIXEL_MM * (row * SLOW + column * FAST))
+    return 2 * np.pi * ENERGY_KEV / 1.239841984 * (place / np.linalg.norm(place) - np.array([0, 0, 1]))
+
+
+@pytest.mark.parametrize("pixel_units", ["mm", "m", "um"])
+@pytest.mark.parametrize("energy_units", ["keV", "eV", ""])
+def test_every_pixel_is_where_the_transformations_put_it(tmp_path, pixel_units, energy_units):
+    scan = formats.read_scan(placed(tmp_path / "a.nxs", pixel_units=pixel_units, energy_units=energy_units))
+    geometry = scan.geometry
+    assert geometry is not None
+    assert geometry.pixel_size_um == pytest.approx((172.0, 172.0))
+    for pixel in ((0.0, 0.0), (ROWS - 1.0, 3.0), (7.5, COLUMNS - 1.0)):
+        np.testing.assert_allclose(scattering_vector(geometry, pixel, SHAPE), vector(*pixel), rtol=1e-7)
+    assert geometry.detector_circles == ("y-", "x-")
+    assert geometry.detector_angles_deg == pytest.approx((30.0, 10.0))
+
+
+def test_the_circle_that_moves_rocks(tmp_path):
+    geometry = formats.read_scan(placed(tmp_path / "a.nxs")).geometry
+    assert geometry is not None
+    assert (geometry.sample_circles, geometry.rocking_circle) == (("x+", "y+"), 1)
+    assert geometry.sample_angles_deg == pytest.approx((2.0, 15.0))
+    assert geometry.rocking_step_deg == pytest.approx(0.01)
+    # the axis of om, carried by mu, turns q by -axis × q
+    axis = Rotation.from_euler("x", 2.0, degrees=True).apply([0, 1, 0])
+    expected = -np.radians(0.01) * np.cross(axis, vector(12, 16))
+    found = reciprocal_steps(geometry, (FRAMES // 2, 12, 16), SHAPE)[:, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_circles_that_move_together_turn_about_one_axis(tmp_path):
+    geometry = formats.read_scan(placed(tmp_path / "a.nxs", rocked=("mu", "om"))).geometry
+    assert geometry is not None
+    turn = [
+        Rotation.from_euler("x", 2 + 0.01 * step, degrees=True)
+        * Rotation.from_euler("y", 15 + 0.01 * step, degrees=True)
+        for step in (-0.5, 0.5)
+    ]
+    between = (turn[1] * turn[0].inv()).as_rotvec()
+    found = reciprocal_steps(geometry, (FRAMES // 2, 12, 16), SHAPE)[:, 0]
+    np.testing.assert_allclose(found, -np.cross(between, vector(12, 16)), rtol=1e-4)
+
+
+def test_a_translation_outside_of_a_rotation_is_honoured(tmp_path):
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        transformation(file["entry/instrument/arm"], "lift", 30.0, (0, 1, 0), kind="translation", units="mm")
+        file["entry/instrument/arm/gamma"].attrs["depends_on"] = "lift"
+    geometry = formats.read_scan(path).geometry
+    assert geometry is not None
+    lifted = Rotation.from_rotvec(-np.radians(30) * np.eye(3)[1]) * Rotation.from_rotvec(
+        -np.radians(10) * np.eye(3)[0]
+    )
+    place = lifted.apply(ORIGIN_MM + np.array([0, 0, 2.0])) + np.array([0, 30.0, 0])
+    expected = 2 * np.pi * ENERGY_KEV / 1.239841984 * (place / np.linalg.norm(place) - np.array([0, 0, 1]))
+    np.testing.assert_allclose(scattering_vector(geometry, (0, 0), SHAPE), expected, rtol=1e-7)
+
+
+def test_a_detector_that_only_translates_has_no_arm(tmp_path):
+    """As NXmx is written at most beamlines: the module depends on a distance, the pixels on the module."""
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        transformation(file["entry/instrument/arm"], "det_z", 0.4, (0, 0, 1), kind="translation", units="m")
+        file["entry/instrument/det/module/origin"].attrs["depends_on"] = "/entry/instrument/arm/det_z"
+    geometry = formats.read_scan(path).geometry
+    assert geometry is not None
+    assert (geometry.detector_circles, geometry.detector_angles_deg) == ((), ())
+    place = ORIGIN_MM + np.array([0, 0, 402.0]) + PIXEL_MM * (5 * SLOW + 6 * FAST)
+    expected = 2 * np.pi * ENERGY_KEV / 1.239841984 * (place / np.linalg.norm(place) - np.array([0, 0, 1]))
+    np.testing.assert_allclose(scattering_vector(geometry, (5, 6), SHAPE), expected, rtol=1e-7)
+
+
+def test_an_energy_for_each_frame_is_an_energy_scan(tmp_path):
+    path = placed(tmp_path / "a.nxs", rocked=())
+    with h5py.File(path, "r+") as file:
+        beam = file["entry/sample/beam"]
+        del beam["incident_energy"]
+        beam["incident_energy"] = scanned(9000.0, 2.0)
+        beam["incident_energy"].attrs["units"] = "eV"
+    geometry = formats.read_scan(path).geometry
+    assert geometry is not None
+    assert geometry.energy_kev == pytest.approx(9.0)
+    assert geometry.energy_step_kev == pytest.approx(0.002)
+    q = vector(12, 16)
+    found = reciprocal_steps(geometry, (FRAMES // 2, 12, 16), SHAPE)[:, 0]
+    np.testing.assert_allclose(found, q * 0.002 / 9.0, rtol=1e-6)
+
+
+def test_an_arm_that_follows_is_part_of_each_step(tmp_path):
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        carrier = file["entry/instrument/arm"]
+        del carrier["gamma"]
+        transformation(carrier, "gamma", scanned(30.0, 0.02), (0, -1, 0))
+    geometry = formats.read_scan(path).geometry
+    assert geometry is not None
+    axis = Rotation.from_euler("x", 2.0, degrees=True).apply([0, 1, 0])
+    follows = vector(12, 16, (30.01, 10.0)) - vector(12, 16, (29.99, 10.0))
+    expected = -np.radians(0.01) * np.cross(axis, vector(12, 16)) + follows
+    found = reciprocal_steps(geometry, (FRAMES // 2, 12, 16), SHAPE)[:, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def _delete_energy(file):
+    del file["entry/sample/beam/incident_energy"]
+
+
+def _go_round(file):
+    file["entry/instrument/arm/gamma"].attrs["depends_on"] = "delta"
+
+
+def _lead_nowhere(file):
+    file["entry/instrument/arm/gamma"].attrs["depends_on"] = "table"
+
+
+def _strange_unit(file):
+    file["entry/instrument/arm/gamma"].attrs["units"] = "furlong"
+
+
+def _odd_number(file):
+    del file["entry/sample/circles/om"]
+    transformation(file["entry/sample/circles"], "om", np.arange(5.0), (0, 1, 0), "mu")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_delete_energy, "lacks energy_kev"),
+        (_go_round, "goes round"),
+        (_lead_nowhere, "depends on table"),
+        (_strange_unit, "furlong"),
+        (_odd_number, "has 5 values, but there are 17 frames"),
+    ],
+)
+def test_transformations_that_cannot_be_used_are_said_to_be(tmp_path, spoil, says):
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        spoil(file)
+    scan = formats.read_scan(path)
+    assert scan.geometry is None
+    assert any(says in note for note in scan.notes)
+
+
+# -- a scan of I16, as the beamline wrote it -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> tuple[Scan, Path]:
+    """The metadata of a real scan, with frames of our own beside it."""
+    if not I16.exists():
+        pytest.skip("the scan of I16 is not here")
+    folder = tmp_path_factory.mktemp("i16")
+    path = folder / I16.name
+    shutil.copyfile(I16, path)
+    frames = folder / "1040323-pilatus3_100k-files"
+    frames.mkdir()
+    data = np.random.default_rng(0).poisson(0.01, (21, 195, 487)).astype(np.int32)
+    data[10, 106, 239] = 500
+    with h5py.File(frames / "1040323.hdf", "w") as file:
+        file["entry/instrument/detector/data"] = data
+    return formats.read_scan(path), path
+
+
+def test_i16_fields(measured):
+    scan, _ = measured
+    geometry = scan.geometry
+    assert geometry is not None
+    assert scan.shape == (21, 195, 487)
+    assert geometry.energy_kev == pytest.approx(9.0, rel=1e-6)
+    assert geometry.pixel_size_um == pytest.approx((172.0, 172.0), abs=1e-3)
+    assert geometry.detector_circles == ("x+", "y+", "y-")
+    assert (geometry.beamline, geometry.detector) == ("I16", "pil3_100k")
+    assert scan.metadata["saturation_counts"] == 1e6
+    assert scan.metadata["command"].startswith("scan hkl [0.97")
+
+
+def test_i16_momentum_transfer_is_that_of_the_crystal_that_the_file_names(measured):
+    scan, path = measured
+    with h5py.File(path) as file:
+        instrument = file["entry/instrument"]
+        hkl = np.array([instrument[f"hkl/{index}"][10] for index in "hkl"])
+        ub, cell = file["entry/sample/ub_matrix"][0], file["entry/sample/unit_cell"][0]
+        centre = instrument["pil3_centre_j/value"][()], instrument["pil3_centre_i/value"][()]
+    found = float(np.linalg.norm(scattering_vector(scan.geometry, centre, scan.shape)))
+    assert found == pytest.approx(20 * np.pi * np.linalg.norm(ub @ hkl), rel=5e-4)
+    assert 2 * np.pi / found == pytest.approx(cell[0] / 10 / np.linalg.norm(hkl), rel=5e-4)
+
+
+def test_i16_frames_step_along_l_as_the_scan_asked(measured):
+    scan, path = measured
+    geometry = scan.geometry
+    with h5py.File(path) as file:
+        a_nm = file["entry/sample/unit_cell"][0, 0] / 10
+        hkl = np.stack([file[f"entry/instrument/hkl/{index}"] for index in "hkl"])
+    step = reciprocal_steps(geometry, (10, 106, 239), scan.shape)[:, 0]
+    q = scattering_vector(geometry, (106, 239), scan.shape)
+    assert np.linalg.norm(step) == pytest.approx(2 * np.pi / a_nm * (hkl[2, 1] - hkl[2, 0]), rel=1e-3)
+    cosine = step @ q / np.linalg.norm(step) / np.linalg.norm(q)
+    assert cosine == pytest.approx(hkl[2, 10] / np.linalg.norm(hkl[:, 10]), abs=1e-3)
+
+
+def test_i16_frames_that_were_not_copied_are_named(tmp_path):
+    if not I16.exists():
+        pytest.skip("the scan of I16 is not here")
+    shutil.copyfile(I16, tmp_path / I16.name)
+    with pytest.raises(InputError, match=r"1040323\.hdf, which is not there"):
+        formats.read_scan(tmp_path / I16.name)
