@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -173,9 +175,94 @@ def test_a_mask_of_another_shape(shape, scan, tmp_path, capsys):
 def test_a_mask_that_leaves_nothing(scan, tmp_path, capsys):
     np.save(tmp_path / "mask.npy", np.ones((24, 24), bool))
     said = refused(
-        ["reconstruct", str(scan), "--mask", str(tmp_path / "mask.npy"), "--preset", "iterative"], capsys
+        [
+            "reconstruct",
+            str(scan),
+            "--mask",
+            str(tmp_path / "mask.npy"),
+            "--mask-good",
+            "0",
+            "--preset",
+            "iterative",
+        ],
+        capsys,
     )
     assert "mask" in said.lower()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--roi", "1,2,3"], "--roi '1,2,3': write 4 whole numbers"),
+        (["--roi", "0,24,0,x"], "write 4 whole numbers"),
+        (["--roi", "24,0,0,24"], "--roi 24,0,0,24: give first row, end row"),
+        (["--roi", "0,20,0,24"], "20 × 24 pixels, but the frames have 24 × 24"),
+        (["--axes", "2,1"], "write 3 whole numbers"),
+        (["--axes", "0,0,1"], "each of the file's axes 0, 1, 2 once"),
+        (["--white", "white.npy"], "larger than the frames of (24, 24), and nothing says where"),
+    ],
+)
+def test_a_place_or_an_order_that_cannot_be(options, says, scan, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("white.npy", np.ones((64, 64)))
+    for command in ("info", "reconstruct"):
+        assert says in refused([command, str(scan), *options], capsys)
+
+
+def test_what_is_said_of_the_files_reaches_the_scan(scan, tmp_path, capsys):
+    """A field of the whole detector is cut, the rocking axis brought to the front, amplitudes squared."""
+    counts = formats.read_scan(scan).counts
+    white = np.random.default_rng(1).uniform(50, 60, (64, 64))
+    np.save(tmp_path / "white.npy", white)
+    np.save(tmp_path / "turned.npy", np.sqrt(np.moveaxis(counts, 0, -1)))
+    np.save(tmp_path / "mask.npy", np.pad(np.ones((20, 24)), ((0, 4), (0, 0))))
+    order, masks = ["--axes", "2,0,1"], ["--mask", str(tmp_path / "mask.npy"), "--mask-good", "1"]
+    fields = ["--white", str(tmp_path / "white.npy"), "--roi", "10,34,20,44"]
+    how = ["--json", "--values", "amplitudes", *order, *masks, *fields]
+    assert cli.main(["info", str(tmp_path / "turned.npy"), *how]) == 0
+    about = json.loads(capsys.readouterr().out)
+    flat = white[10:34, 20:44]
+    wanted = (counts / flat * flat.mean())[:, :20]
+    assert about["counts"] == pytest.approx(wanted.sum(), rel=1e-4)
+    assert about["maximum"] == pytest.approx(wanted.max(), rel=1e-4)
+    assert (
+        "The white field of shape (64, 64) is cut to the frames' rows 10 to 33 and columns 20 to 43."
+        in about["notes"]
+    )
+
+
+@pytest.mark.parametrize("where", ["preparation.prepare", "network.guess", "analysis.normalise"])
+def test_memory_that_runs_out_is_one_sentence(where, scan, tmp_path, monkeypatch, capsys):
+    def run_out(*_args, **_keys):
+        raise MemoryError("Unable to allocate 1. TiB")
+
+    monkeypatch.setattr(f"napari_autophase.{where}", run_out)
+    said = refused(["reconstruct", str(scan), "-o", str(tmp_path / "r.cxi")], capsys)
+    assert "The memory ran out: phasing 24 × 24 × 24 voxels did not fit" in said
+    assert "prepare.binning=2,2,2" in said
+    assert not (tmp_path / "r.cxi").exists()
+
+
+LIMITED = """
+import resource, psutil
+from napari_autophase.memory import free_bytes
+used = psutil.Process().memory_info().vms
+resource.setrlimit(resource.RLIMIT_AS, (used + 50_000_000, resource.RLIM_INFINITY))
+assert 0 < free_bytes() <= 50_000_000, free_bytes()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Unix's, and macOS ignores it")
+def test_a_limit_of_the_shell_is_a_limit():
+    subprocess.run([sys.executable, "-c", LIMITED], check=True)
+
+
+def test_what_would_fit_is_said(scan, monkeypatch, capsys):
+    there = SimpleNamespace(available=400_000, total=400_000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: there)
+    said = refused(["reconstruct", str(scan), "--preset", "iterative"], capsys)
+    side = int(re.search(r"about (\d+) × \1 × \1 would fit", said)[1])
+    assert 0 < side < 24
 
 
 def test_flagged_voxels_are_masked_and_said_not_refused(scan, tmp_path, capsys):

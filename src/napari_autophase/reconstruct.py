@@ -10,7 +10,7 @@ from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from . import analysis, geometry, preparation
+from . import analysis, geometry, memory, preparation
 from .recipe import Recipe
 from .reconstruction import Progress, Reconstruction
 from .scan import Geometry, Scan, fingerprint
@@ -35,10 +35,14 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         If the scan cannot be phased, its geometry contradicts itself, the weights are missing or altered, or memory would not
         suffice.
     """
+    with memory.or_say(f"phasing {' × '.join(map(str, scan.shape))} voxels"):
+        return (yield from _reconstruct(scan, recipe or Recipe()))
+
+
+def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Reconstruction]:
     # torch costs a second: whoever only imports this module does not pay for it
     from . import network, phasing
 
-    recipe = recipe or Recipe()
     seconds: dict[str, float] = {}
     stage = _stopwatch(seconds)
 

@@ -167,8 +167,8 @@ def _read(known: Record, origin: Origin, source: Path | None) -> Scan:
             raise InputError(
                 f"{options[name]} is not the {name} that {known.path.name} was made with: its SHA-256 differs."
             )
-    if "roi" in options:
-        options["roi"] = tuple(options["roi"])
+    for name in {"roi", "axes"} & set(options):
+        options[name] = tuple(options[name])
     inside = origin.source.partition("::")[2]
     place = _found(known, origin.source) if source is None else f"{source}::{inside}" if inside else source
     return formats.read_scan(place, crop=origin.box, **options)

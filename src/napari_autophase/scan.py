@@ -283,7 +283,8 @@ class Scan:
     metadata
         Whatever else the file said, as plain values.
     corrections
-        Files that were used beside it: ``mask``, ``dark`` and ``white``, as far as there were any.
+        What a person said of its file: the files ``mask``, ``dark`` and ``white``, and ``mask_good``, ``roi``, ``values`` and
+        ``axes`` as the command line writes them; what was not said is left out.
     notes
         Sentences that a person should read.
     origin

@@ -23,7 +23,7 @@ class ScanSummary:
     name, source, shape, dtype
         The scan's own.
     counts, maximum
-        Photons in all, and in the brightest voxel.
+        Photons in all, and in the brightest voxel, of what is not masked.
     peak
         Frame, row and column of the Bragg peak.
     masked
@@ -99,8 +99,8 @@ def summarise(scan: Scan, material: str | None = None, spacing_nm: float | None 
         source=scan.source,
         shape=scan.shape,
         dtype=str(scan.counts.dtype),
-        counts=float(scan.counts.sum(dtype=np.float64)),
-        maximum=float(scan.counts.max()),
+        counts=float(prepared.counts.sum(dtype=np.float64)),
+        maximum=float(prepared.counts.max()),
         peak=_three(prepared.peak),
         masked=int(prepared.good.size - np.count_nonzero(prepared.good)),
         oversampling=_three(prepared.oversampling),

@@ -155,13 +155,14 @@ def test_34_id_c_when_things_are_missing(tmp_path):
 
 
 def test_34_id_c_frames_that_do_not_match_the_points(tmp_path):
-    """A frame that is lost keeps the others' angles; one that the log does not know yet is counted on."""
+    """A frame that is lost keeps its place; one that the log does not know yet is counted on."""
     folder = write_34(tmp_path / "a", counts((20, 32, 32)), (0, 32, 0, 32))
     (folder / "Staff20-1a_S0054_00007.tif").unlink()
     scan = formats.read_scan(folder)
-    assert scan.geometry.rocking_angles_deg == pytest.approx(tuple(np.delete(THETA, 7)))
-    assert scan.geometry.sample_angles_deg[0] == pytest.approx(np.delete(THETA, 7)[9])
-    assert any("20 of 20 points; there are 19 frames" in note for note in scan.notes)
+    assert scan.geometry.rocking_angles_deg == pytest.approx(tuple(THETA))
+    np.testing.assert_array_equal(np.flatnonzero(scan.mask.all((1, 2))), [7])
+    assert scan.geometry.sample_angles_deg[0] == pytest.approx(THETA[10])
+    assert "Frame 7 is missing and masked." in scan.notes
 
     half = {"Theta": THETA[:12], "Epoch": np.arange(12.0), "Monitor": np.ones(12)}
     scan = formats.read_scan(write_34(tmp_path / "b", counts((20, 32, 32)), (0, 32, 0, 32), table=half))

@@ -53,15 +53,17 @@ def test_region_of_interest_on_a_larger_detector(true):
     scan = Scan.from_array(true)
     at = flat_field(scan, white=white, roi=(10, 30, 5, 29))
     np.testing.assert_array_equal(at.counts, flat_field(scan, white=white[10:30, 5:29]).counts)
-    # without one it is the top left corner
-    np.testing.assert_array_equal(
-        flat_field(scan, white=np.pad(white[10:30, 5:29], ((0, 9), (0, 3)))).counts, at.counts
+    assert at.notes == (
+        "The white field of shape (64, 64) is cut to the frames' rows 10 to 29 and columns 5 to 28.",
     )
+    # without one nobody knows: the top left corner is as wrong as any other
+    with pytest.raises(InputError, match=r"nothing says where they lie on it.*--roi"):
+        flat_field(scan, white=white)
 
 
 @pytest.mark.parametrize("roi", [(50, 70, 0, 24), (0, 21, 0, 24), (-20, 0, 0, 24)])
 def test_a_field_that_does_not_cover_the_frames(true, roi):
-    with pytest.raises(InputError, match="region of interest"):
+    with pytest.raises(InputError, match="where the frames lie; check --roi"):
         flat_field(Scan.from_array(true), np.ones((64, 64)), roi=roi)
     with pytest.raises(InputError, match="dark field of shape"):
         flat_field(Scan.from_array(true), np.ones((10, 64)))
@@ -78,17 +80,18 @@ def test_fields_from_files(tmp_path, true):
     np.savez(tmp_path / "fields.npz", dark=dark, whitefield=white)
     tifffile.imwrite(tmp_path / "dark.tif", dark)
     tifffile.imwrite(tmp_path / "white.tif", white)
-    expected = flat_field(Scan.from_array(true), dark, white).counts
-    by_arrays = formats.read_scan(tmp_path / "raw.npy", dark=dark, white=white)
+    roi = (3, 23, 5, 29)
+    expected = flat_field(Scan.from_array(true), dark, white, roi).counts
+    by_arrays = formats.read_scan(tmp_path / "raw.npy", dark=dark, white=white, roi=roi)
     by_tiff = formats.read_scan(
-        tmp_path / "raw.npy", dark=tmp_path / "dark.tif", white=tmp_path / "white.tif"
+        tmp_path / "raw.npy", dark=tmp_path / "dark.tif", white=tmp_path / "white.tif", roi=roi
     )
     fields = tmp_path / "fields.npz"
-    by_name = formats.read_scan(tmp_path / "raw.npy", dark=fields, white=f"{fields}::whitefield")
+    by_name = formats.read_scan(tmp_path / "raw.npy", dark=fields, white=f"{fields}::whitefield", roi=roi)
     for scan in (
         by_arrays,
         by_tiff,
         by_name,
-        formats.read_scan(tmp_path / "raw.npy", dark=fields, white=fields),
+        formats.read_scan(tmp_path / "raw.npy", dark=fields, white=fields, roi=roi),
     ):
         np.testing.assert_array_equal(scan.counts, expected)

@@ -232,7 +232,7 @@ def test_mask_from_a_scan_file(tmp_path):
     formats.write_scan(Scan.from_array(counts, mask=bad), tmp_path / "b.h5")
     np.testing.assert_array_equal(formats.read_scan(tmp_path / "a.npy", mask=tmp_path / "b.h5").mask, bad)
     # masks inside and outside add up
-    both = formats.read_scan(tmp_path / "b.h5", mask=~bad[0])
+    both = formats.read_scan(tmp_path / "b.h5", mask=~bad[0], mask_good=0)
     np.testing.assert_array_equal(both.mask, bad | ~bad[0])
 
 

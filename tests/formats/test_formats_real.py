@@ -41,6 +41,9 @@ def test_binned_cube():
     assert (scan.shape, peak(scan)) == ((64, 64, 64), (32, 32, 32))
 
 
+ROI = (0, 256, 0, 256)
+
+
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory) -> Path:
     """The frames as the beamline wrote them, with the detector fields in the same folder."""
@@ -67,10 +70,8 @@ def test_dark_and_white_field(frames):
     """The fields as TIFF and as npz correct alike; the dark's hot pixels and the white's dead ones are masked."""
     raw = formats.read_scan(GOLD / "scan54_raw.npz")
     fields = GOLD / "dark_white.npz"
-    scan = formats.read_scan(GOLD / "scan54_raw.npz", dark=fields, white=fields)
-    tiff = formats.read_scan(
-        frames, dark=frames / "dark.tif", white=frames / "whitefield.tif", roi=(0, 256, 0, 256)
-    )
+    scan = formats.read_scan(GOLD / "scan54_raw.npz", dark=fields, white=fields, roi=ROI)
+    tiff = formats.read_scan(frames, dark=frames / "dark.tif", white=frames / "whitefield.tif", roi=ROI)
     np.testing.assert_array_equal(scan.counts, tiff.counts)
     with np.load(fields) as stored:
         hot, dead = stored["dark"][:256, :256] > 5, stored["whitefield"][:256, :256] == 0

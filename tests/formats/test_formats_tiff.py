@@ -108,8 +108,11 @@ def test_folder_with_fields_beside_and_a_lost_frame(tmp_path):
     (tmp_path / "s" / "notes.txt").write_text("beam came back at frame 3")
     (tmp_path / "s" / "scan_0003.TIFF").unlink()
     scan = formats.read_scan(tmp_path / "s")
-    np.testing.assert_array_equal(scan.counts, np.delete(stack, 3, axis=0))
-    assert scan.metadata == {"frames": 19, "other_files": ["dark.tif"], "missing_frames": [3]}
+    np.testing.assert_array_equal(np.delete(scan.counts, 3, axis=0), np.delete(stack, 3, axis=0))
+    assert scan.mask[3].all()
+    assert scan.mask.sum() == 16 * 18
+    assert scan.metadata == {"frames": 20, "other_files": ["dark.tif"], "missing_frames": [3]}
+    assert "Frame 3 is missing and masked." in scan.notes
 
 
 def test_the_first_odd_frame_is_named(tmp_path):

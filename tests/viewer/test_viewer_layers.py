@@ -15,6 +15,7 @@ from napari_autophase import analysis
 from napari_autophase.analysis.colours import oklab_to_linear_rgb, phase_lab
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
+from napari_autophase.scan import Scan
 from napari_autophase.viewer import compat, layers
 from napari_autophase.viewer.colormaps import colour_map
 from napari_autophase.viewer.drawing import draw
@@ -408,3 +409,17 @@ def test_a_scan_is_shown_on_a_log_scale_at_its_brightest_frame(viewer):
     assert layer.metadata[layers.SCAN] is scan
     assert layer.name == scan.name
     assert viewer.dims.current_step[0] == np.unravel_index(scan.counts.argmax(), scan.shape)[0]
+
+
+def test_what_is_not_believed_is_not_shown():
+    """Flags and masked voxels set no contrast: the limits are those of the light."""
+    counts = np.random.default_rng(1).poisson(50, (16, 16, 16)).astype(np.uint32)
+    mask = np.zeros(counts.shape, bool)
+    flagged = counts.copy()
+    flagged[:, 3] = 2**32 - 1
+    mask[:, 5], flagged[:, 5] = True, 9000
+    shown, options, _ = layers.scan_layer_data(Scan.from_array(flagged, mask=mask))
+    seen = np.delete(counts, [3, 5], axis=1)
+    assert options["contrast_limits"] == pytest.approx((0, np.log10(1 + seen.max())))
+    np.testing.assert_allclose(np.delete(shown, [3, 5], axis=1), np.log10(1 + seen), rtol=1e-5)
+    assert not shown[:, [3, 5]].any()

@@ -164,7 +164,7 @@ def test_a_mask_replaces_the_scan_by_a_masked_one(dock, session, qtbot, tmp_path
     mask = np.zeros((24, 24), bool)
     mask[3, 5] = True
     np.save(tmp_path / "mask.npy", mask)
-    dock.mask_file.choose(str(tmp_path / "mask.npy"))
+    dock.corrections.mask_file.choose(str(tmp_path / "mask.npy"))
     settle(qtbot, dock)
     assert len(session.scans) == 1
     assert session.current.mask[:, 3, 5].all()
@@ -178,14 +178,14 @@ def test_a_geometry_that_was_given_survives_a_mask(dock, session, qtbot, tmp_pat
     settle(qtbot, dock)
     fill_in(dock, TYPED)
     np.save(tmp_path / "mask.npy", np.eye(24, dtype=bool))
-    dock.mask_file.choose(str(tmp_path / "mask.npy"))
+    dock.corrections.mask_file.choose(str(tmp_path / "mask.npy"))
     settle(qtbot, dock)
     assert session.current.geometry == TYPED
     assert session.current.mask[:, 7, 7].all()
     dock.file.choose(str(path))
     settle(qtbot, dock)
     assert (session.current.geometry, session.current.mask) == (None, None), "the file as it is"
-    assert dock.mask_file.path == ""
+    assert dock.corrections.mask_file.path == ""
     assert len(session.scans) == 1
 
 
@@ -467,8 +467,8 @@ def test_clearing_a_line_takes_the_correction_back(dock, session, qtbot, tmp_pat
     path = write(tmp_path, own)
     dock.file.choose(path)
     settle(qtbot, dock)
-    assert dock.mask_file.line.placeholderText() == "24 voxels masked already"
-    field = getattr(dock, f"{name}_file")
+    assert dock.corrections.mask_file.line.placeholderText() == "24 voxels masked already"
+    field = dock.corrections.fields[name]
     field.choose(corrections(tmp_path)[name])
     settle(qtbot, dock)
     corrected = session.current
@@ -482,15 +482,15 @@ def test_clearing_a_line_takes_the_correction_back(dock, session, qtbot, tmp_pat
     assert session.current.corrections == {}
     np.testing.assert_array_equal(session.current.counts, own.counts)
     np.testing.assert_array_equal(session.current.mask, own.mask, err_msg="the file's own mask stays")
-    assert dock.mask_file.line.placeholderText() == "24 voxels masked already"
+    assert dock.corrections.mask_file.line.placeholderText() == "24 voxels masked already"
     assert len(session.scans) == 1
 
 
 def test_a_path_that_was_typed_is_used_when_its_line_is_left(dock, session, qtbot, tmp_path):
     dock.file.choose(write(tmp_path, make_scan()))
     settle(qtbot, dock)
-    QTest.keyClicks(dock.mask_file.line, corrections(tmp_path)["mask"])
-    dock.mask_file.line.editingFinished.emit()  # as when the next field is clicked
+    QTest.keyClicks(dock.corrections.mask_file.line, corrections(tmp_path)["mask"])
+    dock.corrections.mask_file.line.editingFinished.emit()  # as when the next field is clicked
     settle(qtbot, dock)
     assert session.current.mask[:, 3, 5].all()
 
@@ -498,7 +498,7 @@ def test_a_path_that_was_typed_is_used_when_its_line_is_left(dock, session, qtbo
 def test_no_run_starts_before_what_was_typed_is_used(dock, session, launch, qtbot, tmp_path):
     dock.file.choose(write(tmp_path, make_scan()))
     settle(qtbot, dock)
-    QTest.keyClicks(dock.mask_file.line, corrections(tmp_path)["mask"])
+    QTest.keyClicks(dock.corrections.mask_file.line, corrections(tmp_path)["mask"])
     with pytest.raises(InputError, match=r"reading scan\.h5"):
         session.reconstruct(Recipe())
     settle(qtbot, dock)
@@ -511,19 +511,62 @@ def test_corrections_are_those_of_the_scan_that_is_shown(dock, session, qtbot, t
     files = corrections(tmp_path)
     dock.file.choose(write(tmp_path, make_scan("first"), "first.h5"))
     settle(qtbot, dock)
-    dock.dark_file.choose(files["dark"])
+    dock.corrections.dark_file.choose(files["dark"])
     settle(qtbot, dock)
     first = session.current
     dock.file.choose(write(tmp_path, make_scan("second"), "second.h5"))
     settle(qtbot, dock)
-    assert (dock.dark_file.path, session.current.corrections) == ("", {})
+    assert (dock.corrections.dark_file.path, session.current.corrections) == ("", {})
     session.choose(first)
-    assert dock.dark_file.path == files["dark"]
+    assert dock.corrections.dark_file.path == files["dark"]
     assert dock.file.path.endswith("first.h5")
-    dock.mask_file.choose(files["mask"])
+    dock.corrections.mask_file.choose(files["mask"])
     settle(qtbot, dock)
     assert session.current.corrections == {"dark": files["dark"], "mask": files["mask"]}
     assert [scan.corrections for scan in session.scans if scan.name == "second"] == [{}]
+
+
+def test_a_region_and_a_field_of_the_whole_detector(dock, session, qtbot, tmp_path, errors):
+    scan = make_scan()
+    dock.file.choose(write(tmp_path, scan))
+    settle(qtbot, dock)
+    white = np.random.default_rng(1).uniform(50, 60, (100, 100))
+    np.save(tmp_path / "white.npy", white)
+    dock.corrections.white_file.choose(str(tmp_path / "white.npy"))
+    settle(qtbot, dock)
+    assert "--roi" in errors.pop()  # nobody knows where the frames lie
+    rows, columns = scan.shape[1:]
+    QTest.keyClicks(dock.corrections.roi, f"10,{10 + rows},20,{20 + columns}")
+    dock.corrections.roi.editingFinished.emit()
+    settle(qtbot, dock)
+    dock.corrections.white_file.choose(str(tmp_path / "white.npy"))
+    settle(qtbot, dock)
+    flat = white[10 : 10 + rows, 20 : 20 + columns]
+    np.testing.assert_allclose(session.current.counts, scan.counts / flat * flat.mean(), rtol=1e-5)
+    assert session.current.corrections["roi"] == f"10,{10 + rows},20,{20 + columns}"
+
+
+def test_what_the_numbers_are_is_said_after_a_refusal(dock, session, qtbot, tmp_path, errors):
+    scaled = make_scan().counts * np.random.default_rng(1).uniform(0.5, 1, make_scan().shape)
+    np.save(tmp_path / "a.npy", scaled / scaled.max())
+    dock.file.choose(str(tmp_path / "a.npy"))
+    settle(qtbot, dock)
+    assert "no step tells" in errors.pop()
+    dock.corrections.values.choose("scaled")
+    settle(qtbot, dock)
+    assert session.current.counts.max() == pytest.approx(1e5)
+    assert dock.corrections.values.path == "scaled"
+
+
+def test_another_axis_rocks(dock, session, qtbot, tmp_path):
+    scan = make_scan(geometry=None)
+    np.save(tmp_path / "a.npy", np.moveaxis(scan.counts, 0, -1))
+    dock.file.choose(str(tmp_path / "a.npy"))
+    settle(qtbot, dock)
+    dock.corrections.axes.choose("2,0,1")
+    settle(qtbot, dock)
+    np.testing.assert_array_equal(session.current.counts, scan.counts)
+    assert dock.facts["Shape"].text().startswith(" × ".join(map(str, scan.shape)))
 
 
 def test_a_correction_that_fails_is_not_shown_as_used(dock, session, qtbot, tmp_path, errors):
@@ -531,18 +574,18 @@ def test_a_correction_that_fails_is_not_shown_as_used(dock, session, qtbot, tmp_
     settle(qtbot, dock)
     scan = session.current
     np.save(tmp_path / "small.npy", np.zeros((3, 3), bool))
-    dock.mask_file.choose(str(tmp_path / "small.npy"))
+    dock.corrections.mask_file.choose(str(tmp_path / "small.npy"))
     settle(qtbot, dock)
-    assert (dock.mask_file.path, session.current) == ("", scan)
+    assert (dock.corrections.mask_file.path, session.current) == ("", scan)
     assert "small.npy" in dock.status.text()
     with h5py.File(tmp_path / "masks.h5", "w") as file:
         file["mask_a"] = file["mask_b"] = np.eye(24, dtype=bool)
         file["other_mask"] = np.eye(24, dtype=bool)
-    dock.mask_file.choose(str(tmp_path / "masks.h5"))
+    dock.corrections.mask_file.choose(str(tmp_path / "masks.h5"))
     settle(qtbot, dock)
     assert "masks.h5" in dock.status.text()
     assert dock.dataset.isHidden(), "those are volumes of the mask's file, not of the scan's"
-    assert dock.mask_file.path == ""
+    assert dock.corrections.mask_file.path == ""
 
 
 def test_corrections_wait_for_a_scan(dock, session, qtbot, tmp_path):
@@ -559,7 +602,7 @@ def test_a_correction_leaves_the_view_alone(dock, session, viewer, qtbot, tmp_pa
     session.add_result(make_reconstruction())
     shown = [layer for layer in viewer.layers if layer.visible]
     before = list(viewer.layers)
-    dock.dark_file.choose(corrections(tmp_path)["dark"])
+    dock.corrections.dark_file.choose(corrections(tmp_path)["dark"])
     settle(qtbot, dock)
     assert list(viewer.layers) == before
     assert [layer for layer in viewer.layers if layer.visible] == shown
@@ -603,10 +646,10 @@ def test_a_result_s_file_does_not_stand_over_the_facts_of_a_scan(dock, session, 
 def test_the_path_of_a_deleted_scan_does_not_stay(dock, session, viewer, qtbot, tmp_path):
     dock.file.choose(write(tmp_path, make_scan()))
     settle(qtbot, dock)
-    dock.mask_file.choose(corrections(tmp_path)["mask"])
+    dock.corrections.mask_file.choose(corrections(tmp_path)["mask"])
     settle(qtbot, dock)
     viewer.layers.clear()
-    assert (session.current, dock.file.path, dock.mask_file.path) == (None, "", "")
+    assert (session.current, dock.file.path, dock.corrections.mask_file.path) == (None, "", "")
     assert dock.file.line.toolTip() == ""
 
 
@@ -703,7 +746,7 @@ def test_a_question_stands_under_the_file_that_it_is_about(dock, session, qtbot,
 def test_a_scan_deleted_while_it_is_corrected_does_not_come_back(dock, session, viewer, qtbot, tmp_path):
     dock.file.choose(write(tmp_path, make_scan()))
     settle(qtbot, dock)
-    dock.mask_file.choose(corrections(tmp_path)["mask"])
+    dock.corrections.mask_file.choose(corrections(tmp_path)["mask"])
     viewer.layers.clear()
     settle(qtbot, dock)
     assert session.scans == []

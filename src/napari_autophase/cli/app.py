@@ -18,24 +18,29 @@ from typing import Annotated, Literal
 
 import typer
 
+from .. import memory
 from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import geometry as geometry_commands
 from . import show, surrogate
 from .finetune import finetune
-from .inputs import GeometryChoice, check_weights, choose_recipe, crop_of, file_of, read_scans
+from .inputs import GeometryChoice, ScanFiles, check_weights, choose_recipe, file_of, read_scans
 from .options import (
+    Axes,
     CropTo,
     DarkPath,
     Dataset,
+    MaskGood,
     MaskPath,
     PicturePath,
     Quiet,
     ReportPath,
     ResultPath,
+    Roi,
     ScanPath,
     ScanPaths,
+    ValuesAre,
     WhitePath,
 )
 from .orthogonal import orthogonalise
@@ -80,8 +85,12 @@ def reconstruct(
     ] = None,
     dataset: Dataset = None,
     mask: MaskPath = None,
+    mask_good: MaskGood = None,
     dark: DarkPath = None,
     white: WhitePath = None,
+    roi: Roi = None,
+    values: ValuesAre = None,
+    axes: Axes = None,
     spec: geometry_commands.SpecPath = None,
     crop: CropTo = None,
     add: Annotated[
@@ -122,30 +131,20 @@ def reconstruct(
     check_weights(chosen)
     stood = GeometryChoice.of(geometry, beamline, settings)
     stood.document()  # a misspelt file is told before the scan is read
+    files = ScanFiles(dataset, mask, mask_good, dark, white, roi, values, axes, spec, crop)
+    files.options()  # as soon
     if not (output or report or picture):
         output = Path(f"{file_of(scans[0]).stem}_reconstruction.cxi")
     for each in scans:
         check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=file_of(each))
-    wanted = crop_of(crop)
 
     from .. import formats, phasing
     from ..reconstruct import run
 
     begin = time.perf_counter()
-    if wanted is not None and not quiet:
+    if crop is not None and not quiet:
         print(formats.cropping_line(scans[0], dataset=dataset), file=sys.stderr)
-    measured = read_scans(
-        scans,
-        add,
-        least,
-        wanted,
-        dataset=dataset,
-        mask=mask,
-        dark=dark,
-        white=white,
-        geometry=stood,
-        spec=spec,
-    )
+    measured = read_scans(scans, add, least, files, stood)
     seconds_read = time.perf_counter() - begin
 
     if not quiet:
@@ -208,6 +207,12 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     dataset: Dataset = None,
     mask: MaskPath = None,
+    mask_good: MaskGood = None,
+    dark: DarkPath = None,
+    white: WhitePath = None,
+    roi: Roi = None,
+    values: ValuesAre = None,
+    axes: Axes = None,
     spec: geometry_commands.SpecPath = None,
     crop: CropTo = None,
     geometry: geometry_commands.GeometryPath = None,
@@ -232,9 +237,8 @@ def info(
 
     stood = GeometryChoice.of(geometry, beamline, settings)
     stood.document()
-    found = formats.read(
-        scan, dataset=dataset, mask=mask, spec=spec, beamline=stood.said_beamline(), crop=crop_of(crop)
-    )
+    files = ScanFiles(dataset, mask, mask_good, dark, white, roi, values, axes, spec, crop)
+    found = formats.read(scan, beamline=stood.said_beamline(), **files.options())
     lines: list[tuple[str, str]] = []
     if isinstance(found, Scan):
         seen = summarise(geometry_commands.reflected(stood.applied(found), hkl), material, spacing)
@@ -336,6 +340,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(f"{error.format_message()} See {PROGRAM} --help.", 2)
         if "--debug" in arguments:
             raise
+        if isinstance(error, MemoryError):
+            return _complain(memory.said("this"), 2)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
             # files say so themselves: this is what was printed
             return _complain(f"The output cannot be printed ({error.strerror}); send it elsewhere.", 2)

@@ -11,7 +11,7 @@ import typer
 
 from ..recipe import Preset
 from . import show
-from .inputs import choose_recipe, file_of, read_scan
+from .inputs import ScanFiles, choose_recipe, file_of, read_scan
 from .targets import check_targets, write_each, write_json
 
 
@@ -61,7 +61,7 @@ def finetune(
     target = output or Path(f"{file_of(scans[0]).stem}_finetuned.safetensors")
     for scan in scans:
         check_targets([(target, ".safetensors"), (report, ".json")], scan=file_of(scan))
-    measured = [read_scan(scan, None, mask, None, None, None) for scan in scans]
+    measured = [read_scan(scan, ScanFiles(mask=mask)) for scan in scans]
 
     from ..training.finetune import check_target, finetune
 

@@ -11,7 +11,7 @@ import typer
 
 from ..geometry import said
 from ..scan import Geometry, InputError, Scan
-from .inputs import GeometryChoice, numbers, read_scan
+from .inputs import GeometryChoice, ScanFiles, numbers, read_scan
 
 SpecPath = Annotated[
     Path | None,
@@ -110,7 +110,7 @@ def lattice(
     from ..recipe import Recipe
 
     choice = GeometryChoice.of(geometry, beamline, settings)
-    measured = reflected(read_scan(scan, dataset, mask, None, None, choice, spec), hkl)
+    measured = reflected(read_scan(scan, ScanFiles(dataset, mask, spec=spec), choice), hkl)
     if measured.geometry is None:
         raise InputError(f"{scan} has no geometry; give one with --geometry or --beamline and --set.")
     if spacing is None:

@@ -124,27 +124,46 @@ def file_of(scan: str) -> Path:
     return Path(scan.partition("::")[0])
 
 
-def read_scan(
-    scan: str,
-    dataset: str | None,
-    mask: Path | None,
-    dark: Path | None,
-    white: Path | None,
-    geometry: GeometryChoice | None = None,
-    spec: Path | None = None,
-    crop: Crop | None = None,
-) -> Scan:
+@dataclass(frozen=True)
+class ScanFiles:
+    """What the command line says of how a scan is to be read; see `formats.read_scan`."""
+
+    dataset: str | None = None
+    mask: Path | None = None
+    mask_good: int | None = None
+    dark: Path | None = None
+    white: Path | None = None
+    roi: str | None = None
+    values: str | None = None
+    axes: str | None = None
+    spec: Path | None = None
+    crop: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of `formats.read_scan`.
+
+        Raises
+        ------
+        InputError
+            If numbers cannot be read.
+        """
+        from .. import formats
+
+        return asdict(self) | formats.numbers_in(roi=self.roi, axes=self.axes) | {"crop": crop_of(self.crop)}
+
+
+def read_scan(scan: str, files: ScanFiles, geometry: GeometryChoice | None = None, **changed: Any) -> Scan:
     """Return the scan that these files make."""
     from .. import formats
 
     beamline = None if geometry is None else geometry.said_beamline()
-    found = formats.read_scan(
-        scan, dataset=dataset, mask=mask, dark=dark, white=white, spec=spec, beamline=beamline, crop=crop
-    )
+    found = formats.read_scan(scan, beamline=beamline, **{**files.options(), **changed})
     return found if geometry is None else geometry.applied(found)
 
 
-def read_scans(scans: list[str], add: bool, least: float | None, crop: Crop | None, **options: Any) -> Scan:
+def read_scans(
+    scans: list[str], add: bool, least: float | None, files: ScanFiles, geometry: GeometryChoice
+) -> Scan:
     """Return the one scan that is given, or the sum of several.
 
     Parameters
@@ -155,10 +174,8 @@ def read_scans(scans: list[str], add: bool, least: float | None, crop: Crop | No
         Whether several are to be summed.
     least
         The correlation that each needs; None: as `sum_scans` has it.
-    crop
-        As for `formats.read_scan`.
-    options
-        See `read_scan`.
+    files, geometry
+        How each is read.
 
     Raises
     ------
@@ -174,13 +191,13 @@ def read_scans(scans: list[str], add: bool, least: float | None, crop: Crop | No
             )
         if least is not None:
             raise InputError("--least says which scans are summed; add --sum.")
-        return read_scan(scans[0], crop=crop, **options)
+        return read_scan(scans[0], files, geometry)
     if len(scans) < 2:
         raise InputError("--sum needs two scans or more.")
-    first = read_scan(scans[0], crop=crop, **options)
+    first = read_scan(scans[0], files, geometry)
     # each about its own peak, all of one shape
-    same = None if crop is None else first.shape
-    others = (read_scan(each, crop=same, **options) for each in scans[1:])
+    same = {} if files.crop is None else {"crop": first.shape}
+    others = (read_scan(each, files, geometry, **same) for each in scans[1:])
     return repeats.sum_scans([first, *others], repeats.LEAST if least is None else least)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,7 +12,29 @@ ScanPath = Annotated[
 ]
 Dataset = Annotated[str | None, typer.Option(help="The dataset inside SCAN.")]
 MaskPath = Annotated[
-    Path | None, typer.Option(help="Mask file of the scan's shape, or of one frame: not 0 is unusable.")
+    Path | None, typer.Option(help="Mask file of the scan's shape, of one frame, or of the whole detector.")
+]
+MaskGood = Annotated[
+    int | None,
+    typer.Option(min=0, max=1, help="What good pixels are in the mask; told from what it covers otherwise."),
+]
+Roi = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROW0,ROW1,COLUMN0,COLUMN1",
+        help="Where the frames lie on the detector: masks and fields of the whole of it are cut to that.",
+    ),
+]
+ValuesAre = Annotated[
+    Literal["counts", "amplitudes", "scaled"] | None,
+    typer.Option(help="What the file's numbers are; recognised otherwise, and brought back to counts."),
+]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROCKING,ROW,COLUMN",
+        help="Which of the file's axes are which, e.g. 2,0,1 if the last one rocks; 0,1,2 otherwise.",
+    ),
 ]
 ScanPaths = Annotated[
     list[str],

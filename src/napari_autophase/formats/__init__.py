@@ -21,9 +21,10 @@ from .correction import split_path
 from .crop import Crop, memory_bytes
 from .origin import sha256_of
 from .patience import patient
-from .reading import make_scan
+from .reading import Reading, make_scan, numbers_in
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
+from .values import Values
 from .volumes import write_volume
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "check_memory",
     "cropping_line",
     "datasets",
+    "numbers_in",
     "read",
     "read_reconstruction",
     "read_scan",
@@ -56,6 +58,12 @@ def read(
     *,
     dataset: str | None = None,
     mask: str | Path | np.ndarray | None = None,
+    mask_good: int | None = None,
+    dark: str | Path | np.ndarray | None = None,
+    white: str | Path | np.ndarray | None = None,
+    roi: tuple[int, int, int, int] | None = None,
+    values: Values | None = None,
+    axes: tuple[int, int, int] | None = None,
     spec: str | Path | None = None,
     beamline: str | Beamline | None = None,
     crop: Crop | None = None,
@@ -68,7 +76,7 @@ def read(
         A file, a folder of frames, or ``file.h5::/path/of/dataset``.
     dataset
         Path of the dataset inside the file, where there are several.
-    mask, spec, beamline, crop
+    mask, mask_good, dark, white, roi, values, axes, spec, beamline, crop
         For a scan, see `read_scan`.
 
     Raises
@@ -78,10 +86,11 @@ def read(
     InputError
         If the file is missing, damaged, foreign, or holds no usable volume.
     """
-    file, kind, chosen = _locate(path, dataset)
-    if chosen.dtype.kind == "c":
-        return kind.reads_result(file, chosen)
-    return make_scan(file, kind, chosen, crop, mask=mask, spec=spec, beamline=beamline)
+    how = Reading(mask, mask_good, dark, white, roi, values, axes, spec, beamline, crop)
+    path, kind, chosen = _locate(path, dataset)
+    if kind.is_object(path, chosen):
+        return kind.reads_result(path, chosen)
+    return make_scan(path, kind, chosen, how)
 
 
 @patient
@@ -90,28 +99,41 @@ def read_scan(
     *,
     dataset: str | None = None,
     mask: str | Path | np.ndarray | None = None,
+    mask_good: int | None = None,
     dark: str | Path | np.ndarray | None = None,
     white: str | Path | np.ndarray | None = None,
     roi: tuple[int, int, int, int] | None = None,
+    values: Values | None = None,
+    axes: tuple[int, int, int] | None = None,
     spec: str | Path | None = None,
     beamline: str | Beamline | None = None,
     crop: Crop | None = None,
 ) -> Scan:
-    """Read a scan: counts in the file's orientation and dtype, what is masked, and the geometry if its files have all of it.
+    """Read a scan: photon counts, what is masked, what a person should know, and the geometry if its files have all of it.
 
-    Energy, distance and pixel sizes that do not make a whole geometry are in ``metadata`` as ``energy_kev``, ``distance_m``
-    and ``pixel_size_um`` (row, column).
+    Counts have the file's orientation and dtype, unless its values are amplitudes or scaled.  Energy, distance and pixel
+    sizes that do not make a whole geometry are in ``metadata`` as ``energy_kev``, ``distance_m`` and ``pixel_size_um`` (row,
+    column).
 
     Parameters
     ----------
     path, dataset
         See `read`.
     mask
-        Array or file, of the volume's shape, of one frame, or of the whole detector where the frames' place on it is known;
-        non-zero is bad.  It adds to a mask inside the file.
-    dark, white, roi
-        Detector fields (arrays or files), and the frames' place on them: see `correction.flat_field`.  None: as the scan's files
-        say.
+        Array or file, of the volume's shape, of one frame, or of the whole detector where the frames' place on it is known.
+        It adds to a mask inside the file.
+    mask_good
+        What good pixels are in the mask (in the file's own, where none is given): 0 or 1.  None: told from what it covers.
+    dark, white
+        Detector fields (arrays or files): see `correction.flat_field`.
+    roi
+        First row, end row, first column, end column of the frames on the whole detector, to which masks and fields of that
+        are cut; None: as the scan's files say.
+    values
+        What the file's values are: ``counts``, ``amplitudes`` (roots of counts) or ``scaled`` (counts times a factor); None:
+        recognised, see `formats.values`.
+    axes
+        Which of the file's axes are the rocking curve, the detector's rows and its columns; None: ``(0, 1, 2)``.
     spec
         The SPEC or fio file of the scan; None: it is looked for beside the frames, and in the folders around them.
     beamline
@@ -126,10 +148,9 @@ def read_scan(
     AmbiguousDataset, InputError
         As `read`; also if the file holds a reconstruction, or a mask or field does not fit, or memory would not suffice.
     """
-    file, kind, chosen = _locate(path, dataset)
-    return make_scan(
-        file, kind, chosen, crop, mask=mask, dark=dark, white=white, roi=roi, spec=spec, beamline=beamline
-    )
+    how = Reading(mask, mask_good, dark, white, roi, values, axes, spec, beamline, crop)
+    path, kind, chosen = _locate(path, dataset)
+    return make_scan(path, kind, chosen, how)
 
 
 @patient

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..scan import InputError, check_shape
 from .common import AmbiguousDataset, Dataset
+from .masks import MASKS
 from .registry import Format
 
-_BESIDE = ("mask", "pixel_mask", "support", "free_pixel_mask", "free_pixels")
+_BESIDE = (*MASKS, "support", "free_pixel_mask", "free_pixels")
 """Names of arrays that accompany the data in the same shape."""
 _FRAMES = ("/data", "/data_*", "/frames")
 """How the paths of a detector's frames end: where they are lost, another array of the file is not taken for them."""

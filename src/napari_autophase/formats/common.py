@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import psutil
 
 from ..geometry import Beamline, Seam
+from ..memory import GIB, free_bytes, what_fits
 from ..scan import Geometry, InputError
+from .masks import Box, StoredMask
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,6 @@ def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
     if min(sides[-3:]) < 16:
         return False
     return len(sides) == 3 or (len(sides) == 4 and dtype.kind == "c")
-
-
-Box: TypeAlias = tuple[slice, slice, slice]
-"""A part of a volume: frames, rows and columns, each from a start to an end."""
 
 
 @dataclass(frozen=True)
@@ -181,10 +179,13 @@ class Hints:
         The SPEC or fio file that belongs to the frames; None: it is looked for.
     beamline
         Where the scan was measured; None: told from its files.
+    region
+        The frames' place on the whole detector, as in `Description`; None: as their log says.
     """
 
     log: Path | None = None
     beamline: Beamline | None = None
+    region: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +196,8 @@ class Description:
     ----------
     mask
         True where nothing usable was seen; of the array's shape, or None.
+    stored_mask
+        A mask that the file holds, as it is stored; None: there is none.
     geometry
         If it is complete.
     metadata
@@ -210,6 +213,7 @@ class Description:
     mask: np.ndarray | None = None
     geometry: Geometry | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    stored_mask: StoredMask | None = None
     notes: tuple[str, ...] = ()
     region: tuple[int, int, int, int] | None = None
     seam: Seam | None = None
@@ -227,6 +231,7 @@ def joined(first: Description, more: Description | None) -> Description:
         notes=tuple(dict.fromkeys((*first.notes, *more.notes))),
         region=first.region or more.region,
         seam=first.seam or more.seam,
+        stored_mask=first.stored_mask or more.stored_mask,
     )
 
 
@@ -274,10 +279,11 @@ def check_memory(
     advice
         What to do about it.
     """
-    need, free = prod(shape) * (dtype.itemsize + beside), psutil.virtual_memory().available
+    need, free = prod(shape) * (dtype.itemsize + beside), free_bytes()
     if need > free:
         raise InputError(
-            f"{what} needs {need / 2**30:.1f} GiB of memory but {free / 2**30:.1f} GiB are free; {advice}."
+            f"{what} needs {need / GIB:.1f} GiB of memory but {free / GIB:.1f} GiB are free "
+            f"(about {what_fits(shape, need, free)} would fit); {advice}."
         )
 
 
@@ -310,6 +316,24 @@ def damage(path: Path) -> Iterator[None]:
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if (missing := _missing_codec(reason)) is not None:
+            raise InputError(
+                f"{path} {missing}, or save it uncompressed; nothing is wrong with the file."
+            ) from error
         raise DamagedFile(
             f"{path} is damaged or cut short ({reason[:160]}); copy or export it again."
         ) from error
+
+
+def _missing_codec(reason: str) -> str | None:
+    """Return which package is missing, if that is what a library says, and how to get it."""
+    named = re.search(r"<COMPRESSION\.(\w+).*requires the '([\w-]+)' package", reason)
+    if named:
+        return f"is compressed with {named[1]}, which the package {named[2]} unpacks: pip install {named[2]}"
+    if re.search(
+        r"required filter|filter.*not (registered|available)|can't open (plugin )?directory", reason
+    ):
+        return (
+            f"is compressed in a way that no package here unpacks ({reason[:160]}): pip install -U hdf5plugin"
+        )
+    return None

@@ -1,4 +1,4 @@
-"""Dark and white field, and masks: arrays in files of their own that say what a detector's pixels are worth."""
+"""Dark and white field: arrays in files of their own that say what a detector's pixels are worth."""
 
 from __future__ import annotations
 
@@ -9,30 +9,6 @@ import numpy as np
 
 from ..geometry import Seam
 from ..scan import InputError, Scan
-
-
-def as_mask(
-    mask: np.ndarray,
-    shape: tuple[int, ...],
-    what: object,
-    region: tuple[int, int, int, int] | None = None,
-) -> np.ndarray:
-    """Return a mask (non-zero is bad) in the scan's shape; one 2-D frame holds for all frames.
-
-    One of the whole detector is cut to the `region` of the frames on it (as in `flat_field`), where that is known.
-
-    Raises
-    ------
-    InputError
-        If it fits neither the volume nor its frames.
-    """
-    if region is not None and mask.ndim == 2 and mask.shape != shape[1:]:
-        mask = mask[region[0] : region[1], region[2] : region[3]]
-    if mask.shape not in (shape, shape[1:]):
-        raise InputError(
-            f"The mask {what} has shape {mask.shape} but the scan has {shape}; give one of that shape, or of one frame."
-        )
-    return np.broadcast_to(mask != 0, shape)
 
 
 def flat_field(
@@ -51,35 +27,41 @@ def flat_field(
     scan
         Raw counts.
     dark, white
-        2-D detector images, of the frames' shape or larger.
+        2-D detector images, of the frames' shape, or of the whole detector.
     roi
-        ``(first row, end row, first column, end column)`` of the frames on a larger detector; None: its top left corner.
+        ``(first row, end row, first column, end column)`` of the frames on the whole detector; None: unknown.
 
     Raises
     ------
     InputError
-        If a field does not cover the frames.
+        If a field does not cover the frames, or is larger and nobody knows where they lie on it.
     """
     counts = scan.counts.astype(np.float32)
     bad = np.zeros(scan.shape[1:], dtype=bool)
+    notes: list[str] = []
     if dark is not None:
-        dark = _part(dark, "dark", scan.shape, roi)
+        dark = _part(dark, "dark", scan.shape, roi, notes)
         usual = float(np.median(dark))
-        bad |= ~(dark <= usual + 5 * np.sqrt(max(usual, 0.0) + 1))
+        hot = ~(dark <= usual + 5 * np.sqrt(max(usual, 0.0) + 1))
+        if hot.any():
+            notes.append(f"Masked {np.count_nonzero(hot):,} pixels that are hot in the dark field.")
+        bad |= hot
         counts -= np.where(bad, 0, dark).astype(np.float32)
         np.maximum(counts, 0, out=counts)
     if white is not None:
-        white = _part(white, "white", scan.shape, roi)
+        white = _part(white, "white", scan.shape, roi, notes)
         lit = white > 0
         if not lit.any():
             raise InputError(
                 "The white field is black everywhere under the frames; check the region of interest."
             )
+        if not lit.all():
+            notes.append(f"Masked {np.count_nonzero(~lit):,} pixels that are black in the white field.")
         bad |= ~lit
         counts *= np.where(lit, white[lit].mean() / np.where(lit, white, 1), 0).astype(np.float32)
     counts[:, bad] = 0
     mask = np.broadcast_to(bad, scan.shape) if scan.mask is None else scan.mask | bad
-    return replace(scan, counts=counts, mask=mask.copy())
+    return replace(scan, counts=counts, mask=mask.copy(), notes=(*scan.notes, *notes))
 
 
 def insert_seam(scan: Scan, seam: Seam, region: tuple[int, int, int, int]) -> Scan:
@@ -121,15 +103,35 @@ def insert_seam(scan: Scan, seam: Seam, region: tuple[int, int, int, int]) -> Sc
 
 
 def _part(
-    field: np.ndarray, what: str, shape: tuple[int, int, int], roi: tuple[int, int, int, int] | None
+    field: np.ndarray,
+    what: str,
+    shape: tuple[int, int, int],
+    roi: tuple[int, int, int, int] | None,
+    notes: list[str],
 ) -> np.ndarray:
-    first_row, end_row, first_column, end_column = roi or (0, shape[1], 0, shape[2])
-    part = field[first_row:end_row, first_column:end_column]
-    if min(first_row, first_column) < 0 or part.shape != shape[1:]:
+    """Return what of a field lies under the frames, and say so where it is cut."""
+    if field.shape == shape[1:]:
+        return field
+    of = f"The {what} field of shape {field.shape}"
+    if field.ndim != 2 or field.shape[0] < shape[1] or field.shape[1] < shape[2]:
         raise InputError(
-            f"The {what} field of shape {field.shape} does not give frames of {shape[1:]}; "
-            "give one of the frames' size, or the region of interest (row0, row1, column0, column1) of the frames."
+            f"{of} does not give frames of {shape[1:]}; give one of the frames' size, or of the whole detector."
         )
+    if roi is None:
+        raise InputError(
+            f"{of} is larger than the frames of {shape[1:]}, and nothing says where they lie on it; "
+            "say it with --roi ROW0,ROW1,COLUMN0,COLUMN1, or give the part that lies under the frames."
+        )
+    first_row, end_row, first_column, end_column = roi
+    part = field[first_row:end_row, first_column:end_column]
+    if part.shape != shape[1:]:
+        raise InputError(
+            f"{of} has no rows {first_row} to {end_row} and columns {first_column} to {end_column}, where the frames lie; "
+            "check --roi, or give the field of the whole detector."
+        )
+    notes.append(
+        f"{of} is cut to the frames' rows {first_row} to {end_row - 1} and columns {first_column} to {end_column - 1}."
+    )
     return part
 
 

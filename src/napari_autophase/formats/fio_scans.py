@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,13 +96,13 @@ class FioScans(Format):
         master, inside = self._inside(path, dataset)
         about = Hdf5().describes(master, inside, hints)
         each = inside.shape[0] // dataset.shape[0]
-        mask = about.mask
-        if mask is not None and mask.shape != dataset.shape:
-            mask = np.broadcast_to(mask.any(axis=0), dataset.shape).copy()
+        stored = about.stored_mask
+        if stored is not None and stored.values.ndim == 3 and stored.values.shape != dataset.shape:
+            stored = replace(stored, values=stored.values.max(axis=0))
         notes = about.notes
         if each > 1:
             notes = (*notes, f"{each} frames were taken at every point: they are summed.")
-        return Description(mask, about.geometry, about.metadata, notes, about.region, about.seam)
+        return replace(about, stored_mask=stored, notes=notes)
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
         """Return the file itself."""

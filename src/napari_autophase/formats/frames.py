@@ -7,7 +7,7 @@ and named in the metadata.  The log that belongs to them says how they were meas
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,11 +39,11 @@ class Frames(Format):
 
     def lists(self, path: Path) -> list[Dataset]:
         """Return the one stack of the folder, from the first frame's header."""
-        frames = frames_in(path)
-        shape, dtype = header_of(frames[0])
+        frames = places_in(path)
+        shape, dtype = header_of(_first(frames))
         if len(shape) != 2:
             raise InputError(
-                f"{frames[0]} has shape {shape}; each file in a folder of frames is one 2-D frame."
+                f"{_first(frames)} has shape {shape}; each file in a folder of frames is one 2-D frame."
             )
         return [Dataset("", (len(frames), *shape), dtype)]
 
@@ -53,45 +53,49 @@ class Frames(Format):
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return the stack."""
-        return read_frames(path, frames_in(path), dataset)
+        return read_frames(path, places_in(path), dataset)
 
     @contextmanager
     def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
         """Read file after file."""
-        yield frame_by_frame(frames_in(path), dataset)
+        yield frame_by_frame(places_in(path), dataset)
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few of the frames."""
         chosen = frames_to_look_at(dataset.shape, dataset.dtype.itemsize)
         stack = np.empty((len(chosen), *dataset.shape[1:]), dataset.dtype)
-        frames = frames_in(path)
+        frames = places_in(path)
         for row, index in zip(stack, chosen, strict=True):
             _read_into(row, frames[index])
         return stack if chosen else None
 
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
         """Return which files of the folder are not frames, and which numbers are missing."""
-        frames = frames_in(path)
-        others = sorted(each.name for each in _images(path) if each not in frames)
-        numbers = self.frame_numbers(path)
-        step = min(np.diff(numbers), default=1)
-        missing = sorted(set(range(numbers[0], numbers[-1], max(int(step), 1))) - set(numbers))
+        frames = places_in(path)
+        there = [each for each in frames if each is not None]
+        others = sorted(each.name for each in _images(path) if each not in there)
+        missing = [number for number, each in zip(_numbers(frames), frames, strict=True) if each is None]
         found = {"other_files": others, "missing_frames": missing}
-        return Description(
-            metadata={"frames": len(frames), **{key: value for key, value in found.items() if value}}
-        )
+        metadata = {"frames": len(frames), **{key: value for key, value in found.items() if value}}
+        if not missing:
+            return Description(metadata=metadata, notes=_unevenly(there))
+        mask = np.zeros(dataset.shape, bool)
+        mask[[each is None for each in frames]] = True
+        what, are = ("Frame", "is") if len(missing) == 1 else ("Frames", "are")
+        note = f"{what} {', '.join(map(str, missing))} {are} missing and masked."
+        return Description(mask, metadata=metadata, notes=(note,))
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
         """Look for the log beside the frames, and in the folders around them."""
         return find_log(path, given)
 
     def frame_numbers(self, path: Path) -> tuple[int, ...]:
-        """Return the number of every frame."""
-        return tuple(int(_match(each)["number"]) for each in frames_in(path))
+        """Return the number of every frame, of those that are missing too."""
+        return tuple(_numbers(places_in(path)))
 
 
-def read_frames(what: Path, frames: list[Path], dataset: Dataset) -> np.ndarray:
-    """Return the stack that frames make; `what` is what they belong to.
+def read_frames(what: Path, frames: Sequence[Path | None], dataset: Dataset) -> np.ndarray:
+    """Return the stack that frames make, zeros for those that are missing; `what` is what they belong to.
 
     Raises
     ------
@@ -105,7 +109,7 @@ def read_frames(what: Path, frames: list[Path], dataset: Dataset) -> np.ndarray:
     return stack
 
 
-def frame_by_frame(frames: list[Path], dataset: Dataset) -> Volume:
+def frame_by_frame(frames: Sequence[Path | None], dataset: Dataset) -> Volume:
     """Return the volume that frames make, read file after file."""
 
     def part(box: Box) -> np.ndarray:
@@ -119,7 +123,10 @@ def frame_by_frame(frames: list[Path], dataset: Dataset) -> Volume:
     return Volume(part)
 
 
-def _read_into(row: np.ndarray, frame: Path) -> None:
+def _read_into(row: np.ndarray, frame: Path | None) -> None:
+    if frame is None:
+        row[:] = 0
+        return
     read = read_frame(frame)
     dtype = read.dtype.newbyteorder("=")
     if read.shape != row.shape or dtype != row.dtype:
@@ -139,6 +146,54 @@ def _match(path: Path) -> re.Match[str]:
 def _images(folder: Path) -> list[Path]:
     with damage(folder):
         return [each for each in folder.iterdir() if is_frame(each) and each.is_file()]
+
+
+def _first(frames: Sequence[Path | None]) -> Path:
+    return next(each for each in frames if each is not None)
+
+
+def _numbers(frames: Sequence[Path | None]) -> list[int]:
+    """Return the number of each frame, of those that are missing too."""
+    numbers = [None if each is None else int(_match(each)["number"]) for each in frames]
+    if None not in numbers:
+        return [number for number in numbers if number is not None]
+    first, last = numbers[0], numbers[-1]
+    assert first is not None  # what is missing lies between others
+    assert last is not None
+    step = (last - first) // (len(numbers) - 1)
+    return list(range(first, last + 1, step))
+
+
+def places_in(folder: Path) -> list[Path | None]:
+    """Return the numbered files of the folder's one scan at their places in the order of their numbers; None: missing.
+
+    Where more is missing than there is, the numbers are no places, and the files are taken one after the other.
+    """
+    there = frames_in(folder)
+    by_number: dict[int, Path] = {}
+    for each in there:
+        number = int(_match(each)["number"])
+        if number in by_number:
+            raise InputError(
+                f"{folder} holds frame {number} twice ({by_number[number].name}, {each.name}); move one of them elsewhere."
+            )
+        by_number[number] = each
+    step = min(np.diff(list(by_number)), default=1)
+    places = range(min(by_number), max(by_number) + 1, int(step))
+    if len(places) > 2 * len(there) or not set(by_number) <= set(places):
+        return list(there)
+    return [by_number.get(number) for number in places]
+
+
+def _unevenly(frames: Sequence[Path]) -> tuple[str, ...]:
+    """Say that numbers are no places."""
+    numbers = [int(_match(each)["number"]) for each in frames]
+    if len(set(np.diff(numbers))) < 2:
+        return ()
+    return (
+        f"The numbers of the {len(numbers)} frames run unevenly from {numbers[0]} to {numbers[-1]}: "
+        "they are taken one after the other, as steps of one size.",
+    )
 
 
 def frames_in(folder: Path) -> list[Path]:

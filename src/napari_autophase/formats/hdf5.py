@@ -17,8 +17,7 @@ import h5py
 import numpy as np
 
 from ..reconstruction import Reconstruction
-from ..scan import InputError
-from . import layout, listing, nexus, results, sources, transformations, trees
+from . import layout, listing, nexus, parts, results, sources, transformations, trees
 from .choice import pick
 from .common import (
     Box,
@@ -35,6 +34,7 @@ from .common import (
 )
 from .links import Absent, Item, LinkError, Lost, Tree, local
 from .logs import ScanLog, find_log
+from .masks import MASKS, StoredMask
 from .registry import Format, register
 
 _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
@@ -123,13 +123,13 @@ class Hdf5(Format):
         with opened(path) as tree:
             shape = dataset.shape[-3:] if dataset.is_modes else dataset.shape
             check_memory(shape, dataset.dtype, f"{path}::{dataset.path}")
-            parts = _parts(tree, dataset.path)
-            if parts == [dataset.path]:
+            pieces = _parts(tree, dataset.path)
+            if pieces == [dataset.path]:
                 item = tree[dataset.path]
                 return _centred(item, sources.read(tree, item, 0 if dataset.is_modes else ()))
             array = np.empty(shape, dataset.dtype)
             at = 0
-            for part in parts:
+            for part in pieces:
                 with tree.visit(part) as item:
                     array[at : at + len(item)] = sources.read(tree, item)
                     at += len(item)
@@ -166,9 +166,9 @@ class Hdf5(Format):
         with opened(path) as tree:
             place = _parts(tree, dataset.path)[0]
             entry = nexus.entry_of(tree, dataset.path)
-            mask = _mask(tree, path, dataset, tree[place], entry)
+            mask = _mask(tree, path, dataset, tree[place])
             geometry, metadata = nexus.read_geometry(entry)
-            found = Description(mask, geometry, metadata)
+            found = Description(None, geometry, metadata, mask)
             if geometry is None:
                 found = joined(found, transformations.describe(tree, entry, place, dataset.frames[0]))
             if found.geometry is None:
@@ -177,6 +177,13 @@ class Hdf5(Format):
             with opened(scan[0]) as tree:
                 found = _with_tree(tree, scan[1], dataset, found, hints)
         return found
+
+    def is_object(self, path: Path, dataset: Dataset) -> bool:
+        """Take complex arrays, and real ones that the file says are in direct space."""
+        if dataset.dtype.kind == "c" or not dataset.is_volume:
+            return dataset.dtype.kind == "c"
+        with opened(path) as tree:
+            return parts.is_direct(tree[_parts(tree, dataset.path)[0]].parent)
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:
         """Look for a log with as many points as there are frames, beside the file and in the folders around it."""
@@ -187,6 +194,9 @@ class Hdf5(Format):
 
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return a reconstruction: ours whole, others' as far as they go."""
+        if dataset.dtype.kind != "c" and self.is_object(path, dataset):
+            with opened(path) as tree:
+                return parts.read(path, tree, dataset)
         found = self.reads(path, dataset) if dataset.is_volume else np.empty(0)
         with opened(path) as tree:
             return results.read_result(path, tree, dataset, found)
@@ -341,23 +351,28 @@ def _centred(item: h5py.Dataset, array: np.ndarray) -> np.ndarray:
     return np.fft.fftshift(array, axes=(-3, -2, -1)) if shifted else array
 
 
-def _mask(
-    tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset, entry: h5py.Group
-) -> np.ndarray | None:
-    """Return the mask that stands beside the data, or with the detector (0 is good), in the shape of the volume."""
-    shape, frames = dataset.shape, dataset.frames
-    beside = [(item.parent, name) for name in ("mask", "pixel_mask")]
-    detectors = [group for kind, group in nexus.groups(entry) if kind == "NXdetector"]
-    if len(detectors) == 1:
-        beside += [(detectors[0], name) for name in ("pixel_mask", "detectorSpecific/pixel_mask")]
-    for group, name in beside:
-        found = _item(tree, group, name)
-        if isinstance(found, h5py.Dataset) and item.dtype.kind != "c":
-            if found.shape not in (shape, frames, frames[-2:]):
-                raise InputError(
-                    f"{path}: {found.name} has shape {found.shape} but the data {shape}; repair the file, "
-                    "or copy the data alone."
-                )
-            bad = as_volume(sources.read(tree, found)) != 0
-            return _centred(item, np.broadcast_to(bad, frames[-3:]))
-    return None
+def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> StoredMask | None:
+    """Return the mask that stands beside the data, else that of the detector that saw them."""
+    if item.dtype.kind == "c":
+        return None
+    beside = [
+        _item(tree, group, name) for group in (item.parent, tree[dirname(dataset.path)]) for name in MASKS
+    ]
+    for each in beside:
+        if isinstance(each, h5py.Dataset):
+            values = as_volume(sources.read(tree, each))
+            # a mask of the volume is shifted as the volume is
+            return StoredMask(
+                _centred(item, values) if values.ndim == 3 else values, f"{path.name}::{each.name}"
+            )
+    found = [
+        each
+        for detector in nexus.detectors(nexus.entry_of(tree, dataset.path), dataset.path)
+        for each in (local(detector, name) for name in ("pixel_mask", "detectorSpecific/pixel_mask"))
+        if isinstance(each, h5py.Dataset) and each.shape is not None and len(each.shape) >= 2
+    ]
+    frame = dataset.frames[-2:]
+    found.sort(key=lambda each: each.shape[-2:] != frame)
+    if not found:
+        return None
+    return StoredMask(as_volume(sources.read(tree, found[0])), f"{path.name}::{found[0].name}", needed=False)

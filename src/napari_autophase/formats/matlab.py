@@ -16,6 +16,7 @@ import numpy as np
 from .common import Dataset, Description, Hints, check_memory, damage, joined
 from .hdf5 import Hdf5, opened
 from .links import local
+from .masks import StoredMask
 from .registry import Format, register
 from .rocking import LOOKED_AT, frames_to_look_at
 
@@ -64,7 +65,7 @@ class Matlab5(Format):
         return frames[frames_to_look_at(frames.shape, frames.itemsize)]
 
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
-        """Return the short vectors beside the data as metadata, and an array called mask of its shape (not 0 is bad)."""
+        """Return the short vectors beside the data as metadata, and an array called mask."""
         from scipy.io import loadmat
 
         short = [each.path for each in _headers(path) if np.prod(each.shape) == max(each.shape) <= _SMALL]
@@ -72,9 +73,13 @@ class Matlab5(Format):
             values = loadmat(path, variable_names=short) if short else {}
         metadata: dict[str, Any] = {name: np.ravel(values[name]).tolist() for name in short if name in values}
         mask = self.find(path, "mask")
-        bad = self.reads(path, mask) != 0 if mask is not None and mask.shape == dataset.shape else None
+        stored = (
+            None
+            if mask is None
+            else StoredMask(self.reads(path, mask), f"{path.name}::{mask.path}", needed=False)
+        )
         single = {name: value[0] if len(value) == 1 else value for name, value in metadata.items()}
-        return Description(bad, metadata=single, notes=(_NOTE,))
+        return Description(metadata=single, stored_mask=stored, notes=(_NOTE,))
 
 
 def _headers(path: Path) -> list[Dataset]:
@@ -129,7 +134,9 @@ class Matlab73(Hdf5):
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:
         """Return what stands beside an array."""
         found = super().describes(path, _upright(dataset), hints)
-        mask = None if found.mask is None else found.mask.swapaxes(-1, -2)
+        mask = found.stored_mask
+        if mask is not None:
+            mask = replace(mask, values=mask.values.swapaxes(-1, -2))
         metadata: dict[str, Any] = {}
         with opened(path) as tree:
             for name in tree.root:
@@ -141,7 +148,7 @@ class Matlab73(Hdf5):
                 ):
                     values = np.ravel(item[()]).tolist()
                     metadata[name] = values[0] if len(values) == 1 else values
-        return joined(replace(found, mask=mask), Description(metadata=metadata, notes=(_NOTE,)))
+        return joined(replace(found, stored_mask=mask), Description(metadata=metadata, notes=(_NOTE,)))
 
 
 def _upright(dataset: Dataset) -> Dataset:

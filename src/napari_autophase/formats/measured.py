@@ -14,8 +14,7 @@ from ..geometry.plausible import could_be_angle, could_be_distance, could_be_ene
 from ..scan import Geometry, InputError
 from .common import Description
 from .logs import ScanLog
-
-Region = tuple[int, int, int, int]
+from .masks import Region
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,8 @@ class Frames:
         Frames, rows, columns.
     numbers
         The number of each frame in its file's name; empty where they have none.
+    region
+        Their place on the whole detector, if a person says so.
     known
         What their files say by themselves: fields of `Geometry`, which hold where the log has none.
     """
@@ -37,6 +38,7 @@ class Frames:
     path: Path
     shape: tuple[int, int, int]
     numbers: Sequence[int] = ()
+    region: Region | None = None
     known: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -65,7 +67,9 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         beamline = found[0]
     detector, why = find_detector(beamline, log, frames)
     notes += why
-    region, contradicted = _region(beamline, detector, log, frames.shape, notes)
+    region, contradicted = frames.region, False
+    if region is None:
+        region, contradicted = _region(beamline, detector, log, frames.shape, notes)
     mask = blind(detector, region, frames.shape, notes)
     monitor = next(
         (log.column(each) for each in beamline.files.monitor if log.column(each) is not None), None
@@ -95,7 +99,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
             f"{'' if log.number is None else f', scan {log.number}'}{log.command and f': {log.command}'}.",
         )
     seam = detector.seam if region is not None and _is_crossed(detector, region) else None
-    return Description(mask, geometry, _known(metadata), tuple(notes), region, seam)
+    return Description(mask, geometry, _known(metadata), notes=tuple(notes), region=region, seam=seam)
 
 
 def told_from(log: ScanLog) -> list[Beamline]:

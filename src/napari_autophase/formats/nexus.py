@@ -130,6 +130,12 @@ def _group(group: h5py.Group, key: str) -> h5py.Group | None:
     return item if isinstance(item, h5py.Group) else None
 
 
+def detectors(entry: h5py.Group, path: str) -> list[h5py.Group]:
+    """Return the detectors of an entry; only the one in which `path` lies, if it lies in one."""
+    found = [group for kind, group in groups(entry) if kind == "NXdetector"]
+    return [group for group in found if path.startswith(f"{group.name}/")] or found
+
+
 def known(entry: h5py.Group) -> dict[str, Any]:
     """Return what an entry says of the measurement.
 

@@ -11,13 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from ..reconstruction import Reconstruction
+from . import results
 from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, damage
+from .masks import MASKS, StoredMask
 from .npy import header, refuse_pickle
 from .registry import Format, register
 from .rocking import LOOKED_AT, frames_to_look_at
 
 _SMALL = 4096
 """Arrays of at most one dimension and this many numbers are kept as metadata (angles, energies)."""
+_AMPLITUDE, _PHASE = ("amp", "amplitude"), ("phase", "phases", "ph")
+"""What the two parts of a crystal are called."""
 
 
 @register
@@ -82,24 +87,47 @@ class Npz(Format):
         return frames[frames_to_look_at(frames.shape, frames.itemsize)]
 
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
-        """Return the array called mask (not 0 is bad), and the small ones (angles and the like) as metadata."""
-        small = [each for each in _headers(path) if len(each.shape) < 2 and each.dtype.kind in "buifU"]
+        """Return the mask beside the data, and the small arrays there (angles and the like) as metadata."""
+        headers = {each.path: each for each in _headers(path)}
+        mask = next((headers[name] for name in MASKS if name in headers and name != dataset.path), None)
+        stored = (
+            None
+            if mask is None
+            else StoredMask(self.reads(path, mask), f"{path.name}::{mask.path}", needed=False)
+        )
+        small = [each for each in headers.values() if len(each.shape) < 2 and each.dtype.kind in "buifU"]
         metadata: dict[str, Any] = {}
         with damage(path), np.load(path, allow_pickle=False) as archive:
             metadata = {each.path: archive[each.path].tolist() for each in small if sum(each.shape) <= _SMALL}
-        return Description(self._mask(path, dataset), metadata=metadata)
+        return Description(metadata=metadata, stored_mask=stored)
 
-    def _mask(self, path: Path, dataset: Dataset) -> np.ndarray | None:
-        """Return the mask that preparing programs put beside the data, of a volume's shape or of one frame."""
-        beside = self.find(path, "mask")
-        if (
-            beside is None
-            or beside.path == dataset.path
-            or beside.frames not in (dataset.frames, dataset.frames[-2:])
-        ):
-            return None
-        bad = as_volume(self.reads(path, beside)) != 0
-        return np.broadcast_to(bad, dataset.frames).copy()
+    def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:  # noqa: ARG002
+        """Return the amplitude, where its phase is beside it."""
+        return next((each for each in arrays if _phase_of(each, arrays) is not None), None)
+
+    def is_object(self, path: Path, dataset: Dataset) -> bool:  # noqa: ARG002
+        """Take complex arrays, and amplitude or phase."""
+        return dataset.dtype.kind == "c" or dataset.path.lower() in (*_AMPLITUDE, *_PHASE)
+
+    def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
+        """Return the crystal that amplitude and phase make."""
+        if dataset.dtype.kind == "c" or not self.is_object(path, dataset):
+            return super().reads_result(path, dataset)
+        phase = _phase_of(dataset, self.lists(path))
+        return results.of_parts(
+            path,
+            dataset.path,
+            as_volume(self.reads(path, dataset)),
+            None if phase is None else as_volume(self.reads(path, phase)),
+        )
+
+
+def _phase_of(amplitude: Dataset, arrays: list[Dataset]) -> Dataset | None:
+    if amplitude.path.lower() not in _AMPLITUDE:
+        return None
+    return next(
+        (each for each in arrays if each.path.lower() in _PHASE and each.shape == amplitude.shape), None
+    )
 
 
 def _headers(path: Path) -> list[Dataset]:

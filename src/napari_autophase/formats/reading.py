@@ -1,127 +1,203 @@
-"""From a file's arrays to a scan: the part that is wanted, masks, fields, and pixels where they are in space."""
+"""From a file's arrays to a scan: values become counts, masks are brought together, fields and the person's word are applied."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .. import memory
 from ..geometry import Beamline, find_beamline
-from ..scan import InputError, Scan
+from ..scan import Geometry, InputError, Scan
 from .choice import choose
-from .common import Box, Dataset, Description, Hints, as_volume, check_memory, join_masks
-from .correction import as_mask, flat_field, insert_seam, split_path
-from .crop import PREPARING, Crop, read_part
+from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
+from .correction import flat_field, insert_seam, split_path
+from .crop import PREPARING, Crop, find, read_part
+from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
 from .measured import Frames, described
 from .origin import origin_of
 from .registry import Format, format_of
+from .values import Values, to_counts
+
+Given = str | Path | np.ndarray | None
+"""A file, or its array, that belongs to a scan; None: there is none."""
 
 
-@dataclass(frozen=True)
-class _Raw:
-    """A scan as the detector wrote it, and what is known of it."""
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a person says about a scan that its files do not: see `formats.read_scan`."""
 
-    scan: Scan
-    about: Description
-    box: Box | None
+    mask: Given = None
+    mask_good: int | None = None
+    dark: Given = None
+    white: Given = None
+    roi: Region | None = None
+    values: Values | None = None
+    axes: tuple[int, int, int] | None = None
+    spec: str | Path | None = None
+    beamline: str | Beamline | None = None
+    crop: Crop | None = None
 
-    def region(self, given: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
-        """Return the place on the detector of what was read: `given` or known for the whole frames."""
-        found = given or self.about.region
-        if self.box is None:
-            return found
-        top, left = (found[0], found[2]) if found else (0, 0)
-        _, rows, columns = self.box
-        return top + rows.start, top + rows.stop, left + columns.start, left + columns.stop
+    def __post_init__(self) -> None:
+        if self.mask_good not in (None, 0, 1):
+            raise InputError(f"--mask-good is {self.mask_good}: good pixels of a mask are 0 or 1.")
+        if self.axes is not None and sorted(self.axes) != [0, 1, 2]:
+            raise InputError(
+                f"--axes {_with_commas(self.axes)}: name each of the file's axes 0, 1, 2 once, in the order rocking, row, column."
+            )
+        if self.values not in (None, "counts", "amplitudes", "scaled"):
+            raise InputError(f"--values {self.values}: choose counts, amplitudes or scaled.")
+        if self.roi is not None and not (0 <= self.roi[0] < self.roi[1] and 0 <= self.roi[2] < self.roi[3]):
+            raise InputError(
+                f"--roi {_with_commas(self.roi)}: give first row, end row, first column and end column of the frames."
+            )
 
-    def whole(self) -> Scan:
-        """Return the scan with its pixels where they are in space."""
-        seam, region = self.about.seam, self.about.region and self.region(None)
-        return self.scan if seam is None or region is None else insert_seam(self.scan, seam, region)
+    def options(self) -> dict[str, Any]:
+        """Return what was said of the scan, but for the part that is read."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "crop"}
 
+    def words(self) -> dict[str, str]:
+        """Return what a person said, as the command line writes it; arrays are left out."""
+        said = {
+            each: getattr(self, each)
+            for each in ("mask", "dark", "white", "mask_good", "roi", "values", "axes")
+        }
+        return {
+            key: _with_commas(value) if isinstance(value, tuple) else str(value)
+            for key, value in said.items()
+            if value is not None and not isinstance(value, np.ndarray)
+        }
 
-def make_scan(
-    path: Path,
-    kind: Format,
-    chosen: Dataset,
-    crop: Crop | None,
-    *,
-    mask: str | Path | np.ndarray | None = None,
-    dark: str | Path | np.ndarray | None = None,
-    white: str | Path | np.ndarray | None = None,
-    roi: tuple[int, int, int, int] | None = None,
-    spec: str | Path | None = None,
-    beamline: str | Beamline | None = None,
-) -> Scan:
-    """Return a scan with all that belongs to it, and how it was read."""
-    options = {"mask": mask, "dark": dark, "white": white, "roi": roi, "spec": spec, "beamline": beamline}
-    raw = _read_scan(path, kind, chosen, mask, _hints(spec, beamline), crop)
-    if dark is not None or white is not None:
-        corrected = flat_field(
-            raw.scan,
-            None if dark is None else _image(dark, "dark"),
-            None if white is None else _image(white, "white"),
-            raw.region(roi),
-        )
-        raw = replace(raw, scan=corrected)
-    scan = raw.whole()
-    given = {"mask": mask, "dark": dark, "white": white}
-    scan.corrections.update({name: str(file) for name, file in given.items() if isinstance(file, str | Path)})
-    return replace(scan, origin=origin_of(path, chosen, options, raw.box))
-
-
-def _hints(spec: str | Path | None, beamline: str | Beamline | None) -> Hints:
-    place = find_beamline(beamline) if isinstance(beamline, str) else beamline
-    return Hints(None if spec is None else Path(spec), place)
+    @property
+    def hints(self) -> Hints:
+        """What helps to understand the scan's own files."""
+        place = find_beamline(self.beamline) if isinstance(self.beamline, str) else self.beamline
+        return Hints(None if self.spec is None else Path(self.spec), place, self.roi)
 
 
-def _read_scan(
-    path: Path,
-    kind: Format,
-    chosen: Dataset,
-    mask: str | Path | np.ndarray | None,
-    hints: Hints,
-    crop: Crop | None,
-) -> _Raw:
+def make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
+    """Return the scan that a dataset of a file is.
+
+    Raises
+    ------
+    InputError
+        If it is none, something that was given does not fit, or memory runs out.
+    """
+    with memory.or_say(f"{path}::{chosen.path}" if chosen.path else str(path)):
+        return _make_scan(path, kind, chosen, how)
+
+
+def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     if chosen.dtype.kind == "c":
         raise InputError(
             f"{path} is a reconstruction, not a scan; open it as one (read, or File > Open)."
             if kind.holds_results
             else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
         )
-    about = kind.describes(path, chosen, hints)
-    if about.geometry is None:
-        about = _with_log(path, kind, chosen, about, hints)
-    shape = chosen.frames
-    masks = [] if about.mask is None else [about.mask]
-    if mask is not None:
-        what = "" if isinstance(mask, np.ndarray) else mask
-        masks.append(as_mask(_image(mask, "mask"), shape, what, about.region))
-    bad = join_masks(masks, shape)
-    geometry, notes, box = about.geometry, about.notes, None
-    if crop is None:
-        check_memory(chosen.shape, chosen.dtype, path, PREPARING)
-        counts = as_volume(kind.reads(path, chosen))
-    else:
-        counts, found = read_part(path, kind, chosen, bad, crop)
-        box, notes = found.box, (*notes, *found.notes)
-        if geometry is not None:
-            geometry = geometry.cropped(tuple(part.start for part in box), shape, counts.shape)
-    if bad is not None:
-        bad = bad[box or ()].copy()
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
+    if kind.is_object(path, chosen):
+        raise InputError(
+            f"{source} holds a crystal in direct space, not counts; open it as a reconstruction (read, or File > Open), or give "
+            "the diffraction that it was phased from."
+        )
+    turn = _Axes(how.axes)
+    whole = turn.shape(chosen.frames)
+    asked = replace(chosen, shape=turn.detector(chosen.frames))
+    about = kind.describes(path, asked, how.hints)
+    if about.geometry is None:
+        about = _with_log(path, kind, asked, about, how.hints)
+    if about.mask is not None and turn.mirrored:
+        about = replace(about, mask=about.mask.swapaxes(1, 2))
+    place = _Place(whole, _checked(how.roi, whole) or about.region)
+    masks = _stored_masks(about, how, turn)
+    counts, place, cropped = _read(path, kind, chosen, turn, place, about.mask, masks, how.crop)
+    counts, notes = to_counts(counts, source, how.values)
+    bad, said = _masked(about.mask, masks, counts, place)
     part = kind.scan_of(chosen)
     scan = Scan.from_array(
         counts,
         name=f"{path.stem}_{part}" if part else path.stem,
         mask=bad,
-        geometry=geometry,
+        geometry=None if about.geometry is None else place.seen(turn.geometry(about.geometry), counts.shape),
         source=source,
         metadata=about.metadata,
-        notes=notes,
+        notes=(*about.notes, *cropped, *notes, *said, *_repeated(counts)),
     )
-    return _Raw(scan, about, box)
+    if how.dark is not None or how.white is not None:
+        dark, white = (
+            None if field is None else place.field(image(field, name))
+            for field, name in ((how.dark, "dark"), (how.white, "white"))
+        )
+        scan = flat_field(scan, dark, white, place.region)
+    if about.seam is not None and about.region is not None and place.region is not None:
+        scan = insert_seam(scan, about.seam, place.region)
+    scan.corrections.update(how.words())
+    box = place.box
+    return replace(scan, origin=origin_of(path, replace(chosen, shape=whole), how.options(), box))
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where the voxels that are read lie among those that are stored, and on the detector.
+
+    Parameters
+    ----------
+    whole
+        Shape of what is stored.
+    stored
+        The place of the stored frames on the detector; None: unknown.
+    box
+        The part that is read; None: all.
+    """
+
+    whole: tuple[int, ...]
+    stored: Region | None
+    box: Box | None = None
+
+    @property
+    def region(self) -> Region | None:
+        """The place of what is read on the detector."""
+        if self.stored is None or self.box is None:
+            return self.stored
+        top, left, (_, rows, columns) = self.stored[0], self.stored[2], self.box
+        return top + rows.start, top + rows.stop, left + columns.start, left + columns.stop
+
+    def field(self, field: np.ndarray) -> np.ndarray:
+        """Return the part of a detector field of the stored frames that is read; other fields as they are."""
+        return field if self.box is None or field.shape != self.whole[1:] else field[self.box[1:]]
+
+    def seen(self, geometry: Geometry, shape: tuple[int, ...]) -> Geometry:
+        """Return the geometry of what is read."""
+        if self.box is None:
+            return geometry
+        return geometry.cropped(tuple(part.start for part in self.box), self.whole, shape)
+
+
+def _read(
+    path: Path,
+    kind: Format,
+    chosen: Dataset,
+    turn: _Axes,
+    place: _Place,
+    mask: np.ndarray | None,
+    masks: list[tuple[StoredMask, int | None]],
+    crop: Crop | None,
+) -> tuple[np.ndarray, _Place, tuple[str, ...]]:
+    """Return the values that are wanted, where they lie, and what to say about that."""
+    if crop is None:
+        check_memory(chosen.shape, chosen.dtype, path, PREPARING)
+        return turn.volume(as_volume(kind.reads(path, chosen))), place, ()
+    told = (likely_bad(stored, place.whole, place.stored, good) for stored, good in masks)
+    bad = join_masks([each for each in (mask, *told) if each is not None], place.whole)
+    if turn.order is None:
+        values, found = read_part(path, kind, chosen, bad, crop)
+    else:  # its frames lie across those of the file
+        stored = turn.volume(as_volume(kind.reads(path, chosen)))
+        found = find(Volume(lambda box: stored[box].copy()), stored.shape, bad, crop, path.name)
+        values = stored[found.box].copy()
+    return values, replace(place, box=found.box), found.notes
 
 
 def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hints: Hints) -> Description:
@@ -130,27 +206,145 @@ def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hin
     if log is None:
         return replace(about, notes=(*about.notes, *notes))
     count, rows, columns = chosen.frames
-    frames = Frames(path, (count, rows, columns), kind.frame_numbers(path), about.metadata)
+    frames = Frames(
+        path, (count, rows, columns), kind.frame_numbers(path), hints.region, known=about.metadata
+    )
     said = described(log, frames, hints.beamline)
     masks = [mask for mask in (about.mask, said.mask) if mask is not None]
     return replace(
         said,
         mask=join_masks(masks, frames.shape),
+        stored_mask=about.stored_mask,
         metadata=about.metadata | said.metadata,
         notes=(*about.notes, *said.notes),
     )
 
 
-def _image(given: str | Path | np.ndarray, what: str) -> np.ndarray:
+@dataclass(frozen=True)
+class _Axes:
+    """Which axes of a file's volume are the rocking curve, the rows and the columns; None: these, in that order."""
+
+    order: tuple[int, int, int] | None
+
+    def shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape in the order that is wanted."""
+        return stored if self.order is None else tuple(stored[axis] for axis in self.order)
+
+    def geometry(self, geometry: Geometry) -> Geometry:
+        """Return the geometry of frames as they are wanted from that of the frames as they are stored."""
+        return geometry.transposed() if self.mirrored else geometry
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the detector's frames lie transposed in the file."""
+        return self.order is not None and self.order[1] > self.order[2]
+
+    def detector(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape with the rocking axis first and the frames as they are stored."""
+        if self.order is None or len(shape) != 3:
+            return shape
+        return tuple(shape[axis] for axis in (self.order[0], *sorted(self.order[1:])))
+
+    def volume(self, array: np.ndarray) -> np.ndarray:
+        """Return a volume, or one frame, in the order that is wanted."""
+        if self.order is None or array.ndim not in (2, 3):
+            return array
+        if array.ndim == 2:
+            return array.T if self.mirrored else array
+        return np.ascontiguousarray(array.transpose(self.order))
+
+
+def _checked(roi: Region | None, shape: tuple[int, ...]) -> Region | None:
+    if roi is not None and (roi[1] - roi[0], roi[3] - roi[2]) != shape[1:]:
+        raise InputError(
+            f"--roi {_with_commas(roi)} is a region of {roi[1] - roi[0]} × {roi[3] - roi[2]} pixels, but the frames have "
+            f"{shape[1]} × {shape[2]}: give first row, end row, first column, end column of the frames on the detector."
+        )
+    return roi
+
+
+def _stored_masks(about: Description, how: Reading, turn: _Axes) -> list[tuple[StoredMask, int | None]]:
+    """Return the masks of the file and of the person, and what good pixels are in each, where that was said."""
+    found = []
+    if about.stored_mask is not None:
+        found.append((about.stored_mask, how.mask_good if how.mask is None else None))
+    if how.mask is not None:
+        where = "the mask given" if isinstance(how.mask, np.ndarray) else str(how.mask)
+        found.append((StoredMask(image(how.mask, "mask"), where), how.mask_good))
+    return [(replace(each, values=turn.volume(as_volume(each.values))), good) for each, good in found]
+
+
+def _masked(
+    mask: np.ndarray | None, masks: list[tuple[StoredMask, int | None]], counts: np.ndarray, place: _Place
+) -> tuple[np.ndarray | None, list[str]]:
+    """Return what all masks together say is bad, and what to read about them."""
+    bad, notes = mask, list[str]()
+    if bad is not None:
+        bad = bad[place.box or ()].copy()
+    for stored, good in masks:
+        if place.box is not None:
+            stored = part_of(stored, place.whole, place.stored, place.box)
+        found, said = bad_pixels(stored, counts, place.region, good)
+        notes += said
+        if found is not None:
+            bad = found if bad is None else bad | found
+    return bad, notes
+
+
+def _repeated(counts: np.ndarray) -> list[str]:
+    """Say which frames are the same as the one before: photons never come twice in the same way."""
+    same = [
+        index
+        for index in range(1, len(counts))
+        if counts[index].any() and np.array_equal(counts[index], counts[index - 1])
+    ]
+    if not same:
+        return []
+    pairs = ", ".join(f"{index - 1} and {index}" for index in same[:4])
+    more = f", and {len(same) - 4} more pairs" if len(same) > 4 else ""
+    return [
+        f"Frames {pairs}{more} are the same, photon by photon: one of them was written twice, and another may be lost."
+    ]
+
+
+def image(given: str | Path | np.ndarray, what: str) -> np.ndarray:
     """Return a mask or detector field from an array or a file: the dataset named, the one called so, or the only one."""
-    if isinstance(given, np.ndarray):
-        return given
-    file, inside = split_path(given)
-    kind = format_of(file)
-    called_so = [each for each in kind.lists(file) if what in each.path.rpartition("/")[2].lower()]
+    if not isinstance(given, np.ndarray):
+        file, inside = split_path(given)
+        kind = format_of(file)
+        called_so = [each for each in kind.lists(file) if what in each.path.rpartition("/")[2].lower()]
 
-    def fits(each: Dataset) -> bool:
-        return len(each.shape) in (2, 3) and each.dtype.kind != "c" and (not called_so or each in called_so)
+        def fits(each: Dataset) -> bool:
+            return (
+                len(each.shape) in (2, 3) and each.dtype.kind != "c" and (not called_so or each in called_so)
+            )
 
-    chosen = choose(file, kind, inside, fits)
-    return as_volume(kind.reads(file, chosen))
+        chosen = choose(file, kind, inside, fits)
+        given = as_volume(kind.reads(file, chosen))
+    return given[0] if given.ndim == 3 and given.shape[0] == 1 else given
+
+
+def numbers_in(**options: str | None) -> dict[str, tuple[int, ...] | None]:
+    """Return ``roi`` and ``axes`` as they are written on the command line, as numbers.
+
+    Raises
+    ------
+    InputError
+        If they are not so many whole numbers.
+    """
+    found: dict[str, tuple[int, ...] | None] = {}
+    for name, text in options.items():
+        count, example = {"roi": (4, "100,356,0,256"), "axes": (3, "2,0,1")}[name]
+        try:
+            found[name] = None if not text else tuple(int(part) for part in text.split(","))
+        except ValueError:
+            found[name] = ()
+        if (numbers := found[name]) is not None and len(numbers) != count:
+            raise InputError(
+                f"--{name} '{text}': write {count} whole numbers with commas between, such as {example}."
+            )
+    return found
+
+
+def _with_commas(numbers: tuple[int, ...]) -> str:
+    return ",".join(map(str, numbers))

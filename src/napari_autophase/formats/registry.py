@@ -92,6 +92,10 @@ class Format(ABC):
         """Return what the file, and the logs that belong to it, say about one array: mask, geometry, metadata."""
         return Description()
 
+    def is_object(self, path: Path, dataset: Dataset) -> bool:  # noqa: ARG002
+        """Tell whether an array is a crystal: complex, or its amplitude or phase, as the file says."""
+        return dataset.dtype.kind == "c"
+
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
         """Return the log that says how a volume was measured, None if there is none, and notes on why.
 

@@ -105,6 +105,44 @@ def _read_ours(
     )
 
 
+def of_parts(path: Path, what: str, amplitude: np.ndarray, phase: np.ndarray | None) -> Reconstruction:
+    """Return the crystal that another program saved as amplitude and phase.
+
+    Parameters
+    ----------
+    path, what
+        The file, and what its amplitude is called.
+    amplitude, phase
+        Real volumes of one shape, the phase in rad; None: the file has none.
+
+    Raises
+    ------
+    InputError
+        If one of them is missing.
+    """
+    if phase is None or phase.shape != amplitude.shape:
+        raise InputError(
+            f"{path}::{what} holds a part of a crystal in direct space, not counts, and not both its amplitude and its phase; "
+            "open the diffraction that it was phased from, or a file that holds both."
+        )
+    found = (np.nan_to_num(amplitude) * np.exp(1j * np.nan_to_num(phase))).astype(np.complex64)
+    threshold = Recipe().guess.threshold
+    return Reconstruction(
+        object=found,
+        support=np.abs(found) > threshold * np.abs(found).max(),
+        recipe=Recipe(),
+        figures={"chi2": float("nan"), "free_llk": float("nan")},
+        name=path.stem,
+        source=f"{path}::{what}",
+        notes=(
+            "Made of the amplitude and the phase that another program saved; "
+            f"the support is the amplitude above {threshold:g} of its maximum.",
+            "Its Fourier sign is not recorded: ours is assumed (fft: phase = −Q·u), otherwise conjugate the object.",
+            "Lengths are in voxels and the strain is relative: what the file knows of them is not read.",
+        ),
+    )
+
+
 def _texts(item: Any) -> list[str]:
     return item.asstr()[()].tolist() if isinstance(item, h5py.Dataset) else []
 

@@ -7,13 +7,13 @@ import math
 import psutil
 import torch
 
+from ..memory import GIB, free_bytes, what_fits
 from ..recipe import Recipe
 from ..scan import InputError
 from .algorithm import GRADIENTS, parse
 from .crew import cores
 from .slabs import can_compile
 
-GIB = 2**30
 _LIBRARIES = 4 * 2**20
 
 
@@ -55,7 +55,7 @@ def available_bytes(device: torch.device) -> int:
     """Return the memory that is free on `device`, in bytes."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return free_bytes()
 
 
 def memory_bytes(shape: tuple[int, ...], starts: int, algorithm: str = "", kind: str = "cpu") -> int:
@@ -90,7 +90,8 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
     if needed > there:
         raise InputError(
             f"Phasing {' x '.join(map(str, phased))} voxels with {starts} start(s) needs {needed / GIB:.1f} GiB and "
-            f"{there / GIB:.1f} GiB are free: bin or crop the scan, or ask for fewer starts."
+            f"{there / GIB:.1f} GiB are free: bin or crop the scan (about {what_fits(phased, needed, there)} would fit), "
+            "or ask for fewer starts."
         )
     if device.type == "cuda":
         least = memory_bytes(phased, 1, recipe.refine.algorithm, device.type)
@@ -98,7 +99,8 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
         if least > there:
             raise InputError(
                 f"Phasing {' x '.join(map(str, phased))} voxels needs {least / GIB:.1f} GiB and the GPU has "
-                f"{there / GIB:.1f} GiB free: bin or crop the scan, or choose device cpu."
+                f"{there / GIB:.1f} GiB free: bin or crop the scan (about {what_fits(phased, least, there)} would fit), "
+                "or choose device cpu."
             )
 
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from ..memory import ran_out, said
 from ..preparation import middle
 from ..scan import InputError
 from .box import column_order
@@ -172,7 +173,7 @@ class Diffraction:
             If this is the CPU.
         """
         if self.device.type == "cpu":
-            raise InputError("This computer's memory ran out: bin or crop the scan, or ask for fewer starts.")
+            raise InputError(said(f"phasing {' × '.join(map(str, self.shape))} voxels"))
         self.notes = (*self.notes, f"The memory of {self.device.type} ran out: phased on the CPU.")
         self.device = torch.device("cpu")
         self.counts, self.modulus = self.counts.cpu(), self.modulus.cpu()
@@ -183,16 +184,10 @@ class Diffraction:
         try:
             return job()
         except (RuntimeError, MemoryError) as error:
-            if not ran_out_of_memory(error):
+            if not ran_out(error):
                 raise
         self.fall_back()
         return job()
-
-
-def ran_out_of_memory(error: Exception) -> bool:
-    """Whether an error of torch, cuFFT or NumPy means that memory ran out."""
-    signs = ("out of memory", "CUFFT_ALLOC_FAILED", "can't allocate memory")
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
 def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:

@@ -11,12 +11,13 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from ..memory import ran_out
 from ..preparation import fast_size
 from ..recipe import Refinement
 from ..reconstruction import Progress
 from . import algorithm, support
 from .batch import Batch, Starts
-from .diffraction import Diffraction, ran_out_of_memory
+from .diffraction import Diffraction
 from .figures import ranking
 from .grids import on_grid
 
@@ -80,7 +81,7 @@ def refine(
             del starts  # the batch has its own; only a GPU's may be needed again
         return (yield from _refine(batch, data, refinement, stage, keep))
     except (RuntimeError, MemoryError) as error:
-        if not ran_out_of_memory(error):
+        if not ran_out(error):
             raise
         data.fall_back()
     return (yield from _refine(_first(data, starts, refinement), data, refinement, stage, keep))

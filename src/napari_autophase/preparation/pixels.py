@@ -11,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from .blur import blurred
+from .lit import find_lit_patches
 
 FLAGS = (2.0**32 - 1, 2.0**32 - 2, 2.0**31 - 1, 2.0**24 - 1, 2.0**16 - 1, 2.0**16 - 2)
 """Largest values of detectors' number formats, by which they mark bad or overflown pixels."""
@@ -25,6 +26,8 @@ _LIT = 20.0
 """Expected counts from which on a lit pixel tells how far light can fall below them."""
 _MARGIN = 8.0
 """So many times more is asked of a line: its bound is a sum of many, each of which may be a count or two too high."""
+_LEVELS = 130
+"""So many powers of two there are in float32, from 1 on."""
 _OFTEN = 12
 """Lines that are dark more often than once in so many are fringes: no detector is that poor."""
 
@@ -32,8 +35,9 @@ _OFTEN = 12
 def find_flagged(counts: np.ndarray, saturation: float | None = None) -> np.ndarray:
     """Find voxels whose value is a flag or saturated.
 
-    Flags are the largest value of the array's own integer type, any of `FLAGS` as long as nothing lies above it, and a
-    plateau: the same maximum of over a thousand counts four times, which photon statistics do not make.
+    Flags are the largest value of the array's own integer type, any of `FLAGS` as long as nothing lies above it, a plateau (the
+    same maximum of over a thousand counts four times, which photon statistics do not make), and what lies far above all light: a
+    flag that was divided by a monitor or a white field.
 
     Parameters
     ----------
@@ -60,7 +64,22 @@ def find_flagged(counts: np.ndarray, saturation: float | None = None) -> np.ndar
         if not is_flag and not (top > 1000 and np.count_nonzero(where) >= 4 and float(top).is_integer()):
             break
         flagged |= where
-    return flagged
+    return flagged | (counts >= _end_of_light(counts, flagged))
+
+
+def _end_of_light(counts: np.ndarray, flagged: np.ndarray) -> float:
+    """Return where impossible values begin, infinity if there are none.
+
+    From its peak down to single photons a crystal's light has every brightness: values beyond a thousandfold in which there
+    is none are no light.  Only what exceeds a million counts is judged: below that it may be a hot pixel.
+    """
+    levels = np.zeros(_LEVELS, int)
+    for values, bad in zip(counts, flagged, strict=True):
+        some = values[~bad & (values >= 1)].astype(np.float32)
+        levels += np.bincount(np.frexp(some)[1], minlength=_LEVELS)
+    occupied = np.flatnonzero(levels)  # powers of two
+    empty = np.flatnonzero((np.diff(occupied) > 10) & (occupied[1:] > 20))
+    return float(2.0 ** (occupied[empty[0] + 1] - 1)) if len(empty) else np.inf
 
 
 def find_saturated(counts: np.ndarray, flagged: np.ndarray) -> np.ndarray:
@@ -103,7 +122,7 @@ def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.nd
     A voxel is hot if its counts exceed ``λ + 6 √λ`` with ``λ = 8 (m + 1)`` and m the third-brightest of its 26 neighbours (so
     that two false neighbours do not vouch for each other).  A detector pixel is hot in all frames if the same holds among
     its 8 neighbours for what it counts in the darker half of its frames.  The surroundings of the brightest place, as seen
-    without the suspects, are never condemned.
+    without the suspects, are never condemned.  Patches and lines of lit pixels are found by `lit.find_lit_patches`.
 
     Parameters
     ----------
@@ -125,12 +144,13 @@ def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.nd
     darker = np.partition(curves, half)[..., :half].sum(-1)
     pixel = find_isolated(darker[None], np.any(good, axis=0, keepdims=True))[0]
     hot |= pixel[None] & good
+    patches = find_lit_patches(counts, darker, good)[None] & good
 
     if hot.any():
-        light = blurred(np.where(good & ~hot, counts, 0), 1.0)
+        light = blurred(np.where(good & ~hot & ~patches, counts, 0), 1.0)
         peak = np.unravel_index(int(light.argmax()), counts.shape)
         hot[tuple(slice(max(0, i - 2), i + 3) for i in peak)] = False
-    return hot
+    return hot | patches
 
 
 def find_isolated(counts: np.ndarray, good: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
 from .blur import blurred
 from .filling import complete_peak
+from .lit import find_second_peak
 from .oversampling import estimate_oversampling
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_saturated
 from .region import lit_shape, middle, pad_fast
@@ -113,6 +114,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     centre = (counts.shape[0] // 2, counts.shape[1] // 2, counts.shape[2] // 2)
     peak = centre if choice.centre == "none" else find_peak(volumes[-2], volumes[-1], choice.centre)
     shift = (centre[0] - peak[0], centre[1] - peak[1], centre[2] - peak[2])
+    scanned = volumes[-2:]
     volumes = [np.roll(volume, shift, (0, 1, 2)) for volume in volumes]
     before = counts.shape
     if any(abs(s) > n // 4 for s, n in zip(shift, before, strict=True)):
@@ -126,6 +128,11 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
             notes.append(
                 f"The scan is undersampled along the {axis} axis ({ratio:.1f}-fold; 2 is the least for phasing)."
             )
+    second = find_second_peak(scanned[0], scanned[1], peak, oversampling)
+    if second is not None:
+        notes.append(
+            f"A second peak lies at {second[0]}, {second[1]:.2g} times as bright: if it is another crystal's, crop or mask it."
+        )
     # the field of view, and with it the oversampling, stays as it is when voxels become smaller or larger
     if choice.crop is not None:
         wanted = lit_shape(*volumes[:2]) if choice.crop == "auto" else choice.crop
@@ -214,7 +221,7 @@ def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, np.ndarray, lis
     notes = (
         []
         if good.all()
-        else [f"Masked {_voxels(~good)}, as the scan's own mask, NaN or negative counts say."]
+        else [f"In all, {_voxels(~good)} came masked with the scan: its masks, NaN and negative counts."]
     )
     seen = np.where(good, scan.counts, scan.counts.dtype.type(0))
     flagged = find_flagged(seen, choice.saturation) & good

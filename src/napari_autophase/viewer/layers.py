@@ -12,6 +12,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
 
+from ..preparation import find_flagged
 from ..reconstruction import Reconstruction
 from ..scan import Scan
 from .colormaps import colour_map, limits
@@ -49,8 +50,10 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 def scan_layer_data(scan: Scan) -> LayerData:
-    """Return the diffraction of `scan` as log10(1 + counts), float32, in pixels."""
-    shown = np.log1p(scan.counts, dtype=np.float32) / np.float32(np.log(10))
+    """Return the diffraction of `scan` as log10(1 + counts), float32, in pixels; nothing where it is masked or flagged."""
+    counts, good = scan.counts, True if scan.mask is None else ~scan.mask
+    counts = np.where(good, counts, counts.dtype.type(0))
+    shown = np.log1p(np.where(find_flagged(counts), 0, counts), dtype=np.float32) / np.float32(np.log(10))
     options = {
         "name": scan.name,
         "colormap": "inferno",
@@ -65,9 +68,13 @@ def scan_layer_data(scan: Scan) -> LayerData:
 def update_scan(layer: Layer, scan: Scan) -> None:
     """Let the diffraction layer of a scan show `scan` instead: the same one with other corrections or another geometry."""
     before, layer.metadata[SCAN] = layer.metadata[SCAN], scan
-    if not np.array_equal(before.counts, scan.counts):
+    if not (_is_same(before.mask, scan.mask) and np.array_equal(before.counts, scan.counts)):
         layer.data, options, _ = scan_layer_data(scan)
         layer.contrast_limits_range = layer.contrast_limits = options["contrast_limits"]
+
+
+def _is_same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
 def reconstruction_layer_data(reconstruction: Reconstruction) -> list[LayerData]:

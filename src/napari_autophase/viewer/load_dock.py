@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
@@ -17,7 +16,8 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .drawing import Drawing, draw
 from .geometry_box import GeometryBox
-from .parts import ActivityBar, FileRow, Note, Page, SampleButton, Section, caption, dropped, form
+from .parts import ActivityBar, FileRow, Note, Page, SampleButton, caption, dropped, form
+from .reading_form import ReadingForm, Request, file_of
 from .session import Session
 from .worker import Tasks
 
@@ -27,35 +27,12 @@ if TYPE_CHECKING:
     from ..summary import ScanSummary
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is to be read."""
-
-    path: str
-    dataset: str | None = None
-    mask: str | None = None
-    dark: str | None = None
-    white: str | None = None
-
-    @property
-    def file(self) -> str:
-        """The file, without the dataset that may be named behind it."""
-        return _file(self.path)
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return Path(self.file).name
-
-
 def read(request: Request) -> Scan | Drawing:
     """Read what was asked for: a scan, or the drawing of a result."""
     from .. import formats
 
-    if request.mask or request.dark or request.white:
-        return formats.read_scan(
-            request.path, dataset=request.dataset, mask=request.mask, dark=request.dark, white=request.white
-        )
+    if said := request.said():
+        return formats.read_scan(request.path, dataset=request.dataset, **said)
     found = formats.read(request.path, dataset=request.dataset)
     return draw(found) if isinstance(found, Reconstruction) else found
 
@@ -82,6 +59,7 @@ class LoadDock(Page):
         self._tasks = Tasks(lambda busy: self.activity.work() if busy else self.activity.rest())
 
         self._asked = self._reading = Request("")
+        self._refused: Request | None = None
         self._offers_scans = False
         self.setAcceptDrops(True)
 
@@ -94,21 +72,8 @@ class LoadDock(Page):
         self.dataset.setMaxVisibleItems(25)
         self.dataset.setStyleSheet("combobox-popup: 0;")  # else some styles show all of hundreds
         self.dataset_label = caption("Dataset")
-        self.corrections = Section("Mask and field corrections")
-        self.mask_file = FileRow("none")
-        self.mask_file.setToolTip(
-            "Not zero where the detector saw nothing usable; a volume, or one detector frame.\n"
-            "It adds to the mask that the scan's own file holds."
-        )
-        self.dark_file = FileRow("none")
-        self.dark_file.setToolTip("Dark frame, subtracted from every frame.")
-        self.white_file = FileRow("none")
-        self.white_file.setToolTip("White field: every frame is divided by it, relative to its mean.")
-        self._fields = {"mask": self.mask_file, "dark": self.dark_file, "white": self.white_file}
-        rows = form(self.corrections.body)
-        for label, field in zip(("Mask", "Dark field", "White field"), self._fields.values(), strict=True):
-            rows.addRow(caption(label), field)
-            field.chosen.connect(self._correct)
+        self.corrections = ReadingForm()
+        self.corrections.changed.connect(self._correct)
 
         self.activity = ActivityBar()
         self.status = Note()
@@ -204,8 +169,8 @@ class LoadDock(Page):
         InputError
             If that takes more than a moment, or cannot be: it says what is missing.
         """
-        for field in (self.file, *self._fields.values()):
-            field.settle()
+        self.file.settle()
+        self.corrections.settle()
         if self._tasks.at_work("read"):
             raise InputError(f"The Load panel is reading {self._reading.name}; start again when it is there.")
         if self.dataset.count() and self.dataset.currentIndex() < 0:
@@ -224,25 +189,30 @@ class LoadDock(Page):
 
     def _correct(self) -> None:
         """Read the current scan with other corrections; the geometry that the person gave stays."""
-        scan = self._session.current
+        scan, words = self._session.current, self.corrections.words()
         if not isinstance(scan, Scan):
+            if self._refused is not None:
+                path, dataset = self._refused.path, self._refused.dataset
+                self._read(Request(path, dataset, **words), self._session.add_scan)
             return
 
         def arrive(found: Scan, old: Scan | None) -> None:
-            if old is not None:  # else it was deleted in the meantime
-                self._session.update_scan(old, replace(found, geometry=old.geometry))
+            if old is None:  # it was deleted in the meantime
+                return
+            turned = found.corrections.get("axes") != old.corrections.get("axes")
+            self._session.update_scan(old, found if turned else replace(found, geometry=old.geometry))
 
         path, _, dataset = scan.source.partition("::")
-        fields = {name: field.path or None for name, field in self._fields.items()}
-        self._read(Request(path, dataset or None, **fields), arrive)
+        self._read(Request(path, dataset or None, **words), arrive)
 
     def _read(self, request: Request, arrive: Callable[[Scan, Scan | None], object]) -> None:
         """Read; `arrive` is called with the scan, and with what the same file gave before, if that was current."""
         self._asked = self._reading = request
+        self._refused = None
         self.status.say(f"Reading {request.name}…")
         shown = self._session.current
         source = shown.source if isinstance(shown, Scan) else ""
-        same = _file(source) == request.file
+        same = file_of(source) == request.file
         self._dim(not same)
 
         def done(found: Scan | Drawing) -> None:
@@ -271,6 +241,9 @@ class LoadDock(Page):
             return
         if isinstance(self._session.current, Scan):
             self._show_source()  # the name of what failed must not stand over another's facts
+        else:
+            self._refused = request
+            self.corrections.setEnabled(True)  # what was missing can be said there
         self._report(error, request.name)
 
     def _offer_datasets(self, candidates: list[Any]) -> None:
@@ -310,10 +283,8 @@ class LoadDock(Page):
         self.file.show_path(path)
         self.file.line.setToolTip(source)
         self.dataset.setCurrentIndex(_place(self.dataset, dataset))
-        for name, field in self._fields.items():
-            field.show_path(corrections.get(name, ""))
         masked = int(scan.mask.sum()) if isinstance(scan, Scan) and scan.mask is not None else 0
-        self.mask_file.line.setPlaceholderText(f"{masked:,} voxels masked already" if masked else "none")
+        self.corrections.show_words(corrections, masked)
         self._dim(False)
         self.corrections.setEnabled(known and bool(path))
 
@@ -375,11 +346,6 @@ def _place(choice: QComboBox, dataset: str) -> int:
     paths = [str(choice.itemData(index)).strip("/") for index in range(choice.count())]
     name = dataset.strip("/")
     return next((index for index, path in enumerate(paths) if f"{name}/".startswith(f"{path}/")), -1)
-
-
-def _file(source: str) -> str:
-    path = source.partition("::")[0]
-    return str(Path(path)) if path else ""
 
 
 def _close(

@@ -1,0 +1,158 @@
+"""What the numbers of a file are: photon counts, amplitudes, or either times a factor; brought back to counts.
+
+Photons come one by one.  So in counts that were multiplied by a factor all values are multiples of one step, and in amplitudes,
+the roots of counts, all squares are.  Values that were smoothed, resampled or divided pixel by pixel have no step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from ..scan import InputError
+
+Values = Literal["counts", "amplitudes", "scaled"]
+"""What a person can say that a file's values are."""
+
+_LOOKED_AT = 40_000
+"""So many voxels are looked at, evenly spread, and more where few of them have light."""
+_LIT = 2000
+_DISTINCT = 6
+"""With fewer different values nothing is claimed."""
+_FAINTEST = 400
+"""So many of the smallest values tell the step."""
+_NEAR = 0.03
+"""How near to whole numbers of steps values are that are whole, and how near to 1 a step that is 1."""
+_FEW = 10.0
+"""A Bragg peak has more photons than this."""
+_BRIGHT = 1e5
+"""What the brightest voxel is taken for, where nothing tells what one photon became."""
+
+
+def to_counts(
+    array: np.ndarray, what: str, values: Values | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the photon counts that an array means, and what a person should read about that.
+
+    Parameters
+    ----------
+    array
+        Real, any shape.  NaN, infinite and negative values stay what they are.
+    what
+        What it is called in messages.
+    values
+        What its values are; None: recognised.
+
+    Returns
+    -------
+    counts, notes
+        The array itself if it holds counts, otherwise float32.
+
+    Raises
+    ------
+    InputError
+        If the values are evidently no counts, and nothing tells what they are.
+    """
+    if values == "counts" or array.dtype.kind not in "uif":
+        return array, ()
+    some = _sample(array)
+    step = _step(some)
+    if values is None and (step == 1 or not some.size):
+        return array, ()
+    if values == "scaled" or (values is None and step is not None):
+        return _scaled(array, what, step)
+    squared = _step(some**2)
+    if values == "amplitudes" or squared is not None:
+        return _squared(array, what, squared)
+    whole = array.dtype.kind != "f" or bool((some == np.rint(some)).all())
+    if not whole and (brightest := _brightest(array)) < _FEW:
+        raise InputError(
+            f"The brightest value of {what} is {brightest:.3g}, and no step tells what one photon became, so it holds no counts: "
+            "say what they are with --values counts, amplitudes or scaled."
+        )
+    return array, ()
+
+
+_LEFT = "--values counts leaves them as they are."
+
+
+def _scaled(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    if step is not None:
+        note = f"The values of {what} are multiples of {step:.4g}, which is taken for one photon; {_LEFT}"
+        return _as_float(array, lambda value: np.rint(value / step)), (note,)
+    factor = _BRIGHT / _brightest(array)
+    return _as_float(array, lambda value: value * factor), (_unknown_photon(what),)
+
+
+def _squared(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    if step is not None:
+        squares = "whole numbers" if step == 1 else f"multiples of {step:.4g}"
+        note = f"The values of {what} are amplitudes, for all their squares are {squares}: they are squared to photons; {_LEFT}"
+        return _as_float(array, lambda value: np.rint(value**2 / step)), (note,)
+    note = f"The amplitudes of {what} are squared."
+    brightest = _brightest(array) ** 2
+    if brightest >= _FEW:
+        return _as_float(array, np.square), (note,)
+    factor = _BRIGHT / brightest
+    return _as_float(array, lambda value: value**2 * factor), (note, _unknown_photon(what))
+
+
+def _unknown_photon(what: str) -> str:
+    return (
+        f"No step tells what one photon became in {what}: the brightest voxel is taken for {_BRIGHT:,.0f} counts, "
+        "and what is said of noise depends on that."
+    )
+
+
+def _as_float(array: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return the array with its positive values changed, frame by frame, in float32."""
+    changed = np.empty(array.shape, np.float32)
+    for after, before in zip(changed, array, strict=True):
+        exact = before.astype(np.float64)
+        after[:] = np.where(exact > 0, change(exact), exact)
+    return changed
+
+
+def _sample(array: np.ndarray) -> np.ndarray:
+    """Return positive values of an array, float64, evenly spread over it."""
+    flat = array.ravel(order="K")
+    apart = flat.size // _LOOKED_AT | 1  # odd: sides are even more often than not
+    while True:
+        some = flat[::apart]
+        some = some[np.isfinite(some) & (some > 0)].astype(np.float64, copy=False)
+        if apart == 1 or some.size >= _LIT:
+            return some
+        apart = apart // 16 | 1
+
+
+def _brightest(array: np.ndarray) -> float:
+    """Return the largest finite value, and not nothing."""
+    return max(float(array.max(where=np.isfinite(array), initial=0)), 1e-300)
+
+
+def _step(values: np.ndarray) -> float | None:
+    """Return the step that positive values are multiples of, 1 if it nearly is; None: there is none.
+
+    Neighbours among the smallest values are one step apart.  If they are not, the values only happen to be multiples of it: half
+    a count subtracted from counts leaves odd multiples of a half.
+    """
+    distinct = np.unique(values)
+    if len(distinct) < _DISTINCT:
+        return None
+    distinct = distinct[np.append(True, np.diff(distinct) > 1e-5 * distinct[1:])][:_FAINTEST]
+    if len(distinct) < _DISTINCT:
+        return None
+    step = float(min(distinct[0], np.diff(distinct).min()))
+    looked_at = 4
+    while looked_at < 2 * len(distinct):  # the larger the values, the better they tell it
+        looked_at *= 2
+        part = distinct[:looked_at]
+        numbers = np.rint(part / step)
+        if (np.abs(part / step - numbers) < _NEAR).mean() < 0.98:
+            return None
+        step = float((part * numbers).sum() / (numbers**2).sum())
+    if np.diff(numbers).min() != 1:
+        return None
+    return 1.0 if abs(step - 1) < _NEAR else step

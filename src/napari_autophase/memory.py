@@ -1,0 +1,60 @@
+"""How much memory there is to have, and what to say when it does not suffice."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import floor
+
+import psutil
+
+from .scan import InputError
+
+GIB = 2**30
+_SIGNS = ("out of memory", "CUFFT_ALLOC_FAILED", "can't allocate memory", "Unable to allocate")
+"""How libraries say that memory ran out, if not by a MemoryError."""
+
+
+def free_bytes() -> int:
+    """Return the memory that this process can still have: what is free now, within the limit that its shell or queue gave it."""
+    free = int(psutil.virtual_memory().available)
+    if sys.platform != "win32":
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            free = min(free, limit - psutil.Process().memory_info().vms)
+    return max(free, 0)
+
+
+def what_fits(shape: Sequence[int], needed: int, free: int) -> str:
+    """Return the shape of the same proportions whose need would be met, in words."""
+    ratio = min(1.0, max(free, 1) / needed) ** (1 / 3)
+    return " × ".join(str(floor(side * ratio)) for side in shape)
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error of Python, NumPy, torch or cuFFT means that memory ran out."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _SIGNS)
+
+
+@contextmanager
+def or_say(what: str) -> Iterator[None]:
+    """Turn memory that runs out inside the block into an `InputError`: `what` did not fit."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        raise InputError(said(what)) from error
+
+
+def said(what: str) -> str:
+    """Say that the memory ran out, and what to do."""
+    return (
+        f"The memory ran out: {what} did not fit ({free_bytes() / GIB:.1f} GiB are free now).  Bin the scan "
+        "(--set prepare.binning=2,2,2 takes an eighth of it) or crop it, ask for fewer starts, or use a machine with more memory."
+    )

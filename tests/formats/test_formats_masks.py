@@ -1,0 +1,131 @@
+"""Masks in the places and conventions that detectors and people use."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from napari_autophase import formats
+from napari_autophase.scan import InputError
+from napari_autophase.simulation import simulate
+
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def counts() -> np.ndarray:
+    return simulate(seed=2, size=SIDE, peak=1e5).scan.counts
+
+
+@pytest.fixture
+def bad() -> np.ndarray:
+    """A gap, and a block away from the peak."""
+    found = np.zeros((SIDE, SIDE), bool)
+    found[24:26] = found[4:8, 20:25] = True
+    return found
+
+
+def master(path, counts, mask, place="pixel_mask", **more):
+    """Write a master file as Dectris does: frames by an external link, the mask in the detector's group."""
+    with h5py.File(path.with_name("data_000001.h5"), "w") as file:
+        file["entry/data/data"] = counts
+    with h5py.File(path, "w") as file:
+        file.create_group("entry").attrs["NX_class"] = "NXentry"
+        file["entry/data/data_000001"] = h5py.ExternalLink("data_000001.h5", "/entry/data/data")
+        detector = file.create_group("entry/instrument/detector")
+        detector.attrs["NX_class"] = "NXdetector"
+        detector[place] = mask
+        for key, value in more.items():
+            detector[key] = value
+            detector[key].attrs["units"] = "m"
+    return path
+
+
+@pytest.mark.parametrize("place", ["pixel_mask", "detectorSpecific/pixel_mask"])
+def test_the_mask_of_the_detector(tmp_path, counts, bad, place):
+    path = master(tmp_path / "m.h5", counts, bad.astype("u4"), place, detector_distance=1.83)
+    scan = formats.read_scan(path)
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad, counts.shape))
+    assert scan.notes == (
+        f"Masked {SIDE * bad.sum():,} voxels, as m.h5::/entry/instrument/detector/{place} says.",
+    )
+    assert scan.metadata["distance_m"] == 1.83
+
+
+def test_bits_are_named(tmp_path, counts):
+    bits = np.zeros((SIDE, SIDE), "u4")
+    bits[24:26], bits[3, 4], bits[3, 5] = 1, 2 + 16, 1 << 31
+    scan = formats.read_scan(master(tmp_path / "m.h5", counts, bits))
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(bits != 0, counts.shape))
+    assert scan.notes[0].endswith("(64 gap, 1 dead, 1 noisy).")
+
+
+def test_only_the_mask_of_the_detector_that_saw_the_frames(tmp_path, counts, bad):
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        for name, mask in (("one", bad), ("two", bad.T)):
+            detector = file.create_group(f"entry/instrument/{name}")
+            detector.attrs["NX_class"] = "NXdetector"
+            detector["pixel_mask"] = mask.astype("u4")
+            detector["data"] = counts
+        file["entry"].attrs["NX_class"] = "NXentry"
+    for name, mask in (("one", bad), ("two", bad.T)):
+        scan = formats.read_scan(tmp_path / "a.nxs", dataset=f"/entry/instrument/{name}/data")
+        np.testing.assert_array_equal(scan.mask, np.broadcast_to(mask, counts.shape))
+
+
+@pytest.mark.parametrize("name", ["mask", "pixel_mask"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_npz(tmp_path, counts, bad, name, whole):
+    stored = np.broadcast_to(bad, counts.shape) if whole else bad
+    np.savez(tmp_path / "a.npz", data=counts, **{name: stored.astype(int)})
+    scan = formats.read_scan(tmp_path / "a.npz")
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad, counts.shape))
+    assert f"as a.npz::{name} says" in scan.notes[0]
+
+
+@pytest.mark.parametrize("flagged", [False, True])
+def test_one_that_marks_the_good_pixels_is_turned_round(tmp_path, counts, bad, flagged):
+    """What is in the gaps does not matter: nothing, or the largest number of all."""
+    counts = np.where(bad, np.iinfo("u4").max if flagged else 0, counts).astype("u4")
+    np.savez(tmp_path / "a.npz", data=counts, mask=~bad)
+    scan = formats.read_scan(tmp_path / "a.npz")
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad, counts.shape))
+    assert "1 is taken for good" in scan.notes[0]
+    as_is = formats.read_scan(tmp_path / "a.npz", mask_good=0)
+    np.testing.assert_array_equal(as_is.mask, np.broadcast_to(~bad, counts.shape))
+
+
+def test_a_large_mask_that_leaves_the_peak_is_believed(tmp_path, counts):
+    outside = np.ones((SIDE, SIDE), bool)
+    outside[8:24, 8:24] = False
+    np.savez(tmp_path / "a.npz", data=counts, mask=outside)
+    scan = formats.read_scan(tmp_path / "a.npz")
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(outside, counts.shape))
+
+
+def test_a_mask_that_covers_the_peak_alone_is_said(tmp_path, counts):
+    on_peak = np.zeros((SIDE, SIDE), bool)
+    on_peak[14:19, 14:19] = True
+    np.save(tmp_path / "a.npy", counts)
+    scan = formats.read_scan(tmp_path / "a.npy", mask=on_peak)
+    assert any("covers the Bragg peak" in note and "--mask-good 1" in note for note in scan.notes)
+    turned = formats.read_scan(tmp_path / "a.npy", mask=on_peak, mask_good=1)
+    np.testing.assert_array_equal(turned.mask, np.broadcast_to(~on_peak, counts.shape))
+
+
+def test_a_mask_of_the_whole_detector(tmp_path, counts, bad):
+    whole = np.zeros((100, 120), bool)
+    whole[40 : 40 + SIDE, 50 : 50 + SIDE] = bad
+    np.save(tmp_path / "a.npy", counts)
+    scan = formats.read_scan(tmp_path / "a.npy", mask=whole, roi=(40, 72, 50, 82))
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad, counts.shape))
+    with pytest.raises(InputError, match=r"shape \(100, 120\).*--roi"):
+        formats.read_scan(tmp_path / "a.npy", mask=whole)
+    with pytest.raises(InputError, match=r"31 × 32 pixels, but the frames have 32 × 32"):
+        formats.read_scan(tmp_path / "a.npy", mask=whole, roi=(40, 71, 50, 82))
+    # in the scan's own file it is said, and can be put right
+    path = master(tmp_path / "m.h5", counts, whole.astype("u4"))
+    assert formats.read_scan(path).mask is None
+    assert "--roi" in formats.read_scan(path).notes[0]
+    np.testing.assert_array_equal(formats.read_scan(path, roi=(40, 72, 50, 82)).mask[0], bad)

@@ -1,0 +1,110 @@
+"""Values that are no counts are brought back to counts, and those that only look so are left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_autophase import formats
+from napari_autophase.scan import InputError
+from napari_autophase.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def counts() -> np.ndarray:
+    return simulate(seed=2, size=32, peak=1e5).scan.counts.astype(np.float64)
+
+
+def read(folder, array, **how):
+    np.save(folder / "scan.npy", array)
+    return formats.read_scan(folder / "scan.npy", **how)
+
+
+ENCODED = {
+    "amplitudes": np.sqrt,
+    "amplitudes of maximum 1": lambda n: np.sqrt(n / n.max()),
+    "maximum 1": lambda n: n / n.max(),
+    "seconds": lambda n: n / 0.3,
+    "tens": lambda n: (10 * n).astype(np.int32),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("how", ENCODED)
+def test_counts_come_back_with_a_note(tmp_path, counts, how, dtype):
+    array = ENCODED[how](counts)
+    scan = read(tmp_path, array if array.dtype.kind == "i" else array.astype(dtype))
+    np.testing.assert_array_equal(scan.counts, counts)
+    (note,) = scan.notes
+    assert "amplitudes" in note if "amplitudes" in how else "multiples of" in note
+    assert "scan.npy" in note
+    assert "--values counts" in note
+
+
+@pytest.mark.parametrize("peak", [12, 40])
+def test_faint_scans_too(tmp_path, peak):
+    counts = simulate(seed=2, size=32, peak=peak).scan.counts
+    np.testing.assert_array_equal(read(tmp_path, np.sqrt(counts) / 7).counts, counts)
+    np.testing.assert_array_equal(read(tmp_path, counts / 7).counts, counts)
+    assert not read(tmp_path, counts.astype("f4")).notes
+
+
+KEPT = {
+    "counts": lambda n: n,
+    "half a count of background": lambda n: np.maximum(n - 0.5, 0),
+    "a third": lambda n: np.maximum(n - 1 / 3, 0),
+    "two thirds": lambda n: np.maximum(n - 2 / 3, 0),
+    "a background of each pixel": lambda n: np.maximum(
+        n - np.random.default_rng(1).uniform(size=n.shape[1:]), 0
+    ),
+    "blocks of eight": lambda n: n.reshape(16, 2, 16, 2, 16, 2).sum((1, 3, 5)),
+    "a white field": lambda n: n / np.random.default_rng(2).uniform(0.8, 1.2, n.shape[1:]),
+    "a monitor": lambda n: n / np.random.default_rng(3).uniform(0.9, 1.1, (len(n), 1, 1)),
+    "no noise": lambda n: np.abs(np.fft.fftn(np.ones((5, 6, 7)), n.shape)) ** 2,
+}
+
+
+@pytest.mark.parametrize("how", KEPT)
+def test_what_only_looks_so_is_left_alone(tmp_path, counts, how):
+    array = KEPT[how](counts)
+    scan = read(tmp_path, array)
+    np.testing.assert_array_equal(scan.counts, array)
+    assert not scan.notes
+
+
+def test_a_mean_of_blocks_becomes_their_sum(tmp_path, counts):
+    blocks = counts.reshape(16, 2, 16, 2, 16, 2)
+    np.testing.assert_array_equal(read(tmp_path, blocks.mean((1, 3, 5))).counts, blocks.sum((1, 3, 5)))
+
+
+def test_a_person_knows_better(tmp_path, counts):
+    amplitudes = np.sqrt(counts).astype("f4")
+    scan = read(tmp_path, amplitudes, values="counts")
+    np.testing.assert_array_equal(scan.counts, amplitudes)
+    assert not scan.notes
+    np.testing.assert_allclose(read(tmp_path, counts, values="amplitudes").counts, counts**2, rtol=1e-6)
+    with pytest.raises(InputError, match="choose counts, amplitudes or scaled"):
+        read(tmp_path, counts, values="photons")
+
+
+def test_without_a_step_and_without_light_nothing_is_guessed(tmp_path, counts):
+    smooth = counts / np.random.default_rng(2).uniform(0.8, 1.2, counts.shape) / counts.max()
+    with pytest.raises(
+        InputError, match=r"scan\.npy is 1\.\d+, and no step .* --values counts, amplitudes or scaled"
+    ):
+        read(tmp_path, smooth)
+    np.testing.assert_array_equal(read(tmp_path, smooth, values="counts").counts, smooth)
+    scaled = read(tmp_path, smooth, values="scaled")
+    np.testing.assert_allclose(scaled.counts, smooth * (1e5 / smooth.max()), rtol=1e-6)
+    squared = read(tmp_path, smooth, values="amplitudes")
+    np.testing.assert_allclose(squared.counts, smooth**2 * (1e5 / smooth.max() ** 2), rtol=1e-6)
+    assert "100,000 counts" in scaled.notes[0]
+
+
+def test_bad_pixels_stay_bad(tmp_path, counts):
+    amplitudes = np.sqrt(counts)
+    amplitudes[:, 3], amplitudes[:, 4, 5] = np.nan, -1
+    scan = read(tmp_path, amplitudes)
+    assert scan.mask[:, 3].all()
+    assert scan.mask.sum() == 32 * 33
+    np.testing.assert_array_equal(scan.counts[~scan.mask], counts[~scan.mask])
