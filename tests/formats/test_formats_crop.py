@@ -323,10 +323,12 @@ def test_a_scan_that_memory_does_not_hold_is_refused_with_the_way_out(wide, tmp_
     path = _hdf5(tmp_path, wide)
     # the counts alone would fit
     monkeypatch.setattr(common, "free_bytes", lambda: 6 * wide.size)
-    with pytest.raises(InputError, match=r"GiB are free; read the part .* --crop auto"):
+    with pytest.raises(
+        InputError, match=r"GiB are free \(about .* would fit\); read the part .* --crop auto"
+    ):
         formats.read_scan(path)
     assert formats.read_scan(path, crop=(16, 32, 32)).shape == (16, 32, 32)
-    free.available = 1000
+    monkeypatch.setattr(common, "free_bytes", lambda: 1000)
     with pytest.raises(InputError, match=r"The part of .* needs .* --crop"):
         formats.read_scan(path, crop=(16, 32, 32))
 
@@ -380,3 +382,63 @@ def test_the_command_line_says_the_memory_beforehand(wide, tmp_path, capsys):
     assert formats.read_reconstruction(tmp_path / "r.cxi").shape == (32, 36, 30)
     assert cli.main(["reconstruct", str(path), "--crop", "some", *quick]) == 2
     assert "--crop 'some'" in capsys.readouterr().err
+
+
+def _box_of(part):
+    return tuple(slice(*ends) for ends in part.origin.box)
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_masks_in_either_convention_are_cut_with_the_frames(wide, tmp_path, good):
+    np.save(tmp_path / "a.npy", wide)
+    bad = np.zeros(SHAPE[1:], bool)
+    bad[100:104] = True
+    np.save(tmp_path / "mask.npy", (bad if good == 0 else ~bad).astype(np.uint8))
+    whole = formats.read_scan(tmp_path / "a.npy", mask=tmp_path / "mask.npy")
+    part = formats.read_scan(tmp_path / "a.npy", mask=tmp_path / "mask.npy", crop=(32, 36, 30))
+    assert np.array_equal(part.mask, np.broadcast_to(bad, SHAPE)[_box_of(part)])
+    assert part.mask.any()
+    assert np.array_equal(part.mask, whole.mask[_box_of(part)])
+
+
+def test_fields_and_masks_of_the_whole_detector_are_cut_to_the_part(wide, tmp_path):
+    rng = np.random.default_rng(1)
+    roi = (60, 60 + SHAPE[1], 90, 90 + SHAPE[2])
+    white = rng.uniform(0.8, 1.2, (400, 300))
+    detector_mask = rng.random((400, 300)) < 0.01
+    np.save(tmp_path / "a.npy", wide)
+    part = formats.read_scan(tmp_path / "a.npy", mask=detector_mask, white=white, roi=roi, crop=(32, 36, 30))
+    box = _box_of(part)
+    own = white[roi[0] : roi[1], roi[2] : roi[3]][box[1:]]
+    expected = wide[box] / own
+    seen = ~part.mask & (wide[box] < 2**31)
+    ratio = part.counts[seen] / np.maximum(expected[seen], 1e-9)
+    lit = expected[seen] > 0
+    assert np.ptp(ratio[lit]) < 1e-5 * ratio[lit].mean(), "one factor: the field's mean over the part"
+    assert np.array_equal(
+        np.broadcast_to(detector_mask[roi[0] : roi[1], roi[2] : roi[3]][box[1:]], part.shape),
+        part.mask & np.broadcast_to(detector_mask[roi[0] : roi[1], roi[2] : roi[3]][box[1:]], part.shape),
+    )
+    with pytest.raises(InputError, match="--roi"):
+        formats.read_scan(tmp_path / "a.npy", white=white, crop=(32, 36, 30))
+
+
+def test_a_field_of_the_frames_is_cut_though_nobody_knows_where_they_lie(wide, tmp_path):
+    np.save(tmp_path / "a.npy", wide)
+    white = np.random.default_rng(2).uniform(0.8, 1.2, SHAPE[1:])
+    part = formats.read_scan(tmp_path / "a.npy", white=white, crop=(32, 36, 30))
+    box = _box_of(part)
+    lit = (wide[box] > 0) & (wide[box] < 2**31)
+    ratio = part.counts[lit] * white[box[1:]][np.nonzero(lit)[1:]] / wide[box][lit]
+    assert np.ptp(ratio) < 1e-5 * ratio.mean()
+
+
+@pytest.mark.parametrize("axes", [(2, 0, 1), (1, 2, 0), (0, 2, 1)])
+def test_axes_in_another_order_are_cropped_as_they_are_wanted(wide, tmp_path, axes):
+    back = tuple(np.argsort(axes).tolist())
+    np.save(tmp_path / "turned.npy", np.ascontiguousarray(wide.transpose(back)))
+    np.save(tmp_path / "a.npy", wide)
+    wanted = formats.read_scan(tmp_path / "a.npy", crop=(32, 36, 30))
+    found = formats.read_scan(tmp_path / "turned.npy", axes=axes, crop=(32, 36, 30))
+    assert np.array_equal(found.counts, wanted.counts)
+    assert found.origin.box == wanted.origin.box
