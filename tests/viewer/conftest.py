@@ -37,7 +37,9 @@ def engine(monkeypatch):
     monkeypatch.setattr(
         resources, "_memory_line", lambda shape, recipe: f"{shape} {recipe.refine.algorithm} {recipe.device}"
     )
-    return warmup.engine
+    yield warmup.engine
+    if (thread := warmup.engine._thread) is not None:
+        thread.join(120)  # it rehearses after it is ready, with the collector held back
 
 
 @pytest.fixture
