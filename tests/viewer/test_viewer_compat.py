@@ -174,3 +174,15 @@ def test_nothing_else_asks_for_what_moved(path):
         line for line in lines if re.search(moved, line) and "compat." not in line and "import" not in line
     ]
     assert path.name == "compat.py" or not asking
+
+
+@pytest.mark.screen
+def test_a_viewer_is_open_until_its_window_is_closed(make_napari_viewer):
+    viewer = make_napari_viewer()
+    assert compat.is_open(viewer)
+    viewer.close()
+    assert not compat.is_open(viewer)
+
+
+def test_a_viewer_that_has_no_window_is_open(viewer):
+    assert compat.is_open(viewer)

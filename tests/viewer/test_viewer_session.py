@@ -325,3 +325,129 @@ def test_a_look_changed_during_the_run_is_kept(viewer, session, turns):
     assert (second.group, second.threshold, second.colour_by) == (1, 0.55, "strain")
     assert names(viewer) == ["crystal", *(f"crystal · 1 {role}" for role in layers.ROLES)]
     assert second.layer("isosurface").colormap.name == "RdBu_r"
+
+
+WORKS = {
+    "a scan": lambda session: session.add_scan(make_scan("other")),
+    "the diffraction": lambda session: session.show_diffraction(),
+    "a result": lambda session: session.show_drawing(draw(make_reconstruction())),
+    "a result in another's place": lambda session: session.show_drawing(draw(make_reconstruction()), True),
+    "a result in nm": lambda session: session._redraw(session.results[-1], draw(make_reconstruction())),
+    "a result again": lambda session: (session.show_diffraction(), session.show_result()),
+}
+"""What is shown piece by piece, where a scan and a result in voxels are there."""
+MOST_PIECES = 10
+
+
+@pytest.mark.parametrize("work", WORKS)
+@pytest.mark.parametrize("after", range(MOST_PIECES))
+@pytest.mark.parametrize("gone", ["all", "newest"])
+def test_layers_may_be_deleted_between_any_two_pieces(viewer, session, turns, work, after, gone):
+    session.add_result(make_reconstruction(nm=False))
+    turns.all()
+    WORKS[work](session)
+    for _ in range(after):
+        if turns.waiting:
+            turns.one()
+    deleted = list(viewer.layers) if gone == "all" else [viewer.layers[-1]]
+    for layer in deleted:
+        viewer.layers.remove(layer)
+    turns.all()
+    assert not session._turns._works
+    assert not set(deleted) & set(viewer.layers)
+    if gone == "all":
+        assert len(viewer.layers) == 0
+
+
+@pytest.mark.parametrize("after", range(MOST_PIECES))
+def test_a_scan_deleted_on_its_way_leaves_the_other_one_in_slices(viewer, session, turns, after):
+    """It was on the way from the results, which are in 3-D."""
+    session.add_result(make_reconstruction())
+    session.add_scan(make_scan("other"))
+    for _ in range(after):
+        if turns.waiting:
+            turns.one()
+    viewer.layers.remove("other")
+    turns.all()
+    assert shown(viewer) == ["crystal"]
+    assert viewer.dims.ndisplay == 2
+    assert viewer.dims.axis_labels == ("frame", "row", "col")
+
+
+@pytest.mark.parametrize("after", range(MOST_PIECES))
+def test_a_result_deleted_on_its_way_leaves_the_crystal_of_the_other_one_in_3d(viewer, session, turns, after):
+    first = session.add_result(make_reconstruction())
+    turns.all()
+    camera = compat.camera(viewer)
+    camera.zoom = 7.5
+    session.show_diffraction()
+    turns.all()
+    session.show_drawing(draw(make_reconstruction()))
+    for _ in range(after):
+        if turns.waiting:
+            turns.one()
+    for layer in session.results[-1].layers:
+        viewer.layers.remove(layer)
+    turns.all()
+    session.show_result(first)
+    turns.all()
+    assert shown(viewer) == ["crystal · 1 isosurface"]
+    assert viewer.dims.ndisplay == 3
+    assert camera.zoom == 7.5
+
+
+@pytest.mark.parametrize("after", range(0, 40, 3))
+@pytest.mark.parametrize("kept", [True, False], ids=["a person keeps the viewer", "nobody keeps the viewer"])
+def test_the_window_may_close_between_any_two_pieces(scan, monkeypatch, after, kept):
+    viewer = ViewerModel()
+    session = Session.of(viewer)
+    turns = Turns(session)
+    session.add_scan(scan)
+    session.add_result(make_reconstruction(nm=False))
+    turns.all()
+    for start in WORKS.values():
+        start(session)
+    for _ in range(after):
+        if turns.waiting:
+            turns.one()
+    if kept:
+        before = names(viewer)
+        monkeypatch.setattr(compat, "is_open", lambda viewer: False)
+    else:
+        del viewer
+        gc.collect()
+    while turns.waiting:
+        turns.one()
+    assert not session._turns._works
+    if kept:
+        assert names(viewer) == before
+
+
+def test_what_arrives_after_the_viewer_is_gone_is_dropped(scan):
+    viewer = ViewerModel()
+    session = Session.of(viewer)
+    seen = weakref.ref(viewer)
+    del viewer
+    gc.collect()
+    assert seen() is None
+    session.add_scan(make_scan("other"))
+    session.update_scan(scan, make_scan("better", geometry=None))
+    session.show_drawing(draw(make_reconstruction()))
+    session.show_result()
+    session.show_diffraction()
+    assert session.results == []
+    assert session.scans == []
+
+
+def test_what_is_renamed_after_the_viewer_is_gone_changes_nothing(viewer):
+    layer = Image(np.ones((24, 24, 24)), name="dropped")
+    other = ViewerModel()
+    session = Session.of(other)
+    other.add_layer(layer)
+    told = []
+    session.choices_changed.connect(lambda: told.append(session.choices))
+    del other
+    gc.collect()
+    layer.name = "renamed"
+    layer.visible = False
+    assert told in ([], [[]])

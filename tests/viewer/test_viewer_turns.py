@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_autophase.viewer.turns import Turns
+from napari_autophase.viewer.turns import Turns, while_there
 
 
 class Loop:
@@ -88,3 +88,27 @@ def test_in_qt_s_event_loop_the_window_answers_in_between(qtbot):
     )
     qtbot.waitUntil(lambda: "a2" in done and "click" in done, timeout=120_000)
     assert done.index("click") < done.index("a2")
+
+
+def test_once_what_the_work_is_about_is_gone_the_rest_is_dropped(loop):
+    done, about = [], [object()]
+    turns = Turns(loop.soon, lambda: about[0])
+    turns.start(pieces("a", 3, done))
+    turns.start(pieces("b", 1, done))
+    about[0] = None
+    loop.turn()
+    turns.start(pieces("c", 1, done))
+    turns.finish()
+    assert not loop.waiting
+    assert done == ["a0"]
+
+
+def test_work_ends_with_what_it_is_about_and_the_next_begins(loop):
+    done, there = [], [True]
+    turns = Turns(loop.soon)
+    turns.start(while_there(lambda: there[0], pieces("a", 3, done)))
+    turns.start(pieces("b", 1, done))
+    there[0] = False
+    while loop.waiting:
+        loop.turn()
+    assert done == ["a0", "b0"]

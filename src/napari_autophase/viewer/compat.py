@@ -122,6 +122,17 @@ def fit_to_view(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
     )
 
 
+def is_open(viewer: ViewerModel) -> bool:
+    """Whether the window of a viewer is still there; a viewer that has none is always open."""
+    if not hasattr(viewer, "window"):
+        return True
+    try:
+        viewer.window._qt_window.objectName()
+    except (AttributeError, RuntimeError):  # closed from Python, or by a person
+        return False
+    return True
+
+
 def free_where_it_is_drawn(viewer: ViewerModel) -> None:
     """Make the canvas's OpenGL context the current one, before a layer is removed.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,12 +16,12 @@ from psygnal import Signal
 from ..recipe import Recipe
 from ..reconstruction import Reconstruction
 from ..scan import Scan
-from . import layers
+from . import compat, layers
 from .canvas import show_colour_bar
 from .controller import Controller, Job, Launch, Run
 from .drawing import Drawing, draw
 from .stage import Stage
-from .turns import Turns
+from .turns import Turns, while_there
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -74,7 +74,7 @@ class Session:
         self._replace = False
         self._stage = Stage.of(viewer)
         self._stage.side_changed.connect(self._on_side)
-        self._turns = Turns()
+        self._turns = Turns(subject=self._open_viewer)
         self._tasks: Tasks | None = None
         self._given: set[tuple[str, str]] = set()
         self.unsettled: list[Callable[[], object]] = []
@@ -104,6 +104,15 @@ class Session:
             raise RuntimeError("The viewer is gone.")
         return viewer
 
+    def _open_viewer(self) -> ViewerModel | None:
+        viewer = self._viewer()
+        return viewer if viewer is not None and compat.is_open(viewer) else None
+
+    @property
+    def _layers(self) -> Sequence[Layer]:
+        viewer = self._viewer()
+        return () if viewer is None else viewer.layers
+
     # -- scans ---------------------------------------------------------------------------------------------------------
 
     @property
@@ -114,7 +123,7 @@ class Session:
     @property
     def choices(self) -> list[tuple[str, Scan | Layer]]:
         """What can be reconstructed, with what to call it: the scans, then other people's 3-D images."""
-        foreign = [layer for layer in self.viewer.layers if is_foreign_volume(layer)]
+        foreign = [layer for layer in self._layers if is_foreign_volume(layer)]
         return [(scan.name, scan) for scan in self.scans] + [(layer.name, layer) for layer in foreign]
 
     @property
@@ -155,10 +164,12 @@ class Session:
 
     def add_scan(self, scan: Scan, replaces: Scan | None = None) -> None:
         """Show `scan` and make it current; the layer that showed `replaces` shows it from now on."""
-        entry = self._entry(replaces)
+        entry, viewer = self._entry(replaces), self._open_viewer()
+        if viewer is None:  # closed while the scan was read
+            return
         if entry is None:
             data, options, kind = layers.scan_layer_data(scan)
-            self.viewer.add_layer(Layer.create(data, options | self._stage.names, kind))
+            viewer.add_layer(Layer.create(data, options | self._stage.names, kind))
             return  # the rest happens when it arrives
         before, entry.scan = entry.scan, scan
         if entry.layer.name == before.name:
@@ -224,7 +235,8 @@ class Session:
     @property
     def results(self) -> list[layers.ResultLayers]:
         """Results of which at least one layer is still there, oldest first."""
-        return layers.results(self.viewer)
+        viewer = self._viewer()
+        return [] if viewer is None else layers.results(viewer)
 
     def reconstruct(self, recipe: Recipe, replace_last: bool = False) -> None:
         """Reconstruct the current scan in the background.
@@ -254,8 +266,6 @@ class Session:
         self._turns.start(self._show(drawing, replace_last))
 
     def _show(self, drawing: Drawing, replace_last: bool) -> Iterator[None]:
-        if self._viewer() is None:  # closed while the result was on its way
-            return
         last, group = self._place(replace_last)
         result = last or layers.ResultLayers(
             self.viewer, drawing.reconstruction, drawing.quantities, group, drawing.look
@@ -268,6 +278,8 @@ class Session:
             self._current.visible = False
         if result.alive:  # it is replaced
             yield from self._redrawing(result, drawing)
+            if not result.alive:
+                return
         yield from layers.add_drawing(self.viewer, result, drawing)
 
     def _place(self, replace_last: bool) -> tuple[layers.ResultLayers | None, int]:
@@ -299,7 +311,7 @@ class Session:
 
     def _redrawing(self, result: layers.ResultLayers, drawing: Drawing) -> Iterator[None]:
         before = result.reconstruction
-        yield from layers.redraw(result, drawing)
+        yield from while_there(lambda: result.alive, layers.redraw(result, drawing))
         self.result_updated.emit(before, drawing.reconstruction)
 
     def _launch_in_thread(self, scan: Scan, recipe: Recipe, run: Run) -> Job:

@@ -19,6 +19,7 @@ from psygnal import Signal
 from . import compat
 from .canvas import set_stage
 from .results import AXES, QUANTITIES, RECONSTRUCTION, ResultLayers, results
+from .turns import while_there
 
 SCAN = "autophase_scan"
 UNITS = {"nm": "nanometer", "pixel": "pixel"}
@@ -72,6 +73,7 @@ class Stage:
         self._viewer = weakref.ref(viewer)
         self.side: Side | None = None
         """Which of the two is seen, or on its way; None as long as there is neither."""
+        self._entered = False  # a side is left half-way where what it was entered for is deleted
         self._views: dict[Side, View] = {}
         self._last: weakref.ref[ResultLayers] | None = None
         self._beside: weakref.WeakSet[Layer] = weakref.WeakSet()
@@ -101,9 +103,12 @@ class Stage:
 
     def dimensions_of(self, side: Side) -> Literal[2, 3]:
         """Return in how many dimensions a side is seen, now or as soon as it is shown."""
-        if side == self.side:
+        if self._is_on(side):
             return self._live.dims.ndisplay
         return self._views[side].ndisplay if side in self._views else 2 if side == "diffraction" else 3
+
+    def _is_on(self, side: Side) -> bool:
+        return self.side == side and self._entered
 
     @property
     def names(self) -> dict[str, Any]:
@@ -120,9 +125,20 @@ class Stage:
     # -- what is seen --------------------------------------------------------------------------------------------------
 
     def show_scan(self, layer: Layer, *, anew: bool = False) -> Iterator[None]:
-        """Show a diffraction layer with the view that it had; the first time, or `anew`, with its brightest frame in slices."""
+        """Show a diffraction layer with the view that it had; the first time, or `anew`, with its brightest frame in slices.
+
+        It ends once the layer is deleted.
+        """
+
+        def there() -> bool:
+            viewer = self._viewer()
+            return viewer is not None and layer in viewer.layers
+
+        return while_there(there, self._show_scan(layer, anew))
+
+    def _show_scan(self, layer: Layer, anew: bool) -> Iterator[None]:
         viewer = self._live
-        if anew or self.side != "diffraction":
+        if anew or not self._is_on("diffraction"):
             ndisplay = 2 if anew else self.dimensions_of("diffraction")
             self._enter("diffraction")
             if anew:
@@ -130,23 +146,28 @@ class Stage:
             yield
             viewer.dims.ndisplay = ndisplay
             yield
-            if layer not in viewer.layers or self.side != "diffraction":
-                return
             self._tell("pixel")
             yield
             if "diffraction" in self._views:
                 self._views["diffraction"].restore(viewer)
             else:
                 _face_scan(viewer, layer)
+            self._entered = True
             yield
         with self._turn():
             for other in _scans(viewer):
                 _set_visible(other, other is layer)
 
     def show_result(self, result: ResultLayers) -> Iterator[None]:
-        """Show a result with the view that results had; the first time in 3-D, with the camera on the crystal."""
+        """Show a result with the view that results had; the first time in 3-D, with the camera on the crystal.
+
+        It ends once the last of the result's layers is deleted.
+        """
+        return while_there(lambda: result.alive, self._show_result(result))
+
+    def _show_result(self, result: ResultLayers) -> Iterator[None]:
         viewer = self._live
-        entering = self.side != "results"
+        entering = not self._is_on("results")
         if entering:
             ndisplay = self.dimensions_of("results")
             self._enter("results")
@@ -155,8 +176,6 @@ class Stage:
             yield
             if "results" not in self._views:
                 yield from set_stage(viewer)
-        if not result.alive or self.side != "results":
-            return
         self._tell(result.quantities.unit)
         if entering:
             yield
@@ -164,6 +183,7 @@ class Stage:
                 self._views["results"].restore(viewer)
             else:
                 result.frame()
+            self._entered = True
             yield
         with self._turn():
             result.show()
@@ -174,15 +194,15 @@ class Stage:
     def _enter(self, side: Side) -> None:
         """Leave the other side as it is now, to come back to, and hide everything that is ours."""
         viewer, before = self._live, self.side
-        if before is not None and before != side:
+        if before is not None and before != side and self._entered:
             self._views[before] = View.of(viewer)
-        if before == "results":
+        if before == "results" and before != side:
             seen = [layer for result in results(viewer) for layer in result.layers if layer.visible]
             shown = [result for result in results(viewer) if result.shown]
             usual = [result.seen_layer for result in shown]
             self._beside = weakref.WeakSet(layer for layer in seen if layer not in usual)
             self._last = weakref.ref(shown[-1]) if shown else None
-        self.side, self._turning = side, True
+        self.side, self._entered, self._turning = side, False, True
         for layer in _scans(viewer):
             _set_visible(layer, False)
         for result in results(viewer):
@@ -264,10 +284,13 @@ class Stage:
         self.settle()
 
     def _on_removing(self) -> None:
-        compat.free_where_it_is_drawn(self._live)
+        if (viewer := self._viewer()) is not None:
+            compat.free_where_it_is_drawn(viewer)
 
     def _on_removed(self) -> None:
-        left = {_side_of(layer) for layer in self._live.layers}
+        if (viewer := self._viewer()) is None:
+            return
+        left = {_side_of(layer) for layer in viewer.layers}
         self._views = {side: view for side, view in self._views.items() if side in left}
         if self.side not in left:
             self.side = None

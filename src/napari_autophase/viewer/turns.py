@@ -19,10 +19,13 @@ class Turns:
     soon
         Has a function called in a later turn of the event loop, or returns False where no loop runs: everything is then done
         at once.
+    subject
+        Returns what all the work is about, or None once that is gone: what is left is then dropped.
     """
 
-    def __init__(self, soon: Soon | None = None) -> None:
+    def __init__(self, soon: Soon | None = None, subject: Callable[[], object | None] = object) -> None:
         self._soon = soon or _next_turn
+        self._subject = subject
         self._works: deque[Iterator[object]] = deque()
         self._going = False
 
@@ -48,6 +51,10 @@ class Turns:
                 self.finish()
 
     def _piece(self) -> None:
+        subject = self._subject()  # held until the piece is done
+        if subject is None:
+            self._works.clear()
+            return
         work = self._works[0]
         try:
             next(work)
@@ -55,6 +62,16 @@ class Turns:
             self._works.remove(work)
             if not isinstance(end, StopIteration):
                 raise
+
+
+def while_there(there: Callable[[], bool], work: Iterator[None]) -> Iterator[None]:
+    """Do `work` piece by piece; once what it is about is not `there` any more, its next piece does not begin."""
+    while there():
+        try:
+            next(work)
+        except StopIteration:
+            return
+        yield
 
 
 def _next_turn(go_on: Callable[[], None]) -> bool:
