@@ -1,5 +1,7 @@
 """One shot on a scan of any size."""
 
+import subprocess
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -266,3 +268,25 @@ def test_predictions_in_bfloat16_agree_with_float32(monkeypatch):
         found[quick] = finish(inference.predict(load(), windows), lambda _: None)
     for one, other in zip(found[False], found[True], strict=True):
         assert correlation(one.object.numpy(), other.object.numpy()) > 0.999
+
+
+def test_a_prediction_is_the_same_beside_a_busy_program():
+    """Its last digits depend on how many threads share it: that must not hang on what else the computer does."""
+    model, windows = load(), [torch.rand((64,) * 3, generator=torch.Generator().manual_seed(3))]
+
+    def ask():
+        return finish(inference.predict(model, windows, 1), lambda _: None)[0]
+
+    alone = ask()
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * inference.cores())
+    ]
+    try:
+        beside = [ask() for _ in range(3)]
+    finally:
+        for each in busy:
+            each.kill()
+            each.wait()
+    for one in beside:
+        assert torch.equal(one.object, alone.object)
+        assert torch.equal(one.inside, alone.inside)

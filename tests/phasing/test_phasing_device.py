@@ -253,29 +253,6 @@ def test_results_keep_their_order_and_errors_come_through():
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize(("shared", "pays"), [(0.6, True), (9.0, False)])
-def test_threads_share_work_only_while_that_is_quicker(monkeypatch, shared, pays):
-    before, now = torch.get_num_threads(), [0.0]
-
-    def transform(volume):
-        now[0] += 1.0 if torch.get_num_threads() == 1 else shared
-
-    monkeypatch.setattr(crew, "cores", lambda: 2)
-    monkeypatch.setattr(crew.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(torch.fft, "fftn", transform)
-    monkeypatch.setattr(crew, "_sharing", {})
-    assert crew.sharing_pays() is pays
-    measured = now[0]
-    assert crew.sharing_pays() is pays
-    assert now[0] == measured  # it is known for a while
-    now[0] += 11
-    shared = 3.0 if pays else 0.1
-    assert crew.sharing_pays() is not pays
-    assert torch.get_num_threads() == before
-    monkeypatch.setattr(crew, "cores", lambda: 1)
-    assert not crew.sharing_pays()
-
-
 def test_a_long_run_takes_no_more_memory_than_a_short_one():
     program = """
 import re

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..phasing import Diffraction, Starts, join, keep_best, random_phases, search
-from ..phasing.crew import cores, sharing_pays, threads
+from ..phasing.crew import cores, threads
 from ..phasing.grids import fit, on_grid, regrid
 from ..recipe import Guess
 from ..reconstruction import Progress
@@ -119,8 +119,8 @@ def predict(
 ) -> Generator[Progress, None, list[Seen]]:
     """Return what the network sees in windows (W, W, W), with a `Progress` for each; None: by all of its stages.
 
-    A GPU takes them as one batch.  On a CPU each core takes one at a time; a single one is shared by all, unless another program
-    keeps a core busy: threads would wait for each other.
+    A GPU takes them as one batch.  On a CPU each core takes one at a time, and a single one is shared by all, whatever else the
+    computer does: the last digits depend on how many share it, and what is found in the end on those.
     """
     network, asked = model.folded, () if stages is None else (stages,)
 
@@ -131,7 +131,7 @@ def predict(
         return [Seen(*pair) for pair in zip(last.object, last.shape.float().sigmoid(), strict=True)]
 
     if model.device.type != "cpu" or len(windows) == 1:
-        with threads(cores() if model.device.type == "cpu" and sharing_pays() else 1):
+        with threads(cores() if model.device.type == "cpu" else 1):
             found = ask(windows)
         yield Progress("guess", len(windows), len(windows))
         return found

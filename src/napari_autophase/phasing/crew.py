@@ -27,8 +27,7 @@ _ALONE = 1.15
 _SHORT = 2**20
 _PATIENCE = 2
 _LASTS = 300
-_REMEMBERED_S, _HOLDS_S = 60.0, 10.0
-_PROBE = 64
+_REMEMBERED_S = 60.0
 _TRIAL_S, _MOMENT_S = 0.002, 0.03
 """How long a plan is tried each time; how long work is done at a stretch, so that a wish to stop is heard soon."""
 _Result = TypeVar("_Result")
@@ -201,7 +200,6 @@ class _Choice:
 
 
 _lately: dict[Hashable, _Choice] = {}
-_sharing: dict[str, float] = {}
 
 
 @contextmanager
@@ -221,23 +219,3 @@ def short(voxels: int) -> bool:
     Shared, short work waits for whatever else the computer does, and its threads go on spinning for a while.
     """
     return voxels < _SHORT
-
-
-def sharing_pays() -> bool:
-    """Say whether threads that share a piece of work are quicker now than one alone: no longer so when a core is busy.
-
-    Measured by a few transforms of a small volume, alternately, which takes some ten milliseconds; the answer holds for a while.
-    """
-    if cores() == 1:
-        return False
-    if time.perf_counter() - _sharing.get("asked", -math.inf) > _HOLDS_S:
-        volume = torch.zeros((_PROBE,) * 3, dtype=torch.complex64)
-        seconds: dict[int, list[float]] = {1: [], cores(): []}
-        for _ in range(_TRIALS):
-            for count, taken in seconds.items():
-                with threads(count):
-                    begin = time.perf_counter()
-                    torch.fft.fftn(volume)
-                    taken.append(time.perf_counter() - begin)
-        _sharing.update(asked=time.perf_counter(), pays=median(seconds[cores()]) < median(seconds[1]))
-    return bool(_sharing["pays"])
