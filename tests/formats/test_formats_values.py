@@ -69,7 +69,14 @@ def test_what_only_looks_so_is_left_alone(tmp_path, counts, how):
     array = KEPT[how](counts)
     scan = read(tmp_path, array)
     np.testing.assert_array_equal(scan.counts, array)
-    assert not scan.notes
+    assert all("no whole numbers" in note and "--values" in note for note in scan.notes)
+
+
+def test_amplitudes_without_a_step_are_not_taken_for_counts_without_a_word(tmp_path, counts):
+    """The roots of counts that a white field had divided: nothing tells them from counts."""
+    uneven = np.random.default_rng(8).uniform(0.9, 1.1, counts.shape[1:])
+    scan = read(tmp_path, np.sqrt(counts * uneven).astype("f4"))
+    assert any("no whole numbers" in note and "--values" in note for note in scan.notes)
 
 
 def test_a_mean_of_blocks_becomes_their_sum(tmp_path, counts):

@@ -153,3 +153,9 @@ def test_a_scan_of_several_circles_has_the_voxels_of_its_axis():
     )
     alone = replace(whole, sample_circles=(tuple(axis),), sample_angles_deg=(0.0,), rocking_circle=0)
     assert frame(alone, PEAK, SHAPE)[0] == pytest.approx(frame(whole, PEAK, SHAPE)[0])
+
+
+def test_a_peak_far_from_where_the_arm_points_is_off_without_a_material():
+    assert summarise(GOLD, PEAK, SHAPE).off == ()
+    far = summarise(replace(GOLD, direct_beam_pixel=(1e6, 0.0)), PEAK, SHAPE)
+    assert any("where the arm points" in sentence and "direct beam" in sentence for sentence in far.off)

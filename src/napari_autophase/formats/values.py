@@ -72,6 +72,12 @@ def to_counts(
             f"The brightest value of {what} is {brightest:.3g}, and no step tells what one photon became, so it holds no counts: "
             "say what they are with --values counts, amplitudes or scaled."
         )
+    if not whole:
+        note = (
+            f"The values of {what} are no whole numbers and have no common step: they are taken for counts that were corrected "
+            "pixel by pixel; if they are amplitudes, or scaled, say so with --values."
+        )
+        return array, (note,)
     return array, ()
 
 

@@ -17,6 +17,8 @@ _MISMATCH = 1.0
 """Percent between measured and known spacing beyond which something is off: strain rarely reaches that."""
 _UNEVEN = 1.0
 """Percent of the mean step by which steps may differ."""
+_ARM = 15.0
+"""Percent by which the spacing at the peak may differ from that where the arm points: a detector reaches no farther."""
 _ALONG = 15.0
 """Degrees between rocking axis and Q below which rocking hardly moves the peak."""
 
@@ -126,6 +128,11 @@ def summarise(
     for axis, ratio in zip(("rocking", "row", "column"), oversampling or (), strict=False):
         if ratio < 2:
             off.append(f"Along the {axis} axis the sampling is {ratio:.1f}-fold; 2 is the least for phasing.")
+    if arm > 1e-3 and (apart := 100 * abs(arm / size - 1)) > _ARM:
+        off.append(
+            f"The spacing at the peak is {apart:.3g} % away from that where the arm points: check the direct beam's pixel, the "
+            "distance and the pixel size."
+        )
     edges = np.linalg.norm(steps, axis=0)
     return GeometrySummary(
         q_per_nm=size,
