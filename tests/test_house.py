@@ -78,6 +78,21 @@ def test_asking_for_help_loads_nothing_heavy():
     )
 
 
+def test_a_list_of_scans_loads_no_more_than_files_need(tmp_path):
+    list_it = f"""
+import h5py
+with h5py.File({str(tmp_path / "many.h5")!r}, "w") as file:
+    for number in (1, 2):
+        file[f"{{number}}.1/measurement/diode"] = [1.0, 2.0]
+from napari_autophase.cli import main
+assert main(["info", {str(tmp_path / "many.h5")!r}]) == 0
+import sys
+print("loaded:", *sys.modules)"""
+    loaded = set(python(list_it).rpartition("loaded:")[2].split())
+    assert "h5py" in loaded
+    assert not {"torch", "numba", "scipy", "skimage", "psutil"} & loaded
+
+
 def test_property_tests_draw_the_same_examples_whatever_was_loaded_before(tmp_path):
     property_test = """
         from hypothesis import given, strategies as st

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import floor
 
-import psutil
-
 from .scan import InputError
 
 GIB = 2**30
@@ -18,6 +16,8 @@ _SIGNS = ("out of memory", "CUFFT_ALLOC_FAILED", "can't allocate memory", "Unabl
 
 def free_bytes() -> int:
     """Return the memory that this process can still have: what is free now, within the limit that its shell or queue gave it."""
+    import psutil
+
     free = int(psutil.virtual_memory().available)
     if sys.platform != "win32":
         import resource

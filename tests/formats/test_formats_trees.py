@@ -293,6 +293,32 @@ def test_a_list_opens_no_detector_file(tmp_path, monkeypatch):
     assert set(opened) == {"proposal.h5", "S1_0001.h5"}
 
 
+def test_counters_that_are_links_are_listed_as_those_that_are_not(tmp_path):
+    bliss(tmp_path)
+    path = tmp_path / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        scan = file["1.1"]
+        for name in ("imon", "roi1_max"):  # as BLISS writes them
+            scan.move(f"measurement/{name}", f"instrument/{name}/data")
+            scan[f"measurement/{name}"] = h5py.SoftLink(f"/1.1/instrument/{name}/data")
+    found = formats.scans(path)[0]
+    assert (found.points, found.has_frames, found.brightest) == (FRAMES, True, 801)
+
+
+def test_a_list_shows_nothing_of_files_that_its_words_and_counters_name(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"password" * FRAMES)
+    folder = tmp_path / "opened"
+    path = bliss(folder).parent / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        scan = file["1.1"]
+        for name, dtype, shape in (("title", "S8", (1,)), ("measurement/roi1_max", float, (FRAMES,))):
+            del scan[name]
+            scan.create_dataset(name, shape, dtype, external=str(secret))
+    found = formats.scans(path)[0]
+    assert (found.command, found.brightest, found.points) == ("", None, FRAMES)
+
+
 def test_scans_without_frames_are_listed_but_not_offered(tmp_path):
     bliss(tmp_path)
     path = tmp_path / "S1/S1_0001/S1_0001.h5"

@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from scipy import ndimage
 
-from ..preparation import fast_size, find_flagged, find_isolated, find_peak
-from ..preparation.blur import blurred
 from ..scan import InputError, check_shape
 from .common import Box, Dataset, Volume, check_memory
 from .registry import Format
@@ -273,6 +270,8 @@ def believable(raw: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np
     mask
         True where nothing usable was seen, same shape; or None.
     """
+    from ..preparation import find_flagged, find_isolated
+
     good = np.ones(raw.shape, bool) if mask is None else ~mask
     if not raw.any():
         return np.zeros(raw.shape, np.float32), good
@@ -291,6 +290,9 @@ def believable(raw: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np
 
 def _peak(volume: Volume, shape: Sides, mask: np.ndarray | None, seen: _Seen, name: str) -> Sides:
     """Return the voxel of the Bragg peak, as `preparation.find_peak` finds it in the whole scan."""
+    from ..preparation import find_peak
+    from ..preparation.blur import blurred
+
     rocking = np.maximum(seen.brightest - seen.steady, 0)
     if not rocking.any():
         raise InputError(f"{name} holds no Bragg peak: no count in it changes from frame to frame.")
@@ -309,6 +311,10 @@ def _peak(volume: Volume, shape: Sides, mask: np.ndarray | None, seen: _Seen, na
 
 def _lit(seen: _Seen, shape: Sides, peak: Sides) -> tuple[Sides, tuple[str, ...]]:
     """Return sides, fast to transform, of the part about the peak that holds all light connected with it."""
+    from scipy import ndimage
+
+    from ..preparation import fast_size
+
     # the usual rate is that of most pixels: light covers few of them
     photons, looked_at = seen.light.sum(0), seen.good.sum(0)
     some = looked_at > 0

@@ -58,7 +58,7 @@ def own(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
         if (
             isinstance(item, h5py.Dataset)
             and could_be_volume(item.shape, item.dtype)
-            and not is_elsewhere(item)
+            and not is_elsewhere(item.id)
         ):
             yield each.path, item
 
@@ -99,7 +99,7 @@ def _walk(group: h5py.Group, place: _Place, seen: set[int]) -> Iterator[_Met]:
 
 def glimpse(item: Item | None) -> np.ndarray | None:
     """Return a few frames of a volume that stands in its file, packed frame by frame or nearly so; else None."""
-    if not isinstance(item, h5py.Dataset) or is_elsewhere(item) or len(kept := kept_axes(item.shape)) != 3:
+    if not isinstance(item, h5py.Dataset) or is_elsewhere(item.id) or len(kept := kept_axes(item.shape)) != 3:
         return None
     shape = [item.shape[axis] for axis in kept]
     together = 1

@@ -74,16 +74,16 @@ def local(group: h5py.Group, path: str) -> Item | None:
         item = _follow(group, path, _refuse)
     except LinkError:
         return None
-    return None if isinstance(item, h5py.Dataset) and is_elsewhere(item) else item
+    return None if isinstance(item, h5py.Dataset) and is_elsewhere(item.id) else item
 
 
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def is_elsewhere(item: h5py.Dataset) -> bool:
+def is_elsewhere(item: h5py.h5d.DatasetID) -> bool:
     """Tell whether the bytes of a dataset stand in other files."""
-    created = item.id.get_create_plist()
+    created = item.get_create_plist()
     return created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count() > 0
 
 
@@ -133,6 +133,44 @@ def link_of(group: h5py.Group, name: str) -> h5py.HardLink | h5py.SoftLink | h5p
     return group.get(name, getlink=True)
 
 
+def link_types(group: h5py.h5g.GroupID) -> dict[str, int]:
+    """Return the names in a group, each with the type of its link as `h5py.h5l` has it."""
+    found: dict[str, int] = {}
+
+    def note(name: bytes, about: h5py.h5l.LinkInfo) -> None:
+        found[name.decode(errors="surrogateescape")] = about.type
+
+    group.links.iterate(note, info=True)
+    return found
+
+
+def place_of(group: h5py.h5g.GroupID, path: str, hops: int = 0) -> tuple[bytes, int] | None:
+    """Return where a path leads within a group's own file, free of soft links, and the type of the link there; nothing is opened.
+
+    None if there is nothing, or if it leads out of the file before its end.
+    """
+    if hops > _HOPS:
+        return None
+    walked = b"/" if path.startswith("/") else b""
+    names = [name.encode(errors="surrogateescape") for name in path.split("/") if name not in ("", ".")]
+    kind = h5py.h5l.TYPE_HARD
+    for number, name in enumerate(names, 1):
+        here = walked + name
+        try:
+            kind = group.links.get_info(here).type
+        except (KeyError, RuntimeError):
+            return None
+        if kind == h5py.h5l.TYPE_SOFT:
+            target = group.links.get_val(here)
+            start = b"" if target.startswith(b"/") else walked
+            whole = b"/".join((start + target, *names[number:]))
+            return place_of(group, whole.decode(errors="surrogateescape"), hops + 1)
+        if kind != h5py.h5l.TYPE_HARD and number < len(names):
+            return None
+        walked = here + b"/"
+    return walked.rstrip(b"/") or b"/", kind
+
+
 def child(group: h5py.Group, name: str) -> Item:
     """Return what a hard link of a group leads to: as ``group[name]``, in a quarter of the time."""
     found = h5py.h5o.open(group.id, name.encode(errors="surrogateescape"))
@@ -172,8 +210,9 @@ class Tree:
         self._files: dict[Path, h5py.File] = {}
         self._idle: dict[Path, h5py.File] = {}
         self._names: dict[int, Path] = {}
+        self._reals: dict[Path, Path] = {}
         self.sound: set[tuple[Path, int]] = set()
-        self._located: dict[tuple[str, str], Path] = {}
+        self._located: dict[tuple[Path, str], Path] = {}
 
     def __enter__(self) -> Tree:
         self.root = self._opened(self.path)
@@ -184,7 +223,7 @@ class Tree:
             file.close()
 
     def _opened(self, path: Path) -> h5py.File:
-        real = _real(path)
+        real = self._reals.get(path) or self._reals.setdefault(path, _real(path))
         if real not in self._files:
             file = self._idle.pop(real, None) or open_file(path)
             self._names[h5py.h5o.get_info(file.id).fileno] = real
@@ -252,31 +291,32 @@ class Tree:
                 yield name, Lost(f"{path}{name}", getattr(link, "filename", ""), str(error))
 
     def _external(self, group: h5py.Group, name: str, link: h5py.ExternalLink, hops: int) -> Item:
-        what = f"{group.name.rstrip('/')}/{name}"
-        return _follow(self.linked(group.file, link.filename, what)["/"], link.path, self._external, hops)
+        return _follow(root_of(self.linked(group, link.filename, name)), link.path, self._external, hops)
 
-    def linked(self, file: h5py.File, name: str, what: str) -> h5py.File:
-        """Open the file that `file` calls `name`, for the sake of `what`; raises as `locate` does, or if it is damaged."""
-        target = self.locate(file, name, what)
+    def linked(self, item: Item, name: str, link: str = "") -> h5py.File:
+        """Open the file that an item's own file calls `name`; raises as `locate` does, or if it is damaged."""
+        target = self.locate(item, name, link)
         try:
             return self._opened(target)
         except OSError as error:
             raise LinkError(
-                f"{target}, to which {what} of {self.path} links, is damaged or no HDF5 file; copy it again."
+                f"{target}, to which {_called(item, link)} of {self.path} links, is damaged or no HDF5 file; copy it again."
             ) from error
 
-    def locate(self, file: h5py.File, name: str, what: str) -> Path:
-        """Return the file that `file` calls `name`, as HDF5 would look for it.
+    def locate(self, item: Item, name: str, link: str = "") -> Path:
+        """Return the file that an item's own file calls `name`, as HDF5 would look for it.
+
+        `link` is what leads there: a name in the group that the item is; "": the item itself.
 
         Raises
         ------
         MissingFile, LinkError
             If it is not there, or not below the folder that was opened.
         """
-        known = self._located.get((file.filename, name))
-        if known is None:
-            known = self._located[file.filename, name] = self._locate(file, name, what)
-        return known
+        key = self._names[h5py.h5o.get_info(item.id).fileno], name
+        if key not in self._located:
+            self._located[key] = self._locate(item.file, name, _called(item, link))
+        return self._located[key]
 
     def _locate(self, file: h5py.File, name: str, what: str) -> Path:
         beside = Path(file.filename).parent
@@ -300,3 +340,7 @@ class Tree:
         if not real.is_file():
             raise LinkError(f"{what} of {self.path} leads to {real}, which is no file; correct the link.")
         return there
+
+
+def _called(item: Item, link: str) -> str:
+    return f"{item.name.rstrip('/')}/{link}" if link else item.name

@@ -1,10 +1,14 @@
-"""The scans that one HDF5 file holds, as a list: no frames are opened for it, and no file of a detector."""
+"""The scans that one HDF5 file holds, as a list: no frames are opened for it, and no file of a detector.
+
+There are hundreds, so HDF5 is called as it is: what h5py wraps around every group and dataset takes several times as long.
+"""
 
 from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
 from functools import cache
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,26 +16,50 @@ import numpy as np
 from ..geometry import Files, Source, beamlines
 from . import nexus
 from .common import ScanEntry
-from .links import LinkError, Tree, link_of, local
+from .links import LinkError, Tree, is_elsewhere, link_types, place_of
 from .trees import asked_points
 
 _TEXT = h5py.string_dtype()
+_STORED_TEXT = h5py.h5t.py_create(_TEXT)
+_ONE = h5py.h5s.create(h5py.h5s.SCALAR)
+
+
+class _Group:
+    """A group: its names, each with the type of its link, and what stands in its own file under a path."""
+
+    def __init__(self, group: h5py.h5g.GroupID) -> None:
+        self.id = group
+        self.links = link_types(group)
+
+    def place(self, path: str) -> tuple[bytes, int] | None:
+        """Return what `place_of` does."""
+        kind = self.links.get(path)
+        if kind is None or kind == h5py.h5l.TYPE_SOFT:
+            return place_of(self.id, path) if kind is not None or "/" in path else None
+        return path.encode(errors="surrogateescape"), kind
+
+    def opened(self, path: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
+        """Return what stands there, or None."""
+        place = self.place(path)
+        return (
+            h5py.h5o.open(self.id, place[0]) if place is not None and place[1] == h5py.h5l.TYPE_HARD else None
+        )
 
 
 def entries(tree: Tree) -> list[ScanEntry]:
     """Return the scans of a file in the order of their numbers; none where it is no list of scans."""
     found = []
-    root = tree.root["/"]
-    for name in root:
+    for name in link_types(tree.root["/"].id):
         files = next((each for pattern, each in _patterns() if fnmatchcase(name, pattern)), None)
         if files is None:
             continue
         try:
-            with tree.visit(name) as group:
-                if isinstance(group, h5py.Group) and any(
-                    isinstance(local(group, path), h5py.Group) for path in files.recorded
-                ):
-                    found.append(_entry(group, name, files))
+            with tree.visit(name) as item:
+                if isinstance(item, h5py.Group):
+                    group = _Group(item.id)
+                    recorded = {path: group.opened(path) for path in files.recorded}
+                    if any(isinstance(each, h5py.h5g.GroupID) for each in recorded.values()):
+                        found.append(_entry(group, name, files, recorded))
         except LinkError:
             found.append(ScanEntry(name))
     return sorted(found, key=lambda each: _natural(each.path))
@@ -52,98 +80,71 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _entry(group: h5py.Group, name: str, files: Files) -> ScanEntry:
+def _entry(group: _Group, name: str, files: Files, recorded: dict[str, Any]) -> ScanEntry:
     command = _word(group, files.command)
-    points, has_frames, brightest = _recorded(group, files)
-    ended = any(_has(group, each.name) for each in files.ended) if files.ended else None
+    brightest: list[float] = []
+    points, has_frames = 0, False
+    for path, each in recorded.items():
+        if not isinstance(each, h5py.h5g.GroupID):
+            continue
+        inside = _Group(each)
+        # frames first, then what is opened at once: all was recorded at as many points, but for some slow counters
+        order = sorted(inside.links.items(), key=lambda each: (not _is_detector(each[0]), each[1]))
+        for what, _ in order:
+            is_maximum = any(source.fits(f"{path}/{what}") for source in files.brightest)
+            if has_frames and points and not is_maximum:
+                continue
+            place = inside.place(what)
+            has_frames |= place is not None and place[1] == h5py.h5l.TYPE_EXTERNAL
+            item = inside.opened(what)
+            if isinstance(item, h5py.h5d.DatasetID) and (shape := item.shape):
+                points = max(points, shape[0])
+                has_frames |= len(shape) > 2
+                if is_maximum:
+                    brightest += _largest(item, shape)
     return ScanEntry(
         name,
         command,
         _word(group, files.started),
-        points,
+        points or None,
         asked_points(command),
         has_frames,
-        brightest,
-        ended,
+        max(brightest, default=None),
+        any(group.place(each.name) for each in files.ended) if files.ended else None,
     )
 
 
-def _has(group: h5py.Group, path: str) -> bool:
-    return (
-        isinstance(link_of(group, path), h5py.HardLink) if "/" not in path else local(group, path) is not None
-    )
+@cache
+def _is_detector(name: str) -> bool:
+    """Tell whether something recorded is called as a detector of a beamline is."""
+    return any(detector.is_called(name) for each in beamlines().values() for detector in each.detectors)
 
 
-def _word(group: h5py.Group, sources: tuple[Source, ...]) -> str:
+def _word(group: _Group, sources: tuple[Source, ...]) -> str:
     for each in sources:
-        if "/" not in each.name and (item := _opened(group, each.name)) is not None:
+        item = group.opened(each.name)
+        if isinstance(item, h5py.h5d.DatasetID):
             return _text(item)
-        word = nexus.scalar(local(group, each.name))
-        if word is not None:
-            return str(word)
     return ""
 
 
 def _text(item: h5py.h5d.DatasetID) -> str:
-    """Return a text, without what h5py wraps around it: that takes ten times as long, and there are hundreds."""
-    kind = item.get_type()
-    if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str() and item.shape == ():
-        value = np.empty((), _TEXT)
-        item.read(h5py.h5s.ALL, h5py.h5s.ALL, value, h5py.h5t.py_create(_TEXT))
-        return (value.item() or b"").decode(errors="replace")
-    word = nexus.scalar(h5py.Dataset(item, readonly=True))
-    return "" if word is None else str(word)
+    value = np.empty((), _TEXT)
+    try:
+        if not is_elsewhere(item):
+            item.read(_ONE, h5py.h5s.ALL, value, _STORED_TEXT)
+    except (OSError, TypeError, ValueError):  # of a fixed length, several, or no text
+        word = nexus.scalar(h5py.Dataset(item, readonly=True))
+        return "" if word is None else str(word)
+    return (value.item() or b"").decode(errors="replace")
 
 
-def _recorded(group: h5py.Group, files: Files) -> tuple[int | None, bool, float | None]:
-    """Return the number of points, whether there are frames, and the brightest pixel, as the group's own file says."""
-    points = 0
-    has_frames = False
-    brightest: list[float] = []
-    soft: list[tuple[h5py.Group, str]] = []
-    for path in files.recorded:
-        inside = local(group, path)
-        for name in inside if isinstance(inside, h5py.Group) else ():
-            link = link_of(inside, name)
-            if isinstance(link, h5py.SoftLink):
-                soft.append((inside, link.path))
-            elif isinstance(link, h5py.ExternalLink):
-                has_frames = True
-            else:
-                item = _opened(inside, name)
-                points = max(points, *item.shape[:1], 0) if item is not None else points
-                has_frames |= item is not None and item.rank > 2
-                if item is not None and any(each.fits(f"{path}/{name}") for each in files.brightest):
-                    brightest += _largest(item)
-    # soft links lead to what recorded it: motors, counters, and detectors, whose frames are called data
-    soft.sort(key=lambda each: not each[1].endswith("/data"))
-    while soft and not (has_frames and points):
-        base, target = soft.pop(0)
-        folder, _, name = target.rpartition("/")
-        inside = local(base, folder or ("/" if target.startswith("/") else "."))
-        if isinstance(inside, h5py.Group):
-            has_frames |= isinstance(link_of(inside, name), h5py.ExternalLink)
-            item = _opened(inside, name)
-            points = max(points, *item.shape[:1], 0) if item is not None else points
-            has_frames |= item is not None and item.rank > 2
-    return points or None, has_frames, max(brightest, default=None)
-
-
-def _opened(group: h5py.Group, name: str) -> h5py.h5d.DatasetID | None:
-    """Return a dataset that a hard link of the group leads to, or None."""
-    if not isinstance(link_of(group, name), h5py.HardLink):
-        return None
-    item = h5py.h5o.open(group.id, name.encode(errors="surrogateescape"))
-    return item if isinstance(item, h5py.h5d.DatasetID) else None
-
-
-def _largest(item: h5py.h5d.DatasetID) -> list[float]:
-    if (
-        item.get_type().get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
-        or len(item.shape) > 1
-        or 0 in item.shape
-    ):
+def _largest(item: h5py.h5d.DatasetID, shape: tuple[int, ...]) -> list[float]:
+    if len(shape) > 1 or 0 in shape or is_elsewhere(item):
         return []
-    values = np.empty(item.shape)
-    item.read(h5py.h5s.ALL, h5py.h5s.ALL, values, h5py.h5t.NATIVE_DOUBLE)
+    values = np.empty(shape)
+    try:
+        item.read(h5py.h5s.ALL, h5py.h5s.ALL, values, h5py.h5t.NATIVE_DOUBLE)
+    except (OSError, TypeError):  # no numbers
+        return []
     return [float(values.max())]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from scipy import ndimage
 
 from ..scan import InputError
 
@@ -152,6 +151,8 @@ def likely_bad(
 
 def _covers_peak(bad: np.ndarray, counts: np.ndarray) -> bool:
     """Tell whether the brightest place, as seen in the sum of all frames, without single pixels and impossible values, is bad."""
+    from scipy import ndimage  # takes longer to import than to list a file's scans
+
     most = np.iinfo(counts.dtype).max if counts.dtype.kind in "iu" else _IMPOSSIBLE
     image = np.zeros(counts.shape[1:])
     for frame in counts:

@@ -38,7 +38,7 @@ def _raw(tree: Tree, item: h5py.Dataset) -> np.ndarray:
     array = np.empty(item.shape, item.dtype)
     left = array.reshape(-1).view(np.uint8).data
     for name, offset, _ in item.external:
-        with tree.locate(item.file, name, item.name).open("rb") as file:
+        with tree.locate(item, name).open("rb") as file:
             file.seek(offset)
             left = left[file.readinto(left) :]
     if left:
@@ -62,7 +62,7 @@ def check(tree: Tree, item: h5py.Dataset, nested: int = 0) -> None:
 
 def _check_external(tree: Tree, item: h5py.Dataset) -> None:
     for name, offset, size in item.external:
-        raw = tree.locate(item.file, name, item.name)
+        raw = tree.locate(item, name)
         if size != h5py.h5f.UNLIMITED and raw.stat().st_size < offset + size:
             raise InputError(
                 f"{raw} is shorter than {item.name} of {item.file.filename} says; copy it again, whole."
@@ -102,7 +102,7 @@ def _fault(tree: Tree, item: h5py.Dataset, source: Any, nested: int) -> tuple[st
     # %b numbers the files of a growing series, of which HDF5 takes those that there are
     name, inside = source.file_name.replace("%b", "0"), source.dset_name.replace("%b", "0")
     try:
-        found = tree.step(item.file if name == "." else tree.linked(item.file, name, item.name), inside)
+        found = tree.step(item.file if name == "." else tree.linked(item, name), inside)
     except MissingFile as error:
         return f"is not there; copy it to {error.folder}", 0
     if not isinstance(found, h5py.Dataset):
