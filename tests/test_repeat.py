@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import h5py
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from napari_autophase import cli, formats
+from napari_autophase.preparation import sum_scans
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run
 from napari_autophase.repeat import recipe_of, record, repeat
@@ -195,6 +197,31 @@ def test_other_packages_are_a_note(made):
     known = record(made / "r.cxi")
     found = repeat(replace(known, versions={**known.versions, "numpy": "1.0"}))
     assert any("numpy 1.0, now" in note for note in found.notes)
+
+
+def test_a_scan_is_not_summed_with_itself_whatever_it_is_called(tmp_path, capsys):
+    file = tmp_path / "s.h5"
+    formats.write_scan(simulate(6, 32).scan, file)
+    (tmp_path / "linked.h5").symlink_to(file)
+    os.link(file, tmp_path / "hard.h5")
+    with h5py.File(tmp_path / "master.h5", "w") as master:
+        master["entry/data/data"] = h5py.ExternalLink("s.h5", "/entry_1/data_1/data")
+    with h5py.File(file) as scan:
+        shape = scan["entry_1/data_1/data"].shape
+    layout = h5py.VirtualLayout(shape, np.int32)
+    layout[:] = h5py.VirtualSource("s.h5", "/entry_1/data_1/data", shape)
+    with h5py.File(tmp_path / "virtual.h5", "w") as virtual:
+        virtual.create_virtual_dataset("entry/data/data", layout)
+    names = ["s.h5", "linked.h5", "hard.h5", "master.h5", "virtual.h5", "s.h5::entry_1/data_1"]
+    for name in names:
+        twice = [str(file), str(tmp_path / name)]
+        assert cli.main(["reconstruct", *twice, "--sum", "-o", str(tmp_path / "x.cxi"), *QUICK]) == 2
+        told = capsys.readouterr().err
+        assert f"{tmp_path / name} is given twice" in told
+        assert ("by another name" in told) == (twice[0] != twice[1])
+    one = formats.read_scan(file)
+    with pytest.raises(InputError, match=r"s\.h5.* is given twice"):
+        sum_scans([one, formats.read_scan(file)])
 
 
 def test_a_sum_of_scans_repeats(tmp_path, capsys):

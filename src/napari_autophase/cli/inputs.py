@@ -194,11 +194,26 @@ def read_scans(
         return read_scan(scans[0], files, geometry)
     if len(scans) < 2:
         raise InputError("--sum needs two scans or more.")
+    _check_apart(scans, files.dataset)
     first = read_scan(scans[0], files, geometry)
     # each about its own peak, all of one shape
     same = {} if files.crop is None else {"crop": first.shape}
     others = (read_scan(each, files, geometry, **same) for each in scans[1:])
     return repeats.sum_scans([first, *others], repeats.LEAST if least is None else least)
+
+
+def _check_apart(scans: list[str], dataset: str | None) -> None:
+    """Refuse a scan that is given twice, by the same name or another: its photons would count twice."""
+    from .. import formats
+
+    known: list[tuple[str, frozenset[object]]] = []
+    for each in scans:
+        frames = formats.frames_of(each, dataset=dataset)
+        twin = next((name for name, others in known if frames & others), None)
+        if twin is not None:
+            again = "" if each == twin else f", by another name: {twin}"
+            raise InputError(f"--sum: {each} is given twice{again}; give each scan once.")
+        known.append((each, frames))
 
 
 def crop_of(text: str | None) -> Crop | None:

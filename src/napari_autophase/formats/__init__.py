@@ -35,6 +35,7 @@ __all__ = [
     "check_memory",
     "cropping_line",
     "datasets",
+    "frames_of",
     "numbers_in",
     "read",
     "read_reconstruction",
@@ -167,6 +168,19 @@ def cropping_line(path: str | Path, *, dataset: str | None = None) -> str:
     with kind.opens(file, chosen) as volume:
         needed = memory_bytes(shape, volume.together)
     return f"{' × '.join(map(str, shape))} read frame by frame: at most {needed / 2**30:.1f} GiB beside the part that is kept"
+
+
+@patient
+def frames_of(path: str | Path, *, dataset: str | None = None) -> frozenset[object]:
+    """Return what tells the frames of a scan from those of all others, by whatever path or link they are reached.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    file, kind, chosen = _locate(path, dataset)
+    return kind.stands(file, chosen)
 
 
 @patient

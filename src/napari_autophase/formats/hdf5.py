@@ -178,6 +178,17 @@ class Hdf5(Format):
                 found = _with_tree(tree, scan[1], dataset, found, hints)
         return found
 
+    def stands(self, path: Path, dataset: Dataset) -> frozenset[tuple[int, int, object]]:
+        """Return where the dataset lies in its own file, or those that it is made of in theirs."""
+        found = set()
+        with opened(path) as tree:
+            for part in _parts(tree, dataset.path):
+                with tree.visit(part) as item:
+                    for file, address in sources.origins(tree, item):
+                        about = file.stat()
+                        found.add((about.st_dev, about.st_ino, address))
+        return frozenset(found)
+
     def is_object(self, path: Path, dataset: Dataset) -> bool:
         """Take complex arrays, and real ones that the file says are in direct space."""
         if dataset.dtype.kind == "c" or not dataset.is_volume:

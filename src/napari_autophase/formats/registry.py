@@ -107,6 +107,11 @@ class Format(ABC):
         """Return the numbers that frames have in their files' names; none if they have none."""
         return ()
 
+    def stands(self, path: Path, dataset: Dataset) -> frozenset[tuple[int, int, object]]:
+        """Return what tells the bytes of an array from all others', by whatever name or link they are reached."""
+        about = path.stat()
+        return frozenset({(about.st_dev, about.st_ino, dataset.path)})
+
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return the reconstruction that a complex array is.
 

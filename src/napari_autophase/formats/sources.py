@@ -6,14 +6,15 @@ is cut.  A scan must not lose frames that way, so sources are looked at before a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from ..scan import InputError
-from .links import MissingFile, Tree
+from .links import Item, MissingFile, Tree
 
 _NESTED = 8
 """Virtual datasets of virtual datasets go no deeper than this."""
@@ -60,6 +61,25 @@ def check(tree: Tree, item: h5py.Dataset, nested: int = 0) -> None:
         _check_external(tree, item)
 
 
+def origins(tree: Tree, item: h5py.Dataset, nested: int = 0) -> Iterator[tuple[Path, object]]:
+    """Yield the file and the place in it of a dataset, or of those that a virtual one is made of."""
+    made_of = item.virtual_sources() if item.is_virtual and nested < _NESTED else []
+    for source in made_of:
+        with tree.tidy():
+            found = _source(tree, item, source)
+            if isinstance(found, h5py.Dataset):
+                yield from origins(tree, found, nested + 1)
+    if not made_of:
+        yield tree.identity(item)
+
+
+def _source(tree: Tree, item: h5py.Dataset, source: Any) -> Item:
+    """Return what one source of a virtual dataset is; raises as `Tree.step` does."""
+    # %b numbers the files of a growing series, of which HDF5 takes those that there are
+    name, inside = source.file_name.replace("%b", "0"), source.dset_name.replace("%b", "0")
+    return tree.step(item.file if name == "." else tree.linked(item, name), inside)
+
+
 def _check_external(tree: Tree, item: h5py.Dataset) -> None:
     for name, offset, size in item.external:
         raw = tree.locate(item, name)
@@ -99,14 +119,12 @@ def _fault(tree: Tree, item: h5py.Dataset, source: Any, nested: int) -> tuple[st
     LinkError
         If it may not be looked at.
     """
-    # %b numbers the files of a growing series, of which HDF5 takes those that there are
-    name, inside = source.file_name.replace("%b", "0"), source.dset_name.replace("%b", "0")
     try:
-        found = tree.step(item.file if name == "." else tree.linked(item, name), inside)
+        found = _source(tree, item, source)
     except MissingFile as error:
         return f"is not there; copy it to {error.folder}", 0
     if not isinstance(found, h5py.Dataset):
-        return f"holds no frames at {inside}; copy it again", 0
+        return f"holds no frames at {source.dset_name}; copy it again", 0
     check(tree, found, nested + 1)
     frames = found.shape[0] if found.ndim > 2 else 1
     if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:

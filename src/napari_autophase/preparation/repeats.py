@@ -51,12 +51,13 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
     Raises
     ------
     InputError
-        If there are fewer than two scans, their shapes or geometries differ, or none is like another.
+        If there are fewer than two scans, one stands there twice, their shapes or geometries differ, or none is like another.
     """
     if len(scans) < 2:
         raise InputError("One scan alone cannot be summed; give two or more of the same crystal.")
     if not 0 < least <= 1:
         raise InputError(f"A least correlation of {least} was asked for; give one between 0 and 1.")
+    _check_apart(scans)
     for other in scans[1:]:
         _check_alike(scans[0], other)
     shifts = _shifts(scans)
@@ -96,6 +97,19 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
         notes=(*reference.notes, *notes),
         origin=_origin(scans, reference, least),
     )
+
+
+def _check_apart(scans: Sequence[Scan]) -> None:
+    """Refuse a scan that stands there twice: the same object, or read from the same place."""
+    for number, one in enumerate(scans):
+        for other in scans[:number]:
+            is_same = (
+                one.origin is not None
+                and other.origin is not None
+                and one.origin.source == other.origin.source
+            )
+            if one is other or is_same:
+                raise InputError(f"{one.source or one.name} is given twice; sum each scan once.")
 
 
 def _origin(scans: Sequence[Scan], reference: Scan, least: float) -> Origin | None:
