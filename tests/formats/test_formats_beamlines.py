@@ -218,6 +218,22 @@ def test_34_id_c_the_spec_file_itself(tmp_path):
         formats.read_scan(path, dataset="99")
 
 
+def test_frames_are_known_again_by_whatever_name_they_are_opened(tmp_path):
+    stack = counts((20, 32, 32))
+    folder = write_34(tmp_path / "a", stack, (0, 32, 0, 32))
+    again = formats.frames_of(tmp_path / "a/Staff20-1a.spec", dataset="54")
+    assert formats.frames_of(folder) == again
+    assert len(again) == 20
+    assert (
+        not formats.frames_of(write_34(tmp_path / "b", stack, (0, 32, 0, 32))) & again
+    )  # a copy counts anew
+    p10 = write_p10(tmp_path, counts((40, 32, 32)), files=2)
+    names = (p10, p10 / "gold_00031.fio", p10 / "e500/gold_00031_master.h5")
+    found = [formats.frames_of(each) for each in names]
+    assert found[0] == found[1] == found[2]
+    assert formats.frames_of(p10 / "e500/gold_00031_data_000002.h5") < found[0]
+
+
 def test_a_log_of_nowhere(tmp_path):
     """A beamline that nobody knows is said, with the motors, and what to do."""
     motors = {"omegaX": 1.0, "lambda": 0.1}

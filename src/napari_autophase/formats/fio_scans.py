@@ -83,6 +83,10 @@ class FioScans(Format):
 
             yield Volume(part)
 
+    def stands(self, path: Path, dataset: Dataset) -> frozenset[tuple[int, int, object]]:
+        """Return where the frames stand in the files of the detector."""
+        return Hdf5().stands(*self._inside(path, dataset))
+
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:  # noqa: ARG002
         """Return None: a log with frames beside it needs no look at them."""
         return None

@@ -69,6 +69,10 @@ class Frames(Format):
             _read_into(row, frames[index])
         return stack if chosen else None
 
+    def stands(self, path: Path, dataset: Dataset) -> frozenset[tuple[int, int, object]]:  # noqa: ARG002
+        """Return where its frames stand."""
+        return stand(places_in(path))
+
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
         """Return which files of the folder are not frames, and which numbers are missing."""
         frames = places_in(path)
@@ -107,6 +111,12 @@ def read_frames(what: Path, frames: Sequence[Path | None], dataset: Dataset) -> 
     for row, frame in zip(stack, frames, strict=True):
         _read_into(row, frame)
     return stack
+
+
+def stand(frames: Sequence[Path | None]) -> frozenset[tuple[int, int, object]]:
+    """Return where frames stand: see `Format.stands`."""
+    about = (each.stat() for each in frames if each is not None)
+    return frozenset((each.st_dev, each.st_ino, "") for each in about)
 
 
 def frame_by_frame(frames: Sequence[Path | None], dataset: Dataset) -> Volume:

@@ -12,7 +12,7 @@ import numpy as np
 from ..geometry import Beamline, Source, beamlines
 from ..scan import InputError
 from .common import Dataset, Volume
-from .frames import frame_by_frame, frames_in, read_frames
+from .frames import frame_by_frame, frames_in, read_frames, stand
 from .images import header_of, is_frame
 from .logs import ScanLog, is_log, read_log, scans_of
 from .measured import told_from
@@ -68,6 +68,10 @@ class SpecScans(Format):
     def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
         """Read file after file."""
         yield frame_by_frame(_frames(read_log(path, int(dataset.path))), dataset)
+
+    def stands(self, path: Path, dataset: Dataset) -> frozenset[tuple[int, int, object]]:
+        """Return where its frames stand."""
+        return stand(_frames(read_log(path, int(dataset.path))))
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:  # noqa: ARG002
         """Return None: a log with frames beside it needs no look at them."""
