@@ -12,8 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime, timezone
-from importlib import metadata
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import numpy as np
 from .. import files
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
+from ..version import full_version
 from . import nexus
 from .hdf5 import Hdf5, opened
 from .registry import register
@@ -85,11 +85,11 @@ def write_reconstruction(result: Reconstruction, path: Path) -> None:
 
 
 def _write_process(process: h5py.Group, result: Reconstruction) -> None:
-    process["program"], process["version"] = PROGRAM, metadata.version(PROGRAM)
+    process["program"], process["version"] = PROGRAM, full_version()
     process["command"] = shlex.join(sys.argv)
     process.create_dataset("notes", data=np.array(result.notes, h5py.string_dtype()))
     configuration = nexus.group(process, "configuration", "NXcollection")
-    configuration["recipe"] = result.recipe.model_dump_json()
+    configuration["recipe"] = result.recipe_json()
     configuration["iobs_shape"] = result.shape
     configuration["seed"] = result.seed
     configuration["source"], configuration["device"] = result.source, result.device
@@ -135,8 +135,8 @@ def _entry(file: h5py.File, name: str, default: str) -> h5py.Group:
     file.attrs["creator"], file.attrs["default"] = PROGRAM, "entry_1"
     entry = nexus.group(file, "entry_1", "NXentry")
     entry.attrs["default"] = default
-    entry["program_name"] = f"{PROGRAM} {metadata.version(PROGRAM)}"
-    entry["start_time"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    entry["program_name"] = f"{PROGRAM} {full_version()}"
+    entry["start_time"] = datetime.now(UTC).isoformat(timespec="seconds")
     nexus.group(entry, "sample_1", "NXsample")["name"] = name
     return entry
 
