@@ -8,15 +8,20 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 import napari_autophase
 from napari_autophase.network.weights import SHIPPED
 from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruct import versions
+from napari_autophase.reconstruction import Reconstruction
+from napari_autophase.scan import Scan
 
 RESULTS = Path(__file__).parent / "results"
 SUCCESS = 0.95
@@ -45,7 +50,7 @@ class Rows:
         if key not in self.known:
             if measure is None:
                 return None
-            self.known[key] = {"key": key, **measure()}
+            self.known[key] = {"key": key, **measure(), "made": made()}
             with self.file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(self.known[key], ensure_ascii=False) + "\n")
         self.used[key] = self.known[key]
@@ -104,11 +109,36 @@ def table(heading: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+@cache
+def made() -> dict[str, Any]:
+    """Return what a result was measured with: the program's version and commit, the device, and the versions of packages."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"processor": processor(), "cores": os.cpu_count(), "gpu": device, "versions": versions()}
+
+
+def save(file: Path, document: dict[str, Any]) -> None:
+    """Write a result as JSON, with what it was measured with."""
+    text = json.dumps({"made": made(), **document}, indent=1, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
 def machine() -> str:
-    """Say what this was measured on."""
-    return (
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    )
+    """Say what this was measured on, and with which versions."""
+    packages = ", ".join(f"{name} {number}" for name, number in versions().items())
+    return f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {packages}"
+
+
+def run(scan: Scan, recipe: Recipe) -> Reconstruction:
+    """Reconstruct without a progress bar, which would take part of the time that is measured."""
+    return napari_autophase.run(scan, recipe, report=lambda _: None)
 
 
 def gmac(network: nn.Module, *inputs: Any) -> float:

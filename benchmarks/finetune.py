@@ -15,9 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common import RESULTS, Rows, code, key, machine, middle, sha256, table
+from common import RESULTS, Rows, code, key, machine, middle, run, sha256, table
 
-from napari_autophase import Recipe, analysis, run, simulation
+from napari_autophase import Recipe, analysis, simulation
 from napari_autophase.network.weights import SHIPPED
 from napari_autophase.training import finetune as module
 

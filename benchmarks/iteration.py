@@ -13,7 +13,6 @@ repeats to torch's pair, of which iterations are made where nothing is compiled,
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -208,9 +207,7 @@ def main() -> None:
             print(lines(rows[-1:]).splitlines()[-1], flush=True)
     print("\n" + lines(rows))
     if choice.json:
-        choice.json.write_text(
-            json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8"
-        )
+        common.save(choice.json, {"machine": machine, "rows": rows})
         title = "# An iteration over the best pair of transforms\n\n"
         choice.json.with_suffix(".md").write_text(f"{title}{machine}\n\n{lines(rows)}\n", encoding="utf-8")
 

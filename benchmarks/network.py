@@ -30,11 +30,11 @@ import network_tables
 import numpy as np
 import real
 import torch
-from common import RESULTS, Rows
+from common import RESULTS, Rows, run
 from network_tables import TRUTH
 from safetensors import safe_open
 
-from napari_autophase import Recipe, analysis, network, preparation, run, simulation
+from napari_autophase import Recipe, analysis, network, preparation, simulation
 from napari_autophase.network.inference import quick_bfloat16
 from napari_autophase.network.layers import folded
 from napari_autophase.network.weights import CARD, NETWORKS

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from common import SUCCESS, middle, quartiles, table
+from common import SUCCESS, middle, quartiles, save, table
 
 Found = dict[str, list[dict[str, Any]]]
 TITLES = {
@@ -62,9 +62,7 @@ def write(output: Path, found: dict[str, Found], timed: list[dict[str, Any]], no
     text = "\n\n".join(parts) + "\n"
     output.with_suffix(".md").write_text(text, encoding="utf-8")
     content = {"notes": notes, "targets": TARGETS, "rows": summary}
-    output.with_suffix(".json").write_text(
-        json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    save(output.with_suffix(".json"), content)
     print(text)
 
 

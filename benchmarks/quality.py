@@ -13,9 +13,9 @@ from pathlib import Path
 
 import common
 import numpy as np
-from common import RESULTS, SUCCESS, middle
+from common import RESULTS, SUCCESS, middle, run
 
-from napari_autophase import Recipe, analysis, run, simulation
+from napari_autophase import Recipe, analysis, simulation
 from napari_autophase.recipe import PRESETS
 
 

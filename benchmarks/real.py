@@ -8,15 +8,14 @@ other sign).
 from __future__ import annotations
 
 import argparse
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RESULTS, table
+from common import RESULTS, run, save, table
 
-from napari_autophase import Geometry, Recipe, analysis, read, run
+from napari_autophase import Geometry, Recipe, analysis, read
 from napari_autophase.geometry import BEAMLINES
 from napari_autophase.recipe import PRESETS
 from napari_autophase.scan import Scan
@@ -101,7 +100,7 @@ def main() -> None:
             [preset, f"{row['chi2']:.4f}", f"{row['free_llk']:.3f}", f"{row['seconds']:.1f}", *agreements]
         )
         print(f"{preset}: {row['seconds']:.1f} s", flush=True)
-    (RESULTS / "real.json").write_text(json.dumps(rows, indent=1) + "\n")
+    save(RESULTS / "real.json", {"rows": rows})
     print(table(heading, lines))
 
 

@@ -13,9 +13,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from common import machine, table
+from common import machine, run, table
 
-from napari_autophase import Recipe, analysis, read, run, simulation
+from napari_autophase import Recipe, analysis, read, simulation
 from napari_autophase.scan import Scan
 
 FIRST_SEED = 7_100_000

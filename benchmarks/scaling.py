@@ -26,8 +26,9 @@ import common
 import iteration
 import numpy as np
 import torch
+from common import run
 
-from napari_autophase import Recipe, phasing, run, simulation
+from napari_autophase import Recipe, phasing, simulation
 from napari_autophase.phasing import Starts
 from napari_autophase.phasing.algorithm import rule
 from napari_autophase.phasing.batch import Batch
@@ -199,7 +200,7 @@ def main() -> None:
     machine = f"{common.machine()}; {phasing.device_lines()[0]}; device {choice.device}"
     fits = {name: exponent(rows, name) for name in CURVES}
     document = {"machine": machine, "rows": rows, "exponents_from_64": fits}
-    (common.RESULTS / "scaling.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    common.save(common.RESULTS / "scaling.json", document)
     plot(rows, DOCS / "scaling.png")
     heading = ["size", *CURVES.values()]
     body = [[f"{r['side']}³", *(f"{r[n]:.3g}" if n in r else "–" for n in CURVES)] for r in rows]

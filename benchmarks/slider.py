@@ -9,13 +9,13 @@ import argparse
 import json
 import os
 import time
-from pathlib import Path
 
 import napari
 import numpy as np
+from common import RESULTS, run, save
 from qtpy.QtWidgets import QApplication
 
-from napari_autophase import Recipe, run
+from napari_autophase import Recipe
 from napari_autophase.simulation import simulate
 from napari_autophase.viewer.results import results
 from napari_autophase.viewer.session import Session
@@ -50,9 +50,7 @@ def main() -> None:
         "load": os.getloadavg()[0],
     }
     print(json.dumps(figures))
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / "slider.json").write_text(json.dumps(figures) + "\n")
+    save(RESULTS / "slider.json", figures)
     viewer.close()
 
 

@@ -106,7 +106,10 @@ def measure_first(_: str) -> dict[str, float]:
     from napari_autophase.simulation import simulate
 
     scan, recipe = simulate(seed=1, size=64).scan, Recipe.from_preset("fast")
-    return {f"{which}_ms": timed(lambda: run(scan, recipe))["ms"] for which in ("first", "second")}
+    return {
+        f"{which}_ms": timed(lambda: run(scan, recipe, report=lambda _: None))["ms"]
+        for which in ("first", "second")
+    }
 
 
 def live(milliseconds: int) -> None:
@@ -174,7 +177,9 @@ def main() -> None:
         )
         print(f"{kind:>7} {what:<30} {text}")
     document = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "repeats": options.repeats, "rows": rows}
-    RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    import common  # which brings torch: nothing that is measured here may have it
+
+    common.save(RESULTS, document)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ brackets, the 90th percentile; "chosen" is a run as a person starts it, the iter
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -95,7 +94,7 @@ def main() -> None:
     ]
     table = common.table(heading, body)
     print(table)
-    (common.RESULTS / "threads.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    common.save(common.RESULTS / "threads.json", {"rows": rows})
     text = f"# Threads, idle and beside a busy neighbour\n\n{common.machine()}; ms, median (90th percentile)\n\n{table}\n"
     (common.RESULTS / "threads.md").write_text(text, encoding="utf-8")
 

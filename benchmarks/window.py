@@ -10,7 +10,6 @@ turns all the time and beside one that stands still, in turns: what the window's
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import napari
 import numpy as np
+from common import save
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 
 from napari_autophase.recipe import PRESETS, Recipe
@@ -147,7 +147,7 @@ def main() -> None:
     print(f"beside a turning crystal: {drawing['ratio']:.2f} times the seconds beside a still one")
     if options.json:
         document = {"load": os.getloadavg()[0], "runs": rows, "beside_drawing": drawing}
-        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        save(options.json, document)
     viewer.close()
 
 

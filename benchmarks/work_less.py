@@ -15,9 +15,9 @@ from typing import Any
 
 import common
 import numpy as np
-from common import RESULTS, SUCCESS, middle
+from common import RESULTS, SUCCESS, middle, run
 
-from napari_autophase import Recipe, analysis, run, simulation
+from napari_autophase import Recipe, analysis, simulation
 from napari_autophase.phasing.grids import regrid
 from napari_autophase.recipe import ITERATIVE
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import napari_autophase
 from napari_autophase import Recipe, simulation
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -81,7 +82,11 @@ def test_rows_are_made_once_and_again_for_another_recipe_or_other_weights(part, 
         assert rows.get("z") is None
     assert made == ["x", "y"]
     rows = common.Rows(file)
-    assert rows.get("y") == {"key": "y", "value": "y"}
+    row = rows.get("y")
+    assert (row["key"], row["value"]) == ("y", "y")
+    assert row["made"]["versions"]["torch"] == torch.__version__
+    assert row["made"]["versions"]["napari-autophase"].startswith(napari_autophase.__version__)
+    assert row["made"]["processor"]
     rows.tidy()
     assert list(common.Rows(file).known) == ["y"]
 

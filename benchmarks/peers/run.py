@@ -82,7 +82,7 @@ class Bench:
         """Keep a row."""
         self.rows.append(row)
         with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, default=float, ensure_ascii=False) + "\n")
+            file.write(json.dumps({**row, "made": common.made()}, default=float, ensure_ascii=False) + "\n")
 
     def worker(self, name: str, threads: int) -> Worker:
         """Start an engine."""

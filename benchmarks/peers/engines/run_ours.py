@@ -35,7 +35,7 @@ def load():
 
         def solve(self, preset, settings):
             recipe = Recipe.from_preset(preset).with_settings(settings)
-            self.found = run(self.scan, recipe)
+            self.found = run(self.scan, recipe, report=lambda _: None)
             return {"iterations": self.found.iterations}
 
         def result(self):
