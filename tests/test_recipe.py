@@ -20,6 +20,7 @@ from napari_autophase.recipe import (
     finish,
 )
 from napari_autophase.scan import InputError
+from napari_autophase.settings import settings as settings_of
 
 fractions = st.floats(0.01, 0.99)
 recipes = st.builds(
@@ -64,6 +65,40 @@ recipes = st.builds(
     device=st.sampled_from(["auto", "cpu", "cuda", "mps"]),
     seed=st.integers(0, 2**63 - 1),
 )
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"prepare": {"crop": [8, 3]}}, "prepare.crop=[8,3] (it takes 3 whole numbers of at least 16, auto or null)"),
+        ({"prepare": {"binning": [2, "x", 2]}}, 'prepare.binning=[2,"x",2] (it takes 3 whole numbers)'),
+        ({"refine": {"beta": 2}}, "refine.beta=2 (it takes a number above 0 and at most 1)"),
+        ({"refine": {"shrink_wrap": {"every": -1}}}, "refine.shrink_wrap.every=-1 (it takes a whole number of at least 0)"),
+        ({"guess": {"start": "oracle"}}, "guess.start=oracle (it takes network, random or both)"),
+        ({"guess": {"side": 99}}, "guess.side=99 (it takes a whole number from 16 to 64)"),
+        ({"prepare": {"hot_pixels": "perhaps"}}, "prepare.hot_pixels=perhaps (it takes true or false)"),
+        ({"refine": {"bta": 1}}, "'refine.bta': there is no such setting"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_as_a_person_writes_it(document, said):
+    with pytest.raises(InputError) as caught:
+        Recipe.from_document(document)
+    assert str(caught.value) == f"The recipe is not usable: {said}."
+
+
+def test_a_recipe_prints_as_what_differs_from_its_preset():
+    assert repr(Recipe()) == "Recipe(fast)"
+    recipe = Recipe.from_preset("best").with_settings({"refine.beta": 0.5, "prepare.crop": [32, 32, 48]})
+    assert str(recipe) == "Recipe(best, prepare.crop=[32,32,48], refine.beta=0.5)"
+
+
+def test_a_notebook_shows_every_setting_and_those_that_differ_in_bold():
+    shown = Recipe().with_settings({"guess.weights": "<b>", "refine.beta": 0.5})._repr_html_()
+    for key, _ in settings_of(Recipe):
+        assert f"<code>{key}</code>" in shown
+    assert "<b>0.5</b>" in shown
+    assert "<b>&lt;b&gt;</b>" in shown
+    assert shown.count("<td><b>") == 2
 
 
 @given(recipes)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .scan import InputError
+from .schema import SCHEMA, migrated
+from .settings import as_table, fault, salvaged, settings, value_of, written
 
 Preset = Literal["network", "fast", "iterative", "best"]
 PRESETS: tuple[Preset, ...] = ("network", "fast", "iterative", "best")
@@ -162,7 +165,7 @@ class Analysis(_Part):
 class Recipe(_Part):
     """Every choice of one reconstruction; the same recipe on the same machine gives the same result."""
 
-    version: Literal[1] = 1
+    version: int = Field(SCHEMA, ge=SCHEMA, le=SCHEMA, description="Schema of this document.")
     preset: str = Field("fast", description="The preset this recipe began as.")
     prepare: Preparation = Preparation()
     guess: Guess = Guess()
@@ -221,26 +224,68 @@ class Recipe(_Part):
         return cls.model_validate({"preset": preset, **changes[preset]})
 
     @classmethod
+    def from_document(cls, document: Any) -> Recipe:
+        """Return the recipe that a JSON document holds, of this schema or an earlier one.
+
+        Raises
+        ------
+        InputError
+            Naming the first setting that is wrong or unknown.
+        """
+        if not isinstance(document, dict):
+            raise InputError("The recipe is not usable: it must be a JSON object with the settings of one.")
+        today = migrated(document)
+        schema = today.get("version", SCHEMA)
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise InputError(
+                f"The recipe is of schema {schema}, which a later version of this program wrote; this one knows schemas up to "
+                f"{SCHEMA}: install that version, or write the recipe anew."
+            )
+        try:
+            return cls.model_validate(today)
+        except ValidationError as error:
+            raise InputError(f"The recipe is not usable: {fault(cls, error, today)}.") from None
+
+    @classmethod
+    def recovered(cls, document: Any) -> tuple[Recipe, tuple[str, ...]]:
+        """Return as much as this version knows of the recipe of a result, whatever version wrote it, and what it does not know.
+
+        Settings that are unknown or out of range are left at their defaults: to open a result, never to repeat one.
+
+        Returns
+        -------
+        Recipe
+            What is known.
+        tuple of str
+            The settings that are not, as a person writes them; none: the recipe is whole.
+        """
+        if not isinstance(document, dict):
+            return cls(), (str(document),)
+        return salvaged(cls, migrated(document))
+
+    @classmethod
     def from_json(cls, text: str) -> Recipe:
         """Read a recipe from JSON text.
 
         Raises
         ------
         InputError
-            Naming the first wrong or unknown key.
+            As `from_document`; also if it is no JSON.
         """
         try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise InputError(_first_fault(error)) from None
+            document = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"The recipe is not usable: it is no JSON ({error}).") from None
+        return cls.from_document(document)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Recipe:
         """Read a recipe from a JSON file."""
         try:
             return cls.from_json(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"The recipe {path} cannot be read: {error.strerror}.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise InputError(f"The recipe {path} cannot be read: {reason}.") from None
 
     def with_settings(self, settings: dict[str, Any]) -> Recipe:
         """Return a copy with dotted settings changed, e.g. ``{"refine.algorithm": "100*ER"}``.
@@ -260,7 +305,7 @@ class Recipe(_Part):
                 part = part.get(step) if isinstance(part, dict) else None
             if not isinstance(part, dict) or last not in part:
                 raise InputError(
-                    f"A recipe has no setting '{key}'; `--report` and the documentation list them all."
+                    f"A recipe has no setting '{key}'; the page Recipe of the documentation lists them all."
                 )
             if isinstance(value, str):
                 with suppress(json.JSONDecodeError):
@@ -269,11 +314,22 @@ class Recipe(_Part):
         try:
             return Recipe.model_validate(document)
         except ValidationError as error:
-            raise InputError(_first_fault(error)) from None
+            raise InputError(f"The recipe is not usable: {fault(Recipe, error, document)}.") from None
 
+    def changes(self) -> dict[str, Any]:
+        """Return the settings that are not as the preset has them, by their dotted names."""
+        preset = Recipe.from_preset(self.preset if self.preset in PRESETS else "fast")
+        found = {key: value_of(self, key) for key, _ in settings(Recipe)}
+        return {key: value for key, value in found.items() if value != value_of(preset, key)}
 
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors()[0]
-    where = ".".join(str(step) for step in fault["loc"]) or "the document"
-    what = "there is no such setting" if fault["type"] == "extra_forbidden" else fault["msg"]
-    return f"The recipe is not usable at '{where}': {what}."
+    def __repr__(self) -> str:
+        """Return the preset and what differs from it."""
+        return f"Recipe({', '.join([self.preset, *(written(*each) for each in self.changes().items())])})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return all settings as a table, those that differ from the preset's in bold."""
+        return (
+            f"<details><summary>{escape(repr(self))}</summary>{as_table(self, bold=self.changes())}</details>"
+        )

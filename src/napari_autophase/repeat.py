@@ -194,7 +194,7 @@ def _of_result(path: Path) -> Record:
         )
     return Record(
         path,
-        found.recipe,
+        Recipe.from_json(found.recipe_json()),  # repeated whole or not at all
         found.origin,
         found.scan_geometry,
         found.used_sha256,
@@ -214,7 +214,7 @@ def _of_report(path: Path) -> Record:
         raise InputError(f"{path} says in no usable way how its scan was read ({error}).") from None
     return Record(
         path,
-        Recipe.from_json(json.dumps(document["recipe"])),
+        Recipe.from_document(document["recipe"]),
         known,
         None if geometry is None else complete(geometry, str(path)),
         dict(document.get("used_sha256") or {}),

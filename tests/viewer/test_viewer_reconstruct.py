@@ -15,6 +15,7 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError
+from napari_autophase.settings import settings as settings_of
 from napari_autophase.viewer import reconstruct_dock, resources, warmup
 from napari_autophase.viewer.plot import LogAxis
 from napari_autophase.viewer.reconstruct_dock import ReconstructDock, duration
@@ -301,7 +302,7 @@ def test_a_recipe_on_a_full_disk_leaves_the_one_before(dock, tmp_path, monkeypat
 def test_every_setting_has_a_tooltip(dock):
     assert all(setting.widget.toolTip() for setting in dock.form.settings.values())
     shown = {"version", "preset", *dock.basic, *dock.form.settings}
-    assert shown == {key for key, _ in reconstruct_dock.settings()}
+    assert shown == {key for key, _ in settings_of(Recipe)}
 
 
 def test_devices_and_memory_are_said_once_the_engine_is_there(ready, engine, session, qtbot):

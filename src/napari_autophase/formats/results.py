@@ -77,13 +77,17 @@ def _read_ours(
     stood, mask = local(entry, OF_THE_SCAN), local(entry, MASK)
     origin = nexus.scalar(configuration.get("origin"))
 
+    written = nexus.scalar(configuration["recipe"])
+    recipe, lost = _recipe(written)
+
     def table(name: str) -> dict[str, Any]:
         return {key: nexus.scalar(item) for key, item in group(name).items()}
 
     return Reconstruction(
         object=found,
         support=support,
-        recipe=Recipe.from_json(nexus.scalar(configuration["recipe"])),
+        recipe=recipe,
+        recipe_as_written=written if lost else None,
         figures=table("results"),
         errors=more["errors"][()],
         iterations=nexus.scalar(more["iterations"]),
@@ -98,11 +102,24 @@ def _read_ours(
         device=nexus.scalar(configuration["device"]),
         weights_sha256=nexus.scalar(configuration.get("weights_sha256")),
         versions=table("versions"),
-        notes=tuple(_texts(local(process, "notes"))),
+        notes=tuple(dict.fromkeys((*_texts(local(process, "notes")), *lost))),
         origin=None if origin is None else Origin.from_document(json.loads(origin)),
         used_sha256=table("used_sha256") if local(process, "used_sha256") is not None else {},
         good=mask[()] == 0 if isinstance(mask, h5py.Dataset) else None,
     )
+
+
+def _recipe(written: str) -> tuple[Recipe, tuple[str, ...]]:
+    """Return the recipe of a result whatever version wrote it, and a note of what this one does not know of it."""
+    try:
+        document = json.loads(written)
+    except ValueError:
+        document = written
+    recipe, lost = Recipe.recovered(document)
+    if not lost:
+        return recipe, ()
+    note = f"Another version of this program wrote the recipe; this one does not know {', '.join(lost)}."
+    return recipe, (note,)
 
 
 def of_parts(path: Path, what: str, amplitude: np.ndarray, phase: np.ndarray | None) -> Reconstruction:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -22,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..recipe import Recipe
+from ..settings import settings, value_of
 from .parts import caption, form
 from .weights_row import WeightsRow
 
@@ -36,15 +36,6 @@ _NO_PRESET_S = ("device", "seed", "guess.weights")
 """Settings that no preset makes."""
 _LARGEST = 2**31 - 1
 _DIGITS = 9
-
-
-def settings(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Yield the dotted name and the description of every setting of a recipe."""
-    for name, info in model.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            yield from settings(info.annotation, f"{prefix}{name}.")
-        else:
-            yield prefix + name, info
 
 
 @dataclass(eq=False)
@@ -143,7 +134,7 @@ class RecipeForm(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         rows, part = None, None
-        for key, info in settings():
+        for key, info in settings(Recipe):
             if key in elsewhere:
                 continue
             parent = key.rpartition(".")[0]
@@ -162,29 +153,21 @@ class RecipeForm(QWidget):
         """Show the settings of `recipe` whose names begin with one of `parts`."""
         for key, setting in self.settings.items():
             if key.startswith(parts):
-                setting.value = setting_of(recipe, key)
+                setting.value = value_of(recipe, key)
 
     def values(self) -> dict[str, Any]:
         """Return all settings shown here by their dotted names."""
         return {key: setting.value for key, setting in self.settings.items()}
 
 
-def setting_of(recipe: Recipe, key: str) -> Any:
-    """Return the setting with a dotted name."""
-    value: Any = recipe
-    for name in key.split("."):
-        value = getattr(value, name)
-    return value
-
-
 def changed(recipe: Recipe, shown: Iterable[Setting]) -> list[str]:
     """Return in words those of the settings that are shown which are not as the recipe's preset makes them."""
     preset = Recipe.from_preset(recipe.preset)
-    values = {each: setting_of(recipe, each.key) for each in shown if each.key not in _NO_PRESET_S}
+    values = {each: value_of(recipe, each.key) for each in shown if each.key not in _NO_PRESET_S}
     return [
         f"{each.title} {to_text(value) or 'none'}"
         for each, value in values.items()
-        if value != setting_of(preset, each.key)
+        if value != value_of(preset, each.key)
     ]
 
 

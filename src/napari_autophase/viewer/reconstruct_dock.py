@@ -25,13 +25,14 @@ from .. import files
 from ..recipe import PRESETS, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
+from ..settings import settings, value_of
 from .controller import Update
 from .curve import ErrorCurve
 from .drawing import Drawing
 from .finetune_section import FineTuneSection
 from .iterations import Iterations
 from .parts import Note, Page, PrimaryButton, SampleButton, Section, caption, form, row
-from .recipe_form import RecipeForm, Setting, changed, make_setting, setting_of, settings
+from .recipe_form import RecipeForm, Setting, changed, make_setting
 from .resources import Resources
 from .session import Session
 
@@ -105,7 +106,7 @@ class ReconstructDock(Page):
     # -- the widgets ---------------------------------------------------------------------------------------------------
 
     def _make_choices(self) -> None:
-        descriptions = dict(settings())
+        descriptions = dict(settings(Recipe))
         self.scan = QComboBox()
         self.scan.setToolTip("What to reconstruct: a scan, or any 3-D image of the viewer as counts.")
         self.scan.activated.connect(lambda index: self._session.choose(self.scan.itemData(index)))
@@ -220,7 +221,7 @@ class ReconstructDock(Page):
         if recipe.preset in PRESETS:
             self.preset.setCurrentIndex(PRESETS.index(recipe.preset))
         for key, setting in self.basic.items():
-            setting.value = setting_of(recipe, key)
+            setting.value = value_of(recipe, key)
         self.form.show_recipe(recipe)
         self._explain()
 
@@ -269,9 +270,12 @@ class ReconstructDock(Page):
             self._try(lambda: self.save_recipe(path))
 
     def _ask_what_to_load(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Load a recipe", "", "Recipes (*.json)")
+        from ..repeat import recipe_of  # brings the libraries of every format
+
+        kinds = "Recipes, reports and results (*.json *.cxi *.h5)"
+        path, _ = QFileDialog.getOpenFileName(self, "Load a recipe", "", kinds)
         if path:
-            self._try(lambda: self.show_recipe(Recipe.from_file(path)))
+            self._try(lambda: self.show_recipe(recipe_of(path)))
 
     def _try(self, action: Callable[[], object]) -> None:
         try:
