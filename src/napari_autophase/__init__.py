@@ -5,8 +5,8 @@ Importing this package loads neither torch nor Qt; the names below are fetched w
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from importlib import import_module as _import_module
+from typing import Any as _Any
 
 _HOME = {
     "Scan": "scan",
@@ -18,15 +18,20 @@ _HOME = {
     "run": "reconstruct",
     "read": "formats",
     "write": "formats",
+    "sample_path": "samples",
 }
 __all__ = [*_HOME, "__version__"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     if name == "__version__":
-        from importlib import metadata  # costs more than all the rest of this module
+        from .version import VERSION
 
-        return metadata.version("napari-autophase")
+        return VERSION
     if name in _HOME:
-        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+        return getattr(_import_module(f".{_HOME[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,12 +8,16 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import analysis, geometry, memory, preparation
+import numpy as np
+
+from . import analysis, formats, geometry, memory, preparation, progress
 from .recipe import Recipe
 from .reconstruction import Progress, Reconstruction
-from .scan import Geometry, Scan, fingerprint
+from .scan import Geometry, InputError, Scan, fingerprint
+from .version import full_version
 
 if TYPE_CHECKING:
     from .network import Model
@@ -178,22 +182,52 @@ def _begin(
 
 
 def run(
-    scan: Scan, recipe: Recipe | None = None, report: Callable[[Progress], object] | None = None
+    scan: Scan | np.ndarray | str | Path,
+    recipe: Recipe | str | None = None,
+    report: Callable[[Progress], object] | None = None,
 ) -> Reconstruction:
-    """Drive `reconstruct` to its end, calling `report` with every `Progress`."""
-    job = reconstruct(scan, recipe)
+    """Reconstruct a scan.
+
+    Parameters
+    ----------
+    scan
+        A `Scan`; a file or folder, which `formats.read_scan` reads; or an array of counts (frames, rows, columns).
+    recipe
+        A `Recipe`, or the name of a preset; None: ``fast``.
+    report
+        Called with every `Progress`; None: a progress bar is shown in a notebook and in a terminal.
+
+    Raises
+    ------
+    InputError
+        As `reconstruct`, and if the scan cannot be read or there is no such preset.
+    """
+    if report is None:
+        with progress.shown() as bar:
+            return run(scan, recipe, bar)
+    job = reconstruct(_as_scan(scan), Recipe.from_preset(recipe) if isinstance(recipe, str) else recipe)
     while True:
         try:
-            progress = next(job)
+            step = next(job)
         except StopIteration as done:
             return done.value
-        if report is not None:
-            report(progress)
+        report(step)
+
+
+def _as_scan(scan: Scan | np.ndarray | str | Path) -> Scan:
+    if isinstance(scan, Scan):
+        return scan
+    if isinstance(scan, str | Path):
+        return formats.read_scan(scan)
+    if isinstance(scan, np.ndarray):
+        return Scan.from_array(scan)
+    raise InputError(f"A {type(scan).__name__} is no scan; give a Scan, a file, or an array of counts.")
 
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that a result depends on."""
-    return {name: _version(name) for name in ("napari-autophase", "torch", "numpy", "scipy", "numba")}
+    others = {name: _version(name) for name in ("torch", "numpy", "scipy", "numba")}
+    return {"napari-autophase": full_version(), **others}
 
 
 @cache

@@ -10,13 +10,22 @@ always made the same way: mean phase 0 in the support, centre of mass of the sup
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .on_demand import on_demand
 from .recipe import Recipe
 from .scan import Geometry, Origin
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .analysis import Quantities
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +88,8 @@ class Reconstruction:
         Of the scan's ``counts`` and ``mask`` as they were used (see `scan.fingerprint`).
     good
         bool, shape of the object: which voxels of the phased grid were measured; None if nobody knows.
+    recipe_as_written
+        The recipe's JSON where another version wrote it and `recipe` does not hold all of it; None: it does.
     """
 
     object: np.ndarray
@@ -102,6 +113,7 @@ class Reconstruction:
     origin: Origin | None = None
     used_sha256: dict[str, str] = field(default_factory=dict)
     good: np.ndarray | None = None
+    recipe_as_written: str | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -120,6 +132,68 @@ class Reconstruction:
             return None
         return tuple(float(x) for x in np.linalg.norm(self.voxel_steps_nm, axis=0))  # type: ignore[return-value]
 
+    @cached_property
+    def quantities(self) -> Quantities:
+        """What is shown of it at the recipe's threshold, see `analysis.quantities`; ``.at_threshold(0.2)`` is another."""
+        return on_demand("analysis").quantities(self)
+
+    @property
+    def amplitude(self) -> np.ndarray:
+        """float32, largest 1, on the orthogonal grid ``(z, y, x)`` of `quantities`; on the measured one without geometry."""
+        return self.quantities.amplitude
+
+    @property
+    def phase(self) -> np.ndarray:
+        """float32 radians within (-π, π] on the grid of `amplitude`, the linear ramp removed, NaN outside the crystal."""
+        return self.quantities.phase
+
+    @property
+    def strain(self) -> np.ndarray:
+        """float32 ∂u/∂Q̂ on the grid of `amplitude`, zero in the mean over the crystal, NaN outside it."""
+        return self.quantities.strain
+
+    @property
+    def displacement_nm(self) -> np.ndarray | None:
+        """float32 displacement along Q̂ on the grid of `amplitude`, mean 0, NaN outside; None without geometry."""
+        return self.quantities.displacement_nm
+
+    def plot(self, threshold: float | None = None) -> Figure:
+        """Draw its surface and slices on one page, see `analysis.draw_picture`."""
+        return on_demand("analysis").draw_picture(self, threshold=threshold)
+
+    def show(self) -> Any:
+        """Show it in napari: in the viewer that is open, or in a new one, which is returned.
+
+        Raises
+        ------
+        InputError
+            If napari is not installed, or there is no screen.
+        """
+        return on_demand("viewer.show").show(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a ``.cxi`` file, see `formats.write`."""
+        on_demand("formats").write(self, path)
+
+    def __repr__(self) -> str:
+        """Return size, figures and time in two lines."""
+        size = self.voxel_size_nm
+        voxel = "unknown size" if size is None else " × ".join(f"{edge:.2f}" for edge in size) + " nm"
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
+        took = f" in {self.seconds['total']:.1f} s" if "total" in self.seconds else ""
+        return (
+            f"{self.name}: {' × '.join(map(str, self.shape))} voxels of {voxel}\n"
+            f"{figures}, after {self.iterations} iterations{took} on {self.device}"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the same with a picture, for a notebook."""
+        return str(on_demand("analysis").result_card(self))
+
+    def recipe_json(self) -> str:
+        """Return the recipe as JSON text, as it was written where this version does not know all of it."""
+        return self.recipe_as_written or self.recipe.model_dump_json()
+
     def report(self) -> dict[str, Any]:
         """Return figures, times and provenance as plain values, ready for JSON."""
         return {
@@ -137,7 +211,7 @@ class Reconstruction:
             "scan_geometry": None if self.scan_geometry is None else asdict(self.scan_geometry),
             "q_bragg_per_nm": None if self.q_bragg_per_nm is None else self.q_bragg_per_nm.tolist(),
             "seed": self.seed,
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": json.loads(self.recipe_json()),
             "weights_sha256": self.weights_sha256,
             "versions": self.versions,
             "notes": list(self.notes),

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from .on_demand import on_demand
+
 HC_KEV_NM = 1.239841984
 """Planck's constant times the speed of light, in keV nm (CODATA 2018)."""
 
@@ -315,6 +317,20 @@ class Scan:
     def shape(self) -> tuple[int, int, int]:
         """Shape of the counts."""
         return tuple(self.counts.shape)
+
+    def __repr__(self) -> str:
+        """Return shape, mask and geometry in two lines."""
+        masked = 0 if self.mask is None else int(np.count_nonzero(self.mask))
+        geometry = self.geometry
+        stood = "unknown" if geometry is None else f"{geometry.energy_kev:g} keV, {geometry.distance_m:g} m"
+        return (
+            f"Scan {self.name}: {' × '.join(map(str, self.shape))} (frames, rows, columns), {self.counts.dtype}\n"
+            f"{masked:,} voxels masked; geometry: {stood}"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the same with a picture, for a notebook."""
+        return str(on_demand("analysis").scan_card(self))
 
     @classmethod
     def from_array(cls, counts: np.ndarray, name: str = "scan", **known: Any) -> Scan:

@@ -2,6 +2,7 @@
 
 from ..geometry import frame
 from .align import align, correlation
+from .cards import result_card, scan_card
 from .isosurface import Surface, isosurface
 from .metrics import (
     amplitude_ssim,
@@ -42,6 +43,8 @@ __all__ = [
     "reach",
     "remove_ramp",
     "resampled",
+    "result_card",
+    "scan_card",
     "strain",
     "support_iou",
     "twin",

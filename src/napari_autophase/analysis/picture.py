@@ -66,13 +66,10 @@ def draw_picture(
         If the file cannot be written.
     """
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     shown = quantities(reconstruction, threshold)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(12.4, 8.4), facecolor="white")
-        FigureCanvasAgg(figure)
+        figure = new_page(12.4, 8.4)
         grid = figure.add_gridspec(
             3,
             4,
@@ -99,6 +96,27 @@ def draw_picture(
         if path is not None:
             _save(figure, Path(path), dpi)
     return figure
+
+
+def new_page(width: float, height: float, **options: Any) -> Figure:
+    """Return an empty figure in inches, which a notebook shows without pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    class Page(Figure):
+        def _repr_png_(self) -> bytes:
+            return png(self)
+
+    figure = Page(figsize=(width, height), facecolor="white", **options)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Figure, dpi: int = 72) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    page = io.BytesIO()
+    figure.savefig(page, format="png", dpi=dpi)
+    return page.getvalue()
 
 
 class _Map:

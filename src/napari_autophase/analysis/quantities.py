@@ -54,6 +54,14 @@ class Quantities:
     weights: np.ndarray
     steps: tuple[np.ndarray, ...]
 
+    def __repr__(self) -> str:
+        """Return size and threshold in a line."""
+        voxel = " × ".join(f"{edge:.2f}" for edge in self.voxel_size)
+        return (
+            f"Quantities: {' × '.join(map(str, self.amplitude.shape))} voxels of {voxel} {self.unit}, "
+            f"threshold {self.threshold:g}"
+        )
+
     def at_threshold(self, threshold: float) -> Quantities:
         """Return the same crystal at another threshold."""
         return replace(self, threshold=float(threshold))

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .. import memory
+from .. import memory, progress
 from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
@@ -149,7 +149,7 @@ def reconstruct(
 
     if not quiet:
         print(phasing.memory_line(measured.shape, chosen), file=sys.stderr)
-    with show.bars(shown=sys.stderr.isatty() and not quiet) as report_step:
+    with progress.shown(False if quiet else None) as report_step:
         found = run(measured, chosen, report_step)
     seconds = {"read": seconds_read, **found.seconds, "total": seconds_read + found.seconds["total"]}
     _hand_over(replace(found, seconds=seconds), output, report, picture, quiet)
@@ -196,7 +196,7 @@ def repeat_result(
     if not (output or report or picture):
         output = Path(f"{result.stem}_repeated.cxi")
     check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=result)
-    with show.bars(shown=sys.stderr.isatty() and not quiet) as report_step:
+    with progress.shown(False if quiet else None) as report_step:
         found = repeat(known, source, report_step)
     _hand_over(found, output, report, picture, quiet)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from .. import progress
 from ..recipe import Preset
-from . import show
 from .inputs import ScanFiles, choose_recipe, file_of, read_scan
 from .targets import check_targets, write_each, write_json
 
@@ -67,7 +66,7 @@ def finetune(
 
     check_target(target, overwrite=force)  # before anything is computed
     job = finetune(measured, chosen, steps=steps, learning_rate=learning_rate, views=views)
-    with show.bars(shown=sys.stderr.isatty() and not quiet) as report_step:
+    with progress.shown(False if quiet else None) as report_step:
         while True:
             try:
                 report_step(next(job))

@@ -1,61 +1,19 @@
-"""What the command line shows: progress bars, results in a few lines, and values in words."""
+"""What the command line shows: results in a few lines, and values in words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..reconstruction import Progress, Reconstruction
+from ..reconstruction import Reconstruction
 
 if TYPE_CHECKING:
     from ..formats import ScanEntry
 
 
-@contextmanager
-def bars(shown: bool) -> Iterator[Callable[[Progress], None]]:
-    """Give a function that shows each `Progress` as one bar per stage on stderr, or does nothing."""
-    if not shown:
-        yield lambda _: None
-        return
-    from rich import progress as rich
-    from rich.console import Console
-
-    columns = (
-        rich.TextColumn("{task.description:>8}"),
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        rich.TimeElapsedColumn(),
-        rich.TimeRemainingColumn(),
-        rich.TextColumn("{task.fields[error]}"),
-    )
-    with rich.Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, rich.TaskID] = {}
-
-        def finish() -> None:
-            for task in tasks.values():
-                bars.update(task, completed=bars.tasks[task].total)
-
-        def show(step: Progress) -> None:
-            if step.stage not in tasks:
-                finish()
-                tasks[step.stage] = bars.add_task(step.stage, error="")
-            error = "" if step.error is None else f"chi² {step.error:.4g}"
-            bars.update(tasks[step.stage], completed=step.step, total=step.total, error=error)
-
-        yield show
-        finish()
-
-
 def summarise(found: Reconstruction) -> None:
     """Print what was found in a few lines."""
-    size = found.voxel_size_nm
-    voxel = "unknown" if size is None else " × ".join(f"{edge:.2f}" for edge in size) + " nm"
-    figures = ", ".join(f"{name} {value:.4g}" for name, value in found.figures.items())
-    print(f"{found.name}: {' × '.join(map(str, found.shape))} voxels of {voxel}")
-    print(
-        f"{figures}, after {found.iterations} iterations in {found.seconds['total']:.1f} s on {found.device}"
-    )
+    print(found)
     for note in found.notes:
         print(f"note: {note}")
 
