@@ -90,6 +90,8 @@ class Reconstruction:
         bool, shape of the object: which voxels of the phased grid were measured; None if nobody knows.
     recipe_as_written
         The recipe's JSON where another version wrote it and `recipe` does not hold all of it; None: it does.
+    path
+        The file that it was read from; None: it was read from none.
     """
 
     object: np.ndarray
@@ -114,6 +116,7 @@ class Reconstruction:
     used_sha256: dict[str, str] = field(default_factory=dict)
     good: np.ndarray | None = None
     recipe_as_written: str | None = None
+    path: str | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -49,6 +49,19 @@ class Record:
     weights_sha256: str | None
     versions: Mapping[str, str]
 
+    @classmethod
+    def of(cls, found: Reconstruction) -> Record:
+        """Return what a result says that is at hand, read from a file or just found."""
+        return cls(
+            Path(found.path or found.name),
+            Recipe.from_json(found.recipe_json()),  # repeated whole or not at all
+            found.origin,
+            found.scan_geometry,
+            found.used_sha256,
+            found.weights_sha256,
+            found.versions,
+        )
+
 
 def record(path: str | Path) -> Record:
     """Read what a result (.cxi) or a report (.json) says of how it was made.
@@ -134,15 +147,7 @@ def repeat(
         As `reread`; also if the network's weights are not those of the result.
     """
     scan = reread(known, source)
-    if known.weights_sha256 is not None:
-        from . import network, phasing
-
-        device, _ = phasing.pick_device(known.recipe.device)
-        if network.load(known.recipe.guess.weights, device).sha256 != known.weights_sha256:
-            raise InputError(
-                f"The network's weights are not those that {known.path.name} was made with; install the version that it names, "
-                f"{known.versions.get(OURS, 'unknown')}, or give its weights to reconstruct."
-            )
+    check_weights(known)
     found = run(scan, known.recipe, report)
     now = versions()
     changed = [
@@ -153,6 +158,26 @@ def repeat(
     if changed:
         found = replace(found, notes=(*found.notes, f"Repeated with other packages: {'; '.join(changed)}."))
     return found
+
+
+def check_weights(known: Record) -> None:
+    """Make sure that the network is the one that took part.
+
+    Raises
+    ------
+    InputError
+        If it is another.
+    """
+    if known.weights_sha256 is None:
+        return
+    from . import network, phasing
+
+    device, _ = phasing.pick_device(known.recipe.device)
+    if network.load(known.recipe.guess.weights, device).sha256 != known.weights_sha256:
+        raise InputError(
+            f"The network's weights are not those that {known.path.name} was made with; install the version that it names, "
+            f"{known.versions.get(OURS, 'unknown')}, or give its weights to reconstruct."
+        )
 
 
 def _read(known: Record, origin: Origin, source: Path | None) -> Scan:
@@ -192,15 +217,7 @@ def _of_result(path: Path) -> Record:
         raise InputError(
             f"{path} holds no recipe: no reconstruction by this program wrote it; give one that did."
         )
-    return Record(
-        path,
-        Recipe.from_json(found.recipe_json()),  # repeated whole or not at all
-        found.origin,
-        found.scan_geometry,
-        found.used_sha256,
-        found.weights_sha256,
-        found.versions,
-    )
+    return Record.of(found)
 
 
 def _of_report(path: Path) -> Record:

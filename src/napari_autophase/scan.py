@@ -285,8 +285,8 @@ class Scan:
     metadata
         Whatever else the file said, as plain values.
     corrections
-        What a person said of its file: the files ``mask``, ``dark`` and ``white``, and ``mask_good``, ``roi``, ``values`` and
-        ``axes`` as the command line writes them; what was not said is left out.
+        What a person said of its file: the files ``mask``, ``dark``, ``white`` and ``spec``, and ``mask_good``, ``roi``,
+        ``values``, ``axes`` and ``crop`` as the command line writes them; what was not said is left out.
     notes
         Sentences that a person should read.
     origin

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..geometry import complete, find_beamline
 from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import Geometry, InputError, Origin, Scan
-
-if TYPE_CHECKING:
-    from ..formats.crop import Crop
 
 _GEOMETRY = "geometry."
 """Settings whose keys begin with this are the geometry's, all others the recipe's."""
@@ -149,7 +146,11 @@ class ScanFiles:
         """
         from .. import formats
 
-        return asdict(self) | formats.numbers_in(roi=self.roi, axes=self.axes) | {"crop": crop_of(self.crop)}
+        return (
+            asdict(self)
+            | formats.numbers_in(roi=self.roi, axes=self.axes)
+            | {"crop": formats.crop_in(self.crop)}
+        )
 
 
 def read_scan(scan: str, files: ScanFiles, geometry: GeometryChoice | None = None, **changed: Any) -> Scan:
@@ -195,11 +196,11 @@ def read_scans(
     if len(scans) < 2:
         raise InputError("--sum needs two scans or more.")
     _check_apart(scans, files.dataset)
-    first = read_scan(scans[0], files, geometry)
-    # each about its own peak, all of one shape
-    same = {} if files.crop is None else {"crop": first.shape}
-    others = (read_scan(each, files, geometry, **same) for each in scans[1:])
-    return repeats.sum_scans([first, *others], repeats.LEAST if least is None else least)
+
+    def read(scan: str, shape: tuple[int, int, int] | None) -> Scan:
+        return read_scan(scan, files, geometry, **({} if shape is None else {"crop": shape}))
+
+    return repeats.sum_of(scans, read, repeats.LEAST if least is None else least)
 
 
 def _check_apart(scans: list[str], dataset: str | None) -> None:
@@ -214,20 +215,6 @@ def _check_apart(scans: list[str], dataset: str | None) -> None:
             again = "" if each == twin else f", by another name: {twin}"
             raise InputError(f"--sum: {each} is given twice{again}; give each scan once.")
         known.append((each, frames))
-
-
-def crop_of(text: str | None) -> Crop | None:
-    """Return the crop that ``auto`` or ``64,128,128`` says.
-
-    Raises
-    ------
-    InputError
-        If it says none.
-    """
-    if text is None or text == "auto":
-        return text  # type: ignore[return-value]
-    frames, rows, columns = numbers(text, "--crop", 3)
-    return frames, rows, columns  # type: ignore[return-value]
 
 
 def numbers(text: str, what: str, count: int | None = None) -> tuple[float, ...]:

@@ -55,7 +55,7 @@ CropTo = Annotated[
     typer.Option(
         metavar="auto|N,N,N",
         help="Read frame by frame, and only what is around the Bragg peak: as far as light is seen, or so many frames, "
-        "rows and columns.",
+        "rows and columns; or from starts to ends, A:B,A:B,A:B.",
     ),
 ]
 DarkPath = Annotated[Path | None, typer.Option(help="Dark frame, subtracted.")]

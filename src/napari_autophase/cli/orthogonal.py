@@ -9,7 +9,7 @@ import typer
 
 from ..scan import InputError, Scan
 from .geometry import BeamlineName, GeometryPath, Settings, SpecPath
-from .inputs import GeometryChoice, crop_of, file_of
+from .inputs import GeometryChoice, file_of
 from .options import CropTo, Dataset, MaskPath
 from .targets import check_targets
 
@@ -51,7 +51,12 @@ def orthogonalise(
     stood = GeometryChoice.of(geometry, beamline, settings)
     said = stood.document()
     found = formats.read(
-        volume, dataset=dataset, mask=mask, spec=spec, beamline=stood.said_beamline(), crop=crop_of(crop)
+        volume,
+        dataset=dataset,
+        mask=mask,
+        spec=spec,
+        beamline=stood.said_beamline(),
+        crop=formats.crop_in(crop),
     )
     if isinstance(found, Scan):
         found = stood.applied(found)

@@ -6,6 +6,7 @@ orientation and the dtype that the file has.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from . import cxi
 from .choice import choose
 from .common import AmbiguousDataset, AmbiguousScan, Dataset, ScanEntry, check_memory
 from .correction import split_path
-from .crop import Crop, memory_bytes
+from .crop import Crop, crop_in, memory_bytes
 from .origin import sha256_of
 from .patience import patient
 from .reading import Reading, make_scan, numbers_in
@@ -33,6 +34,7 @@ __all__ = [
     "Dataset",
     "ScanEntry",
     "check_memory",
+    "crop_in",
     "cropping_line",
     "datasets",
     "frames_of",
@@ -90,7 +92,7 @@ def read(
     how = Reading(mask, mask_good, dark, white, roi, values, axes, spec, beamline, crop)
     path, kind, chosen = _locate(path, dataset)
     if kind.is_object(path, chosen):
-        return kind.reads_result(path, chosen)
+        return replace(kind.reads_result(path, chosen), path=str(path))
     return make_scan(path, kind, chosen, how)
 
 
@@ -193,7 +195,7 @@ def read_reconstruction(path: str | Path, *, dataset: str | None = None) -> Reco
         If the file is missing, damaged, or holds something else.
     """
     path, kind, chosen = _locate(path, dataset)
-    return kind.reads_result(path, chosen)
+    return replace(kind.reads_result(path, chosen), path=str(path))
 
 
 def recognise(path: str | Path) -> str | None:

@@ -7,6 +7,7 @@ rock: what a pixel counts in every frame.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -63,6 +64,41 @@ class Found:
 
     box: Box
     notes: tuple[str, ...] = ()
+
+
+def crop_in(text: str | None) -> Crop | None:
+    """Return the crop that ``auto``, ``64,128,128`` or ``10:74,0:128,30:158`` (starts and ends) says; None: nothing is said.
+
+    Raises
+    ------
+    InputError
+        If it says none of these.
+    """
+    if text is None or not text.strip():
+        return None
+    if text.strip() == "auto":
+        return "auto"
+    parts = re.split(r"[\s,×]+", re.sub(r"\s*:\s*", ":", text.strip()))
+    found: Any = ()
+    if len(parts) == 3 and all(re.fullmatch(r"\d+", part) for part in parts):
+        found = tuple(map(int, parts))
+    elif len(parts) == 3 and all(re.fullmatch(r"\d+:\d+", part) for part in parts):
+        found = tuple(tuple(map(int, part.split(":"))) for part in parts)
+    if not found:
+        raise InputError(
+            f"--crop '{text}': write auto, so many frames, rows and columns, such as 64,128,128, or their starts and "
+            "ends, such as 10:74,0:128,30:158."
+        )
+    return found
+
+
+def crop_words(crop: Crop) -> str:
+    """Return how a crop is written: what `crop_in` reads."""
+    if isinstance(crop, str):
+        return crop
+    return ",".join(
+        ":".join(map(str, each)) if isinstance(each, tuple | list) else str(each) for each in crop
+    )
 
 
 def read_part(

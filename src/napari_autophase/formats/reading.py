@@ -14,7 +14,7 @@ from ..scan import Geometry, InputError, Scan
 from .choice import choose
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
 from .correction import flat_field, insert_seam, split_path
-from .crop import PREPARING, Crop, find, read_part
+from .crop import PREPARING, Crop, crop_words, find, read_part
 from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
 from .measured import Frames, described
 from .origin import origin_of
@@ -62,13 +62,14 @@ class Reading:
         """Return what a person said, as the command line writes it; arrays are left out."""
         said = {
             each: getattr(self, each)
-            for each in ("mask", "dark", "white", "mask_good", "roi", "values", "axes")
+            for each in ("mask", "dark", "white", "mask_good", "roi", "values", "axes", "spec")
         }
-        return {
+        words = {
             key: _with_commas(value) if isinstance(value, tuple) else str(value)
             for key, value in said.items()
             if value is not None and not isinstance(value, np.ndarray)
         }
+        return words if self.crop is None else words | {"crop": crop_words(self.crop)}
 
     @property
     def hints(self) -> Hints:

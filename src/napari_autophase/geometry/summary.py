@@ -11,7 +11,7 @@ from ..scan import Geometry
 from .beamline import beamlines
 from .frames import arm_vector, frame, rocking_axis
 from .materials import find_material, spacing_nm
-from .orientation import lattice_test, said
+from .orientation import Verdict, lattice_test, said
 
 _MISMATCH = 1.0
 """Percent between measured and known spacing beyond which something is off: strain rarely reaches that."""
@@ -39,6 +39,8 @@ class GeometrySummary:
         Of the three axes; None: not looked at.
     expected, expected_nm, mismatch_percent
         Material and reflection in words, their spacing, and how far the peak's is from it; None: nothing to compare with.
+    mounting
+        What the lattice test says of how the detector is mounted; None: nothing to compare with.
     off
         Sentences about what seems wrong.
     notes
@@ -53,6 +55,7 @@ class GeometrySummary:
     expected: str | None = None
     expected_nm: float | None = None
     mismatch_percent: float | None = None
+    mounting: Verdict | None = None
     off: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -71,6 +74,8 @@ class GeometrySummary:
             found.append(
                 ("expected", f"{self.expected_nm:.5f} nm, {self.expected}: {self.mismatch_percent:+.2f} %")
             )
+        if self.mounting is not None:
+            found.append(("lattice test", self.mounting.sentence))
         found.append(("voxel", " × ".join(f"{edge:.2f}" for edge in self.voxel_size_nm) + " nm"))
         found += [("off", sentence) for sentence in self.off]
         return found + [("geometry", sentence) for sentence in self.notes]
@@ -120,11 +125,12 @@ def summarise(
         else:
             spacing = spacing_nm(known, geometry.reflection)
             expected = f"{formula} ({' '.join(map(str, geometry.reflection))}) [{known.source}]"
-    mismatch = None
+    mismatch = mounting = None
     if expected is not None and spacing is not None:
         mismatch = 100 * (2 * np.pi / size / spacing - 1)
+        mounting = lattice_test(geometry, (peak[1], peak[2]), shape, spacing)
         if abs(mismatch) > _MISMATCH:
-            off.append(_mismatch(geometry, (peak[1], peak[2]), shape, spacing, mismatch))
+            off.append(_mismatch(mounting, mismatch))
     for axis, ratio in zip(("rocking", "row", "column"), oversampling or (), strict=False):
         if ratio < 2:
             off.append(f"Along the {axis} axis the sampling is {ratio:.1f}-fold; 2 is the least for phasing.")
@@ -143,6 +149,7 @@ def summarise(
         expected=expected,
         expected_nm=spacing if expected is not None else None,
         mismatch_percent=mismatch,
+        mounting=mounting,
         off=tuple(off),
         notes=tuple(notes),
     )
@@ -188,17 +195,13 @@ def _disputed(geometry: Geometry) -> list[str]:
     return []
 
 
-def _mismatch(
-    geometry: Geometry, pixel: tuple[float, float], shape: tuple[int, ...], spacing: float, percent: float
-) -> str:
+def _mismatch(mounting: Verdict, percent: float) -> str:
     way = "far apart" if percent > 0 else "close"
     text = (
         f"The lattice planes come out {abs(percent):.2g} % too {way}: check the energy, the direct beam's pixel, the detector's "
         "angles and the reflection"
     )
-    best = min(
-        lattice_test(geometry, pixel, shape, spacing).mountings, key=lambda mounting: abs(mounting.misfit)
-    )
+    best = min(mounting.mountings, key=lambda each: abs(each.misfit))
     if abs(best.misfit) < min(_MISMATCH, abs(percent) / 3):
         rows, columns = map(said, best.pixel_directions)
         text += f" (with rows {rows} and columns {columns} they would fit to {best.misfit:+.2g} %)"

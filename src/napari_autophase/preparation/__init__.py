@@ -5,7 +5,7 @@ from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_isolated, find_saturated
 from .prepare import Prepared, assumed, find_peak, on_grids, prepare
 from .region import fast_size, middle
-from .repeats import sum_scans
+from .repeats import sum_of, sum_scans
 
 __all__ = [
     "Completed",
@@ -24,5 +24,6 @@ __all__ = [
     "middle",
     "on_grids",
     "prepare",
+    "sum_of",
     "sum_scans",
 ]

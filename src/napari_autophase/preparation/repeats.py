@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -26,6 +26,30 @@ _SAME = {
 _ANGLES = {"detector_angles_deg": 0.02, "sample_angles_deg": 0.5}
 """By how many degrees: a sample is aligned anew before every scan."""
 _MOVED = ("direct_beam_pixel", "rocking_angles_deg", "detector_steps_deg", *_SAME, *_ANGLES)
+
+
+def sum_of(
+    sources: Sequence[str], read: Callable[[str, tuple[int, int, int] | None], Scan], least: float = LEAST
+) -> Scan:
+    """Read repeated scans of one crystal and sum them.
+
+    Parameters
+    ----------
+    sources
+        Where they are; the first is the one that others are aligned to.
+    read
+        Reads one; where the first was cropped while it was read, the others are told its shape, each about its own peak.
+    least
+        See `sum_scans`.
+
+    Raises
+    ------
+    InputError
+        As `sum_scans`, or as `read`.
+    """
+    first = read(sources[0], None)
+    cropped = first.origin is not None and first.origin.box is not None
+    return sum_scans([first, *(read(each, first.shape if cropped else None) for each in sources[1:])], least)
 
 
 def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_error
 from psygnal import SignalInstance
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QComboBox, QGroupBox, QLabel
+from qtpy.QtWidgets import QComboBox
 
-from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
-from .drawing import Drawing, draw
+from .drawing import Drawing
 from .geometry_box import GeometryBox
 from .parts import ActivityBar, FileRow, Note, Page, SampleButton, caption, dropped, form
-from .reading_form import ReadingForm, Request, file_of
+from .reading_form import ReadingForm
+from .repeats_form import RepeatsForm
+from .request import Request, read
 from .session import Session
+from .understood import Understood
 from .worker import Tasks
 
 if TYPE_CHECKING:
@@ -27,21 +29,11 @@ if TYPE_CHECKING:
     from ..summary import ScanSummary
 
 
-def read(request: Request) -> Scan | Drawing:
-    """Read what was asked for: a scan, or the drawing of a result."""
-    from .. import formats
-
-    if said := request.said():
-        return formats.read_scan(request.path, dataset=request.dataset, **said)
-    found = formats.read(request.path, dataset=request.dataset)
-    return draw(found) if isinstance(found, Reconstruction) else found
-
-
-def summarise(scan: Scan) -> ScanSummary:
+def summarise(scan: Scan, material: str | None) -> ScanSummary:
     """Look at a scan; what that needs is imported only now: a dock opens without."""
     from .. import summary
 
-    return summary.summarise(scan)
+    return summary.summarise(scan, material)
 
 
 class LoadDock(Page):
@@ -61,6 +53,7 @@ class LoadDock(Page):
         self._asked = self._reading = Request("")
         self._refused: Request | None = None
         self._offers_scans = False
+        self._offered: list[tuple[str, str]] = []
         self.setAcceptDrops(True)
 
         self.file = FileRow("Drop a scan here, or choose one", folders=True)
@@ -72,8 +65,10 @@ class LoadDock(Page):
         self.dataset.setMaxVisibleItems(25)
         self.dataset.setStyleSheet("combobox-popup: 0;")  # else some styles show all of hundreds
         self.dataset_label = caption("Dataset")
-        self.corrections = ReadingForm()
+        self.corrections = ReadingForm(self._session)
         self.corrections.changed.connect(self._correct)
+        self.repeats = RepeatsForm()
+        self.repeats.wanted.connect(self._sum)
 
         self.activity = ActivityBar()
         self.status = Note()
@@ -84,33 +79,8 @@ class LoadDock(Page):
             "What the file says of the experiment can be corrected and completed here."
         )
         self.sample = SampleButton(napari_viewer)
-        self.understood = QGroupBox("What was understood")
-        self.understood.setToolTip(
-            "As phasing sees the scan with the default preparation; cropping and binning change it."
-        )
-        self.facts = {
-            name: _value()
-            for name in ("Shape", "Counts", "Peak", "Masked", "Oversampling", "Voxel size", "Lattice")
-        }
-        self.facts["Counts"].setToolTip("Photons in all, and in the brightest voxel.")
-        self.facts["Peak"].setToolTip("Frame, row and column of the Bragg peak.")
-        self.facts["Masked"].setToolTip("Voxels that are masked before phasing: gaps, dead and hot pixels.")
-        self.facts["Oversampling"].setToolTip(
-            "Grid size over the crystal's extent, per axis; below 2 phasing is not unique."
-        )
-        self.facts["Voxel size"].setToolTip(
-            "Edges of the reconstruction's voxels along frames, rows and columns."
-        )
-        self.facts["Lattice"].setToolTip("Spacing of the lattice planes, 2π/|Q|: a check of the geometry.")
-        lines = form(self.understood)
-        lines.setContentsMargins(8, 10, 8, 6)
-        for name, value in self.facts.items():
-            lines.addRow(caption(name, value.toolTip()), value)
-        self.off = Note()
-        lines.addRow(self.off)
-        self.notes = Note()
-        lines.addRow(self.notes)
-
+        self.understood = Understood()
+        self.facts, self.off, self.notes = self.understood.facts, self.understood.off, self.understood.notes
         self.geometry_box = GeometryBox(self._session)
 
         choice = form()
@@ -118,6 +88,7 @@ class LoadDock(Page):
         choice.addRow(self.dataset_label, self.dataset)
         self.column.addLayout(choice)
         self.column.addWidget(self.corrections)
+        self.column.addWidget(self.repeats)
         self.column.addWidget(self.activity)
         self.column.addWidget(self.status)
         self.column.addWidget(self.welcome)
@@ -183,27 +154,38 @@ class LoadDock(Page):
             if old is None or self._offers_scans:
                 self._session.add_scan(found)
             else:  # another volume of one experiment: the geometry that the person gave stays
-                self._session.add_scan(replace(found, geometry=old.geometry), old)
+                self._session.add_scan(_with_geometry_of(old, found), old)
 
-        self._read(replace(self._asked, dataset=self.dataset.currentData()), arrive)
+        self._read(replace(self._asked, dataset=self.dataset.currentData(), repeats=()), arrive)
 
     def _correct(self) -> None:
         """Read the current scan with other corrections; the geometry that the person gave stays."""
         scan, words = self._session.current, self.corrections.words()
         if not isinstance(scan, Scan):
             if self._refused is not None:
-                path, dataset = self._refused.path, self._refused.dataset
-                self._read(Request(path, dataset, **words), self._session.add_scan)
+                self._read(self._refused.saying(words), self._session.add_scan)
             return
 
         def arrive(found: Scan, old: Scan | None) -> None:
             if old is None:  # it was deleted in the meantime
                 return
-            turned = found.corrections.get("axes") != old.corrections.get("axes")
-            self._session.update_scan(old, found if turned else replace(found, geometry=old.geometry))
+            self._session.update_scan(old, _with_geometry_of(old, found))
 
-        path, _, dataset = scan.source.partition("::")
-        self._read(Request(path, dataset or None, **words), arrive)
+        self._read(Request.of(scan).saying(words), arrive)
+
+    def _sum(self) -> None:
+        """Read the current scan with all that are said to repeat it, and show the sum beside it."""
+        scan = self._session.current
+        if not isinstance(scan, Scan):
+            return
+        request = Request.of(scan)
+
+        def arrive(found: Scan, old: Scan | None) -> None:
+            again = old if request.repeats else None  # another sum takes the place of the one before
+            found = found if found.geometry is not None or old is None else _with_geometry_of(old, found)
+            self._session.add_scan(found, again)
+
+        self._read(replace(request, repeats=self.repeats.ticked, least=self.repeats.least.value()), arrive)
 
     def _read(self, request: Request, arrive: Callable[[Scan, Scan | None], object]) -> None:
         """Read; `arrive` is called with the scan, and with what the same file gave before, if that was current."""
@@ -211,8 +193,7 @@ class LoadDock(Page):
         self._refused = None
         self.status.say(f"Reading {request.name}…")
         shown = self._session.current
-        source = shown.source if isinstance(shown, Scan) else ""
-        same = file_of(source) == request.file
+        same = Request.of(shown).file == request.file
         self._dim(not same)
 
         def done(found: Scan | Drawing) -> None:
@@ -223,7 +204,7 @@ class LoadDock(Page):
                 self.status.say(f"{found.reconstruction.name} is a reconstruction: its crystal is shown.")
             else:
                 scans = self._session.scans if same else []
-                arrive(found, next((scan for scan in scans if scan.source == source), None))
+                arrive(found, next((scan for scan in scans if scan is shown), None))
 
         self._tasks.start("read", read, request, done=done, failed=partial(self._refuse, request))
 
@@ -243,6 +224,7 @@ class LoadDock(Page):
             self._show_source()  # the name of what failed must not stand over another's facts
         else:
             self._refused = request
+            self.corrections.setVisible(True)
             self.corrections.setEnabled(True)  # what was missing can be said there
         self._report(error, request.name)
 
@@ -252,6 +234,7 @@ class LoadDock(Page):
             self.dataset.addItem(str(each), each.path)
         if (lines := self.dataset.view()) is not None:  # which may be wider than the dock
             lines.setMinimumWidth(lines.sizeHintForColumn(0) + 30)
+        self._offered = [(str(each), each.path) for each in candidates]
         self.dataset.setCurrentIndex(-1)
         self.dataset.setPlaceholderText("choose one of these")
         self.dataset.setVisible(bool(candidates))
@@ -264,6 +247,8 @@ class LoadDock(Page):
         self.sample.setVisible(not known)
         self.understood.setVisible(known)
         self.geometry_box.setVisible(known)
+        self.corrections.setVisible(known or self._refused is not None)
+        self.repeats.setVisible(known)
         self.status.say(f"Reading {self._reading.name}…" if self._tasks.at_work("read") else "")
         self._show_source()
         if isinstance(scan, Scan):
@@ -274,23 +259,26 @@ class LoadDock(Page):
     def _show_source(self) -> None:
         """Show where the current scan came from, and what was done to it."""
         scan = self._session.current
-        known = isinstance(scan, Scan)
-        source, corrections = (scan.source, scan.corrections) if isinstance(scan, Scan) else ("", {})
-        path, _, dataset = source.partition("::")
-        if path != self._asked.file:
+        known = scan if isinstance(scan, Scan) else None
+        asked = Request.of(known)
+        if asked.file != self._asked.file:
             self._offer_datasets([])
-        self._asked = Request(path, dataset or None, **corrections)
-        self.file.show_path(path)
-        self.file.line.setToolTip(source)
-        self.dataset.setCurrentIndex(_place(self.dataset, dataset))
-        masked = int(scan.mask.sum()) if isinstance(scan, Scan) and scan.mask is not None else 0
-        self.corrections.show_words(corrections, masked)
+        self._asked = asked
+        self.file.show_path(asked.path)
+        self.file.line.setToolTip("" if known is None else known.source)
+        self.dataset.setCurrentIndex(_place(self.dataset, asked.dataset or ""))
+        masked = 0 if known is None or known.mask is None else int(known.mask.sum())
+        self.corrections.show_words({} if known is None else known.corrections, masked)
+        offered = [(text, f"{asked.path}::{path}") for text, path in self._offered]
+        source = f"{asked.path}::{asked.dataset}" if asked.dataset else asked.path
+        self.repeats.show_scans(source, offered if self._offers_scans else [], asked.repeats)
         self._dim(False)
-        self.corrections.setEnabled(known and bool(path))
+        for section in (self.corrections, self.repeats):
+            section.setEnabled(bool(asked.path))
 
     def _dim(self, other: bool) -> None:
         """Show that the facts are of another scan than the one whose name stands above."""
-        for widget in (self.corrections, self.understood, self.geometry_box):
+        for widget in (self.corrections, self.repeats, self.understood, self.geometry_box):
             widget.setEnabled(not other)
 
     def _on_updated(self) -> None:
@@ -302,32 +290,19 @@ class LoadDock(Page):
         scan = self._session.current
         if not isinstance(scan, Scan):
             return
-        for label in self.facts.values():
-            label.setText("…")
-        self.off.say("")
-        self.notes.say("")
-        self.facts["Shape"].setText(" × ".join(map(str, scan.shape)) + f", {scan.counts.dtype}")
-        self._tasks.start("look", summarise, scan, done=self._show_summary, failed=self._report)
+        self.understood.show_scan(scan)
+        self.geometry_box.show_summary(None)
+        self._tasks.start(
+            "look",
+            summarise,
+            *(scan, self._session.material or None),
+            done=self._show_summary,
+            failed=self._report,
+        )
 
     def _show_summary(self, found: ScanSummary) -> None:
-        seen = found.seen
-        arm = None if seen is None else seen.arm_spacing_nm
-        texts = {
-            "Counts": f"{found.counts:.3g} in all, max. {found.maximum:.4g}",
-            "Peak": ", ".join(str(round(index)) for index in found.peak),
-            "Masked": f"{found.masked:,} voxels" if found.masked else "none",
-            "Oversampling": " × ".join(f"{ratio:.1f}" for ratio in found.oversampling),
-            "Voxel size": "unknown without geometry"
-            if found.voxel_size_nm is None
-            else " × ".join(f"{size:.2f}" for size in found.voxel_size_nm) + " nm",
-            "Lattice": "unknown without geometry"
-            if found.spacing_nm is None
-            else f"d = {found.spacing_nm:.5f} nm" + (f", {arm:.5f} nm at the arm" if arm else ""),
-        }
-        for name, text in texts.items():
-            self.facts[name].setText(text)
-        self.off.say("" if seen is None else "\n".join(seen.off), error=True)
-        self.notes.say("\n".join((*found.notes, *(seen.notes if seen is not None else ()))))
+        self.understood.show_summary(found)
+        self.geometry_box.show_summary(found)
 
     def _report(self, error: Exception, name: str = "") -> None:
         text = str(error) if name in str(error) else f"{name}: {error}"
@@ -335,10 +310,21 @@ class LoadDock(Page):
         show_error(text)
 
 
-def _value() -> QLabel:
-    label = QLabel("…")
-    label.setWordWrap(True)
-    return label
+def _with_geometry_of(old: Scan, found: Scan) -> Scan:
+    """Return `found`, the same scan read otherwise, with the geometry that the person has left or given; it follows a crop.
+
+    Where other motors or other axes were asked for, the file's own word counts.
+    """
+    if any(found.corrections.get(word) != old.corrections.get(word) for word in ("axes", "spec")):
+        return found
+    geometry = old.geometry
+    before, after = (None if each.origin is None else each.origin.box for each in (old, found))
+    if geometry is not None and before != after:
+        if old.origin is not None:
+            geometry = old.origin.uncropped(geometry)
+        if found.origin is not None:
+            geometry = found.origin.cropped(geometry)
+    return replace(found, geometry=geometry)
 
 
 def _place(choice: QComboBox, dataset: str) -> int:

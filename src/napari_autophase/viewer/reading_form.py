@@ -1,16 +1,15 @@
-"""What a person can say of a scan's file: masks, fields, their place, what its numbers are, and which axis rocks."""
+"""What a person can say of a scan's file: masks, fields, crop, what its numbers are, and which axis rocks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QLineEdit
 
+from .crop_row import CropRow
+from .fields import Choice, Words
 from .parts import FileRow, Section, caption, form
+from .session import Session
 
 _GOOD = {"": "told by what it covers", "0": "0 is good", "1": "1 is good"}
 _VALUES = {
@@ -28,114 +27,7 @@ _AXES = {
     "2,1,0": "columns, rows, frames",
 }
 """What the file's axes are, by where the frames, the rows and the columns stand among them."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be read."""
-
-    path: str
-    dataset: str | None = None
-    mask: str | None = None
-    dark: str | None = None
-    white: str | None = None
-    mask_good: str | None = None
-    roi: str | None = None
-    values: str | None = None
-    axes: str | None = None
-
-    def said(self) -> dict[str, Any]:
-        """Return what is said of the file, as `formats.read_scan` takes it; what is not said is left out.
-
-        Raises
-        ------
-        InputError
-            If numbers cannot be read.
-        """
-        from .. import formats
-
-        words = {"mask": self.mask, "dark": self.dark, "white": self.white, "values": self.values}
-        good = {"mask_good": int(self.mask_good) if self.mask_good else None}
-        found = words | good | formats.numbers_in(roi=self.roi, axes=self.axes)
-        return {key: value for key, value in found.items() if value is not None}
-
-    @property
-    def file(self) -> str:
-        """The file, without the dataset that may be named behind it."""
-        return file_of(self.path)
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return Path(self.file).name
-
-
-def file_of(source: str) -> str:
-    """Return the file of ``FILE::DATASET``."""
-    path = source.partition("::")[0]
-    return str(Path(path)) if path else ""
-
-
-class Choice(QComboBox):
-    """One of several words; `chosen` tells which."""
-
-    chosen = Signal(str)
-
-    def __init__(self, words: Mapping[str, str]) -> None:
-        super().__init__()
-        for word, text in words.items():
-            self.addItem(text, word)
-        self.activated.connect(lambda _: self.chosen.emit(self.path))
-
-    @property
-    def path(self) -> str:
-        """The word, or an empty string."""
-        return str(self.currentData() or "")
-
-    def choose(self, word: str) -> None:
-        """Put a word in and tell."""
-        self.show_path(word)
-        self.chosen.emit(word)
-
-    def show_path(self, word: str) -> None:
-        """Put a word in, of which all know."""
-        self.setCurrentIndex(max(self.findData(word), 0))
-
-    def settle(self) -> None:
-        """Do nothing: what is chosen was told."""
-
-
-class Words(QLineEdit):
-    """A line of text; `chosen` tells it on Enter and when the line is left."""
-
-    chosen = Signal(str)
-
-    def __init__(self, placeholder: str) -> None:
-        super().__init__()
-        self.setPlaceholderText(placeholder)
-        self.setClearButtonEnabled(True)
-        self._told = ""
-        self.editingFinished.connect(self.settle)
-
-    @property
-    def path(self) -> str:
-        """The text."""
-        return self.text().strip()
-
-    def choose(self, text: str) -> None:
-        """Put a text in and tell."""
-        self.show_path(text)
-        self.chosen.emit(text)
-
-    def show_path(self, text: str) -> None:
-        """Put a text in, of which all know."""
-        self._told = text
-        self.setText(text)
-
-    def settle(self) -> None:
-        """Tell what the line says, if that was not told yet."""
-        if self.path != self._told:
-            self.choose(self.path)
+_LOGS = "Logs of a beamline (*.spec *.fio *.dat *.gz);;All files (*)"
 
 
 class ReadingForm(Section):
@@ -143,8 +35,8 @@ class ReadingForm(Section):
 
     changed = Signal()
 
-    def __init__(self) -> None:
-        super().__init__("Mask, fields and how to read")
+    def __init__(self, session: Session) -> None:
+        super().__init__("Mask, crop and how to read")
         self.mask_file = FileRow("none")
         self.mask_file.setToolTip(
             "Where the detector saw nothing usable; a volume, one frame, or the whole detector.\n"
@@ -169,23 +61,40 @@ class ReadingForm(Section):
         )
         self.axes = Choice(_AXES)
         self.axes.setToolTip("What the three axes of the file's array are, from the first to the last.")
-        self.fields: dict[str, FileRow | Choice | Words] = {
+        self.spec_file = FileRow("looked for beside the frames", files=_LOGS)
+        self.spec_file.setToolTip(
+            "The SPEC or fio file with the scan's motors, if it is not in the folders around the frames."
+        )
+        self.crop = CropRow(session)
+        self.fields: dict[str, FileRow | Choice | Words | CropRow] = {
             "mask": self.mask_file,
             "mask_good": self.mask_good,
+            "crop": self.crop,
             "dark": self.dark_file,
             "white": self.white_file,
             "roi": self.roi,
             "values": self.values,
             "axes": self.axes,
+            "spec": self.spec_file,
         }
-        labels = ("Mask", "In the mask", "Dark field", "White field", "Region", "Numbers", "Axes")
+        labels = (
+            "Mask",
+            "In the mask",
+            "Crop",
+            "Dark field",
+            "White field",
+            "Region",
+            "Numbers",
+            "Axes",
+            "Motors",
+        )
         rows = form(self.body)
         for label, field in zip(labels, self.fields.values(), strict=True):
             rows.addRow(caption(label, field.toolTip()), field)
             field.chosen.connect(lambda _: self.changed.emit())
 
     def words(self) -> dict[str, str | None]:
-        """Return what the fields say; None where they say nothing."""
+        """Return what the fields say, as a `Request` has it; None where they say nothing."""
         return {name: field.path or None for name, field in self.fields.items()}
 
     def show_words(self, words: Mapping[str, str], masked: int) -> None:

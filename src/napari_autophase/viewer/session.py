@@ -77,6 +77,8 @@ class Session:
         self._turns = Turns(subject=self._open_viewer)
         self._tasks: Tasks | None = None
         self._given: set[tuple[str, str]] = set()
+        self.material = ""
+        """What the crystals are, as a formula of `geometry.MATERIALS`; empty: nobody has said."""
         self.unsettled: list[Callable[[], object]] = []
         """Called before a scan is used: each applies what a panel shows of it, or raises an `InputError` that says what is
         missing."""
@@ -161,6 +163,19 @@ class Session:
         if isinstance(self._current, Layer):
             return tuple(self._current.data.shape)
         return None if self._current is None else self._current.shape
+
+    @property
+    def scan_layer(self) -> Layer | None:
+        """The layer that shows the current scan; None where an image is current, or nothing."""
+        entry = self._entry(self._current)
+        return None if entry is None else entry.layer
+
+    def name_material(self, formula: str) -> None:
+        """Say what the crystals are."""
+        if formula != self.material:
+            self.material = formula
+            if isinstance(self._current, Scan):
+                self.scan_updated.emit()
 
     def add_scan(self, scan: Scan, replaces: Scan | None = None) -> None:
         """Show `scan` and make it current; the layer that showed `replaces` shows it from now on."""

@@ -1,0 +1,167 @@
+"""Which part of a scan is read: in words, or as a box that is drawn on the diffraction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from psygnal import SignalInstance
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+
+from ..scan import Scan
+from .crop_box import CropBox, Ends
+from .fields import Words
+from .parts import Note, row
+from .session import Session
+
+_LEAST = 16
+"""Shortest side of a scan."""
+
+
+class CropRow(QWidget):
+    """A line that says the crop, and a button that draws it; `chosen` tells it, as other fields do.
+
+    Parameters
+    ----------
+    session
+        Of the viewer.
+    """
+
+    chosen = Signal(str)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.box = CropBox(session.viewer)
+        self.words = Words("none; auto, or frames, rows, columns")
+        self.setToolTip(
+            "Read only the part around the Bragg peak, frame by frame: auto (as far as light is seen),\n"
+            "so many frames, rows and columns such as 64, 128, 128, or a box that is drawn.\n"
+            "A crop makes the voxels larger; the oversampling stays."
+        )
+        self.draw = QPushButton("Draw…")
+        self.draw.setCheckable(True)
+        self.draw.setToolTip("Draw the part to be read as a box on the diffraction.")
+        self.first, self.end = QSpinBox(), QSpinBox()
+        for spin, tip in ((self.first, "First frame of the part."), (self.end, "Frame behind its last one.")):
+            spin.setToolTip(tip)
+        self.seen = Note()
+        self.use = QPushButton("Crop to this")
+        self.use.setToolTip("Read the part in the box.")
+        self.drawing = QWidget()
+        column = QVBoxLayout(self.drawing)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(row(QLabel("Frames"), self.first, QLabel("to"), self.end, self.use, stretch=-1))
+        column.addWidget(self.seen)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addLayout(row(self.words, self.draw))
+        whole.addWidget(self.drawing)
+        self.drawing.hide()
+
+        self.words.chosen.connect(self.chosen)
+        self.draw.toggled.connect(self._on_draw)
+        self.use.clicked.connect(self._use)
+        self.first.valueChanged.connect(self._say)
+        self.end.valueChanged.connect(self._say)
+        self.box.changed.connect(self._say)
+        links: list[SignalInstance] = [session.scan_changed, session.scan_updated, session.side_changed]
+        for signal in links:
+            signal.connect(self._stop)
+        self.destroyed.connect(partial(_close, links, self._stop, self.box))
+
+    @property
+    def path(self) -> str:
+        """What the line says."""
+        return self.words.path
+
+    def choose(self, text: str) -> None:
+        """Put a text in and tell."""
+        self.words.choose(text)
+
+    def show_path(self, text: str) -> None:
+        """Put a text in, of which all know."""
+        self.words.show_path(text)
+
+    def settle(self) -> None:
+        """Tell what the line says, if that was not told yet."""
+        self.words.settle()
+
+    # -- the box -------------------------------------------------------------------------------------------------------
+
+    def _on_draw(self, begin: bool) -> None:
+        layer = self._session.scan_layer
+        if not begin or layer is None:
+            self._stop()
+            return
+        if not self._session.diffraction_shown:
+            self._session.show_diffraction()
+        shape = layer.data.shape
+        peak = np.unravel_index(int(np.argmax(layer.data)), shape)
+        frames, rows, columns = (_half(int(at), n) for at, n in zip(peak, shape, strict=True))
+        with QSignalBlocker(self.first), QSignalBlocker(self.end):
+            for spin, value in zip((self.first, self.end), frames, strict=True):
+                spin.setRange(0, shape[0])
+                spin.setValue(value)
+        self.box.draw(layer, rows, columns)
+        with QSignalBlocker(self.draw):
+            self.draw.setChecked(True)
+        self.drawing.show()
+        self._say()
+
+    def _stop(self) -> None:
+        with QSignalBlocker(self.draw):
+            self.draw.setChecked(False)
+        self.drawing.hide()
+        self.box.erase()
+
+    @property
+    def _ends(self) -> tuple[Ends, Ends, Ends] | None:
+        """What is in the box, counted as the diffraction is; None: too little."""
+        across = self.box.ends
+        if across is None:
+            return None
+        ends = ((self.first.value(), self.end.value()), *across)
+        return ends if all(end - first >= _LEAST for first, end in ends) else None
+
+    def _say(self) -> None:
+        ends, scan = self._ends, self._session.current
+        self.use.setEnabled(ends is not None)
+        if ends is None or not isinstance(scan, Scan):
+            self.seen.say(
+                f"Draw a box of {_LEAST} frames, rows and columns or more."
+                if self.box.drawn
+                else "The box is gone; press Draw again."
+            )
+            return
+        sides = [end - first for first, end in ends]
+        text = " × ".join(map(str, sides)) + f" of {' × '.join(map(str, scan.shape))} voxels"
+        larger = " × ".join(f"{n / side:.2g}" for n, side in zip(scan.shape, sides, strict=True))
+        self.seen.say(f"{text}; the crystal's voxels become {larger} times as large.")
+
+    def _use(self) -> None:
+        ends, scan = self._ends, self._session.current
+        if ends is None or not isinstance(scan, Scan):
+            return
+        origin = scan.origin
+        starts = (0, 0, 0) if origin is None or origin.box is None else [first for first, _ in origin.box]
+        text = ",".join(
+            f"{first + start}:{end + start}" for (first, end), start in zip(ends, starts, strict=True)
+        )
+        self._stop()
+        self.choose(text)
+
+
+def _half(at: int, n: int) -> Ends:
+    """Return half of an axis about an index, and no less than a scan may have."""
+    side = min(n, max(n // 2, 2 * _LEAST))
+    first = min(max(at - side // 2, 0), n - side)
+    return first, first + side
+
+
+def _close(links: list[SignalInstance], stop: Callable[[], None], box: CropBox) -> None:
+    for signal in links:
+        signal.disconnect(stop)
+    box.erase()
