@@ -211,7 +211,7 @@ def test_opening_a_saved_result_hides_the_diffraction(viewer, session, scan, rec
     assert not session.diffraction_shown
     assert len(session.results) == 1
     assert len(viewer.layers) == 5
-    assert shown(viewer) == ["crystal · isosurface"]
+    assert shown(viewer) == ["crystal · 1 isosurface"]
 
 
 class Turns:
@@ -332,7 +332,9 @@ WORKS = {
     "the diffraction": lambda session: session.show_diffraction(),
     "a result": lambda session: session.show_drawing(draw(make_reconstruction())),
     "a result in another's place": lambda session: session.show_drawing(draw(make_reconstruction()), True),
-    "a result in nm": lambda session: session._redraw(session.results[-1], draw(make_reconstruction())),
+    "a result in nm": lambda session: session._gallery._redraw(
+        session.results[-1], draw(make_reconstruction())
+    ),
     "a result again": lambda session: (session.show_diffraction(), session.show_result()),
 }
 """What is shown piece by piece, where a scan and a result in voxels are there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -53,6 +54,7 @@ class CropBox:
             edge_width=max(1.0, max(self._shape) / 200),
         )
         self._layer.events.data.connect(self._on_data)
+        viewer.layers.events.removed.connect(self._on_removed)
         viewer.add_layer(self._layer)
         self._layer.mode = "select"
         self._layer.selected_data = {0}
@@ -86,6 +88,11 @@ class CropBox:
             for first, end, n in zip(low, high, self._shape, strict=True)
         )
         return rows, columns
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self._layer:
+            self._layer = None
+            self.changed.emit()
 
     def _on_data(self) -> None:
         self.changed.emit()

@@ -67,10 +67,14 @@ class CropRow(QWidget):
         self.first.valueChanged.connect(self._say)
         self.end.valueChanged.connect(self._say)
         self.box.changed.connect(self._say)
-        links: list[SignalInstance] = [session.scan_changed, session.scan_updated, session.side_changed]
-        for signal in links:
-            signal.connect(self._stop)
-        self.destroyed.connect(partial(_close, links, self._stop, self.box))
+        links: list[tuple[SignalInstance, Callable[[], None]]] = [
+            (session.scan_changed, self._stop),
+            (session.scan_updated, self._stop),
+            (session.side_changed, self._on_side),
+        ]
+        for signal, slot in links:
+            signal.connect(slot)
+        self.destroyed.connect(partial(_close, links, self.box))
 
     @property
     def path(self) -> str:
@@ -92,12 +96,16 @@ class CropRow(QWidget):
     # -- the box -------------------------------------------------------------------------------------------------------
 
     def _on_draw(self, begin: bool) -> None:
+        if begin and self._session.scan_layer is not None:
+            self._session.show_diffraction(self._begin)
+        else:
+            self._stop()
+
+    def _begin(self) -> None:
         layer = self._session.scan_layer
-        if not begin or layer is None:
+        if layer is None or not self.draw.isChecked():  # in the meantime
             self._stop()
             return
-        if not self._session.diffraction_shown:
-            self._session.show_diffraction()
         shape = layer.data.shape
         peak = np.unravel_index(int(np.argmax(layer.data)), shape)
         frames, rows, columns = (_half(int(at), n) for at, n in zip(peak, shape, strict=True))
@@ -106,10 +114,12 @@ class CropRow(QWidget):
                 spin.setRange(0, shape[0])
                 spin.setValue(value)
         self.box.draw(layer, rows, columns)
-        with QSignalBlocker(self.draw):
-            self.draw.setChecked(True)
         self.drawing.show()
         self._say()
+
+    def _on_side(self) -> None:
+        if not self._session.diffraction_shown:  # a box of pixels means nothing over a crystal in nm
+            self._stop()
 
     def _stop(self) -> None:
         with QSignalBlocker(self.draw):
@@ -127,14 +137,13 @@ class CropRow(QWidget):
         return ends if all(end - first >= _LEAST for first, end in ends) else None
 
     def _say(self) -> None:
+        if not self.box.drawn:  # a person has deleted it
+            self._stop()
+            return
         ends, scan = self._ends, self._session.current
         self.use.setEnabled(ends is not None)
         if ends is None or not isinstance(scan, Scan):
-            self.seen.say(
-                f"Draw a box of {_LEAST} frames, rows and columns or more."
-                if self.box.drawn
-                else "The box is gone; press Draw again."
-            )
+            self.seen.say(f"Draw a box of {_LEAST} frames, rows and columns or more.")
             return
         sides = [end - first for first, end in ends]
         text = " × ".join(map(str, sides)) + f" of {' × '.join(map(str, scan.shape))} voxels"
@@ -161,7 +170,7 @@ def _half(at: int, n: int) -> Ends:
     return first, first + side
 
 
-def _close(links: list[SignalInstance], stop: Callable[[], None], box: CropBox) -> None:
-    for signal in links:
-        signal.disconnect(stop)
+def _close(links: list[tuple[SignalInstance, Callable[[], None]]], box: CropBox) -> None:
+    for signal, slot in links:
+        signal.disconnect(slot)
     box.erase()

@@ -21,8 +21,10 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
+from ..reconstruction import Reconstruction
 from ..scan import InputError
 from . import compat, layers, writer
+from .export_section import ExportSection
 from .mesh import COLOUR_BY, Cut
 from .parts import Note, Page, form, row
 from .session import Session
@@ -118,6 +120,7 @@ class DisplayDock(Page):
             "Save…", "Write the result with everything needed to repeat it (.cxi).", self._save
         )
         self.not_saved = Note()
+        self.exports = ExportSection(self._session, self._reconstruction)
 
         choice = form()
         choice.addRow("Result", self.result)
@@ -134,6 +137,7 @@ class DisplayDock(Page):
             page.addLayout(line)
         self.column.addLayout(page)
         self.column.addWidget(self.not_saved)
+        self.column.addWidget(self.exports)
         self.column.addStretch(1)
 
         self._redraw = qthrottled(self._draw, timeout=UPDATE_MS, parent=self)
@@ -166,6 +170,9 @@ class DisplayDock(Page):
         """The result that is chosen, while it is alive."""
         result = self._chosen
         return result if result is not None and result.alive else None
+
+    def _reconstruction(self) -> Reconstruction | None:
+        return None if self.current is None else self.current.reconstruction
 
     @property
     def _chosen(self) -> layers.ResultLayers | None:
@@ -211,6 +218,7 @@ class DisplayDock(Page):
         self.empty.setVisible(result is None)
         self.facts.setVisible(result is not None)
         self._on_ndisplay()
+        self.exports.follow()
         if result is None:
             return
         self.facts.say(_facts(result))
@@ -317,6 +325,7 @@ class DisplayDock(Page):
         shown = self._session.diffraction_shown
         self.diffraction.setText("Show result" if shown else "Show diffraction")
         self.diffraction.setEnabled(bool(self._session.scans) and bool(self._results or not shown))
+        self.exports.follow()
 
     def _toggle_diffraction(self) -> None:
         if self._session.diffraction_shown:

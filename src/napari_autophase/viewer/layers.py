@@ -73,6 +73,13 @@ def update_scan(layer: Layer, scan: Scan) -> None:
         layer.contrast_limits_range = layer.contrast_limits = options["contrast_limits"]
 
 
+def become_scan(layer: Layer, scan: Scan) -> None:
+    """Let another reader's image be the diffraction layer of the scan that its file holds; the name stays."""
+    layer.data, options, _ = scan_layer_data(scan)
+    layer.contrast_limits_range = layer.contrast_limits = options["contrast_limits"]
+    layer.colormap, layer.rendering = options["colormap"], options["rendering"]
+
+
 def _is_same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     return one is other or (one is not None and other is not None and np.array_equal(one, other))
 

@@ -82,6 +82,7 @@ class ReconstructDock(Page):
             (session.scan_changed, self._forget_refusal),
             (session.scan_updated, self._forget_refusal),
             (session.result_updated, self._on_result_updated),
+            (session.recipe_given, self.show_recipe),
             (controller.state_changed, self._on_state),
             (controller.advanced, self._on_update),
             (controller.finished, self._on_finished),

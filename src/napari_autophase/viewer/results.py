@@ -137,8 +137,9 @@ class ResultLayers:
         return layer if layer in viewer.layers else None
 
     def adopt(self, layer: Layer) -> None:
-        """Make a layer of the viewer one of this result's."""
+        """Make a layer that a reader brought one of this result's, and call it as all results are called."""
         self._take(layer)
+        layer.name = f"{self.title} {layer.metadata[ROLE]}"
         self._arrange()
 
     def add(self, layer: Layer) -> None:

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from psygnal import Signal
 
 from ..recipe import Recipe
 from ..reconstruction import Reconstruction
 from ..scan import Scan
 from . import compat, layers
+from .adoption import Adoption
 from .canvas import show_colour_bar
 from .controller import Controller, Job, Launch, Run
-from .drawing import Drawing, draw
+from .drawing import Drawing
+from .gallery import Gallery
 from .stage import Stage
-from .turns import Turns, while_there
+from .turns import Turns
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-    from .worker import Tasks
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -37,6 +34,13 @@ class ScanEntry:
 
     scan: Scan
     layer: Layer
+    names: set[str] = field(default_factory=set)
+    """What it was ever called: results bear the name that it had when it was phased."""
+    placed: bool = False
+    """Whether it was given another geometry."""
+
+    def __post_init__(self) -> None:
+        self.names.add(self.scan.name)
 
 
 class Session:
@@ -62,6 +66,8 @@ class Session:
     """A result has another geometry: what it was, what it is."""
     results_changed = Signal()
     """There are other results, or other layers of them."""
+    recipe_given = Signal(Recipe)
+    """A recipe is to be shown: it has come with a result."""
     side_changed = Signal()
     """The diffraction is shown, or the results are."""
 
@@ -75,8 +81,9 @@ class Session:
         self._stage = Stage.of(viewer)
         self._stage.side_changed.connect(self._on_side)
         self._turns = Turns(subject=self._open_viewer)
-        self._tasks: Tasks | None = None
-        self._given: set[tuple[str, str]] = set()
+        self._gallery = Gallery(viewer, self._turns, self._make_room, self._placed)
+        self._gallery.updated.connect(self.result_updated.emit)
+        self._adoption = Adoption(self._make_scan)
         self.material = ""
         """What the crystals are, as a formula of `geometry.MATERIALS`; empty: nobody has said."""
         self.unsettled: list[Callable[[], object]] = []
@@ -190,6 +197,8 @@ class Session:
         if entry.layer.name == before.name:
             entry.layer.name = scan.name
         layers.update_scan(entry.layer, scan)
+        entry.names.add(scan.name)
+        entry.placed = False
         self._show_new_scan(entry)
 
     def _show_new_scan(self, entry: ScanEntry) -> None:
@@ -206,6 +215,8 @@ class Session:
         entry = self._entry(scan)
         if entry is None:
             return
+        if len(entry.names) > 1 and better.name != scan.name:  # a person has renamed it
+            better = replace(better, name=scan.name)
         entry.scan = better
         layers.update_scan(entry.layer, better)
         if self._current is scan:
@@ -214,8 +225,8 @@ class Session:
         if self._current is better:
             self.scan_updated.emit()
         if better.geometry != scan.geometry:
-            self._given.add((better.name, better.source))
-            self._place_anew()
+            entry.placed = True
+            self._gallery.place_anew()
 
     def _entry(self, scan: Any) -> ScanEntry | None:
         return next((entry for entry in self._entries if entry.scan is scan), None)
@@ -227,11 +238,11 @@ class Session:
         """Whether the diffraction is seen, or on its way, and not the results."""
         return self._stage.side == "diffraction"
 
-    def show_diffraction(self) -> None:
-        """Hide the results and show the current scan's diffraction, with the view that it had."""
+    def show_diffraction(self, then: Callable[[], object] = bool) -> None:
+        """Hide the results and show the current scan's diffraction, with the view that it had, then call `then`."""
         entry = self._entry(self._current) or next(iter(self._entries), None)
         if entry is not None:
-            self._turns.start(self._stage.show_scan(entry.layer))
+            self._turns.start(_followed(self._stage.show_scan(entry.layer), then))
 
     def show_result(self, result: layers.ResultLayers | None = None) -> None:
         """Hide the diffraction and show this result, or the one that was seen last, with the view that results had."""
@@ -266,73 +277,50 @@ class Session:
             self._replace = replace_last
             self.controller.start(scan, recipe)
 
+    def repeat(self, scan: Scan, recipe: Recipe) -> None:
+        """Phase a scan of a result again by its recipe; both are shown, so that one can go on from there.
+
+        Raises
+        ------
+        InputError
+            If a panel shows what cannot be used yet.
+        RuntimeError
+            If a run is in progress.
+        """
+        if self.controller.busy:
+            raise RuntimeError("A reconstruction is running; repeat the result when it is over.")
+        same = next((each for each in self.scans if _is_same(each, scan)), None)
+        if same is None:
+            self.add_scan(scan)
+        else:
+            self.choose(same)
+        self.recipe_given.emit(recipe)
+        self.reconstruct(recipe)
+
     def add_result(self, reconstruction: Reconstruction, replace_last: bool = False) -> layers.ResultLayers:
         """Show `reconstruction` at once, as a new numbered group of layers or in the place of the last one."""
-        self._turns.finish()
-        last, group = self._place(replace_last)
-        drawing = draw(reconstruction, None if last is None else last.look)
-        result = last or layers.ResultLayers(self.viewer, reconstruction, drawing.quantities, group)
-        for _ in self._draw(result, drawing):
-            pass
-        return result
+        return self._gallery.add(reconstruction, replace_last)
 
     def show_drawing(self, drawing: Drawing, replace_last: bool = False) -> None:
         """Show a result likewise, layer by layer, so that the window answers in between; one result after the other."""
-        self._turns.start(self._show(drawing, replace_last))
+        self._gallery.show(drawing, replace_last)
 
-    def _show(self, drawing: Drawing, replace_last: bool) -> Iterator[None]:
-        last, group = self._place(replace_last)
-        result = last or layers.ResultLayers(
-            self.viewer, drawing.reconstruction, drawing.quantities, group, drawing.look
-        )
-        yield from self._draw(result, drawing)
-        self._place_anew()  # the scan may have been given its geometry while it was phased
-
-    def _draw(self, result: layers.ResultLayers, drawing: Drawing) -> Iterator[None]:
+    def _make_room(self) -> None:
+        """Hide the image that was phased, which is not ours, before its result is seen."""
         if isinstance(self._current, Layer) and self._current.visible:
             self._current.visible = False
-        if result.alive:  # it is replaced
-            yield from self._redrawing(result, drawing)
-            if not result.alive:
-                return
-        yield from layers.add_drawing(self.viewer, result, drawing)
 
-    def _place(self, replace_last: bool) -> tuple[layers.ResultLayers | None, int]:
-        """Return the result to be replaced, if any, and the number of the new one."""
-        results = self.results
-        last = results[-1] if replace_last and results else None
-        return last, 1 + max((result.group for result in results), default=0)
-
-    def _place_anew(self) -> None:
-        """Draw the results of scans that were given a geometry by that one, in the background."""
-        scans = {key: scan for scan in self.scans if (key := (scan.name, scan.source)) in self._given}
-        for result in self.results:
-            found = result.reconstruction
-            if scan := scans.get((found.name, found.source)):
-                from . import worker  # Qt, only now
-
-                self._tasks = self._tasks or worker.Tasks()
-                self._tasks.start(
-                    f"result {result.group}",
-                    worker.draw_with_geometry_of,
-                    *(scan, found, result.look),
-                    done=partial(self._redraw, result),
-                    failed=_log_failure,  # the panel that gave the geometry says why
-                )
-
-    def _redraw(self, result: layers.ResultLayers, drawing: Drawing | None) -> None:
-        if drawing is not None and result.alive:
-            self._turns.start(self._redrawing(result, drawing))
-
-    def _redrawing(self, result: layers.ResultLayers, drawing: Drawing) -> Iterator[None]:
-        before = result.reconstruction
-        yield from while_there(lambda: result.alive, layers.redraw(result, drawing))
-        self.result_updated.emit(before, drawing.reconstruction)
+    def _placed(self, found: Reconstruction) -> Scan | None:
+        """Return the scan of a result if it was given another geometry here."""
+        for entry in self._entries:
+            if entry.placed and found.source == entry.scan.source and found.name in entry.names:
+                return entry.scan
+        return None
 
     def _launch_in_thread(self, scan: Scan, recipe: Recipe, run: Run) -> Job:
         from . import worker  # Qt, only now
 
-        last, _ = self._place(self._replace)
+        last, _ = self._gallery.place(self._replace)
         look = None if last is None else last.look
         return worker.launch(scan, recipe, run, partial(worker.reconstruct, look=look))
 
@@ -351,16 +339,43 @@ class Session:
                 self._turns.start(self._stage.show_result(new))
             self.results_changed.emit()
         elif isinstance(scan, Scan) and self._entry(scan) is None:
-            show_colour_bar(layer)
-            self._entries.append(ScanEntry(scan, layer))
-            self._show_new_scan(self._entries[-1])
+            self._enter_scan(scan, layer)
         elif is_foreign_volume(layer):
             layer.events.name.connect(self._on_renamed)
             self.choices_changed.emit()
             if self._current is None:
                 self.choose(layer)
+            self._adoption.consider(layer)
+        elif isinstance(layer, Labels) and layer.ndim == 3:  # which napari takes whole numbers for
+            self._adoption.consider(layer)
 
-    def _on_renamed(self) -> None:
+    def _enter_scan(self, scan: Scan, layer: Layer) -> None:
+        show_colour_bar(layer)
+        layer.events.name.connect(self._on_renamed)
+        self._entries.append(ScanEntry(scan, layer))
+        self._show_new_scan(self._entries[-1])
+
+    def _make_scan(self, layer: Layer, scan: Scan) -> None:
+        """Let what another reader opened be the scan that its file holds."""
+        if layer not in self._layers or layer.data.shape != scan.shape:  # in the meantime
+            return
+        if isinstance(layer, Labels):
+            layer.visible = False  # else napari draws, and frees, what is about to go
+            self.viewer.layers.remove(layer)
+            self.add_scan(replace(scan, name=layer.name))
+        elif is_foreign_volume(layer):
+            scan = layer.metadata[layers.SCAN] = replace(scan, name=layer.name)
+            layers.become_scan(layer, scan)
+            self._enter_scan(scan, layer)
+
+    def _on_renamed(self, event: Any) -> None:
+        entry = next((entry for entry in self._entries if entry.layer is event.source), None)
+        if entry is not None and entry.layer.name != entry.scan.name:
+            before, entry.scan = entry.scan, replace(entry.scan, name=entry.layer.name)
+            entry.names.add(entry.scan.name)
+            entry.layer.metadata[layers.SCAN] = entry.scan
+            if self._current is before:
+                self._current = entry.scan
         self.choices_changed.emit()
 
     def _on_removed(self, event: Any) -> None:
@@ -379,8 +394,13 @@ class Session:
                 self.show_diffraction()
 
 
-def _log_failure(error: Exception) -> None:
-    _log.info("a result keeps its geometry", exc_info=error)
+def _is_same(one: Scan, other: Scan) -> bool:
+    return one.origin is not None and one.origin == other.origin and one.geometry == other.geometry
+
+
+def _followed(work: Iterator[None], then: Callable[[], object]) -> Iterator[None]:
+    yield from work
+    then()
 
 
 def is_foreign_volume(layer: Layer) -> bool:

@@ -1,0 +1,144 @@
+"""Scans that another reader opened as images, and scans that a person renames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import resources
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+from npe2 import PluginManifest
+from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
+
+from napari_autophase import formats
+from napari_autophase.viewer import adoption, layers
+from napari_autophase.viewer.load_dock import LoadDock
+from napari_autophase.viewer.reconstruct_dock import ReconstructDock
+
+
+@pytest.fixture(autouse=True)
+def plugins(npe2pm):
+    """Napari's own readers and ours, and nobody else's."""
+    for package, name in (("napari_builtins", "builtins.yaml"), ("napari_autophase", "napari.yaml")):
+        npe2pm.register(PluginManifest.from_file(str(resources.files(package) / name)))
+
+
+@pytest.fixture
+def counts(tmp_path):
+    """A rocking curve of 64 × 64 × 64 voxels as a plain .npy file."""
+    found = make_scan(size=64).counts.astype(np.uint16)
+    np.save(tmp_path / "curve.npy", found)
+    return found
+
+
+def opened(viewer, path):
+    """Open a file as napari's own reader does: an image that knows its path."""
+    (layer,) = viewer.open(str(path), plugin="napari")
+    return layer
+
+
+def heard(qtbot, session):
+    qtbot.waitUntil(lambda: not session._adoption._tasks._newest, timeout=60_000)
+
+
+def test_a_scan_opened_by_another_reader_becomes_one(session, viewer, qtbot, counts, tmp_path):
+    layer = opened(viewer, tmp_path / "curve.npy")
+    assert session.current is layer, "an image that may be one, until its file was looked at"
+    heard(qtbot, session)
+    scan = session.current
+    assert [session.scans, list(viewer.layers)] == [[scan], [layer]]
+    np.testing.assert_array_equal(scan.counts, counts)
+    assert scan.source == str(tmp_path / "curve.npy")
+    assert layer.metadata[layers.SCAN] is scan
+    assert scan.name == "curve"
+    np.testing.assert_allclose(layer.data, np.log10(1.0 + counts), atol=1e-5)
+    assert (layer.name, layer.colormap.name) == ("curve", "inferno")
+    assert session.diffraction_shown
+    session.add_result(make_reconstruction())
+    assert not layer.visible, "it is hidden for the result as every diffraction is"
+
+
+def test_whole_numbers_that_napari_takes_for_labels_too(session, viewer, qtbot, counts, tmp_path):
+    np.save(tmp_path / "whole.npy", counts.astype(np.int32))
+    layer = opened(viewer, tmp_path / "whole.npy")
+    assert isinstance(layer, Labels)
+    heard(qtbot, session)
+    qtbot.waitUntil(lambda: session.current is not None)
+    np.testing.assert_array_equal(session.current.counts, counts)
+    assert [(shown.name, type(shown)) for shown in viewer.layers] == [("whole", Image)]
+
+
+def test_what_is_no_scan_is_left_alone(session, viewer, qtbot, tmp_path):
+    noise = np.random.default_rng(0).random((20, 64, 64)).astype(np.float32)
+    np.save(tmp_path / "stack.npy", noise)
+    layer = opened(viewer, tmp_path / "stack.npy")
+    heard(qtbot, session)
+    assert session.current is layer
+    assert session.scans == []
+    np.testing.assert_array_equal(layer.data, noise)
+
+
+def test_an_image_deleted_or_changed_in_the_meantime_is_no_scan(session, viewer, qtbot, counts, tmp_path):
+    layer = opened(viewer, tmp_path / "curve.npy")
+    layer.data = layer.data[:40]
+    heard(qtbot, session)
+    assert session.scans == []
+    viewer.layers.clear()
+    opened(viewer, tmp_path / "curve.npy")
+    viewer.layers.clear()
+    heard(qtbot, session)
+    assert session.scans == []
+    assert session.current is None
+
+
+def test_a_file_that_cannot_be_read_again_leaves_the_image(
+    session, viewer, qtbot, counts, tmp_path, monkeypatch
+):
+    def fail(path):
+        raise OSError("gone")
+
+    monkeypatch.setattr(adoption, "scan_in", fail)
+    layer = opened(viewer, tmp_path / "curve.npy")
+    heard(qtbot, session)
+    assert session.current is layer
+
+
+@pytest.fixture
+def panels(session, viewer, qtbot):
+    found = LoadDock(viewer), ReconstructDock(viewer)
+    for dock in found:
+        qtbot.addWidget(dock)
+    return found
+
+
+def test_a_scan_is_renamed_with_its_layer(session, viewer, qtbot, panels, launch, tmp_path):
+    load, reconstruct = panels
+    formats.write_scan(make_scan("plain"), tmp_path / "plain.h5")
+    load.load(str(tmp_path / "plain.h5"))
+    qtbot.waitUntil(lambda: not load._tasks._newest, timeout=60_000)
+    first = session.add_result(replace(make_reconstruction("plain"), source=session.current.source))
+    session.scan_layer.name = "gold, before"
+    assert session.current.name == "gold, before"
+    assert reconstruct.scan.currentText() == "gold, before"
+    assert [scan.name for scan in session.scans] == ["gold, before"]
+    # a correction does not undo that, and results phased before are still its own
+    load.corrections.crop.choose("20,20,20")
+    qtbot.waitUntil(lambda: not load._tasks._newest, timeout=60_000)
+    assert session.current.shape == (20, 20, 20)
+    assert (session.current.name, session.scan_layer.name) == ("gold, before", "gold, before")
+    seen = []
+    session._gallery._placed, asked = (lambda found: seen.append(found)), session._gallery._placed
+    session.update_scan(session.current, replace(session.current, geometry=replace(GEOMETRY, energy_kev=8.0)))
+    assert asked(first.reconstruction) is session.current
+    assert seen == [first.reconstruction]
+    viewer.layers.remove(session.scan_layer)
+    assert session.scans == []
+
+
+def test_layers_of_a_result_are_called_alike_whatever_the_route(session, viewer, reconstruction):
+    session.add_result(reconstruction)
+    for data, options, kind in layers.reconstruction_layer_data(make_reconstruction("crystal")):
+        viewer._add_layer_from_data(data, options, kind)
+    names = {layer.name for layer in viewer.layers}
+    assert names == {f"crystal · {group} {role}" for group in (1, 2) for role in layers.ROLES}
