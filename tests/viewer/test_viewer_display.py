@@ -267,7 +267,7 @@ def test_a_result_that_cannot_be_saved_is_still_there_to_be_saved_elsewhere(
 def test_a_closed_dock_hears_no_more(qtbot, viewer, session):
     dock = DisplayDock(viewer)
     result = session.add_result(make_reconstruction())
-    with qtbot.waitSignal(dock.destroyed):
+    with qtbot.waitSignal(dock.destroyed, timeout=120_000):
         dock.deleteLater()
     del dock
     gc.collect()

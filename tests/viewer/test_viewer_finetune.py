@@ -184,7 +184,7 @@ def test_a_section_that_is_gone_ends_its_work(session, qtbot, tuning, scan, erro
     section = FineTuneSection(session, Recipe, [].append, tuning)
     session.add_scan(scan)
     section.button.click()
-    with qtbot.waitSignal(section.destroyed):
+    with qtbot.waitSignal(section.destroyed, timeout=120_000):
         section.deleteLater()
     assert tuning.job.quits == 1
     session.choose(None)  # and nobody hears of it

@@ -14,7 +14,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QToolButton
-from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
+from viewer_doubles import GEOMETRY, make_reconstruction, make_scan, threads_are_over
 
 from napari_autophase import analysis, formats
 from napari_autophase.geometry import BEAMLINES, find_beamline, frame
@@ -253,10 +253,10 @@ def test_the_dock_may_go_while_it_reads(session, viewer, qtbot, monkeypatch, sca
     monkeypatch.setattr(load_dock, "read", lambda request: go.wait(120) and scan)
     dock = LoadDock(viewer)
     dock.file.choose("slow.h5")
-    dock.deleteLater()
-    qtbot.wait(20)
+    with qtbot.waitSignal(dock.destroyed, timeout=120_000):
+        dock.deleteLater()
     go.set()
-    qtbot.wait(100)
+    threads_are_over()
     session.add_scan(scan)
     assert session.current is scan
 
@@ -657,7 +657,7 @@ def test_clearing_the_file_shows_the_current_one_again(dock, session, launch, qt
     session.add_scan(replace(scan, source="here.h5"))
     settle(qtbot, dock)
     go = threading.Event()
-    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and make_scan("late"))
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(120) and make_scan("late"))
     dock.file.choose("slow.h5")
     with pytest.raises(InputError, match=r"reading slow\.h5"):
         session.reconstruct(Recipe())
@@ -666,7 +666,7 @@ def test_clearing_the_file_shows_the_current_one_again(dock, session, launch, qt
     go.set()
     session.reconstruct(Recipe())
     assert launch.job.scan is session.current
-    qtbot.wait(50)
+    threads_are_over()
     assert session.current.source == "here.h5", "nobody waits for the slow one any more"
 
 
@@ -716,7 +716,7 @@ def test_the_scans_of_a_file_are_offered_each_with_its_own_geometry(dock, sessio
 
 def test_what_is_read_is_named_though_another_scan_is_shown(dock, session, qtbot, monkeypatch, scan):
     go = threading.Event()
-    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(10) and make_scan("late"))
+    monkeypatch.setattr(load_dock, "read", lambda request: go.wait(120) and make_scan("late"))
     dock.file.choose("slow.h5")
     session.add_scan(replace(scan, source="here.h5"))
     assert (dock.file.path, dock.status.text()) == ("here.h5", "Reading slow.h5…")
@@ -849,8 +849,8 @@ def test_results_gain_their_nanometres_and_stay_in_the_list(dock, session, viewe
     before = list(viewer.layers)
     assert "lengths in voxels" in display.facts.text()
     fill_in(dock, TYPED)
-    qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=20_000)
-    qtbot.waitUntil(lambda: "nm" in display.facts.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=120_000)
+    qtbot.waitUntil(lambda: "nm" in display.facts.text(), timeout=120_000)
     assert list(viewer.layers) == before
     assert session.results == [result]
     assert result.shown
@@ -874,7 +874,7 @@ def test_results_gain_their_nanometres_and_stay_in_the_list(dock, session, viewe
     assert (first, "middle of the array" in second) == ("another note", True)
 
     dock.geometry_box.clear.click()
-    qtbot.waitUntil(lambda: result.quantities.unit == "pixel", timeout=20_000)
+    qtbot.waitUntil(lambda: result.quantities.unit == "pixel", timeout=120_000)
     assert UNKNOWN_GEOMETRY in result.reconstruction.notes
 
 
@@ -883,8 +883,8 @@ def test_results_of_other_scans_stay_as_they_are(dock, session, qtbot):
     mine, other = session.add_result(make_result()), session.add_result(make_result("another"))
     unknown = session.add_result(replace(make_result(), peak=None))
     fill_in(dock, TYPED)
-    qtbot.waitUntil(lambda: mine.quantities.unit == "nm", timeout=20_000)
-    qtbot.waitUntil(lambda: not session._tasks._newest, timeout=20_000)
+    qtbot.waitUntil(lambda: mine.quantities.unit == "nm", timeout=120_000)
+    qtbot.waitUntil(lambda: not session._tasks._newest, timeout=120_000)
     assert (other.quantities.unit, unknown.quantities.unit) == ("pixel", "pixel")
 
 
@@ -893,7 +893,7 @@ def test_a_geometry_given_while_it_is_phased_counts(dock, session, launch, qtbot
     session.reconstruct(Recipe())
     fill_in(dock, TYPED)
     launch.job.done(make_result())
-    qtbot.waitUntil(lambda: [result.quantities.unit for result in session.results] == ["nm"], timeout=20_000)
+    qtbot.waitUntil(lambda: [result.quantities.unit for result in session.results] == ["nm"], timeout=120_000)
 
 
 def test_a_result_that_is_not_seen_does_not_come_forward(dock, session, viewer, qtbot):
@@ -903,8 +903,8 @@ def test_a_result_that_is_not_seen_does_not_come_forward(dock, session, viewer, 
     seen = [layer for layer in viewer.layers if layer.visible]
     camera = (viewer.dims.ndisplay, viewer.scene.camera.zoom)
     fill_in(dock, TYPED)
-    qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=20_000)
-    qtbot.waitUntil(lambda: not session._turns._works, timeout=20_000)
+    qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=120_000)
+    qtbot.waitUntil(lambda: not session._turns._works, timeout=120_000)
     assert [layer for layer in viewer.layers if layer.visible] == seen
     assert (viewer.dims.ndisplay, viewer.scene.camera.zoom) == camera
     session.show_result()
@@ -918,8 +918,8 @@ def test_a_look_that_has_lost_its_meaning_goes(dock, session, qtbot):
     result.set_threshold(0.5)
     result.set_clipping(Cut((1.0, 0.0, 0.0), 3.0))
     fill_in(dock, TYPED)
-    qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=20_000)
-    qtbot.waitUntil(lambda: not session._turns._works, timeout=20_000)
+    qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=120_000)
+    qtbot.waitUntil(lambda: not session._turns._works, timeout=120_000)
     assert (result.threshold, result.strain_limit, result.cut) == (0.5, None, None)
     limit = result.quantities.strain_limit
     np.testing.assert_allclose(result.layer("strain").contrast_limits, (-limit, limit), rtol=1e-5)

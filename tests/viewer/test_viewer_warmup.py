@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from qtpy.QtWidgets import QApplication
 
 from napari_autophase.viewer import parts, warmup
 from napari_autophase.viewer.parts import Page
@@ -45,7 +46,7 @@ def test_whoever_needs_it_meanwhile_waits(engine, monkeypatch, qtbot):
         impatient.start()
         assert not engine.loaded
         go.set()
-        impatient.join(5)
+        impatient.join(120)
     assert order == ["loaded", "used"]
 
 
@@ -68,19 +69,21 @@ def test_a_dock_that_is_seen_begins_it_and_one_that_is_not_does_not(engine, load
     hidden, seen = Page(), Page()
     qtbot.addWidget(hidden)
     qtbot.addWidget(seen)
-    qtbot.wait(20)
+    QApplication.processEvents()  # a timer that is due at once would ring
     assert not loaded
+    assert engine._thread is None
     with qtbot.waitSignal(engine.ready, timeout=120_000):
         seen.show()
     assert len(loaded) == 1
 
 
 def test_a_dock_that_is_closed_at_once_does_not_begin_it(engine, loaded, qtbot, monkeypatch):
-    monkeypatch.setattr(parts, "WARM_UP_AFTER_MS", 50)
+    monkeypatch.setattr(parts, "WARM_UP_AFTER_MS", 120_000)
     page = Page()
     page.show()
-    page.deleteLater()
-    qtbot.wait(150)
+    assert page._seen.isActive()
+    with qtbot.waitSignal(page._seen.destroyed, timeout=120_000):  # so it never rings
+        page.deleteLater()
     assert not loaded
 
 
@@ -103,7 +106,7 @@ def test_it_is_ready_before_it_rehearses_and_is_used_after(engine, monkeypatch, 
     with qtbot.waitSignal(engine.ready, timeout=120_000):
         engine.begin()
     ready.set()
-    engine._thread.join(10)
+    engine._thread.join(120)
     engine.load()
     assert order == ["rehearsed"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
+from qtpy.QtWidgets import QApplication
+from viewer_doubles import threads_are_over
 
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
@@ -39,7 +41,8 @@ def asked(monkeypatch):
 def test_nothing_picked_is_what_ships(row, qtbot, asked):
     assert row.value is None
     assert "ship" in row.file.line.placeholderText()
-    qtbot.wait(50)
+    QApplication.processEvents()  # a timer that is due at once would ring
+    threads_are_over()
     assert asked == []
     assert row.note.text() == ""
 
@@ -103,8 +106,8 @@ def test_the_row_may_go_while_a_file_is_read(qtbot, monkeypatch):
     monkeypatch.setattr(weights_row, "describe", describe)
     row.file.choose("mine.pth")
     qtbot.waitUntil(begun.is_set, timeout=120_000)
-    with qtbot.waitSignal(row.destroyed):
+    with qtbot.waitSignal(row.destroyed, timeout=120_000):
         row.deleteLater()
     go_on.set()
-    qtbot.waitUntil(over.is_set, timeout=120_000)
-    qtbot.wait(50)  # an error in a slot would fail the test
+    threads_are_over()  # an error in a slot would fail the test
+    assert over.is_set()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QApplication
 from viewer_doubles import make_reconstruction
 
 from napari_autophase import reconstruct as verb
@@ -71,7 +72,8 @@ def test_a_sample_is_reconstructed_and_shown(window, qtbot):
 @pytest.mark.parametrize("name", ["Load scan", "Reconstruct", "Display", "Workspace"])
 def test_docks_fit_their_width(window, qtbot, name):
     dock_widget, widget = open_dock(window, name)
-    qtbot.wait(400)  # so that all panels of the workspace are there
+    if name == "Workspace":
+        qtbot.waitUntil(lambda: set(widget._PANELS) <= set(vars(widget)), timeout=120_000)
     assert widget.minimumSizeHint().width() <= 380
     window.window.remove_dock_widget(dock_widget)
 
@@ -79,13 +81,16 @@ def test_docks_fit_their_width(window, qtbot, name):
 def test_however_low_a_dock_is_its_button_is_in_sight(window, qtbot):
     dock_widget, page = open_dock(window, "Reconstruct")
     page.sample.click()
-    qtbot.wait(200)
+    QApplication.processEvents()
     page.setMaximumHeight(page.minimumSizeHint().height())  # as where many docks are on top of each other
-    qtbot.wait(100)
-    assert page.height() < 200, "docks on top of each other fit on a small screen"
-    assert (
-        page.viewport().rect().contains(page.button.mapTo(page.viewport(), page.button.rect().bottomRight()))
-    )
+    assert page.maximumHeight() < 200, "docks on top of each other fit on a small screen"
+    qtbot.waitUntil(lambda: page.height() <= page.maximumHeight(), timeout=120_000)
+
+    def in_sight():
+        corner = page.button.mapTo(page.viewport(), page.button.rect().bottomRight())
+        return page.viewport().rect().contains(corner)
+
+    qtbot.waitUntil(in_sight, timeout=120_000)
     window.window.remove_dock_widget(dock_widget)
 
 
@@ -102,8 +107,8 @@ def test_panels_of_the_workspace_are_made_when_they_are_seen_or_soon_after(windo
     dock_widget, workspace = open_dock(window, "Workspace")
     assert "load" not in vars(workspace)
     qtbot.waitUntil(lambda: workspace.reconstruct.isVisible(), timeout=120_000)
-    window.window.remove_dock_widget(dock_widget)  # before the others were made
-    qtbot.wait(200)
+    with qtbot.waitSignal(workspace.destroyed, timeout=120_000):  # and with it what would make the others
+        window.window.remove_dock_widget(dock_widget)
 
 
 def run(viewer, qtbot):
@@ -147,7 +152,6 @@ def test_the_curve_takes_the_viewer_s_theme(window, qtbot):
     dock.curve.extend((1.0, 0.1))
     dark = dock.curve.plot.backgroundBrush().color().lightness()
     window.theme = "light"
-    qtbot.wait(20)
     assert dock.curve.plot.backgroundBrush().color().lightness() > dark
 
 

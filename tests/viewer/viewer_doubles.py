@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from qtpy.QtCore import QEvent, QThreadPool
+from qtpy.QtWidgets import QApplication
 
 from napari_autophase.geometry import find_beamline
 from napari_autophase.recipe import Recipe
@@ -19,6 +21,13 @@ GEOMETRY = Geometry(
     sample_angles_deg=(0.0, 17.5, 0.0),
     **find_beamline("ID01").conventions(),
 )
+
+
+def threads_are_over():
+    """Wait until no thread of Qt's works, then deliver what they said and delete what was to go."""
+    assert QThreadPool.globalInstance().waitForDone(120_000)
+    QApplication.processEvents()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def make_scan(name="crystal", size=24, geometry=GEOMETRY, seed=0):
