@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -489,23 +490,27 @@ def test_a_damaged_file_that_nobody_writes_is_refused_at_once(growing, monkeypat
         formats.read(path)
 
 
+HOLDER = """
+import sys, h5py
+held = [h5py.File(name, "a") for name in sys.argv[1:]]
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
 def test_a_link_into_a_file_that_is_locked_by_its_writer(tmp_path, counts):
     """BLISS keeps its files locked while it measures; neither they nor what they link to may be refused for it."""
     with h5py.File(tmp_path / "frames.h5", "w") as file:
         file["data"] = counts
     with h5py.File(tmp_path / "scan.h5", "w") as file:
         file["data"] = h5py.ExternalLink("frames.h5", "/data")
-    pid = os.fork()
-    if pid == 0:  # another process holds both
-        with h5py.File(tmp_path / "frames.h5", "a"), h5py.File(tmp_path / "scan.h5", "a"):
-            (tmp_path / "ready").touch()
-            while not (tmp_path / "done").exists():
-                time.sleep(0.01)
-        os._exit(0)
-    try:
-        while not (tmp_path / "ready").exists():
-            time.sleep(0.01)
-        np.testing.assert_array_equal(formats.read_scan(tmp_path / "scan.h5").counts, counts)
-    finally:
-        (tmp_path / "done").touch()
-        os.waitpid(pid, 0)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, "frames.h5", "scan.h5"],
+        cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as holder:  # fmt: skip
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        try:
+            np.testing.assert_array_equal(formats.read_scan(tmp_path / "scan.h5").counts, counts)
+        finally:
+            holder.communicate()

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import training_tiny
 from safetensors.torch import save_file
 
 from napari_autophase import network
+from napari_autophase.files import PARTS
 from napari_autophase.network.weights import NETWORKS
 from napari_autophase.scan import InputError
 from napari_autophase.training import Trainer, TrainingConfig, checkpoint, curves
@@ -78,25 +78,20 @@ def test_a_killed_run_resumes_exactly(whole, tmp_path):
     assert ends[0]["loss"] == ends[1]["loss"]
 
 
-def test_a_process_killed_at_any_moment_goes_on_exactly(whole, tmp_path):
-    """SIGKILL, as a full node or a power cut would; the program is started again until it says that it has finished."""
+@pytest.mark.parametrize(("call", "number"), [("fsync", 6), ("replace", 6)])
+def test_a_process_killed_while_it_writes_goes_on_exactly(whole, tmp_path, call, number):
+    """SIGKILL, between the parts of a checkpoint, or when it would take the place of the one before."""
     run = tmp_path / "run"
     file = tmp_path / "run.json"
     file.write_text(json.dumps(document(run, checkpoint_minutes=1e-6)))
-    command = [sys.executable, PROGRAM, "train", str(file)]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while not (run / checkpoint.DOCUMENT).exists() and child.poll() is None:
-        time.sleep(0.005)
-    child.send_signal(signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL, child.stderr.read()
-    before = checkpoint.load(run)
-    assert before is not None
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "finished after 6 batches" in done.stdout
-    after = checkpoint.load(run)
-    for name, value in whole.model.state_dict().items():
-        assert torch.equal(value, after.tensors[f"model/{name}"]), name
+    command = [sys.executable, PROGRAM, "killed", call, str(number), "train", str(file)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert 0 < checkpoint.load(run).document["step"] < 6
+    resumed = finish(Trainer(config(run, checkpoint_minutes=1e-6)))
+    assert (resumed.step, resumed.batches) == (6, 6)
+    assert same(whole.model, resumed.model)
+    assert not list(run.glob(PARTS)), "what the kill left is gone"
 
 
 def test_a_run_in_slices_says_how_far_it_is_and_equals_the_whole(whole, tmp_path, capsys):
