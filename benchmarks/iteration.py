@@ -2,12 +2,12 @@
 
     python benchmarks/iteration.py [--sizes 64 96 128 100x128x81] [--device cpu] [--seconds 6] [--json OUT.json]
 
-The pair is one forward and one inverse transform of a complex64 volume, nothing else, by torch (MKL; cuFFT on a GPU), SciPy, and
-pyFFTW where it is installed; the best is the one with the shortest median in this run.  ER goes on in the box around the
-support (see `phasing.box`): a body of a third of each side, of a half, and one too wide for a box.  Every repeat does a block of
-each of the contestants, as long as a few hundredths of a second (as runs are long, whose iterations are begun together), after
-one that is not timed; so a busy neighbour troubles all of them alike.  The table gives medians, and the median ratios within the
-repeats to torch's pair, of which iterations are made where nothing is compiled, and to the best.
+The pair is one forward and one inverse transform of a complex64 volume, nothing else, by torch (MKL; cuFFT on a GPU), SciPy,
+and pyFFTW where it is installed; the best is the one with the shortest median in this run. ER goes on in the box around the
+support (see `phasing.compiled.box`): a body of a third of each side, of a half, and one too wide for a box. Every repeat does a
+block of each of the contestants, as long as a few hundredths of a second (as runs are long, whose iterations are begun
+together), after one that is not timed; so a busy neighbour troubles all of them alike. The table gives medians, and the median
+ratios within the repeats to torch's pair, of which iterations are made where nothing is compiled, and to the best.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ import torch
 
 from napari_autophase import phasing
 from napari_autophase.phasing import Starts
-from napari_autophase.phasing.algorithm import GRADIENTS, rule
+from napari_autophase.phasing.algorithm import GRADIENTS
 from napari_autophase.phasing.batch import Batch
-from napari_autophase.phasing.crew import Plan, cores, threads
+from napari_autophase.phasing.iterations import rule
+from napari_autophase.phasing.workers import cores, threads
 from napari_autophase.recipe import Refinement
 
 AXES = (-3, -2, -1)
@@ -109,7 +110,7 @@ def measure(
         for label, (name, width) in CONTESTANTS.items():
             inside = np.repeat(body(shape, width)[None], starts, 0)
             begin = Starts((rng.normal(size=inside.shape) * inside).astype(np.complex64), inside)
-            batch = stack.enter_context(Batch(data, begin, [Plan(1, count)]))
+            batch = stack.enter_context(Batch(data, begin, cores=count))
             jobs[label] = partial(_iterate, batch, name)
         for job in jobs.values():  # the second iteration of ER enters the box
             job(1)

@@ -30,8 +30,8 @@ from common import run
 
 from napari_autophase import Recipe, phasing, simulation
 from napari_autophase.phasing import Starts
-from napari_autophase.phasing.algorithm import rule
 from napari_autophase.phasing.batch import Batch
+from napari_autophase.phasing.iterations import rule
 from napari_autophase.recipe import Refinement
 
 HERE = Path(__file__).resolve().parent
@@ -54,7 +54,7 @@ def timed(side: int, device: str) -> dict[str, Any]:
     for name in ("ER", "HIO"):
         with _batch(side, device) as batch:
             seconds: list[float] = []
-            for _ in range(8):  # while plans are tried
+            for _ in range(8):
                 batch.iterate(rule(name, Refinement()))
             end = time.perf_counter() + 2
             while len(seconds) < 5 or time.perf_counter() < end:

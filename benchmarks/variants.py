@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from napari_autophase.network.autophasenn import AutoPhaseNN
 from napari_autophase.network.compact import (
     _UNet,
-    impose,
     normalised_modulus,
     self_patterns,
 )
 from napari_autophase.network.physics import OBJECT, back_propagate
+from napari_autophase.phasing.torch_backend import project_within
 
 Stages = list[Tensor]
 _AXES = (-3, -2, -1)
@@ -96,7 +96,7 @@ class Corrected(nn.Module):
         stages, hint = [complex_object(self.guess(features).float(), modulus)], self.hint(features)
         for correction in self.corrections:
             with torch.autocast(counts.device.type, enabled=False):
-                last, imposed = stages[-1], impose(stages[-1], order)
+                last, imposed = stages[-1], project_within(stages[-1], order)
                 seen = [p for o in (last, imposed) for p in (o.real, o.imag, o.abs())]
                 change = imposed - last
                 planes = torch.stack([*seen, change.real, change.imag], 1)

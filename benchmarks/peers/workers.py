@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_autophase.phasing.crew import cores
+from napari_autophase.phasing.workers import cores
 from peers.environments import ENVIRONMENTS, ROOT, UnavailableError, python
 
 PROGRAMS = Path(__file__).parent / "engines"

@@ -38,7 +38,7 @@ FINISH = finish(50)
 GENTLE = {"threshold": 0.15}
 """Shrink-wrap of long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update."""
 SEARCH = "20*ER+120*EHIO+40*ER"
-"""What every start of a search goes through there; see `phasing.even`."""
+"""What every start of a search goes through there; see `phasing.projections.project_uniform`."""
 
 
 Side = Annotated[int, Field(ge=16)]
@@ -172,6 +172,7 @@ class Recipe(_Part):
     refine: Refinement = Refinement()
     analyse: Analysis = Analysis()
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    backend: Literal["auto", "torch", "compiled"] = "auto"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
 
     @property

@@ -71,6 +71,7 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
             recipe.refine.free_fraction,
             seed=recipe.seed,
             device=device,
+            backend=recipe.backend,
             bounded=True,
         )
         model = None if recipe.guess.start == "random" else network.load(recipe.guess.weights, device)
@@ -102,6 +103,7 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
         name=scan.name,
         source=scan.source,
         device=str(data.device),
+        backend=data.backend.name,
         weights_sha256=None if model is None else model.sha256,
         versions=versions(),
         notes=(*notes, *phased.notes),
@@ -174,6 +176,7 @@ def _begin(
             recipe.guess,
             refinement.free_fraction,
             recipe.seed,
+            recipe.backend,
         )
         starts.append((yield from guessed))
     if recipe.guess.start != "network":

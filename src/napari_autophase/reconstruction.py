@@ -80,6 +80,8 @@ class Reconstruction:
     peak
         Index of what lies in the centre voxel of the phased grid, counted in the scan's array after binning; None if
         nobody knows.
+    device, backend
+        Where it was computed, and by what (see `phasing.backend`); empty if nobody knows.
     notes
         Sentences a person should read: what was masked, assumed, or fell back.
     origin
@@ -109,6 +111,7 @@ class Reconstruction:
     name: str = "scan"
     source: str = ""
     device: str = "cpu"
+    backend: str = ""
     weights_sha256: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -208,6 +211,7 @@ class Reconstruction:
             "iterations": self.iterations,
             "seconds": self.seconds,
             "device": self.device,
+            "backend": self.backend,
             "shape": list(self.shape),
             "voxel_size_nm": None if self.voxel_size_nm is None else list(self.voxel_size_nm),
             "geometry": None if self.geometry is None else asdict(self.geometry),

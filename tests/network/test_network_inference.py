@@ -123,7 +123,7 @@ class Doubtful(Oracle):
     stages = 2
     asked: ClassVar[list] = []
 
-    def forward(self, counts, stages=None):
+    def forward(self, counts, stages=None, backend=None):
         self.asked.append(stages)
         (right,) = super().forward(counts)
         speck = torch.full_like(right.shape, -20.0)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_autophase.phasing.algorithm import NAMES, feedback, parse, unparse
+from napari_autophase.phasing.algorithm import NAMES, parse, unparse
+from napari_autophase.phasing.iterations import relaxation
 from napari_autophase.recipe import ITERATIVE
 from napari_autophase.scan import InputError
 
@@ -87,7 +88,7 @@ def test_nested_texts_mean_what_they_spell(tree):
 @given(st.floats(0.1, 1), st.complex_numbers(max_magnitude=5), st.complex_numbers(max_magnitude=5))
 @settings(max_examples=30)
 def test_raar_is_the_relaxed_reflector_of_luke(beta, rho, p):
-    rule = feedback("RAAR", beta)
+    rule = relaxation("RAAR", beta)
     for inside in (True, False):
         reflect_m = 2 * p - rho
         reflect_s = reflect_m if inside else -reflect_m

@@ -12,13 +12,12 @@ from napari_autophase.phasing import (
     Diffraction,
     batch,
     check_memory,
-    crew,
     device,
     device_lines,
     memory_bytes,
     pick_device,
 )
-from napari_autophase.phasing.crew import Crew, Plan, plans
+from napari_autophase.phasing.torch_backend import TorchBackend
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
 
@@ -81,13 +80,12 @@ def test_the_peak_memory_is_what_was_said(algorithm, compiled, starts):
     program = (
         f"algorithm, starts, compiled = '{algorithm}', {starts}, {compiled}"
         + """
-import re
+import os, re
 import numpy as np
 from napari_autophase import phasing
 from napari_autophase.recipe import Refinement
 n = 80
-if not compiled:
-    phasing.slabs.can_compile = phasing.device.can_compile = lambda: False
+os.environ["NAPARI_AUTOPHASE_BACKEND"] = "compiled" if compiled else "torch"
 def resident(which):
     return int(re.search(which + r":\\s+(\\d+)", open("/proc/self/status").read()).group(1)) * 1024
 def scan(n):
@@ -115,144 +113,6 @@ print(resident("VmHWM") - before, phasing.memory_bytes((n, n, n), starts, algori
     assert 0.4 * said < peak < said
 
 
-def test_plans_use_the_cores_and_no_more():
-    assert plans(1, 1) == [Plan(1, 1)]
-    assert set(plans(1, 2)) == {Plan(1, 1), Plan(1, 2)}
-    assert set(plans(4, 2)) == {Plan(1, 1), Plan(1, 2), Plan(2, 1)}
-    for jobs in range(1, 9):
-        for cores in range(1, 20):
-            found = plans(jobs, cores)
-            assert found[0] == Plan(1, 1)
-            assert all(plan.workers * plan.threads <= cores and plan.workers <= jobs for plan in found)
-
-
-class Clock:
-    """A clock that tells how long the plan of the moment would take."""
-
-    def __init__(self, monkeypatch, cost):
-        self.now, self.cost, self.crew = 0.0, cost, None
-        monkeypatch.setattr(crew.time, "perf_counter", lambda: self.now)
-
-    def job(self):
-        self.now += self.cost[self.crew.plan]
-        return self.crew.plan
-
-
-@pytest.mark.parametrize("fastest", [Plan(1, 1), Plan(1, 2), Plan(2, 1)])
-def test_the_fastest_plan_is_kept(monkeypatch, fastest):
-    clock = Clock(monkeypatch, {plan: 1.0 if plan == fastest else 2.0 for plan in plans(2, 2)})
-    clock.crew = Crew(plans(2, 2))
-    used = [clock.crew.run([clock.job, clock.job])[0] for _ in range(20)]
-    clock.crew.close()
-    assert set(used[:9]) == set(plans(2, 2))
-    assert set(used[9:]) == {fastest}
-
-
-def test_a_hopeless_plan_is_tried_once(monkeypatch):
-    clock = Clock(monkeypatch, {Plan(1, 1): 1.0, Plan(1, 2): 20.0, Plan(2, 1): 0.7})
-    clock.crew = Crew(plans(2, 2))
-    used = [clock.crew.run([clock.job, clock.job])[0] for _ in range(20)]
-    clock.crew.close()
-    assert used.count(Plan(1, 2)) == 1
-    assert set(used[7:]) == {Plan(2, 1)}
-
-
-def test_a_single_plan_is_followed(monkeypatch):
-    clock = Clock(monkeypatch, {Plan(1, 2): 1.0})
-    clock.crew = Crew([Plan(1, 2)])
-    assert [clock.crew.run([clock.job])[0] for _ in range(5)] == [Plan(1, 2)] * 5
-
-
-def test_one_thread_takes_over_when_a_neighbour_wakes_up(monkeypatch):
-    clock = Clock(monkeypatch, {Plan(1, 1): 1.0, Plan(1, 2): 0.6})
-    clock.crew = Crew(plans(1, 2))
-    for _ in range(10):
-        clock.crew.run([clock.job])
-    assert clock.crew.plan == Plan(1, 2)
-    clock.cost[Plan(1, 2)] = 9.0
-    used = [clock.crew.run([clock.job])[0] for _ in range(20)]
-    assert used[:2] == [Plan(1, 2)] * 2  # once is chance
-    assert used[2:].count(Plan(1, 2)) == 1  # whether it is still so
-    clock.cost[Plan(1, 2)] = 0.6  # it has gone to sleep again
-    used = [clock.crew.run([clock.job])[0] for _ in range(400)]
-    assert used[-1] == Plan(1, 2)
-    assert used.count(Plan(1, 1)) < 320
-
-
-def test_work_is_done_a_moment_at_a_stretch_once_it_is_known_how_long_it_takes(monkeypatch):
-    clock = Clock(monkeypatch, {Plan(1, 1): 2**-10, Plan(1, 2): 2**-11})
-    clock.crew = Crew(plans(1, 2))
-    counts = []
-    while sum(counts) < 1000:
-        count = clock.crew.pace("ER", 1000)
-        assert clock.crew.pace("ER", 3) == min(3, count)
-        clock.crew.run([lambda count=count: [clock.job() for _ in range(count)]], "ER", count)
-        counts.append(count)
-    assert counts[0] == 1
-    assert max(counts[:6]) < 8  # as long as plans are tried
-    assert max(counts) == int(0.03 * 2**11)
-    clock.cost = {Plan(1, 1): 1.0, Plan(1, 2): 0.5}
-    clock.crew.run([clock.job], "ER")
-    assert clock.crew.pace("ER", 1000) == 1
-
-
-def test_a_plan_that_has_turned_slow_is_compared_for_as_long_as_a_neighbour_takes_turns(monkeypatch):
-    clock = Clock(monkeypatch, {Plan(1, 1): 2**-10, Plan(1, 2): 2**-11})
-    clock.crew = Crew(plans(1, 2))
-
-    def block():
-        count = clock.crew.pace("HIO", 1000)
-        plan = clock.crew.run([lambda: [clock.job() for _ in range(count)]], "HIO", count)[0][0]
-        return plan, count
-
-    while block()[1] < 20:
-        pass
-    clock.cost[Plan(1, 2)] = 1.3 * 2**-10  # slower than one thread, but not by much
-    assert [block()[0] for _ in range(2)] == [Plan(1, 2)] * 2
-    trials = [block() for _ in range(6)]
-    assert min(count for _, count in trials) >= 20
-    assert {block()[0] for _ in range(5)} == {Plan(1, 1)}
-
-
-@pytest.mark.parametrize(("shared", "chosen"), [(1.1, Plan(1, 2)), (1.3, Plan(1, 1))])
-def test_one_thread_is_chosen_only_if_it_is_clearly_quicker(monkeypatch, shared, chosen):
-    clock = Clock(monkeypatch, {Plan(1, 1): 1.0, Plan(1, 2): shared})
-    clock.crew = Crew(plans(1, 2))
-    for _ in range(10):
-        clock.crew.run([clock.job])
-    assert clock.crew.plan == chosen
-
-
-def test_kinds_of_work_have_plans_of_their_own(monkeypatch):
-    clock = Clock(monkeypatch, {})
-    clock.crew = Crew(plans(1, 2))
-    short, long = {Plan(1, 1): 1.0, Plan(1, 2): 2.0}, {Plan(1, 1): 9.0, Plan(1, 2): 5.0}
-    used = {}
-    for _ in range(20):
-        for kind, cost in (("ER", short), ("HIO", long)):
-            clock.cost = cost
-            used[kind] = clock.crew.run([clock.job], kind)[0]
-    assert used == {"ER": Plan(1, 1), "HIO": Plan(1, 2)}
-
-
-def test_results_keep_their_order_and_errors_come_through():
-    team = Crew(plans(4, 2))
-    before = torch.get_num_threads()
-    try:
-        for _ in range(12):
-            assert team.run([lambda i=i: i for i in range(4)]) == [0, 1, 2, 3]
-        team.plan = Plan(2, 1)
-        assert team.do([torch.get_num_threads] * 4) == [1] * 4
-        team.plan = Plan(1, 2)
-        assert team.do([torch.get_num_threads] * 2) == [2] * 2
-        assert team.do([torch.get_num_threads] * 2, short=True) == [1] * 2
-        with pytest.raises(ZeroDivisionError):
-            team.run([lambda: 1 // 0])
-    finally:
-        team.close()
-    assert torch.get_num_threads() == before
-
-
 def test_a_long_run_takes_no_more_memory_than_a_short_one():
     program = """
 import re
@@ -276,12 +136,11 @@ for step in job:
 
 def test_a_gpu_takes_fewer_starts_at_once_for_gradient_steps(monkeypatch):
     data = Diffraction(np.ones((64, 64, 64)))
-    assert batch._piece_size(data, 9, "20*CG") == 1
-    data.device = torch.device("cuda")
-    monkeypatch.setattr(
-        device, "available_bytes", lambda _: 4 * memory_bytes((64, 64, 64), 1, "20*CG", "cuda")
-    )
-    sizes = [batch._piece_size(data, 99, algorithm) for algorithm in ("20*CG", "20*ER+2*ADAM", "20*ER")]
+    assert batch._chunk_size(data, 9, "20*CG") == 1
+    data.backend = TorchBackend(torch.device("cuda"))
+    needed = memory_bytes((64, 64, 64), 1, "20*CG", data.backend)
+    monkeypatch.setattr(device, "available_bytes", lambda _: 4 * needed)
+    sizes = [batch._chunk_size(data, 99, algorithm) for algorithm in ("20*CG", "20*ER+2*ADAM", "20*ER")]
     assert sizes[0] == sizes[1] == 3
     assert sizes[2] > 3
-    assert batch._piece_size(data, 2, "20*CG") == 2
+    assert batch._chunk_size(data, 2, "20*CG") == 2

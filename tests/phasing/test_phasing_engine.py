@@ -17,9 +17,9 @@ from napari_autophase.phasing import (
     keep_best,
     random_starts,
     refine,
-    slabs,
 )
 from napari_autophase.phasing.algorithm import parse
+from napari_autophase.phasing.backend import VARIABLE
 from napari_autophase.recipe import Refinement, ShrinkWrap
 from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError
@@ -45,11 +45,9 @@ def random_problem(shape, seed, starts=2):
     return data, Starts(objects.astype(np.complex64), rng.random((starts, *shape)) < 0.2)
 
 
-@pytest.mark.parametrize("backend", ["numba", "torch"])
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("shape", [ODD, (16, 16, 16)])
-def test_the_iterations_against_plain_numpy_in_double(monkeypatch, backend, shape):
-    if backend == "torch":
-        monkeypatch.setattr(slabs, "can_compile", lambda: False)
+def test_the_iterations_against_plain_numpy_in_double(shape):
     data, starts = random_problem(shape, 1)
     text = "3*ER+4*HIO+4*RAAR+HIO"
     recipe = Refinement(algorithm=text, beta=0.8, shrink_wrap=FIXED)
@@ -185,7 +183,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_another(monkeypatch):
     recipe = Refinement(algorithm="10*ER+20*HIO+10*RAAR+10*ER", shrink_wrap=ShrinkWrap(every=7))
 
     def once(seed, cores):
-        monkeypatch.setattr(batch.crew, "cores", lambda: cores)
+        monkeypatch.setattr(batch.workers, "cores", lambda: cores)
         data = Diffraction(counts, None, 0.02, seed=seed)
         return finish(refine(data, random_starts(data, 2, 0.1, seed), recipe))[1]
 
@@ -250,7 +248,7 @@ def test_closing_cancels_at_once_and_leaves_nothing_behind(steps):
 
 
 def test_two_transforms_per_start_and_iteration_where_nothing_is_compiled(monkeypatch):
-    monkeypatch.setattr(slabs, "can_compile", lambda: False)
+    monkeypatch.setenv(VARIABLE, "torch")
     counts = {"fftn": 0, "ifftn": 0}
     for name in counts:
         original = getattr(torch.fft, name)

@@ -14,14 +14,14 @@ from napari_autophase.phasing import (
     Diffraction,
     Starts,
     batch,
-    box,
     gradient,
-    likelihood,
     random_starts,
     refine,
-    slabs,
 )
-from napari_autophase.phasing.algorithm import GRADIENTS, Gradient
+from napari_autophase.phasing.algorithm import GRADIENTS
+from napari_autophase.phasing.compiled import threads
+from napari_autophase.phasing.compiled.descent import _MovingBox
+from napari_autophase.phasing.iterations import Gradient
 from napari_autophase.recipe import Refinement, ShrinkWrap
 
 FIXED = ShrinkWrap(every=0)
@@ -58,14 +58,6 @@ def cost(objects, way, data, alpha, far):
     return np.where(data.modulus.numpy() >= 0, terms, 0).sum(axis=(1, 2, 3))
 
 
-@pytest.fixture(params=["numba", "torch"])
-def backend(request, monkeypatch):
-    if request.param == "torch":
-        monkeypatch.setattr(box, "kernels", lambda: None)
-    else:
-        assert box.kernels() is not None
-
-
 def placed(like, rows, shape):
     """What rows say of the volumes, complex64 (P, N0, N1, N2)."""
     volumes = torch.zeros((len(rows), *shape), dtype=torch.complex64)
@@ -83,9 +75,9 @@ def test_derivatives_against_differences(shape, far, filled):
     reach = torch.rand(objects.shape, generator=torch.Generator().manual_seed(3)) < filled
     reach[:, 0, -1, 0] = reach[:, -1, 0, -1] = True  # a box that goes on at the other end of the volume
     objects, way = objects * reach, way * reach
-    like = likelihood.of(objects, reach, data, gradient.FLOOR)
+    like = data.backend.likelihood(objects, reach, data, gradient.FLOOR)
     torch.testing.assert_close(placed(like, like.rows, shape), objects, rtol=0, atol=0)
-    found, misfits = like.derivative(away)
+    found, squared_errors = like.derivative(away)
     derivative = placed(like, found, shape)
     h = 1e-4
     low, high, middle = (cost(objects, way, data, a, np.array(far)) for a in (-h, h, 0.0))
@@ -94,10 +86,12 @@ def test_derivatives_against_differences(shape, far, filled):
     assert not derivative[~reach].any()
     fitted, modulus = data.modulus.numpy() >= 0, data.modulus.numpy()
     moduli = np.abs(np.fft.fftn(objects.numpy(), axes=(1, 2, 3)))
-    np.testing.assert_allclose(misfits, [((one - modulus)[fitted] ** 2).sum() for one in moduli], rtol=1e-5)
+    np.testing.assert_allclose(
+        squared_errors, [((one - modulus)[fitted] ** 2).sum() for one in moduli], rtol=1e-5
+    )
 
     # twice: objects that have moved are looked at where they are
-    like.turn(like.inside(way))
+    like.look_along(like.inside(way))
     at, so_far = torch.tensor([0.3, -0.7], dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
     for _ in range(2):
         first, second, fisher = like.slope(at, away)
@@ -112,7 +106,7 @@ def test_derivatives_against_differences(shape, far, filled):
         assert (fisher > 0).all()
         like.go(at)
         torch.testing.assert_close(placed(like, like.rows, shape), shifted, rtol=1e-5, atol=1e-5)
-    moved = likelihood.of(shifted, reach, data, gradient.FLOOR)
+    moved = data.backend.likelihood(shifted, reach, data, gradient.FLOOR)
     for ours, anew in zip(like.derivative(away), moved.derivative(away), strict=True):
         torch.testing.assert_close(ours, anew, rtol=1e-3, atol=1e-3 * float(anew.abs().max()))
 
@@ -126,7 +120,7 @@ def test_the_derivative_is_that_of_automatic_differentiation():
     photons = data.modulus.double().square()
     loss = torch.where(data.modulus >= 0, expected - photons * (expected + gradient.FLOOR).log(), 0).sum()
     loss.backward()
-    like = likelihood.of(objects, reach, data, gradient.FLOOR)
+    like = data.backend.likelihood(objects, reach, data, gradient.FLOOR)
     found, _ = like.derivative(torch.zeros(2, dtype=torch.bool))
     ours = 2 * torch.view_as_real(placed(like, found, ODD))
     theirs = variables.grad * reach[..., None]
@@ -145,7 +139,7 @@ def test_what_a_step_does_to_the_pattern(monkeypatch, name, looks):
         monkeypatch.setattr(where, what, lambda *args: calls.append(what) or original(*args))
 
     for what in ("derive", "slope", "out", "back"):
-        counted(likelihood._InBox, what)
+        counted(_MovingBox, what)
     for what in ("fftn", "ifftn"):
         monkeypatch.setattr(torch.fft, what, lambda *_, **__: pytest.fail("a transform of the volume"))
     for _ in range(3):
@@ -155,16 +149,16 @@ def test_what_a_step_does_to_the_pattern(monkeypatch, name, looks):
 
 def test_no_number_of_threads_changes_a_derivative_or_a_slope(monkeypatch):
     data, objects, reach = random_problem((31, 20, 22), 6)
-    monkeypatch.setattr(slabs, "_SLAB", 64)
+    monkeypatch.setattr(threads, "_SLAB", 64)
     near, at = torch.zeros(2, dtype=torch.bool), torch.tensor([0.2, 0.5], dtype=torch.float64)
     before, found = torch.get_num_threads(), []
     try:
-        for threads in (1, 2, 5):
-            torch.set_num_threads(threads)
-            like = likelihood.of(objects * reach, reach, data, gradient.FLOOR)
-            derivative, misfits = like.derivative(near)
-            like.turn(derivative)
-            found.append((derivative, misfits, like.slope(at, near)))
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            like = data.backend.likelihood(objects * reach, reach, data, gradient.FLOOR)
+            derivative, squared_errors = like.derivative(near)
+            like.look_along(derivative)
+            found.append((derivative, squared_errors, like.slope(at, near)))
     finally:
         torch.set_num_threads(before)
     for other in found[1:]:
@@ -180,7 +174,7 @@ def test_conjugate_gradients_never_raise_what_they_minimise(seed, softness, peak
     descent = gradient.descent(Gradient("CG", softness=softness), objects, supports, data)
 
     def objective():
-        descent.put()
+        objects = descent.objects
         penalty = (descent.penalty[:, ::2] * descent.cost.rows.abs().square()).sum(1).numpy()
         return cost(objects, torch.zeros_like(objects), data, 0.0, descent.far.numpy()) + penalty
 
@@ -218,9 +212,10 @@ def test_adam_is_torchs_own_on_the_loss_of_normalised_moduli():
         loss = torch.where(data.modulus >= 0, (moduli - data.modulus) / brightest, 0).square().sum()
         loss.backward()
         optimizer.step()
-        misfits = descent.step()
-        assert float(misfits) == pytest.approx(float(loss.detach()) * float(brightest) ** 2, rel=1e-4), step
-    descent.put()
+        squared_errors = descent.step()
+        assert float(squared_errors) == pytest.approx(
+            float(loss.detach()) * float(brightest) ** 2, rel=1e-4
+        ), step
     expected = torch.view_as_complex(pairs.detach()) * largest * supports
     torch.testing.assert_close(descent.objects, expected, rtol=1e-3, atol=1e-3 * float(largest))
 
@@ -294,7 +289,7 @@ def test_neither_threads_nor_neighbours_change_a_bit(monkeypatch, algorithm):
     recipe = Refinement(algorithm=algorithm, shrink_wrap=ShrinkWrap(every=4, start=4))
 
     def once(cores, starts):
-        monkeypatch.setattr(batch.crew, "cores", lambda: cores)
+        monkeypatch.setattr(batch.workers, "cores", lambda: cores)
         return finish(refine(data, starts, recipe))[1]
 
     one, four = once(1, two), once(4, two)
@@ -313,11 +308,11 @@ def test_starts_of_one_piece_do_not_meet():
             gradient.descent(rule, objects[i : i + 1].clone(), supports[i : i + 1], data) for i in range(3)
         ]
         for _ in range(5):
-            misfits = together.step()
-            torch.testing.assert_close(misfits, torch.cat([one.step() for one in alone]), rtol=1e-4, atol=0)
-        together.put()
+            squared_errors = together.step()
+            torch.testing.assert_close(
+                squared_errors, torch.cat([one.step() for one in alone]), rtol=1e-4, atol=0
+            )
         for i, one in enumerate(alone):
-            one.put()
             torch.testing.assert_close(together.objects[i], one.objects[0], rtol=1e-2, atol=1e-4)
 
 

@@ -8,7 +8,7 @@ import torch
 from phasing_crystals import crystal, finish, likeness, photons
 from scipy import ndimage
 
-from napari_autophase.phasing import Diffraction, Starts, even, random_phases, refine, search, support
+from napari_autophase.phasing import Diffraction, Starts, projections, random_phases, refine, search, support
 from napari_autophase.recipe import Guess, Refinement, ShrinkWrap
 
 FIXED = ShrinkWrap(every=0)
@@ -19,7 +19,7 @@ def test_an_even_crystal_has_one_amplitude_inside_its_support_and_what_it_had_ou
     volumes = (rng.normal(size=(2, 9, 8, 7)) + 1j * rng.normal(size=(2, 9, 8, 7))).astype(np.complex64)
     inside = rng.random(volumes.shape) < 0.3
     found = torch.from_numpy(volumes.copy())
-    even.even_pass(found, torch.from_numpy(inside))
+    projections.project_uniform(found, torch.from_numpy(inside))
     np.testing.assert_array_equal(found.numpy()[~inside], volumes[~inside])
     for now, before, where in zip(found.numpy(), volumes, inside, strict=True):
         np.testing.assert_allclose(

@@ -8,16 +8,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_autophase.phasing import Diffraction, slabs, sums
-from napari_autophase.phasing.diffraction import HELD_OUT
+from napari_autophase.phasing import Diffraction
+from napari_autophase.phasing.compiled import threads
+from napari_autophase.phasing.pattern import HELD_OUT
 
 
-def problem(shape, seed):
+def problem(shape, seed, backend="compiled"):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(rng.gamma(0.5, 20.0, shape)).astype(np.float32)
     good = rng.random(shape) > 0.1
     counts[0, 0, 0], good[0, 0, 0] = 9.0, True
-    data = Diffraction(counts, good, free=good & (rng.random(shape) < 0.1) & (np.indices(shape).sum(0) > 0))
+    free = good & (rng.random(shape) < 0.1) & (np.indices(shape).sum(0) > 0)
+    data = Diffraction(counts, good, free=free, backend=backend)
     one = 0.5 * (rng.normal(size=shape) + 1j * rng.normal(size=shape)) * (rng.random(shape) < 0.3)
     one[:, -1:], one[0, 0, 0] = 0, 0.1  # as if there were a support
     return data, one.astype(np.complex64)
@@ -40,34 +42,33 @@ def reference(one, data):
     return [float(values[where].sum()) for where, values in pairs]
 
 
-@given(st.tuples(*[st.integers(2, 9)] * 3), st.integers(0, 10**6), st.booleans(), st.booleans())
+@given(
+    st.tuples(*[st.integers(2, 9)] * 3),
+    st.integers(0, 10**6),
+    st.booleans(),
+    st.sampled_from(["compiled", "torch"]),
+)
 @settings(max_examples=60)
-def test_sums_against_double_precision(shape, seed, faint, compiled):
-    data, volume = problem(shape, seed)
+def test_sums_against_double_precision(shape, seed, faint, backend):
+    data, volume = problem(shape, seed, backend)
+    assert data.backend.name == backend
     if faint:
         volume *= np.float32(1e-3)  # below the least expected count
     expected = reference(volume, data)
-    one = torch.from_numpy(volume)
-
-    def found(*which):
-        with pytest.MonkeyPatch.context() as patch:
-            if not compiled:
-                patch.setattr(sums, "kernels", lambda: None)
-            return sums.sums(*which)
-
-    assert list(found(one, data, True)) == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    assert list(found(one, data)) == pytest.approx([*expected[:3], 0, 0], rel=1e-4, abs=1e-4)
+    one, sums = torch.from_numpy(volume), data.backend.sums
+    assert list(sums(one, data, True)) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert list(sums(one, data)) == pytest.approx([*expected[:3], 0, 0], rel=1e-4, abs=1e-4)
 
 
 def test_no_number_of_threads_changes_a_sum(monkeypatch):
     data, volume = problem((31, 20, 22), 3)
     one, before = torch.from_numpy(volume), torch.get_num_threads()
-    monkeypatch.setattr(slabs, "_SLAB", 64)
+    monkeypatch.setattr(threads, "_SLAB", 64)
     found = []
     try:
-        for threads in (1, 2, 5):
-            torch.set_num_threads(threads)
-            found.append(sums.sums(one, data, True))
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            found.append(data.backend.sums(one, data, True))
     finally:
         torch.set_num_threads(before)
     assert found[0] == found[1] == found[2]

@@ -9,11 +9,11 @@ from scipy import ndimage
 
 from napari_autophase.phasing import Diffraction, Starts, engine, grids, random_starts, refine
 from napari_autophase.phasing import batch as batch_module
-from napari_autophase.phasing.algorithm import Gradient, feedback, parse, resting, tail
+from napari_autophase.phasing.algorithm import parse, resting, tail
 from napari_autophase.phasing.batch import Batch
-from napari_autophase.phasing.box import Box
-from napari_autophase.phasing.crew import Crew
-from napari_autophase.phasing.figures import ranking
+from napari_autophase.phasing.compiled.box import Box
+from napari_autophase.phasing.iterations import relaxation
+from napari_autophase.phasing.scoring import ranking
 from napari_autophase.recipe import Refinement, ShrinkWrap
 
 FIXED = ShrinkWrap(every=0)
@@ -71,25 +71,25 @@ def test_pruning_does_nothing_to_one_start_nor_to_those_that_are_wanted(data):
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_a_batch_goes_on_with_some_of_its_starts(data, monkeypatch, size):
-    monkeypatch.setattr(batch_module, "_piece_size", lambda *_: size)  # two: as on a GPU
+    monkeypatch.setattr(batch_module, "_chunk_size", lambda *_: size)  # two: as on a GPU
     starts = random_starts(data, 5, 0.1, seed=3)
     with Batch(data, starts) as batch:
         expected = [batch.object(i) for i in (0, 3, 4)]
-        judged = batch.misfits()
+        judged = batch.scores()
         batch.keep([0, 3, 4])
         assert len(batch) == 3
-        assert all(len(piece) for piece in batch.pieces)
+        assert all(len(chunk) for chunk in batch.chunks)
         np.testing.assert_array_equal(batch.starts(range(3)).objects, expected)
         np.testing.assert_array_equal(batch.support(1), starts.supports[3])
-        assert batch.misfits() == [judged[i] for i in (0, 3, 4)]
-        assert batch.iterate(feedback("ER")).shape == (1, 3)
+        assert batch.scores() == [judged[i] for i in (0, 3, 4)]
+        assert batch.iterate(relaxation("ER")).shape == (1, 3)
 
 
 @pytest.mark.parametrize("free_fraction", [0.0, 0.03])
 def test_starts_are_judged_by_the_figures_that_results_are(truth, free_fraction):
     data = Diffraction(photons(truth, 1e4), None, free_fraction)
     with Batch(data, random_starts(data, 2, 0.1, seed=0)) as batch:
-        judged = batch.misfits()
+        judged = batch.scores()
         batch.finish()
         name = "free_llk" if free_fraction else "chi2"
         assert judged == pytest.approx([figures[name] for figures in batch.figures()], rel=1e-5)
@@ -181,26 +181,3 @@ def test_a_run_that_gains_goes_on_to_its_end(data):
     # HIO has ups and downs: it is never stopped
     uphill = Refinement(algorithm="60*HIO", patience=1, shrink_wrap=FIXED)
     assert finish(refine(data, random_starts(data, 1, 0.1, 0), uphill))[1].iterations == 60
-
-
-def test_what_is_set_up_for_an_algorithm_is_done_once_and_says_nothing_about_threads(
-    truth, data, monkeypatch
-):
-    done = []
-    run = Crew.run
-
-    def watched(self, jobs, kind=None, count=1, *, learn=True):
-        done.append((kind, count, learn))
-        return run(self, jobs, kind, count, learn=learn)
-
-    monkeypatch.setattr(Crew, "run", watched)
-    with Batch(data, random_starts(data, 2, 0.1, 0)) as batch:
-        for name in ("HIO", "ER", "CG"):
-            left = 20
-            while left:
-                left -= len(batch.iterate(feedback(name) if name != "CG" else Gradient("CG"), left))
-    for kind, first in ((feedback("HIO"), 1), (feedback("ER"), 2), (Gradient("CG"), 1)):
-        calls = [(count, learn) for rule, count, learn in done if rule == kind]
-        assert calls[:first] == [(1, False)] * first
-        assert all(learn for _, learn in calls[first:])
-        assert sum(count for count, _ in calls) == 20

@@ -93,6 +93,7 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
     configuration["iobs_shape"] = result.shape
     configuration["seed"] = result.seed
     configuration["source"], configuration["device"] = result.source, result.device
+    configuration["backend"] = result.backend
     if result.origin is not None:
         configuration["origin"] = json.dumps(asdict(result.origin), default=_plain)
     if result.weights_sha256 is not None:

@@ -100,6 +100,7 @@ def _read_ours(
         name=nexus.scalar(local(entry, "sample_1/name")),
         source=nexus.scalar(configuration["source"]),
         device=nexus.scalar(configuration["device"]),
+        backend=nexus.scalar(configuration.get("backend")) or "",
         weights_sha256=nexus.scalar(configuration.get("weights_sha256")),
         versions=table("versions"),
         notes=tuple(dict.fromkeys((*_texts(local(process, "notes")), *lost))),

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..phasing import box
-from ..phasing.algorithm import Feedback
+from ..phasing.backend import Backend, choose
 from .layers import BlockConvolution, Convolution
 from .physics import EXTENT, OBJECT, WINDOW, autocorrelation
 
@@ -76,7 +75,9 @@ class CompactNet(nn.Module):
         """How many there are."""
         return 1 + len(self.corrections)
 
-    def forward(self, counts: Tensor, stages: int | None = None) -> list[Estimate]:
+    def forward(
+        self, counts: Tensor, stages: int | None = None, backend: Backend | None = None
+    ) -> list[Estimate]:
         """Return the estimate after each stage.
 
         Parameters
@@ -85,6 +86,8 @@ class CompactNet(nn.Module):
             float32 (B, 64, 64, 64), Bragg peak at the centre, any scale.
         stages
             How many are wanted, at least one; None: all.
+        backend
+            What projects, without gradients; None: what is chosen for the device.  Gradients always flow through torch.
 
         Returns
         -------
@@ -92,6 +95,10 @@ class CompactNet(nn.Module):
             Mean |ρ|² over the box of order 0.13; the last is the best.
         """
         modulus = normalised_modulus(counts)
+        if torch.is_grad_enabled():
+            backend = choose(counts.device, "torch").backend
+        elif backend is None:
+            backend = choose(counts.device).backend
         with torch.autocast(counts.device.type, enabled=False):
             features = _channels_last(self_patterns(modulus))
             order = torch.fft.ifftshift(modulus, dim=_AXES)
@@ -104,7 +111,7 @@ class CompactNet(nn.Module):
             with torch.autocast(counts.device.type, enabled=False):
                 last, shape = estimates[-1]
                 inside = torch.sigmoid(shape)
-                imposed = self._projected(last, cover(inside), order)
+                imposed = backend.project(last, cover(inside), order, self.projections)
                 planes = torch.stack(
                     [last.real, last.imag, inside, imposed.real, imposed.imag, imposed.abs(),
                      (imposed - last).real, (imposed - last).imag], 1,
@@ -112,18 +119,6 @@ class CompactNet(nn.Module):
             change = _estimate(correction(torch.cat([_channels_last(planes).to(hint.dtype), hint], 1)))
             estimates.append(Estimate(imposed + change.object, shape + change.shape))
         return estimates
-
-    def _projected(self, objects: Tensor, support: Tensor, modulus: Tensor) -> Tensor:
-        if not torch.is_grad_enabled() and objects.device.type == "cpu" and box.kernels():
-            return torch.stack(
-                [projected(*one, self.projections) for one in zip(objects, support, modulus, strict=True)]
-            )
-        # no gradient flows through the earlier projections: they cost more than the convolutions to differentiate, and each
-        # stage has a loss of its own
-        with torch.no_grad():
-            for _ in range(self.projections - 1):
-                objects = impose(objects, modulus) * support
-        return impose(objects, modulus)
 
 
 def cover(inside: Tensor) -> Tensor:
@@ -166,34 +161,6 @@ def self_patterns(modulus: Tensor) -> Tensor:
         planes += [pattern.real * scale, pattern.imag * scale]
     planes.append((modulus / modulus.amax(_AXES, keepdim=True).clamp_min(1e-20)).sqrt())
     return torch.stack(planes, 1)
-
-
-def impose(objects: Tensor, modulus: Tensor) -> Tensor:
-    """Return the objects with the measured modulus in place of their own, within the 32³ box.
-
-    Parameters
-    ----------
-    objects
-        complex64 (B, 32, 32, 32).
-    modulus
-        float32 (B, 64, 64, 64), in FFT order.
-    """
-    # in a corner of the window instead of its middle: that turns phases at the detector, there and back
-    field = torch.fft.fftn(objects, (WINDOW,) * 3, dim=_AXES)
-    field = field * (modulus * (field.real.square() + field.imag.square() + 1e-3).rsqrt())
-    return torch.fft.ifftn(field, dim=_AXES)[..., :OBJECT, :OBJECT, :OBJECT]
-
-
-def projected(one: Tensor, support: Tensor, modulus: Tensor, times: int) -> Tensor:
-    """Return one object after `times` projections onto the modulus, and onto the support between them, on a CPU.
-
-    As `impose` does it, to rounding, but sooner.
-    """
-    part = one.numpy().copy()
-    corner = box.Box(part, support.numpy() > 0, box.column_order(modulus), modulus.shape)
-    corner.iterate(Feedback(keep=0, add=0), times - 1)
-    corner.iterate(Feedback(keep=0, add=1), again=False)
-    return torch.from_numpy(part)
 
 
 def _estimate(planes: Tensor) -> Estimate:

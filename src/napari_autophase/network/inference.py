@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ..phasing import Diffraction, Starts, join, keep_best, random_phases, search
-from ..phasing.crew import cores, threads
+from ..phasing.backend import Backend
 from ..phasing.grids import fit, on_grid, regrid
+from ..phasing.workers import cores, threads
 from ..recipe import Guess
 from ..reconstruction import Progress
 from .compact import widened
@@ -46,6 +47,7 @@ def guess(
     choice: Guess,
     free_fraction: float = 0.02,
     seed: int = 0,
+    backend: str = "auto",
 ) -> Generator[Progress, None, Starts]:
     """Predict the object from several orientations of the data, and return the best predictions on the scan's grid.
 
@@ -65,6 +67,8 @@ def guess(
         Number of candidates, of random starts and of those to keep, their polish and its grid, and what is enough.
     free_fraction, seed
         Of the voxels held out, by which the candidates are judged, and of the random phases.
+    backend
+        What computes (see `phasing.backend.choose`).
 
     Returns
     -------
@@ -87,10 +91,11 @@ def guess(
         free_fraction,
         seed=seed,
         device=model.device,
+        backend=backend,
     )
 
     def seen(stages: int | None) -> Generator[Progress, None, Starts]:
-        answers = yield from predict(model, shows, stages)
+        answers = yield from predict(model, shows, stages, data.backend)
         pairs = zip(answers, turns, strict=True)
         upright = [Seen(*(_turn_back(x, *turn) for x in answer)) for answer, turn in pairs]
         with threads(1):
@@ -115,19 +120,21 @@ def guess(
 
 
 def predict(
-    model: Model, windows: list[Tensor], stages: int | None = None
+    model: Model, windows: list[Tensor], stages: int | None = None, backend: Backend | None = None
 ) -> Generator[Progress, None, list[Seen]]:
     """Return what the network sees in windows (W, W, W), with a `Progress` for each; None: by all of its stages.
 
     A GPU takes them as one batch.  On a CPU each core takes one at a time, and a single one is shared by all, whatever else the
     computer does: the last digits depend on how many share it, and what is found in the end on those.
     """
-    network, asked = model.folded, () if stages is None else (stages,)
+    network = model.folded
+    # only a network of several stages projects between them
+    asked = {"stages": stages, "backend": backend} if hasattr(network, "stages") else {}
 
     @torch.inference_mode()
     def ask(batch: list[Tensor]) -> list[Seen]:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=quick_bfloat16(model.device)):
-            last = network(torch.stack(batch), *asked)[-1]
+            last = network(torch.stack(batch), **asked)[-1]
         return [Seen(*pair) for pair in zip(last.object, last.shape.float().sigmoid(), strict=True)]
 
     if model.device.type != "cpu" or len(windows) == 1:

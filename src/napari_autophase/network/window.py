@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..phasing.crew import short, threads
 from ..phasing.grids import interpolated, resampled
+from ..phasing.workers import short, threads
 from ..preparation import fill_gaps
 from .physics import EXTENT, WINDOW
 

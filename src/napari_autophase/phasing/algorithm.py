@@ -6,16 +6,14 @@ Grammar (white space is free, names may be written in any case)::
     term  := NUMBER '*' term | NAME | '(' sum ')'
     NAME  := 'ER' | 'HIO' | 'RAAR' | 'EHIO' | 'ADAM' | 'CG'
 
-ER, HIO, RAAR and EHIO are projections, whose `Feedback` is here; ADAM and CG follow a derivative (see `gradient`).
+ER, HIO, RAAR and EHIO are relaxed projections (see `iterations`); ADAM and CG follow a derivative (see `gradient`).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import groupby
 
-from ..recipe import Refinement
 from ..scan import InputError
 
 PROJECTIONS = ("ER", "HIO", "RAAR", "EHIO")
@@ -24,53 +22,6 @@ DOWNHILL = ("ER", *GRADIENTS)
 NAMES = PROJECTIONS + GRADIENTS
 MAX_ITERATIONS = 1_000_000
 _TOKEN = re.compile(r"\s*(?:(?P<number>\d+)|(?P<name>[A-Za-z]+)|(?P<sign>[*+()]))")
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """One projection algorithm as ``ρ' = p`` inside the support and ``keep·ρ + add·p`` outside, with ``p = P_M ρ``.
-
-    ER  : Gerchberg & Saxton 1972, Fienup, Appl. Opt. 21, 2758 (1982): ρ' = P_S P_M ρ, hence 0 outside.
-    HIO : Fienup 1982, Eq. 44: ρ − β P_M ρ outside.
-    RAAR: Luke, Inverse Problems 21, 37 (2005), Eq. 2.13: ρ' = ½β(R_S R_M + 1)ρ + (1−β)P_M ρ with R = 2P − 1, which is
-    p inside and βρ + (1−2β)p outside.
-    EHIO: HIO of an evenly dense crystal: inside, p has its own phases and one amplitude (see `even`).
-    """
-
-    keep: float
-    add: float
-    even: bool = False
-
-    @property
-    def confines(self) -> bool:
-        """Whether nothing is left outside the support."""
-        return self.keep == self.add == 0
-
-
-def feedback(name: str, beta: float = 0.9) -> Feedback:
-    """Return what `name` (ER, HIO, RAAR, EHIO) does with what the modulus projection returns."""
-    return {
-        "ER": Feedback(0.0, 0.0),
-        "HIO": Feedback(1.0, -beta),
-        "RAAR": Feedback(beta, 1.0 - 2.0 * beta),
-        "EHIO": Feedback(1.0, -beta, even=True),
-    }[name]
-
-
-@dataclass(frozen=True)
-class Gradient:
-    """A gradient step: ADAM with its `rate` (a fraction of the largest amplitude), CG with the support's `softness` (voxels)."""
-
-    name: str
-    rate: float = 0.01
-    softness: float = 0.0
-
-
-def rule(name: str, refinement: Refinement) -> Feedback | Gradient:
-    """Return what an iteration of `name` does, with the choices of `refinement`."""
-    if name in GRADIENTS:
-        return Gradient(name, refinement.rate, refinement.softness)
-    return feedback(name, refinement.beta)
 
 
 def parse(text: str) -> tuple[str, ...]:

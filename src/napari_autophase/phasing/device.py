@@ -10,9 +10,10 @@ import torch
 from ..memory import GIB, free_bytes, what_fits
 from ..recipe import Recipe
 from ..scan import InputError
+from . import backend as backends
 from .algorithm import GRADIENTS, parse
-from .crew import cores
-from .slabs import can_compile
+from .backend import Backend
+from .workers import cores
 
 _LIBRARIES = 4 * 2**20
 
@@ -40,7 +41,9 @@ def pick_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:
 def device_lines() -> list[str]:
     """Return one readable line for every device of this computer."""
     memory = psutil.virtual_memory()
-    lines = [f"cpu: {cores()} cores, {memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free"]
+    lines = [
+        f"cpu: {cores()} cores, {memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free, {backends.state()}"
+    ]
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             free, total = torch.cuda.mem_get_info(index)
@@ -58,19 +61,26 @@ def available_bytes(device: torch.device) -> int:
     return free_bytes()
 
 
-def memory_bytes(shape: tuple[int, ...], starts: int, algorithm: str = "", kind: str = "cpu") -> int:
+def memory_bytes(
+    shape: tuple[int, ...], starts: int, algorithm: str = "", backend: Backend | None = None
+) -> int:
     """Return the peak memory of phasing in bytes, beyond the photon counts handed in: six complex64 volumes for one start of ER,
     HIO and RAAR.
 
-    Per voxel: 12 bytes of data (counts, modulus, and its copy for `box`); nine for every start (object and support), twice while
-    they are loaded, and what lies between its iterations (a field; for gradient steps more, of an object that fills at most an
-    eighth of the volume, as it does where the pattern is sampled finely enough); and what comes and goes for each start in work
-    at a time, which are as many as there are cores.  Gradient steps need more on a `kind` of device other than the CPU.
-    Measured on the CPU, with compiled functions and without; a few MiB are the libraries' own.
+    Per voxel: 12 bytes of data (counts, modulus, and a backend's copy of it); nine for every start (object and support), twice
+    while they are loaded, and what lies between its iterations (a field; for gradient steps more, of an object that fills at
+    most an eighth of the volume, as it does where the pattern is sampled finely enough); and what comes and goes for each start
+    in work at a time, which are as many as there are cores.  Measured on the CPU with both backends; a few MiB are the
+    libraries' own.
+
+    Parameters
+    ----------
+    backend
+        What computes; None: what is chosen on the CPU.
     """
-    at_a_time, kept, work = min(starts, cores()), 17, 18
-    if not set(parse(algorithm)).isdisjoint(GRADIENTS):
-        kept, work = (23, 18) if kind == "cpu" and can_compile() else (25, 60)
+    backend = backends.choose().backend if backend is None else backend
+    at_a_time = min(starts, cores())
+    kept, work = backend.bytes_per_voxel(not set(parse(algorithm)).isdisjoint(GRADIENTS))
     loading, working = 18 * starts + 10 * at_a_time, kept * starts + work * at_a_time
     return math.prod(shape) * (12 + max(loading, working)) + _LIBRARIES
 
@@ -84,8 +94,8 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
         Naming the memory needed and the memory there is.
     """
     phased = _phased(shape, recipe)
-    starts = recipe.number_of_starts
-    needed = memory_bytes(phased, starts, recipe.refine.algorithm, device.type)
+    starts, backend = recipe.number_of_starts, backends.choose(device, recipe.backend).backend
+    needed = memory_bytes(phased, starts, recipe.refine.algorithm, backend)
     there = available_bytes(torch.device("cpu"))
     if needed > there:
         raise InputError(
@@ -94,7 +104,7 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
             "or ask for fewer starts."
         )
     if device.type == "cuda":
-        least = memory_bytes(phased, 1, recipe.refine.algorithm, device.type)
+        least = memory_bytes(phased, 1, recipe.refine.algorithm, backend)
         there = available_bytes(device)
         if least > there:
             raise InputError(
@@ -116,7 +126,8 @@ def memory_line(shape: tuple[int, ...], recipe: Recipe) -> str:
     check_memory(shape, recipe, device)
     phased, free = _phased(shape, recipe), available_bytes(device)
     # a GPU that cannot hold all starts works on as many as it can
-    needed = memory_bytes(phased, recipe.number_of_starts, recipe.refine.algorithm, device.type)
+    backend = backends.choose(device, recipe.backend).backend
+    needed = memory_bytes(phased, recipe.number_of_starts, recipe.refine.algorithm, backend)
     needed = min(free, needed)
     where = "CPU" if device.type == "cpu" else "GPU"
     return f"{' × '.join(map(str, phased))} on the {where}: about {_gib(needed)} of {_gib(free)} GiB free"

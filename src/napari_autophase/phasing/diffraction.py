@@ -10,7 +10,6 @@ The field is ``fftshift(fftn(ifftshift(object)))`` *without* normalisation, so t
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -19,23 +18,16 @@ import torch
 from ..memory import ran_out, said
 from ..preparation import middle
 from ..scan import InputError
-from .box import column_order
+from . import backend as backends
+from .backend import Backend
+from .pattern import AXES, BOUND, HELD_OUT, MASKED
 
-AXES = (-3, -2, -1)
 _Result = TypeVar("_Result")
 
-MASKED, HELD_OUT = -1.0, -2.0
-"""What stands for the modulus where it is free."""
-BOUND = 2.0**80
-"""Where the modulus is only known to be at least b, −b times this stands for it: so free moduli, read the same way, are at least
-nothing.  A power of two, so that no digit is lost."""
 CORE_RADIUS = 0.08
 """Pixels nearer to the peak than this fraction of each side are never held out."""
 LARGEST_FLOOR = 0.1
 """Photons: the expected count never falls below this (or a hundredth of the mean count, if that is less) in likelihoods."""
-
-_AT_A_TIME = 2**16
-"""Voxels on a CPU."""
 
 
 class Diffraction:
@@ -55,13 +47,17 @@ class Diffraction:
         Where to hold everything.
     free
         The held-out pixels, if they are known already: bool, same shape; fraction and seed then say nothing.
+    backend
+        ``auto``, ``torch`` or ``compiled``: what computes, see `backend.choose`.
     bounded
         Whether counts that are not good are lower bounds, above which the modulus is free, as those of a saturated detector.
 
     Attributes
     ----------
+    backend
+        What computes with it.
     modulus
-        float32 tensor, √counts, and negative where the modulus is free: `MASKED`, `HELD_OUT`, or −√bound·`BOUND`.
+        float32 tensor, √counts, and negative where the modulus is not fitted (see `pattern`).
     counts
         float32 tensor, photons.
     total, fitted, held_out
@@ -69,7 +65,7 @@ class Diffraction:
     floor
         Photons: the least expected count in likelihoods.
     notes
-        What befell the device on the way.
+        What a person should know about the device and the backend.
 
     Raises
     ------
@@ -87,6 +83,7 @@ class Diffraction:
         device: torch.device | str = "cpu",
         free: np.ndarray | None = None,
         bounded: bool = False,
+        backend: str = "auto",
     ) -> None:
         counts = np.asarray(counts, dtype=np.float32)
         good = np.ones(counts.shape, bool) if good is None else np.asarray(good, bool)
@@ -105,7 +102,8 @@ class Diffraction:
         modulus[free] = HELD_OUT
         self.shape: tuple[int, int, int] = counts.shape
         self.notes: tuple[str, ...] = ()
-        self.device = torch.device(device)
+        self._wanted = backend
+        self._move_to(torch.device(device))
         self.counts, self.modulus = (
             torch.from_numpy(np.fft.ifftshift(volume)).to(self.device) for volume in (counts, modulus)
         )
@@ -129,23 +127,6 @@ class Diffraction:
         """Return the pixels that are held out, bool (N0, N1, N2), centred."""
         return np.fft.fftshift(self.free.cpu().numpy())
 
-    @cached_property
-    def columns(self) -> np.ndarray:
-        """The modulus in the order of `box.column_order`, on the CPU; held-out pixels are −2 − √counts there."""
-        modulus = self.modulus.cpu().numpy().copy()
-        free = modulus == HELD_OUT
-        modulus[free] -= np.sqrt(np.maximum(self.counts.cpu().numpy()[free], 0))
-        return column_order(torch.from_numpy(modulus))
-
-    def slices(self) -> list[slice]:
-        """Return ranges of planes that cover the volume, few enough at a time for what is computed of them to need no memory."""
-        at_a_time = (
-            self.shape[0]
-            if self.device.type != "cpu"
-            else max(1, _AT_A_TIME // (self.shape[1] * self.shape[2]))
-        )
-        return [slice(i, i + at_a_time) for i in range(0, self.shape[0], at_a_time)]
-
     def middle(self, shape: tuple[int, ...]) -> Diffraction:
         """Return the middle of reciprocal space, on the device of now: coarser voxels of the same field of view.
 
@@ -155,14 +136,11 @@ class Diffraction:
             middle(np.fft.fftshift(volume.cpu().numpy()), shape)
             for volume in (self.counts, self.good, self.free)
         )
-        return Diffraction(counts, good, device=self.device, free=free, bounded=self._bounded)
-
-    def total_over(self, pixels: torch.Tensor, values: torch.Tensor) -> float:
-        """Return the sum of `values` over `pixels` (bool), in double precision wherever the device has it."""
-        wide = torch.float32 if self.device.type == "mps" else torch.float64
-        # plane by plane: a sum over everything depends in its last digit on how many threads share it
-        # (indexing by a mask would take 24 bytes per pixel for the indices)
-        return float(torch.where(pixels, values, 0).sum(dim=(-2, -1), dtype=wide).sum())
+        small = Diffraction(
+            counts, good, device=self.device, free=free, bounded=self._bounded, backend=self._wanted
+        )
+        small.backend = self.backend
+        return small
 
     def fall_back(self) -> None:
         """Move to the CPU after a device ran out of memory, with a note.
@@ -175,9 +153,15 @@ class Diffraction:
         if self.device.type == "cpu":
             raise InputError(said(f"phasing {' × '.join(map(str, self.shape))} voxels"))
         self.notes = (*self.notes, f"The memory of {self.device.type} ran out: phased on the CPU.")
-        self.device = torch.device("cpu")
+        self._move_to(torch.device("cpu"))
         self.counts, self.modulus = self.counts.cpu(), self.modulus.cpu()
         torch.cuda.empty_cache()
+
+    def _move_to(self, device: torch.device) -> None:
+        chosen = backends.choose(device, self._wanted)
+        self.device: torch.device = device
+        self.backend: Backend = chosen.backend
+        self.notes = (*self.notes, *chosen.notes)
 
     def or_on_cpu(self, job: Callable[[], _Result]) -> _Result:
         """Return what `job` returns, doing it again on the CPU if the device runs out of memory."""

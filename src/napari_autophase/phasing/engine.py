@@ -18,8 +18,9 @@ from ..reconstruction import Progress
 from . import algorithm, support
 from .batch import Batch, Starts
 from .diffraction import Diffraction
-from .figures import ranking
 from .grids import on_grid
+from .iterations import rule
+from .scoring import ranking
 
 PREVIEW_EVERY_S, PREVIEW_SHARE = 1.0, 0.02
 """Seconds between two previews, and the fraction of the time that they may take."""
@@ -36,7 +37,7 @@ class Phased:
     object, support
         complex64 and bool (N0, N1, N2), centred; the object is exactly zero outside the support.
     figures
-        ``chi2``, ``llk``, ``free_llk`` (absent when nothing is held out), ``support_fraction`` (see `figures.figures`).
+        ``chi2``, ``llk``, ``free_llk`` (absent when nothing is held out), ``support_fraction`` (see `scoring.figures`).
     errors
         float32, chi² of the chosen start at the beginning of every iteration.
     iterations
@@ -163,7 +164,7 @@ class _Run:
         self.notes: tuple[str, ...] = ()
         self.tail = max(self.coarse, algorithm.tail(self.steps))
         self.resting = algorithm.resting(self.steps) if refinement.prune else set()
-        self.misfit, self.gained = math.inf, 0
+        self.best_score, self.gained = math.inf, 0
         judged = range(self.tail + JUDGE_EVERY, len(self.steps), JUDGE_EVERY) if refinement.patience else ()
         self.stops = sorted({*self.pauses, *self.resting, *judged, self.coarse, len(self.steps)})
         self.preview_due = time.perf_counter() + PREVIEW_EVERY_S
@@ -175,10 +176,10 @@ class _Run:
         if not self.done:
             self.chi2 = torch.zeros((total, len(batch)), dtype=torch.float64)
         while self.done < last:
-            rule = algorithm.rule(self.steps[self.done], self.refinement)
+            doing = rule(self.steps[self.done], self.refinement)
             stop = min(last, *(step for step in self.stops if step > self.done))
             begin, again = self.done, stop not in self.pauses and stop < last
-            chi2 = batch.iterate(rule, stop - begin, again)
+            chi2 = batch.iterate(doing, stop - begin, again)
             step = self.done = begin + len(chi2)
             self.chi2[begin:step] = chi2
             error, best = chi2.numpy().min(1).tolist(), int(chi2[-1].argmin())
@@ -209,7 +210,7 @@ class _Run:
         left = max(self.keep, -(-len(batch) // 2))
         if step not in self.resting or left >= len(batch):
             return False
-        better = sorted(ranking(batch.misfits())[:left])
+        better = sorted(ranking(batch.scores())[:left])
         batch.keep(better)
         self.chi2 = self.chi2[:, better]
         return True
@@ -219,9 +220,9 @@ class _Run:
         patience, done = self.refinement.patience, step - self.tail
         if not patience or done <= 0 or done % JUDGE_EVERY or step == len(self.steps):
             return False
-        misfit = min(batch.misfits())
-        if misfit < (1 - GAIN) * self.misfit:
-            self.misfit, self.gained = misfit, step
+        score = min(batch.scores())
+        if score < (1 - GAIN) * self.best_score:
+            self.best_score, self.gained = score, step
         return step - self.gained >= patience
 
     def _preview(self, batch: Batch, start: int) -> np.ndarray | None:

@@ -6,14 +6,14 @@ two looks along a line more.  Both hold derivatives as ``∂J/∂ρ*`` = ½(∂J
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch.nn import functional
 
-from . import likelihood, support
-from .algorithm import Gradient
-from .diffraction import AXES, Diffraction
+from . import support
+from .diffraction import Diffraction
+from .iterations import Gradient, Iterations, Rule
+from .likelihood import Likelihood
+from .pattern import AXES, wide
 
 FAINTEST = 0.05
 """A soft support ends where its weight falls below this."""
@@ -24,53 +24,82 @@ FLOOR = 0.1
 _ROW = 1024
 
 
-class Descent(Protocol):
-    """What goes on between two gradient steps of some objects."""
-
-    rule: Gradient
-    reach: torch.Tensor
-    """bool (P, N0, N1, N2): where the objects may be other than zero."""
-
-    def step(self) -> torch.Tensor:
-        """Do one iteration of every object; returns Σ(|F| − modulus)² before it, (P,)."""
-
-    def confine(self, supports: torch.Tensor) -> None:
-        """Go on with other supports."""
-
-    def put(self) -> None:
-        """Write the objects into the volumes that they came from."""
-
-
-def descent(rule: Gradient, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> Descent:
-    """Begin to descend as `rule` says from `objects`, complex64 (P, N0, N1, N2) in FFT order, which `put` changes in place."""
+def descent(rule: Gradient, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> Iterations:
+    """Begin to descend as `rule` says from `objects`, complex64 (P, N0, N1, N2) in FFT order, which are overwritten."""
     return (Adam if rule.name == "ADAM" else ConjugateGradients)(objects, supports, data, rule)
 
 
-class Adam:
-    """Kingma and Ba's Adam (arXiv:1412.6980) on real and imaginary parts.
-
-    The refinement of Chan et al., Appl. Phys. Rev. 8, 021407 (2021), doi:10.1063/5.0031486: the loss is Σ(|F| − √n)² in units of
-    the largest modulus squared, and the object is in units of its largest amplitude.  But for a constant that is half the cost
-    of the amplitudes (see `likelihood`) without a floor, and its derivative by real and imaginary parts is that of the cost.
+class Descent:
+    """What ADAM and CG have in common; see `iterations.Iterations`.
 
     Parameters
     ----------
     objects, supports
         complex64 and bool (P, N0, N1, N2), FFT order.
+    data
+        The pattern.
     rule
-        Its `rate` is the step per iteration as a fraction of the largest amplitude.
+        The algorithm's choices.
     """
 
-    DECAY, DECAY_OF_SQUARES, EPSILON = 0.9, 0.999, 1e-8
+    reach: torch.Tensor
+    cost: Likelihood
 
     def __init__(
         self, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction, rule: Gradient
     ) -> None:
-        self.objects, self.data, self.rule = objects, data, rule
+        self._volumes, self.data, self.choices = objects, data, rule
+        self.rule: Rule = rule
+        self.begin(supports)
+
+    @property
+    def objects(self) -> torch.Tensor:
+        """The objects as they are now."""
+        self.cost.spread(self.cost.rows, self._volumes)
+        return self._volumes
+
+    def iterate(self, count: int = 1, again: bool = False) -> torch.Tensor:  # noqa: ARG002 - nothing is begun beforehand
+        """Do `count` iterations; returns Σ(|F| − modulus)² before each."""
+        return torch.stack([self.step() for _ in range(count)]).cpu().double()
+
+    def step(self) -> torch.Tensor:
+        """Do one iteration; returns Σ(|F| − modulus)² before it, (P,)."""
+        raise NotImplementedError
+
+    def begin(self, supports: torch.Tensor) -> None:
+        """Set up what goes on between steps."""
+        raise NotImplementedError
+
+    def confine(self, supports: torch.Tensor) -> None:
+        """Begin anew with other supports."""
+        self._volumes = self.objects
+        self.begin(supports)
+
+    def look_at(self, reach: torch.Tensor, floor: float) -> None:
+        """Cut the objects by where they may be, and set up their likelihood."""
+        self.reach = reach
+        self._volumes *= reach
+        self.cost = self.data.backend.likelihood(self._volumes, reach, self.data, floor)
+
+
+class Adam(Descent):
+    """Kingma and Ba's Adam (arXiv:1412.6980) on real and imaginary parts.
+
+    The refinement of Chan et al., Appl. Phys. Rev. 8, 021407 (2021), doi:10.1063/5.0031486: the loss is Σ(|F| − √n)² in units of
+    the largest modulus squared, and the object is in units of its largest amplitude.  But for a constant that is half the cost
+    of the amplitudes (see `likelihood`) without a floor, and its derivative by real and imaginary parts is that of the cost.
+    The rule's `rate` is the step per iteration as a fraction of the largest amplitude.
+    """
+
+    DECAY, DECAY_OF_SQUARES, EPSILON = 0.9, 0.999, 1e-8
+
+    def begin(self, supports: torch.Tensor) -> None:
+        """Begin without momentum."""
+        objects = self._volumes
         self.largest = objects.abs().amax(dim=AXES).view(-1, 1, 1)
-        self.unit = self.largest / data.modulus.max().square()
+        self.unit = self.largest / self.data.modulus.max().square()
         self.steps = 0
-        self.reach, self.cost = self._begin(supports)
+        self.look_at(supports, 0)
         self.mean = torch.zeros_like(self.cost.rows)
         self.mean_square = torch.zeros_like(self.mean)
         self.far = torch.ones(len(objects), dtype=torch.bool, device=objects.device)
@@ -78,38 +107,30 @@ class Adam:
 
     def confine(self, supports: torch.Tensor) -> None:
         """Go on with other supports, keeping the momentum of what stays."""
-        self.put()
-        before, (self.reach, self.cost) = self.cost, self._begin(supports)
-        inside, volumes = self.cost.inside(supports), torch.zeros_like(self.objects)
+        self._volumes, before = self.objects, self.cost
+        self.look_at(supports, 0)
+        inside, volumes = self.cost.inside(supports), torch.zeros_like(self._volumes)
         before.spread(self.mean, volumes)
         self.mean = self.cost.inside(volumes) * inside
         before.spread(self.mean_square, volumes)
         self.mean_square = self.cost.inside(volumes) * inside
 
-    def _begin(self, supports: torch.Tensor) -> tuple[torch.Tensor, likelihood.Likelihood]:
-        self.objects *= supports
-        return supports, likelihood.of(self.objects, supports, self.data, 0)
-
-    def put(self) -> None:
-        """Write the objects into their volumes."""
-        self.cost.spread(self.cost.rows, self.objects)
-
     def step(self) -> torch.Tensor:
-        """Do one iteration; returns the misfits before it."""
-        by_object, misfits = self.cost.derivative(self.far)
+        """Do one iteration; returns the squared errors before it."""
+        by_object, squared_errors = self.cost.derivative(self.far)
         derivative = torch.view_as_real(by_object).mul_(self.unit)
         self.steps += 1
         mean, mean_square = torch.view_as_real(self.mean), torch.view_as_real(self.mean_square)
         mean.lerp_(derivative, 1 - self.DECAY)
         mean_square.lerp_(derivative.square_(), 1 - self.DECAY_OF_SQUARES)
         spread = (mean_square / (1 - self.DECAY_OF_SQUARES**self.steps)).sqrt_().add_(self.EPSILON)
-        change = (mean / (1 - self.DECAY**self.steps)).div_(spread).mul_(-self.rule.rate * self.largest)
-        self.cost.turn(torch.view_as_complex(change))
+        change = (mean / (1 - self.DECAY**self.steps)).div_(spread).mul_(-self.choices.rate * self.largest)
+        self.cost.look_along(torch.view_as_complex(change))
         self.cost.go(self.whole)
-        return misfits
+        return squared_errors
 
 
-class ConjugateGradients:
+class ConjugateGradients(Descent):
     """Preconditioned conjugate gradients on the Poisson likelihood, the support being soft.
 
     Minimised is the cost of the photons (see `likelihood`; that of the amplitudes as long as an object is `FAR` from the data)
@@ -117,31 +138,13 @@ class ConjugateGradients:
     1, with a the rms amplitude inside.  So a support a voxel too small still lets the object out, the more the data ask for it.
     The preconditioner is w²; directions are Polak and Ribière's (never a negative factor: Gilbert and Nocedal, SIAM J. Optim.
     2, 21 (1992)); the step along each is found by Newton's method, which costs no transform, |F + αD|² being a parabola in α.
-
-    Parameters
-    ----------
-    objects, supports
-        complex64 and bool (P, N0, N1, N2), FFT order.
-    rule
-        Its `softness` is the standard deviation of the Gaussian, in voxels.
+    The rule's `softness` is the standard deviation of the Gaussian that softens the support, in voxels.
     """
 
-    def __init__(
-        self, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction, rule: Gradient
-    ) -> None:
-        self.objects, self.data, self.rule = objects, data, rule
-        self._begin(supports)
-
-    def confine(self, supports: torch.Tensor) -> None:
-        """Begin anew with other supports."""
-        self.put()
-        self._begin(supports)
-
-    def _begin(self, supports: torch.Tensor) -> None:
-        weights = soften(supports, self.rule.softness)
-        self.reach = weights > 0
-        self.objects *= self.reach
-        self.cost = likelihood.of(self.objects, self.reach, self.data, FLOOR)
+    def begin(self, supports: torch.Tensor) -> None:
+        """Begin without a direction."""
+        weights = soften(supports, self.choices.softness)
+        self.look_at(weights > 0, FLOOR)
         here, weight, inside = self.cost.rows, self.cost.inside(weights), self.cost.inside(supports)
         power = _sums(here.abs().square() * inside) / inside.sum(1).clamp(min=1)
         strength = torch.where(power > 1e-30, 1 / power, 0).to(torch.float32)[:, None]
@@ -151,26 +154,22 @@ class ConjugateGradients:
             numbers.repeat_interleave(2, 1) for numbers in (penalty, weight.square())
         )
         self.direction, self.derivative = (torch.zeros_like(self.penalty) for _ in range(2))
-        self.length = torch.zeros(len(here), dtype=likelihood.wide(here.device), device=here.device)
-        _, misfits = self.cost.derivative(self.length > 0)
-        self.far = misfits > FAR * self.data.fitted
-
-    def put(self) -> None:
-        """Write the objects into their volumes."""
-        self.cost.spread(self.cost.rows, self.objects)
+        self.length = torch.zeros(len(here), dtype=wide(here.device), device=here.device)
+        _, squared_errors = self.cost.derivative(self.length > 0)
+        self.far = squared_errors > FAR * self.data.fitted
 
     def step(self) -> torch.Tensor:
-        """Do one iteration; returns the misfits before it."""
-        by_object, misfits = self.cost.derivative(self.far)
-        self._turn(_numbers(by_object).addcmul_(self.penalty, _numbers(self.cost.rows)))
-        self.cost.turn(torch.view_as_complex(self.direction.unflatten(1, (-1, 2))))
+        """Do one iteration; returns the squared errors before it."""
+        by_object, squared_errors = self.cost.derivative(self.far)
+        self._find_direction(_numbers(by_object).addcmul_(self.penalty, _numbers(self.cost.rows)))
+        self.cost.look_along(torch.view_as_complex(self.direction.unflatten(1, (-1, 2))))
         self.cost.go(self._along())
-        still = self.far & (misfits > FAR * self.data.fitted)
+        still = self.far & (squared_errors > FAR * self.data.fitted)
         self.length = torch.where(still == self.far, self.length, 0)  # another cost: directions begin anew
         self.far = still
-        return misfits
+        return squared_errors
 
-    def _turn(self, derivative: torch.Tensor) -> None:
+    def _find_direction(self, derivative: torch.Tensor) -> None:
         """Find the next direction."""
         downhill = self.scaling * -derivative
         length = -_dot(downhill, derivative)
@@ -234,4 +233,4 @@ def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def _sums(rows: torch.Tensor) -> torch.Tensor:
     """Return the sums of rows (P, V) in two steps, so that the order of adding does not depend on the number of threads."""
     rows = functional.pad(rows, (0, -rows.shape[1] % _ROW)).view(len(rows), -1, _ROW)
-    return rows.sum(2, dtype=likelihood.wide(rows.device)).sum(1)
+    return rows.sum(2, dtype=wide(rows.device)).sum(1)

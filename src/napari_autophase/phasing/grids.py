@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from .batch import Starts
-from .crew import threads
-from .diffraction import AXES
+from .pattern import AXES
+from .workers import threads
 
 
 def fit(volume: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -9,21 +9,16 @@ Far from the data this cost hinders: a field that must pass through zero meets a
 amplitudes stands in, ``2q − 4·√(n·(q + floor))``, that is 2(√q − √n)²: for many photons the two are the same near the data.
 Their derivatives by q are ``(1 − r)/p`` with ``r = (n/(q + floor))ᵖ`` and p = 1 or ½.
 
-On a CPU compiled functions transform the boxes around the objects, and sum as they go; elsewhere the same is written in torch.
+`LikelihoodByTransforms` is that in plain torch, on any device.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Protocol
 
-import numpy as np
 import torch
 
-from . import box, slabs
-from .box import Box, aligned
-from .diffraction import AXES, BOUND, Diffraction
-from .passes import TINY
+from .pattern import AXES, TINY, target, wide
 
 
 class Likelihood(Protocol):
@@ -53,11 +48,11 @@ class Likelihood(Protocol):
         -------
         derivative
             (P, V), by the conjugates of the objects; 0 where they must be zero.
-        misfits
+        squared_errors
             (P,) float64 (float32 on MPS): Σ(|F| − √n)² over the fitted voxels.
         """
 
-    def turn(self, direction: torch.Tensor) -> None:
+    def look_along(self, direction: torch.Tensor) -> None:
         """Look along another direction, (P, V), until a derivative is asked for."""
 
     def slope(self, step: torch.Tensor, far: torch.Tensor) -> torch.Tensor:
@@ -73,128 +68,24 @@ class Likelihood(Protocol):
         """Move the objects so many steps, (P,), along the direction."""
 
 
-def of(objects: torch.Tensor, reach: torch.Tensor, data: Diffraction, floor: float) -> Likelihood:
-    """Return the likelihood of some objects.
+class LikelihoodByTransforms:
+    """See `Likelihood`.
 
     Parameters
     ----------
     objects, reach
-        complex64 and bool (P, N0, N1, N2), contiguous, FFT order: the objects, which stay as they are, and where they may be
-        other than zero, as they must be already.
+        complex64 and bool (P, N0, N1, N2), FFT order: the objects, which stay as they are, and where they may be other than
+        zero, as they must be already.
+    modulus
+        float32 (N0, N1, N2), see `pattern`.
     floor
         Photons.
     """
-    in_boxes = data.device.type == "cpu" and box.kernels() is not None
-    return (InBoxes if in_boxes else ByTransforms)(objects, reach, data, floor)
 
-
-class InBoxes:
-    """See `Likelihood`; the objects are in a box around all that they may fill."""
-
-    def __init__(self, objects: torch.Tensor, reach: torch.Tensor, data: Diffraction, floor: float) -> None:
-        x, y, z = map(torch.from_numpy, np.ix_(*box.places(reach.any(0).numpy())))
-        self._places = slice(None), x, y, z
-        parts, reached = objects[self._places].contiguous(), reach[self._places].numpy()
-        self._shape, self.rows = parts.shape, parts.flatten(1)
-        pairs = zip(parts.numpy(), reached, strict=True)
-        self._boxes = [_InBox(part, inside, data, floor) for part, inside in pairs]
-        self._direction = self.rows
-
-    def inside(self, volumes: torch.Tensor) -> torch.Tensor:
-        """Return the rows of volumes."""
-        return volumes[self._places].flatten(1)
-
-    def spread(self, rows: torch.Tensor, volumes: torch.Tensor) -> None:
-        """Write rows into volumes."""
-        volumes[self._places] = rows.view(self._shape)
-
-    def derivative(self, far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return derivative and misfits."""
-        found = torch.zeros_like(self.rows)
-        triples = zip(self._boxes, self._parts(found), far.tolist(), strict=True)
-        misfits = [one.derive(part, away) for one, part, away in triples]
-        return found, torch.tensor(misfits, dtype=torch.float64)
-
-    def turn(self, direction: torch.Tensor) -> None:
-        """Look along another direction."""
-        self._direction = direction
-        for one, part in zip(self._boxes, self._parts(direction), strict=True):
-            one.turn(part)
-
-    def slope(self, step: torch.Tensor, far: torch.Tensor) -> torch.Tensor:
-        """Return the slope along the direction."""
-        triples = zip(self._boxes, step.tolist(), far.tolist(), strict=True)
-        return torch.from_numpy(np.stack([one.slope(at, away) for one, at, away in triples], 1))
-
-    def go(self, step: torch.Tensor) -> None:
-        """Move the objects along the direction."""
-        _move(self.rows, self._direction, step)
-        for one, at in zip(self._boxes, step.tolist(), strict=True):
-            one.go(at)
-
-    def _parts(self, rows: torch.Tensor) -> np.ndarray:
-        parts: np.ndarray = rows.view(self._shape).numpy()
-        return parts
-
-
-class _InBox(Box):
-    """An object in a box that moves along directions; its field follows when a derivative is asked for."""
-
-    def __init__(self, part: np.ndarray, reach: np.ndarray, data: Diffraction, floor: float) -> None:
-        # here, since few have gradient steps done, and it takes seconds to compile them the first time on a computer
-        from . import box_likelihood
-
-        super().__init__(part, reach, data.columns, data.shape)
-        self._likelihood = box_likelihood
-        self._floor, self._late = np.float32(floor), np.float32(0)
-        self._here, self._way = aligned(self._size), aligned(self._size)
-        self.out(part, self._here)
-
-    def derive(self, found: np.ndarray, far: bool) -> float:
-        misfits, (b0, n0, rows, *plan), stride = np.empty(self._groups), self._outer, self._inner[4]
-        fields, how = (self._here, self._way, self._late), (self._floor, far, b0, n0, rows, stride)
-
-        def do(first: int, last: int) -> None:
-            self._likelihood.derive(
-                *fields, self._modulus, misfits, aligned(self._room), *how, *plan, first, last
-            )
-
-        slabs.in_slabs(do, self._groups, self._voxels)
-        self._late = np.float32(0)
-        self.back(self._way, found)
-        return float(misfits.sum())
-
-    def turn(self, direction: np.ndarray) -> None:
-        self._follow()
-        self.out(direction, self._way)
-
-    def slope(self, step: float, far: bool) -> np.ndarray:
-        self._follow()
-        found, (b0, n0, rows, *plan), stride = np.empty((self._groups, 3)), self._outer, self._inner[4]
-        fields, how = (self._here, self._way, np.float32(step)), (self._floor, far, b0, n0, rows, stride)
-        room = self._likelihood.slope_memory.py_func(n0)[-1]
-
-        def do(first: int, last: int) -> None:
-            self._likelihood.slope(*fields, self._modulus, found, aligned(room), *how, *plan, first, last)
-
-        slabs.in_slabs(do, self._groups, self._voxels)
-        return found.sum(0)
-
-    def go(self, step: float) -> None:
-        self._follow()
-        self._late = np.float32(step)
-
-    def _follow(self) -> None:
-        if self._late:
-            self._here += self._late * self._way
-            self._late = np.float32(0)
-
-
-class ByTransforms:
-    """See `Likelihood`; for devices that have no compiled functions."""
-
-    def __init__(self, objects: torch.Tensor, reach: torch.Tensor, data: Diffraction, floor: float) -> None:
-        self._modulus, self._floor, self._shape = data.modulus, floor, objects.shape
+    def __init__(
+        self, objects: torch.Tensor, reach: torch.Tensor, modulus: torch.Tensor, floor: float
+    ) -> None:
+        self._modulus, self._floor, self._shape = modulus, floor, objects.shape
         # all of real space happens in the few voxels that some object may fill
         self._voxels = reach.any(0).flatten().nonzero().squeeze(1)
         self.rows, self._reached = self.inside(objects), self.inside(reach)
@@ -210,18 +101,18 @@ class ByTransforms:
         volumes.view(len(volumes), -1)[:, self._voxels] = rows
 
     def derivative(self, far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return derivative and misfits."""
+        """Return derivative and squared errors."""
         expected, modulus = _power(self._field), self._modulus
-        modulus, fits = fitted(modulus, expected)
-        misfit = torch.where(fits, expected.sqrt() - modulus, 0).square_()
+        modulus, fits = target(modulus, expected)
+        squared_error = torch.where(fits, expected.sqrt() - modulus, 0).square_()
         ratio = modulus.square() / expected.add_(self._floor).clamp_(min=float(TINY))
         factor = torch.where(far.view(-1, 1, 1, 1), 2 - 2 * ratio.sqrt(), 1 - ratio)
         by_field = self._field * torch.where(fits, factor, 0)
         # without a factor: the adjoint of the unnormalised transform
         by_object = torch.fft.ifftn(by_field, dim=AXES, norm="forward")
-        return self.inside(by_object) * self._reached, _sums(misfit)
+        return self.inside(by_object) * self._reached, _sums(squared_error)
 
-    def turn(self, direction: torch.Tensor) -> None:
+    def look_along(self, direction: torch.Tensor) -> None:
         """Look along another direction."""
         self._direction = direction
         way = torch.zeros(self._shape, dtype=direction.dtype, device=direction.device)
@@ -234,7 +125,7 @@ class ByTransforms:
         here = self._field + way * step.to(way.dtype).view(-1, 1, 1, 1)
         rise = 2 * (here.real * way.real + here.imag * way.imag)
         expected = _power(here)
-        modulus, fits = fitted(self._modulus, expected)
+        modulus, fits = target(self._modulus, expected)
         expected = expected.add_(self._floor).clamp_(min=float(TINY))
         ratio = modulus.square() / expected
         ratio = torch.where(far, ratio.sqrt(), ratio)
@@ -245,33 +136,19 @@ class ByTransforms:
 
     def go(self, step: torch.Tensor) -> None:
         """Move the objects along the direction."""
-        _move(self.rows, self._direction, step)
-        _move(self._field, self._way, step)
-
-
-def fitted(modulus: torch.Tensor, power: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what √power is fitted to, the modulus or its bound, and where it is not as wanted, bool.
-
-    A free modulus is as wanted from its bound on.
-    """
-    measured = modulus >= 0
-    wanted = torch.where(measured, modulus, modulus * (-1 / BOUND))
-    return wanted, measured | (wanted > power.sqrt().clamp_(min=math.sqrt(TINY)))
+        move(self.rows, self._direction, step)
+        move(self._field, self._way, step)
 
 
 def _power(field: torch.Tensor) -> torch.Tensor:
     return field.real.square() + field.imag.square()
 
 
-def _move(volumes: torch.Tensor, direction: torch.Tensor, step: torch.Tensor) -> None:
+def move(volumes: torch.Tensor, direction: torch.Tensor, step: torch.Tensor) -> None:
+    """Move complex volumes or rows so many steps, (P,), along a direction, in place."""
     step = step.to(torch.float32).view(-1, *[1] * volumes.ndim)
     torch.view_as_real(volumes).addcmul_(torch.view_as_real(direction), step)
 
 
 def _sums(volumes: torch.Tensor) -> torch.Tensor:
     return volumes.sum(dim=(1, 2, 3), dtype=wide(volumes.device))
-
-
-def wide(device: torch.device) -> torch.dtype:
-    """Return the widest real type of a device."""
-    return torch.float32 if device.type == "mps" else torch.float64

@@ -16,8 +16,9 @@ from ..recipe import Guess, Refinement, ShrinkWrap
 from ..reconstruction import Progress
 from . import algorithm, support
 from .batch import Starts
-from .diffraction import AXES, Diffraction
+from .diffraction import Diffraction
 from .engine import Phased, refine
+from .pattern import AXES
 from .starts import random_phases
 
 SIGMA = 0.6

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from . import algorithm, support
+from . import support
 from .batch import Batch, Starts
 from .diffraction import Diffraction
-from .figures import ranking
+from .iterations import relaxation
+from .scoring import ranking
 
 
 def random_starts(data: Diffraction, starts: int, threshold: float, seed: int) -> Starts:
@@ -63,8 +64,8 @@ def keep_best(data: Diffraction, starts: Starts, keep: int, iterations: int = 5)
     def project() -> Starts:
         with Batch(data, starts) as batch:
             for _ in range(iterations):
-                batch.iterate(algorithm.feedback("ER"))
+                batch.iterate(relaxation("ER"))
             batch.finish()
-            return batch.starts(ranking(batch.misfits())[:keep])
+            return batch.starts(ranking(batch.scores())[:keep])
 
     return data.or_on_cpu(project)

@@ -20,7 +20,7 @@ from .. import analysis, network
 from ..network.inference import quick_bfloat16
 from ..network.weights import Model
 from ..phasing import pick_device
-from ..phasing.crew import cores
+from ..phasing.workers import cores
 from ..reconstruct import versions
 from ..scan import InputError
 from . import checkpoint, curves

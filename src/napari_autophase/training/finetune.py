@@ -32,6 +32,7 @@ from ..network.weights import NETWORKS, SHIPPED, Model, save_weights
 from ..network.window import measured, to_window, window_samples
 from ..phasing.batch import Batch
 from ..phasing.grids import fit, regrid
+from ..phasing.sums import total_over
 from ..recipe import Preparation, Recipe
 from ..reconstruct import reconstruct, versions
 from ..reconstruction import Progress
@@ -286,8 +287,8 @@ def _judge(one: nn.Module, lessons: list[_Lesson], device: torch.device) -> list
 
 def _free_chi2(one: np.ndarray, data: phasing.Diffraction) -> float:
     field = torch.fft.fftn(torch.fft.ifftshift(torch.as_tensor(one, device=data.device)))
-    misfit = (field.abs() - data.counts.sqrt()).square()
-    return data.total_over(data.free, misfit) / max(data.total_over(data.free, data.counts), 1e-12)
+    squared_error = (field.abs() - data.counts.sqrt()).square()
+    return total_over(data.free, squared_error) / max(total_over(data.free, data.counts), 1e-12)
 
 
 def _score(rows: list[dict[str, float]]) -> float:

@@ -1,12 +1,16 @@
-"""How functions are compiled, if numba can be used, and shared by threads, each of which does a slab of the planes."""
+"""Threads of our own for the compiled functions, which hold no lock: each does a slab of the planes.
+
+numba's parallel loops are no choice: they abort the process when two reconstructions run at once on its default layer.
+The pool belongs to one process: a child that was forked makes its own.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import torch
 
@@ -16,16 +20,6 @@ _SHARE = 2**14
 """Voxels of an iteration that are worth a thread of their own: about a tenth of a millisecond of work."""
 _EACH = 8
 """Slabs for every thread: one that is held up holds up the others by no more than one of them."""
-
-
-@cache
-def can_compile() -> bool:
-    """Say whether numba can be used."""
-    try:
-        import numba  # noqa: F401
-    except Exception:  # numba refuses NumPy versions that it does not know with errors of several kinds
-        return False
-    return True
 
 
 def in_slabs(work: Callable[[int, int], None], planes: int, voxels: int) -> None:
@@ -56,16 +50,8 @@ def together(join: Callable[[int], None], voxels: int) -> None:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    # threads of our own, since compiled functions hold no lock: numba's parallel loops abort the process when two
-    # reconstructions run at once on its default layer
     return ThreadPoolExecutor(thread_name_prefix="slabs")
 
 
-def compiled(njit: Any, function: Callable[..., Any], signature: Any) -> Any:
-    """Return `function` compiled for arguments of `signature`, from the cache on disk if it can be written."""
-    try:
-        return staticmethod(
-            njit(signature, fastmath=True, error_model="numpy", nogil=True, cache=True)(function)
-        )
-    except (RuntimeError, OSError):  # there is no place where its cache can be written
-        return staticmethod(njit(signature, fastmath=True, error_model="numpy", nogil=True)(function))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)

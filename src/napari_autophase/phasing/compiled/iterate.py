@@ -1,7 +1,7 @@
-"""Iterations in a box by as many threads as come, compiled by numba; see `box`, which imports this when needed.
+"""Iterations in a box by as many threads as come; see `box`.
 
-An iteration has two stages, `project` and `planes` of `box_kernels`; if it makes the crystal evenly dense it has three, as the
-level is known only when all planes are back (see `even`).
+An iteration has two stages, `project` and `planes` of `stages`; if it makes the density uniform it has three, as the level is
+known only when all planes are back.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import math
 
 import numpy as np
 
-from .box_kernels import planes, project
-from .lines import fast, inlined
-from .passes import TINY
-from .vectors import (
+from ..pattern import TINY
+from .jit import compiled, inlined
+from .simd import (
     LANES,
     at_least,
     eight,
@@ -31,10 +30,11 @@ from .vectors import (
     take,
     where_inside,
 )
+from .stages import planes, project
 
 _ZERO = np.float32(0)
 _TAKEN, _DONE = 0, 16
-_TURNS = 2000
+_SPINS = 2000
 """How often a thread looks whether the others are done before it lets the system give its core to one of them."""
 
 
@@ -61,7 +61,7 @@ def _power(box, support, rows, b2, begin, end, spare):  # type: ignore[no-untype
 
 
 @inlined
-def _even(box, support, rows, b2, begin, end, level):  # type: ignore[no-untyped-def]
+def _make_uniform(box, support, rows, b2, begin, end, level):  # type: ignore[no-untyped-def]
     """Set the amplitudes inside the support to `level`, in the rows from `begin` to `end`, of those that it reaches."""
     for row in range(begin, end):
         if rows[row]:
@@ -88,16 +88,16 @@ def _even(box, support, rows, b2, begin, end, level):  # type: ignore[no-untyped
 @inlined
 def _wait(state, number):  # type: ignore[no-untyped-def]
     """Wait until so many slabs are done, by threads that are at it."""
-    turns = 0
+    spins = 0
     while now(state, _DONE) < number:
-        turns += 1
-        if turns < _TURNS:
+        spins += 1
+        if spins < _SPINS:
             pause()
         else:
             give_way()
 
 
-@fast(
+@compiled(
     "void(f4[::1], f4[::1], u1[::1], u1[::1], i8, f4[::1], f8[:,::1], f8[::1], f4[::1], i8[::1], i8, i8, b1, b1, "
     "f4, f4, b1, i8, i8, i8, i8, i8, i8[:,::1], f4[::1], i8[:,::1], f4[::1], "
     "f4, i8, i8, i8, i8[:,::1], f4[::1])"
@@ -109,7 +109,7 @@ def iterate(
     reached: np.ndarray,
     area: int,
     modulus: np.ndarray,
-    misfits: np.ndarray,
+    squared_errors: np.ndarray,
     power: np.ndarray,
     memory: np.ndarray,
     state: np.ndarray,
@@ -119,7 +119,7 @@ def iterate(
     again: bool,
     keep: np.float32,
     add: np.float32,
-    even: bool,
+    uniform: bool,
     b1: int,
     b2: int,
     side1: int,
@@ -145,7 +145,7 @@ def iterate(
     ----------
     reached, area
         Which rows the support reaches, and its voxels.
-    misfits, power
+    squared_errors, power
         (count, groups of `project`) and (B0,), to be written: Σ(|F| − modulus)² before every iteration, and what is missing to
         bounds; Σ|ρ|² inside the support.
     memory
@@ -155,8 +155,14 @@ def iterate(
     begin, again
         Whether there is no field yet; whether it is wanted at the end.
     """
-    first, stages = 1 if begin else 0, 3 if even else 2
-    groups, o, s, r, a = misfits.shape[1], pointer(box), pointer(support), pointer(reached), pointer(memory)
+    first, stages = 1 if begin else 0, 3 if uniform else 2
+    groups, o, s, r, a = (
+        squared_errors.shape[1],
+        pointer(box),
+        pointer(support),
+        pointer(reached),
+        pointer(memory),
+    )
     total = (first + stages * count) * slabs
     while True:
         ticket = take(state, _TAKEN)
@@ -168,7 +174,7 @@ def iterate(
         n, stage = (done - first) // stages, (done - first) % stages
         if n >= 0 and stage == 0:
             project(
-                field, modulus, misfits[n], memory, scale, b0, side0, rows, stride, steps0, table0,
+                field, modulus, squared_errors[n], memory, scale, b0, side0, rows, stride, steps0, table0,
                 groups * slab // slabs, groups * (slab + 1) // slabs,
             )  # fmt: skip
         else:
@@ -177,13 +183,13 @@ def iterate(
             if n >= 0 and stage == 2:
                 level = np.float32(math.sqrt(power.sum() / max(area, 1)))
                 for one in range(p, q):
-                    _even(o, s, r, b2, one * b1, (one + 1) * b1, level)
+                    _make_uniform(o, s, r, b2, one * b1, (one + 1) * b1, level)
             if back or out:
                 planes(
                     field, box, support, memory, keep, add, back, out, b1, b2, side1, side2, stride,
                     steps1, table1, steps2, table2, p, q,
                 )  # fmt: skip
-            if back and even:
+            if back and uniform:
                 for one in range(p, q):
                     power[one] = _power(o, s, r, b2, one * b1, (one + 1) * b1, a)
         take(state, _DONE)

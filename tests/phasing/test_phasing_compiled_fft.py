@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("numba")
-from napari_autophase.phasing.lines import ROW, inlined, plan, transform
-from napari_autophase.phasing.vectors import pointer
+from napari_autophase.phasing.compiled.fft import ROW, plan, transform
+from napari_autophase.phasing.compiled.jit import inlined
+from napari_autophase.phasing.compiled.simd import pointer
 
 
 @inlined

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 
 from .diffraction import Diffraction
-from .sums import sums
 
 
 def figures(one: torch.Tensor, inside: torch.Tensor, data: Diffraction) -> dict[str, float]:
@@ -26,9 +25,9 @@ def figures(one: torch.Tensor, inside: torch.Tensor, data: Diffraction) -> dict[
         noise of many photons leaves), with calc never below ``data.floor``; ``free_llk`` the same over the held-out pixels,
         absent when none are; ``support_fraction`` the support's share of the volume.
     """
-    found = sums(one, data, deviances=True)
+    found = data.backend.sums(one, data, deviances=True)
     figures = {
-        "chi2": found.misfit / data.total,
+        "chi2": found.squared_error / data.total,
         "llk": found.deviance / data.fitted,
         "support_fraction": float(inside.sum()) / inside.numel(),
     }
@@ -37,15 +36,15 @@ def figures(one: torch.Tensor, inside: torch.Tensor, data: Diffraction) -> dict[
     return figures
 
 
-def misfit(one: torch.Tensor, data: Diffraction) -> float:
+def score(one: torch.Tensor, data: Diffraction) -> float:
     """Return what objects are compared by, the less the better: ``free_llk``, or ``chi2`` if nothing is held out.
 
     It costs less than all `figures`.
     """
-    found = sums(one, data, deviances=data.held_out > 0)
-    return found.held_out / data.held_out if data.held_out else found.misfit / data.total
+    found = data.backend.sums(one, data, deviances=data.held_out > 0)
+    return found.held_out / data.held_out if data.held_out else found.squared_error / data.total
 
 
-def ranking(misfits: Sequence[float]) -> list[int]:
-    """Return the indices of misfits from the best to the worst."""
-    return sorted(range(len(misfits)), key=misfits.__getitem__)
+def ranking(scores: Sequence[float]) -> list[int]:
+    """Return the indices of scores from the best to the worst."""
+    return sorted(range(len(scores)), key=scores.__getitem__)

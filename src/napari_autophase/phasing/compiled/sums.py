@@ -1,4 +1,4 @@
-"""Sums over the pattern of an object in a box, compiled by numba; see `sums`, which says what is summed.
+"""Sums over the pattern of an object in a box; see `phasing.sums`, which says what is summed.
 
 As in an iteration, a few lines at a time are transformed along the first axis while they are in the processor's cache; but
 nothing is written, and nothing comes back.
@@ -10,13 +10,14 @@ import math
 
 import numpy as np
 
-from .box_kernels import GROUP, fetch, fitted, project_memory, total
-from .lines import ROW, fast, inlined, transform
-from .vectors import LANES, at_least, eight, exponent, load, mantissa, pointer, root, where_measured
+from .fft import ROW, transform
+from .jit import compiled, inlined
+from .simd import LANES, at_least, eight, exponent, load, mantissa, pointer, root, where_measured
+from .stages import GROUP, fetch, project_memory, target, total
 
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
 _HELD_OUT = np.float32(2.0**40)
-"""Free moduli above minus this are no bounds (see `diffraction.BOUND`)."""
+"""What stands for a modulus that is not fitted is no bound if it is above minus this (see `pattern`)."""
 _LOG2 = np.float32(math.log(2))
 _THIRD, _FIFTH, _SEVENTH, _NINTH = (np.float32(1 / n) for n in (3, 5, 7, 9))
 
@@ -34,7 +35,7 @@ def _logarithm(x):  # type: ignore[no-untyped-def]
     return exponent(x) * _LOG2 + t * series * _TWO
 
 
-@fast("void(f4[::1], f4[::1], f8[:,::1], f4[::1], f4, b1, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)")
+@compiled("void(f4[::1], f4[::1], f8[:,::1], f4[::1], f4, b1, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)")
 def add_up(
     field: np.ndarray,
     modulus: np.ndarray,
@@ -56,7 +57,7 @@ def add_up(
     Parameters
     ----------
     modulus
-        From `box.column_order`, held-out pixels as −2 − √counts.
+        From `layout.column_order`, held-out pixels as −2 − √counts.
     found
         (groups, 5), to be written.
     memory
@@ -71,7 +72,7 @@ def add_up(
         begin = group * GROUP
         count = min(GROUP, rows - begin)
         fetch(f, begin * ROW, count, stride, b0, size, a, 0)
-        overlap, power, misfit, deviance, unseen = none, none, none, none, none
+        overlap, power, squared_error, deviance, unseen = none, none, none, none, none
         for c in range(count):
             here, there, at = c * size, other, (begin + c) * side0 * LANES
             if transform(a, here, a, there, number, w, t, room):
@@ -81,18 +82,18 @@ def add_up(
                 re, im, wanted = load(a, i), load(a, i + LANES), load(m, o)
                 q = re * re + im * im
                 amplitude = root(q)
-                aim, fits = fitted(wanted, q)
+                aim, fits = target(wanted, q)
                 apart = amplitude - aim
                 overlap = overlap + where_measured(wanted, amplitude * wanted, none)
                 power = power + where_measured(wanted, q, none)
-                misfit = misfit + where_measured(fits, apart * apart, none)
+                squared_error = squared_error + where_measured(fits, apart * apart, none)
                 if deviances:
                     # √counts of the held-out, and negative elsewhere
-                    free = where_measured(wanted + _HELD_OUT, eight(-_TWO) - wanted, eight(-_ONE))
-                    modulus_here = where_measured(free, free, aim)
+                    hidden = where_measured(wanted + _HELD_OUT, eight(-_TWO) - wanted, eight(-_ONE))
+                    modulus_here = where_measured(hidden, hidden, aim)
                     counts, expected = modulus_here * modulus_here, at_least(q, floor)
                     cost = expected - counts + counts * _logarithm(counts / expected)
                     deviance = deviance + where_measured(fits, cost, none)
-                    unseen = unseen + where_measured(free, cost, none)
-        for k, eights in enumerate((overlap, power, misfit, deviance, unseen)):
+                    unseen = unseen + where_measured(hidden, cost, none)
+        for k, eights in enumerate((overlap, power, squared_error, deviance, unseen)):
             found[group, k] = total(eights, a, spare)

@@ -1,11 +1,11 @@
-"""The two parts of an iteration in a box, compiled by numba; see `box_iterations`, which has them done.
+"""The two stages of an iteration in a box; see `iterate`, which has them done.
 
 ``box``     (B0, B1, 2·B2) float32: complex numbers as the object has them, places 0 … B − 1 of every axis;
 ``field``   (B0, K, N2, 16) and a little room after every plane: the last two axes transformed, frequencies of the second in K
             bands of eight, which lie side by side, real before imaginary parts;
-``modulus`` (K·N2, N0, 8): from `box.column_order`, negative where it is free, from a bound on (see `diffraction.BOUND`).
+``modulus`` (K·N2, N0, 8): from `layout.column_order`, negative where it is not fitted (see `pattern`).
 
-All lines of an axis are transformed eight at a time, side by side, in buffers that stay in the processor's caches (see `lines`).
+All lines of an axis are transformed eight at a time, side by side, in buffers that stay in the processor's caches (see `fft`).
 On the way back real and imaginary parts have changed places, which makes transforms inverse.
 """
 
@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .diffraction import BOUND
-from .lines import ROW, fast, inlined, stored, transform
-from .passes import TINY
-from .vectors import (
+from ..pattern import BOUND, TINY
+from .fft import ROW, stored, transform
+from .jit import compiled, inlined
+from .simd import (
     LANES,
     ahead,
     at_least,
@@ -42,7 +42,7 @@ from .vectors import (
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 TO_BOUND = np.float32(-1 / BOUND)
-"""What a free modulus is multiplied by to become its bound, which is next to nothing where nothing is known."""
+"""What a modulus that is not fitted is multiplied by to become its bound, next to nothing where nothing is known."""
 GROUP = 4
 """Rows of the field that are read and written together: long enough for memory, short enough for the caches."""
 
@@ -61,8 +61,8 @@ def _copy(a, i, b, j):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _turn(x, i, d, y, j, e):  # type: ignore[no-untyped-def]
-    """Turn a tile over: line l of x, number k, becomes line k of y, number l; lines are d and e apart."""
+def _transpose(x, i, d, y, j, e):  # type: ignore[no-untyped-def]
+    """Transpose a tile: line l of x, number k, becomes line k of y, number l; lines are d and e apart."""
     a0, a1, a2, a3 = load(x, i), load(x, i + d), load(x, i + 2 * d), load(x, i + 3 * d)
     a4, a5, a6, a7 = load(x, i + 4 * d), load(x, i + 5 * d), load(x, i + 6 * d), load(x, i + 7 * d)
     b0, b1, b2, b3 = ones_low(a0, a1), ones_high(a0, a1), ones_low(a2, a3), ones_high(a2, a3)
@@ -122,7 +122,7 @@ def planes_memory(b2: int, side1: int, side2: int) -> tuple[int, int, int, int, 
     return wide, 2 * wide, apart, room, room + (max(side1, side2) + 1) * ROW
 
 
-@fast(
+@compiled(
     "void(f4[::1], f4[::1], u1[::1], f4[::1], f4, f4, b1, b1, i8, i8, i8, i8, i8, "
     "i8[:,::1], f4[::1], i8[:,::1], f4[::1], i8, i8)"
 )
@@ -155,7 +155,7 @@ def planes(
     bands, chunks = (side1 + LANES - 1) // LANES, (b2 + LANES - 1) // LANES
     share = (side2 + chunks - 1) // chunks
     other, plane, apart, spare, _ = planes_memory(b2, side1, side2)
-    f, o, s, a, free = (
+    f, o, s, a, scratch = (
         pointer(field),
         pointer(box),
         pointer(support),
@@ -170,7 +170,7 @@ def planes(
         if back:
             for k in range(bands):
                 i, j = plane + k * apart, p * stride + k * side2 * ROW
-                if not transform(f, j, a, i, n2, w2, t2, free):
+                if not transform(f, j, a, i, n2, w2, t2, scratch):
                     for row in range(b2):
                         _copy(f, j + row * ROW, a, i + row * ROW)
         for c in range(0, b2, LANES):
@@ -179,11 +179,11 @@ def planes(
             if back:
                 for k in range(bands):
                     i, j = plane + k * apart + c * ROW, k * LANES * ROW
-                    _turn(a, i, ROW, a, j, ROW)
-                    _turn(a, i + LANES, ROW, a, j + LANES, ROW)
+                    _transpose(a, i, ROW, a, j, ROW)
+                    _transpose(a, i + LANES, ROW, a, j + LANES, ROW)
                     for n in range(share):
                         ahead(f, (p + 1) * stride + (k * side2 + c // LANES * share + n) * ROW)
-                if transform(a, here, a, there, n1, w1, t1, free):
+                if transform(a, here, a, there, n1, w1, t1, scratch):
                     here, there = there, here
                 for row in range(b1):
                     v = at + row * b2
@@ -195,24 +195,24 @@ def planes(
                     _fetch(a, here + row * ROW, o, 2 * (at + row * b2), b2 - c)
             if out:
                 _clear(a, here + b1 * ROW, here + side1 * ROW)
-                if transform(a, here, a, there, n1, w1, t1, free):
+                if transform(a, here, a, there, n1, w1, t1, scratch):
                     here = there
                 for k in range(bands):
                     i, j = here + k * LANES * ROW, plane + k * apart + c * ROW
-                    _turn(a, i, ROW, a, j, ROW)
-                    _turn(a, i + LANES, ROW, a, j + LANES, ROW)
+                    _transpose(a, i, ROW, a, j, ROW)
+                    _transpose(a, i + LANES, ROW, a, j + LANES, ROW)
         if out:
             for k in range(bands):
                 i, j = plane + k * apart, p * stride + k * side2 * ROW
                 _clear(a, i + b2 * ROW, i + side2 * ROW)
-                if not transform(a, i, f, j, n2, w2, t2, free):
+                if not transform(a, i, f, j, n2, w2, t2, scratch):
                     for row in range(side2):
                         _copy(a, i + row * ROW, f, j + row * ROW)
 
 
 @inlined
 def _impose(x, i, modulus, o, side, scale, sums, field, after, stride, b0):  # type: ignore[no-untyped-def]
-    """Impose the modulus on a buffer, scale it, let its parts change places, and return `sums` with the misfits.
+    """Impose the modulus on a buffer, scale it, let its parts change places, and return `sums` with the squared_errors.
 
     Meanwhile the places of a line that comes later, `stride` apart in the field from `after` on, are brought into the caches.
     """
@@ -222,10 +222,10 @@ def _impose(x, i, modulus, o, side, scale, sums, field, after, stride, b0):  # t
         re, im, wanted = load(x, i), load(x, i + LANES), load(modulus, o)
         amplitude = root(at_least(re * re + im * im, TINY))
         aim = where_measured(wanted, wanted, wanted * TO_BOUND)
-        misfit = where_measured(wanted, amplitude - aim, larger(aim - amplitude, eight(_ZERO)))
+        apart = where_measured(wanted, amplitude - aim, larger(aim - amplitude, eight(_ZERO)))
         ratio = aim / amplitude
         ratio = where_measured(wanted, ratio, larger(ratio, eight(_ONE))) * scale
-        sums = sums + misfit * misfit
+        sums = sums + apart * apart
         store(x, i, im * ratio)
         store(x, i + LANES, re * ratio)
         i, o = i + ROW, o + LANES
@@ -233,10 +233,10 @@ def _impose(x, i, modulus, o, side, scale, sums, field, after, stride, b0):  # t
 
 
 @inlined
-def fitted(modulus, q):  # type: ignore[no-untyped-def]
-    """Return what √q is fitted to, the modulus or its bound; and numbers that are not negative where it is not as wanted.
+def target(modulus, q):  # type: ignore[no-untyped-def]
+    """Return what √q should be, the modulus or its bound; and numbers that are not negative where it is not so yet.
 
-    A free modulus is as wanted from its bound on.
+    A modulus that is not fitted is as it should be from its bound on.
     """
     wanted = where_measured(modulus, modulus, modulus * TO_BOUND)
     return wanted, where_measured(modulus, eight(_ONE), wanted * wanted - at_least(q, TINY))
@@ -278,11 +278,11 @@ def project_memory(side0: int) -> tuple[int, int, int]:
     return other, spare, spare + (side0 + 1) * ROW
 
 
-@fast("void(f4[::1], f4[::1], f8[::1], f4[::1], f4, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)")
+@compiled("void(f4[::1], f4[::1], f8[::1], f4[::1], f4, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)")
 def project(
     field: np.ndarray,
     modulus: np.ndarray,
-    misfits: np.ndarray,
+    squared_errors: np.ndarray,
     memory: np.ndarray,
     scale: np.float32,
     b0: int,
@@ -296,23 +296,23 @@ def project(
 ) -> None:
     """Transform the first axis, impose the modulus, and go back, in place: groups `first` to `last` of the `rows` of a plane.
 
-    The field is multiplied by `scale` on the way; `misfits`, one per group, are Σ(|F| − modulus)² before that.  `memory` has as
-    many numbers as `project_memory` says.
+    The field is multiplied by `scale` on the way; `squared_errors`, one per group, are Σ(|F| − modulus)² before that.  `memory`
+    has as many numbers as `project_memory` says.
     """
     size = side0 * ROW
     other, spare, _ = project_memory(side0)
     f, m, a, t = pointer(field), pointer(modulus), pointer(memory), pointer(table)
-    number, w, free = len(steps), pointer(steps), pointer(memory[spare:])
+    number, w, scratch = len(steps), pointer(steps), pointer(memory[spare:])
     for group in range(first, last):
         begin, sums = group * GROUP, eight(_ZERO)
         count = min(GROUP, rows - begin)
         fetch(f, begin * ROW, count, stride, b0, size, a, 0)
         for c in range(count):
             here, there, at = c * size, other, (begin + c) * side0 * LANES
-            if transform(a, here, a, there, number, w, t, free):
+            if transform(a, here, a, there, number, w, t, scratch):
                 here, there = there, here
             sums = _impose(a, here, m, at, side0, scale, sums, f, (begin + GROUP + c) * ROW, stride, b0)
             # as many steps again lead to where the line began
-            transform(a, here, a, there, number, w, t, free)
+            transform(a, here, a, there, number, w, t, scratch)
         put_back(a, 0, size, f, begin * ROW, count, stride, b0)
-        misfits[group] = total(sums, a, spare)
+        squared_errors[group] = total(sums, a, spare)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,15 +15,16 @@ from napari_autophase.phasing import (
     Diffraction,
     Starts,
     batch,
-    box,
-    passes,
-    piece,
+    chunk,
+    projections,
     random_starts,
     refine,
-    slabs,
 )
-from napari_autophase.phasing.algorithm import feedback
-from napari_autophase.phasing.box import Box, Confined, column_order
+from napari_autophase.phasing.backend import VARIABLE
+from napari_autophase.phasing.compiled import box, descent, iterate, layout, threads
+from napari_autophase.phasing.compiled.box import Box, SupportBox
+from napari_autophase.phasing.compiled.layout import column_order
+from napari_autophase.phasing.iterations import relaxation
 from napari_autophase.recipe import Refinement, ShrinkWrap
 
 FIXED = ShrinkWrap(every=0)
@@ -49,8 +49,8 @@ def project(found, inside, modulus, name="ER"):
     fitted = modulus >= 0
     misfit = ((np.abs(field) - modulus)[fitted] ** 2).sum()
     field[fitted] *= modulus[fitted] / np.abs(field[fitted])
-    projected, rule = np.fft.ifftn(field), feedback(name)
-    if rule.even:
+    projected, rule = np.fft.ifftn(field), relaxation(name)
+    if rule.uniform:
         amplitude = np.abs(projected[inside])
         projected[inside] *= np.sqrt((amplitude**2).mean()) / amplitude
     return np.where(inside, projected, rule.keep * found + rule.add * projected), misfit
@@ -63,16 +63,17 @@ def nothing_depends_on_what_was_in_memory():
         numbers[:] = np.nan
         return numbers
 
-    aligned = box.aligned
+    aligned = layout.aligned
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(box, "aligned", spoilt)
+        for module in (box, descent):
+            patch.setattr(module, "aligned", spoilt)
         yield
 
 
 def box_of(found, inside, modulus, confined=False):
     """Return a box that iterates `found` in place."""
-    columns = column_order(torch.from_numpy(modulus))
-    return Confined(found, inside, columns) if confined else Box(found, inside, columns, found.shape)
+    columns = column_order(modulus)
+    return SupportBox(found, inside, columns) if confined else Box(found, inside, columns, found.shape)
 
 
 SHAPES = st.tuples(*[st.integers(1, 26)] * 3)
@@ -91,7 +92,7 @@ def test_iterations_of_the_whole_volume_are_iterations(shape, name, seed):
         for _ in range(count):
             expected, misfit = project(expected, inside, modulus, name)
             misfits.append(misfit)
-        np.testing.assert_allclose(one.iterate(feedback(name), count), misfits, rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(one.iterate(relaxation(name), count), misfits, rtol=1e-4, atol=1e-3)
         np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
     if name == "ER":
         assert not found[~inside].any()
@@ -112,7 +113,7 @@ def test_error_reduction_around_the_support_is_error_reduction(shape, widths, fi
     for _ in range(2):
         found, misfit = project(found, inside, modulus)
         misfits.append(misfit)
-    np.testing.assert_allclose(one.iterate(feedback("ER"), 2), misfits, rtol=1e-4)
+    np.testing.assert_allclose(one.iterate(relaxation("ER"), 2), misfits, rtol=1e-4)
     one.put()
     np.testing.assert_allclose(volume, found, atol=2e-5 * np.abs(found).max())
     assert not volume[~inside].any()
@@ -124,12 +125,12 @@ def test_an_iteration_that_was_the_last_leaves_nothing_that_the_next_relies_on(n
     through, paused = found.copy(), found.copy()
     one, other = (box_of(volume, inside, modulus) for volume in (through, paused))
     for i in range(4):
-        assert one.iterate(feedback(name)) == other.iterate(feedback(name), again=i % 2 == 0)
+        assert one.iterate(relaxation(name)) == other.iterate(relaxation(name), again=i % 2 == 0)
         np.testing.assert_array_equal(through, paused)
     paused *= 2  # as between runs
-    other.iterate(feedback(name), again=False)
+    other.iterate(relaxation(name), again=False)
     afresh = 2 * through
-    box_of(afresh, inside, modulus).iterate(feedback(name))
+    box_of(afresh, inside, modulus).iterate(relaxation(name))
     np.testing.assert_array_equal(paused, afresh)
 
 
@@ -139,7 +140,7 @@ def test_an_even_iteration_has_one_amplitude_inside(shape):
     one, expected = box_of(found, inside, modulus), found
     for _ in range(2):
         expected, misfit = project(expected, inside, modulus, "EHIO")
-        assert one.iterate(feedback("EHIO"))[0] == pytest.approx(misfit, rel=1e-4)
+        assert one.iterate(relaxation("EHIO"))[0] == pytest.approx(misfit, rel=1e-4)
         # a phase is as uncertain as the amplitude is small that it had
         error = np.abs(found - expected) / np.abs(expected).max()
         assert np.quantile(error, 0.9) < 1e-5
@@ -157,7 +158,7 @@ def test_a_field_of_zero_stays_zero():
     modulus[0] = -1
     one = box_of(nothing, np.ones_like(modulus, bool), modulus)
     for _ in range(2):
-        assert one.iterate(feedback("HIO"))[0] == pytest.approx(8 * 8 * 7, rel=1e-5)
+        assert one.iterate(relaxation("HIO"))[0] == pytest.approx(8 * 8 * 7, rel=1e-5)
         assert not nothing.any()
 
 
@@ -177,7 +178,7 @@ def test_a_box_that_is_most_of_the_volume_is_not_copied():
     one = box_of(found, inside, modulus, confined=True)
     assert np.shares_memory(one.part, found)
     expected, _ = project(found, inside, modulus)
-    one.iterate(feedback("ER"))
+    one.iterate(relaxation("ER"))
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
@@ -186,12 +187,13 @@ def test_a_box_that_is_most_of_the_volume_is_not_copied():
 )
 def test_a_run_takes_the_same_way_compiled_and_by_transforms(monkeypatch, algorithm):
     truth = crystal((32, 30, 27))
-    data = Diffraction(photons(truth), None, 0.02)
+    data = Diffraction(photons(truth), None, 0.02, backend="compiled")
     starts = random_starts(data, 2, 0.1, 0)
     plan = Refinement(algorithm=algorithm, shrink_wrap=ShrinkWrap(every=5, start=5))
     _, boxed = finish(refine(data, starts, plan))
-    monkeypatch.setattr(slabs, "can_compile", lambda: False)
+    monkeypatch.setenv(VARIABLE, "torch")
     monkeypatch.setattr(Box, "iterate", lambda *_: pytest.fail("compiled"))
+    data = Diffraction(photons(truth), None, 0.02)
     _, plain = finish(refine(data, starts, plan))
     np.testing.assert_allclose(boxed.object, plain.object, atol=2e-3 * np.abs(plain.object).max())
     np.testing.assert_array_equal(boxed.support, plain.support)
@@ -202,25 +204,25 @@ def test_a_run_takes_the_same_way_compiled_and_by_transforms(monkeypatch, algori
 def test_an_object_can_be_looked_at_on_the_way():
     found, inside, modulus = problem((20, 21, 22), (6, 6, 6), (0, 3, 5))
     data = Diffraction(np.fft.fftshift(np.maximum(modulus, 0) ** 2), np.fft.fftshift(modulus >= 0), 0)
-    one = piece.Piece(torch.from_numpy(found)[None].clone(), torch.from_numpy(inside)[None], data)
+    one = chunk.Chunk(torch.from_numpy(found)[None].clone(), torch.from_numpy(inside)[None], data)
     expected = one.objects[0].numpy().copy()
     for _ in range(4):
-        one.iterate(feedback("ER"))
+        one.iterate(relaxation("ER"))
         expected, _ = project(expected, inside, modulus)
         np.testing.assert_allclose(one.objects[0].numpy(), expected, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", ["ER", "HIO"])
 def test_the_number_of_threads_changes_no_bit(monkeypatch, name):
-    monkeypatch.setattr(slabs, "_SHARE", 1000)
+    monkeypatch.setattr(threads, "_SHARE", 1000)
     before = torch.get_num_threads()
     results = []
     try:
-        for threads in (1, 3):
-            torch.set_num_threads(threads)
+        for count in (1, 3):
+            torch.set_num_threads(count)
             found, inside, modulus = problem((24, 23, 22), (8, 9, 7), (20, 1, 2))
             one = box_of(found, inside, modulus, confined=name == "ER")
-            misfits = one.iterate(feedback(name), 3).tolist()
+            misfits = one.iterate(relaxation(name), 3).tolist()
             results.append((misfits, one.part.tobytes()))
     finally:
         torch.set_num_threads(before)
@@ -239,8 +241,8 @@ def test_an_iteration_is_one_step_without_any_transform_or_pass_of_the_whole_vol
     with batch.Batch(data, Starts(truth[None].astype(np.complex64), inside[None])) as starts:
         for name in ("fftn", "ifftn"):
             monkeypatch.setattr(torch.fft, name, told(name, getattr(torch.fft, name)))
-        for name in ("modulus_pass", "support_pass"):
-            monkeypatch.setattr(passes, name, told(name, getattr(passes, name)))
+        for name in ("project_modulus", "project_support"):
+            monkeypatch.setattr(projections, name, told(name, getattr(projections, name)))
         iterate = Box.iterate
         monkeypatch.setattr(
             Box, "iterate", lambda self, *rest: calls.append(self.part.shape) or iterate(self, *rest)
@@ -253,15 +255,15 @@ def test_an_iteration_is_one_step_without_any_transform_or_pass_of_the_whole_vol
 
         whole = [(32, 32, 32)]
         for name in ("HIO", "RAAR", "ER"):
-            assert during(lambda name=name: starts.iterate(feedback(name))) == whole
+            assert during(lambda name=name: starts.iterate(relaxation(name))) == whole
         for _ in range(3):
-            ((_, _, width),) = during(lambda: starts.iterate(feedback("ER")))
+            ((_, _, width),) = during(lambda: starts.iterate(relaxation("ER")))
             assert width < 32
         starts.shrink_wrap(1.0, 0.1)
-        assert during(lambda: starts.iterate(feedback("ER"))) == whole
-        assert during(lambda: starts.iterate(feedback("ER"))) != whole
-        assert during(lambda: starts.iterate(feedback("HIO"))) == whole
-        assert during(lambda: starts.iterate(feedback("EHIO"))) == whole
+        assert during(lambda: starts.iterate(relaxation("ER"))) == whole
+        assert during(lambda: starts.iterate(relaxation("ER"))) != whole
+        assert during(lambda: starts.iterate(relaxation("HIO"))) == whole
+        assert during(lambda: starts.iterate(relaxation("EHIO"))) == whole
 
 
 @pytest.mark.parametrize(("name", "stages"), [("ER", 2), ("HIO", 2), ("RAAR", 2), ("EHIO", 3)])
@@ -270,15 +272,15 @@ def test_two_iterations_share_what_lies_between_them(monkeypatch, name, stages):
     one, gone_through = box_of(found, inside, modulus), []
 
     def counted(*args):
-        kernels.iterate(*args)
+        compiled(*args)
         (state,) = (of for of in args if isinstance(of, np.ndarray) and of.shape == (32,))
         gone_through.append(state[16])
 
-    kernels = box.kernels().iterations
-    monkeypatch.setattr(slabs, "_EACH", 1)
-    one._compiled = SimpleNamespace(iterations=SimpleNamespace(iterate=counted))
+    compiled = iterate.iterate
+    monkeypatch.setattr(threads, "_EACH", 1)
+    monkeypatch.setattr(iterate, "iterate", counted)
     for count in (1, 4, 2):
-        one.iterate(feedback(name), count)
+        one.iterate(relaxation(name), count)
     assert gone_through == [1 + stages, 4 * stages, 2 * stages]  # only the first has no field to begin with
 
 
@@ -298,8 +300,8 @@ def test_every_slab_is_done_once_by_whoever_comes(slabs_each, joining, name):
         found, inside, modulus = problem((9, 10, 11), (5, 6, 7), (7, 1, 2))
         one = box_of(found, inside, modulus, confined=name == "ER")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(box, "together", lambda join, _, crowd=crowd: gather(join, crowd))
-            misfits = one.iterate(feedback(name), 3)
+            patch.setattr(threads, "together", lambda join, _, crowd=crowd: gather(join, crowd))
+            misfits = one.iterate(relaxation(name), 3)
         results.append((misfits.tobytes(), one.part.tobytes()))
 
     assert results[0] == results[1]
@@ -308,9 +310,9 @@ def test_every_slab_is_done_once_by_whoever_comes(slabs_each, joining, name):
 def test_iterations_take_no_new_memory(monkeypatch):
     found, inside, modulus = problem((16, 16, 16), (16, 16, 16), (0, 0, 0))
     one = box_of(found, inside, modulus)
-    one.iterate(feedback("HIO"))
+    one.iterate(relaxation("HIO"))
     taken, aligned = [], box.aligned
     monkeypatch.setattr(box, "aligned", lambda size: taken.append(size) or aligned(size))
     for _ in range(3):
-        one.iterate(feedback("HIO"))
+        one.iterate(relaxation("HIO"))
     assert max(taken) < found.size / 2  # a few lines and a plane

@@ -1,4 +1,4 @@
-"""The derivative of a likelihood for an object in a box, and its slope along a direction, compiled by numba; see `likelihood`.
+"""The derivative of a likelihood for an object in a box, and its slope along a direction; see `phasing.likelihood`.
 
 As in an iteration, a few lines at a time are transformed along the first axis while they are in the processor's cache.  What is
 written is no more than the planes of the box, so that neither fields nor derivatives of the volume's size are ever in memory.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from .box_kernels import GROUP, fetch, fitted, project_memory, put_back, total
-from .lines import ROW, fast, inlined, transform
-from .passes import TINY
-from .vectors import LANES, ahead, at_least, eight, load, pointer, root, store, where_measured
+from ..pattern import TINY
+from .fft import ROW, transform
+from .jit import compiled, inlined
+from .simd import LANES, ahead, at_least, eight, load, pointer, root, store, where_measured
+from .stages import GROUP, fetch, project_memory, put_back, target, total
 
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
 
 
-@fast(
+@compiled(
     "void(f4[::1], f4[::1], f4, f4[::1], f8[::1], f4[::1], f4, b1, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)"
 )
 def derive(
@@ -24,7 +25,7 @@ def derive(
     way: np.ndarray,
     step: np.float32,
     modulus: np.ndarray,
-    misfits: np.ndarray,
+    squared_errors: np.ndarray,
     memory: np.ndarray,
     floor: np.float32,
     far: bool,
@@ -44,10 +45,10 @@ def derive(
     Parameters
     ----------
     field, way
-        As `box_kernels` has fields, their last two axes transformed.
+        As `stages` has fields, their last two axes transformed.
     modulus
-        From `box.column_order`.
-    misfits
+        From `layout.column_order`.
+    squared_errors
         One per group, to be written: Σ(|F| − modulus)².
     memory
         As many numbers as `project_memory` says.
@@ -82,9 +83,9 @@ def derive(
                 i, o = here + n * ROW, at + n * LANES
                 re, im, wanted = load(a, i), load(a, i + LANES), load(m, o)
                 q = at_least(re * re + im * im, TINY)
-                wanted, fits = fitted(wanted, q)
-                misfit = where_measured(fits, root(q) - wanted, eight(_ZERO))
-                sums = sums + misfit * misfit
+                wanted, fits = target(wanted, q)
+                apart = where_measured(fits, root(q) - wanted, eight(_ZERO))
+                sums = sums + apart * apart
                 expected = at_least(q + floor, TINY)
                 factor = _TWO - _TWO * wanted / root(expected) if far else _ONE - wanted * wanted / expected
                 factor = where_measured(fits, factor, eight(_ZERO))
@@ -94,7 +95,7 @@ def derive(
             # as many steps again lead to where the line began
             transform(a, here, a, there, number, w, t, room)
         put_back(a, 0, size, d, begin, count, stride, b0)
-        misfits[group] = total(sums, a, spare)
+        squared_errors[group] = total(sums, a, spare)
 
 
 @inlined
@@ -105,7 +106,7 @@ def slope_memory(side0: int) -> tuple[int, int, int, int]:
     return two, other, other + 2 * one, other + 3 * one
 
 
-@fast(
+@compiled(
     "void(f4[::1], f4[::1], f4, f4[::1], f8[:,::1], f4[::1], f4, b1, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)"
 )
 def slope(
@@ -166,7 +167,7 @@ def slope(
                 dr, di = load(a, j), load(a, j + LANES)
                 re, im = load(a, i) + dr * step, load(a, i + LANES) + di * step
                 q = re * re + im * im
-                wanted, fits = fitted(wanted, q)
+                wanted, fits = target(wanted, q)
                 inverse = eight(_ONE) / at_least(q + floor, TINY)
                 square = wanted * wanted * inverse
                 rise = _TWO * (re * dr + im * di)

@@ -1,4 +1,4 @@
-"""Iterations of ER, HIO and RAAR on a CPU, for less than two Fourier transforms of the whole volume.
+"""An object in a box that is iterated, for less than two Fourier transforms of the whole volume.
 
 A few lines at a time, the field of the object's planes is transformed along the first axis, gets the measured modulus, and is
 transformed back.  Then plane after plane goes through the processor's cache: back along its last two axes, to the support, and
@@ -17,19 +17,13 @@ meeting anybody but each other.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from . import slabs
-from .algorithm import Feedback
-from .slabs import together
+from ..iterations import Relaxation
+from . import fft, iterate, stages, sums, threads
+from .layout import aligned, places, plane_size
 
-Span = tuple[int, int]
-"""First place (FFT order, wrapping around) and number of places of a box along an axis."""
-
-_LANES = 8
 _MOST = 0.5
 """A box with more than this fraction of the volume is not worth the memory of a copy."""
 
@@ -42,7 +36,7 @@ class Box:
     part, support
         complex64 and bool (B0, B1, B2), C-contiguous, of at most N0, N1, N2 places: iterated in place, and where it may be.
     modulus
-        From `column_order`.
+        From `layout.column_order`.
     shape
         N0, N1, N2.
 
@@ -60,19 +54,17 @@ class Box:
         self.part, self._support = part, np.ascontiguousarray(support)
         self._modulus = modulus.reshape(-1)
         self._field: np.ndarray | None = None
-        self._compiled = compiled = kernels()
-        parts, lines = compiled.parts, compiled.lines
         (n0, n1, n2), (b0, b1, b2) = shape, part.shape
         self._voxels = math.prod(shape)
         rows, stride = plane_size(shape)
-        self._groups, self._size = -(-rows // parts.GROUP), b0 * stride
+        self._groups, self._size = -(-rows // stages.GROUP), b0 * stride
         self._reached = support.any(2).view(np.uint8).reshape(-1), int(np.count_nonzero(support))
         self._power = np.empty(b0)
-        self._inner = b1, b2, n1, n2, stride, *lines.plan(n1), *lines.plan(n2)
-        self._outer = b0, n0, rows, *lines.plan(n0)
-        self._room = max(parts.planes_memory.py_func(b2, n1, n2)[-1], parts.project_memory.py_func(n0)[-1])
+        self._inner = b1, b2, n1, n2, stride, *fft.plan(n1), *fft.plan(n2)
+        self._outer = b0, n0, rows, *fft.plan(n0)
+        self._room = max(stages.planes_memory.py_func(b2, n1, n2)[-1], stages.project_memory.py_func(n0)[-1])
 
-    def iterate(self, rule: Feedback, count: int = 1, again: bool = True) -> np.ndarray:
+    def iterate(self, rule: Relaxation, count: int = 1, again: bool = True) -> np.ndarray:
         """Do `count` iterations.
 
         Parameters
@@ -92,27 +84,27 @@ class Box:
         begin = self._field is None
         if self._field is None:
             self._field = aligned(self._size)
-        field, misfits, state = self._field, np.empty((count, self._groups)), np.zeros(32, np.int64)
+        field, squared_errors, state = self._field, np.empty((count, self._groups)), np.zeros(32, np.int64)
         volume, support = self.part.view(np.float32).reshape(-1), self._support.view(np.uint8).reshape(-1)
-        parts = field, volume, support, *self._reached, self._modulus, misfits, self._power
+        arrays = field, volume, support, *self._reached, self._modulus, squared_errors, self._power
         how = (
             begin,
             again,
             np.float32(rule.keep),
             np.float32(rule.add),
-            rule.even,
+            rule.uniform,
             *self._inner,
             np.float32(1 / self._voxels),
             *self._outer,
         )
 
         def join(slabs: int) -> None:
-            self._compiled.iterations.iterate(*parts, aligned(self._room), state, count, slabs, *how)
+            iterate.iterate(*arrays, aligned(self._room), state, count, slabs, *how)
 
-        together(join, self._voxels)
+        threads.together(join, self._voxels)
         if not again:
             self._field = None
-        return misfits.sum(1)
+        return squared_errors.sum(1)
 
     def sums(self, floor: float, deviances: bool) -> np.ndarray:
         """Return what `sums.Sums` has, float64 (5,), for a modulus whose held-out pixels are −2 − √counts.
@@ -129,9 +121,9 @@ class Box:
 
         def add_up(first: int, last: int) -> None:
             how = np.float32(floor), deviances, b0, n0, rows, self._inner[4], *plan
-            self._compiled.sums.add_up(field, self._modulus, found, aligned(self._room), *how, first, last)
+            sums.add_up(field, self._modulus, found, aligned(self._room), *how, first, last)
 
-        slabs.in_slabs(add_up, self._groups, self._voxels)
+        threads.in_slabs(add_up, self._groups, self._voxels)
         return found.sum(0)
 
     def out(self, part: np.ndarray, field: np.ndarray) -> None:
@@ -147,14 +139,14 @@ class Box:
         ways, none = (back, not back), np.float32(0)
 
         def do(first: int, last: int) -> None:
-            self._compiled.parts.planes(
+            stages.planes(
                 field, volume, support, aligned(self._room), none, none, *ways, *self._inner, first, last
             )
 
-        slabs.in_slabs(do, self._outer[0], self._voxels)
+        threads.in_slabs(do, self._outer[0], self._voxels)
 
 
-class Confined(Box):
+class SupportBox(Box):
     """A volume that is zero outside its support, and remains so, as between iterations of ER: the box around the support.
 
     Parameters
@@ -162,7 +154,7 @@ class Confined(Box):
     volume, support
         complex64 and bool (N0, N1, N2), FFT order.
     modulus
-        From `column_order`.
+        From `layout.column_order`.
     """
 
     def __init__(self, volume: np.ndarray, support: np.ndarray, modulus: np.ndarray) -> None:
@@ -175,68 +167,3 @@ class Confined(Box):
         """Write the object into the volume that it came from."""
         if self._apart:
             self._whole[self._places] = self.part
-
-
-def places(filled: np.ndarray) -> list[np.ndarray]:
-    """Return the places of the smallest box around a support, bool (N0, N1, N2) in FFT order, along every axis.
-
-    The last axis has a multiple of eight places, if there are as many.
-    """
-    lines, plane = np.asarray(filled.any(2)), np.asarray(filled.any(0))
-    spans = [_span(np.asarray(axis)) for axis in (lines.any(1), plane.any(1), plane.any(0))]
-    first, width = spans[2]
-    spans[2] = first, min(-(-width // _LANES) * _LANES, filled.shape[2])
-    return [
-        (first + np.arange(width)) % side for (first, width), side in zip(spans, filled.shape, strict=True)
-    ]
-
-
-def _span(filled: np.ndarray) -> Span:
-    side, places = filled.size, np.flatnonzero(filled)
-    if places.size == 0:
-        return 0, 1
-    gaps = np.diff(places, append=places[0] + side)
-    widest = int(gaps.argmax())
-    return int(places[(widest + 1) % places.size]), side - int(gaps[widest]) + 1
-
-
-def column_order(modulus: torch.Tensor) -> np.ndarray:
-    """Return a modulus in FFT order as `Box` needs it: (K·N2, N0, 8), the second axis in K bands, free where there is none."""
-    n0, n1, n2 = modulus.shape
-    bands = -(-n1 // _LANES)
-    padded = torch.nn.functional.pad(modulus, (0, 0, 0, bands * _LANES - n1), value=-1.0)
-    return padded.view(n0, bands, _LANES, n2).permute(1, 3, 0, 2).contiguous().numpy()
-
-
-def plane_size(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return how many rows a plane of the field has, and how many float32 numbers lie between planes.
-
-    A little more than the rows: else all planes of many volumes would compete for the same places of the caches.
-    """
-    rows = -(-shape[1] // _LANES) * shape[2]
-    return rows, (rows + 4) * 2 * _LANES
-
-
-def aligned(size: int) -> np.ndarray:
-    """Return float32 numbers, not set, that begin where a line of the caches does, so that no row lies in two of them."""
-    numbers = np.empty(size + 2 * _LANES, np.float32)  # large ones get large pages from NumPy, unlike torch's
-    begin = -numbers.ctypes.data % 64 // 4
-    return numbers[begin : begin + size]
-
-
-class Kernels(NamedTuple):
-    """The modules of compiled functions."""
-
-    iterations: Any
-    parts: Any
-    sums: Any
-    lines: Any
-
-
-def kernels() -> Any:
-    """Return `Kernels` (seconds the first time on a computer), or None where numba cannot be used."""
-    if not slabs.can_compile():
-        return None
-    from . import box_iterations, box_kernels, box_sums, lines
-
-    return Kernels(box_iterations, box_kernels, box_sums, lines)

@@ -1,4 +1,4 @@
-"""Fourier transforms of eight lines at a time, compiled by numba; see `box_kernels`, which does volumes with them.
+"""Fourier transforms of eight lines at a time, see `stages`, which does volumes with them.
 
 A buffer holds eight lines: one row of 16 numbers for every place along the lines, eight real parts, then eight imaginary ones.
 The transform is Stockham's, which leaves frequencies in order and needs a second buffer: of the N places of a line, radix r after
@@ -12,15 +12,13 @@ Real and imaginary parts taken for one another before and after turn it into the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
-from .slabs import compiled
-from .vectors import LANES, eight, load, store
+from .jit import compiled, inlined
+from .simd import LANES, eight, load, store
 
 ROW = 2 * LANES
 """Numbers of a row of a buffer."""
@@ -30,13 +28,6 @@ _COS72, _COS144 = np.float32(math.cos(0.4 * math.pi)), np.float32(math.cos(0.8 *
 _SIN72, _SIN144 = np.float32(math.sin(0.4 * math.pi)), np.float32(math.sin(0.8 * math.pi))
 _SIN45 = np.float32(math.sqrt(0.5))
 _HALF, _ZERO = np.float32(0.5), np.float32(0)
-
-inlined = njit(fastmath=True, error_model="numpy", nogil=True)
-
-
-def fast(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile for arguments of `signature`, from the cache on disk if there is one."""
-    return lambda function: compiled(njit, function, signature).__func__
 
 
 @lru_cache(maxsize=64)
@@ -81,8 +72,8 @@ def _radices(side: int) -> list[int]:
 
 
 @inlined
-def _turned(y, o, re, im, table, w):  # type: ignore[no-untyped-def]
-    """Store a row times a number of the table."""
+def _rotated(y, o, re, im, table, w):  # type: ignore[no-untyped-def]
+    """Store a row times a twiddle factor of the table."""
     c, s = table[w], table[w + 1]
     store(y, o, re * c - im * s)
     store(y, o + LANES, re * s + im * c)
@@ -159,7 +150,7 @@ def _step2(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
             if p == 0:
                 stored(y, o + e, br, bi)
             else:
-                _turned(y, o + e, br, bi, table, w + 2 * p)
+                _rotated(y, o + e, br, bi, table, w + 2 * p)
 
 
 @inlined
@@ -170,8 +161,8 @@ def _step3(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
             o, v = j + (q + s * 3 * p) * ROW, w + 4 * p
             ar, ai, br, bi, cr, ci = _three(x, i + (q + s * p) * ROW, d)
             stored(y, o, ar, ai)
-            _turned(y, o + e, br, bi, table, v)
-            _turned(y, o + 2 * e, cr, ci, table, v + 2)
+            _rotated(y, o + e, br, bi, table, v)
+            _rotated(y, o + 2 * e, cr, ci, table, v + 2)
 
 
 @inlined
@@ -189,9 +180,9 @@ def _step4(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
             o, v = j + (q + s * 4 * p) * ROW, w + 6 * p
             ar, ai, br, bi, cr, ci, dr, di = _four(x, i + (q + s * p) * ROW, d)
             stored(y, o, ar, ai)
-            _turned(y, o + e, br, bi, table, v)
-            _turned(y, o + 2 * e, cr, ci, table, v + 2)
-            _turned(y, o + 3 * e, dr, di, table, v + 4)
+            _rotated(y, o + e, br, bi, table, v)
+            _rotated(y, o + 2 * e, cr, ci, table, v + 2)
+            _rotated(y, o + 3 * e, dr, di, table, v + 4)
 
 
 @inlined
@@ -242,13 +233,13 @@ def _step8(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
                 x, i + (q + s * p) * ROW, d
             )
             stored(y, o, ar, ai)
-            _turned(y, o + e, br, bi, table, v)
-            _turned(y, o + 2 * e, cr, ci, table, v + 2)
-            _turned(y, o + 3 * e, dr, di, table, v + 4)
-            _turned(y, o + 4 * e, er, ei, table, v + 6)
-            _turned(y, o + 5 * e, fr, fi, table, v + 8)
-            _turned(y, o + 6 * e, gr, gi, table, v + 10)
-            _turned(y, o + 7 * e, hr, hi, table, v + 12)
+            _rotated(y, o + e, br, bi, table, v)
+            _rotated(y, o + 2 * e, cr, ci, table, v + 2)
+            _rotated(y, o + 3 * e, dr, di, table, v + 4)
+            _rotated(y, o + 4 * e, er, ei, table, v + 6)
+            _rotated(y, o + 5 * e, fr, fi, table, v + 8)
+            _rotated(y, o + 6 * e, gr, gi, table, v + 10)
+            _rotated(y, o + 7 * e, hr, hi, table, v + 12)
 
 
 @inlined
@@ -259,10 +250,10 @@ def _step5(x, i, y, j, m, s, table, w):  # type: ignore[no-untyped-def]
             o, v = j + (q + s * 5 * p) * ROW, w + 8 * p
             ar, ai, br, bi, cr, ci, dr, di, er, ei = _five(x, i + (q + s * p) * ROW, d)
             stored(y, o, ar, ai)
-            _turned(y, o + f, br, bi, table, v)
-            _turned(y, o + 2 * f, cr, ci, table, v + 2)
-            _turned(y, o + 3 * f, dr, di, table, v + 4)
-            _turned(y, o + 4 * f, er, ei, table, v + 6)
+            _rotated(y, o + f, br, bi, table, v)
+            _rotated(y, o + 2 * f, cr, ci, table, v + 2)
+            _rotated(y, o + 3 * f, dr, di, table, v + 4)
+            _rotated(y, o + 4 * f, er, ei, table, v + 6)
 
 
 @inlined
@@ -293,18 +284,18 @@ def _step_odd(x, i, y, j, r, m, s, table, w, spare):  # type: ignore[no-untyped-
                     c, b, k = table[circle + 2 * at], table[circle + 2 * at + 1], 2 * ROW * t
                     er, ei = er + load(spare, k) * c, ei + load(spare, k + LANES) * c
                     gr, gi = gr + load(spare, k + ROW) * b, gi + load(spare, k + ROW + LANES) * b
-                _turned(y, o + u * f, er + gi, ei - gr, table, v + 2 * u)
-                _turned(y, o + (r - u) * f, er - gi, ei + gr, table, v + 2 * (r - u))
+                _rotated(y, o + u * f, er + gi, ei - gr, table, v + 2 * u)
+                _rotated(y, o + (r - u) * f, er - gi, ei + gr, table, v + 2 * (r - u))
 
 
 _NUMBERS, _WHOLES = types.CPointer(types.float32), types.CPointer(types.int64)
 
 
-@fast(types.bool_(_NUMBERS, types.intp, _NUMBERS, types.intp, types.intp, _WHOLES, _NUMBERS, _NUMBERS))
+@compiled(types.bool_(_NUMBERS, types.intp, _NUMBERS, types.intp, types.intp, _WHOLES, _NUMBERS, _NUMBERS))
 def transform(x, i, y, j, count, steps, table, spare):  # type: ignore[no-untyped-def]
     """Transform the buffer that begins at x[i]; the result is there, or, if True is returned, begins at y[j].
 
-    Everything is handed over as a `vectors.pointer`.
+    Everything is handed over as a `simd.pointer`.
 
     Parameters
     ----------

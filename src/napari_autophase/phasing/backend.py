@@ -1,0 +1,199 @@
+"""The one door to what computes: the `Backend` protocol, its choice, and the check that a backend computes what it should.
+
+There are two: `torch_backend` on any device, and `compiled` on a CPU, several times as fast.  Nothing above this module asks
+which one it has: a pattern (`Diffraction`) carries the backend of its run.
+
+The choice is a run's, made when its pattern is set up, so that results stay reproducible: a backend's results are the same bit
+for bit, two backends' agree within rounding.  By hand it is made by the recipe's ``backend``, or by the environment variable
+``NAPARI_AUTOPHASE_BACKEND``: ``auto``, ``torch`` or ``compiled``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from ..scan import InputError
+from .iterations import Iterations, Relaxation, relaxation
+from .likelihood import Likelihood
+from .pattern import BOUND, HELD_OUT, MASKED, Pattern
+from .sums import Sums
+from .torch_backend import TorchBackend
+
+VARIABLE = "NAPARI_AUTOPHASE_BACKEND"
+CHOICES = ("auto", "torch", "compiled")
+TOLERANCE = 1e-4
+"""How far a backend may be from the reference in the check, as a fraction of the largest number."""
+
+
+class Backend(Protocol):
+    """What computes.
+
+    Objects and supports are tensors on the backend's device, complex64 and bool (P, N0, N1, N2), contiguous, FFT order.
+
+    Attributes
+    ----------
+    name
+        As a recipe or a report says it.
+    """
+
+    name: str
+
+    def iterations(
+        self, objects: torch.Tensor, supports: torch.Tensor, pattern: Pattern, rule: Relaxation
+    ) -> Iterations:
+        """Begin iterations of ER, HIO, RAAR or EHIO; the objects are theirs from then on."""
+
+    def likelihood(
+        self, objects: torch.Tensor, reach: torch.Tensor, pattern: Pattern, floor: float
+    ) -> Likelihood:
+        """Return the likelihood of objects that are zero beyond `reach`; `floor` in photons.  They stay as they are."""
+
+    def sums(self, one: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
+        """Return the sums over the pattern of one object (N0, N1, N2); the deviances, which take longest, if asked for."""
+
+    def project(
+        self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int
+    ) -> torch.Tensor:
+        """Return objects after `times` modulus projections, and the support's between them.
+
+        Parameters
+        ----------
+        objects, supports
+            complex64 and real (P, M0, M1, M2).
+        modulus
+            float32 (P, N0, N1, N2), FFT order, of at least as many voxels: what is beyond the objects' box is cut.
+        """
+
+    def starts_at_once(self, needed: int, free: int) -> int:
+        """Return how many starts to work on together where each needs so many bytes, and so many are free."""
+
+    def threads_within(self, voxels: int, available: int) -> int:
+        """Return how many threads, of those available, are of use within an object of so many voxels."""
+
+    def bytes_per_voxel(self, gradients: bool) -> tuple[int, int]:
+        """Return the memory of a start beyond object and support: kept between iterations (with them), and of those in work."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A backend, and what a person should know about its choice."""
+
+    backend: Backend
+    notes: tuple[str, ...] = ()
+
+
+def choose(device: torch.device | str = "cpu", wanted: str = "auto") -> Chosen:
+    """Return the backend for a device.
+
+    Parameters
+    ----------
+    wanted
+        ``torch`` or ``compiled``; ``auto``: what the environment variable says, or else the fastest that is there.
+
+    Raises
+    ------
+    InputError
+        If the environment variable names no backend.
+    """
+    device = torch.device(device)
+    by_torch = TorchBackend(device)
+    if wanted == "auto":
+        wanted = os.environ.get(VARIABLE) or "auto"
+    if wanted not in CHOICES:
+        raise InputError(f"There is no backend '{wanted}'; set {VARIABLE} to {', '.join(CHOICES)}.")
+    if device.type != "cpu" or wanted == "torch":
+        return Chosen(by_torch)
+    found = compiled()
+    if isinstance(found, str):
+        return Chosen(by_torch, (f"{found}: phased by torch, which takes longer.",))
+    return Chosen(found)
+
+
+def state() -> str:
+    """Return in a few words what computes on this computer's CPU."""
+    chosen = choose()
+    return chosen.notes[0].rstrip(".") if chosen.notes else f"{chosen.backend.name} backend"
+
+
+@cache
+def compiled() -> Backend | str:
+    """Return the backend of compiled functions, checked, or in words why it cannot be used."""
+    try:
+        from .compiled.backend import CompiledBackend
+
+        found = CompiledBackend()
+        wrong = check(found)
+    except Exception as error:  # whatever a release of numba or NumPy brings, torch still works
+        return f"Compiled functions cannot be used ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+    return f"Compiled functions computed wrong {wrong}" if wrong else found
+
+
+def check(backend: Backend) -> str | None:
+    """Compare a backend on the CPU with the reference on a small volume; returns what is wrong, or None."""
+    reference = TorchBackend(torch.device("cpu"))
+    objects, supports, pattern = _small_problem()
+
+    def apart(found: torch.Tensor, expected: torch.Tensor) -> bool:
+        # a comparison with what is no number is false
+        return not float((found - expected).abs().max()) <= TOLERANCE * float(expected.abs().max())
+
+    for name in ("ER", "HIO", "EHIO"):
+        runs = [
+            one.iterations(objects.clone(), supports, pattern, relaxation(name))
+            for one in (backend, reference)
+        ]
+        errors = [torch.cat([run.iterate(2, again=True), run.iterate(1)]) for run in runs]
+        if apart(*errors) or apart(*(run.objects for run in runs)):
+            return f"iterations of {name}"
+    confined = objects * supports
+    for one in confined:
+        found, expected = (torch.tensor(each.sums(one, pattern, True)) for each in (backend, reference))
+        if not torch.allclose(found, expected, rtol=TOLERANCE):
+            return "sums over the pattern"
+    way, far = confined.flip(0) * supports, torch.tensor([False, True])
+    step = torch.tensor([0.3, -0.2], dtype=torch.float64)
+    answers = []
+    for each in (backend, reference):
+        cost = each.likelihood(confined, supports, pattern, pattern.floor)
+        cost.look_along(cost.inside(way))
+        slopes = cost.slope(step, far)
+        cost.go(step)
+        rows, errors_ = cost.derivative(far)
+        derivative = torch.zeros_like(confined)
+        cost.spread(rows, derivative)
+        answers.append((slopes, derivative, errors_))
+    if any(apart(*pair) for pair in zip(*answers, strict=True)):
+        return "derivatives of the likelihood"
+    return None
+
+
+@dataclass(eq=False)
+class _Small:
+    shape: tuple[int, int, int]
+    modulus: torch.Tensor
+    counts: torch.Tensor
+    device: torch.device
+    floor: float = 0.1
+
+
+def _small_problem() -> tuple[torch.Tensor, torch.Tensor, Pattern]:
+    """Return two random objects, their supports, and a pattern with pixels of every kind: 12 × 10 × 18 voxels."""
+    rng, shape, photons = np.random.default_rng(0), (12, 10, 18), 20.0
+    counts = rng.poisson(photons, shape).astype(np.float32)
+    modulus, kind = np.sqrt(counts), rng.random(shape)
+    modulus[kind < 0.2] *= -BOUND
+    modulus[kind < 0.1], modulus[kind > 0.95] = MASKED, HELD_OUT
+    supports = np.zeros((2, *shape), bool)
+    supports[0, 2:8, 3:9, 4:13] = supports[1, :5, 2:8, 6:16] = True
+    objects = rng.normal(size=(2, 2, *shape)) * np.sqrt(photons / 2 / supports[0].sum())
+    return (
+        torch.from_numpy((objects[0] + 1j * objects[1]).astype(np.complex64)),
+        torch.from_numpy(supports),
+        _Small(shape, torch.from_numpy(modulus), torch.from_numpy(counts), torch.device("cpu")),
+    )

@@ -1,0 +1,96 @@
+"""Some starts that are worked on together, in FFT order on one device."""
+
+from __future__ import annotations
+
+import torch
+
+from . import gradient, scoring, support
+from .diffraction import Diffraction
+from .iterations import Gradient, Iterations, Rule
+
+
+class Chunk:
+    """Objects and supports, and the iterations of the rule that they go through.
+
+    Parameters
+    ----------
+    objects, supports
+        complex64 and bool (P, N0, N1, N2); the objects are the chunk's own from then on, and are scaled to the pattern.
+    data
+        The pattern.
+    """
+
+    def __init__(self, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> None:
+        self._objects, self.supports, self._data = objects, supports, data
+        self._iterations: Iterations | None = None
+        self._rescale()
+
+    def __len__(self) -> int:
+        return len(self.supports)
+
+    @property
+    def objects(self) -> torch.Tensor:
+        """The objects as they are now."""
+        return self._objects if self._iterations is None else self._iterations.objects
+
+    def iterate(self, rule: Rule, count: int = 1, again: bool = True) -> torch.Tensor:
+        """Do `count` iterations; returns Σ(|F| − modulus)² before each, float64 (count, P) on the CPU.
+
+        `again` says whether more of the same follow at once.
+        """
+        if self._iterations is None or self._iterations.rule != rule:
+            self._iterations = self._begin(rule)
+        return self._iterations.iterate(count, again)
+
+    def _begin(self, rule: Rule) -> Iterations:
+        objects = self._stop()
+        if isinstance(rule, Gradient):
+            return gradient.descent(rule, objects, self.supports, self._data)
+        return self._data.backend.iterations(objects, self.supports, self._data, rule)
+
+    def _stop(self) -> torch.Tensor:
+        """End the iterations of the rule; returns the objects, which are nobody else's then."""
+        self._objects, self._iterations = self.objects, None
+        return self._objects
+
+    def shrink_wrap(self, sigma: float, threshold: float) -> None:
+        """Update the supports from the amplitudes."""
+        self.supports = support.shrink_wrap(self.objects, sigma, threshold)
+        if self._iterations is not None:
+            self._iterations.confine(self.supports)
+
+    def halve(self) -> None:
+        """Empty one half of every support, once."""
+        self._stop().mul_(support.half(self.supports))
+
+    def finish(self) -> None:
+        """Project the objects onto their supports, which gradient steps may have extended at the end."""
+        self.supports = self._reach
+        self._stop().mul_(self.supports)
+
+    def figures(self) -> list[dict[str, float]]:
+        """Return the figures of every object."""
+        pairs = zip(self._stop(), self.supports, strict=True)
+        return [scoring.figures(one, inside, self._data) for one, inside in pairs]
+
+    def scores(self) -> list[float]:
+        """Return what every object is judged by, cut by its support as `finish` would cut it."""
+        pairs = zip(self.objects, self._reach, strict=True)
+        return [scoring.score(one * inside, self._data) for one, inside in pairs]
+
+    def keep(self, chosen: list[int]) -> None:
+        """Go on with some of the objects; the others were part of what iterations remember, which begin anew."""
+        if len(chosen) < len(self):
+            self._objects = self._stop()[chosen]
+            self.supports = self.supports[chosen]
+
+    @property
+    def _reach(self) -> torch.Tensor:
+        return self.supports if self._iterations is None else self._iterations.reach
+
+    def _rescale(self) -> None:
+        """Scale objects so that their moduli fit the measured ones best: by Σ m|F| / Σ |F|² over the fitted pixels."""
+        for one in self._objects:
+            found = self._data.backend.sums(one, self._data)
+            if found.power > 0:
+                one *= found.overlap / found.power

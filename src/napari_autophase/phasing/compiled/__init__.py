@@ -1,0 +1,25 @@
+"""Everything that numba compiles: the backend for CPUs, behind `phasing.backend`, which alone imports it.
+
+A map of the room
+-----------------
+``backend``     what the other rooms are given: iterations, likelihoods, sums
+``box``         an object that iterates in a box; ``descent`` one that moves along directions
+``iterate``, ``stages``, ``sums``, ``likelihood``   the compiled functions that these call
+``fft``         transforms of eight lines at a time; ``simd`` eight numbers as one value
+``layout``      how volumes lie in memory; ``threads`` who does the work; ``jit`` how functions are compiled
+
+The contract
+------------
+Layouts
+    An object is complex64 and C-contiguous, in FFT order, and iterated in place.  Its field has the last two axes transformed:
+    one plane for each of the object's, bands of eight lines side by side, real before imaginary parts, and a little room after
+    every plane.  The first axis is transformed a few lines at a time, and never written.  Moduli are in `layout.column_order`.
+Numbers
+    float32, sums over the pattern in double precision.  An iteration differs from the reference (`iterations`, plain torch) by
+    rounding: 1e-5 of the largest amplitude, tested on every shape from 1 to 26 voxels a side.  ``fastmath`` is on: a NaN in the
+    counts or in an object is not defined behaviour, and `Diffraction` lets none in.
+Threads
+    Any number of threads gives the same bits: every plane and line is computed in the same way and order, and partial sums are
+    added in one order.  As many take part as ``torch.get_num_threads()`` says.  Compiled functions hold no lock of Python's.
+    Pools belong to one process; a forked child makes its own.
+"""

@@ -1,0 +1,136 @@
+"""The backend of compiled functions, for CPUs; see `phasing.backend` for what a backend does."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..iterations import Iterations, Relaxation, Rule
+from ..likelihood import Likelihood
+from ..pattern import Pattern
+from ..sums import Sums
+from .box import Box, SupportBox
+from .descent import LikelihoodInBoxes
+from .layout import column_order, columns
+
+
+class CompiledBackend:
+    """Phasing by compiled functions, one object at a time, shared by threads."""
+
+    name = "compiled"
+
+    def iterations(
+        self, objects: torch.Tensor, supports: torch.Tensor, pattern: Pattern, rule: Relaxation
+    ) -> Iterations:
+        """Begin iterations of a rule, see `phasing.backend.Backend.iterations`."""
+        return (ConfinedIterations if rule.confines else VolumeIterations)(objects, supports, pattern, rule)
+
+    def likelihood(
+        self, objects: torch.Tensor, reach: torch.Tensor, pattern: Pattern, floor: float
+    ) -> Likelihood:
+        """Return the likelihood of some objects."""
+        return LikelihoodInBoxes(objects, reach, pattern, floor)
+
+    def sums(self, one: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
+        """Return the sums of an object: the box around what is not zero is transformed, and sums are taken as it goes."""
+        volume = one.numpy()
+        box = SupportBox(volume, volume.astype(bool), columns(pattern))
+        return Sums(*box.sums(pattern.floor, deviances).tolist())
+
+    def project(
+        self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int
+    ) -> torch.Tensor:
+        """Return objects after `times` modulus projections, and the support's between them."""
+        found = objects.numpy().copy()
+        for one, support, measured in zip(found, supports.numpy() > 0, modulus.numpy(), strict=True):
+            box = Box(one, support, column_order(measured), measured.shape)
+            if times > 1:
+                box.iterate(Relaxation(keep=0, add=0), times - 1)
+            box.iterate(Relaxation(keep=0, add=1), again=False)
+        return torch.from_numpy(found)
+
+    def starts_at_once(self, needed: int, free: int) -> int:  # noqa: ARG002 - as many as there are, one after the other
+        """Return 1: an object at a time keeps the caches warm."""
+        return 1
+
+    def threads_within(self, voxels: int, available: int) -> int:  # noqa: ARG002 - see `threads`, which knows
+        """Return how many threads are of use within an object: all."""
+        return available
+
+    def bytes_per_voxel(self, gradients: bool) -> tuple[int, int]:
+        """Return what a start keeps between its iterations, and what comes and goes while it is worked on."""
+        return (23, 18) if gradients else (17, 18)
+
+
+class VolumeIterations:
+    """Iterations that leave something outside the supports: whole volumes, each in a box of its own size.
+
+    See `phasing.iterations.Iterations`; the objects are iterated in place.
+    """
+
+    def __init__(
+        self, objects: torch.Tensor, supports: torch.Tensor, pattern: Pattern, rule: Relaxation
+    ) -> None:
+        self.rule: Rule = rule
+        self._relaxation = rule
+        self._objects, self._pattern = objects, pattern
+        self._enter(supports)
+
+    @property
+    def objects(self) -> torch.Tensor:
+        """The objects as they are now."""
+        return self._objects
+
+    def iterate(self, count: int = 1, again: bool = False) -> torch.Tensor:
+        """Do `count` iterations; returns Σ(|F| − modulus)² before each."""
+        return torch.from_numpy(
+            np.stack([box.iterate(self._relaxation, count, again) for box in self._boxes], 1)
+        )
+
+    def confine(self, supports: torch.Tensor) -> None:
+        """Go on with other supports."""
+        self._enter(supports)
+
+    def _enter(self, supports: torch.Tensor) -> None:
+        self.reach = supports
+        self._boxes: list[Box] = [
+            Box(*pair, columns(self._pattern), self._pattern.shape) for pair in self._pairs()
+        ]
+
+    def _pairs(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        return list(zip(self._objects.numpy(), self.reach.numpy(), strict=True))
+
+
+class ConfinedIterations(VolumeIterations):
+    """Iterations that leave nothing outside the supports: the first of whole volumes, the others in boxes around the supports."""
+
+    _whole: bool
+
+    @property
+    def objects(self) -> torch.Tensor:
+        """The objects as they are now."""
+        self._put()
+        return self._objects
+
+    def iterate(self, count: int = 1, again: bool = False) -> torch.Tensor:
+        """Do `count` iterations; returns Σ(|F| − modulus)² before each."""
+        if not self._whole:
+            return super().iterate(count, again)
+        first = super().iterate()
+        self._whole = False
+        self._boxes = [SupportBox(*pair, columns(self._pattern)) for pair in self._pairs()]
+        return torch.cat([first, super().iterate(count - 1, again)]) if count > 1 else first
+
+    def confine(self, supports: torch.Tensor) -> None:
+        """Go on with other supports, from whole volumes."""
+        self._put()
+        super().confine(supports)
+
+    def _enter(self, supports: torch.Tensor) -> None:
+        self._whole = True
+        super()._enter(supports)
+
+    def _put(self) -> None:
+        for box in self._boxes:
+            if isinstance(box, SupportBox):
+                box.put()

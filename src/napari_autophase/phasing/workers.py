@@ -1,0 +1,96 @@
+"""Threads of the CPU: how many starts are worked on side by side, and how many threads each of them has.
+
+The starts share the cores: as many side by side as there are cores, and the cores that are left over inside each.  The result
+does not depend on it: every start is computed by the same arithmetic in the same order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+import torch
+
+_SHORT = 2**20
+_MOMENT_S = 0.03
+"""How long work is done at a stretch, so that a wish to stop is answered soon."""
+_Result = TypeVar("_Result")
+
+
+def cores() -> int:
+    """Return the number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Workers:
+    """Threads that do the same few jobs again and again.
+
+    Parameters
+    ----------
+    jobs
+        How many jobs there are at a time.
+    available
+        Cores to be used.
+    within
+        Threads at most that are of use within one job.
+    """
+
+    def __init__(self, jobs: int, available: int, within: int) -> None:
+        side_by_side = max(1, min(jobs, available))
+        self.threads = max(1, min(available // side_by_side, within))
+        self._pool = ThreadPoolExecutor(side_by_side, "phasing") if side_by_side > 1 else None
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def do(self, jobs: Sequence[Callable[[], _Result]], *, alone: bool = False) -> list[_Result]:
+        """Do all jobs and return their results in order; if `alone`, each by a single thread."""
+        if self._pool is not None:
+            return list(self._pool.map(partial(_call, 1 if alone else self.threads), jobs))
+        return [_call(1 if alone else self.threads, job) for job in jobs]
+
+
+def _call(count: int, job: Callable[[], _Result]) -> _Result:
+    with threads(count):
+        return job()
+
+
+class Pace:
+    """How many iterations of each kind take a moment, from the time that the last ones took."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[Hashable, float] = {}
+
+    def count(self, kind: Hashable, most: int) -> int:
+        """Return how many to do at a stretch, at most so many; one if none has been timed."""
+        seconds = self._seconds.get(kind)
+        return 1 if seconds is None else max(1, min(most, int(_MOMENT_S / max(seconds, 1e-9))))
+
+    def took(self, kind: Hashable, seconds: float) -> None:
+        """Take note of how long one took."""
+        self._seconds[kind] = seconds
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads inside the block; MKL and OpenMP keep their numbers for each calling thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def short(voxels: int) -> bool:
+    """Say whether a pass or a transform of so many voxels is better done by a single thread.
+
+    Shared, short work waits for whatever else the computer does, and its threads go on spinning for a while.
+    """
+    return voxels < _SHORT
