@@ -3,7 +3,6 @@
 import math
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
@@ -93,29 +92,6 @@ def test_the_support_of_a_prediction_holds_its_voxels_and_their_neighbours():
     wide = torch.nn.functional.max_pool3d(inside, 3, 1, 1) > 0.5
     assert torch.equal(compact.cover(inside), wide.float())
     assert 0.1 < wide.float().mean() < 0.9
-
-
-def test_imposing_the_modulus_leaves_the_truth_where_it_is():
-    truth = torch.zeros(1, 32, 32, 32, dtype=torch.complex64)
-    truth[:, 10:22, 8:24, 11:21] = torch.polar(torch.tensor(1.0), torch.rand(1, 12, 16, 10) * 2)
-    modulus = torch.fft.ifftshift(physics.propagate(truth).abs(), dim=(1, 2, 3))
-    torch.testing.assert_close(compact.impose(truth, modulus), truth, rtol=0, atol=1e-3)
-
-
-@pytest.mark.parametrize("times", [1, 3])
-def test_compiled_projections_are_projections(times):
-    rng = np.random.default_rng(times)
-    objects = torch.from_numpy(rng.normal(size=(1, 32, 32, 32, 2)).astype(np.float32))
-    objects = torch.view_as_complex(objects)
-    support = torch.from_numpy(rng.random((1, 32, 32, 32)) < 0.4).float()
-    modulus = torch.from_numpy(rng.uniform(0, 300, (1, 64, 64, 64)).astype(np.float32))
-    expected, before = objects, objects.clone()
-    for _ in range(times - 1):
-        expected = compact.impose(expected, modulus) * support
-    expected = compact.impose(expected, modulus)
-    found = compact.projected(objects[0], support[0], modulus[0], times)
-    torch.testing.assert_close(found, expected[0], rtol=0, atol=1e-4 * float(expected.abs().max()))
-    assert torch.equal(objects, before)
 
 
 def correlation(one, other):

@@ -1,0 +1,177 @@
+"""The one door to what computes: the same numbers by every backend, and torch wherever anything is wrong with the other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from phasing_crystals import crystal, finish, photons
+
+from napari_autophase.phasing import Diffraction, device_lines, random_starts, refine
+from napari_autophase.phasing import backend as backends
+from napari_autophase.phasing.compiled import iterate, sums
+from napari_autophase.phasing.compiled import likelihood as compiled_likelihood
+from napari_autophase.recipe import Refinement
+from napari_autophase.scan import InputError
+
+
+@pytest.fixture
+def afresh():
+    """The compiled backend is loaded and checked inside the test, and again after it."""
+    backends.compiled.cache_clear()
+    yield
+    backends.compiled.cache_clear()
+
+
+def project(objects, support, modulus, times):
+    """The projections in double precision, by NumPy."""
+    for k in range(times):
+        field = np.fft.fftn(objects.astype(complex), modulus.shape)
+        objects = np.fft.ifftn(field / np.abs(field) * modulus)[tuple(slice(n) for n in objects.shape)]
+        objects = objects if k == times - 1 else objects * support
+    return objects
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_objects_in_a_corner_are_projected_onto_the_modulus_of_a_larger_volume(backend, times):
+    rng = np.random.default_rng(times)
+    objects = (rng.normal(size=(2, 16, 15, 16)) + 1j * rng.normal(size=(2, 16, 15, 16))).astype(np.complex64)
+    support = (rng.random(objects.shape) < 0.4).astype(np.float32)
+    modulus = rng.uniform(0, 100, (2, 32, 30, 32)).astype(np.float32)
+    expected = np.stack([project(*each, times) for each in zip(objects, support, modulus, strict=True)])
+    given = torch.from_numpy(objects.copy())
+    found = backend.project(given, torch.from_numpy(support), torch.from_numpy(modulus), times)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_array_equal(given.numpy(), objects)
+
+
+def test_a_crystal_is_its_own_projection(backend):
+    truth = torch.zeros(1, 16, 16, 16, dtype=torch.complex64)
+    truth[:, 3:12, 2:14, 4:11] = torch.polar(torch.tensor(1.0), torch.rand(1, 9, 12, 7) * 2)
+    modulus = torch.fft.fftn(truth, (32, 32, 32), dim=(1, 2, 3)).abs()
+    found = backend.project(truth, torch.ones(truth.shape), modulus, 1)
+    torch.testing.assert_close(found, truth, rtol=0, atol=1e-3)
+
+
+def test_every_backend_computes_what_the_reference_does(backend):
+    assert backends.check(backend) is None
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "said"),
+    [
+        (iterate, "iterate", "iterations of ER"),
+        (sums, "add_up", "sums over the pattern"),
+        (compiled_likelihood, "slope", "derivatives of the likelihood"),
+        (compiled_likelihood, "derive", "derivatives of the likelihood"),
+    ],
+)
+def test_a_function_that_computes_wrong_numbers_is_not_used(monkeypatch, afresh, module, name, said):
+    right = getattr(module, name)
+
+    def wrong(*arguments):
+        right(*arguments)
+        for written in arguments:
+            if isinstance(written, np.ndarray) and written.dtype == np.float64:
+                written *= 1.01
+
+    monkeypatch.setattr(module, name, wrong)
+    chosen = backends.choose("cpu", "compiled")
+    assert chosen.backend.name == "torch"
+    assert chosen.notes == (
+        f"Compiled functions computed wrong {said}: phased by torch, which takes longer.",
+    )
+    assert said in device_lines()[0]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 0.0])
+def test_no_number_is_no_right_number(monkeypatch, afresh, number):
+    def nothing(*arguments):
+        for written in arguments:
+            if isinstance(written, np.ndarray) and written.dtype == np.float64:
+                written[...] = number
+
+    monkeypatch.setattr(sums, "add_up", nothing)
+    assert backends.choose("cpu", "compiled").notes
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), TypeError("an argument more"), SystemError("LLVM"), KeyError(3)]
+)
+def test_whatever_a_function_raises_torch_takes_over(monkeypatch, afresh, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(iterate, "iterate", fail)
+    truth = crystal((16, 16, 16))
+    data = Diffraction(photons(truth), backend="compiled")
+    _, found = finish(refine(data, random_starts(data, 1, 0.1, 0), Refinement(algorithm="3*ER")))
+    assert data.backend.name == "torch"
+    assert type(error).__name__ in found.notes[0]
+
+
+MISSING = {
+    "numba is missing": ("sys.modules['numba'] = None", "ModuleNotFoundError"),
+    "llvmlite does not load": (
+        """
+class Broken:
+    def find_spec(self, name, *_):
+        if name.startswith('llvmlite.binding'):
+            raise OSError('libllvmlite.so: undefined symbol')
+sys.meta_path.insert(0, Broken())""",
+        "undefined symbol",
+    ),
+    "a module is gone": ("sys.modules['napari_autophase.phasing.compiled.stages'] = None", "stages"),
+}
+
+
+@pytest.mark.parametrize("what", MISSING)
+def test_a_program_without_compiled_functions_phases(what):
+    spoil, why = MISSING[what]
+    program = f"""
+import json, sys
+{spoil}
+import numpy as np
+from napari_autophase import Recipe, Scan, run
+from napari_autophase.phasing import device_lines
+box = np.zeros((32, 32, 32)); box[11:21, 12:22, 11:20] = 1
+counts = np.fft.fftshift(np.abs(np.fft.fftn(box)) ** 2).round().astype(np.float32)
+settings = {{'guess.polish': 'ER+EHIO', 'refine.algorithm': '3*ER', 'backend': 'compiled'}}
+found = run(Scan(counts), Recipe().with_settings(settings))
+print(json.dumps([found.report(), device_lines()]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    report, devices = json.loads(done.stdout.splitlines()[-1])
+    assert report["backend"] == "torch"
+    assert report["chi2"] < 0.1
+    (note,) = (note for note in report["notes"] if "Compiled functions" in note)
+    assert why in note
+    assert "Compiled functions cannot be used" in devices[0]
+
+
+def test_a_backend_is_chosen_by_hand(monkeypatch):
+    counts = photons(crystal((16, 16, 16)))
+    for said in ("torch", "compiled"):
+        monkeypatch.setenv(backends.VARIABLE, said)
+        assert Diffraction(counts).backend.name == said
+        for wanted in ("torch", "compiled"):  # the recipe knows better
+            assert Diffraction(counts, backend=wanted).backend.name == wanted
+    monkeypatch.setenv(backends.VARIABLE, "abacus")
+    with pytest.raises(
+        InputError, match="no backend 'abacus'; set NAPARI_AUTOPHASE_BACKEND to auto, torch, compiled"
+    ):
+        Diffraction(counts)
+
+
+def test_a_gpu_is_torch_whatever_is_wanted():
+    for wanted in backends.CHOICES:
+        assert backends.choose("cuda", wanted).backend.name == "torch"
+
+
+def test_the_middle_of_a_pattern_is_phased_by_the_same_backend(backend):
+    data = Diffraction(photons(crystal((16, 16, 16))), backend=backend.name)
+    assert data.middle((8, 8, 8)).backend is data.backend
