@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import random
 import re
 import time
@@ -12,6 +13,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
+
+# bits are compared: all tests phase by one backend, which is waited for where it must be compiled first
+os.environ.setdefault("NAPARI_AUTOPHASE_BACKEND", "compiled")
 
 settings.register_profile(
     "same",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from importlib import metadata
@@ -229,13 +229,16 @@ def _as_scan(scan: Scan | np.ndarray | str | Path) -> Scan:
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that a result depends on."""
-    others = {name: _version(name) for name in ("torch", "numpy", "scipy", "numba")}
-    return {"napari-autophase": full_version(), **others}
+    return {"napari-autophase": full_version(), **_others()}
 
 
 @cache
-def _version(name: str) -> str:
-    return metadata.version(name)
+def _others() -> dict[str, str]:
+    found = {}
+    for name in ("torch", "numpy", "scipy", "numba"):
+        with suppress(metadata.PackageNotFoundError):  # phasing does without numba
+            found[name] = metadata.version(name)
+    return found
 
 
 def _stopwatch(seconds: dict[str, float]) -> Callable[[str], AbstractContextManager[None]]:

@@ -39,6 +39,8 @@ class Record:
         Of the network's weights; None: it took no part.
     versions
         Of the packages.
+    backend
+        What computed; empty: nobody knows.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class Record:
     sha256: Mapping[str, str]
     weights_sha256: str | None
     versions: Mapping[str, str]
+    backend: str = ""
 
     @classmethod
     def of(cls, found: Reconstruction) -> Record:
@@ -60,6 +63,7 @@ class Record:
             found.used_sha256,
             found.weights_sha256,
             found.versions,
+            found.backend,
         )
 
 
@@ -148,7 +152,10 @@ def repeat(
     """
     scan = reread(known, source)
     check_weights(known)
-    found = run(scan, known.recipe, report)
+    recipe = known.recipe
+    if recipe.backend == "auto" and known.backend in ("torch", "compiled"):  # their bits differ
+        recipe = recipe.with_settings({"backend": known.backend})
+    found = replace(run(scan, recipe, report), recipe=known.recipe)
     now = versions()
     changed = [
         f"{name} {then}, now {now[name]}"
@@ -237,6 +244,7 @@ def _of_report(path: Path) -> Record:
         dict(document.get("used_sha256") or {}),
         document.get("weights_sha256"),
         dict(document.get("versions") or {}),
+        str(document.get("backend") or ""),
     )
 
 

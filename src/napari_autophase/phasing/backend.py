@@ -11,14 +11,17 @@ for bit, two backends' agree within rounding.  By hand it is made by the recipe'
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache as cache_result
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from ..scan import InputError
+from .compiled import cache
 from .iterations import Iterations, Relaxation, relaxation
 from .likelihood import Likelihood
 from .pattern import BOUND, HELD_OUT, MASKED, Pattern
@@ -94,7 +97,8 @@ def choose(device: torch.device | str = "cpu", wanted: str = "auto") -> Chosen:
     Parameters
     ----------
     wanted
-        ``torch`` or ``compiled``; ``auto``: what the environment variable says, or else the fastest that is there.
+        ``torch``; ``compiled``, for which one waits if functions must be compiled first; ``auto``: what the environment variable
+        says, or else compiled functions where they are ready, and torch until they are (they are made meanwhile).
 
     Raises
     ------
@@ -109,29 +113,97 @@ def choose(device: torch.device | str = "cpu", wanted: str = "auto") -> Chosen:
         raise InputError(f"There is no backend '{wanted}'; set {VARIABLE} to {', '.join(CHOICES)}.")
     if device.type != "cpu" or wanted == "torch":
         return Chosen(by_torch)
+    if wanted == "auto" and not is_loaded():
+        why = _prepare()
+        if why is not None:
+            return Chosen(by_torch, _notes(f"Compiled functions cannot be used ({why})") if why else ())
+    if wanted == "compiled" and not is_loaded():
+        with suppress(Exception):  # which is said when they are loaded
+            cache.wait(_FILL)
     found = compiled()
-    if isinstance(found, str):
-        return Chosen(by_torch, (f"{found}: phased by torch, which takes longer.",))
-    return Chosen(found)
+    return Chosen(by_torch, _notes(found)) if isinstance(found, str) else Chosen(found)
+
+
+def _notes(why: str) -> tuple[str, ...]:
+    return (f"{why}: phased by torch, which takes longer.",)
+
+
+def _prepare() -> str | None:
+    """Return None if compiled functions are ready; else why they will not be, or '' if they are being made from now on."""
+    try:
+        if cache.ready():
+            return None
+        cache.fill_in_background(_FILL)
+        return cache.failure() or ""
+    except Exception as error:
+        return _said(error)
+
+
+def is_loaded() -> bool:
+    """Say whether compiled functions were loaded, or could not be, in this process."""
+    return compiled.cache_info().currsize > 0
 
 
 def state() -> str:
     """Return in a few words what computes on this computer's CPU."""
     chosen = choose()
-    return chosen.notes[0].rstrip(".") if chosen.notes else f"{chosen.backend.name} backend"
+    if chosen.notes:
+        return chosen.notes[0].rstrip(".")
+    if chosen.backend.name == "torch" and os.environ.get(VARIABLE) != "torch":
+        return "torch backend until compiled functions are ready"
+    return f"{chosen.backend.name} backend"
 
 
-@cache
+@cache_result
 def compiled() -> Backend | str:
     """Return the backend of compiled functions, checked, or in words why it cannot be used."""
     try:
-        from .compiled.backend import CompiledBackend
-
-        found = CompiledBackend()
+        folder = cache.folder()
+        found = _load(folder)
         wrong = check(found)
     except Exception as error:  # whatever a release of numba or NumPy brings, torch still works
-        return f"Compiled functions cannot be used ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        return f"Compiled functions cannot be used ({_said(error)})"
+    if folder is not None:
+        cache.used(folder)
     return f"Compiled functions computed wrong {wrong}" if wrong else found
+
+
+def fill(folder: Path, niceness: int) -> None:
+    """Make the compiled functions of a folder, in a process of its own that gives way to others.
+
+    They are tried as well: functions that crash or compute wrong numbers are never called ready.
+    """
+    cache.take(folder)
+    if hasattr(os, "nice"):
+        os.nice(niceness)
+    try:
+        wrong = check(_load(folder))
+    except BaseException as error:
+        cache.fail(folder, _said(error))
+        raise
+    if wrong:
+        cache.fail(folder, f"they computed wrong {wrong}")
+    else:
+        cache.succeed(folder)
+        cache.clean(folder)
+
+
+_FILL = (
+    f"import sys, pathlib, {__name__} as backend; backend.fill(pathlib.Path(sys.argv[1]), int(sys.argv[2]))"
+)
+
+
+def _load(folder: Path | None) -> Backend:
+    from .compiled.jit import kept_in
+
+    with kept_in(folder):
+        from .compiled.backend import CompiledBackend
+
+        return CompiledBackend()
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def check(backend: Backend) -> str | None:
