@@ -26,7 +26,7 @@ demo: .venv/ready
 endif
 
 test: .venv/ready
-	@$(XVFB) $(BIN)/python -m pytest
+	@$(XVFB) $(BIN)/python -m pytest -n 2
 
 MINUTES = 10
 explore: .venv/ready

@@ -55,6 +55,18 @@ def pytest_configure(config):
         settings.load_profile("explore")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Two processes, each with the same tests in the same order every time: those of the window, and the others."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Halves(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "window" if nodeid.startswith("tests/viewer/") else "others"
+
+    return Halves(config, log)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     if config.getoption("explore"):

@@ -60,7 +60,7 @@ KEPT = {
     "blocks of eight": lambda n: n.reshape(16, 2, 16, 2, 16, 2).sum((1, 3, 5)),
     "a white field": lambda n: n / np.random.default_rng(2).uniform(0.8, 1.2, n.shape[1:]),
     "a monitor": lambda n: n / np.random.default_rng(3).uniform(0.9, 1.1, (len(n), 1, 1)),
-    "no noise": lambda n: np.abs(np.fft.fftn(np.ones((5, 6, 7)), n.shape)) ** 2,
+    "no noise": lambda n: np.abs(np.fft.fftn(np.ones((5, 6, 7)), n.shape, (0, 1, 2))) ** 2,
 }
 
 

@@ -1,5 +1,7 @@
 """Symmetry-related candidates: the 48 of the cube reach the twin, and held-out voxels decide which are kept."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from napari_autophase.phasing import Diffraction, Starts, keep_best
 INVERSION = ((0, 1, 2), (0, 1, 2))
 
 
+@cache
 def crystal():
     """A wedge with a phase: no symmetry of the cube leaves it as it is."""
     x, y, z = torch.meshgrid(*[torch.arange(32) - 16.0] * 3, indexing="ij")
@@ -34,6 +37,12 @@ def skew(found):
     return float((centre**3 * power.sum((1, 2))).sum())
 
 
+@cache
+def pattern():
+    """The modulus of the crystal's far field."""
+    return propagate(crystal()[None])[0].abs()
+
+
 class Partial(torch.nn.Module):
     """Solves any orientation of one crystal, but of the two solutions always tells the one that leans the same way."""
 
@@ -51,10 +60,9 @@ class Partial(torch.nn.Module):
 
 
 def candidates(number):
-    pattern = propagate(crystal()[None])[0].abs().square()
     turns = inference.orientations(number)
     model = Model(Partial(), "0" * 64, torch.device("cpu"))
-    job = inference.predict(model, [inference._turn(pattern, *turn) for turn in turns])
+    job = inference.predict(model, [inference._turn(pattern().square(), *turn) for turn in turns])
     while True:
         try:
             next(job)
@@ -68,9 +76,7 @@ def test_turning_the_object_turns_its_pattern_and_the_inversion_is_among_the_fir
     assert inference.orientations(2)[1] == INVERSION
     for turn in inference.orientations(48):
         turned = propagate(inference._turn(crystal(), *turn)[None])[0].abs()
-        torch.testing.assert_close(
-            turned, inference._turn(propagate(crystal()[None])[0].abs(), *turn), rtol=1e-3, atol=0.1
-        )
+        torch.testing.assert_close(turned, inference._turn(pattern(), *turn), rtol=1e-3, atol=0.1)
 
 
 @pytest.mark.parametrize("number", [2, 48])

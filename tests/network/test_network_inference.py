@@ -1,7 +1,5 @@
 """One shot on a scan of any size."""
 
-import subprocess
-import sys
 from typing import ClassVar
 
 import numpy as np
@@ -270,23 +268,27 @@ def test_predictions_in_bfloat16_agree_with_float32(monkeypatch):
         assert correlation(one.object.numpy(), other.object.numpy()) > 0.999
 
 
-def test_a_prediction_is_the_same_beside_a_busy_program():
-    """Its last digits depend on how many threads share it: that must not hang on what else the computer does."""
-    model, windows = load(), [torch.rand((64,) * 3, generator=torch.Generator().manual_seed(3))]
+class Counted(Oracle):
+    """Notes how many threads share each prediction."""
 
-    def ask():
-        return finish(inference.predict(model, windows, 1), lambda _: None)[0]
+    threads: ClassVar[list] = []
 
-    alone = ask()
-    busy = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * inference.cores())
-    ]
+    def forward(self, counts):
+        self.threads.append(torch.get_num_threads())
+        return super().forward(counts)
+
+
+@pytest.mark.parametrize(("windows", "shared_by"), [(1, inference.cores()), (5, 1)])
+def test_how_many_threads_share_a_prediction_depends_on_the_computer_alone(windows, shared_by):
+    """Its last digits depend on them: they must not hang on what else the computer does, or on what ran before."""
+    before = torch.get_num_threads()
     try:
-        beside = [ask() for _ in range(3)]
+        for left_over in (1, 3):
+            torch.set_num_threads(left_over)
+            Counted.threads.clear()
+            model = Model(Counted(), "0" * 64, torch.device("cpu"))
+            finish(inference.predict(model, [torch.ones((64,) * 3)] * windows), lambda _: None)
+            assert Counted.threads == [shared_by] * windows
+            assert torch.get_num_threads() == left_over
     finally:
-        for each in busy:
-            each.kill()
-            each.wait()
-    for one in beside:
-        assert torch.equal(one.object, alone.object)
-        assert torch.equal(one.inside, alone.inside)
+        torch.set_num_threads(before)

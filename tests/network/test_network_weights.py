@@ -89,6 +89,7 @@ class Trap:
         return Path.touch, (Path(self.path),)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning:torch")  # torch, before it refuses
 def test_a_pickle_is_refused_and_not_run(tmp_path):
     sprung = tmp_path / "sprung"
     torch.save({"encoder.0.weight": torch.zeros(2), "trap": Trap(str(sprung))}, tmp_path / "zip.pth")

@@ -338,67 +338,83 @@ WORKS = {
     "a result again": lambda session: (session.show_diffraction(), session.show_result()),
 }
 """What is shown piece by piece, where a scan and a result in voxels are there."""
-MOST_PIECES = 10
+
+
+def interrupted(start):
+    """Begin `start(session, turns)` again and again, each time in a new viewer, and stop it one piece later until it is over.
+
+    Each time a viewer and its session, with a scan, and the turns that are left.
+    """
+    done, left = 0, True
+    while left:
+        viewer = ViewerModel()
+        session = Session.of(viewer)
+        turns = Turns(session)
+        session.add_scan(make_scan())
+        start(session, turns)
+        for _ in range(done):
+            turns.one()
+        left = bool(turns.waiting)
+        yield viewer, session, turns
+        done += 1
+    assert done > 3, "nothing was shown piece by piece"
 
 
 @pytest.mark.parametrize("work", WORKS)
-@pytest.mark.parametrize("after", range(MOST_PIECES))
 @pytest.mark.parametrize("gone", ["all", "newest"])
-def test_layers_may_be_deleted_between_any_two_pieces(viewer, session, turns, work, after, gone):
-    session.add_result(make_reconstruction(nm=False))
-    turns.all()
-    WORKS[work](session)
-    for _ in range(after):
-        if turns.waiting:
-            turns.one()
-    deleted = list(viewer.layers) if gone == "all" else [viewer.layers[-1]]
-    for layer in deleted:
-        viewer.layers.remove(layer)
-    turns.all()
-    assert not session._turns._works
-    assert not set(deleted) & set(viewer.layers)
-    if gone == "all":
-        assert len(viewer.layers) == 0
+def test_layers_may_be_deleted_between_any_two_pieces(work, gone):
+    def start(session, turns):
+        session.add_result(make_reconstruction(nm=False))
+        turns.all()
+        WORKS[work](session)
+
+    for viewer, session, turns in interrupted(start):
+        deleted = list(viewer.layers) if gone == "all" else [viewer.layers[-1]]
+        for layer in deleted:
+            viewer.layers.remove(layer)
+        turns.all()
+        assert not session._turns._works
+        assert not set(deleted) & set(viewer.layers)
+        if gone == "all":
+            assert len(viewer.layers) == 0
 
 
-@pytest.mark.parametrize("after", range(MOST_PIECES))
-def test_a_scan_deleted_on_its_way_leaves_the_other_one_in_slices(viewer, session, turns, after):
+def test_a_scan_deleted_on_its_way_leaves_the_other_one_in_slices():
     """It was on the way from the results, which are in 3-D."""
-    session.add_result(make_reconstruction())
-    session.add_scan(make_scan("other"))
-    for _ in range(after):
-        if turns.waiting:
-            turns.one()
-    viewer.layers.remove("other")
-    turns.all()
-    assert shown(viewer) == ["crystal"]
-    assert viewer.dims.ndisplay == 2
-    assert viewer.dims.axis_labels == ("frame", "row", "col")
+
+    def start(session, turns):
+        session.add_result(make_reconstruction())
+        session.add_scan(make_scan("other"))
+
+    for viewer, _, turns in interrupted(start):
+        viewer.layers.remove("other")
+        turns.all()
+        assert shown(viewer) == ["crystal"]
+        assert viewer.dims.ndisplay == 2
+        assert viewer.dims.axis_labels == ("frame", "row", "col")
 
 
-@pytest.mark.parametrize("after", range(MOST_PIECES))
-def test_a_result_deleted_on_its_way_leaves_the_crystal_of_the_other_one_in_3d(viewer, session, turns, after):
-    first = session.add_result(make_reconstruction())
-    turns.all()
-    camera = compat.camera(viewer)
-    camera.zoom = 7.5
-    session.show_diffraction()
-    turns.all()
-    session.show_drawing(draw(make_reconstruction()))
-    for _ in range(after):
-        if turns.waiting:
-            turns.one()
-    for layer in session.results[-1].layers:
-        viewer.layers.remove(layer)
-    turns.all()
-    session.show_result(first)
-    turns.all()
-    assert shown(viewer) == ["crystal · 1 isosurface"]
-    assert viewer.dims.ndisplay == 3
-    assert camera.zoom == 7.5
+def test_a_result_deleted_on_its_way_leaves_the_crystal_of_the_other_one_in_3d():
+    def start(session, turns):
+        session.add_result(make_reconstruction())
+        turns.all()
+        compat.camera(session.viewer).zoom = 7.5
+        session.show_diffraction()
+        turns.all()
+        session.show_drawing(draw(make_reconstruction()))
+
+    for viewer, session, turns in interrupted(start):
+        for layer in session.results[-1].layers:
+            viewer.layers.remove(layer)
+        turns.all()
+        session.show_result(session.results[0])
+        turns.all()
+        assert shown(viewer) == ["crystal · 1 isosurface"]
+        assert viewer.dims.ndisplay == 3
+        assert compat.camera(viewer).zoom == 7.5
 
 
-@pytest.mark.parametrize("after", range(0, 40, 3))
+@pytest.mark.parametrize("after", range(0, 37, 4))
 @pytest.mark.parametrize("kept", [True, False], ids=["a person keeps the viewer", "nobody keeps the viewer"])
 def test_the_window_may_close_between_any_two_pieces(scan, monkeypatch, after, kept):
     viewer = ViewerModel()

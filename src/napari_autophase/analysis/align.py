@@ -61,6 +61,8 @@ def align(
     best, score = np.zeros(reference.shape, np.complex64), 0j
     original = fitted(np.asarray(object), reference.shape)
     for candidate in (original, twin(original)) if twins else (original,):
+        if not (candidate.any() and reference.any()):
+            continue  # nothing agrees with nothing
         shift, _, _ = phase_cross_correlation(
             np.abs(reference), np.abs(candidate), upsample_factor=50, normalization=None
         )
@@ -73,10 +75,7 @@ def align(
                     [-1 if a == axis else 1 for a in range(3)]
                 )
         overlap = np.vdot(moved, reference)
-        power = np.vdot(moved, moved).real
-        if power == 0:
-            continue
-        moved = moved * (overlap / power)
+        moved = moved * (overlap / np.vdot(moved, moved).real)
         found = correlation(moved, reference)
         if abs(found) > abs(score):
             best, score = moved.astype(np.complex64), found

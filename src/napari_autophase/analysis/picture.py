@@ -131,7 +131,7 @@ class _Map:
         self.label, self.ticks, self.names = label, ticks, names
         self.norm = Normalize(low, high)
         self.mappable = ScalarMappable(self.norm, colours)
-        self.mappable.cmap.set_bad("white")
+        self.mappable.set_cmap(self.mappable.cmap.with_extremes(bad="white"))
 
 
 def _maps(shown: Quantities) -> dict[str, _Map]:
