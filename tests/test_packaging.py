@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
+NEEDED = {"src", "tests", "tools", "sample_data", "benchmarks", "README.md", "LICENSE"}
+NEEDED |= {"Makefile", "constraints.txt", "pyproject.toml"}
+"""What `make test` reads of a checkout, beside the pages of the documentation."""
 
 
 def base_requirements() -> list[Requirement]:
@@ -54,12 +58,33 @@ def test_the_command_is_installed():
     assert entry.load() is main
 
 
-@pytest.mark.slow
-def test_the_wheel_holds_what_the_plugin_needs(tmp_path):
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """A folder with the sdist, and the wheel that was built from it."""
+    folder = tmp_path_factory.mktemp("built")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    (wheel,) = tmp_path.glob("napari_autophase-*-py3-none-any.whl")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_sdist_holds_what_its_tests_need(built):
+    if not (ROOT / ".git").exists():
+        pytest.skip("nobody says here what belongs to it")
+    (sdist,) = built.glob("napari_autophase-*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    listed = ["git", "-c", "core.quotePath=false", "ls-files"]
+    tracked = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    needed = {name for name in tracked if name.split("/")[0] in NEEDED}
+    assert {name.split("/")[0] for name in needed} == NEEDED
+    assert needed <= names, sorted(needed - names)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_what_the_plugin_needs(built):
+    (wheel,) = built.glob("napari_autophase-*-py3-none-any.whl")
     assert wheel.stat().st_size < 40e6
     names = set(zipfile.ZipFile(wheel).namelist())
     package = {
