@@ -52,6 +52,7 @@ class Preparation(_Part):
     """Counts to what phasing needs."""
 
     hot_pixels: bool = Field(True, description="Mask isolated voxels and constantly lit pixels (aliens).")
+    other_peaks: bool = Field(True, description="Mask the Bragg peaks of other crystals in the scan.")
     saturation: float | None = Field(
         None, gt=0, description="Counts at and above this value are saturated: lower bounds."
     )

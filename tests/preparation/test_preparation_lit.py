@@ -6,8 +6,10 @@ import re
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_autophase.preparation import find_flagged, find_hot_pixels, prepare
+from napari_autophase.recipe import Recipe
 from napari_autophase.scan import Scan
 from napari_autophase.simulation import simulate
 
@@ -78,16 +80,82 @@ def test_a_window_amid_nothing_is_no_lit_block(counts):
     assert not find_hot_pixels(np.pad(with_air, ((0, 0), (90, 60), (70, 80)))).any()
 
 
-def test_a_second_crystal_is_said_with_its_place(counts):
-    other = simulate(seed=4, size=48, peak=4e4).scan.counts
-    wide = np.pad(counts, 24) + np.roll(np.pad(other, 24), (30, -28, 26), (0, 1, 2))
-    (note,) = (each for each in prepare(Scan.from_array(wide)).notes if "second peak" in each)
-    place = tuple(np.unravel_index(np.roll(np.pad(other, 24), (30, -28, 26), (0, 1, 2)).argmax(), wide.shape))
+def test_a_streak_in_one_frame_is_masked_and_nothing_else(counts):
+    """An arc of powder, 3 pixels wide, and a cosmic ray's track; the crystal's light lasts for some frames."""
+    with_streak = counts.copy()
+    rows, columns = np.indices((48, 48))
+    arc = np.abs(np.hypot(rows - 60, columns - 10) - 45) < 1.5
+    with_streak[17, arc] += np.random.default_rng(7).poisson(3000, np.count_nonzero(arc))
+    track = np.zeros((48, 48), bool)
+    track[np.arange(4, 12), np.arange(36, 44)] = True
+    with_streak[40, track] += 700
+    found = find_hot_pixels(with_streak)
+    assert found[17, arc & (counts[16:19].max(0) < 300)].all()
+    assert found[40, track].all()
+    assert not found[17, ~(ndimage.binary_dilation(arc, np.ones((3, 3))))].any()
+    assert np.count_nonzero(found[40]) == np.count_nonzero(track)
+    assert not np.delete(found, (17, 40), 0).any()
+    assert prepare(Scan.from_array(with_streak)).peak == prepare(Scan.from_array(counts)).peak
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_few_frames_are_no_streaks(seed):
+    """One and a half frames for a fringe are few, but no reason to lose any."""
+    scan = simulate(seed, 48, oversampling=(1.5, 2.5, 2.5), phase_range=2.0 * seed).scan
+    assert not find_hot_pixels(scan.counts.astype(np.float32)).any()
+
+
+@pytest.fixture(scope="module")
+def two(counts):
+    """A scan with a second crystal in it, and the second's own light."""
+    other = np.roll(
+        np.pad(simulate(seed=4, size=48, peak=4e4).scan.counts, 24), (30, -28, 26), (0, 1, 2)
+    ).astype(np.float32)
+    return np.pad(counts, 24) + other, other
+
+
+def test_a_second_crystal_is_masked_and_said_with_its_place(counts, two):
+    wide, other = two
+    prepared = prepare(Scan.from_array(wide))
+    (note,) = (each for each in prepared.notes if "second peak" in each)
     said = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", note)]
-    assert tuple(said[:3]) == place
+    assert tuple(said[:3]) == np.unravel_index(other.argmax(), wide.shape)
     assert said[3] == pytest.approx(
         0.4, abs=0.1
     )  # counts of single voxels say little; their surroundings tell
+    bad = ~np.roll(prepared.good, [-shift for shift in prepared.shift], (0, 1, 2))
+    own = np.pad(counts, 24)
+    assert other[bad].sum() > 0.95 * other.sum()
+    assert own[bad].sum() < 0.01 * own.sum()
+    clean = prepare(Scan.from_array(own)).oversampling
+    assert prepared.oversampling == pytest.approx(clean, rel=0.1)
+
+
+def test_a_second_crystal_is_left_where_that_is_wished(two):
+    choice = Recipe().with_settings({"prepare.other_peaks": False}).prepare
+    prepared, masked = prepare(Scan.from_array(two[0]), choice), prepare(Scan.from_array(two[0]))
+    assert any("crop or mask it" in each for each in prepared.notes)
+    assert np.count_nonzero(masked.good) < 0.95 * np.count_nonzero(prepared.good)
+
+
+def test_a_third_crystal_is_masked_too(two):
+    wide, other = two
+    prepared = prepare(Scan.from_array(wide + np.roll(other, (-60, 56, -52), (0, 1, 2))))
+    assert len([each for each in prepared.notes if "second peak" in each]) == 2
+    bad = ~np.roll(prepared.good, [-shift for shift in prepared.shift], (0, 1, 2))
+    assert bad[np.unravel_index(other.argmax(), wide.shape)]
+    assert bad[tuple(np.unravel_index(other.argmax(), wide.shape) + np.array([-60, 56, -52]))]
+
+
+@pytest.mark.parametrize(
+    ("seed", "phase", "kind"), [(15, 16.0, "rod"), (36, 20.0, "wulff"), (2, 16.0, "cut")]
+)
+def test_strain_that_splits_a_peak_is_not_masked(seed, phase, kind):
+    """A crystal's own lobes are as bright, but no valley lies around them, or they come in over the edge."""
+    scan = simulate(seed, 64, phase_range=phase, kind=kind, dislocation=seed % 4 == 3).scan
+    prepared = prepare(scan)
+    assert any("crop or mask it" in each for each in prepared.notes)
+    assert prepared.good.all()
 
 
 @pytest.mark.parametrize("phase", [0.0, 3.0, 8.0])

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from .blur import blurred
-from .lit import find_lit_patches
+from .lit import find_flashes, find_lit_patches
 
 FLAGS = (2.0**32 - 1, 2.0**32 - 2, 2.0**31 - 1, 2.0**24 - 1, 2.0**16 - 1, 2.0**16 - 2)
 """Largest values of detectors' number formats, by which they mark bad or overflown pixels."""
@@ -122,7 +122,8 @@ def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.nd
     A voxel is hot if its counts exceed ``λ + 6 √λ`` with ``λ = 8 (m + 1)`` and m the third-brightest of its 26 neighbours (so
     that two false neighbours do not vouch for each other).  A detector pixel is hot in all frames if the same holds among
     its 8 neighbours for what it counts in the darker half of its frames.  The surroundings of the brightest place, as seen
-    without the suspects, are never condemned.  Patches and lines of lit pixels are found by `lit.find_lit_patches`.
+    without the suspects, are never condemned.  Patches and lines of lit pixels are found by
+    `lit.find_lit_patches`, those that are lit in one frame by `lit.find_flashes`.
 
     Parameters
     ----------
@@ -144,6 +145,7 @@ def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.nd
     darker = np.partition(curves, half)[..., :half].sum(-1)
     pixel = find_isolated(darker[None], np.any(good, axis=0, keepdims=True))[0]
     hot |= pixel[None] & good
+    hot |= find_flashes(counts, good & ~hot)
     patches = find_lit_patches(counts, darker, good)[None] & good
 
     if hot.any():

@@ -12,10 +12,13 @@ from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
 from .blur import blurred
 from .filling import complete_peak
-from .lit import find_second_peak
+from .lit import find_second_peak, lit_by
 from .oversampling import estimate_oversampling
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_saturated
 from .region import lit_shape, middle, pad_fast
+
+_OTHERS = 4
+"""So many peaks of other crystals are masked at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,16 +126,18 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
         )
 
     oversampling = estimate_oversampling(*volumes) if completed is None else completed.oversampling
+    foreign, said = _other_peaks(scanned[0], scanned[1], peak, oversampling, choice.other_peaks)
+    notes += said
+    if foreign is not None:
+        foreign = np.roll(foreign, shift, (0, 1, 2))
+        volumes = [np.where(foreign, volume.dtype.type(0), volume) for volume in volumes]
+        if completed is None:
+            oversampling = estimate_oversampling(*volumes)
     for axis, ratio in zip(("rocking", "row", "column"), oversampling, strict=True):
         if ratio < 1.8:
             notes.append(
                 f"The scan is undersampled along the {axis} axis ({ratio:.1f}-fold; 2 is the least for phasing)."
             )
-    second = find_second_peak(scanned[0], scanned[1], peak, oversampling)
-    if second is not None:
-        notes.append(
-            f"A second peak lies at {second[0]}, {second[1]:.2g} times as bright: if it is another crystal's, crop or mask it."
-        )
     # the field of view, and with it the oversampling, stays as it is when voxels become smaller or larger
     if choice.crop is not None:
         wanted = lit_shape(*volumes[:2]) if choice.crop == "auto" else choice.crop
@@ -167,6 +172,32 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
         doubtful=completed is not None and not completed.determined,
         notes=tuple(notes),
     )
+
+
+def _other_peaks(
+    counts: np.ndarray,
+    good: np.ndarray,
+    peak: tuple[int, int, int],
+    oversampling: tuple[float, float, float],
+    masks: bool,
+) -> tuple[np.ndarray | None, list[str]]:
+    """Return where other crystals are brighter than the one at `peak`, None if nothing is to be masked, and what to say."""
+    foreign, notes = None, list[str]()
+    for _ in range(_OTHERS):
+        other = find_second_peak(counts, good if foreign is None else good & ~foreign, peak, oversampling)
+        if other is None:
+            break
+        text = f"A second peak lies at {other.voxel}, {other.share:.2g} times as bright"
+        if not (masks and other.is_apart):
+            notes.append(f"{text}: if it is another crystal's, crop or mask it.")
+            break
+        its = lit_by(other, counts, good, peak, oversampling)
+        foreign = its if foreign is None else foreign | its
+        notes.append(
+            f"{text}: it is taken for another crystal's, and {_voxels(its & good)} around it are masked "
+            "(prepare.other_peaks=false leaves them)."
+        )
+    return foreign, notes
 
 
 def assumed(geometry: Geometry, shape: tuple[int, int, int]) -> list[str]:
