@@ -125,7 +125,7 @@ def find_flashes(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
     for frame in range(1, len(counts) - 1):  # of the outermost only one side is seen, and that may be between two fringes
         beside = [frame - 1, frame + 1]
         around = seen[beside].max(0)
-        suspect = (seen[frame] > _beyond(0.0)) & (seen[frame] > _beyond(np.maximum(around, 0)))
+        suspect = seen[frame] > np.maximum(_CONTRAST * around, _beyond(0.0))
         if np.count_nonzero(suspect) < _STREAK:
             continue
         around = np.where(suspect, ndimage.maximum_filter(around, 3), np.inf)  # -1: nothing is known
