@@ -85,6 +85,7 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
     with stage("analyse"):
         yield Progress("analyse", 0, 1)
         found, support = analysis.normalise(phased.object, phased.support)
+        notes = (*notes, *_doubts(prepared.geometry, prepared.peak, support))
 
     seconds["total"] = sum(seconds.values())
     return Reconstruction(
@@ -145,19 +146,32 @@ def with_geometry_of(scan: Scan, found: Reconstruction) -> Reconstruction:
             now, scan.shape, found.recipe.prepare.binning, found.peak, found.shape
         )
     steps, q_bragg = geometry.frame(binned, found.peak, found.shape)
-    stale = _said_of(before, scan.shape)
+    stale = _said_of(found.scan_geometry, scan.shape, found)
     return replace(
         found,
         geometry=phased,
         scan_geometry=now,
         voxel_steps_nm=steps,
         q_bragg_per_nm=q_bragg,
-        notes=(*(note for note in found.notes if note not in stale), *_said_of(now, scan.shape)),
+        notes=(*(note for note in found.notes if note not in stale), *_said_of(now, scan.shape, found)),
     )
 
 
-def _said_of(known: Geometry | None, shape: tuple[int, int, int]) -> list[str]:
-    return [UNKNOWN_GEOMETRY] if known is None else preparation.assumed(known, shape)
+def _said_of(known: Geometry | None, shape: tuple[int, int, int], found: Reconstruction) -> list[str]:
+    """Return what is said of a geometry of the scan in which `found` was found."""
+    if known is None or found.peak is None:
+        return [UNKNOWN_GEOMETRY]
+    binned, _ = preparation.on_grids(known, shape, found.recipe.prepare.binning, found.peak, found.shape)
+    return [*preparation.assumed(known, shape), *_doubts(binned, found.peak, found.support)]
+
+
+def _doubts(known: Geometry | None, peak: tuple[float, float, float], support: np.ndarray) -> list[str]:
+    """Return what seems wrong in the geometry of a scan, after binning, in which a crystal of this support was found."""
+    inside = np.argwhere(support)
+    if known is None or len(inside) == 0:
+        return []
+    first, second, third = (float(n) for n in support.shape / (np.ptp(inside, axis=0) + 1))
+    return geometry.doubts(known, peak, support.shape, (first, second, third))
 
 
 def _begin(

@@ -34,7 +34,14 @@ def scan(geometry: Geometry) -> Scan:
         ({"rocking_step_deg": -5.0}, "-0.005 degrees, if the number is in millidegrees?"),
         ({"rocking_step_deg": 0.0}, "0 is no rocking step"),
         ({"detector_angles_deg": (float("inf"), 0.0)}, "not all numbers"),
-        ({"detector_angles_deg": (32174.0, 12634.6)}, "give degrees"),
+        (
+            {"detector_angles_deg": (32174.0, 12634.6)},
+            "geometry.detector_angles_deg: 32174 is no angle of a circle in degrees (0 to 360): 32.174 degrees, "
+            "if the number is in millidegrees?",
+        ),
+        ({"sample_angles_deg": (-361.0,)}, "geometry.sample_angles_deg: -361 is no angle"),
+        # 32.1 and 12.6 degrees: λ/(2 sin ½·34.24°)
+        ({"detector_angles_deg": (0.5603, 0.2199)}, "in radians, it is 0.234 nm where the arm points"),
         ({"detector_angles_deg": (0.0, 0.0)}, "span no volume"),
         ({"detector_angles_deg": (0.5, 0.2)}, "lattice planes"),
         ({"sample_angles_deg": (1.0, 2.0)}, "one angle per circle"),
@@ -62,10 +69,11 @@ def test_what_instruments_have_passes():
 def test_lattice_planes_have_a_spacing(spacing, fine):
     q = np.array([0.6, 0.0, -0.8]) * 2 * np.pi / spacing
     if fine:
-        check_spacing(q)
+        check_spacing(GOOD, q)
     else:
-        with pytest.raises(InputError, match="no crystal has"):
-            check_spacing(q)
+        with pytest.raises(InputError, match="no crystal has") as caught:
+            check_spacing(GOOD, q)
+        assert "radians" not in str(caught.value)
 
 
 def test_an_assumed_direct_beam_is_said():

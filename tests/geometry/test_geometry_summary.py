@@ -159,3 +159,25 @@ def test_a_peak_far_from_where_the_arm_points_is_off_without_a_material():
     assert summarise(GOLD, PEAK, SHAPE).off == ()
     far = summarise(replace(GOLD, direct_beam_pixel=(1e6, 0.0)), PEAK, SHAPE)
     assert any("where the arm points" in sentence and "direct beam" in sentence for sentence in far.off)
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [(0.0050000339, ""), (0.0050000339 * np.pi / 180, "degrees in radians?"), (5e-6, "in another unit?")],
+)
+def test_a_rocking_step_in_another_unit_makes_a_crystal_that_is_none(step, says):
+    """The gold crystal is about as long as wide; with radians for degrees it comes out 57 times longer."""
+    off = summarise(replace(GOLD, rocking_step_deg=step), PEAK, SHAPE, (8.0, 4.3, 3.3)).off
+    assert len(off) == bool(says)
+    assert all(says in sentence for sentence in off)
+
+
+def test_a_direct_beam_that_no_detector_reaches_is_off():
+    """TIM2 has 512 rows: in frames that are a part of it the beam lies at most so far from the peak."""
+    near = replace(GOLD, direct_beam_pixel=(64.0 + 512, 193.0))
+    assert not any("no more than" in sentence for sentence in summarise(near, PEAK, SHAPE).off)
+    for beam, what in (((64.0 + 600, 193.0), "600 rows"), ((194.0, 64.0 - 700), "700 columns")):
+        off = summarise(replace(GOLD, direct_beam_pixel=beam), PEAK, SHAPE).off
+        assert any(f"{what} from the peak" in each and "no more than 512" in each for each in off)
+    binned = replace(GOLD, direct_beam_pixel=(64.0 + 300, 97.0), pixel_size_um=(110.0, 110.0))
+    assert any("no more than 256" in each for each in summarise(binned, PEAK, SHAPE).off)

@@ -197,7 +197,9 @@ def test_what_no_light_reaches_is_cropped_and_nothing_else():
     light = spot + np.roll(0.1 * spot, 30, 1)  # a speckle far out, along rows only
     for background in (0.0, 2.0):
         counts = rng.poisson(light + background).astype(np.float32)
-        found = prepare(Scan.from_array(counts), choose(crop="auto", other_peaks=False, background=background))
+        found = prepare(
+            Scan.from_array(counts), choose(crop="auto", other_peaks=False, background=background)
+        )
         assert max(found.counts.shape[0], found.counts.shape[2]) <= 40
         assert 80 <= found.counts.shape[1] <= 100
         assert found.counts[tuple(n // 2 for n in found.counts.shape)] > 300
@@ -206,7 +208,10 @@ def test_what_no_light_reaches_is_cropped_and_nothing_else():
         assert np.abs(np.array(dark.counts.shape) - found.counts.shape).max() <= 8
     gaped = counts.copy()
     gaped[:, :, 30:] = -1  # and a masked half is not taken for light, nor for its absence
-    assert prepare(Scan.from_array(gaped), choose(crop="auto", other_peaks=False, centre="none")).counts.shape[1] >= 80
+    assert (
+        prepare(Scan.from_array(gaped), choose(crop="auto", other_peaks=False, centre="none")).counts.shape[1]
+        >= 80
+    )
 
 
 def test_a_pattern_that_reaches_the_edges_is_not_cropped():

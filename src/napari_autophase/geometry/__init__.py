@@ -13,7 +13,7 @@ from .materials import MATERIALS, Material, find_material, indices, spacing_nm
 from .orientation import Mounting, Verdict, arm_test, lattice_test, said
 from .plausible import check, check_spacing
 from .records import Files, Gaps, Seam, Source
-from .summary import GeometrySummary, summarise
+from .summary import GeometrySummary, doubts, summarise
 
 __all__ = [
     "MATERIALS",
@@ -37,6 +37,7 @@ __all__ = [
     "check_spacing",
     "complete",
     "direction",
+    "doubts",
     "find_beamline",
     "find_material",
     "frame",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..scan import Geometry, InputError
+from .frames import arm_vector
 
 
 class Range(NamedTuple):
@@ -32,6 +34,7 @@ _STEP = Range(
 )
 _ENERGY_STEP = Range("energy step", "keV", 1e-7, 1, {"eV": 1e-3})
 _SPACING = Range("lattice spacing", "nm", 0.05, 1.5, {})
+_ANGLE = Range("angle of a circle", "degrees", 0, 360, {"millidegrees": 1e-3, "millionths of a degree": 1e-6})
 
 
 def check(geometry: Geometry) -> None:
@@ -62,8 +65,9 @@ def check(geometry: Geometry) -> None:
             raise InputError(
                 f"geometry.{name} holds {values}, which are not all numbers; give the others too."
             )
-        if name.endswith("_deg") and values is not None and max(map(abs, values), default=0) > 1000:
-            raise InputError(f"geometry.{name} is {values}: no circle turns so far; give degrees.")
+        if name.endswith("_deg"):
+            for value in values or ():
+                _refuse(_ANGLE, abs(value), value, f"geometry.{name}: ")
 
 
 def could_be_energy(kev: float) -> bool:
@@ -78,10 +82,10 @@ def could_be_distance(metres: float) -> bool:
 
 def could_be_angle(degrees: float) -> bool:
     """Tell whether a number in degrees can be where a circle stands."""
-    return abs(degrees) <= 360
+    return abs(degrees) <= _ANGLE.most
 
 
-def check_spacing(q_per_nm: np.ndarray) -> None:
+def check_spacing(geometry: Geometry, q_per_nm: np.ndarray) -> None:
     """Refuse a Bragg vector (3,) that belongs to no lattice planes.
 
     Raises
@@ -91,18 +95,26 @@ def check_spacing(q_per_nm: np.ndarray) -> None:
     """
     length = float(np.linalg.norm(q_per_nm))
     spacing = 2 * np.pi / length if length else np.inf
-    if not _SPACING.least <= spacing <= _SPACING.most:
-        raise InputError(
-            f"This geometry belongs to lattice planes {spacing:.3g} nm apart, which no crystal has "
-            f"({_SPACING.least:g} to {_SPACING.most:g} nm); check the detector angles, the energy and the direct beam's pixel."
-        )
+    if _SPACING.least <= spacing <= _SPACING.most:
+        return
+    angles = geometry.detector_angles_deg
+    meant = ""
+    if angles and max(map(abs, angles)) <= np.pi:
+        turned = replace(geometry, detector_angles_deg=tuple(float(np.degrees(angle)) for angle in angles))
+        at_arm = 2 * np.pi / max(float(np.linalg.norm(arm_vector(turned))), 1e-9)
+        if _SPACING.least <= at_arm <= _SPACING.most:
+            meant = f" (if these are in radians, it is {at_arm:.4g} nm where the arm points: give degrees)"
+    raise InputError(
+        f"This geometry belongs to lattice planes {spacing:.3g} nm apart, which no crystal has "
+        f"({_SPACING.least:g} to {_SPACING.most:g} nm); check the detector angles{meant}, the energy and the direct beam's pixel."
+    )
 
 
-def _refuse(range_: Range, value: float, given: float | None = None) -> None:
+def _refuse(range_: Range, value: float, given: float | None = None, where: str = "") -> None:
     if np.isfinite(value) and range_.least <= value <= range_.most:
         return
     shown = value if given is None else given
-    text = f"{shown:g} is no {range_.what} in {range_.unit} ({range_.least:g} to {range_.most:g})"
+    text = f"{where}{shown:g} is no {range_.what} in {range_.unit} ({range_.least:g} to {range_.most:g})"
     sign = -1 if given is not None and given < 0 else 1
     meant = [
         f"{sign * value * factor:.5g} {range_.unit}, if the number is in {unit}"

@@ -75,12 +75,12 @@ class Source:
         return value * self._factor(_DEGREES, "deg")
 
     def restated(self, value: float, unit: str) -> float:
-        """Return a number that a file gives in `unit` in this source's own, as far as both are known."""
+        """Return a number that a file gives in `unit` in this source's own, as far as that is known."""
         given, own = unit.strip().lower(), self.unit.lower()
         given, own = _SPELT.get(given, given), _SPELT.get(own, own)
-        for units in (_KEV, _NM, _METRES, _DEGREES):
-            if given in units and own in units:
-                return value * units[given] / units[own]
+        for units, usual in ((_KEV, "kev"), (_NM, ""), (_METRES, "m"), (_DEGREES, "deg")):
+            if given in units and (own or usual) in units:
+                return value * units[given] / units[own or usual]
         return value
 
     def _factor(self, units: dict[str, float], own: str) -> float:

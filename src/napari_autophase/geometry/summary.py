@@ -19,6 +19,10 @@ _UNEVEN = 1.0
 """Percent of the mean step by which steps may differ."""
 _ARM = 15.0
 """Percent by which the spacing at the peak may differ from that where the arm points: a detector reaches no farther."""
+_REACH = 1.1
+"""The direct beam may pass a detector by this share of its side."""
+_LONG = 20.0
+"""A crystal is not so many times longer along the rocking axis than across it, or shorter."""
 _ALONG = 15.0
 """Degrees between rocking axis and Q below which rocking hardly moves the peak."""
 
@@ -112,7 +116,7 @@ def summarise(
     assert q is not None
     size = float(np.linalg.norm(q))
     arm = float(np.linalg.norm(arm_vector(geometry)))
-    off, notes = _rocking(geometry, q), _disputed(geometry)
+    off, notes = doubts(geometry, peak, shape, oversampling), _disputed(geometry)
     expected = None
     if spacing is not None:
         expected = "as given"
@@ -134,11 +138,6 @@ def summarise(
     for axis, ratio in zip(("rocking", "row", "column"), oversampling or (), strict=False):
         if ratio < 2:
             off.append(f"Along the {axis} axis the sampling is {ratio:.1f}-fold; 2 is the least for phasing.")
-    if arm > 1e-3 and (apart := 100 * abs(arm / size - 1)) > _ARM:
-        off.append(
-            f"The spacing at the peak is {apart:.3g} % away from that where the arm points: check the direct beam's pixel, the "
-            "distance and the pixel size."
-        )
     edges = np.linalg.norm(steps, axis=0)
     return GeometrySummary(
         q_per_nm=size,
@@ -153,6 +152,78 @@ def summarise(
         off=tuple(off),
         notes=tuple(notes),
     )
+
+
+def doubts(
+    geometry: Geometry,
+    peak: tuple[float, ...],
+    shape: tuple[int, ...],
+    oversampling: tuple[float, float, float] | None = None,
+) -> list[str]:
+    """Return sentences about what seems wrong in a geometry by itself, whatever the crystal is made of.
+
+    Parameters
+    ----------
+    geometry, peak, shape, oversampling
+        As for `summarise`.
+    """
+    steps, q = frame(geometry, peak, shape)
+    assert steps is not None
+    assert q is not None
+    found = _rocking(geometry, q)
+    if oversampling is not None:
+        found += _length(geometry, np.linalg.norm(steps, axis=0) * shape / oversampling)
+    found += _beam(geometry, (peak[1], peak[2]))
+    size, arm = float(np.linalg.norm(q)), float(np.linalg.norm(arm_vector(geometry)))
+    if arm > 1e-3 and (apart := 100 * abs(arm / size - 1)) > _ARM:
+        found.append(
+            f"The spacing at the peak is {apart:.3g} % away from that where the arm points: check the direct beam's pixel, the "
+            "distance and the pixel size."
+        )
+    return found
+
+
+def _length(geometry: Geometry, extent_nm: np.ndarray) -> list[str]:
+    """Compare the crystal's extent along the rocking axis with that on the detector."""
+    across = float(np.sqrt(extent_nm[1] * extent_nm[2]))
+    ratio = float(extent_nm[0]) / across
+    if 1 / _LONG < ratio < _LONG or not geometry.rocking_step_deg:
+        return []
+    step = geometry.rocking_step_deg
+    other = "radians" if 1 / 6 < ratio * np.pi / 180 < 6 else "another unit"
+    return [
+        f"Along the rocking axis the crystal comes out {extent_nm[0]:.3g} nm long, and {across:.3g} nm across it: is the rocking "
+        f"step of {step:.3g} degrees in {other}?"
+    ]
+
+
+def _beam(geometry: Geometry, peak: tuple[float, float]) -> list[str]:
+    """Say if peak and direct beam lie farther apart than one detector reaches."""
+    beamline = beamlines().get(geometry.beamline or "")
+    beam, circles = geometry.direct_beam_pixel, geometry.detector_circles
+    if beamline is None or beam is None or not circles:
+        return []
+    detector = next((each for each in beamline.detectors if each.name == geometry.detector), None)
+    if detector is None or detector.shape is None or detector.pixel_size_um is None:
+        return []
+    found = []
+    parts = zip(
+        ("rows", "columns"),
+        peak,
+        beam,
+        detector.shape,
+        detector.pixel_size_um,
+        geometry.pixel_size_um,
+        strict=True,
+    )
+    for what, at, direct, side, own, size in parts:
+        reach = side * own / size
+        if abs(at - direct) > _REACH * reach:
+            found.append(
+                f"The direct beam's pixel lies {abs(at - direct):.0f} {what} from the peak, but {detector.name} has no more than "
+                f"{reach:.0f}: check geometry.direct_beam_pixel."
+            )
+    return found
 
 
 def _rocking(geometry: Geometry, q: np.ndarray) -> list[str]:

@@ -122,7 +122,9 @@ def find_flashes(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
     found = np.zeros(counts.shape, bool)
     seen = np.where(good, counts, -1)
     frames = []
-    for frame in range(1, len(counts) - 1):  # of the outermost only one side is seen, and that may be between two fringes
+    for frame in range(
+        1, len(counts) - 1
+    ):  # of the outermost only one side is seen, and that may be between two fringes
         beside = [frame - 1, frame + 1]
         around = seen[beside].max(0)
         suspect = seen[frame] > np.maximum(_CONTRAST * around, _beyond(0.0))

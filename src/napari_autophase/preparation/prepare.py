@@ -241,7 +241,7 @@ def on_grids(
         geometry = geometry.binned(binning, shape)
     unrolled = tuple(n // factor for n, factor in zip(shape, binning, strict=True))
     _, q = frame(geometry, peak, phased)
-    check_spacing(np.asarray(q))
+    check_spacing(geometry, np.asarray(q))
     first = tuple(round(p) - n // 2 for p, n in zip(peak, phased, strict=True))
     return geometry, geometry.cropped(first, unrolled, phased)
 
