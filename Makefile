@@ -3,6 +3,8 @@
 # make explore MINUTES=10   draws new examples of the property tests for so long, and prints those that fail
 # make tours  takes the tour of the window with every napari and Qt that are supported, each in an environment of its own: before a release
 # make check  style, types and the direction of imports
+# make docs   builds the documentation into docs/_build/html: the notebooks in it run, and warnings are errors
+# make pictures  takes the pictures of the window for the documentation again
 # make clean  removes what the others made, .venv included
 
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
@@ -11,7 +13,7 @@ SCAN := sample_data/faceted_64.h5
 XVFB = $(if $(shell command -v xvfb-run 2>/dev/null),xvfb-run -a -s "-screen 0 1600x1000x24")
 SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Windows_NT,$(OS))$(filter Darwin,$(shell uname))
 
-.PHONY: demo test explore tours check clean
+.PHONY: demo test explore tours check docs pictures clean
 
 .venv/ready: pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh
@@ -41,5 +43,16 @@ check: .venv/ready
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+.venv/docs-ready: .venv/ready
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: .venv/docs-ready
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "The documentation is in docs/_build/html/index.html."
+
+pictures: .venv/ready
+	@$(XVFB) $(BIN)/python tools/window_pictures.py docs/pictures
+
 clean:
-	rm -rf .venv build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist demo docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

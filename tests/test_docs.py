@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_autophase import formats
+from napari_autophase import cli, formats
 from napari_autophase.cli import main
 from napari_autophase.formats import measured
 from napari_autophase.geometry import beamlines, find_beamline
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/beamlines.md"
+PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
 sys.path.insert(0, str(ROOT / "tests/formats"))
 from written_logs import counts, spec_header, spec_scan, tiffs  # noqa: E402
 
@@ -91,3 +92,100 @@ def test_the_page_on_formats_names_tests_that_exist():
     for link in links.values():
         file, _, name = link.partition("#")
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    """The command lines that stand in the blocks of all pages, as one would type them."""
+    found = []
+    for page in PAGES:
+        for language, block in re.findall(
+            r"^```(\S*)[^\n]*\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        ):
+            if language == "sh" or "%%bash" in block:
+                lines = block.replace("\\\n", " ").splitlines()
+                found += [line for line in lines if line.startswith("napari-autophase ")]
+    return sorted(set(found))
+
+
+def test_every_command_is_shown():
+    known = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    known |= {group.name for group in cli.app.registered_groups}
+    assert {shlex.split(line)[1] for line in commands()} == known
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_option_shown_exists(line, capsys):
+    _, *words = shlex.split(line, comments=True)
+    deeper = (
+        words[0] in {group.name for group in cli.app.registered_groups} and words[1:2] and words[1][0] != "-"
+    )
+    assert main([*words[: 2 if deeper else 1], "--help"]) == 0
+    shown = capsys.readouterr().out
+    for option in (word for word in words[1:] if re.match(r"--?[a-z]", word)):
+        assert option in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "spacing_nm"), [("34idc", 0.2335), ("id01", 0.2335)]
+)  # λ / (2 sin θ), by hand
+def test_the_geometries_shown_are_whole(name, spacing_nm):
+    import json
+
+    from napari_autophase.geometry import arm_vector, complete
+
+    known = complete(json.loads((ROOT / f"docs/guide/geometry_{name}.json").read_text(encoding="utf-8")))
+    assert 2 * np.pi / np.linalg.norm(arm_vector(known)) == pytest.approx(spacing_nm, abs=2e-4)
+    # the page's own example of a region that was read out
+    assert known.cropped((0, 62, 63), (201, 256, 256), (200, 128, 128)).direct_beam_pixel == (
+        known.direct_beam_pixel[0] - 62,
+        known.direct_beam_pixel[1] - 63,
+    )
+
+
+def test_every_setting_and_every_command_is_in_the_generated_pages(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import generate
+
+    from napari_autophase.recipe import PRESETS, Recipe
+    from napari_autophase.settings import settings
+
+    written = generate.recipe()
+    for key, info in settings(Recipe):
+        assert f"`{key}`" in written
+        assert info.description, key
+    assert all(f"`{preset}`" in generate.presets() for preset in PRESETS)
+    assert "100*ER" in generate.presets()
+    commands = generate.commands()
+    for name in ("reconstruct", "geometry lattice", "simulate-set", "finetune"):
+        assert f"napari-autophase {name}\n" in commands
+    assert "`--picture` `OUT.png`" in commands
+    assert "`--device` `auto\\|cpu\\|cuda\\|mps`" in commands
+    house = generate.house()
+    assert house.count("<rect") > 15
+    for room in ("phasing", "viewer", "scan"):
+        assert f">{room}</text>" in house
+
+
+def test_the_tables_of_the_benchmarks_are_those_of_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import generate
+
+    text = generate.benchmarks()
+    for path in (ROOT / "benchmarks/results").glob("*.md"):
+        rows = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+        assert rows
+        assert set(rows) <= set(text.splitlines())
+
+
+def test_every_page_has_a_place_in_the_contents():
+    """Each page but the first stands in a toctree: whatever is written is found."""
+    listed = set()
+    for page in PAGES:
+        for block in re.findall(
+            r"^```\{toctree\}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.M
+        ):
+            for entry in (line for line in block.splitlines() if line and not line.startswith(":")):
+                listed.add((page.parent / entry).resolve().with_suffix(".md"))
+    pages = {page for page in PAGES if "generated" not in page.parts}
+    assert pages - listed == {ROOT / "docs/index.md"}
+    assert listed <= pages

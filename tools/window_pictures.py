@@ -1,6 +1,8 @@
 """Pictures of the real window in each state, for the README and for whoever judges the window by eye.
 
-    xvfb-run -a -s "-screen 0 1600x1000x24" python tools/window_pictures.py docs
+    make pictures
+
+or ``xvfb-run -a -s "-screen 0 1600x1000x24" python tools/window_pictures.py docs/pictures``
 
 writes ``loaded.png``, ``running.png``, ``error.png``, ``window.png`` (done, by phase) and ``strain.png`` (cut open, by strain).
 """
@@ -8,10 +10,12 @@ writes ``loaded.png``, ``running.png``, ``error.png``, ``window.png`` (done, by 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import napari
 from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QLabel
 
 from napari_autophase import Recipe, read
 from napari_autophase.samples import sample_path
@@ -23,6 +27,15 @@ def wait(milliseconds: int) -> None:
     loop = QEventLoop()
     QTimer.singleShot(milliseconds, loop.quit)
     loop.exec()
+
+
+def until(ready: Callable[[], bool]) -> None:
+    """Let the window live until something is so, for two minutes at most."""
+    for _ in range(1200):
+        if ready():
+            return
+        wait(100)
+    raise SystemExit("The window did not come to the state that was to be shown.")
 
 
 def main() -> None:
@@ -45,13 +58,16 @@ def main() -> None:
 
     session = Session.of(viewer)
     session.add_scan(read(options.scan))
+    # what was understood is computed behind the window
+    until(lambda: not any(label.text() == "…" for label in window.findChildren(QLabel)))
     shoot("loaded")
     workspace.setCurrentIndex(1)
     controller = session.controller
     panel = workspace.reconstruct
     panel.show_recipe(Recipe.from_preset("iterative"))
     panel.button.click()
-    wait(4000)
+    until(lambda: any(label.text().startswith("Refining") for label in window.findChildren(QLabel)))
+    wait(1500)
     shoot("running")
     controller.cancel()
     while controller.busy:
@@ -61,7 +77,7 @@ def main() -> None:
     while controller.busy:
         wait(100)
     workspace.setCurrentIndex(2)
-    wait(3000)
+    until(lambda: len(viewer.layers) == 5)
     shoot("window")
     workspace.display.cut.setChecked(True)
     next(one for one in workspace.display.colours.buttons() if one.property("quantity") == "strain").click()

@@ -172,9 +172,15 @@ class Recipe(_Part):
     guess: Guess = Guess()
     refine: Refinement = Refinement()
     analyse: Analysis = Analysis()
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    backend: Literal["auto", "torch", "compiled"] = "auto"
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="Where to compute; auto: a GPU where there is one."
+    )
+    backend: Literal["auto", "torch", "compiled"] = Field(
+        "auto", description="What computes on a CPU; auto: compiled functions where they pass their check, else torch."
+    )
+    seed: int = Field(
+        0, ge=0, le=2**63 - 1, description="Of all random numbers: starts, and held-out pixels."
+    )
 
     @property
     def number_of_starts(self) -> int:

@@ -138,6 +138,8 @@ def _limits(metadata: list[Any]) -> str:
         for bound in _BOUNDS
         if (value := getattr(item, bound, None)) is not None
     }
+    if known.get("ge") == known.get("le") is not None:
+        return f"that is {known['ge']}"
     if {"ge", "le"} <= set(known):
         return f"from {known['ge']} to {known['le']}"
     return " and ".join(f"{_BOUNDS[bound]} {value}" for bound, value in known.items())

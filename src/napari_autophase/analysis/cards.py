@@ -32,7 +32,11 @@ def result_card(result: Reconstruction) -> str:
 def _card(about: object, figure: Figure | None, notes: tuple[str, ...]) -> str:
     lines = "".join(f"<div>{escape(line)}</div>" for line in repr(about).splitlines())
     said = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    said = f"<details><summary>{len(notes)} notes</summary><ul>{said}</ul></details>" if notes else ""
+    said = (
+        f"<details><summary>{len(notes)} note{'s' * (len(notes) != 1)}</summary><ul>{said}</ul></details>"
+        if notes
+        else ""
+    )
     return f"{lines}{said}{'' if figure is None else _image(figure)}"
 
 

@@ -1,0 +1,220 @@
+"""The pages that are made from the code: settings, commands, benchmarks, and the picture of the house."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import tomllib
+from html import escape
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from napari_autophase import cli
+from napari_autophase.recipe import PRESETS, Recipe
+from napari_autophase.settings import settings, takes, value_of, written
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def everything(folder: Path) -> None:
+    """Write all generated pages into a folder; files that are the same already are left alone."""
+    folder.mkdir(exist_ok=True)
+    pages = {
+        "recipe.md": recipe(),
+        "presets.md": presets(),
+        "commands.md": commands(),
+        "benchmarks.md": benchmarks(),
+        "house.svg": house(),
+    }
+    for name, text in pages.items():
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+# -- the recipe -------------------------------------------------------------------------------------------------------
+
+
+def recipe() -> str:
+    """Return every setting: its name, what it takes, its default, what it does."""
+    parts: dict[str, list[list[str]]] = {}
+    for key, info in settings(Recipe):
+        default = written(key, value_of(Recipe(), key)).partition("=")[2]
+        row = [f"`{key}`", takes(info), f"`{default}`" if default else "empty", info.description or ""]
+        parts.setdefault(key.rpartition(".")[0], []).append(row)
+    text = []
+    for part, rows in parts.items():
+        title = f"`{part}`" if part else "The recipe itself"
+        text.append(
+            f"## {title}\n\n{_words_of(part)}\n\n{_table(['setting', 'takes', 'default', 'what it does'], rows)}"
+        )
+    return "\n\n".join(text) + "\n"
+
+
+def presets() -> str:
+    """Return what each preset sets, written out."""
+    rows = []
+    for key, _ in settings(Recipe):
+        values = [written(key, value_of(Recipe.from_preset(name), key)).partition("=")[2] for name in PRESETS]
+        if key != "preset" and len(set(values)) > 1:
+            rows.append([f"`{key}`", *(f"`{value}`" if value else "empty" for value in values)])
+    return _table(["setting", *(f"`{name}`" for name in PRESETS)], rows) + "\n"
+
+
+def _words_of(part: str) -> str:
+    model: type[BaseModel] = Recipe
+    for name in filter(None, part.split(".")):
+        model = model.model_fields[name].annotation  # type: ignore[assignment]
+    return inspect.getdoc(model) or ""
+
+
+# -- the command line -------------------------------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """Return every command with its arguments and options, as typer knows them."""
+    from typer.main import get_command
+
+    return "\n\n".join(_described(get_command(cli.app), [cli.app.info.name or ""])) + "\n"
+
+
+def _described(command: Any, path: list[str]) -> list[str]:
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    options = [each for each in command.params if each.param_type_name != "argument" and not each.hidden]
+    words = " ".join(path)
+    usage = [words, *(each.metavar or each.name.upper() for each in arguments)]
+    if hasattr(command, "commands"):
+        usage.append("COMMAND")
+    level = "#" * min(len(path) + 1, 4)
+    text = [
+        f"{level} {words}",
+        inspect.cleandoc(command.help or ""),
+        f"```text\n{' '.join(usage)} [OPTIONS]\n```",
+    ]
+    rows = [[f"`{each.metavar or each.name.upper()}`", each.help or ""] for each in arguments]
+    if rows:
+        text.append(_table(["argument", "what it is"], rows))
+    rows = [[_spelt(each), _default(each), each.help or ""] for each in options if each.name != "help"]
+    if rows:
+        text.append(_table(["option", "default", "what it does"], rows))
+    for inner in getattr(command, "commands", {}).values():
+        text += _described(inner, [*path, inner.name])
+    return text
+
+
+def _spelt(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    kind = option.type_descriptor.annotation
+    if kind is bool:
+        return names
+    choices = "|".join(map(str, get_args(kind)))
+    words = {int: "NUMBER", float: "NUMBER", Path: "FILE"}
+    return f"{names} {_code(option.metavar or choices or words.get(kind, 'TEXT'))}"
+
+
+def _default(option: Any) -> str:
+    value = option.default
+    if value is None or value is False:
+        return ""
+    return "on" if value is True else _code(str(value))
+
+
+# -- the benchmarks ---------------------------------------------------------------------------------------------------
+
+
+def benchmarks() -> str:
+    """Return the tables that the benchmarks wrote, and the figures that stand in JSON alone."""
+    text = []
+    for path in sorted(RESULTS.glob("*.md")):
+        body = path.read_text(encoding="utf-8").strip()
+        title = re.match(r"# (.*)\n", body)
+        body = body[title.end() :] if title else body
+        body = re.sub(r"^(#+) ", lambda found: f"#{found.group(1)} ", body, flags=re.MULTILINE)
+        heading = title.group(1) if title else path.stem.replace("_", " ").capitalize()
+        text.append(f"## {heading}\n\n{body.strip()}")
+    for name, what in {
+        "startup": "How soon the plugin is there",
+        "window": "The window while it works",
+        "slider": "The threshold slider",
+    }.items():
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            rows = [[f"`{key}`", value] for key, value in _flat(json.loads(path.read_text(encoding="utf-8")))]
+            text.append(f"## {what}\n\n{_table(['figure', 'value'], rows)}")
+    return "\n\n".join(text) + "\n"
+
+
+def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        named = " ".join(str(value[key]) for key in ("kind", "what") if key in value)
+        inner = {key: each for key, each in value.items() if key not in ("kind", "what")}
+        start = f"{path} {named}".strip()
+        return [row for key, each in inner.items() for row in _flat(each, f"{start} {key}".strip())]
+    if isinstance(value, list):
+        return [
+            row
+            for number, each in enumerate(value, 1)
+            for row in _flat(each, path if isinstance(each, dict) and "what" in each else f"{path} {number}")
+        ]
+    return [(path, f"{value:.4g}" if isinstance(value, float) else str(value))]
+
+
+# -- the house --------------------------------------------------------------------------------------------------------
+
+
+def house() -> str:
+    """Return a drawing of the packages in their layers, as the import contracts in ``pyproject.toml`` list them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (each for each in project["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    rows = [[_named(each) for each in layer.split("|")] for layer in contract["layers"]]
+    rows = [[each for each in row if each] for row in rows]
+    rows = [row for row in rows if row]
+    width, height, gap = 900, 54, 10
+    drawn = []
+    for number, row in enumerate(rows):
+        each = (width - gap * (len(row) - 1)) / len(row)
+        for place, (name, words) in enumerate(row):
+            x, y = place * (each + gap), number * (height + gap)
+            letters = int(each / 6.6)
+            said = words if len(words) <= letters else words[: letters - 1].rstrip() + "…"
+            drawn.append(
+                f'<rect x="{x:.0f}" y="{y}" width="{each:.0f}" height="{height}" rx="6" fill="#e8eef6" stroke="#7890b0"/>'
+                f'<text x="{x + 12:.0f}" y="{y + 22}" font-weight="bold">{escape(name)}</text>'
+                f'<text x="{x + 12:.0f}" y="{y + 41}" fill="#4a5563" font-size="12">{escape(said)}</text>'
+            )
+    tall = len(rows) * (height + gap)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 -2 {width + 4} {tall}" font-family="sans-serif" font-size="14">'
+        f"<title>Each package may import those below it</title>{''.join(drawn)}</svg>\n"
+    )
+
+
+def _named(layer: str) -> tuple[str, str] | None:
+    name = layer.strip(" ()").removeprefix("napari_autophase.")
+    source = ROOT / "src" / "napari_autophase" / name
+    path = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
+    if not path.exists():
+        return None
+    first = re.match(r'"""(.*?)(?:"""|\n\n|\Z)', path.read_text(encoding="utf-8"), re.DOTALL)
+    words = " ".join(first.group(1).split()) if first else ""
+    return name, words.partition(". ")[0].rstrip(".").replace("`", "")
+
+
+# -- Markdown ---------------------------------------------------------------------------------------------------------
+
+
+def _table(heading: list[str], rows: list[list[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
