@@ -82,7 +82,7 @@ def begin(start: str, seed: int, phase_range: float, peak: float) -> phasing.Sta
         choice = Guess(candidates=2, keep=1, polish="")
         return drive(
             network.guess(network.load(), prepared.counts, prepared.good, prepared.oversampling, choice)
-        )
+        ).starts
     change = ndimage.binary_dilation if start == "larger" else ndimage.binary_erosion
     support = change(truth.support)
     return phasing.Starts((perturbed(truth, seed) * support).astype(np.complex64)[None], support[None])

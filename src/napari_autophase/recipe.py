@@ -42,6 +42,7 @@ SEARCH = "20*ER+120*EHIO+40*ER"
 
 
 Side = Annotated[int, Field(ge=16)]
+Width = Annotated[float, Field(ge=0, le=5)]
 
 
 class _Part(BaseModel):
@@ -68,6 +69,16 @@ class Preparation(_Part):
     )
     pad: Literal["none", "fast"] = Field(
         "none", description="Pad to FFT-friendly sizes (this changes the voxel size)."
+    )
+
+
+class ForwardModel(_Part):
+    """What lies between the crystal and the counts."""
+
+    coherence: Literal["off", "estimate"] | tuple[Width, Width, Width] = Field(
+        "estimate",
+        description="How coherent the light is: off (fully), estimate, or the widths in pixels, per axis, of the Gaussian that "
+        "blurs the intensity.",
     )
 
 
@@ -169,6 +180,7 @@ class Recipe(_Part):
     version: int = Field(SCHEMA, ge=SCHEMA, le=SCHEMA, description="Schema of this document.")
     preset: str = Field("fast", description="The preset this recipe began as.")
     prepare: Preparation = Preparation()
+    model: ForwardModel = ForwardModel()
     guess: Guess = Guess()
     refine: Refinement = Refinement()
     analyse: Analysis = Analysis()

@@ -15,13 +15,13 @@ import numpy as np
 
 from . import analysis, formats, geometry, memory, preparation, progress
 from .recipe import Recipe
-from .reconstruction import Progress, Reconstruction
+from .reconstruction import Coherence, Progress, Reconstruction
 from .scan import Geometry, InputError, Scan, fingerprint
 from .version import full_version
 
 if TYPE_CHECKING:
     from .network import Model
-    from .phasing import Diffraction, Starts
+    from .phasing import Blur, Diffraction, Starts
     from .preparation import Prepared
 
 UNKNOWN_GEOMETRY = "Geometry unknown: lengths are in voxels and the strain is relative."
@@ -75,9 +75,20 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
             bounded=True,
         )
         model = None if recipe.guess.start == "random" else network.load(recipe.guess.weights, device)
-        # the starts are nowhere else, so that phasing can let them go
         choice = recipe.with_random_starts() if prepared.doubtful else recipe
-        refining = phasing.refine(data, (yield from _begin(model, data, prepared, choice)), choice.refine)
+        coherence = recipe.model.coherence
+        data, starts = yield from _begin(model, data, prepared, choice)
+        refining = phasing.refine(
+            data,
+            starts,
+            choice.refine,
+            coherence="as it is"
+            if coherence == "off"
+            else "estimated"
+            if coherence == "estimate"
+            else "given",
+        )
+        del starts  # they are nowhere else, so that phasing can let them go
 
     with stage("refine"):
         phased = yield from refining
@@ -111,7 +122,15 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
         origin=scan.origin,
         used_sha256=used_sha256(scan),
         good=prepared.good,
+        coherence=_coherence(recipe, phased.blur),
     )
+
+
+def _coherence(recipe: Recipe, blur: Blur | None) -> Coherence:
+    """Return what is said of the light."""
+    if blur is not None:
+        return Coherence("gaussian", blur.sigma_px)
+    return Coherence("none" if recipe.model.coherence == "estimate" else "off")
 
 
 def used_sha256(scan: Scan) -> dict[str, str]:
@@ -176,11 +195,13 @@ def _doubts(known: Geometry | None, peak: tuple[float, float, float], support: n
 
 def _begin(
     model: Model | None, data: Diffraction, prepared: Prepared, recipe: Recipe
-) -> Generator[Progress, None, Starts]:
-    """Return what phasing starts from: the network's guesses, random objects, or both."""
+) -> Generator[Progress, None, tuple[Diffraction, Starts]]:
+    """Return the data with what is known of the light, and what phasing starts from: guesses, random objects, or both."""
     from . import network, phasing
 
-    starts, refinement = [], recipe.refine
+    starts, refinement, coherence = [], recipe.refine, recipe.model.coherence
+    if not isinstance(coherence, str):
+        data = data.explained(phasing.Blur(coherence))
     if model is not None:
         guessed = network.guess(
             model,
@@ -191,11 +212,14 @@ def _begin(
             refinement.free_fraction,
             recipe.seed,
             recipe.backend,
+            coherence,
         )
-        starts.append((yield from guessed))
+        found = yield from guessed
+        starts.append(found.starts)
+        data = data.explained(found.blur)
     if recipe.guess.start != "network":
         starts.append(phasing.random_starts(data, refinement.starts, recipe.guess.threshold, recipe.seed))
-    return phasing.join(starts)
+    return data, phasing.join(starts)
 
 
 def run(

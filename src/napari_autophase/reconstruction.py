@@ -11,10 +11,11 @@ always made the same way: mean phase 0 in the support, centre of mass of the sup
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -49,6 +50,23 @@ class Progress:
     total: int
     error: float | None = None
     preview: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Coherence:
+    """How coherent the light was.
+
+    Parameters
+    ----------
+    kind
+        ``off``: it was taken for fully coherent; ``none``: nothing else was found; ``gaussian``: the measured intensity is the
+        coherent one blurred by a Gaussian.
+    sigma_px
+        Its standard deviation in pixels of the phased grid, per axis.
+    """
+
+    kind: Literal["off", "none", "gaussian"] = "off"
+    sigma_px: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +108,8 @@ class Reconstruction:
         Of the scan's ``counts`` and ``mask`` as they were used (see `scan.fingerprint`).
     good
         bool, shape of the object: which voxels of the phased grid were measured; None if nobody knows.
+    coherence
+        How coherent the light was.
     recipe_as_written
         The recipe's JSON where another version wrote it and `recipe` does not hold all of it; None: it does.
     path
@@ -118,6 +138,7 @@ class Reconstruction:
     origin: Origin | None = None
     used_sha256: dict[str, str] = field(default_factory=dict)
     good: np.ndarray | None = None
+    coherence: Coherence = Coherence()
     recipe_as_written: str | None = None
     path: str | None = None
 
@@ -137,6 +158,21 @@ class Reconstruction:
         if self.voxel_steps_nm is None:
             return None
         return tuple(float(x) for x in np.linalg.norm(self.voxel_steps_nm, axis=0))  # type: ignore[return-value]
+
+    @property
+    def coherence_length_nm(self) -> tuple[float | None, float | None, float | None] | None:
+        """Distance along each edge of the voxel at which the degree of coherence has fallen to exp(−½).
+
+        A blur of the intensity by σ of N pixels multiplies what two places contribute that are x apart by exp(−x²/2ξ²), with
+        ξ = N·(voxel's edge)/2πσ.  None along axes without a blur, and as a whole without geometry.
+        """
+        if self.voxel_size_nm is None:
+            return None
+        first, second, third = (
+            n * edge / (2 * math.pi * sigma) if sigma > 0 else None
+            for n, edge, sigma in zip(self.shape, self.voxel_size_nm, self.coherence.sigma_px, strict=True)
+        )
+        return first, second, third
 
     @cached_property
     def quantities(self) -> Quantities:
@@ -208,6 +244,10 @@ class Reconstruction:
             "origin": None if self.origin is None else asdict(self.origin),
             "used_sha256": self.used_sha256,
             **self.figures,
+            "coherence": {
+                **asdict(self.coherence),
+                "length_nm": None if self.coherence_length_nm is None else list(self.coherence_length_nm),
+            },
             "iterations": self.iterations,
             "seconds": self.seconds,
             "device": self.device,

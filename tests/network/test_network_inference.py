@@ -103,7 +103,7 @@ def test_guess_returns_a_start_on_the_scans_grid_with_the_support_of_the_crystal
         Guess(candidates=3, keep=2, threshold=0.1, side=64, polish="5*ER"),
     )
     stages = []
-    starts = finish(job, stages.append)
+    starts = finish(job, stages.append).starts
     assert {p.stage for p in stages} == {"guess"}
     assert [p.step for p in stages] == [1, 2, 3, 1, 2, 3, 4, 5]
     assert starts.objects.shape == (2, *shape)
@@ -151,7 +151,7 @@ def test_later_stages_are_asked_where_the_first_is_not_enough(enough, polish, as
         choice,
     )
     steps = []
-    starts = finish(job, steps.append)
+    starts = finish(job, steps.append).starts
     assert Doubtful.asked == asked
     assert len(steps) == len(asked) * (1 + (5 if polish else 0))
     assert bool(correlation(starts.objects[0], truth) > 0.97) is found
@@ -175,7 +175,7 @@ def test_guesses_are_polished_in_the_middle_of_the_window(monkeypatch, side, par
         tuple(n / w for n, w in zip(shape, widths, strict=True)),
         Guess(side=side, polish="30*ER", starts=0),
     )
-    starts = finish(job, lambda _: None)
+    starts = finish(job, lambda _: None).starts
     assert [counts.shape for counts in phased] == [part]
     assert starts.objects.shape == (1, *shape)
     assert correlation(starts.objects[0], truth) > 0.93
@@ -254,7 +254,7 @@ def test_a_network_of_another_window_guesses_the_same_crystal():
         tuple(n / w for n, w in zip(shape, widths, strict=True)),
         Guess(candidates=1, polish=""),
     )
-    assert correlation(finish(job, lambda _: None).objects[0], truth) > 0.98
+    assert correlation(finish(job, lambda _: None).starts.objects[0], truth) > 0.98
 
 
 def test_predictions_in_bfloat16_agree_with_float32(monkeypatch):

@@ -71,7 +71,7 @@ def test_what_is_seen_in_a_window_of_32_comes_to_the_scans_grid():
         try:
             next(job)
         except StopIteration as done:
-            starts = done.value
+            starts = done.value.starts
             break
     assert correlation(starts.objects[0], truth) > 0.97
     inside = np.abs(truth) > 0.5

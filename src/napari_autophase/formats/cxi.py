@@ -103,6 +103,7 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
         results[key] = float(figure)
     more = nexus.group(process, "reconstruction", "NXcollection")
     more["iterations"], more["errors"] = result.iterations, result.errors
+    more["coherence"], more["coherence_sigma_px"] = result.coherence.kind, result.coherence.sigma_px
     for key in ("voxel_steps_nm", "q_bragg_per_nm", "peak"):
         if (value := getattr(result, key)) is not None:
             more[key] = value

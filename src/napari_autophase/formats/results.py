@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from ..recipe import Recipe
-from ..reconstruction import Reconstruction
+from ..reconstruction import Coherence, Reconstruction
 from ..scan import InputError, Origin
 from . import nexus
 from .common import Dataset
@@ -107,6 +107,9 @@ def _read_ours(
         origin=None if origin is None else Origin.from_document(json.loads(origin)),
         used_sha256=table("used_sha256") if local(process, "used_sha256") is not None else {},
         good=mask[()] == 0 if isinstance(mask, h5py.Dataset) else None,
+        coherence=Coherence(nexus.scalar(more["coherence"]), tuple(more["coherence_sigma_px"][()].tolist()))
+        if "coherence" in more
+        else Coherence(),
     )
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations, product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..phasing import Diffraction, Starts, join, keep_best, random_phases, search
+from ..phasing import Blur, Diffraction, Phased, Starts, join, keep_best, random_phases, search, settle
 from ..phasing.backend import Backend
+from ..phasing.coherence import Widths
 from ..phasing.grids import fit, on_grid, regrid
+from ..phasing.settle import sharp
 from ..phasing.workers import cores, threads
 from ..recipe import Guess
 from ..reconstruction import Progress
@@ -39,6 +41,13 @@ class Seen(NamedTuple):
     inside: Tensor
 
 
+class Guessed(NamedTuple):
+    """What phasing begins with, and the blur that the counts were found to have."""
+
+    starts: Starts
+    blur: Blur | None
+
+
 def guess(
     model: Model,
     counts: np.ndarray,
@@ -48,7 +57,8 @@ def guess(
     free_fraction: float = 0.02,
     seed: int = 0,
     backend: str = "auto",
-) -> Generator[Progress, None, Starts]:
+    coherence: Widths | Literal["off", "estimate"] = "off",
+) -> Generator[Progress, None, Guessed]:
     """Predict the object from several orientations of the data, and return the best predictions on the scan's grid.
 
     Predictions, and random phases within the predicted shapes, are compared and polished in the middle of a window of 64³: that
@@ -69,11 +79,15 @@ def guess(
         Of the voxels held out, by which the candidates are judged, and of the random phases.
     backend
         What computes (see `phasing.backend.choose`).
+    coherence
+        How coherent the light is: the widths of its blur in pixels of the scan, or whether they are estimated.
 
     Returns
     -------
-    Starts
+    starts
         Objects complex64 (kept, N0, N1, N2) of arbitrary scale, centred, and their supports; the best first.
+    blur
+        What the counts were blurred by, in pixels of the scan; None: nothing that was sought, or found.
     """
     side, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     shown = window_samples(counts.shape, oversampling, side, extent)
@@ -101,22 +115,30 @@ def guess(
         with threads(1):
             return _starts(upright, side, shown, samples, part)
 
+    given = None if isinstance(coherence, str) else Blur(coherence)
+    scale = (samples[0] / counts.shape[0], samples[1] / counts.shape[1], samples[2] / counts.shape[2])
+    if given is not None:
+        data = sharp(data, given.times(scale))
     if not choice.polish:
         best = keep_best(data, (yield from seen(None)), choice.keep, PROJECTIONS)
-        return on_grid(best, counts.shape, samples, COVERING)
+        return Guessed(on_grid(best, counts.shape, samples, COVERING), given)
 
     polished: list[Starts] = []
+    found: Phased | None = None
     if choice.enough and getattr(model.network, "stages", 1) > 1:
-        once = choice.model_copy(update={"rounds": 1})
-        first = yield from search(data, (yield from seen(1)), once, seed)
-        if first.figures["chi2"] < choice.enough:
-            return on_grid(first.kept, counts.shape, samples, COVERING)
-        polished.append(first.kept)
-    starts = yield from seen(None)
-    if choice.starts:
-        starts = join([starts, random_phases(starts.supports, choice.starts, seed)])
-    best = (yield from search(data, join([*polished, starts]), choice, seed)).kept
-    return on_grid(best, counts.shape, samples, COVERING)
+        shapes = yield from seen(1)
+        found = yield from search(data, shapes, choice.model_copy(update={"rounds": 1}), seed)
+        polished.append(found.kept)
+    if found is None or found.figures["chi2"] >= choice.enough:
+        shapes = yield from seen(None)
+        tried = [*polished, shapes]
+        if choice.starts:
+            tried.append(random_phases(shapes.supports, choice.starts, seed))
+        found = yield from search(data, join(tried), choice, seed)
+    blur = given
+    if coherence == "estimate":
+        found, blur = yield from settle(data, found, shapes, choice, scale, seed)
+    return Guessed(on_grid(found.kept, counts.shape, samples, COVERING), blur)
 
 
 def predict(

@@ -2,13 +2,16 @@
 
 from .algorithm import parse, unparse
 from .batch import Starts
+from .coherence import Blur
 from .device import check_memory, device_lines, memory_bytes, memory_line, pick_device
 from .diffraction import Diffraction, back_propagate, propagate
 from .engine import Phased, refine
 from .search import search
+from .settle import settle
 from .starts import join, keep_best, random_phases, random_starts
 
 __all__ = [
+    "Blur",
     "Diffraction",
     "Phased",
     "Starts",
@@ -26,5 +29,6 @@ __all__ = [
     "random_starts",
     "refine",
     "search",
+    "settle",
     "unparse",
 ]

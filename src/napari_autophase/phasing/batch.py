@@ -14,6 +14,7 @@ import torch
 from ..scan import InputError
 from . import device, workers
 from .chunk import Chunk
+from .coherence import Blur
 from .diffraction import Diffraction
 from .iterations import Rule
 from .pattern import AXES
@@ -98,6 +99,15 @@ class Batch:
     def shrink_wrap(self, sigma: float, threshold: float) -> None:
         """Update every support from the amplitude of its object."""
         self._each(lambda chunk: chunk.shrink_wrap(sigma, threshold))
+
+    def explain(self, blur: Blur | None, renew: bool = True) -> None:
+        """Take the light to be as coherent as `blur` says, and renew what projections aim at."""
+        self._each(lambda chunk: chunk.explain(blur, renew))
+
+    def blur(self, start: int, begin: Blur | None) -> Blur:
+        """Return the blur with which a start explains the counts best."""
+        chunk, index = self._place(start)
+        return self._workers.do([partial(chunk.blur, index, begin)], alone=self._short)[0]
 
     def halve(self) -> None:
         """Empty one half of every support, once."""

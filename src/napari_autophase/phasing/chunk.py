@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from . import gradient, scoring, support
+from . import coherence, gradient, scoring, support
+from .coherence import Blur
 from .diffraction import Diffraction
 from .iterations import Gradient, Iterations, Rule
+from .likelihood import power
+from .pattern import AXES
+
+RATIOS = 2
+"""Steps by which the intensity of an object is sharpened; the first is the ratio of measured and blurred intensities."""
 
 
 class Chunk:
@@ -59,6 +65,27 @@ class Chunk:
         if self._iterations is not None:
             self._iterations.confine(self.supports)
 
+    def explain(self, blur: Blur | None, renew: bool) -> None:
+        """Take the light to be as coherent as `blur` says.
+
+        If projections are to `renew` what they aim at, it is the intensity of each object, times measured over blurred ones.
+        """
+        coherent = None
+        if renew and blur is not None:
+            fitted = self._data.measured >= 0
+            coherent = coherence.sharpened(self._data.counts, fitted, blur, RATIOS, self._power(slice(None)))
+            coherent = coherent if len(self) > 1 else coherent[0]
+        self._stop()
+        self._data = self._data.explained(blur, coherent)
+
+    def blur(self, index: int, begin: Blur | None) -> Blur:
+        """Return the blur with which one of the objects explains the counts best."""
+        data = self._data
+        return coherence.estimate(self._power(index), data.counts, data.measured >= 0, begin)
+
+    def _power(self, which: int | slice) -> torch.Tensor:
+        return power(torch.fft.fftn(self.objects[which] * self._reach[which], dim=AXES))
+
     def halve(self) -> None:
         """Empty one half of every support, once."""
         self._stop().mul_(support.half(self.supports))
@@ -83,6 +110,8 @@ class Chunk:
         if len(chosen) < len(self):
             self._objects = self._stop()[chosen]
             self.supports = self.supports[chosen]
+            if self._data.modulus.ndim > 3:
+                self._data = self._data.of_some(chosen)
 
     @property
     def _reach(self) -> torch.Tensor:

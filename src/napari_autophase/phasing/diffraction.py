@@ -9,6 +9,7 @@ The field is ``fftshift(fftn(ifftshift(object)))`` *without* normalisation, so t
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -20,6 +21,8 @@ from ..preparation import middle
 from ..scan import InputError
 from . import backend as backends
 from .backend import Backend
+from .blurred import BlurredBackend
+from .coherence import Blur
 from .pattern import AXES, BOUND, HELD_OUT, MASKED
 
 _Result = TypeVar("_Result")
@@ -56,8 +59,12 @@ class Diffraction:
     ----------
     backend
         What computes with it.
-    modulus
+    measured
         float32 tensor, √counts, and negative where the modulus is not fitted (see `pattern`).
+    modulus
+        The same of coherent light, onto which objects are projected: `measured` itself unless `explained` was given another.
+    blur
+        What lies between the coherent intensity and the measured one; None: nothing.
     counts
         float32 tensor, photons.
     total, fitted, held_out
@@ -72,6 +79,8 @@ class Diffraction:
     InputError
         If the shapes differ, or no photons are left to be fitted.
     """
+
+    backend: Backend
 
     def __init__(
         self,
@@ -103,10 +112,12 @@ class Diffraction:
         self.shape: tuple[int, int, int] = counts.shape
         self.notes: tuple[str, ...] = ()
         self._wanted = backend
+        self.blur: Blur | None = None
         self._move_to(torch.device(device))
-        self.counts, self.modulus = (
+        self.counts, self.measured = (
             torch.from_numpy(np.fft.ifftshift(volume)).to(self.device) for volume in (counts, modulus)
         )
+        self.modulus = self.measured
         self.total = float(counts[fitted].sum(dtype=np.float64))
         self.fitted = int(fitted.sum())
         self.held_out = int(free.sum())
@@ -116,12 +127,38 @@ class Diffraction:
     @property
     def good(self) -> torch.Tensor:
         """Usable pixels, bool."""
-        return (self.modulus >= 0) | self.free
+        return (self.measured >= 0) | self.free
 
     @property
     def free(self) -> torch.Tensor:
         """Held-out pixels, bool."""
-        return self.modulus == HELD_OUT
+        return self.measured == HELD_OUT
+
+    def explained(self, blur: Blur | None, coherent: torch.Tensor | None = None) -> Diffraction:
+        """Return the same pattern as one of light that is only partly coherent.
+
+        Parameters
+        ----------
+        blur
+            What lies between the coherent intensity and the measured one; None: nothing.
+        coherent
+            float32 ([P,] N0, N1, N2), FFT order: for projections, the intensity of coherent light that explains the counts, of
+            one object or of each of P; None: what projections have now stays.
+        """
+        other = copy.copy(self)
+        other.blur = blur
+        other._compute_by(self._unblurred)
+        if blur is None:
+            other.modulus = self.measured
+        elif coherent is not None:
+            other.modulus = torch.where(self.measured >= 0, coherent.clamp(min=0).sqrt_(), self.measured)
+        return other
+
+    def of_some(self, objects: list[int]) -> Diffraction:
+        """Return the same pattern for some of the objects that have a modulus each."""
+        other = copy.copy(self)
+        other.modulus = self.modulus[objects]
+        return other
 
     def held_out_pixels(self) -> np.ndarray:
         """Return the pixels that are held out, bool (N0, N1, N2), centred."""
@@ -139,8 +176,8 @@ class Diffraction:
         small = Diffraction(
             counts, good, device=self.device, free=free, bounded=self._bounded, backend=self._wanted
         )
-        small.backend = self.backend
-        return small
+        small._compute_by(self._unblurred)
+        return small.explained(self.blur)  # its pixels are the same
 
     def fall_back(self) -> None:
         """Move to the CPU after a device ran out of memory, with a note.
@@ -153,15 +190,20 @@ class Diffraction:
         if self.device.type == "cpu":
             raise InputError(said(f"phasing {' × '.join(map(str, self.shape))} voxels"))
         self.notes = (*self.notes, f"The memory of {self.device.type} ran out: phased on the CPU.")
+        self.counts, self.measured, self.modulus = self.counts.cpu(), self.measured.cpu(), self.modulus.cpu()
         self._move_to(torch.device("cpu"))
-        self.counts, self.modulus = self.counts.cpu(), self.modulus.cpu()
         torch.cuda.empty_cache()
 
     def _move_to(self, device: torch.device) -> None:
         chosen = backends.choose(device, self._wanted)
         self.device: torch.device = device
-        self.backend: Backend = chosen.backend
+        self._compute_by(chosen.backend)
         self.notes = (*self.notes, *chosen.notes)
+
+    def _compute_by(self, unblurred: Backend) -> None:
+        self._unblurred = self.backend = unblurred
+        if self.blur is not None:
+            self.backend = BlurredBackend(unblurred, self.blur, self.measured)
 
     def or_on_cpu(self, job: Callable[[], _Result]) -> _Result:
         """Return what `job` returns, doing it again on the CPU if the device runs out of memory."""

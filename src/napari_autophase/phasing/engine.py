@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from ..recipe import Refinement
 from ..reconstruction import Progress
 from . import algorithm, support
 from .batch import Batch, Starts
+from .coherence import Blur, known, onwards
 from .diffraction import Diffraction
 from .grids import on_grid
 from .iterations import rule
@@ -26,6 +28,10 @@ PREVIEW_EVERY_S, PREVIEW_SHARE = 1.0, 0.02
 """Seconds between two previews, and the fraction of the time that they may take."""
 JUDGE_EVERY, GAIN = 10, 0.002
 """Iterations between two looks at the held-out pixels, and the fraction of their likelihood that counts as a gain."""
+RENEWED_EVERY, DOWN = 10, 10
+"""Iterations after which what projections aim at is renewed; how many of them must go downhill for objects to tell the blur."""
+
+Coherence = Literal["as it is", "given", "estimated"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +50,8 @@ class Phased:
         Iterations done.
     notes
         What a person should know, such as that the GPU ran out of memory.
+    blur
+        What lies between the coherent intensity and the measured one; None: nothing that was sought, or found.
     runs
         Figures of every start that was not pruned.
     kept
@@ -57,18 +65,25 @@ class Phased:
     iterations: int
     kept: Starts
     notes: tuple[str, ...] = ()
+    blur: Blur | None = None
     runs: list[dict[str, float]] = field(default_factory=list)
 
 
 def refine(
-    data: Diffraction, starts: Starts, refinement: Refinement, stage: str = "refine", keep: int = 1
+    data: Diffraction,
+    starts: Starts,
+    refinement: Refinement,
+    stage: str = "refine",
+    keep: int = 1,
+    coherence: Coherence = "as it is",
 ) -> Generator[Progress, None, Phased]:
     """Phase all starts as `refinement` says; yields `Progress` after every iteration and returns the best.
 
     The best has the lowest held-out Poisson likelihood, or the lowest chi² when nothing is held out.  The error that is
     reported on the way is the lowest chi² of all starts as the iteration began.  Closing the generator cancels.  A GPU that
     runs out of memory hands the job over to the CPU, which begins anew.  `stage` is what the progress is reported as,
-    `keep` how many starts are handed back whole.
+    `keep` how many starts are handed back whole.  Where light is only partly coherent, what projections aim at stays `as it is`
+    in `data`, or is made anew from the objects every few iterations, with the blur `given` there, or one that is `estimated` too.
 
     Raises
     ------
@@ -80,12 +95,13 @@ def refine(
         batch = _first(data, starts, refinement)
         if data.device.type == "cpu":
             del starts  # the batch has its own; only a GPU's may be needed again
-        return (yield from _refine(batch, data, refinement, stage, keep))
+        return (yield from _refine(batch, data, refinement, stage, keep, coherence))
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
         data.fall_back()
-    return (yield from _refine(_first(data, starts, refinement), data, refinement, stage, keep))
+    batch = _first(data, starts, refinement)
+    return (yield from _refine(batch, data, refinement, stage, keep, coherence))
 
 
 def _first(data: Diffraction, starts: Starts, refinement: Refinement) -> Batch:
@@ -97,9 +113,9 @@ def _first(data: Diffraction, starts: Starts, refinement: Refinement) -> Batch:
 
 
 def _refine(
-    batch: Batch, data: Diffraction, refinement: Refinement, stage: str, keep: int
+    batch: Batch, data: Diffraction, refinement: Refinement, stage: str, keep: int, coherence: Coherence
 ) -> Generator[Progress, None, Phased]:
-    run = _Run(refinement, data.shape, stage, keep)
+    run = _Run(refinement, data, stage, keep, coherence)
     if batch.data is not data:
         with batch:
             yield from run.iterate(batch, run.coarse)
@@ -110,6 +126,7 @@ def _refine(
     with batch:
         yield from run.iterate(batch, len(run.steps))
         batch.finish()
+        run.conclude(batch)
         runs = batch.figures()
         order = ranking([one.get("free_llk", one["chi2"]) for one in runs])[:keep]
         best, kept = order[0], batch.starts(order)
@@ -121,6 +138,7 @@ def _refine(
         iterations=run.done,
         kept=kept,
         notes=(*data.notes, *run.notes),
+        blur=run.blur,
         runs=runs,
     )
 
@@ -130,10 +148,8 @@ class _Run:
 
     Parameters
     ----------
-    refinement, stage, keep
+    refinement, data, stage, keep, coherence
         As for `refine`.
-    shape
-        Of the data.
 
     Attributes
     ----------
@@ -147,18 +163,25 @@ class _Run:
         How many of them are done on half as many voxels per axis.
     done
         Iterations done.
+    blur
+        What lies between the coherent intensity and the measured one, as far as it is known.
     chi2
         For every iteration, chi² at its beginning of the starts that are left, (steps, S); one tensor, as small ones kept from
         time to time would lie between the volumes that come and go, and hold the memory that these leave.
     """
 
-    def __init__(self, refinement: Refinement, shape: tuple[int, ...], stage: str, keep: int) -> None:
-        self.refinement, self.shape, self.stage, self.keep = refinement, shape, stage, keep
+    def __init__(
+        self, refinement: Refinement, data: Diffraction, stage: str, keep: int, coherence: Coherence
+    ) -> None:
+        self.refinement, self.shape, self.stage, self.keep = refinement, data.shape, stage, keep
+        self.coherence, self.blur = coherence, data.blur
         self.steps = algorithm.parse(refinement.algorithm)
         self.coarse = min(refinement.coarse, len(self.steps))
         self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
         changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
         self.pauses = changes | {*self.widths, refinement.twin_break}
+        if coherence != "as it is":
+            self.pauses |= set(range(0, len(self.steps), RENEWED_EVERY))
         self.done = 0
         self.chi2 = torch.zeros((len(self.steps), 0))
         self.notes: tuple[str, ...] = ()
@@ -175,6 +198,7 @@ class _Run:
         total = len(self.steps)
         if not self.done:
             self.chi2 = torch.zeros((total, len(batch)), dtype=torch.float64)
+        self._explain(batch)
         while self.done < last:
             doing = rule(self.steps[self.done], self.refinement)
             stop = min(last, *(step for step in self.stops if step > self.done))
@@ -189,6 +213,8 @@ class _Run:
                 batch.halve()
             if step in self.widths:
                 batch.shrink_wrap(scale * self.widths[step], self.refinement.shrink_wrap.threshold)
+            if step in self.pauses and step < len(self.steps):
+                self._explain(batch)
             if self._stalls(batch, step):
                 self.notes = (
                     *self.notes,
@@ -198,6 +224,33 @@ class _Run:
             elif self._prunes(batch, step):
                 best = 0
             yield Progress(self.stage, step, total, error[-1], self._preview(batch, best))
+
+    def _explain(self, batch: Batch) -> None:
+        """Estimate how coherent the light is, if objects tell, and renew what projections aim at."""
+        if self.coherence == "as it is":
+            return
+        if self.coherence == "estimated" and self._tells():
+            before, self.blur = self.blur, known(onwards(self.blur, batch.blur(self._best(), self.blur)))
+            if before is None and self.blur is None:
+                return
+        if self.blur is not None or self.coherence == "estimated":
+            batch.explain(self.blur)
+
+    def conclude(self, batch: Batch) -> None:
+        """Estimate how coherent the light was from what was found, and judge it by that."""
+        if self.coherence == "estimated":
+            self.blur = known(batch.blur(self._best(), self.blur))
+        if self.coherence != "as it is":
+            batch.explain(self.blur, renew=False)
+
+    def _tells(self) -> bool:
+        """Whether objects are as good as they can be for now: those that a guess brought, and what downhill steps left."""
+        before = self.steps[max(0, self.done - DOWN) : self.done]
+        return self.blur is not None if not before else all(name in algorithm.DOWNHILL for name in before)
+
+    def _best(self) -> int:
+        """Return the start that fits best."""
+        return int(self.chi2[self.done - 1].argmin()) if self.done else 0
 
     def errors(self, start: int) -> np.ndarray:
         """Return the errors of one of the starts that are left."""

@@ -97,7 +97,7 @@ class Adam(Descent):
         """Begin without momentum."""
         objects = self._volumes
         self.largest = objects.abs().amax(dim=AXES).view(-1, 1, 1)
-        self.unit = self.largest / self.data.modulus.max().square()
+        self.unit = self.largest / self.data.measured.max().square()
         self.steps = 0
         self.look_at(supports, 0)
         self.mean = torch.zeros_like(self.cost.rows)

@@ -102,7 +102,7 @@ class LikelihoodByTransforms:
 
     def derivative(self, far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return derivative and squared errors."""
-        expected, modulus = _power(self._field), self._modulus
+        expected, modulus = power(self._field), self._modulus
         modulus, fits = target(modulus, expected)
         squared_error = torch.where(fits, expected.sqrt() - modulus, 0).square_()
         ratio = modulus.square() / expected.add_(self._floor).clamp_(min=float(TINY))
@@ -110,7 +110,7 @@ class LikelihoodByTransforms:
         by_field = self._field * torch.where(fits, factor, 0)
         # without a factor: the adjoint of the unnormalised transform
         by_object = torch.fft.ifftn(by_field, dim=AXES, norm="forward")
-        return self.inside(by_object) * self._reached, _sums(squared_error)
+        return self.inside(by_object) * self._reached, total(squared_error)
 
     def look_along(self, direction: torch.Tensor) -> None:
         """Look along another direction."""
@@ -124,15 +124,15 @@ class LikelihoodByTransforms:
         way, far = self._way, far.view(-1, 1, 1, 1)
         here = self._field + way * step.to(way.dtype).view(-1, 1, 1, 1)
         rise = 2 * (here.real * way.real + here.imag * way.imag)
-        expected = _power(here)
+        expected = power(here)
         modulus, fits = target(self._modulus, expected)
         expected = expected.add_(self._floor).clamp_(min=float(TINY))
         ratio = modulus.square() / expected
         ratio = torch.where(far, ratio.sqrt(), ratio)
         rest = torch.where(far, 2 - 2 * ratio, 1 - ratio)
         fisher = rise.square().div_(expected)
-        terms = rise * rest, 2 * _power(way) * rest + fisher * ratio, fisher
-        return torch.stack([_sums(torch.where(fits, one, 0)) for one in terms])
+        terms = rise * rest, 2 * power(way) * rest + fisher * ratio, fisher
+        return torch.stack([total(torch.where(fits, one, 0)) for one in terms])
 
     def go(self, step: torch.Tensor) -> None:
         """Move the objects along the direction."""
@@ -140,7 +140,8 @@ class LikelihoodByTransforms:
         move(self._field, self._way, step)
 
 
-def _power(field: torch.Tensor) -> torch.Tensor:
+def power(field: torch.Tensor) -> torch.Tensor:
+    """Return squared moduli."""
     return field.real.square() + field.imag.square()
 
 
@@ -150,5 +151,6 @@ def move(volumes: torch.Tensor, direction: torch.Tensor, step: torch.Tensor) -> 
     torch.view_as_real(volumes).addcmul_(torch.view_as_real(direction), step)
 
 
-def _sums(volumes: torch.Tensor) -> torch.Tensor:
+def total(volumes: torch.Tensor) -> torch.Tensor:
+    """Return the sums of volumes (P, N0, N1, N2), in the widest type."""
     return volumes.sum(dim=(1, 2, 3), dtype=wide(volumes.device))

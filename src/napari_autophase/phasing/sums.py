@@ -34,10 +34,14 @@ class Sums(NamedTuple):
 
 def sums_by_transform(one: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
     """Return the sums of an object, complex64 (N0, N1, N2) in FFT order, on any device."""
-    field = torch.fft.fftn(one)
+    return sums_of(torch.fft.fftn(one), pattern.modulus, pattern, deviances)
+
+
+def sums_of(field: torch.Tensor, moduli: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
+    """Return the sums of a field, or of its modulus, against `moduli` and the pattern's counts."""
     totals = torch.zeros(len(Sums._fields), dtype=torch.float64)
     for part in planes_at_a_time(pattern):
-        counts, modulus, amplitude = pattern.counts[part], pattern.modulus[part], field[part].abs()
+        counts, modulus, amplitude = pattern.counts[part], moduli[part], field[part].abs()
         fitted, power = modulus >= 0, amplitude.square()
         aim, fits = target(modulus, power)
         values = [amplitude * modulus, power, (amplitude - aim).square()]

@@ -27,6 +27,7 @@ from .weights_row import WeightsRow
 
 _TITLES = {
     "prepare": "Preparation",
+    "model": "Forward model",
     "guess": "Start",
     "refine": "Refinement",
     "refine.shrink_wrap": "Shrink-wrap",

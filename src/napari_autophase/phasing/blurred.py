@@ -1,0 +1,118 @@
+"""The Poisson likelihood of a pattern of partly coherent light, exactly: see `likelihood` and `coherence`.
+
+With q = K|F|² expected photons, K being the blur, the derivative by the coherent intensity is K applied to the derivative by q,
+as K is its own adjoint; along a direction D the blurred intensity is a parabola, K|F|² + t·K(2 Re F*D) + t²·K|D|², so that its
+slope at any step costs no transform.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from .coherence import Blur
+from .iterations import Iterations, Relaxation
+from .likelihood import Likelihood, LikelihoodByTransforms, power, total
+from .pattern import AXES, TINY, Pattern, target
+from .sums import Sums, sums_of
+
+if TYPE_CHECKING:
+    from .backend import Backend
+
+
+class BlurredBackend:
+    """Another backend, in whose place plain torch computes what asks of the blur; see `backend.Backend`.
+
+    Parameters
+    ----------
+    inner
+        The other one.
+    blur
+        What lies between the coherent intensity and the measured one.
+    measured
+        The modulus that was measured (see `pattern`); that of the patterns it is asked about is one of coherent light.
+    """
+
+    def __init__(self, inner: Backend, blur: Blur, measured: torch.Tensor) -> None:
+        self._inner, self._blur, self._measured = inner, blur, measured
+        self.name = inner.name
+        self.project, self.starts_at_once = inner.project, inner.starts_at_once
+        self.threads_within = inner.threads_within
+
+    def iterations(
+        self, objects: torch.Tensor, supports: torch.Tensor, pattern: Pattern, rule: Relaxation
+    ) -> Iterations:
+        """Begin iterations of a rule, which project onto the modulus of coherent light."""
+        return self._inner.iterations(objects, supports, pattern, rule)
+
+    def likelihood(
+        self,
+        objects: torch.Tensor,
+        reach: torch.Tensor,
+        pattern: Pattern,  # noqa: ARG002 - its modulus is not the measured one
+        floor: float,
+    ) -> Likelihood:
+        """Return the likelihood of some objects, exactly."""
+        return BlurredLikelihood(objects, reach, self._measured, floor, self._blur)
+
+    def sums(self, one: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
+        """Return the sums of an object, whose intensity is blurred."""
+        blurred = self._blur(power(torch.fft.fftn(one))).clamp_(min=0).sqrt_()
+        return sums_of(blurred, self._measured, pattern, deviances)
+
+    def bytes_per_voxel(self, gradients: bool) -> tuple[int, int]:
+        """Return what a start keeps between its iterations, with a modulus of its own, and what comes and goes."""
+        kept, work = self._inner.bytes_per_voxel(gradients)
+        return (25 + 16, 60 + 12) if gradients else (kept + 8, max(work, 28))
+
+
+class BlurredLikelihood(LikelihoodByTransforms):
+    """See `likelihood.Likelihood`; on any device."""
+
+    def __init__(
+        self, objects: torch.Tensor, reach: torch.Tensor, modulus: torch.Tensor, floor: float, blur: Blur
+    ) -> None:
+        super().__init__(objects, reach, modulus, floor)
+        self._blur = blur
+        self._begin = self._linear = self._square = self._modulus
+
+    def derivative(self, far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return derivative and squared errors."""
+        expected = self._blur(power(self._field)).clamp_(min=0)
+        modulus, fits = target(self._modulus, expected)
+        squared_error = torch.where(fits, expected.sqrt() - modulus, 0).square_()
+        ratio = modulus.square() / (expected + self._floor).clamp_(min=float(TINY))
+        factor = torch.where(far.view(-1, 1, 1, 1), 2 - 2 * ratio.sqrt(), 1 - ratio)
+        by_intensity = self._blur(torch.where(fits, factor, 0))
+        # without a factor: the adjoint of the unnormalised transform
+        by_object = torch.fft.ifftn(self._field * by_intensity, dim=AXES, norm="forward")
+        self._begin = expected
+        return self.inside(by_object) * self._reached, total(squared_error)
+
+    def look_along(self, direction: torch.Tensor) -> None:
+        """Look along another direction."""
+        super().look_along(direction)
+        here, way = self._field, self._way
+        self._linear = self._blur(2 * (here.real * way.real + here.imag * way.imag))
+        self._square = self._blur(power(way))
+
+    def slope(self, step: torch.Tensor, far: torch.Tensor) -> torch.Tensor:
+        """Return the slope along the direction."""
+        far, step = far.view(-1, 1, 1, 1), step.to(self._begin.dtype).view(-1, 1, 1, 1)
+        expected = (self._begin + step * self._linear + step.square() * self._square).clamp_(min=0)
+        rise = self._linear + 2 * step * self._square
+        modulus, fits = target(self._modulus, expected)
+        expected = expected.add_(self._floor).clamp_(min=float(TINY))
+        ratio = modulus.square() / expected
+        ratio = torch.where(far, ratio.sqrt(), ratio)
+        rest = torch.where(far, 2 - 2 * ratio, 1 - ratio)
+        fisher = rise.square().div_(expected)
+        terms = rise * rest, 2 * self._square * rest + fisher * ratio, fisher
+        return torch.stack([total(torch.where(fits, one, 0)) for one in terms])
+
+    def go(self, step: torch.Tensor) -> None:
+        """Move the objects along the direction."""
+        super().go(step)
+        step = step.to(self._begin.dtype).view(-1, 1, 1, 1)
+        self._begin = (self._begin + step * self._linear + step.square() * self._square).clamp_(min=0)

@@ -1,0 +1,72 @@
+"""How coherent the light is, found together with the object: on the small grid on which guesses are polished.
+
+An object that was phased as if the light were coherent explains the counts better with some blur, but less than there is, and
+where there is much it is not the right object: near its twin, it is a mixture of both.  So the counts are sharpened with the
+blur that was found, further than found, the guess is sought anew in what comes of it, and tells of the blur again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import torch
+
+from ..recipe import Guess, Refinement
+from ..reconstruction import Progress
+from .batch import Starts
+from .coherence import Blur, Widths, estimate, known, onwards, sharpened
+from .diffraction import Diffraction
+from .engine import Phased, refine
+from .search import search
+from .starts import join, random_phases
+
+ROUNDS = 3
+SHARPENING = 12
+"""Steps of Richardson and Lucy from the counts."""
+DOUBTFUL = 0.2
+"""Pixels: below this an estimate from an object that was phased without any blur says that there is none."""
+
+
+def sharp(data: Diffraction, blur: Blur) -> Diffraction:
+    """Return a pattern with the modulus for projections that comes of its counts alone."""
+    return data.explained(blur, sharpened(data.counts, data.measured >= 0, blur, SHARPENING))
+
+
+def settle(
+    data: Diffraction, found: Phased, shapes: Starts, choice: Guess, scale: Widths, seed: int
+) -> Generator[Progress, None, tuple[Phased, Blur | None]]:
+    """Return a guess and the blur it was found with; the guess that came in and None, if there is none.
+
+    Parameters
+    ----------
+    data
+        A small pattern.
+    found
+        What was found in it as if the light were coherent.
+    shapes
+        Starts that are tried in each round beside what was found before, and in whose supports random phases are.
+    choice
+        How they are polished.
+    scale
+        Widths in pixels of the small pattern, over those in pixels of the scan.
+    seed
+        Of the random phases.
+    """
+    to_scan = (1 / scale[0], 1 / scale[1], 1 / scale[2])
+    before: Blur | None = None
+    first, now = found, data
+    for number in range(ROUNDS + 1):
+        found = yield from refine(now, found.kept, Refinement(), "guess", choice.keep)
+        power = torch.fft.fftn(torch.fft.ifftshift(torch.from_numpy(found.object))).abs().square_()
+        begin = before.times(scale) if before else None
+        blur = estimate(power.to(data.device), data.counts, data.measured >= 0, begin).times(to_scan)
+        if before is None and max(blur.sigma_px) < DOUBTFUL:
+            return first, None
+        if number == ROUNDS:
+            break
+        before = onwards(before, blur)
+        now = sharp(data, before.times(scale))
+        starts = [found.kept, shapes, random_phases(shapes.supports, choice.starts, seed + number + 1)]
+        once = choice.model_copy(update={"rounds": 1})
+        found = yield from search(now, join(starts), once, seed + number + 1)
+    return found, known(blur)
