@@ -188,7 +188,8 @@ class Recipe(_Part):
         "auto", description="Where to compute; auto: a GPU where there is one."
     )
     backend: Literal["auto", "torch", "compiled"] = Field(
-        "auto", description="What computes on a CPU; auto: compiled functions where they pass their check, else torch."
+        "auto",
+        description="What computes on a CPU; auto: compiled functions where they pass their check, else torch.",
     )
     seed: int = Field(
         0, ge=0, le=2**63 - 1, description="Of all random numbers: starts, and held-out pixels."
