@@ -16,6 +16,7 @@ from typing import TypeVar
 import torch
 
 _SHORT = 2**20
+_forked = False
 _MOMENT_S = 0.03
 """How long work is done at a stretch, so that a wish to stop is answered soon."""
 _Result = TypeVar("_Result")
@@ -79,9 +80,12 @@ class Pace:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads inside the block; MKL and OpenMP keep their numbers for each calling thread."""
+    """Let torch use `count` threads inside the block; MKL and OpenMP keep their numbers for each calling thread.
+
+    A process that was forked has one: OpenMP's threads stay behind, and to ask it for more would be to wait for them.
+    """
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(1 if _forked else count)
     try:
         yield
     finally:
@@ -94,3 +98,13 @@ def short(voxels: int) -> bool:
     Shared, short work waits for whatever else the computer does, and its threads go on spinning for a while.
     """
     return voxels < _SHORT
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = True
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -100,12 +100,9 @@ def places() -> list[Path]:
 
 
 def folder() -> Path | None:
-    """Return the folder for the code of now: one that is ready, else the first that can be written; None: there is none."""
-    ours = [place / name() for place in places()]
-    for one in ours:
-        if (one / READY).is_file() and _is_safe(one):
-            return one
-    return next((one for one in ours if _can_be_written(one)), None)
+    """Return the folder for the code of now: one that is ready, or the first; None: none can be written, as numba wants it."""
+    ours = [one for place in places() if _can_be_written(one := place / name())]
+    return next((one for one in ours if (one / READY).is_file()), ours[0] if ours else None)
 
 
 def _can_be_written(one: Path) -> bool:

@@ -29,13 +29,7 @@ def kept_in(folder: Path | None) -> Iterator[None]:
 
 
 def compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile for arguments of `signature`.
-
-    Raises
-    ------
-    RuntimeError
-        If the folder to keep it in cannot be used.
-    """
+    """Compile for arguments of `signature`, or take from the folder what was compiled before."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         if _folder is None:
