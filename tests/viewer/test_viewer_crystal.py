@@ -54,7 +54,7 @@ def test_the_spacing_is_compared_with_that_of_the_material(dock, session, qtbot)
     first, second, third = crystal.answer.text().splitlines()
     assert first.startswith(f"d measured: {measured:.5f} nm")
     assert second.startswith(f"d expected: {PT_111_NM:.5f} nm, Pt (1 1 1) [ICDD")
-    assert third.startswith(f"{percent:+.2f} %: a mean strain of {percent / 100:+.1e}".replace("-", "−"))
+    assert third.startswith(f"{percent:+.2f} %: a mean strain of {percent / 100:+.4f}".replace("-", "−"))
     assert "cannot tell" in crystal.test.text()
     assert crystal.mount.isHidden()
     # it is the crystal of the next scan too, whose reflection is another matter

@@ -6,10 +6,11 @@ import logging
 
 import numpy as np
 import pytest
-from viewer_doubles import make_reconstruction
+from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.viewer import compat, layers
 from napari_autophase.viewer.mesh import Cut
+from napari_autophase.viewer.session import Session
 
 pytestmark = pytest.mark.screen
 
@@ -103,6 +104,33 @@ def test_x_is_drawn_to_the_right_y_up_and_z_towards_the_eye(window, crystal):
     assert y[1] > 3 * abs(y[0])  # up
     assert z[0] < 0  # the eye stands to the right of the z axis and above it
     assert z[1] < 0
+
+
+def test_in_slices_y_is_drawn_up_as_in_space_and_rows_of_a_detector_down(window, crystal):
+    def seen(mark):
+        compat.text(window).visible = False
+        picture = window.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+        rows, columns = np.nonzero((picture[..., 1] > 200) & (picture[..., 0] < 60) & (picture[..., 2] < 60))
+        mark.visible = False
+        return columns.mean() - picture.shape[1] / 2, picture.shape[0] / 2 - rows.mean()
+
+    def mark(at, unit):
+        return window.add_points(
+            [at], size=6, face_color="#00ff00", border_width=0, out_of_slice_display=True, units=(unit,) * 3
+        )
+
+    crystal.set_colour_by("amplitude")
+    window.dims.ndisplay = 2
+    crystal.frame()
+    right, up = seen(mark((0, 30, 0), "nm"))
+    assert up > 50 > abs(right)
+    right, up = seen(mark((0, 0, 30), "nm"))
+    assert right > 50 > abs(up)
+    session = Session.of(window)
+    session.add_scan(make_scan())
+    session._turns.finish()
+    right, up = seen(mark((12, 20, 12), "pixel"))
+    assert up < -50 < -abs(right)
 
 
 def test_the_near_side_of_the_crystal_is_in_front(window, crystal):

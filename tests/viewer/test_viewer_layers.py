@@ -423,3 +423,39 @@ def test_what_is_not_believed_is_not_shown():
     assert options["contrast_limits"] == pytest.approx((0, np.log10(1 + seen.max())))
     np.testing.assert_allclose(np.delete(shown, [3, 5], axis=1), np.log10(1 + seen), rtol=1e-5)
     assert not shown[:, [3, 5]].any()
+
+
+def test_colours_that_a_person_has_chosen_stay_while_the_quantity_does(viewer, result):
+    surface, strain = result.layer("isosurface"), result.layer("strain")
+    surface.colormap, surface.contrast_limits = "gray", (-1.0, 1.0)
+    result.set_threshold(0.4)
+    assert (surface.colormap.name, tuple(surface.contrast_limits)) == ("gray", (-1.0, 1.0))
+    result.set_colour_by("strain")
+    assert surface.colormap.name == "RdBu_r"
+    reach = result.quantities.strain_limit
+    assert surface.contrast_limits == pytest.approx((-reach, reach))
+    strain.contrast_limits = (-1e-3, 2e-3)
+    result.set_threshold(0.5)
+    assert strain.contrast_limits == pytest.approx((-1e-3, 2e-3))
+    reach = result.quantities.strain_limit
+    assert surface.contrast_limits == pytest.approx((-reach, reach)), "what nobody has changed follows"
+    result.set_limits(5e-4)  # which is asked for
+    assert strain.contrast_limits == pytest.approx((-5e-4, 5e-4))
+
+
+def test_slices_begin_in_the_middle_of_the_crystal_and_tell_their_values(viewer, result):
+    viewer.layers.selection = {result.layer("isosurface")}
+    viewer.dims.ndisplay = 2
+    result.frame()
+    low, high = result.extent(0)
+    step = result.quantities.voxel_size[0]
+    assert viewer.dims.point[0] == pytest.approx((low + high) / 2, abs=step)
+    assert viewer.layers.selection == {result.seen_layer}
+    other = viewer.add_points(np.zeros((1, 3)))
+    viewer.dims.ndisplay = 3
+    assert viewer.layers.selection == {other}, "what a person has selected stays"
+
+
+def test_the_caption_says_amplitude_once(viewer, result):
+    result.set_colour_by("amplitude")
+    assert compat.text(viewer).text == f"{result.title}   amplitude ≥ {result.threshold:.2f}"

@@ -36,7 +36,7 @@ def state(viewer):
         "range": viewer.dims.range,
         "order": viewer.dims.order,
         "axes": viewer.dims.axis_labels,
-        "camera": (camera.center, camera.zoom, camera.angles),
+        "camera": (camera.center, camera.zoom, camera.angles, camera.orientation),
         "units": units(viewer),
     }
 
@@ -164,6 +164,7 @@ def test_sliders_reach_over_what_is_seen(viewer, session):
     low, high, _ = viewer.dims.range[0]
     assert low == pytest.approx(-(n // 2) * step)
     assert high == pytest.approx((n - 1 - n // 2) * step)
+    assert viewer.dims.range[0].step == pytest.approx(step), "a step is a voxel"
     session.show_diffraction()
     assert viewer.dims.range[0] == (0, 31, 1)
     viewer.add_layer(Points(100 * CORNERS))

@@ -38,7 +38,9 @@ class ArmSection(Section):
             spot.setToolTip("Row and column where the spot was seen, in the frames as they are stored.")
             angles.setPlaceholderText("arm's angles (°)")
             angles.setToolTip("The angles of the detector's circles then, outermost first, in degrees.")
-            lines.addRow(caption(which, tip), row(spot, angles))
+            both = row(spot, angles)
+            both.setStretch(1, 1)
+            lines.addRow(caption(which, tip), both)
             for line in (spot, angles):
                 line.returnPressed.connect(self.run)
                 line.textEdited.connect(lambda _: self._say(None))

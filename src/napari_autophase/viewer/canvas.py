@@ -11,12 +11,18 @@ from napari.utils.camera_orientations import Handedness
 from . import compat
 
 
-def draw_right_handed(viewer: ViewerModel) -> None:
-    """Turn the depth axis so that the laboratory's x, y, z are drawn right-handed: napari does so for z, y, x."""
+def orient(viewer: ViewerModel, *, laboratory: bool) -> None:
+    """Draw the laboratory's axes with y up, in slices too, and x, y, z right-handed; or a detector's, whose rows run down.
+
+    napari draws z, y, x right-handed.
+    """
     camera = compat.camera(viewer)
-    if camera.handedness == Handedness.RIGHT:
-        depth, *others = camera.orientation
-        camera.orientation = ("away" if depth == "towards" else "towards", *others)
+    depth, vertical, horizontal = map(str, camera.orientation)
+    wanted = "up" if laboratory else "down"
+    if vertical != wanted:
+        camera.orientation = (depth, wanted, horizontal)
+    if camera.handedness == (Handedness.RIGHT if laboratory else Handedness.LEFT):
+        camera.orientation = ("away" if depth == "towards" else "towards", wanted, horizontal)
 
 
 def show_colour_bar(layer: Layer) -> None:

@@ -142,7 +142,7 @@ def spacing_lines(seen: GeometrySummary) -> list[str]:
     return [
         f"d measured: {seen.spacing_nm:.5f} nm, by the peak's pixel and the geometry above",
         f"d expected: {seen.expected_nm:.5f} nm, {seen.expected}",
-        f"{seen.mismatch_percent:+.2f} %: a mean strain of {strain:+.1e}, if the geometry is right".replace(
+        f"{seen.mismatch_percent:+.2f} %: a mean strain of {strain:+.4f}, if the geometry is right".replace(
             "-", "−"
         ),
     ]

@@ -150,7 +150,7 @@ def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
             if name in options:
                 setattr(layer, name, options[name])
         yield
-    result.set_limits(result.strain_limit)
+    result.recolour(anew=unit != result.quantities.unit)
     if (viewer := result.viewer) is not None and unit != result.quantities.unit:
         Stage.of(viewer).settle()
         if result.shown:

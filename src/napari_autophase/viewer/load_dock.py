@@ -56,7 +56,7 @@ class LoadDock(Page):
         self._offered: list[tuple[str, str]] = []
         self.setAcceptDrops(True)
 
-        self.file = FileRow("Drop a scan here, or choose one", folders=True)
+        self.file = FileRow("drop a scan here", folders=True)
         self.file.setToolTip("NumPy, TIFF (a stack, or a folder of frames), HDF5/NeXus, or CXI.")
         self.dataset = QComboBox()
         self.dataset.setToolTip("The file holds several volumes or scans: which one is the rocking curve?")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
@@ -282,6 +282,36 @@ class Note(QLabel):
         )
         self.setText(text)
         self.setVisible(bool(text))
+
+
+class Notes(Section):
+    """Sentences that a person should read, each with a point; where there are many, folded away until they are asked for."""
+
+    FEW = 3
+    """So many stand open."""
+
+    def __init__(self) -> None:
+        super().__init__("Notes")
+        self._sentences: tuple[str, ...] = ()
+        self.words = Note()
+        column = QVBoxLayout(self.body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.words)
+        self.say(())
+
+    def text(self) -> str:
+        """Return the sentences, a line each."""
+        return "\n".join(self._sentences)
+
+    def say(self, sentences: Iterable[str]) -> None:
+        """Show these; nothing is shown where there are none."""
+        before, self._sentences = self._sentences, tuple(sentences)
+        count = len(self._sentences)
+        self.head.setText(f" {count} notes" if count != 1 else " A note")
+        self.words.say("\n".join(f"•  {sentence}" for sentence in self._sentences))
+        self.setVisible(count > 0)
+        if self._sentences != before:  # what a person has opened stays open while nothing changes
+            self.head.setChecked(count <= self.FEW)
 
 
 class PrimaryButton(QPushButton):

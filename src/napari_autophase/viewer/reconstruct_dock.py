@@ -31,8 +31,8 @@ from .curve import ErrorCurve
 from .drawing import Drawing
 from .finetune_section import FineTuneSection
 from .iterations import Iterations
-from .parts import Note, Page, PrimaryButton, SampleButton, Section, caption, form, row
-from .recipe_form import RecipeForm, Setting, changed, make_setting
+from .parts import Note, Notes, Page, PrimaryButton, SampleButton, Section, caption, form, row
+from .recipe_form import RecipeForm, Setting, changed, make_setting, settings
 from .resources import Resources
 from .session import Session
 
@@ -163,6 +163,7 @@ class ReconstructDock(Page):
         self.bar.setFixedHeight(8)
         self.curve = ErrorCurve(viewer)
         self.summary = Note()
+        self.notes = Notes()
         self._found: Reconstruction | None = None
         self._refusal = ""
 
@@ -186,7 +187,7 @@ class ReconstructDock(Page):
         column.addWidget(self.hint)
         column.addWidget(self.sample)
         column.addLayout(row(self.button, self.cancel))
-        for widget in (self.lengths, self.stage, self.bar, self.curve, self.summary):
+        for widget in (self.lengths, self.stage, self.bar, self.curve, self.summary, self.notes):
             column.addWidget(widget)
         column.addLayout(choices)
         column.addWidget(self.resources)
@@ -335,6 +336,7 @@ class ReconstructDock(Page):
             self.curve.clear_errors()
             self.curve.hide()
             self.summary.say("")
+            self.notes.say(())
         if state == "idle" and self.stage.text() == STATES["cancelling"]:
             self.summary.say("Cancelled; the layers are as they were.")
         self._allow()
@@ -365,7 +367,8 @@ class ReconstructDock(Page):
 
     def _summarise(self, found: Reconstruction) -> None:
         self._found = found
-        self.summary.say("\n".join([figures(found), *found.notes]))
+        self.summary.say(figures(found))
+        self.notes.say(found.notes)
 
     def _on_result_updated(self, before: Reconstruction, now: Reconstruction) -> None:
         if before is self._found:

@@ -48,9 +48,11 @@ class Resources(QWidget):
 
         def close() -> None:
             self._tasks.close()
-            session.scan_changed.disconnect(self.on_choice)
+            for signal in (session.scan_changed, session.scan_updated):
+                signal.disconnect(self.on_choice)
 
-        session.scan_changed.connect(self.on_choice)
+        for signal in (session.scan_changed, session.scan_updated):
+            signal.connect(self.on_choice)
         self.destroyed.connect(lambda _: close())
         engine.ready.connect(self._on_engine)
         engine.failed.connect(self._on_failed)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.utils.colormaps import ensure_colormap
 
 from ..reconstruction import Reconstruction
 from . import compat
-from .canvas import draw_right_handed, show_colour_bar
+from .canvas import orient, show_colour_bar
 from .colormaps import colour_map, label, limits
 from .drawing import Look
 from .mesh import ColourBy, Cut, mesh
@@ -89,6 +90,7 @@ class ResultLayers:
         look = look or Look(quantities.threshold)
         self._viewer = weakref.ref(viewer)
         self._layers: dict[str, Layer] = {}
+        self._given: dict[str, tuple[str, str, tuple[float, float]]] = {}  # quantity, map and limits, by role
         self.reconstruction = reconstruction
         self.quantities = quantities
         self.group = group
@@ -153,7 +155,9 @@ class ResultLayers:
         viewer.layers.selection = before.intersection(viewer.layers)
 
     def _take(self, layer: Layer) -> None:
-        self._layers[layer.metadata[ROLE]] = layer
+        role = layer.metadata[ROLE]
+        self._layers[role] = layer
+        self._given[role] = (self._quantity(role), layer.colormap.name, tuple(layer.contrast_limits))
         layer.metadata[RESULT] = self
         show_colour_bar(layer)
 
@@ -177,7 +181,7 @@ class ResultLayers:
     def set_limits(self, strain_limit: float | None) -> None:
         """Let the strain's colours reach from minus to plus `strain_limit`; None: the 99th percentile inside."""
         self.strain_limit = strain_limit
-        self._recolour()
+        self.recolour(anew=True)
 
     def set_relief(self, relief: bool) -> None:
         """Darken the facets that are turned away from the light, so that the shape is seen, or show the colours bare."""
@@ -231,8 +235,12 @@ class ResultLayers:
                 result.hide()
         self.shown = True
         self._arrange()
-        if not self.quantities.relative:
-            draw_right_handed(viewer)
+        self.orient()
+
+    def orient(self) -> None:
+        """Let its axes be drawn as they lie: the laboratory's y up, a detector's rows down."""
+        if (viewer := self.viewer) is not None:
+            orient(viewer, laboratory=not self.quantities.relative)
 
     def frame(self) -> None:
         """Turn the camera to the crystal."""
@@ -240,8 +248,7 @@ class ResultLayers:
         if viewer is None:
             return
         camera = compat.camera(viewer)
-        if not self.quantities.relative:
-            draw_right_handed(viewer)  # where the camera looks depends on it
+        self.orient()  # where the camera looks depends on it
         if viewer.dims.ndisplay == 3:
             # the laboratory's y points up, the detector's rows run down
             up = -1.0 if self.quantities.relative else 1.0
@@ -257,6 +264,10 @@ class ResultLayers:
         fitted = [high[axis] - low[axis] for axis in viewer.dims.displayed]
         middle = [(low + high) / 2 for low, high in ends]
         camera.center = (0.0, *middle) if len(middle) == 2 else tuple(middle)
+        if len(middle) == 2:
+            for axis in viewer.dims.not_displayed[-1:]:
+                low_end, high_end = self.extent(axis - (viewer.dims.ndim - 3))
+                viewer.dims.set_point(axis, (low_end + high_end) / 2)
         camera.zoom *= 0.95 * max(fitted) / max(high - low for low, high in ends)
 
     def _arrange(self) -> None:
@@ -272,6 +283,9 @@ class ResultLayers:
                 layer.visible = role == wanted
         if self.shown:
             self._caption(viewer)
+            seen, selected = self.seen_layer, viewer.layers.selection
+            if seen is not None and seen not in selected and selected and selected.issubset(self.layers):
+                viewer.layers.selection = {seen}  # what is hidden has no values to tell
 
     def seen_role(self, viewer: ViewerModel) -> str:
         """Return the role of the layer that is seen: the isosurface in 3-D, in 2-D the slices of the chosen quantity."""
@@ -288,7 +302,8 @@ class ResultLayers:
         # napari's bar has no room for the numbers of a strain
         reach = f" ± {self.limits[1]:.2g}" if self.colour_by == "strain" else ""
         quantity = label(self.colour_by, self.quantities) + reach
-        text.text = f"{self.title}   {quantity}   amplitude ≥ {self.threshold:.2f}"
+        bound = f"amplitude ≥ {self.threshold:.2f}"
+        text.text = "   ".join((self.title, *(() if self.colour_by == "amplitude" else (quantity,)), bound))
         text.position = "top_left"
         text.visible = True
 
@@ -300,19 +315,34 @@ class ResultLayers:
             surface.texcoords = None
             surface.data = crystal.data
             surface.texcoords = crystal.texcoords(self.relief)
-        self._recolour()
+        self.recolour()
 
-    def _recolour(self) -> None:
-        viewer = self.viewer
-        for role, quantity in (("strain", "strain"), ("isosurface", self.colour_by)):
+    def recolour(self, anew: bool = False) -> None:
+        """Bring maps and limits up to date; those that a person has changed stay as long as the quantity does, unless `anew`."""
+        for role in ("phase", "strain", "isosurface"):
             if (layer := self.layer(role)) is not None:
-                # a colour map is compiled anew for the screen: only where it is another
-                if layer.colormap.name != (wanted := ensure_colormap(colour_map(quantity))).name:
-                    layer.colormap = wanted
-                layer.contrast_limits = self._limits(quantity)
-                layer.contrast_limits_range = self._limits(quantity)
-        if viewer is not None and self.shown and self.alive:
+                self._colour(layer, role, anew)
+        if (viewer := self.viewer) is not None and self.shown and self.alive:
             self._caption(viewer)
+
+    def _colour(self, layer: Layer, role: str, anew: bool) -> None:
+        quantity = self._quantity(role)
+        before, wanted = self._given.get(role), ensure_colormap(colour_map(quantity))
+        reach = self._limits(quantity)
+        own_map = own_limits = False
+        if before is not None and before[0] == quantity:
+            own_map = layer.colormap.name != before[1]
+            own_limits = not np.allclose(layer.contrast_limits, before[2], rtol=1e-5, atol=0)
+        # a colour map is compiled anew for the screen: only where it is another
+        if not own_map and layer.colormap.name != wanted.name:
+            layer.colormap = wanted
+        if anew or not own_limits:
+            layer.contrast_limits = layer.contrast_limits_range = reach
+            self._given[role] = (quantity, wanted.name, reach)
+
+    def _quantity(self, role: str) -> str:
+        """Return what a layer shows."""
+        return self.colour_by if role == "isosurface" else role
 
     def _limits(self, quantity: str) -> tuple[float, float]:
         return limits(quantity, self.quantities, self.strain_limit)

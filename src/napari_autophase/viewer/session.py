@@ -221,6 +221,8 @@ class Session:
         layers.update_scan(entry.layer, better)
         if self._current is scan:
             self._current = better
+            if better.shape != scan.shape and self.diffraction_shown:  # another part: the view would miss it
+                self._turns.start(self._stage.show_scan(entry.layer, anew=True))
         self.choices_changed.emit()
         if self._current is better:
             self.scan_updated.emit()

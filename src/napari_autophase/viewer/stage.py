@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from napari.components import ViewerModel
-from napari.layers import Layer
+from napari.layers import Layer, Surface
 from psygnal import Signal
 
 from . import compat
-from .canvas import set_stage
+from .canvas import orient, set_stage
 from .results import AXES, QUANTITIES, RECONSTRUCTION, ResultLayers, results
 from .turns import while_there
 
@@ -145,6 +145,7 @@ class Stage:
                 self._views.pop("diffraction", None)
             yield
             viewer.dims.ndisplay = ndisplay
+            orient(viewer, laboratory=False)
             yield
             self._tell("pixel")
             yield
@@ -173,6 +174,7 @@ class Stage:
             self._enter("results")
             yield
             viewer.dims.ndisplay = ndisplay
+            result.orient()
             yield
             if "results" not in self._views:
                 yield from set_stage(viewer)
@@ -271,11 +273,14 @@ class Stage:
         if viewer is None or self.side is None:
             return
         counted = [layer for layer in viewer.layers if layer.visible or _side_of(layer) in (None, self.side)]
-        if not counted or len(counted) == len(viewer.layers):
+        if not counted:
             return
         extent = viewer.layers.get_extent(counted)
-        if len(extent.step) == viewer.dims.ndim:
-            viewer.dims.range = tuple(zip(*extent.world, extent.step, strict=True))
+        # a surface has no voxels: it would make the slider's steps a nanometre
+        voxels = [layer for layer in counted if not isinstance(layer, Surface)]
+        step = viewer.layers.get_extent(voxels or counted).step
+        if len(step) == viewer.dims.ndim:
+            viewer.dims.range = tuple(zip(*extent.world, step, strict=True))
 
     # -- layers come and go --------------------------------------------------------------------------------------------
 

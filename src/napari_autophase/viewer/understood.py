@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QGroupBox, QLabel
 
 from ..scan import Scan
-from .parts import Note, caption, form
+from .parts import Note, Notes, caption, form
 
 if TYPE_CHECKING:
     from ..summary import ScanSummary
@@ -33,7 +33,7 @@ class Understood(QGroupBox):
         )
         self.facts = {name: _value(tip) for name, tip in _TIPS.items()}
         self.off = Note()
-        self.notes = Note()
+        self.notes = Notes()
         lines = form(self)
         lines.setContentsMargins(8, 10, 8, 6)
         for name, value in self.facts.items():
@@ -46,7 +46,6 @@ class Understood(QGroupBox):
         for label in self.facts.values():
             label.setText("…")
         self.off.say("")
-        self.notes.say("")
         self.facts["Shape"].setText(" × ".join(map(str, scan.shape)) + f", {scan.counts.dtype}")
 
     def show_summary(self, found: ScanSummary) -> None:
@@ -68,7 +67,7 @@ class Understood(QGroupBox):
         for name, text in texts.items():
             self.facts[name].setText(text)
         self.off.say("" if seen is None else "\n".join(seen.off), error=True)
-        self.notes.say("\n".join((*found.notes, *(seen.notes if seen is not None else ()))))
+        self.notes.say((*found.notes, *(seen.notes if seen is not None else ())))
 
 
 def _value(tip: str) -> QLabel:
