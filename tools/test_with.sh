@@ -64,6 +64,9 @@ install "$torch" "napari[$qt]$napari" -e '.[beamline,training]' pytest pytest-qt
 [ "$kind" != no-numba ] || "$bin/python" -m pip uninstall --quiet --yes numba llvmlite
 "$bin/python" -m pip freeze --exclude-editable >"$folder/installed.txt"
 
+# what other versions warn of is read, and fails nothing
+warnings=(-W default)
+[ "$kind" != pinned ] || warnings=()
 screen=()
 command -v xvfb-run >/dev/null && screen=(xvfb-run -a -s "-screen 0 1600x1000x24")
-QT_API=$qt NAPARI_CONFIG="$PWD/$folder/napari.yaml" ${screen[@]+"${screen[@]}"} "$bin/python" -m pytest "$@"
+QT_API=$qt NAPARI_CONFIG="$PWD/$folder/napari.yaml" ${screen[@]+"${screen[@]}"} "$bin/python" -m pytest ${warnings[@]+"${warnings[@]}"} "$@"
