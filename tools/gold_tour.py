@@ -2,9 +2,9 @@
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python tools/gold_tour.py FRAMES FOLDER [THEME]
 
-FRAMES is the folder of TIFF frames, with the SPEC file in it or in the folders above, and ``dark.tif`` and ``whitefield.tif`` two
-folders above.  What was said on the way is printed; pictures and files go to FOLDER.  As in `tour`, the first thing that fails ends
-it with exit code 1.
+FRAMES is the folder of TIFF frames, with the SPEC file in it or in the folders above, and ``dark.tif`` and ``whitefield.tif``
+two folders above.  What was said on the way is printed; pictures and files go to FOLDER.  As in `tour`, the first thing that
+fails ends it with exit code 1.
 """
 
 from __future__ import annotations

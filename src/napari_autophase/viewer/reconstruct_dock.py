@@ -32,7 +32,7 @@ from .drawing import Drawing
 from .finetune_section import FineTuneSection
 from .iterations import Iterations
 from .parts import Note, Notes, Page, PrimaryButton, SampleButton, Section, caption, form, row
-from .recipe_form import RecipeForm, Setting, changed, make_setting, settings
+from .recipe_form import RecipeForm, Setting, changed, make_setting
 from .resources import Resources
 from .session import Session
 
