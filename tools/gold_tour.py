@@ -37,7 +37,9 @@ class GoldTour(Tour):
         """Return all words that can be seen in the panels."""
         from qtpy.QtWidgets import QLabel
 
-        return [label.text() for label in self.window.findChildren(QLabel) if label.isVisible() and label.text()]
+        return [
+            label.text() for label in self.window.findChildren(QLabel) if label.isVisible() and label.text()
+        ]
 
     def fact(self, caption: str) -> str:
         """Return what stands beside a caption."""
@@ -45,7 +47,11 @@ class GoldTour(Tour):
 
     def until_understood(self) -> None:
         """Wait until the facts are there."""
-        self.wait(lambda: "…" not in self.fact("Lattice") and "Reading" not in " ".join(self.said()), "no facts came", RUN_S)
+        self.wait(
+            lambda: "…" not in self.fact("Lattice") and "Reading" not in " ".join(self.said()),
+            "no facts came",
+            RUN_S,
+        )
         pump(0.5)
 
     def read_the_frames(self) -> None:
@@ -84,7 +90,9 @@ class GoldTour(Tour):
         self.wait(lambda: "crop" in self.names(), "no box came")
         self.picture("04_box")
         self.button("Crop to this").click()
-        self.wait(lambda: not self.fact("Shape").startswith("201 × 256 × 256"), "the scan was not cropped", RUN_S)
+        self.wait(
+            lambda: not self.fact("Shape").startswith("201 × 256 × 256"), "the scan was not cropped", RUN_S
+        )
         self.until_understood()
         self.picture("05_cropped")
         self.button(f" {SECTION}").click()
@@ -99,7 +107,9 @@ class GoldTour(Tour):
         form.material.setEditText("Au")
         form.material.settle()
         form.hkl.choose("1 1 1")
-        self.wait(lambda: any("mean strain" in text for text in self.said()), "the spacing was not compared", RUN_S)
+        self.wait(
+            lambda: any("mean strain" in text for text in self.said()), "the spacing was not compared", RUN_S
+        )
         form.window().repaint()
         self.scroll_to(form)
         self.picture("06_crystal")
@@ -125,7 +135,11 @@ class GoldTour(Tour):
         self.button("Reconstruct").click()
         pump(6)
         self.picture("09_running")
-        self.wait(lambda: any(name.endswith("isosurface") for name in self.seen()), "the crystal did not come", RUN_S)
+        self.wait(
+            lambda: any(name.endswith("isosurface") for name in self.seen()),
+            "the crystal did not come",
+            RUN_S,
+        )
         pump(1)
         self.picture("10_done")
 
@@ -147,7 +161,9 @@ class GoldTour(Tour):
         target = self.folder / "gold_laboratory.h5"
         QFileDialog.getSaveFileName = staticmethod(lambda *_, **__: (str(target), ""))
         self.button("Orthogonalise…").click()
-        self.wait(lambda: any(text.startswith("Wrote ") for text in self.said()), "nothing was written", RUN_S)
+        self.wait(
+            lambda: any(text.startswith("Wrote ") for text in self.said()), "nothing was written", RUN_S
+        )
         self.picture("14_written")
         QFileDialog.getSaveFileName = staticmethod(lambda *_, **__: (str(self.folder / "gold.cxi"), ""))
         self.button("Save…").click()
@@ -161,7 +177,9 @@ class GoldTour(Tour):
         self.wait(lambda: any(name.endswith("isosurface") for name in self.seen()), "the result did not open")
         self.button("Repeat from its file").click()
         self.wait(
-            lambda: len([name for name in self.names() if name.endswith("isosurface")]) == 2, "it was not phased again", RUN_S
+            lambda: len([name for name in self.names() if name.endswith("isosurface")]) == 2,
+            "it was not phased again",
+            RUN_S,
         )
         pump(2)
         self.picture("15_repeated")
