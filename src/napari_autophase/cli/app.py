@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -19,6 +20,7 @@ from typing import Annotated, Literal
 import typer
 
 from .. import memory, progress
+from ..libraries import load_libraries
 from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
@@ -138,16 +140,22 @@ def reconstruct(
     for each in scans:
         check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=file_of(each))
 
-    from .. import formats, phasing
+    # while the scan is read: Python's lock is not needed for it
+    loading = threading.Thread(target=load_libraries, daemon=True)
+    loading.start()
+    from .. import formats
     from ..reconstruct import run
 
     begin = time.perf_counter()
     if crop is not None and not quiet:
         print(formats.cropping_line(scans[0], dataset=dataset), file=sys.stderr)
     measured = read_scans(scans, add, least, files, stood)
+    loading.join()
     seconds_read = time.perf_counter() - begin
 
     if not quiet:
+        from .. import phasing
+
         print(phasing.memory_line(measured.shape, chosen), file=sys.stderr)
     with progress.shown(False if quiet else None) as report_step:
         found = run(measured, chosen, report_step)

@@ -1,6 +1,7 @@
 """Phasing: forward model, projections, algorithms, support update, many starts in one batch."""
 
 from .algorithm import parse, unparse
+from .backend import load_when_ready
 from .batch import Starts
 from .coherence import Blur
 from .device import check_memory, device_lines, memory_bytes, memory_line, pick_device
@@ -20,6 +21,7 @@ __all__ = [
     "device_lines",
     "join",
     "keep_best",
+    "load_when_ready",
     "memory_bytes",
     "memory_line",
     "parse",

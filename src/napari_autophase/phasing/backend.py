@@ -11,6 +11,8 @@ for bit, two backends' agree within rounding.  By hand it is made by the recipe'
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache as cache_result
@@ -137,6 +139,16 @@ def _prepare() -> str | None:
         return cache.failure() or ""
     except Exception as error:
         return _said(error)
+
+
+def load_when_ready(device: torch.device | str, going: Callable[[], bool]) -> None:
+    """Load compiled functions as soon as they are made, if the device uses any; returns at once when `going` says no."""
+    if torch.device(device).type != "cpu" or (os.environ.get(VARIABLE) or "auto") != "auto":
+        return
+    while going() and not is_loaded() and _prepare() == "":
+        time.sleep(0.2)
+    if going():
+        choose(device)
 
 
 def is_loaded() -> bool:

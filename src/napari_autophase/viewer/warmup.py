@@ -5,40 +5,21 @@ Loading takes seconds, in which Python's lock must not be held for long: the win
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from ..libraries import load_libraries
 from ..recipe import Recipe
 from ..scan import InputError, Scan
 from .drawing import draw
 
 WARM_UP = "autophase warm-up"
 """Name of the thread."""
-
-
-def load_libraries() -> None:
-    """Have the system load torch's libraries (most of the time that torch takes) while other threads go on.
-
-    Python holds its lock while an import does so, and lets it go while it calls a function of the C library.  Whatever cannot be
-    loaded this way is left to the import.
-    """
-    spec = find_spec("torch")
-    library = {"linux": "libtorch.so", "darwin": "libtorch.dylib"}.get(sys.platform)
-    if "torch" in sys.modules or spec is None or spec.origin is None or library is None:
-        return
-    system = ctypes.CDLL(None)
-    system.dlopen.restype, system.dlopen.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_int]
-    system.dlopen(os.fsencode(Path(spec.origin).parent / "lib" / library), os.RTLD_NOW)
 
 
 def load_torch() -> None:
@@ -72,6 +53,14 @@ def rehearse() -> None:
     recipe = Recipe().with_settings({"guess.polish": "ER+EHIO+HIO", "refine.algorithm": "2*ER"})
     with suppress(InputError):  # weights that are missing are said when they are wanted
         draw(run(Scan(counts.astype(np.float32)), recipe))
+
+
+def load_compiled() -> None:
+    """Load compiled functions once they are there; until then runs are not kept waiting."""
+    from .. import phasing
+
+    device, _ = phasing.pick_device()
+    phasing.load_when_ready(device, threading.main_thread().is_alive)
 
 
 class Engine(QObject):
@@ -115,6 +104,7 @@ class Engine(QObject):
             self.ready.emit()
             with self._lock, _no_full_collection():
                 rehearse()
+            load_compiled()
 
 
 @contextmanager
