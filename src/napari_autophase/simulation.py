@@ -83,8 +83,10 @@ def simulate(
     off_centre: float = 0.3,
     gaps: bool = False,
     hot_pixels: int = 0,
-    background: float = 0.0,
+    background: float | np.ndarray = 0.0,
     saturation: float | None = None,
+    coherence: float | tuple[float, float, float] = 0.0,
+    drift: float = 0.0,
     geometry: Geometry | None = PLATINUM_111,
 ) -> Simulated:
     """Simulate the rocking curve of one crystal.
@@ -114,9 +116,13 @@ def simulate(
     hot_pixels
         Number of false voxels, of random height up to the peak; every third is a pixel lit in all frames. Not in the mask.
     background
-        Mean counts per voxel added before the noise.
+        Mean counts per voxel added before the noise: one number, or what can be added to the scan, such as one per frame.
     saturation
         Counts are clipped here.
+    coherence
+        Standard deviation in pixels of the Gaussian by which partly coherent light blurs the intensity, of all axes or per axis.
+    drift
+        The peak wanders over rows and columns from frame to frame, by steps of this standard deviation in pixels.
     geometry
         Its angles, energy and distance are kept; pixel sizes and rocking step are scaled so that the crystal (150 to 400 nm
         across) is oversampled as asked. None: the scan carries no geometry.
@@ -129,9 +135,9 @@ def simulate(
     shape = (size,) * 3 if isinstance(size, int) else tuple(size)
     if len(shape) != 3 or min(shape) < 16:
         raise InputError(f"A scan of shape {shape} was asked for; give three sides of at least 16 voxels.")
-    if seed < 0 or phase_range < 0 or not peak > 0 or background < 0 or hot_pixels < 0:
+    if min(seed, phase_range, np.min(background), hot_pixels, np.min(coherence), drift) < 0 or not peak > 0:
         raise InputError(
-            "Seed, phase range, background and hot pixels must not be negative, and the peak positive."
+            "Seed, phase range, background, hot pixels, coherence and drift must not be negative, and the peak positive."
         )
     if kind is not None and kind not in KINDS:
         raise InputError(f"There is no crystal of kind '{kind}'; choose one of {', '.join(KINDS)}.")
@@ -164,6 +170,11 @@ def simulate(
     found = amplitude * np.exp(-1j * np.linalg.norm(q) * u)
     found, intensity = _centred(found, rng.uniform(-off_centre, off_centre, 3))
 
+    intensity = _blurred(intensity, np.broadcast_to(coherence, 3))
+    if drift:
+        # of its own, so that nothing else of the crystal depends on it
+        wandering = np.random.Generator(np.random.PCG64([seed, _DOMAIN, 1]))
+        intensity = _wandered(intensity, wandering.normal(0, drift, (shape[0], 2)).cumsum(0))
     scale = peak / intensity.max()
     counts = rng.poisson(intensity * scale + background).astype(np.int32)
     mask = _spoil(rng, counts, gaps, hot_pixels, peak)
@@ -368,6 +379,26 @@ def _centred(found: np.ndarray, miss: np.ndarray) -> tuple[np.ndarray, np.ndarra
     move = (np.array(shape) // 2 - brightest + miss) * 2 * np.pi / np.array(shape)
     found = found * np.exp(1j * _along(move, shape))
     return found, np.abs(fft.fftshift(fft.fftn(fft.ifftshift(found)))) ** 2
+
+
+def _blurred(intensity: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Blur an intensity, which is periodic in the array, with a Gaussian of so many pixels along each axis."""
+    for axis, (n, width) in enumerate(zip(intensity.shape, widths, strict=True)):
+        if width:
+            weights = np.exp(-2 * (np.pi * width * fft.rfftfreq(n)) ** 2)
+            spectrum = np.moveaxis(fft.rfft(intensity, axis=axis), axis, -1) * weights
+            intensity = np.moveaxis(fft.irfft(spectrum, n), -1, axis)
+    return np.maximum(intensity, 0)
+
+
+def _wandered(intensity: np.ndarray, way: np.ndarray) -> np.ndarray:
+    """Move every frame by its own part of a voxel, (frames, 2), such that the middle frame stays where it is."""
+    way = way - way[len(way) // 2]
+    rows, columns = (
+        np.exp(-2j * np.pi * np.outer(way[:, k], fft.fftfreq(intensity.shape[k + 1]))) for k in (0, 1)
+    )
+    spectrum = fft.fft2(intensity) * rows[:, :, None] * columns[:, None, :]
+    return np.maximum(fft.ifft2(spectrum).real, 0)
 
 
 def _spoil(

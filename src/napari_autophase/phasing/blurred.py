@@ -116,3 +116,4 @@ class BlurredLikelihood(LikelihoodByTransforms):
         super().go(step)
         step = step.to(self._begin.dtype).view(-1, 1, 1, 1)
         self._begin = (self._begin + step * self._linear + step.square() * self._square).clamp_(min=0)
+        self._linear = self._linear + 2 * step * self._square
