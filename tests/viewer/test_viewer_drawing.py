@@ -114,22 +114,22 @@ def test_in_slices_y_is_drawn_up_as_in_space_and_rows_of_a_detector_down(window,
         mark.visible = False
         return columns.mean() - picture.shape[1] / 2, picture.shape[0] / 2 - rows.mean()
 
-    def mark(at, unit):
-        return window.add_points(
-            [at], size=6, face_color="#00ff00", border_width=0, out_of_slice_display=True, units=(unit,) * 3
-        )
+    def mark(row, column, unit, size):
+        bar = np.ones((100, 1, 1))  # through all slices
+        place = {"scale": (size,) * 3, "translate": (-50 * size, row, column), "units": (unit,) * 3}
+        return window.add_image(bar, colormap="green", contrast_limits=(0, 1), **place)
 
     crystal.set_colour_by("amplitude")
     window.dims.ndisplay = 2
     crystal.frame()
-    right, up = seen(mark((0, 30, 0), "nm"))
+    right, up = seen(mark(30, 0, "nm", 5.0))
     assert up > 50 > abs(right)
-    right, up = seen(mark((0, 0, 30), "nm"))
+    right, up = seen(mark(0, 30, "nm", 5.0))
     assert right > 50 > abs(up)
     session = Session.of(window)
     session.add_scan(make_scan())
     session._turns.finish()
-    right, up = seen(mark((12, 20, 12), "pixel"))
+    right, up = seen(mark(20, 12, "pixel", 1.0))
     assert up < -50 < -abs(right)
 
 

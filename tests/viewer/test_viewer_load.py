@@ -884,7 +884,7 @@ def test_results_of_other_scans_stay_as_they_are(dock, session, qtbot):
     unknown = session.add_result(replace(make_result(), peak=None))
     fill_in(dock, TYPED)
     qtbot.waitUntil(lambda: mine.quantities.unit == "nm", timeout=120_000)
-    qtbot.waitUntil(lambda: not session._tasks._newest, timeout=120_000)
+    qtbot.waitUntil(lambda: not session._gallery._tasks._newest, timeout=120_000)
     assert (other.quantities.unit, unknown.quantities.unit) == ("pixel", "pixel")
 
 

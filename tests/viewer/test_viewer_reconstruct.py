@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.recipe import PRESETS, Recipe
@@ -18,7 +21,8 @@ from napari_autophase.scan import InputError
 from napari_autophase.settings import settings as settings_of
 from napari_autophase.viewer import reconstruct_dock, resources, warmup
 from napari_autophase.viewer.plot import LogAxis
-from napari_autophase.viewer.reconstruct_dock import ReconstructDock, duration
+from napari_autophase.viewer.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.run_words import duration
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def test_a_whole_run(ready, launch, scan):
     assert ready.stage.text() == "Done in 3.2 s on cpu"
     assert "χ² 0.0123 · held-out likelihood 1.5" in ready.summary.text()
     assert ready.bar.value() == ready.bar.maximum()
-    assert "a note to read" in ready.summary.text()
+    assert ready.notes.text() == "a note to read"
     assert (ready.button.isEnabled(), ready.cancel.isEnabled()) == (True, False)
 
 
@@ -213,10 +217,9 @@ def test_the_summary_follows_a_geometry_that_comes_later(ready, session, launch)
     found = make_reconstruction(nm=False)
     launch.job.done(found)
     session.result_updated.emit(make_reconstruction(), replace(found, notes=("of another result",)))
-    assert "a note to read" in ready.summary.text()
+    assert "a note to read" in ready.notes.text()
     session.result_updated.emit(found, replace(found, notes=("now in nm",)))
-    assert "now in nm" in ready.summary.text()
-    assert "a note to read" not in ready.summary.text()
+    assert ready.notes.text() == "now in nm"
 
 
 def test_iterations_and_algorithm_are_one_thing(dock):
@@ -297,6 +300,76 @@ def test_a_recipe_on_a_full_disk_leaves_the_one_before(dock, tmp_path, monkeypat
     with pytest.raises(InputError, match=os.strerror(errno.ENOSPC)):
         dock.save_recipe(path)
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("recipe.json", "precious")]
+
+
+def test_many_notes_are_folded_until_they_are_asked_for(ready, launch, session):
+    ready.button.click()
+    found = replace(make_reconstruction(), notes=("first", "second", "third"))
+    launch.job.done(found)
+    assert not ready.notes.body.isHidden()
+    many = replace(found, notes=(*found.notes, "fourth"))
+    session.result_updated.emit(found, many)
+    assert ready.notes.head.text() == " 4 notes"
+    assert ready.notes.body.isHidden()
+    ready.notes.head.click()
+    session.result_updated.emit(many, replace(many, figures={"chi2": 0.5}))
+    assert not ready.notes.body.isHidden(), "what a person has opened stays open"
+
+
+def test_a_stage_has_a_curve_of_its_own(ready, launch):
+    ready.button.click()
+    launch.job.run.on_progress(Progress("guess", 60, 100), (0.5, 0.9))
+    launch.job.refine(2, errors=[0.3, 0.2])
+    launch.job.refine(3, errors=[0.1])
+    assert ready.curve.errors == [0.3, 0.2, 0.1], "as many points as iterations are said"
+
+
+def test_return_starts_and_esc_cancels_and_the_focus_stays_with_them(ready, launch, qtbot):
+    ready.show()
+    qtbot.waitExposed(ready)
+    QApplication.setActiveWindow(ready)
+    ready.button.setFocus()
+    qtbot.waitUntil(ready.button.hasFocus)
+    QTest.keyClick(ready.button, Qt.Key.Key_Return)
+    assert len(launch.jobs) == 1
+    assert ready.focusWidget() is ready.cancel
+    QTest.keyClick(ready.cancel, Qt.Key.Key_Escape)
+    assert launch.job.quits == 1
+    launch.job.run.on_stopped()
+    assert ready.focusWidget() is ready.button
+    QTest.keyClick(ready.button, Qt.Key.Key_Escape)
+    assert launch.job.quits == 1, "nothing runs"
+
+
+def test_what_a_person_reaches_for_stays_where_it_is(ready, launch, viewer, session, qtbot):
+    ready.resize(400, 900)
+    ready.show()
+    qtbot.waitExposed(ready)
+
+    def places():
+        ready.widget().layout().activate()
+        watched = (ready.button, ready.cancel, ready.iterations, ready.basic["seed"].widget, ready.replace)
+        return [widget.mapTo(ready.widget(), widget.rect().topLeft()).y() for widget in watched]
+
+    before = places()
+    ready.button.click()
+    launch.job.refine(10, errors=[0.5, 0.25, 0.125])
+    assert not ready.curve.isHidden()
+    assert places() == before
+    launch.job.done(make_reconstruction())
+    assert places() == before
+    viewer.layers.remove(session.scan_layer)
+    assert places()[:2] == before[:2], "nor when the scan is deleted in mid-run"
+
+
+def test_only_devices_that_are_there_can_be_chosen(ready, engine, qtbot, monkeypatch):
+    monkeypatch.setattr(resources, "_device_lines", lambda: ["cpu: 2 cores", "cuda:0: a card"])
+    engine.begin()
+    qtbot.waitUntil(lambda: "a card" in ready.resources.devices.text(), timeout=120_000)
+    box = ready.basic["device"].widget
+    offered = {box.itemData(index): box.model().item(index).isEnabled() for index in range(box.count())}
+    assert offered == {"auto": True, "cpu": True, "cuda": True, "mps": False}
+    assert box.itemText(box.findData("mps")) == "GPU (Apple): none here"
 
 
 def test_every_setting_has_a_tooltip(dock):

@@ -14,8 +14,9 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
 from napari_autophase.viewer import compat, layers
+from napari_autophase.viewer.adoption import is_foreign_volume
 from napari_autophase.viewer.drawing import draw
-from napari_autophase.viewer.session import Session, is_foreign_volume
+from napari_autophase.viewer.session import Session
 
 
 def names(viewer):

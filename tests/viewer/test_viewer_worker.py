@@ -55,6 +55,24 @@ def test_between_two_updates_steps_are_collected_and_none_is_lost(controller, cl
     assert [len(update.errors) for update in updates] == [0, 1, steps - 1]
 
 
+def test_what_is_told_together_is_of_one_stage(controller, qtbot):
+    def engine(scan, recipe):
+        for stage, first in (("guess", 0), ("refine", 100)):
+            for step in range(5):
+                yield Progress(stage, step, 5, error=float(first + step))
+        return FOUND
+
+    updates = []
+    controller.use(engine)
+    controller.advanced.connect(updates.append)
+    controller.start(SCAN, Recipe())
+    qtbot.waitUntil(lambda: controller.state == "done", timeout=120_000)
+    told = {stage: [] for stage in ("guess", "refine")}
+    for update in updates:
+        told[update.progress.stage] += update.errors
+    assert told == {"guess": [0, 1, 2, 3, 4], "refine": [100, 101, 102, 103, 104]}
+
+
 @pytest.mark.parametrize(("drawing", "between"), [(0.1, 0.4), (0.001, 0.05)])
 def test_the_window_rests_four_times_as_long_as_it_draws(clock, drawing, between):
     step_s, steps, updates, moments = 0.002, 500, [], []

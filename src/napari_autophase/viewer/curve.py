@@ -19,9 +19,13 @@ class ErrorCurve(QWidget):
         super().__init__()
         self._viewer = viewer
         self._errors: list[float] = []
+        self._stage = ""
         self.plot: ErrorPlot | None = None
         self.setFixedHeight(150)
-        self.setToolTip("χ² = Σ(|F| − √I)² / ΣI over the measured pixels, of the best start.")
+        self.setToolTip(
+            "χ² = Σ(|F| − √I)² / ΣI over the measured pixels, of the best start, in this stage of the run.\n"
+            "It rises while hybrid input-output (HIO) explores, and falls in the error reduction (ER) that follows."
+        )
         QVBoxLayout(self).setContentsMargins(0, 0, 0, 0)
 
     @property
@@ -35,8 +39,10 @@ class ErrorCurve(QWidget):
         if self.plot is not None:
             self.plot.draw([])
 
-    def extend(self, errors: tuple[float, ...]) -> None:
-        """Go on with the errors of further iterations."""
+    def extend(self, errors: tuple[float, ...], stage: str = "") -> None:
+        """Go on with the errors of further iterations; another stage begins a curve of its own."""
+        if stage != self._stage:
+            self._stage, self._errors = stage, []
         self._errors += [error for error in errors if error > 0]
         if not self._errors:
             return

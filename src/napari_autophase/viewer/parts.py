@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -144,6 +144,14 @@ def row(*widgets: QWidget, stretch: int = 0) -> QHBoxLayout:
     return layout
 
 
+def keep_place(*widgets: QWidget) -> None:
+    """Let widgets take their room while they are hidden too, so that nothing moves when they appear."""
+    for widget in widgets:
+        policy = widget.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        widget.setSizePolicy(policy)
+
+
 def caption(text: str, tip: str = "") -> QLabel:
     """Return the label of a field; all have one width, so that the fields of a dock align."""
     label = QLabel(text)
@@ -248,9 +256,7 @@ class ActivityBar(QProgressBar):
         super().__init__()
         self.setTextVisible(False)
         self.setFixedHeight(4)
-        policy = self.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.setSizePolicy(policy)
+        keep_place(self)
         self.rest()
 
     def work(self) -> None:
@@ -324,11 +330,19 @@ class PrimaryButton(QPushButton):
         viewer.events.theme.connect(self._paint)
         self._paint()
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Be pressed by Return too."""
+        if event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
     def _paint(self) -> None:
         theme = get_theme(self._viewer.theme)
         self.setStyleSheet(
             f"QPushButton {{ background: {theme.current.as_hex()}; font-weight: bold; border-radius: 4px; }}"
             f"QPushButton:hover {{ background: {theme.secondary.as_hex()}; }}"
+            f"QPushButton:focus {{ border: 2px solid {theme.text.as_hex()}; }}"
             f"QPushButton:disabled {{ background: {theme.foreground.as_hex()}; border: none; }}"
         )
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from psygnal import SignalInstance
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -31,31 +34,16 @@ from .curve import ErrorCurve
 from .drawing import Drawing
 from .finetune_section import FineTuneSection
 from .iterations import Iterations
-from .parts import Note, Notes, Page, PrimaryButton, SampleButton, Section, caption, form, row
+from .parts import Note, Notes, Page, PrimaryButton, SampleButton, Section, caption, form, keep_place, row
 from .recipe_form import RecipeForm, Setting, changed, make_setting
-from .resources import Resources
+from .resources import Resources, offer_devices
+from .run_words import BAR, DEVICES, EXPLANATIONS, STAGES, STATES, duration, figures
 from .session import Session
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 _log = logging.getLogger(__name__)
-EXPLANATIONS = {
-    "network": "The network's guess alone: a first look.",
-    "fast": "The network's guess, polished in its own window, then 50 iterations on the scan's grid.",
-    "iterative": "620 iterations of error reduction and hybrid input-output from a random start; no network.",
-    "best": "Many starts within the shapes the network sees, phased in generations; held-out pixels choose.",
-}
-STATES = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
-STAGES = {
-    "prepare": ("Preparing the scan", 0.0, 0.05),
-    "guess": ("Finding a start", 0.05, 0.2),
-    "refine": ("Refining", 0.2, 0.98),
-    "analyse": ("Analysing", 0.98, 1.0),
-}
-"""What each stage is called, and where on the bar it begins and ends."""
-BAR = 1000
-_DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
 
 
 class ReconstructDock(Page):
@@ -123,8 +111,7 @@ class ReconstructDock(Page):
         }
         device = self.basic["device"].widget
         assert isinstance(device, QComboBox)
-        for index in range(device.count()):
-            device.setItemText(index, _DEVICES[device.itemData(index)])
+        offer_devices(device, set(DEVICES))  # until it is known what there is
         device.setToolTip("Where to compute.")
         self.basic["seed"].widget.setToolTip("The same seed gives the same result.")
         self.replace = QCheckBox("Replace the last result")
@@ -137,6 +124,7 @@ class ReconstructDock(Page):
         assert isinstance(self.algorithm, QLineEdit)
         self.iterations = Iterations(self.algorithm)
         self.resources = Resources(self._session, self.recipe)
+        self.resources.devices_known.connect(partial(offer_devices, device))
         self.finetune = FineTuneSection(self._session, self.settled_recipe, self.use_weights)
         self.finetune.busy_changed.connect(lambda _: self._allow())
         self.save = QPushButton("Save recipe…")
@@ -151,7 +139,7 @@ class ReconstructDock(Page):
         self.button.clicked.connect(self.start)
         self.cancel = QPushButton("Cancel")
         self.cancel.setMinimumHeight(40)
-        self.cancel.setToolTip("Stop after the present iteration.")
+        self.cancel.setToolTip("Stop after the present iteration (Esc).")
         self.cancel.clicked.connect(self._controller.cancel)
         self.hint = Note()
         self.lengths = Note()
@@ -166,6 +154,7 @@ class ReconstructDock(Page):
         self.notes = Notes()
         self._found: Reconstruction | None = None
         self._refusal = ""
+        self._focused = False
 
     def _lay_out(self) -> None:
         top = form()
@@ -184,14 +173,14 @@ class ReconstructDock(Page):
         column = self.column
         column.addLayout(top)
         column.addWidget(self.explanation)
-        column.addWidget(self.hint)
-        column.addWidget(self.sample)
         column.addLayout(row(self.button, self.cancel))
-        for widget in (self.lengths, self.stage, self.bar, self.curve, self.summary, self.notes):
-            column.addWidget(widget)
+        # what a run makes appear stands below what a person may be reaching for
+        keep_place(self.stage, self.bar)
+        for above in (self.stage, self.bar, self.hint, self.sample, self.lengths):
+            column.addWidget(above)
         column.addLayout(choices)
-        column.addWidget(self.resources)
-        column.addWidget(self.replace)
+        for below in (self.replace, self.curve, self.summary, self.notes, self.resources):
+            column.addWidget(below)
         column.addWidget(self.advanced)
         column.addWidget(self.finetune)
         column.addStretch(1)
@@ -313,8 +302,20 @@ class ReconstructDock(Page):
 
     def _allow(self) -> None:
         busy = self._controller.busy or self.finetune.busy
+        self._focused |= self.button.hasFocus() or self.cancel.hasFocus()
         self.button.setEnabled(self._session.current is not None and not busy)
         self.cancel.setEnabled(self._controller.state == "running")
+        here = self.cancel if self.cancel.isEnabled() else self.button
+        if self._focused and here.isEnabled():  # else the focus would stay with whatever comes next
+            here.setFocus()
+            self._focused = False
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Cancel the run on Esc."""
+        if event is not None and event.key() == Qt.Key.Key_Escape and self.cancel.isEnabled():
+            self._controller.cancel()
+        else:
+            super().keyPressEvent(event)
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
@@ -357,7 +358,7 @@ class ReconstructDock(Page):
         self.stage.setText(text)
         self.bar.setValue(round(BAR * (begin + (end - begin) * progress.step / max(1, progress.total))))
         if update.errors:
-            self.curve.extend(update.errors)
+            self.curve.extend(update.errors, progress.stage)
             self.curve.show()
 
     def _on_finished(self, drawing: Drawing) -> None:
@@ -379,17 +380,3 @@ class ReconstructDock(Page):
         _log.info("reconstruction failed", exc_info=error)
         self.summary.say(text, error=True)
         show_error(text)
-
-
-def figures(found: Reconstruction) -> str:
-    """Return the figures of quality in a line."""
-    names = {"chi2": "χ²", "free_llk": "held-out likelihood"}
-    parts = [f"{name} {found.figures[key]:.4g}" for key, name in names.items() if key in found.figures]
-    return " · ".join([*parts, f"{found.iterations} iterations"])
-
-
-def duration(seconds: float) -> str:
-    """Return a time as a person says it."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtGui import QStandardItemModel
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from ..recipe import Recipe
 from ..scan import InputError
 from .parts import Note
+from .run_words import DEVICES
 from .session import Session
 from .warmup import engine
 from .worker import Tasks
@@ -28,6 +30,9 @@ class Resources(QWidget):
     recipe
         Returns the recipe that is chosen, or raises an `InputError`.
     """
+
+    devices_known = Signal(set)
+    """Which kinds of devices there are."""
 
     def __init__(self, session: Session, recipe: Callable[[], Recipe]) -> None:
         super().__init__()
@@ -70,6 +75,7 @@ class Resources(QWidget):
 
     def _show(self, lines: list[str]) -> None:
         self.devices.say("\n".join(lines))
+        self.devices_known.emit({line.partition(":")[0] for line in lines})
 
     def _on_failed(self, error: Exception) -> None:
         self.devices.say(f"PyTorch cannot be used: {error}")
@@ -88,6 +94,19 @@ class Resources(QWidget):
 
     def _refuse(self, error: Exception) -> None:
         self.memory.say(str(error), error=True)
+
+
+def offer_devices(box: QComboBox, kinds: set[str]) -> None:
+    """Let those devices be chosen that there are, and say of the others that there are none."""
+    model = box.model()
+    assert isinstance(model, QStandardItemModel)
+    for index in range(box.count()):
+        kind = box.itemData(index)
+        there = kind == "auto" or kind in kinds
+        box.setItemText(index, DEVICES[kind] if there else f"{DEVICES[kind]}: none here")
+        item = model.item(index)
+        assert item is not None
+        item.setEnabled(there)
 
 
 # a GPU is asked in a thread: the first answer takes it a while

@@ -266,8 +266,9 @@ class ResultLayers:
         camera.center = (0.0, *middle) if len(middle) == 2 else tuple(middle)
         if len(middle) == 2:
             for axis in viewer.dims.not_displayed[-1:]:
-                low_end, high_end = self.extent(axis - (viewer.dims.ndim - 3))
-                viewer.dims.set_point(axis, (low_end + high_end) / 2)
+                own = axis - (viewer.dims.ndim - 3)
+                size = self.quantities.voxel_size[own]
+                viewer.dims.set_point(axis, size * round(sum(self.extent(own)) / 2 / size))
         camera.zoom *= 0.95 * max(fitted) / max(high - low for low, high in ends)
 
     def _arrange(self) -> None:

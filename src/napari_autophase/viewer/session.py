@@ -9,20 +9,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from napari.layers import Image, Labels, Layer
+from napari.layers import Labels, Layer
 from psygnal import Signal
 
 from ..recipe import Recipe
 from ..reconstruction import Reconstruction
 from ..scan import Scan
 from . import compat, layers
-from .adoption import Adoption
+from .adoption import Adoption, is_foreign_volume
 from .canvas import show_colour_bar
 from .controller import Controller, Job, Launch, Run
 from .drawing import Drawing
 from .gallery import Gallery
 from .stage import Stage
-from .turns import Turns
+from .turns import Turns, followed
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -244,7 +244,7 @@ class Session:
         """Hide the results and show the current scan's diffraction, with the view that it had, then call `then`."""
         entry = self._entry(self._current) or next(iter(self._entries), None)
         if entry is not None:
-            self._turns.start(_followed(self._stage.show_scan(entry.layer), then))
+            self._turns.start(followed(self._stage.show_scan(entry.layer), then))
 
     def show_result(self, result: layers.ResultLayers | None = None) -> None:
         """Hide the diffraction and show this result, or the one that was seen last, with the view that results had."""
@@ -398,15 +398,3 @@ class Session:
 
 def _is_same(one: Scan, other: Scan) -> bool:
     return one.origin is not None and one.origin == other.origin and one.geometry == other.geometry
-
-
-def _followed(work: Iterator[None], then: Callable[[], object]) -> Iterator[None]:
-    yield from work
-    then()
-
-
-def is_foreign_volume(layer: Layer) -> bool:
-    """Whether `layer` is a 3-D image that did not come from here, so that it may be a scan."""
-    if not isinstance(layer, Image) or layer.rgb or layer.multiscale or layer.ndim != 3:
-        return False
-    return layers.SCAN not in layer.metadata and layers.RECONSTRUCTION not in layer.metadata

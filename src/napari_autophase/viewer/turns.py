@@ -74,6 +74,12 @@ def while_there(there: Callable[[], bool], work: Iterator[None]) -> Iterator[Non
         yield
 
 
+def followed(work: Iterator[None], then: Callable[[], object]) -> Iterator[None]:
+    """Do `work` piece by piece, then call `then`."""
+    yield from work
+    then()
+
+
 def _next_turn(go_on: Callable[[], None]) -> bool:
     """Call `go_on` after what now waits in Qt's event loop, if one runs in this thread."""
     if "qtpy.QtCore" not in sys.modules:

@@ -141,6 +141,9 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
                     if errors:
                         self.yielded.emit((progress, tuple(errors)))
                     return end.value
+                if progress.stage != before.stage and errors:  # what is told together is of one stage
+                    self.yielded.emit((before, tuple(errors)))
+                    errors.clear()
                 if progress.error is not None:
                     errors.append(progress.error)
                 if progress.stage != before.stage or time.monotonic() >= self._due:
