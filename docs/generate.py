@@ -29,6 +29,7 @@ def everything(folder: Path) -> None:
         "commands.md": commands(),
         "benchmarks.md": benchmarks(),
         "house.svg": house(),
+        "phasing.svg": house("phasing"),
     }
     for name, text in pages.items():
         path = folder / name
@@ -166,11 +167,23 @@ def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
 # -- the house --------------------------------------------------------------------------------------------------------
 
 
-def house() -> str:
-    """Return a drawing of the packages in their layers, as the import contracts in ``pyproject.toml`` list them."""
+def house(room: str = "") -> str:
+    """Return a drawing of the packages in their layers, as the import contracts in ``pyproject.toml`` list them.
+
+    Parameters
+    ----------
+    room
+        The package whose modules are drawn; empty: the packages themselves.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (contract,) = (each for each in project["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
-    rows = [[_named(each) for each in layer.split("|")] for layer in contract["layers"]]
+    inside = [f"napari_autophase.{room}"] if room else None
+    layers = next(
+        contract["layers"]
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers" and contract.get("containers") == inside
+    )
+    folder = ROOT / "src" / "napari_autophase" / room
+    rows = [[_named(folder, each) for each in layer.split("|")] for layer in layers]
     rows = [[each for each in row if each] for row in rows]
     rows = [row for row in rows if row]
     width, height, gap = 900, 54, 10
@@ -193,9 +206,9 @@ def house() -> str:
     )
 
 
-def _named(layer: str) -> tuple[str, str] | None:
+def _named(folder: Path, layer: str) -> tuple[str, str] | None:
     name = layer.strip(" ()").removeprefix("napari_autophase.")
-    source = ROOT / "src" / "napari_autophase" / name
+    source = folder / name
     path = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
     if not path.exists():
         return None

@@ -164,6 +164,7 @@ def test_every_setting_and_every_command_is_in_the_generated_pages(monkeypatch):
     assert house.count("<rect") > 15
     for room in ("phasing", "viewer", "scan"):
         assert f">{room}</text>" in house
+    assert ">projections</text>" in generate.house("phasing")
 
 
 def test_the_tables_of_the_benchmarks_are_those_of_the_results(monkeypatch):

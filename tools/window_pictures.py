@@ -4,18 +4,20 @@
 
 or ``xvfb-run -a -s "-screen 0 1600x1000x24" python tools/window_pictures.py docs/pictures``
 
-writes ``loaded.png``, ``running.png``, ``error.png``, ``window.png`` (done, by phase) and ``strain.png`` (cut open, by strain).
+writes the whole window as ``loaded.png``, ``window.png`` (done, by phase) and ``strain.png`` (cut open, by strain), and the panel
+alone as ``panel_loaded.png``, ``panel_running.png``, ``panel_done.png`` and ``panel_error.png``.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import napari
 from qtpy.QtCore import QEventLoop, QTimer
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_autophase import Recipe, read
 from napari_autophase.samples import sample_path
@@ -52,23 +54,26 @@ def main() -> None:
     window.resize(1600, 1000)
     _, workspace = viewer.window.add_plugin_dock_widget("napari-autophase", "Workspace")
 
-    def shoot(name: str) -> None:
+    def shoot(**shown: QWidget) -> None:
         wait(1500)
-        window.grab().save(str(options.folder / f"{name}.png"))
+        for name, widget in shown.items():
+            widget.grab().save(str(options.folder / f"{name}.png"))
+
+    def labels() -> list[str]:
+        return [label.text() for label in window.findChildren(QLabel)]
 
     session = Session.of(viewer)
     session.add_scan(read(options.scan))
     # what was understood is computed behind the window
-    until(lambda: not any(label.text() == "…" for label in window.findChildren(QLabel)))
-    shoot("loaded")
+    until(lambda: "…" not in labels())
+    shoot(loaded=window, panel_loaded=workspace)
     workspace.setCurrentIndex(1)
     controller = session.controller
     panel = workspace.reconstruct
     panel.show_recipe(Recipe.from_preset("iterative"))
     panel.button.click()
-    until(lambda: any(label.text().startswith("Refining") for label in window.findChildren(QLabel)))
-    wait(1500)
-    shoot("running")
+    until(lambda: any(re.match(r"Refining · [1-9]\d\d ", text) for text in labels()))
+    shoot(panel_running=workspace)
     controller.cancel()
     while controller.busy:
         wait(100)
@@ -78,14 +83,14 @@ def main() -> None:
         wait(100)
     workspace.setCurrentIndex(2)
     until(lambda: len(viewer.layers) == 5)
-    shoot("window")
+    shoot(window=window, panel_done=workspace)
     workspace.display.cut.setChecked(True)
     next(one for one in workspace.display.colours.buttons() if one.property("quantity") == "strain").click()
-    shoot("strain")
+    shoot(strain=window)
     session.show_diffraction()
     workspace.setCurrentIndex(1)
     session.reconstruct(Recipe.from_preset("fast").with_settings({"guess.weights": "missing.safetensors"}))
-    shoot("error")
+    shoot(panel_error=workspace)
     viewer.close()
 
 
