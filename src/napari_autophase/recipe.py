@@ -35,6 +35,8 @@ def finish(iterations: int) -> str:
 
 FINISH = finish(50)
 """As many iterations as AutoPhaseNN's 50 of ER."""
+PRELUDE = "20*ER+180*HIO+20*ER"
+"""What comes first where the middle of the peak was not measured: what its surroundings say of it is taken as measured."""
 GENTLE = {"threshold": 0.15}
 """Shrink-wrap of long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update."""
 SEARCH = "20*ER+120*EHIO+40*ER"
@@ -193,6 +195,12 @@ class Recipe(_Part):
     )
     seed: int = Field(
         0, ge=0, le=2**63 - 1, description="Of all random numbers: starts, and held-out pixels."
+    )
+    runs: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Runs with seeds one after the other, aligned and averaged; as many more phase two halves of the photons.",
     )
 
     @property

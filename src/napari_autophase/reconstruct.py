@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import analysis, formats, geometry, memory, preparation, progress
+from . import analysis, formats, geometry, memory, preparation, progress, runs
 from .recipe import Recipe
 from .reconstruction import Coherence, Progress, Reconstruction
 from .scan import Geometry, InputError, Scan, fingerprint
 from .version import full_version
 
 if TYPE_CHECKING:
-    from .network import Model
-    from .phasing import Blur, Diffraction, Starts
-    from .preparation import Prepared
+    from .phasing import Blur
 
 UNKNOWN_GEOMETRY = "Geometry unknown: lengths are in voxels and the strain is relative."
 
@@ -63,49 +61,25 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
         if prepared.geometry is None:
             notes = (*notes, UNKNOWN_GEOMETRY)
 
-    with stage("guess"):
-        yield Progress("guess", 0, 1)
-        data = phasing.Diffraction(
-            prepared.counts,
-            prepared.good,
-            recipe.refine.free_fraction,
-            seed=recipe.seed,
-            device=device,
-            backend=recipe.backend,
-            bounded=True,
-        )
-        model = None if recipe.guess.start == "random" else network.load(recipe.guess.weights, device)
-        choice = recipe.with_random_starts() if prepared.doubtful else recipe
-        coherence = recipe.model.coherence
-        data, starts = yield from _begin(model, data, prepared, choice)
-        refining = phasing.refine(
-            data,
-            starts,
-            choice.refine,
-            coherence="as it is"
-            if coherence == "off"
-            else "estimated"
-            if coherence == "estimate"
-            else "given",
-        )
-        del starts  # they are nowhere else, so that phasing can let them go
-
-    with stage("refine"):
-        phased = yield from refining
+    model = None if recipe.guess.start == "random" else network.load(recipe.guess.weights, device)
+    if recipe.runs == 1:
+        found = yield from runs.single(prepared, recipe, model, device, stage)
+    else:
+        found = yield from runs.several(prepared, recipe, model, device, stage, steps, q_bragg)
 
     with stage("analyse"):
         yield Progress("analyse", 0, 1)
-        found, support = analysis.normalise(phased.object, phased.support)
-        notes = (*notes, *_doubts(prepared.geometry, prepared.peak, support))
+        notes = (*notes, *_doubts(prepared.geometry, prepared.peak, found.support))
+        verdict = analysis.trust.verdict(found.figures, found.trust)
 
     seconds["total"] = sum(seconds.values())
     return Reconstruction(
-        object=found,
-        support=support,
+        object=found.object,
+        support=found.support,
         recipe=recipe,
-        figures=phased.figures,
-        errors=phased.errors,
-        iterations=phased.iterations,
+        figures=found.figures,
+        errors=found.errors,
+        iterations=found.iterations,
         seconds=seconds,
         geometry=prepared.phased_geometry,
         scan_geometry=scan.geometry,
@@ -114,15 +88,17 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
         peak=prepared.peak,
         name=scan.name,
         source=scan.source,
-        device=str(data.device),
-        backend=data.backend.name,
+        device=found.device,
+        backend=found.backend,
         weights_sha256=None if model is None else model.sha256,
         versions=versions(),
-        notes=(*notes, *phased.notes),
+        notes=(*notes, *found.notes),
         origin=scan.origin,
-        used_sha256=used_sha256(scan),
+        used_sha256={**used_sha256(scan), **found.judged_by},
         good=prepared.good,
-        coherence=_coherence(recipe, phased.blur),
+        coherence=_coherence(recipe, found.blur),
+        verdict=verdict,
+        trust=found.trust,
     )
 
 
@@ -173,6 +149,7 @@ def with_geometry_of(scan: Scan, found: Reconstruction) -> Reconstruction:
         voxel_steps_nm=steps,
         q_bragg_per_nm=q_bragg,
         notes=(*(note for note in found.notes if note not in stale), *_said_of(now, scan.shape, found)),
+        trust=None,  # its strain is that of the other geometry
     )
 
 
@@ -191,35 +168,6 @@ def _doubts(known: Geometry | None, peak: tuple[float, float, float], support: n
         return []
     first, second, third = (float(n) for n in support.shape / (np.ptp(inside, axis=0) + 1))
     return geometry.doubts(known, peak, support.shape, (first, second, third))
-
-
-def _begin(
-    model: Model | None, data: Diffraction, prepared: Prepared, recipe: Recipe
-) -> Generator[Progress, None, tuple[Diffraction, Starts]]:
-    """Return the data with what is known of the light, and what phasing starts from: guesses, random objects, or both."""
-    from . import network, phasing
-
-    starts, refinement, coherence = [], recipe.refine, recipe.model.coherence
-    if not isinstance(coherence, str):
-        data = data.explained(phasing.Blur(coherence))
-    if model is not None:
-        guessed = network.guess(
-            model,
-            prepared.shown,
-            prepared.known & ~data.held_out_pixels(),  # nobody has seen what the result is judged by
-            prepared.oversampling,
-            recipe.guess,
-            refinement.free_fraction,
-            recipe.seed,
-            recipe.backend,
-            coherence,
-        )
-        found = yield from guessed
-        starts.append(found.starts)
-        data = data.explained(found.blur)
-    if recipe.guess.start != "network":
-        starts.append(phasing.random_starts(data, refinement.starts, recipe.guess.threshold, recipe.seed))
-    return data, phasing.join(starts)
 
 
 def run(

@@ -69,6 +69,46 @@ class Coherence:
     sigma_px: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
+JUDGED = "judged_by"
+"""Under this name `used_sha256` has the held-out pixels and their counts: figures with the same can be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trust:
+    """What several runs, and runs of two halves of the photons, say of a result.
+
+    Parameters
+    ----------
+    strain
+        float32, shape of the object: ∂u/∂Q̂ relative to the mean lattice, smoothed to the resolution at which it reproduces, NaN
+        outside the crystal; in radians per voxel without geometry (see `analysis.strain`).
+    strain_error, amplitude_error, phase_error
+        float32, same shape: standard errors of the strain, of the amplitude in units of the largest, and of the phase in rad, at
+        the same resolution.
+    figures
+        ``agreement`` of the runs and ``half_agreement`` of the halves (correlations of the objects), ``strain_correlation`` of
+        the halves at ``strain_resolution`` (full width at half maximum) and ``strain_correlation_per_voxel``,
+        ``fsc_resolution`` (of the halves, half-bit) and ``prtf_resolution`` (of the runs, 1/e), ``strain_spread`` and
+        ``strain_error`` over the crystal.
+    runs
+        A row for each: ``seed``, ``share`` (0: all photons; 1, 2: a half), ``kept`` (whether it is in a mean), ``agreement`` with
+        the best, ``twin`` (whether it was its twin) and the figures of the run.
+    unit
+        Of the resolutions: nm, or voxels.
+    """
+
+    strain: np.ndarray
+    strain_error: np.ndarray
+    amplitude_error: np.ndarray
+    phase_error: np.ndarray
+    figures: dict[str, float]
+    runs: tuple[dict[str, float], ...] = ()
+    unit: Literal["nm", "voxels"] = "voxels"
+
+
+TRUST_MAPS = ("strain", "strain_error", "amplitude_error", "phase_error")
+
+
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
     """A crystal, and all that is needed to repeat it.
@@ -80,7 +120,8 @@ class Reconstruction:
     support
         bool, same shape.
     figures
-        Figures of quality: at least ``chi2`` (Σ(|Fp|−|Fm|)²/Σ|Fm|²) and ``free_llk`` (Poisson likelihood of the held-out pixels).
+        Figures of quality: at least ``chi2`` (Σ(|Fp|−|Fm|)²/Σ|Fm|²) and ``free_llk`` (Poisson likelihood of the held-out pixels),
+        and ``noise_llk``, what of that photon noise alone would leave.
     errors
         chi² per refinement iteration of the chosen start.
     iterations
@@ -105,7 +146,7 @@ class Reconstruction:
     origin
         How the scan was read; None if nobody knows.
     used_sha256
-        Of the scan's ``counts`` and ``mask`` as they were used (see `scan.fingerprint`).
+        Of the scan's ``counts`` and ``mask`` as they were used (see `scan.fingerprint`), and of what it was judged by (`JUDGED`).
     good
         bool, shape of the object: which voxels of the phased grid were measured; None if nobody knows.
     coherence
@@ -114,6 +155,10 @@ class Reconstruction:
         The recipe's JSON where another version wrote it and `recipe` does not hold all of it; None: it does.
     path
         The file that it was read from; None: it was read from none.
+    verdict
+        Whether it has converged and how far it reproduces, in words; empty if nobody knows.
+    trust
+        What several runs say of it; None if there was one.
     """
 
     object: np.ndarray
@@ -141,6 +186,8 @@ class Reconstruction:
     coherence: Coherence = Coherence()
     recipe_as_written: str | None = None
     path: str | None = None
+    verdict: str = ""
+    trust: Trust | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -243,11 +290,15 @@ class Reconstruction:
             "source": self.source,
             "origin": None if self.origin is None else asdict(self.origin),
             "used_sha256": self.used_sha256,
+            "verdict": self.verdict,
             **self.figures,
             "coherence": {
                 **asdict(self.coherence),
                 "length_nm": None if self.coherence_length_nm is None else list(self.coherence_length_nm),
             },
+            "trust": None
+            if self.trust is None
+            else {**self.trust.figures, "unit": self.trust.unit, "runs": list(self.trust.runs)},
             "iterations": self.iterations,
             "seconds": self.seconds,
             "device": self.device,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from napari_autophase import formats
 from napari_autophase.recipe import PRESETS, Recipe
-from napari_autophase.reconstruction import Reconstruction
+from napari_autophase.reconstruction import Reconstruction, Trust
 from napari_autophase.scan import Geometry, InputError, Scan
 
 SHAPE = (16, 18, 20)
@@ -42,15 +42,26 @@ def make(
         weights_sha256="ab" * 32 if known else None,
         versions={"napari-autophase": "0.1.0", "torch": "2.13.0+cpu"},
         notes=notes,
+        verdict="Converged – as far as one can say." if known else "",
+        trust=make_trust(rng, shape) if known else None,
     )
 
 
-def assert_equal(one: Reconstruction, other: Reconstruction) -> None:
-    for each in fields(Reconstruction):
+def make_trust(rng, shape) -> Trust:
+    strain, *errors = rng.normal(size=(4, *shape)).astype(np.float32)
+    strain[0] = np.nan
+    rows = ({"seed": 7.0, "share": 0.0, "chi2": 0.1}, {"seed": 8.0, "share": 2.0, "chi2": 0.3})
+    return Trust(strain, *errors, figures={"agreement": 0.5, "fsc_resolution": 20.0}, runs=rows, unit="nm")
+
+
+def assert_equal(one, other) -> None:
+    for each in fields(one):
         a, b = getattr(one, each.name), getattr(other, each.name)
         if isinstance(a, np.ndarray):
             assert a.dtype == b.dtype, each.name
             np.testing.assert_array_equal(a, b, err_msg=each.name)
+        elif isinstance(a, Trust):
+            assert_equal(a, b)
         else:
             assert a == b, each.name
             assert type(a) is type(b), each.name

@@ -69,3 +69,27 @@ def test_a_peak_that_nobody_can_know_is_said_and_one_that_is_clipped_is_not_call
     clipped = prepare(Scan(np.minimum(counts, round(counts.max() / 5))))
     assert not clipped.doubtful
     assert not [note for note in clipped.notes if "undersampled" in note or "random" in note]
+
+
+def test_a_gap_through_the_brighter_of_two_maxima_is_seen_and_one_through_faint_light_is_not():
+    index = np.indices((48, 48, 48))
+
+    def spot(place: tuple[int, int, int], photons: float) -> np.ndarray:
+        away = sum((axis - p) ** 2 for axis, p in zip(index, place, strict=True))
+        return photons * np.exp(-away / (2 * 2.5**2))
+
+    counts = (spot((24, 24, 16), 1000) + spot((24, 24, 30), 800)).astype(np.float32)
+    for first, hidden in ((14, True), (4, False), (38, False)):
+        good = np.ones(counts.shape, bool)
+        good[:, :, first : first + 4] = False
+        found = complete_peak(np.where(good, counts, 0), good)
+        assert (found is not None) == hidden
+        prepared = prepare(Scan(np.where(good, counts, 0), ~good))
+        assert prepared.doubtful == hidden
+
+
+def test_a_saturated_peak_is_bounded_and_one_in_a_gap_is_not():
+    counts = measured(31, 0.0)
+    good = counts < counts.max() / 5
+    assert complete_peak(np.minimum(counts, counts.max() / 5), good).bounded
+    assert not complete_peak(np.where(good, counts, 0), good).bounded

@@ -1,9 +1,11 @@
 """From the object to what is shown: symmetries, alignment, phase, displacement, strain, surface, figures of quality."""
 
 from ..geometry import frame
+from . import trust
 from .align import align, correlation
 from .cards import result_card, scan_card
 from .isosurface import Surface, isosurface
+from .lattice import MeanLattice, mean_lattice
 from .metrics import (
     amplitude_ssim,
     chi2,
@@ -22,6 +24,7 @@ from .strain import displacement, strain
 from .symmetries import normalise, twin
 
 __all__ = [
+    "MeanLattice",
     "Quantities",
     "Surface",
     "align",
@@ -36,6 +39,7 @@ __all__ = [
     "frame",
     "isosurface",
     "level",
+    "mean_lattice",
     "normalise",
     "orthogonalise",
     "phase_error",
@@ -47,6 +51,7 @@ __all__ = [
     "scan_card",
     "strain",
     "support_iou",
+    "trust",
     "twin",
     "unwrap",
 ]

@@ -138,7 +138,11 @@ def _maps(shown: Quantities) -> dict[str, _Map]:
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
-    unit, factor = ("relative strain (rad/voxel)", 1.0) if shown.relative else ("strain (%)", 100.0)
+    unit, factor = (
+        ("strain (rad/voxel), relative to the mean", 1.0)
+        if shown.relative
+        else ("strain (%), relative to the mean", 100.0)
+    )
     limit = shown.strain_limit
     return {
         "amplitude": _Map("amplitude", colormaps["gray_r"].copy(), 0, 1, [0, 0.5, 1], ["0", "0.5", "1"]),

@@ -119,6 +119,12 @@ def reconstruct(
         Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to compute.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers.")] = None,
+    runs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Average so many runs, and say how far they, and two halves of the photons, agree."
+        ),
+    ] = None,
     report: ReportPath = None,
     picture: PicturePath = None,
     quiet: Quiet = False,
@@ -128,7 +134,12 @@ def reconstruct(
     Without -o, --report and --picture the result goes to NAME_reconstruction.cxi in the current folder.
     """
     chosen = choose_recipe(preset, recipe, settings or [])
-    explicit = {"device": device, "seed": seed, "guess.weights": None if weights is None else str(weights)}
+    explicit = {
+        "device": device,
+        "seed": seed,
+        "runs": runs,
+        "guess.weights": None if weights is None else str(weights),
+    }
     chosen = chosen.with_settings({key: value for key, value in explicit.items() if value is not None})
     check_weights(chosen)
     stood = GeometryChoice.of(geometry, beamline, settings)
@@ -174,7 +185,7 @@ def _hand_over(
     write_each(
         [
             (output, partial(formats.write, found)),
-            (report, partial(write_json, found.report())),
+            (report, partial(write_json, show.document(found))),
             (picture, lambda path: analysis.draw_picture(found, path, found.recipe.analyse.threshold)),
         ],
         quiet=quiet,
@@ -256,7 +267,9 @@ def info(
             raise InputError(
                 f"{scan} is a result: its geometry is the one it was found with; give the scan for another."
             )
-        document = {"kind": "reconstruction", **found.report()}
+        reference = geometry_commands.reference_nm(found, material, hkl, spacing)
+        document = {"kind": "reconstruction", **show.document(found, reference)}
+        lines = [("lattice", line) for line in show.lattice_lines(found, reference)]
     if json:
         print(as_json(document))
         return

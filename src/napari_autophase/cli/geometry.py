@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..geometry import said
+from ..reconstruction import Reconstruction
 from ..scan import Geometry, InputError, Scan
 from .inputs import GeometryChoice, ScanFiles, numbers, read_scan
 
@@ -173,6 +174,28 @@ def arm(
             f"rows {rows}, columns {columns}: {mounting.misfit:.2f} pixels off at best, at {mounting.distance_m:.4g} m"
         )
     print(found.sentence)
+
+
+def reference_nm(
+    found: Reconstruction, material: str | None, hkl: str | None, spacing: float | None
+) -> float | None:
+    """Return the spacing in nm that a result's mean lattice is compared with; None if nothing was said of it.
+
+    Raises
+    ------
+    InputError
+        If a material has no reflection, or is unknown.
+    """
+    from ..geometry import find_material, indices, spacing_nm
+
+    if spacing is not None or material is None:
+        return spacing
+    reflection = found.geometry.reflection if hkl is None and found.geometry else None
+    if hkl is not None:
+        reflection = indices(hkl)
+    if reflection is None:
+        raise InputError(f"Which reflection of {material} it is, nobody has said; give --hkl.")
+    return spacing_nm(find_material(material)[1], reflection)
 
 
 def reflected(scan: Scan, hkl: str | None) -> Scan:

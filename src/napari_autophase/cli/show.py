@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..reconstruction import Reconstruction
+from ..reconstruction import Reconstruction, Trust
 
 if TYPE_CHECKING:
     from ..formats import ScanEntry
@@ -14,8 +14,56 @@ if TYPE_CHECKING:
 def summarise(found: Reconstruction) -> None:
     """Print what was found in a few lines."""
     print(found)
+    for line in lattice_lines(found):
+        print(line)
+    if found.trust is not None:
+        print(_runs(found.trust))
+    if found.verdict:
+        print(f"verdict: {found.verdict}")
     for note in found.notes:
         print(f"note: {note}")
+
+
+def lattice_lines(found: Reconstruction, reference_nm: float | None = None) -> list[str]:
+    """Return what is said of the mean lattice, to which all strain is relative; nothing without geometry."""
+    from ..analysis import mean_lattice
+
+    lattice = mean_lattice(found, reference_nm)
+    if lattice is None:
+        return []
+    text = f"mean lattice: d = {lattice.spacing_nm:.6f} nm; maps of strain are relative to it"
+    if lattice.strain is not None:
+        text += f"; add {lattice.strain:+.3e} to have them against {reference_nm:.6g} nm"
+    return [f"{text}."]
+
+
+def document(found: Reconstruction, reference_nm: float | None = None) -> dict[str, Any]:
+    """Return the report of a result, with its mean lattice."""
+    from ..analysis import mean_lattice
+
+    lattice = mean_lattice(found, reference_nm)
+    said = None
+    if lattice is not None:
+        said = {
+            "q_per_nm": lattice.q_per_nm.tolist(),
+            "spacing_nm": lattice.spacing_nm,
+            "reference_nm": reference_nm,
+            "strain": lattice.strain,
+        }
+    return {**found.report(), "strain_is": "relative to the mean lattice", "mean_lattice": said}
+
+
+def _runs(trust: Trust) -> str:
+    """Return the table of the runs."""
+    shares = ("all photons", "first half", "second half")
+    rows: list[tuple[str, ...]] = [("run", "seed", "of", "χ²", "held-out", "agreement", "")]
+    for number, run in enumerate(trust.runs, 1):
+        said = ", ".join(
+            word for word, holds in (("twin", run["twin"]), ("left out", not run["kept"])) if holds
+        )
+        figures = (f"{run.get(name, float('nan')):.4g}" for name in ("chi2", "free_llk", "agreement"))
+        rows.append((str(number), f"{run['seed']:.0f}", shares[int(run["share"])], *figures, said))
+    return _columns(rows)
 
 
 def table(scans: Sequence[ScanEntry]) -> str:
@@ -25,6 +73,10 @@ def table(scans: Sequence[ScanEntry]) -> str:
         points = "" if each.points is None else str(each.points)
         peak = "" if each.brightest is None else f"{each.brightest:g}"
         rows.append((each.path, points, peak, each.when, each.command, each.state))
+    return _columns(rows)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(map(str.rstrip, lines))

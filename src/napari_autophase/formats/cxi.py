@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from .. import files
-from ..reconstruction import Reconstruction
+from ..reconstruction import TRUST_MAPS, Reconstruction, Trust
 from ..scan import InputError, Scan
 from ..version import full_version
 from . import nexus
@@ -76,12 +76,16 @@ def write_reconstruction(result: Reconstruction, path: Path) -> None:
         if result.good is not None:
             detector = nexus.group(instrument, "detector_1", "NXdetector")
             detector.create_dataset("mask", data=(~result.good).astype(np.int8), **PACKED)
-        _write_process(nexus.group(image, "process_1", "NXprocess"), result)
+        process = nexus.group(image, "process_1", "NXprocess")
+        _write_process(process, result)
+        if result.trust is not None:
+            _write_trust(nexus.group(process, "trust", "NXcollection"), result.trust)
         data = nexus.group(entry, "data_1", "NXdata")
         data.attrs["signal"] = "data"
         data["data"] = h5py.SoftLink("/entry_1/image_1/data")
 
-    write_file(path, fill, 10 * result.object.size)
+    maps = 0 if result.trust is None else 4 * len(TRUST_MAPS)
+    write_file(path, fill, (10 + maps) * result.object.size)
 
 
 def _write_process(process: h5py.Group, result: Reconstruction) -> None:
@@ -94,6 +98,7 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
     configuration["seed"] = result.seed
     configuration["source"], configuration["device"] = result.source, result.device
     configuration["backend"] = result.backend
+    configuration["verdict"] = result.verdict
     if result.origin is not None:
         configuration["origin"] = json.dumps(asdict(result.origin), default=_plain)
     if result.weights_sha256 is not None:
@@ -116,6 +121,16 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
         table = nexus.group(process, name, "NXcollection")
         for key, value in values.items():
             table[key] = value
+
+
+def _write_trust(group: h5py.Group, trust: Trust) -> None:
+    for name in TRUST_MAPS:
+        group.create_dataset(name, data=getattr(trust, name), **PACKED)
+    group["strain"].attrs["long_name"] = "strain along Q relative to the mean lattice"
+    group["unit"], group["runs"] = trust.unit, json.dumps(trust.runs)
+    figures = nexus.group(group, "figures", "NXcollection")
+    for key, figure in trust.figures.items():
+        figures[key] = float(figure)
 
 
 @register

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from ..recipe import Recipe
-from ..reconstruction import Coherence, Reconstruction
+from ..reconstruction import TRUST_MAPS, Coherence, Reconstruction, Trust
 from ..scan import InputError, Origin
 from . import nexus
 from .common import Dataset
@@ -110,6 +110,21 @@ def _read_ours(
         coherence=Coherence(nexus.scalar(more["coherence"]), tuple(more["coherence_sigma_px"][()].tolist()))
         if "coherence" in more
         else Coherence(),
+        verdict=nexus.scalar(configuration.get("verdict")) or "",
+        trust=_read_trust(local(process, "trust")),
+    )
+
+
+def _read_trust(group: Any) -> Trust | None:
+    figures = local(group, "figures") if isinstance(group, h5py.Group) else None
+    if not isinstance(figures, h5py.Group):
+        return None
+    maps: dict[str, Any] = {name: group[name][()] for name in TRUST_MAPS}
+    return Trust(
+        **maps,
+        figures={key: nexus.scalar(local(figures, key)) for key in figures},
+        runs=tuple(json.loads(nexus.scalar(local(group, "runs")))),
+        unit=nexus.scalar(local(group, "unit")),
     )
 
 

@@ -7,6 +7,7 @@ from .coherence import Blur
 from .device import check_memory, device_lines, memory_bytes, memory_line, pick_device
 from .diffraction import Diffraction, back_propagate, propagate
 from .engine import Phased, refine
+from .scoring import judged
 from .search import search
 from .settle import settle
 from .starts import join, keep_best, random_phases, random_starts
@@ -20,6 +21,7 @@ __all__ = [
     "check_memory",
     "device_lines",
     "join",
+    "judged",
     "keep_best",
     "load_when_ready",
     "memory_bytes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from .diffraction import Diffraction
@@ -34,6 +35,23 @@ def figures(one: torch.Tensor, inside: torch.Tensor, data: Diffraction) -> dict[
     if data.held_out:
         figures["free_llk"] = found.held_out / data.held_out
     return figures
+
+
+def judged(object: np.ndarray, support: np.ndarray, data: Diffraction) -> tuple[np.ndarray, dict[str, float]]:
+    """Return an object at the scale that fits best, and its `figures`.
+
+    Parameters
+    ----------
+    object, support
+        complex64 and bool (N0, N1, N2), natural order.
+    data
+        The scale is the one with the least Σ(|Fp|−|Fm|)² over its fitted pixels.
+    """
+    one, inside = (torch.from_numpy(np.fft.ifftshift(volume)).to(data.device) for volume in (object, support))
+    found = data.backend.sums(one, data)
+    if found.power > 0:
+        one = one * (found.overlap / found.power)
+    return np.fft.fftshift(one.cpu().numpy()), figures(one, inside, data)
 
 
 def score(one: torch.Tensor, data: Diffraction) -> float:

@@ -1,6 +1,7 @@
 """Preparation: from photon counts to what phasing needs."""
 
 from .filling import Completed, complete_peak
+from .halves import halves
 from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_isolated, find_saturated
 from .prepare import Prepared, assumed, find_peak, on_grids, prepare
@@ -21,6 +22,7 @@ __all__ = [
     "find_isolated",
     "find_peak",
     "find_saturated",
+    "halves",
     "middle",
     "on_grids",
     "prepare",

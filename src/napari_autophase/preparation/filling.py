@@ -24,6 +24,9 @@ _LOBE = 2.0
 _POWER, _NORM, _NOISE = 2.5, 4.0, 1e-3
 """The autocorrelation is expected to fall like (1 - d)^p with d the distance to the origin over the crystal's width, which is
 measured by the norm of this order (between an ellipsoid and a box), down to this fraction of noise."""
+_BRIGHT = 0.15
+"""A gap with surroundings so bright, relative to the brightest place that was measured, may hide the peak, which of a strained
+crystal has several maxima."""
 _ITERATIONS, _ROUNDS, _ESTIMATES = 60, 4, 3
 _TOLERANCE = 1e-4
 _DOUBT, _DOUBTFUL_POWER = 0.1, 1.5
@@ -46,6 +49,8 @@ class Completed:
         Share of the light within the completed voxels.
     determined
         Whether the neighbours determine what was missing.
+    bounded
+        Whether a lower bound is known of all that was missing in the middle of the peak: it was saturated, and lies in no gap.
     """
 
     counts: np.ndarray
@@ -53,6 +58,7 @@ class Completed:
     oversampling: tuple[float, float, float]
     missing: float
     determined: bool
+    bounded: bool
 
 
 def complete_peak(counts: np.ndarray, good: np.ndarray) -> Completed | None:
@@ -66,18 +72,20 @@ def complete_peak(counts: np.ndarray, good: np.ndarray) -> Completed | None:
     Returns
     -------
     Completed or None
-        None if the middle of the peak was measured.
+        None if the middle of the peak was measured, and no other gap is as bright.
     """
     if good.all():
         return None
     # at least the bound
     filled = np.where(good, counts, np.maximum(fill_gaps(counts, good), counts))
     peak = brightest(filled, 1.0)
-    if good[_around(peak, counts.shape, (2, 2, 2))].all() and not (counts > 0)[~good].any():
+    hidden = ~good & (filled >= _BRIGHT * filled[peak])
+    if good[_around(peak, counts.shape, (2, 2, 2))].all() and not hidden.any():
         return None  # whatever the oversampling is
     oversampling = estimate_oversampling(filled)
     middle = _around(peak, counts.shape, tuple(max(2, int(_LOBE * s / 2)) for s in oversampling))
-    if good[middle].all():
+    hidden[middle] |= ~good[middle]
+    if not hidden.any():
         return None
     for _ in range(_ESTIMATES):
         place = _around(peak, counts.shape, tuple(_half(s) for s in oversampling))
@@ -93,9 +101,9 @@ def complete_peak(counts: np.ndarray, good: np.ndarray) -> Completed | None:
     known = good.copy()
     if determined:
         known[place] = True
-    return Completed(
-        filled, known, oversampling, float(found.sum() / filled.sum(dtype=np.float64)), determined
-    )
+    missing = float(found.sum() / filled.sum(dtype=np.float64))
+    bounded = bool((counts[hidden] > 0).all())
+    return Completed(filled, known, oversampling, missing, determined, bounded)
 
 
 def _half(oversampling: float) -> int:

@@ -47,7 +47,7 @@ class Prepared:
     oversampling
         Side of the array over the width of the crystal, per axis.
     doubtful
-        Whether the middle of the peak is missing, and its surroundings do not tell what it was.
+        Whether the middle of the peak lies in a gap, or is missing and its surroundings do not tell what it was.
     notes
         Sentences that a person should read.
     """
@@ -109,10 +109,11 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     completed = complete_peak(counts, good)
     # all that is rolled, cropped and padded alike; the last two are what is shown and known
     volumes = [counts, good] if completed is None else [counts, good, completed.counts, completed.known]
-    if completed is not None and not completed.determined:
+    doubtful = completed is not None and not (completed.determined and completed.bounded)
+    if doubtful:
         notes.append(
-            "The middle of the Bragg peak was not measured, and its surroundings do not tell how bright it is: "
-            "random starts are phased beside the network's guess, where there is one to refine."
+            "The middle of the Bragg peak was not measured: phasing begins with what its surroundings say of it, goes on without "
+            "that, and takes many times as long, with random starts beside the network's guess, where there is one to refine."
         )
     centre = (counts.shape[0] // 2, counts.shape[1] // 2, counts.shape[2] // 2)
     peak = centre if choice.centre == "none" else find_peak(volumes[-2], volumes[-1], choice.centre)
@@ -169,7 +170,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
         peak=(float(peak[0]), float(peak[1]), float(peak[2])),
         shift=shift,
         oversampling=oversampling,
-        doubtful=completed is not None and not completed.determined,
+        doubtful=doubtful,
         notes=tuple(notes),
     )
 

@@ -368,7 +368,7 @@ class ReconstructDock(Page):
 
     def _summarise(self, found: Reconstruction) -> None:
         self._found = found
-        self.summary.say(figures(found))
+        self.summary.say("\n".join(filter(None, [figures(found), found.verdict])))
         self.notes.say(found.notes)
 
     def _on_result_updated(self, before: Reconstruction, now: Reconstruction) -> None:

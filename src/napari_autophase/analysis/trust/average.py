@@ -1,0 +1,55 @@
+"""Several runs of one scan brought onto one another, and their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..align import align, correlation
+from ..symmetries import twin
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """Runs in the frame of one of them.
+
+    Parameters
+    ----------
+    objects
+        complex64 (R, N0, N1, N2): shift, global phase, scale, ramp and twin are those of the reference.
+    agreements
+        Correlation of each with the reference, 0 to 1.
+    twins
+        Whether it was the twin of the reference.
+    """
+
+    objects: np.ndarray
+    agreements: tuple[float, ...]
+    twins: tuple[bool, ...]
+
+
+def aligned(objects: Sequence[np.ndarray], reference: np.ndarray) -> Aligned:
+    """Bring complex objects onto `reference`: twin, sub-voxel shift, ramp, phase and scale.
+
+    Parameters
+    ----------
+    objects, reference
+        Complex (N0, N1, N2), centred.
+    """
+    found, agreements, twins = [], [], []
+    for each in objects:
+        upright = align(each, reference, ramp=True, twins=False)
+        turned = align(twin(each), reference, ramp=True, twins=False)
+        best = max((upright, turned), key=lambda pair: abs(pair[1]))
+        found.append(best[0])
+        agreements.append(abs(best[1]))
+        twins.append(best is turned)
+    return Aligned(np.stack(found), tuple(agreements), tuple(twins))
+
+
+def agreement(objects: np.ndarray) -> float:
+    """Return the median correlation of all pairs of aligned objects (R, N0, N1, N2); NaN if there is one only."""
+    pairs = [abs(correlation(one, other)) for number, one in enumerate(objects) for other in objects[:number]]
+    return float(np.median(pairs)) if pairs else float("nan")

@@ -1,0 +1,68 @@
+"""What figures say, in words: converged or not, and how far several runs agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ...reconstruction import Trust
+from .assess import REPRODUCES
+
+CONVERGED, DOUBTFUL = 3.0, 8.0
+"""Held-out likelihood in units of what photon noise leaves: below the first a result has converged, above the second it has not.
+Of simulated crystals (64³, 0.3 to 6 rad, 1e4 to 1e6 photons at the peak) the truth has 1.1, what is found right 1.3 to 2.5."""
+AGREE = 0.95
+"""Correlation of runs from which they are called the same."""
+
+
+def verdict(figures: Mapping[str, float], trust: Trust | None = None) -> str:
+    """Return one sentence or two on a result; empty where there is nothing to judge it by.
+
+    Parameters
+    ----------
+    figures
+        ``free_llk`` and ``noise_llk``, what photon noise alone would leave of it.
+    trust
+        Of several runs.
+    """
+    said = [_explained(figures)]
+    if trust is not None:
+        said += [_agreed(trust), _strained(trust)]
+    return " ".join(each for each in said if each)
+
+
+def explains(figures: Mapping[str, float]) -> bool:
+    """Whether a result has converged, by pixels that no fit has seen; also where there are none to judge it by."""
+    ratio = figures.get("free_llk", 0.0) / (figures.get("noise_llk", 0.0) or math.inf)
+    return not ratio >= CONVERGED
+
+
+def _explained(figures: Mapping[str, float]) -> str:
+    noise, unseen = figures.get("noise_llk", math.nan), figures.get("free_llk", math.nan)
+    if not (noise > 0 and math.isfinite(unseen)):
+        return ""
+    ratio = unseen / noise
+    what = f"pixels that no fit has seen are off by {ratio:.2g} times what photon noise does"
+    if ratio < CONVERGED:
+        return f"Converged: {what}."
+    if ratio < DOUBTFUL:
+        return f"Doubtful: {what} (a result that has converged stays below {CONVERGED:g}); try other seeds or more iterations."
+    return f"Not converged: {what} (a result that has converged stays below {CONVERGED:g}); do not use it."
+
+
+def _agreed(trust: Trust) -> str:
+    value, kept = trust.figures["agreement"], sum(run["kept"] for run in trust.runs if not run["share"])
+    asked = sum(not run["share"] for run in trust.runs)
+    if not math.isfinite(value):
+        return f"Of {asked} runs one only explains the scan: nothing is known of how well it reproduces."
+    same = "agree" if value >= AGREE else "do not agree"
+    return f"{kept:g} of {asked} runs were averaged; they {same} (correlation {value:.3f})."
+
+
+def _strained(trust: Trust) -> str:
+    figures = trust.figures
+    value, width = figures["strain_correlation"], figures["strain_resolution"]
+    text = f"The strain of two halves of the photons correlates to {value:.2f} at {width:.3g} {trust.unit}"
+    if value < REPRODUCES:
+        return f"No strain stands above its error: {text[0].lower()}{text[1:]}, and less at any other resolution."
+    return f"{text} (single voxels: {figures['strain_correlation_per_voxel']:.2f})."

@@ -1,0 +1,313 @@
+"""Runs of one prepared scan: a single one, or several that are averaged and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from . import analysis, preparation
+from .analysis import trust
+from .recipe import PRELUDE, Recipe
+from .reconstruction import JUDGED, Progress, Trust
+from .scan import fingerprint
+
+if TYPE_CHECKING:
+    import torch
+
+    from .network import Model
+    from .phasing import Blur, Diffraction, Phased, Starts
+    from .preparation import Prepared
+
+Stage = Callable[[str], AbstractContextManager[None]]
+OUTLIER = 1.5
+"""Runs whose held-out likelihood is so many times the best one's are not averaged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What was found.
+
+    Parameters
+    ----------
+    object, support
+        complex64 and bool, shift, phase and twin chosen as `analysis.normalise` does.
+    figures, errors, iterations, notes
+        As in `Phased`, with ``noise_llk`` among the figures.
+    device, backend
+        Where it was computed in the end, and by what.
+    blur
+        What makes the light's coherence partial.
+    judged_by
+        SHA-256 of the held-out pixels and their counts, by its name in `Reconstruction.used_sha256`; empty if none are.
+    trust
+        Of several runs.
+    """
+
+    object: np.ndarray
+    support: np.ndarray
+    figures: dict[str, float]
+    errors: np.ndarray
+    iterations: int
+    notes: tuple[str, ...]
+    device: str
+    backend: str
+    blur: Blur | None
+    judged_by: dict[str, str]
+    trust: Trust | None = None
+
+
+def single(
+    prepared: Prepared, recipe: Recipe, model: Model | None, device: torch.device, stage: Stage
+) -> Generator[Progress, None, Run]:
+    """Phase a scan once; where the middle of the peak is missing, with care, or else again if the outcome explains too little.
+
+    With care phasing begins with what the surroundings of the peak say of it taken as measured (`PRELUDE`), so that the modes
+    which nothing measured, the widest of the object, are about right; then these are free.  Random starts go beside a guess.
+    """
+    if prepared.doubtful:
+        return (yield from _attempt(prepared, recipe, model, device, stage, careful=True))
+    found = yield from _attempt(prepared, recipe, model, device, stage)
+    complete = prepared.shown is prepared.counts
+    if complete or trust.explains(found.figures) or not recipe.refine.algorithm:
+        return found
+    again = yield from _attempt(prepared, recipe, model, device, stage, careful=True)
+    said = (
+        "The middle of the Bragg peak was not measured, and a first attempt did not explain the rest: "
+        "begun anew, with random starts."
+    )
+    return replace(min(found, again, key=_judged), notes=(*found.notes, said))
+
+
+def _attempt(
+    prepared: Prepared,
+    recipe: Recipe,
+    model: Model | None,
+    device: torch.device,
+    stage: Stage,
+    careful: bool = False,
+) -> Generator[Progress, None, Run]:
+    from . import phasing
+
+    with stage("guess"):
+        yield Progress("guess", 0, 1)
+        data = _diffraction(prepared, recipe, device)
+        choice = recipe.with_random_starts() if careful else recipe
+        if careful and choice.refine.algorithm:
+            first = phasing.Diffraction(
+                prepared.shown, free=data.held_out_pixels(), device=device, backend=recipe.backend
+            )
+            first, starts = yield from _begin(model, first, prepared, choice)
+            data = data.explained(first.blur)
+            refining = _in_turn(first, data, starts, choice)
+            del first
+        else:
+            data, starts = yield from _begin(model, data, prepared, choice)
+            refining = phasing.refine(data, starts, choice.refine, coherence=_mode(recipe))
+        del starts  # they are nowhere else, so that phasing can let them go
+
+    with stage("refine"):
+        phased = yield from refining
+    return _finished(phased, prepared, data)
+
+
+def _judged(run: Run) -> float:
+    return run.figures.get("free_llk", run.figures["chi2"])
+
+
+def several(
+    prepared: Prepared,
+    recipe: Recipe,
+    model: Model | None,
+    device: torch.device,
+    stage: Stage,
+    voxel_steps_nm: np.ndarray | None,
+    q_bragg_per_nm: np.ndarray | None,
+) -> Generator[Progress, None, Run]:
+    """Phase a scan ``recipe.runs`` times and return the mean, and two halves of its photons as often between them.
+
+    The run with the lowest held-out likelihood gives shift, ramp, twin and support; runs much worse than it are left out.
+    """
+    number = recipe.runs
+    parts = [prepared, *preparation.halves(prepared, recipe.seed)]
+    shares = [0] * number + [1 + k % 2 for k in range(max(number, 2))]
+    found: list[Run] = []
+    for index, share in enumerate(shares):
+        # no random number is used twice
+        seed = (recipe.seed + index) % 2**63
+        one = single(parts[share], recipe.model_copy(update={"seed": seed}), model, device, stage)
+        found.append((yield from _share(one, index, len(shares))))
+
+    with stage("analyse"):
+        return _averaged(found, shares, prepared, recipe, voxel_steps_nm, q_bragg_per_nm, device)
+
+
+def _averaged(
+    found: list[Run],
+    shares: list[int],
+    prepared: Prepared,
+    recipe: Recipe,
+    voxel_steps_nm: np.ndarray | None,
+    q_bragg_per_nm: np.ndarray | None,
+    device: torch.device,
+) -> Run:
+    judged = np.array([_judged(run) for run in found])
+    least = np.array([judged[np.equal(shares, share)].min() for share in shares])
+    kept = judged <= OUTLIER * least
+    whole = np.equal(shares, 0)
+    best = found[int(np.where(whole, judged, np.inf).argmin())]
+
+    runs = trust.aligned([run.object for run in found], best.object)
+    rows = tuple(
+        {
+            "seed": float((recipe.seed + index) % 2**63),
+            "share": float(share),
+            "kept": float(kept[index]),
+            "agreement": runs.agreements[index],
+            "twin": float(runs.twins[index]),
+            **run.figures,
+        }
+        for index, (run, share) in enumerate(zip(found, shares, strict=True))
+    )
+    mean = runs.objects[whole & kept].mean(0) * best.support
+    object, support = mean.astype(np.complex64), best.support
+    chosen = replace(
+        runs,
+        objects=runs.objects[kept],
+        agreements=tuple(a for a, k in zip(runs.agreements, kept, strict=True) if k),
+        twins=tuple(t for t, k in zip(runs.twins, kept, strict=True) if k),
+    )
+    assessed = trust.assess(
+        object,
+        support,
+        chosen,
+        np.array(shares)[kept],
+        recipe.analyse.threshold,
+        voxel_steps_nm,
+        q_bragg_per_nm,
+    )
+    assessed = replace(assessed, runs=rows, unit="voxels" if voxel_steps_nm is None else "nm")
+    from . import phasing
+
+    data = _diffraction(prepared, recipe, device).explained(best.blur)
+    object, figures = phasing.judged(object, support, data)
+    if "noise_llk" in best.figures:
+        figures["noise_llk"] = best.figures["noise_llk"]
+    notes = tuple(dict.fromkeys(note for run in found for note in run.notes))
+    return replace(best, object=object, support=support, figures=figures, notes=notes, trust=assessed)
+
+
+def _diffraction(prepared: Prepared, recipe: Recipe, device: torch.device) -> Diffraction:
+    from . import phasing
+
+    # not the recipe's seed: all results of a scan are judged by the same pixels
+    return phasing.Diffraction(
+        prepared.counts,
+        prepared.good,
+        recipe.refine.free_fraction,
+        device=device,
+        backend=recipe.backend,
+        bounded=True,
+    )
+
+
+def _mode(recipe: Recipe) -> Literal["as it is", "given", "estimated"]:
+    """Return what phasing does about the light's coherence."""
+    modes: dict[object, Literal["as it is", "estimated"]] = {"off": "as it is", "estimate": "estimated"}
+    coherence = recipe.model.coherence
+    return modes.get(coherence, "as it is") if isinstance(coherence, str) else "given"
+
+
+def _begin(
+    model: Model | None, data: Diffraction, prepared: Prepared, recipe: Recipe
+) -> Generator[Progress, None, tuple[Diffraction, Starts]]:
+    """Return the data with what is known of the light, and what phasing starts from: guesses, random objects, or both."""
+    from . import network, phasing
+
+    starts, refinement, coherence = [], recipe.refine, recipe.model.coherence
+    if not isinstance(coherence, str):
+        data = data.explained(phasing.Blur(coherence))
+    if model is not None:
+        guessed = network.guess(
+            model,
+            prepared.shown,
+            prepared.known & ~data.held_out_pixels(),  # nobody has seen what the result is judged by
+            prepared.oversampling,
+            recipe.guess,
+            refinement.free_fraction,
+            recipe.seed,
+            recipe.backend,
+            coherence,
+        )
+        found = yield from guessed
+        starts.append(found.starts)
+        data = data.explained(found.blur)
+    if recipe.guess.start != "network":
+        starts.append(phasing.random_starts(data, refinement.starts, recipe.guess.threshold, recipe.seed))
+    return data, phasing.join(starts)
+
+
+def _in_turn(
+    first: Diffraction, data: Diffraction, starts: Starts, recipe: Recipe
+) -> Generator[Progress, None, Phased]:
+    """Phase all starts on the completed counts, and go on with those that were measured."""
+    from . import phasing
+
+    before = len(phasing.parse(PRELUDE))
+    total = before + len(phasing.parse(recipe.refine.algorithm))
+    prelude = recipe.refine.model_copy(
+        update={"algorithm": PRELUDE, "prune": False, "coarse": 0, "twin_break": 0}
+    )
+    begun = yield from _shifted(phasing.refine(first, starts, prelude, keep=len(starts)), 0, total)
+    going_on = phasing.refine(data, begun.kept, recipe.refine, coherence=_mode(recipe))
+    found = yield from _shifted(going_on, before, total)
+    return replace(found, notes=tuple(dict.fromkeys((*begun.notes, *found.notes))))
+
+
+def _shifted(
+    job: Generator[Progress, None, Phased], before: int, total: int
+) -> Generator[Progress, None, Phased]:
+    """Do a job whose steps come after others."""
+    while True:
+        try:
+            now = next(job)
+        except StopIteration as done:
+            return done.value
+        yield replace(now, step=before + now.step, total=total)
+
+
+def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Generator[Progress, None, Run]:
+    """Do one of several jobs; of those after the first only the refinement is reported, as a part of all."""
+    while True:
+        try:
+            now = next(job)
+        except StopIteration as done:
+            return done.value
+        if now.stage == "refine":
+            yield replace(now, step=index * now.total + now.step, total=jobs * now.total)
+        elif index == 0:
+            yield now
+
+
+def _finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
+    object, support = analysis.normalise(phased.object, phased.support)
+    free = data.held_out_pixels()
+    figures, judged = dict(phased.figures), {}
+    if free.any():
+        figures["noise_llk"] = trust.noise_level(prepared.counts, prepared.good, free)
+        judged = {JUDGED: fingerprint(np.where(free, prepared.counts, np.float32(-1)))}
+    return Run(
+        object=object,
+        support=support,
+        figures=figures,
+        errors=phased.errors,
+        iterations=phased.iterations,
+        notes=phased.notes,
+        device=str(data.device),
+        backend=data.backend.name,
+        blur=phased.blur,
+        judged_by=judged,
+    )

@@ -1,0 +1,215 @@
+"""How far results are trusted: noise, shells, averages, strain that reproduces and its error, and the words for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_autophase.analysis import trust, twin
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruction import JUDGED, Reconstruction, Trust
+
+SHEARED = np.array([[1.0, 0.4, 4.9], [0.6, 4.7, -0.8], [6.2, 1.1, 0.5]])
+Q = np.array([6.0, 22.0, -13.0])
+N = 32
+INDEX = np.indices((N, N, N)) - N // 2
+
+
+def ball(radius: float = 8.0) -> np.ndarray:
+    return np.linalg.norm(INDEX, axis=0) < radius
+
+
+def crystal(strain: float, seed: int = 1) -> np.ndarray:
+    """A ball with a smooth phase of `strain` radians."""
+    rng = np.random.default_rng(seed)
+    r = INDEX / 8
+    phase = sum(np.cos(np.tensordot(rng.normal(size=3), r, 1) * 2 + rng.uniform(0, 6)) for _ in range(3))
+    # neither round nor its own inversion
+    amplitude = ball() & (INDEX[0] + 0.5 * INDEX[1] < 4)
+    return (amplitude * np.exp(1j * strain * phase)).astype(np.complex64)
+
+
+def noisy(object: np.ndarray, size: float, seed: int) -> np.ndarray:
+    """The object with complex noise of `size` in every voxel of its body."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=object.shape) + 1j * rng.normal(size=object.shape)
+    return (object + size * noise * (np.abs(object) > 0)).astype(np.complex64)
+
+
+@pytest.mark.parametrize("photons", [0.003, 0.05, 0.7, 1.0, 4.0, 28.0, 33.0, 1e4])
+def test_the_deviance_that_noise_leaves_is_that_of_drawn_counts(photons):
+    counts = np.random.default_rng(3).poisson(photons, 400_000)
+    logs = counts * np.log(np.where(counts > 0, counts / photons, 1))
+    assert float(trust.expected_deviance(np.array(photons))) == pytest.approx(
+        (photons - counts + logs).mean(), rel=0.02
+    )
+
+
+def test_no_photons_leave_no_deviance_and_the_table_has_no_seams():
+    assert trust.expected_deviance(np.array(0.0)) == 0
+    for seam in (1e-4, 30.0):
+        below, above = trust.expected_deviance(np.array([0.999 * seam, 1.001 * seam]))
+        assert below == pytest.approx(above, rel=0.02)
+
+
+@pytest.mark.parametrize("peak", [3.0, 1000.0])
+def test_the_noise_level_of_a_scan_is_what_its_true_pattern_leaves(peak):
+    mean = peak * np.exp(-np.square(INDEX / 7).sum(0) / 2)
+    counts = np.random.default_rng(5).poisson(mean).astype(np.float32)
+    pixels = np.random.default_rng(6).random(mean.shape) < 0.3
+    deviance = mean - counts + counts * np.log(np.where(counts > 0, counts, 1) / mean)
+    good = np.ones(mean.shape, bool)
+    good[:, 3] = False
+    found = trust.noise_level(np.where(good, counts, 1e9), good, pixels & good)
+    assert found == pytest.approx(deviance[pixels & good].mean(), rel=0.1)
+    assert np.isnan(trust.noise_level(counts, good, np.zeros(mean.shape, bool)))
+
+
+def test_runs_are_brought_onto_one_another_whatever_their_twin_shift_and_ramp():
+    one = crystal(0.5)
+    wave = np.exp(2j * np.pi * (INDEX[0] - INDEX[2]) / N * 0.4)
+    moved = [one, np.roll(one, (2, -1, 3), (0, 1, 2)) * 3j, twin(one) * np.exp(1j), one * wave]
+    found = trust.aligned(moved, one)
+    assert min(found.agreements) > 0.99
+    assert found.twins == (False, False, True, False)
+    assert trust.agreement(found.objects) > 0.98
+    assert np.isnan(trust.agreement(found.objects[:1]))
+
+
+def test_frequencies_are_those_of_waves_in_the_laboratory():
+    index = (3, 30, 1)  # FFT order: 3, −2 and 1 periods
+    wave = np.fft.ifftn(np.eye(1, N**3, np.ravel_multi_index(index, (N,) * 3)).reshape((N,) * 3))
+    step = SHEARED @ np.array([1, 2, 1])  # nm from a voxel to another
+    turned = np.angle(wave[1, 2, 1] / wave[0, 0, 0]) / (2 * np.pi)
+    f = np.linalg.solve(SHEARED.T, np.array([3, -2, 1]) / N)
+    assert f @ step % 1 == pytest.approx(turned % 1, abs=1e-9)
+    assert trust.frequencies((N, N, N), SHEARED)[index] == pytest.approx(np.linalg.norm(f))
+    assert trust.frequencies((N, N, N), None)[index] == pytest.approx(np.linalg.norm([3, 2, 1]) / N)
+
+
+def test_a_point_is_smoothed_to_a_ball_of_half_height_at_half_the_width():
+    point = np.zeros((N, N, N), np.complex64)
+    point[N // 2, N // 2, N // 2] = 1
+    wide = trust.smoothed(point, 22.0, SHEARED).real
+    distance = np.linalg.norm(np.tensordot(SHEARED, INDEX, 1), axis=0)
+    np.testing.assert_allclose(wide / wide.max(), 2.0 ** -((distance / 11) ** 2), atol=2e-3)
+    assert wide.sum() == pytest.approx(1, rel=1e-4)
+    assert trust.smoothed(point, 0.0, SHEARED) is point
+
+
+def test_shells_correlate_as_far_as_two_objects_have_the_same_frequencies():
+    rng = np.random.default_rng(8)
+    shared, one, two = (rng.normal(size=(N,) * 3) + 1j * rng.normal(size=(N,) * 3) for _ in range(3))
+    low = trust.frequencies((N,) * 3, None) < 0.25
+    a, b = (np.fft.ifftn(np.where(low, np.fft.fftn(shared), np.fft.fftn(own))) for own in (one, two))
+    frequency, correlation, threshold = trust.shell_correlation(a, b, None, 1.0)
+    np.testing.assert_allclose(correlation[frequency < 0.23], 1, atol=1e-6)
+    assert (correlation < threshold)[frequency > 0.3].all()
+    assert trust.resolution(frequency, correlation, threshold) == pytest.approx(4, rel=0.15)
+    assert trust.resolution(frequency, np.ones_like(frequency), 0.5) == pytest.approx(2)
+
+
+def test_the_transfer_is_one_for_equal_runs_and_the_root_of_their_number_for_unlike_ones():
+    rng = np.random.default_rng(9)
+    runs = rng.normal(size=(16, 16, 16, 16)) + 1j * rng.normal(size=(16, 16, 16, 16))
+    _, unlike = trust.transfer(runs, None)
+    _, equal = trust.transfer(np.stack([runs[0]] * 4), SHEARED)
+    np.testing.assert_allclose(equal, 1)
+    # ⟨|Σ F|⟩ / ⟨Σ |F|⟩ of 16 Gaussian numbers
+    np.testing.assert_allclose(unlike[3:], 1 / 4, atol=0.03)
+    assert trust.prtf_resolution(np.stack([runs[0]] * 4), None) == pytest.approx(2)
+
+
+def assessed(object: np.ndarray, noise: float) -> Trust:
+    """Trust in the mean of four, of which two are of each half and have `noise` more than the mean of all."""
+    runs = [noisy(object, noise, seed) for seed in range(8)]
+    mean = np.mean(runs[:4], 0)
+    shares = np.array([0] * 4 + [1, 2, 1, 2])
+    return trust.assess(
+        mean, np.abs(object) > 0, trust.aligned(runs, mean), shares, 0.3, np.diag([5.0, 5, 5]), Q
+    )
+
+
+def strain_of(object: np.ndarray, fwhm: float) -> np.ndarray:
+    """∂u/∂Q̂ by central differences of the unsmeared phase, for comparison; NaN outside and at the surface."""
+    smooth = trust.smoothed(object, fwhm, np.diag([5.0, 5, 5]))
+    body = np.abs(object) > 0
+    weights = -np.array([1, 1, 1]) * Q / (Q @ Q) / 5
+    found = np.zeros(object.shape)
+    for axis, weight in enumerate(weights):
+        ahead, behind = np.roll(smooth, -1, axis), np.roll(smooth, 1, axis)
+        found += weight * np.angle(ahead * np.conj(behind)) / 2
+        body = body & np.roll(body, 1, axis) & np.roll(body, -1, axis)
+    return np.where(body, found, np.nan)
+
+
+def test_strain_is_given_where_halves_reproduce_it_and_is_the_true_one():
+    truth = crystal(1.0)
+    found = assessed(truth, 0.15)
+    figures = found.figures
+    assert figures["strain_correlation"] >= trust.REPRODUCES > figures["strain_correlation_per_voxel"]
+    assert 5 < figures["strain_resolution"] < 40
+    expected = strain_of(truth, figures["strain_resolution"])
+    both = np.isfinite(expected) & np.isfinite(found.strain)
+    assert np.corrcoef(found.strain[both], expected[both])[0, 1] > 0.95
+    assert np.isnan(found.strain[np.abs(truth) == 0]).all()
+
+
+def test_errors_are_those_that_are_made():
+    truth = crystal(1.0)
+    found = assessed(truth, 0.15)
+    expected = strain_of(truth, found.figures["strain_resolution"])
+    off = found.strain - expected
+    off -= np.nanmean(off)
+    # the mean that is shown has half the noise power of each half's, as its error says
+    known = np.isfinite(off)
+    covered = (np.abs(off) < 2 * found.strain_error)[known].mean()
+    assert 0.9 < covered <= 1
+    made = np.sqrt(np.mean(off[known] ** 2))
+    assert np.sqrt(np.mean(found.strain_error[known] ** 2)) == pytest.approx(made, rel=0.4)
+    for name in ("amplitude_error", "phase_error"):
+        values = getattr(found, name)
+        assert (values[np.isfinite(found.strain)] > 0).all()
+        assert np.nanmax(values) < 0.2
+
+
+def test_of_an_unstrained_crystal_no_strain_is_said_to_stand_above_its_error():
+    found = assessed(crystal(0.0), 0.15)
+    assert found.figures["strain_correlation"] < 0.5
+    rows = tuple({"share": 0.0, "kept": 1.0} for _ in range(4))
+    words = trust.verdict({"free_llk": 0.6, "noise_llk": 0.5}, replace(found, runs=rows, unit="nm"))
+    assert words.startswith("Converged")
+    assert "No strain stands above its error" in words
+
+
+@pytest.mark.parametrize(
+    ("ratio", "word"), [(1.0, "Converged"), (2.9, "Converged"), (3.5, "Doubtful"), (20.0, "Not converged")]
+)
+def test_a_verdict_is_a_matter_of_photon_noise(ratio, word):
+    assert trust.verdict({"free_llk": ratio * 0.3, "noise_llk": 0.3}).startswith(word + ":")
+
+
+def test_without_held_out_pixels_there_is_no_verdict():
+    assert trust.verdict({"chi2": 0.01}) == ""
+
+
+def result(**changes) -> Reconstruction:
+    recipe = Recipe().with_settings(changes.pop("settings", {}))
+    known = {"counts": "a", JUDGED: "x", **changes}
+    return Reconstruction(np.zeros((4, 4, 4)), np.zeros((4, 4, 4)), recipe, {}, used_sha256=known)
+
+
+def test_figures_that_cannot_be_compared_say_why():
+    one = result()
+    assert trust.incomparable(one, result(settings={"seed": 3, "refine.starts": 2})) is None
+    cropped = result(**{JUDGED: "y"}, settings={"prepare.crop": [32, 32, 32]})
+    assert "crop None and (32, 32, 32)" in trust.incomparable(one, cropped)
+    assert "masks differ" in trust.incomparable(one, result(mask="m", **{JUDGED: "y"}))
+    assert "different scans" in trust.incomparable(one, result(counts="b", **{JUDGED: "y"}))
+    assert "held out" in trust.incomparable(
+        one, result(**{JUDGED: "y"}, settings={"refine.free_fraction": 0.1})
+    )
+    old = replace(one, used_sha256={"counts": "a"})
+    assert "older version" in trust.incomparable(one, old)

@@ -1,0 +1,176 @@
+"""Several runs as one result, and what all results of a scan are judged by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_autophase import analysis, formats
+from napari_autophase.preparation import halves, prepare
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruct import run, with_geometry_of
+from napari_autophase.reconstruction import JUDGED, TRUST_MAPS, Progress
+from napari_autophase.scan import Scan
+from napari_autophase.simulation import simulate
+
+SHORT = Recipe.from_preset("iterative").with_settings(
+    {"refine.algorithm": "2*(10*ER+60*HIO)+20*ER", "refine.starts": 2, "device": "cpu"}
+)
+
+
+@pytest.fixture(scope="module")
+def crystal():
+    return simulate(5, (40, 36, 32), phase_range=1.5, oversampling=(2.6, 2.5, 2.4), peak=1e5)
+
+
+@pytest.fixture(scope="module")
+def averaged(crystal):
+    seen: list[Progress] = []
+    return run(crystal.scan, SHORT.with_settings({"runs": 3, "seed": 4}), seen.append), seen
+
+
+def test_all_seeds_and_presets_of_a_scan_are_judged_by_the_same_pixels(crystal):
+    quick = {"refine.algorithm": "3*ER", "refine.starts": 1}
+    results = [run(crystal.scan, SHORT.with_settings({**quick, "seed": seed})) for seed in (1, 2)]
+    assert results[0].used_sha256[JUDGED] == results[1].used_sha256[JUDGED]
+    assert analysis.trust.incomparable(*results) is None
+    assert results[0].figures["noise_llk"] == results[1].figures["noise_llk"]
+    cropped = run(crystal.scan, SHORT.with_settings({**quick, "prepare.crop": [32, 32, 32]}))
+    assert "prepared differently" in analysis.trust.incomparable(results[0], cropped)
+    none = run(crystal.scan, SHORT.with_settings({**quick, "refine.free_fraction": 0}))
+    assert JUDGED not in none.used_sha256
+    assert none.verdict == ""
+
+
+def test_a_run_that_went_nowhere_is_said_not_to_have_converged(crystal):
+    found = run(crystal.scan, SHORT.with_settings({"refine.algorithm": "2*ER", "refine.starts": 1}))
+    assert found.verdict.startswith("Not converged")
+    assert run(crystal.scan, SHORT).verdict.startswith("Converged")
+
+
+def test_halves_share_all_photons_and_nothing_else(crystal):
+    scan = crystal.scan
+    mask = np.zeros(scan.shape, bool)
+    mask[:, 3] = True
+    whole = prepare(Scan(np.where(mask, 0, scan.counts), mask))
+    one, two = halves(whole, 3)
+    np.testing.assert_array_equal((one.counts + two.counts)[whole.good], whole.counts[whole.good])
+    assert (one.counts[whole.good] == np.rint(one.counts[whole.good])).all()
+    # of counts with the same expectation: independent Poisson numbers
+    flat = replace(whole, counts=np.float32(np.random.default_rng(0).poisson(7, scan.shape)))
+    flat = replace(flat, shown=flat.counts, good=np.ones(scan.shape, bool))
+    first, second = (half.counts.ravel() for half in halves(flat))
+    assert first.mean() == pytest.approx(3.5, rel=0.01)
+    assert first.var() == pytest.approx(3.5, rel=0.03)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.02
+    assert not np.array_equal(first, halves(flat, 1)[0].counts.ravel())
+
+
+def test_runs_are_averaged_and_say_how_far_they_agree(crystal, averaged):
+    found, _ = averaged
+    rows = found.trust.runs
+    assert [row["share"] for row in rows] == [0, 0, 0, 1, 2, 1]
+    assert [row["seed"] for row in rows] == [4, 5, 6, 7, 8, 9]
+    assert max(row["agreement"] for row in rows) == pytest.approx(1, abs=1e-3)
+    assert 0.9 < found.trust.figures["agreement"] <= 1
+    assert found.trust.unit == "nm"
+    assert not found.object[~found.support].any()
+    for name in TRUST_MAPS:
+        volume = getattr(found.trust, name)
+        assert (volume.dtype, volume.shape) == (np.float32, found.shape)
+        assert np.isnan(volume[~found.support]).all()
+    assert "of 3 runs were averaged" in found.verdict
+    singles = [run(crystal.scan, SHORT.with_settings({"seed": seed})) for seed in (4, 5, 6)]
+    assert [row["chi2"] for row in rows[:3]] == [one.figures["chi2"] for one in singles]
+    alone = [abs(analysis.align(one.object, crystal.object, ramp=True)[1]) for one in singles]
+    together = abs(analysis.align(found.object, crystal.object, ramp=True)[1])
+    assert together > np.median(alone)
+
+
+def test_the_figures_of_a_mean_are_those_of_the_object_that_is_returned(crystal, averaged):
+    found, _ = averaged
+    field = np.abs(np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(found.object))))
+    moduli = np.sqrt(prepare(crystal.scan).counts)
+    assert analysis.chi2(field, moduli) == pytest.approx(found.figures["chi2"], rel=0.1)
+
+
+def test_progress_counts_up_over_all_runs(averaged):
+    _, seen = averaged
+    stages = [progress.stage for progress in seen]
+    assert stages == sorted(stages, key=["prepare", "guess", "refine", "analyse"].index)
+    refining = [progress for progress in seen if progress.stage == "refine"]
+    steps = [progress.step for progress in refining]
+    assert steps == sorted(steps)
+    assert steps[-1] == refining[-1].total == 6 * 160
+
+
+def test_the_same_runs_give_the_same_mean_and_come_back_from_a_file(crystal, averaged, tmp_path):
+    found, _ = averaged
+    again = run(crystal.scan, found.recipe)
+    np.testing.assert_array_equal(found.object, again.object)
+    np.testing.assert_array_equal(found.trust.strain, again.trust.strain)
+    formats.write(found, tmp_path / "mean.cxi")
+    read = formats.read_reconstruction(tmp_path / "mean.cxi")
+    assert read.trust.runs == found.trust.runs
+    assert read.verdict == found.verdict
+    np.testing.assert_array_equal(read.trust.strain_error, found.trust.strain_error)
+
+
+def test_another_geometry_leaves_no_strain_of_the_first(crystal, averaged):
+    found, _ = averaged
+    other = replace(crystal.scan.geometry, energy_kev=crystal.scan.geometry.energy_kev * 1.1)
+    assert with_geometry_of(replace(crystal.scan, geometry=other), found).trust is None
+    assert with_geometry_of(crystal.scan, found).trust is found.trust
+
+
+@pytest.mark.parametrize("offset", [(0, 0, 0), (1, -2, 1.5)])
+def test_the_mean_lattice_is_that_of_the_peaks_place_on_the_detector(crystal, offset):
+    """What lies at the centre voxel of the phased grid need not be the mean of the peak: its ramp says where that is."""
+    from napari_autophase.geometry import scattering_vector
+
+    shape, geometry = crystal.scan.shape, crystal.scan.geometry
+    body = np.zeros(shape, np.complex64)
+    body[16:24, 14:22, 12:20] = 1
+    index = np.indices(shape)
+    turns = sum(o * axis / n for o, axis, n in zip(offset, index, shape, strict=True))
+    centre = tuple(n // 2 for n in shape)
+    steps, q = analysis.frame(geometry, centre, shape)
+    result = replace(
+        run(crystal.scan, SHORT.with_settings({"refine.algorithm": "1*ER", "refine.starts": 1})),
+        object=body * np.exp(2j * np.pi * turns).astype(np.complex64),
+        voxel_steps_nm=steps,
+        q_bragg_per_nm=q,
+    )
+    pixel = (centre[1] + offset[1], centre[2] + offset[2])
+    # the vector at that pixel, turned back by what the crystal was rocked since the centre frame
+    at_pixel = scattering_vector(geometry, pixel, shape)
+    lattice = analysis.mean_lattice(result, reference_nm=2 * np.pi / np.linalg.norm(q))
+    assert lattice.spacing_nm == pytest.approx(2 * np.pi / np.linalg.norm(at_pixel), rel=2e-5)
+    assert lattice.strain == pytest.approx(np.linalg.norm(q) / np.linalg.norm(at_pixel) - 1, abs=2e-5)
+    assert analysis.mean_lattice(replace(result, voxel_steps_nm=None)) is None
+
+
+def test_a_crystal_is_found_though_a_gap_takes_the_whole_of_its_central_fringe():
+    made = simulate(32, 40, phase_range=0.3, peak=1e5, oversampling=(3, 3, 2.2), geometry=None, kind="wulff")
+    counts = made.scan.counts
+    column = int(np.unravel_index(counts.argmax(), counts.shape)[2])
+    mask = np.zeros(counts.shape, bool)
+    mask[:, :, column - 2 : column + 2] = True
+    assert counts[mask].sum() > 0.7 * counts.sum()
+    found = run(Scan(np.where(mask, 0, counts), mask), Recipe().with_settings({"seed": 1, "device": "cpu"}))
+    assert abs(analysis.align(found.object, made.object, ramp=True)[1]) > 0.95
+    assert any("was not measured" in note for note in found.notes)
+
+
+def test_a_clipped_peak_that_a_first_attempt_does_not_explain_is_phased_again(crystal, monkeypatch):
+    counts = np.minimum(crystal.scan.counts, crystal.scan.counts.max() // 5)
+    quick = Recipe().with_settings({"refine.algorithm": "2*ER", "guess.polish": "1*ER", "device": "cpu"})
+    found = run(Scan(counts), quick)
+    assert any("begun anew" in note for note in found.notes)
+    assert abs(analysis.align(found.object, crystal.object, ramp=True)[1]) > 0.95
+    monkeypatch.setattr(analysis.trust, "explains", lambda figures: True)
+    once = run(Scan(counts), quick)
+    assert not any("begun anew" in note for note in once.notes)
+    assert once.figures["free_llk"] > found.figures["free_llk"]
