@@ -307,7 +307,7 @@ if __name__ == "__main__":
     here = phase()
     for way in ("fork", "spawn"):
         with multiprocessing.get_context(way).Pool(1) as pool:
-            (there,) = pool.map_async(phase, [0]).get(timeout=100)
+            (there,) = pool.map_async(phase, [0]).get(timeout=900)
         assert there[0] == here[0] and abs(there[1] - here[1]) < 1e-3 * here[1], (way, here, there)
     print(here[0])
 """
@@ -315,7 +315,7 @@ if __name__ == "__main__":
     for backend in ("compiled", "torch"):
         environment = {**os.environ, backends.VARIABLE: backend}
         done = subprocess.run(
-            [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=300
+            [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=1800
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.split() == [backend]

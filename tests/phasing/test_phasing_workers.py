@@ -16,7 +16,7 @@ from napari_autophase.phasing.workers import Pace, Workers, short, threads
 )
 def test_starts_share_the_cores(jobs, available, within, side_by_side, inside):
     workers = Workers(jobs, available, within)
-    gate = threading.Barrier(side_by_side, timeout=10)  # passed only by so many at a time
+    gate = threading.Barrier(side_by_side, timeout=120)  # passed only by so many at a time
     before = torch.get_num_threads()
     try:
         found = workers.do([lambda: (gate.wait(), torch.get_num_threads())] * side_by_side)

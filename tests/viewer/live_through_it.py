@@ -37,11 +37,9 @@ def result(viewer: napari.Viewer) -> None:
     wait(400)
     session = Session.of(viewer)
     session.reconstruct(Recipe.from_preset("network"))
-    for _ in range(300):
+    while session.controller.busy or session._turns._works:
         wait(200)
-        if session.controller.state in ("done", "failed"):
-            break
-    wait(3000)
+    wait(1000)
     assert len(session.results) == 1, session.controller.state
     session.add_result(make_reconstruction(), replace_last=True)
     wait(500)

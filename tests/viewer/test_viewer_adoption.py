@@ -39,7 +39,7 @@ def opened(viewer, path):
 
 
 def heard(qtbot, session):
-    qtbot.waitUntil(lambda: not session._adoption._tasks._newest, timeout=60_000)
+    qtbot.waitUntil(lambda: not session._adoption._tasks._newest, timeout=120_000)
 
 
 def test_a_scan_opened_by_another_reader_becomes_one(session, viewer, qtbot, counts, tmp_path):
@@ -116,7 +116,7 @@ def test_a_scan_is_renamed_with_its_layer(session, viewer, qtbot, panels, launch
     load, reconstruct = panels
     formats.write_scan(make_scan("plain"), tmp_path / "plain.h5")
     load.load(str(tmp_path / "plain.h5"))
-    qtbot.waitUntil(lambda: not load._tasks._newest, timeout=60_000)
+    qtbot.waitUntil(lambda: not load._tasks._newest, timeout=120_000)
     first = session.add_result(replace(make_reconstruction("plain"), source=session.current.source))
     session.scan_layer.name = "gold, before"
     assert session.current.name == "gold, before"
@@ -124,7 +124,7 @@ def test_a_scan_is_renamed_with_its_layer(session, viewer, qtbot, panels, launch
     assert [scan.name for scan in session.scans] == ["gold, before"]
     # a correction does not undo that, and results phased before are still its own
     load.corrections.crop.choose("20,20,20")
-    qtbot.waitUntil(lambda: not load._tasks._newest, timeout=60_000)
+    qtbot.waitUntil(lambda: not load._tasks._newest, timeout=120_000)
     assert session.current.shape == (20, 20, 20)
     assert (session.current.name, session.scan_layer.name) == ("gold, before", "gold, before")
     seen = []

@@ -113,7 +113,7 @@ def test_it_is_ready_before_it_rehearses_and_is_used_after(engine, monkeypatch, 
 
 def said_by(code):
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=1800, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
