@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,10 +54,11 @@ def test_unwrapping_follows_a_phase_of_several_turns():
     assert np.isnan(found[~ball]).all()
 
 
-def test_separate_pieces_are_unwrapped_each_and_kept_within_half_a_turn():
+@pytest.mark.parametrize("offset", [0.0, 2.9, -3.0])
+def test_separate_pieces_are_unwrapped_each_and_kept_within_half_a_turn(offset):
     small = (np.abs(r - np.array([10, 9, 8])[:, None, None, None]) <= 1).all(axis=0)
     assert not (small & ball).any()
-    phase = np.where(small, 0.4 + 6 * np.pi, 0.5 * r[0])
+    phase = np.where(small, 0.4 + 6 * np.pi, 0.5 * r[0]) + offset
     found = unwrap(np.exp(1j * phase), ball | small)
     np.testing.assert_allclose(found[ball], (0.5 * r[0])[ball], atol=1e-4)
     np.testing.assert_allclose(found[small], 0.4, atol=1e-4)
