@@ -48,12 +48,28 @@ def test_a_result_of_the_first_version_opens_and_gives_its_recipe(capsys):
     assert "4*ER+4*HIO" in capsys.readouterr().out
 
 
+def test_a_recipe_of_the_first_schema_means_what_it_meant():
+    """Light was taken for coherent then, and other peaks were left in; today's own recipes do otherwise."""
+    old = Recipe.from_document({"version": 1, "preset": "fast"})
+    assert old.model.coherence == "off"
+    assert old.prepare.other_peaks is False
+    assert Recipe.from_document({"preset": "fast"}) == Recipe.from_document({"version": 2}) == Recipe()
+    assert Recipe().model.coherence == "estimate"
+    # what such a document says all the same is believed
+    assert (
+        Recipe.from_document({"version": 1, "model": {"coherence": "estimate"}}).model.coherence == "estimate"
+    )
+    assert formats.read_reconstruction(RELEASED / "result_0.1.0.cxi").recipe.model.coherence == "off"
+    with pytest.raises(InputError, match="'model'"):
+        Recipe.from_document({"version": 1, "model": 3})
+
+
 @pytest.fixture
 def later(monkeypatch):
     """A version of this program in which two settings have other names."""
     monkeypatch.setattr(schema, "SCHEMA", 3)
     one = schema.renamed("refine.old_name", "refine.shrink_wrap.every")
-    monkeypatch.setattr(schema, "STEPS", {1: one, 2: schema.renamed("chance", "seed")})
+    monkeypatch.setattr(schema, "STEPS", {1: (one,), 2: (schema.renamed("chance", "seed"),)})
 
 
 def test_settings_that_were_renamed_go_to_their_places(later):

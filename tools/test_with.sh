@@ -60,7 +60,7 @@ fi
 install() { "$bin/python" -m pip install --quiet ${options[@]+"${options[@]}"} -c "$pins" "$@"; }
 # torch by itself first: pip then takes a build that is already on this disk before it asks for anything else
 install "$torch"
-install "$torch" "napari[$qt]$napari" -e '.[beamline,training]' pytest pytest-qt hypothesis xrayutilities npe2 build hatchling ruff
+install "$torch" "napari[$qt]$napari" -e '.[beamline,training]' pytest pytest-qt pytest-xdist hypothesis xrayutilities npe2 build hatchling ruff
 [ "$kind" != no-numba ] || "$bin/python" -m pip uninstall --quiet --yes numba llvmlite
 "$bin/python" -m pip freeze --exclude-editable >"$folder/installed.txt"
 

@@ -1,8 +1,8 @@
 """Recipes of earlier versions: each schema that was released, and how a document goes on from one to the next.
 
-A setting that is new needs nothing here: what an old document does not say is as it was. A setting that is renamed, moved,
-taken out or given another meaning makes a new schema: raise `SCHEMA`, add the step, and keep a recipe of the schema before it
-in ``tests/recipes``.
+A new setting whose default is what was done before needs nothing here. One that is renamed, moved, taken out or given another
+meaning makes a new schema, and so does a new one whose default does something else: an old document must go on meaning what it
+meant. Raise `SCHEMA`, add the step, and keep a recipe of each schema in ``tests/released``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-SCHEMA = 1
-"""The schema of the recipes that this version writes."""
 Step = Callable[[dict[str, Any]], None]
-STEPS: dict[int, Step] = {}
-"""By the schema that a document has: what changes it, in place, to the next one."""
+"""Changes a document in place."""
 
 
 def renamed(old: str, new: str) -> Step:
@@ -29,13 +26,32 @@ def renamed(old: str, new: str) -> Step:
         if not isinstance(part, dict) or last not in part:
             return
         value = part.pop(last)
-        *path, last = new.split(".")
-        part = document
-        for name in path:
-            part = part.setdefault(name, {})
-        part[last] = value
+        _put(document, new, value)
 
     return step
+
+
+def unsaid(key: str, value: Any) -> Step:
+    """Return a step that says what was done before a setting existed; a document that has the setting keeps its own."""
+    return lambda document: _put(document, key, value)
+
+
+def _put(document: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    part: Any = document
+    for name in path:
+        part = part.setdefault(name, {})
+        if not isinstance(part, dict):
+            return  # whoever validates it says so
+    part.setdefault(last, value)
+
+
+SCHEMA = 2
+"""The schema of the recipes that this version writes."""
+STEPS: dict[int, tuple[Step, ...]] = {
+    1: (unsaid("model.coherence", "off"), unsaid("prepare.other_peaks", False)),
+}
+"""By the schema that a document has: what brings it to the next one."""
 
 
 def migrated(document: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +61,8 @@ def migrated(document: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(schema, int) or isinstance(schema, bool):
         return found
     while schema in STEPS and schema < SCHEMA:
-        STEPS[schema](found)
+        for step in STEPS[schema]:
+            step(found)
         schema += 1
         found["version"] = schema
     return found
