@@ -193,9 +193,7 @@ class Recipe(_Part):
         "auto",
         description="What computes on a CPU; auto: compiled functions where they pass their check, else torch.",
     )
-    seed: int = Field(
-        0, ge=0, le=2**63 - 1, description="Of all random numbers: starts, and held-out pixels."
-    )
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="Of all random numbers.")
     runs: int = Field(
         1,
         ge=1,
