@@ -190,3 +190,27 @@ def test_every_page_has_a_place_in_the_contents():
     pages = {page for page in PAGES if "generated" not in page.parts}
     assert pages - listed == {ROOT / "docs/index.md"}
     assert listed <= pages
+
+
+def test_the_datasets_and_keys_that_are_listed_are_those_of_a_result(tmp_path):
+    import h5py
+
+    from napari_autophase.recipe import Recipe
+    from napari_autophase.reconstruct import run
+    from napari_autophase.simulation import simulate
+
+    page = (ROOT / "docs/guide/files.md").read_text(encoding="utf-8")
+    formats.write_scan(simulate(1, 24).scan, tmp_path / "scan.h5")
+    quick = Recipe.from_preset("iterative").with_settings({"refine.algorithm": "4*ER"})
+    found = run(tmp_path / "scan.h5", quick)
+    found.save(tmp_path / "r.cxi")
+    listed = page.partition("## The datasets of a result")[2].partition("\nSeveral runs")[0]
+    paths = list(re.findall(r"`((?:image|instrument)_1/[^`…]+)`", listed))
+    assert len(paths) > 12
+    with h5py.File(tmp_path / "r.cxi") as file:
+        for path in paths:
+            group = file["entry_1"][path.removesuffix("/*")]
+            assert not path.endswith("/*") or len(group), path
+    keys = page.partition("## The keys of a report")[2].partition("##")[0]
+    named = set(re.findall(r"`(\w+)`", keys)) | set(found.figures)
+    assert set(found.report()) <= named
