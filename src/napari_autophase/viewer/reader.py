@@ -17,14 +17,25 @@ if TYPE_CHECKING:
 Reader = Callable[[str | Sequence[str]], "list[LayerData] | list[tuple[None]]"]
 
 
-def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Return `read` if every path is evidently a scan or a result, else None, so that other plugins can have it."""
+def get_reader(path: str | Sequence[str] | None = None) -> Reader | None:
+    """Return `read` if every path is evidently a scan or a result, else None, so that other plugins can have it.
+
+    Without a path, as the command palette calls it, ask for a file and open it.
+    """
+    if path is None:
+        from . import palette
+
+        palette.open_file()
+        return None
     return read if all(formats.recognise(each) for each in _paths(path)) else None
 
 
-def get_refusal(path: str | Sequence[str]) -> Reader | None:
-    """Return `refuse` for what `get_reader` leaves alone: napari has asked this plugin, and nobody else answers."""
-    return None if get_reader(path) else refuse
+def get_refusal(path: str | Sequence[str] | None = None) -> Reader | None:
+    """Return `refuse` for what `get_reader` leaves alone: napari has asked this plugin, and nobody else answers.
+
+    Without a path as `get_reader`.
+    """
+    return None if get_reader(path) or path is None else refuse
 
 
 def refuse(path: str | Sequence[str]) -> list[tuple[None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from napari.utils.notifications import show_warning
@@ -11,8 +12,10 @@ from ..scan import InputError
 from .layers import RECONSTRUCTION, LayerData
 
 
-def write_reconstruction(path: str, layer_data: list[LayerData]) -> list[str]:
+def write_reconstruction(path: str | None = None, layer_data: Sequence[LayerData] = ()) -> list[str]:
     """Write the reconstruction that the layers show; napari calls this from *File > Save*.
+
+    Without a path, as the command palette calls it, ask for one and save the result whose layer is selected.
 
     Parameters
     ----------
@@ -32,6 +35,11 @@ def write_reconstruction(path: str, layer_data: list[LayerData]) -> list[str]:
         If the file cannot be written, with the sentence that says why: napari takes a `ValueError`, which `InputError` is, for
         a writer that knows nothing of the layers, and says nothing.
     """
+    if path is None:
+        from . import palette
+
+        palette.save_result()
+        return []
     found: list[Reconstruction] = []
     for _, attributes, _ in layer_data:
         reconstruction = attributes.get("metadata", {}).get(RECONSTRUCTION)

@@ -1,0 +1,62 @@
+"""What napari's command palette calls, without an argument, by the commands that readers and writers are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import napari
+from napari.utils.notifications import show_error, show_info, show_warning
+
+from ..reconstruction import Reconstruction
+from ..scan import InputError
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+def open_file() -> None:
+    """Ask for a scan or a result, and open it as File > Open does."""
+    from qtpy.QtWidgets import QFileDialog
+
+    from .parts import FILES
+
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return
+    path, _ = QFileDialog.getOpenFileName(None, "Open a scan or a result", "", FILES)
+    if path:
+        viewer.open(path, plugin="napari-autophase")
+
+
+def save_result() -> None:
+    """Ask where the result goes whose layer is selected, or the only one that there is, and save it there."""
+    from qtpy.QtWidgets import QFileDialog
+
+    from . import writer
+
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return
+    chosen = _chosen(viewer)
+    if chosen is None:
+        show_warning("Select a layer of the result that is to be saved, and save again.")
+        return
+    name = writer.suggested_name(*chosen)
+    path, _ = QFileDialog.getSaveFileName(None, "Save the reconstruction", name, "CXI (*.cxi)")
+    if not path:
+        return
+    try:
+        show_info(f"Saved {writer.save(chosen[0], path)}")
+    except InputError as error:
+        show_error(str(error))
+
+
+def _chosen(viewer: ViewerModel) -> tuple[Reconstruction, int] | None:
+    from .results import results
+
+    found = results(viewer)
+    selected = [each for each in found if any(layer in viewer.layers.selection for layer in each.layers)]
+    if len(selected or found) != 1:
+        return None
+    (only,) = selected or found
+    return only.reconstruction, only.group
