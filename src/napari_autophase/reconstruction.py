@@ -159,6 +159,8 @@ class Reconstruction:
         Whether it has converged and how far it reproduces, in words; empty if nobody knows.
     trust
         What several runs say of it; None if there was one.
+    shown
+        How it was shown when it was saved, as plain values (threshold, colours, cut); empty: as its recipe says.
     """
 
     object: np.ndarray
@@ -188,6 +190,7 @@ class Reconstruction:
     path: str | None = None
     verdict: str = ""
     trust: Trust | None = None
+    shown: dict[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from viewer_doubles import make_reconstruction
 from napari_autophase import formats
 from napari_autophase.scan import InputError
 from napari_autophase.viewer import layers, writer
+from napari_autophase.viewer.drawing import Look
+from napari_autophase.viewer.mesh import Cut
 
 
 @pytest.fixture
@@ -87,3 +90,33 @@ def test_a_name_that_says_another_format_is_refused(reconstruction, tmp_path):
 
 def test_names_are_safe_for_files(reconstruction):
     assert writer.suggested_name(make_reconstruction("Au S0054/α"), 3) == "Au_S0054_α_result3.cxi"
+
+
+def test_a_saved_result_opens_as_it_was_shown(viewer, session, tmp_path):
+    result = session.add_result(make_reconstruction())
+    result.set_threshold(0.45)
+    result.set_colour_by("strain")
+    result.set_limits(3e-4)
+    result.set_relief(False)
+    result.set_clipping(Cut((0.0, 1.0, 0.0), 2.5))
+    layer = result.layer("isosurface")
+    writer.write_reconstruction(str(tmp_path / "shown.cxi"), [layer.as_layer_data_tuple()])
+    found = formats.read(tmp_path / "shown.cxi")
+    assert Look.of(found) == result.look
+    for data, options, kind in layers.reconstruction_layer_data(found):
+        viewer._add_layer_from_data(data, options, kind)
+    again = session.results[-1]
+    assert again is not result
+    assert again.look == result.look
+    assert again.quantities.threshold == 0.45
+    assert again.layer("isosurface").colormap.name == "RdBu_r"
+    np.testing.assert_allclose(again.layer("isosurface").data[0], layer.data[0])
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [{"colour_by": "smell"}, {"threshold": "high"}, {"cut": [1]}, {"strain_limit": {}}, {"another": 1}],
+)
+def test_what_another_version_says_of_the_look_is_no_obstacle(shown):
+    found = replace(make_reconstruction(), shown=shown)
+    assert Look.of(found) == Look(found.recipe.analyse.threshold)

@@ -101,6 +101,8 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
     configuration["verdict"] = result.verdict
     if result.origin is not None:
         configuration["origin"] = json.dumps(asdict(result.origin), default=_plain)
+    if result.shown:
+        configuration["shown"] = json.dumps(result.shown)
     if result.weights_sha256 is not None:
         configuration["weights_sha256"] = result.weights_sha256
     results = nexus.group(process, "results", "NXcollection")

@@ -77,6 +77,7 @@ def _read_ours(
     stood, mask = local(entry, OF_THE_SCAN), local(entry, MASK)
     origin = nexus.scalar(configuration.get("origin"))
 
+    shown = nexus.scalar(configuration.get("shown"))
     written = nexus.scalar(configuration["recipe"])
     recipe, lost = _recipe(written)
 
@@ -105,6 +106,7 @@ def _read_ours(
         versions=table("versions"),
         notes=tuple(dict.fromkeys((*_texts(local(process, "notes")), *lost))),
         origin=None if origin is None else Origin.from_document(json.loads(origin)),
+        shown={} if shown is None else json.loads(shown),
         used_sha256=table("used_sha256") if local(process, "used_sha256") is not None else {},
         good=mask[()] == 0 if isinstance(mask, h5py.Dataset) else None,
         coherence=Coherence(nexus.scalar(more["coherence"]), tuple(more["coherence_sigma_px"][()].tolist()))

@@ -342,7 +342,7 @@ class DisplayDock(Page):
         if not path:
             return
         try:
-            saved = writer.save(result.reconstruction, path)
+            saved = writer.save(result.reconstruction, path, result.look)
         except InputError as error:
             self.not_saved.say(str(error), error=True)  # napari's own message shows one line of it
             show_error(str(error))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..reconstruction import Reconstruction
-from .mesh import ColourBy, Cut, Mesh, mesh
+from .mesh import COLOUR_BY, ColourBy, Cut, Mesh, mesh
 
 if TYPE_CHECKING:
     from .. import analysis
@@ -36,6 +36,32 @@ class Look:
     cut: Cut | None = None
     relief: bool = True
 
+    @classmethod
+    def of(cls, reconstruction: Reconstruction) -> Look:
+        """Return how a result was shown when it was saved, else by phase at the threshold of its recipe."""
+        usual, said = cls(reconstruction.recipe.analyse.threshold), reconstruction.shown
+        try:
+            cut, limit = said.get("cut"), said.get("strain_limit")
+            if cut is not None:
+                z, y, x = map(float, cut["normal"])
+                cut = Cut((z, y, x), float(cut["position"]))
+            colour = said.get("colour_by", usual.colour_by)
+            if colour not in COLOUR_BY:
+                return usual
+            return cls(
+                threshold=float(said.get("threshold", usual.threshold)),
+                colour_by=colour,
+                strain_limit=None if limit is None else float(limit),
+                cut=cut,
+                relief=bool(said.get("relief", usual.relief)),
+            )
+        except (TypeError, ValueError, KeyError, AttributeError):  # another version's, or somebody's
+            return usual
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain values: what `of` reads."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
@@ -48,7 +74,7 @@ class Drawing:
 
 
 def draw(reconstruction: Reconstruction, look: Look | None = None) -> Drawing:
-    """Return the drawing of a reconstruction; without a `look`, by phase at the threshold of its recipe.
+    """Return the drawing of a reconstruction; without a `look`, as it was shown when it was saved, or as its recipe says.
 
     Raises
     ------
@@ -57,7 +83,7 @@ def draw(reconstruction: Reconstruction, look: Look | None = None) -> Drawing:
     """
     from .. import analysis  # brings scipy: a dock opens without
 
-    look = look or Look(reconstruction.recipe.analyse.threshold)
+    look = look or Look.of(reconstruction)
     quantities = analysis.quantities(reconstruction, look.threshold)
     for volume in ("phase", "strain", "strain_limit"):
         getattr(quantities, volume)  # which keeps it

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import napari
 from napari.utils.notifications import show_error, show_info, show_warning
 
-from ..reconstruction import Reconstruction
 from ..scan import InputError
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+    from .results import ResultLayers
 
 
 def open_file() -> None:
@@ -41,17 +42,17 @@ def save_result() -> None:
     if chosen is None:
         show_warning("Select a layer of the result that is to be saved, and save again.")
         return
-    name = writer.suggested_name(*chosen)
+    name = writer.suggested_name(chosen.reconstruction, chosen.group)
     path, _ = QFileDialog.getSaveFileName(None, "Save the reconstruction", name, "CXI (*.cxi)")
     if not path:
         return
     try:
-        show_info(f"Saved {writer.save(chosen[0], path)}")
+        show_info(f"Saved {writer.save(chosen.reconstruction, path, chosen.look)}")
     except InputError as error:
         show_error(str(error))
 
 
-def _chosen(viewer: ViewerModel) -> tuple[Reconstruction, int] | None:
+def _chosen(viewer: ViewerModel) -> ResultLayers | None:
     from .results import results
 
     found = results(viewer)
@@ -59,4 +60,4 @@ def _chosen(viewer: ViewerModel) -> tuple[Reconstruction, int] | None:
     if len(selected or found) != 1:
         return None
     (only,) = selected or found
-    return only.reconstruction, only.group
+    return only

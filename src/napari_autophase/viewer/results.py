@@ -59,7 +59,7 @@ def adopt(viewer: ViewerModel, layer: Layer) -> ResultLayers | None:
         home.adopt(layer)
         return None
     group = 1 + max((result.group for result in known), default=0)
-    new = ResultLayers(viewer, reconstruction, layer.metadata[QUANTITIES], group)
+    new = ResultLayers(viewer, reconstruction, layer.metadata[QUANTITIES], group, Look.of(reconstruction))
     new.adopt(layer)
     return new
 

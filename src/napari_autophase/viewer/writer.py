@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from napari.utils.notifications import show_warning
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from .layers import RECONSTRUCTION, LayerData
+from .drawing import Look
+from .layers import RECONSTRUCTION, LayerData, ResultLayers
+from .results import RESULT
 
 
 def write_reconstruction(path: str | None = None, layer_data: Sequence[LayerData] = ()) -> list[str]:
@@ -41,10 +44,13 @@ def write_reconstruction(path: str | None = None, layer_data: Sequence[LayerData
         palette.save_result()
         return []
     found: list[Reconstruction] = []
+    looks: list[Look | None] = []
     for _, attributes, _ in layer_data:
         reconstruction = attributes.get("metadata", {}).get(RECONSTRUCTION)
         if isinstance(reconstruction, Reconstruction) and not any(reconstruction is other for other in found):
             found.append(reconstruction)
+            result = attributes["metadata"].get(RESULT)
+            looks.append(result.look if isinstance(result, ResultLayers) else None)
     if not found:
         show_warning(
             "None of these layers shows a reconstruction: select a layer of a result and save again."
@@ -56,13 +62,13 @@ def write_reconstruction(path: str | None = None, layer_data: Sequence[LayerData
         )
         return []
     try:
-        return [save(found[0], path)]
+        return [save(found[0], path, looks[0])]
     except InputError as error:
         raise OSError(str(error)) from error
 
 
-def save(reconstruction: Reconstruction, path: str | Path) -> str:
-    """Write `reconstruction` to `path` and return the path.
+def save(reconstruction: Reconstruction, path: str | Path, look: Look | None = None) -> str:
+    """Write `reconstruction` to `path`, with how it is shown, and return the path.
 
     Raises
     ------
@@ -74,7 +80,7 @@ def save(reconstruction: Reconstruction, path: str | Path) -> str:
     target = Path(path)
     if not target.suffix:
         target = target.with_suffix(".cxi")
-    formats.write(reconstruction, target)
+    formats.write(reconstruction if look is None else replace(reconstruction, shown=look.document()), target)
     return str(target)
 
 
