@@ -337,7 +337,7 @@ def result(monkeypatch):
 
 @pytest.mark.parametrize(
     ("rooms", "written"),
-    [(0, ""), (4096, "r.json"), (50_000, "r.cxi r.json"), (10**7, "r.cxi r.json r.png")],
+    [(0, ""), (4096, "r.json"), (90_000, "r.cxi r.json"), (10**7, "r.cxi r.json r.png")],
 )
 def test_what_can_be_written_is_and_each_of_the_others_is_told(result, tmp_path, capsys, rooms, written):
     out = tmp_path / "out"

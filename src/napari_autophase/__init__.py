@@ -17,7 +17,7 @@ _HOME = {
     "Reconstruction": "reconstruction",
     "run": "reconstruct",
     "read": "formats",
-    "write": "formats",
+    "write": "export",
     "sample_path": "samples",
 }
 __all__ = [*_HOME, "__version__"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -101,7 +101,7 @@ def _object(found: Reconstruction, frame: Frame, voxel_size: float | None) -> Or
     steps, q = found.voxel_steps_nm, found.q_bragg_per_nm
     if steps is None or q is None:
         raise InputError(
-            f"{found.name} is a result without geometry; reconstruct it with --geometry, or --beamline and --set."
+            f"{found.name} is a result without geometry; give it one with napari-autophase analyse --geometry."
         )
     turn = _turn(frame, found.geometry, q)
     steps = turn @ steps
@@ -142,6 +142,23 @@ def _counts(scan: Scan, frame: Frame, voxel_size: float | None) -> Orthogonal:
     at = turn @ q
     origin = (float(at[2]), float(at[1]), float(at[0]))
     return Orthogonal(found, known, voxel, "1/nm", origin, at, frame, scan.name, scan.source, prepared.notes)
+
+
+def turned(found: Reconstruction, frame: Frame) -> Reconstruction:
+    """Return a result whose voxel steps and Q are those of a frame; without geometry it stays what it is.
+
+    Raises
+    ------
+    InputError
+        If the frame needs circles that are not known.
+    """
+    steps, q = found.voxel_steps_nm, found.q_bragg_per_nm
+    if steps is None or q is None:
+        if frame == "laboratory":
+            return found
+        raise InputError(f"{found.name} has no geometry: there is no frame to turn it to; give --geometry.")
+    turn = _turn(frame, found.geometry, q)
+    return replace(found, voxel_steps_nm=turn @ steps, q_bragg_per_nm=turn @ q)
 
 
 def _turn(frame: Frame, geometry: Geometry | None, q: np.ndarray) -> np.ndarray:

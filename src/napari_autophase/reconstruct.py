@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -14,15 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import analysis, formats, geometry, memory, preparation, progress, runs
+from .placement import doubts_of, placed
 from .recipe import Recipe
-from .reconstruction import Coherence, Progress, Reconstruction
-from .scan import Geometry, InputError, Scan, fingerprint
+from .reconstruction import UNKNOWN_GEOMETRY, Coherence, Progress, Reconstruction
+from .scan import InputError, Scan, fingerprint
 from .version import full_version
 
 if TYPE_CHECKING:
     from .phasing import Blur
-
-UNKNOWN_GEOMETRY = "Geometry unknown: lengths are in voxels and the strain is relative."
 
 
 def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress, None, Reconstruction]:
@@ -69,7 +67,7 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
 
     with stage("analyse"):
         yield Progress("analyse", 0, 1)
-        notes = (*notes, *_doubts(prepared.geometry, prepared.peak, found.support))
+        notes = (*notes, *doubts_of(prepared.geometry, prepared.peak, found.support))
         verdict = analysis.trust.verdict(found.figures, found.trust)
 
     seconds["total"] = sum(seconds.values())
@@ -99,6 +97,7 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
         coherence=_coherence(recipe, found.blur),
         verdict=verdict,
         trust=found.trust,
+        scan_shape=scan.shape,
     )
 
 
@@ -132,42 +131,9 @@ def with_geometry_of(scan: Scan, found: Reconstruction) -> Reconstruction:
     InputError
         If the geometry contradicts itself.
     """
-    before, now = found.scan_geometry, scan.geometry
-    if found.peak is None or before == now:
+    if found.peak is None or found.scan_geometry == scan.geometry:
         return found
-    binned = phased = None
-    if now is not None:
-        binned, phased = preparation.on_grids(
-            now, scan.shape, found.recipe.prepare.binning, found.peak, found.shape
-        )
-    steps, q_bragg = geometry.frame(binned, found.peak, found.shape)
-    stale = _said_of(found.scan_geometry, scan.shape, found)
-    return replace(
-        found,
-        geometry=phased,
-        scan_geometry=now,
-        voxel_steps_nm=steps,
-        q_bragg_per_nm=q_bragg,
-        notes=(*(note for note in found.notes if note not in stale), *_said_of(now, scan.shape, found)),
-        trust=None,  # its strain is that of the other geometry
-    )
-
-
-def _said_of(known: Geometry | None, shape: tuple[int, int, int], found: Reconstruction) -> list[str]:
-    """Return what is said of a geometry of the scan in which `found` was found."""
-    if known is None or found.peak is None:
-        return [UNKNOWN_GEOMETRY]
-    binned, _ = preparation.on_grids(known, shape, found.recipe.prepare.binning, found.peak, found.shape)
-    return [*preparation.assumed(known, shape), *_doubts(binned, found.peak, found.support)]
-
-
-def _doubts(known: Geometry | None, peak: tuple[float, float, float], support: np.ndarray) -> list[str]:
-    """Return what seems wrong in the geometry of a scan, after binning, in which a crystal of this support was found."""
-    inside = np.argwhere(support)
-    if known is None or len(inside) == 0:
-        return []
-    first, second, third = (float(n) for n in support.shape / (np.ptp(inside, axis=0) + 1))
-    return geometry.doubts(known, peak, support.shape, (first, second, third))
+    return placed(found, scan.geometry, scan_shape=scan.shape)
 
 
 def run(

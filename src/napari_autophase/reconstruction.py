@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from .analysis import Quantities
 
+UNKNOWN_GEOMETRY = "Geometry unknown: lengths are in voxels and the strain is relative."
+"""What a result without geometry says."""
+
 
 @dataclass(frozen=True, eq=False)
 class Progress:
@@ -161,6 +164,12 @@ class Reconstruction:
         What several runs say of it; None if there was one.
     shown
         How it was shown when it was saved, as plain values (threshold, colours, cut); empty: as its recipe says.
+    phased_shape
+        Shape of the grid that it was phased on, where the object is a part of that; None: the object's.
+    scan_shape
+        Shape of the scan as it was read: what another geometry is placed by; None if nobody knows.
+    metadata
+        What its file says of the measurement beside that, fields of `Geometry` under their own names.
     """
 
     object: np.ndarray
@@ -191,6 +200,9 @@ class Reconstruction:
     verdict: str = ""
     trust: Trust | None = None
     shown: dict[str, Any] = field(default_factory=dict)
+    phased_shape: tuple[int, int, int] | None = None
+    scan_shape: tuple[int, int, int] | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -264,8 +276,8 @@ class Reconstruction:
         return on_demand("viewer.show").show(self)
 
     def save(self, path: str | Path) -> None:
-        """Write it to a ``.cxi`` file, see `formats.write`."""
-        on_demand("formats").write(self, path)
+        """Write it to a ``.cxi`` file, see `export.write`."""
+        on_demand("export").write(self, path)
 
     def __repr__(self) -> str:
         """Return size, figures and time in two lines."""
@@ -307,6 +319,7 @@ class Reconstruction:
             "device": self.device,
             "backend": self.backend,
             "shape": list(self.shape),
+            "phased_shape": None if self.phased_shape is None else list(self.phased_shape),
             "voxel_size_nm": None if self.voxel_size_nm is None else list(self.voxel_size_nm),
             "geometry": None if self.geometry is None else asdict(self.geometry),
             "scan_geometry": None if self.scan_geometry is None else asdict(self.scan_geometry),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from napari_autophase.analysis import draw_picture, picture
+from napari_autophase.analysis import draw_picture, drawing
 from napari_autophase.analysis.colours import phase_lab, phase_rgb
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
@@ -42,7 +42,7 @@ def test_the_picture_says_name_figures_units_and_shows_colours(tmp_path, nm):
     words = " ".join(text.get_text() for text in figure.findobj(Text))
     for word in ("S0001", "0.0125", "3.5 s", "40*HIO+10*ER", "amplitude 0.40", "nm" if nm else "pixels"):
         assert word in words
-    assert ("strain (%)" in words) == nm
+    assert ("strain, relative to the mean (%)" in words) == nm
     assert "likelihood" not in words
     shown = pixels(tmp_path / "a.png")
     assert shown.shape == (420, 620, 3)
@@ -86,15 +86,15 @@ def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
 
 
 def test_the_axes_drawn_are_a_right_handed_frame_with_y_up():
-    right, up, towards = picture.VIEW[:, ::-1]
+    right, up, towards = drawing.VIEW[:, ::-1]
     np.testing.assert_allclose(np.cross(right, up), towards, atol=1e-12)
-    np.testing.assert_allclose(picture.VIEW @ picture.VIEW.T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(drawing.VIEW @ drawing.VIEW.T, np.eye(3), atol=1e-12)
     assert up[1] > 0.8
     assert right[1] == pytest.approx(0)
 
 
 def test_scale_bars_have_round_lengths():
-    assert [picture._round_length(x) for x in (0.9, 1, 3, 7, 49, 130)] == [0.5, 1, 2, 5, 20, 100]
+    assert [drawing._round_length(x) for x in (0.9, 1, 3, 7, 49, 130)] == [0.5, 1, 2, 5, 20, 100]
 
 
 def test_the_phase_map_is_a_closed_even_walk_readable_on_black_and_white():

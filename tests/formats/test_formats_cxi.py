@@ -194,7 +194,7 @@ def test_an_object_of_another_program(tmp_path):
         "first of 2 modes",
         "no support",
         "default, not the one",
-        "no diffractometer angles",
+        "Geometry unknown",
     ):
         assert said in notes
     assert result.geometry is None

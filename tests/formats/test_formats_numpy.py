@@ -132,7 +132,7 @@ def test_unusable_arrays_say_why(tmp_path, case):
     array, message = BAD[case]
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(InputError, match=message):
-        formats.read(tmp_path / "a.npy")
+        formats.read_scan(tmp_path / "a.npy")
     # all zero is known only after reading; the others are told by the header
     assert formats.recognise(tmp_path / "a.npy") is None
 

@@ -110,7 +110,7 @@ def test_what_is_no_scan():
     assert formats.recognise(GOLD / "dark_white.npz") is None
     assert formats.recognise(GOLD / "README.md") is None
     with pytest.raises(InputError, match="complex"):
-        formats.read(GOLD / "reference_cohere/image_support.npz")
+        formats.read_scan(GOLD / "reference_cohere/image_support.npz")
 
 
 # 34-ID-C from its raw files ------------------------------------------------------------------------------------------------

@@ -2,10 +2,15 @@
 
 from ..geometry import frame
 from . import trust
-from .align import align, correlation
+from .align import Alignment, align, alignment, correlation, fitted
 from .cards import result_card, scan_card
+from .comparison import Comparison, compare_results
+from .comparison_picture import draw_comparison
+from .dislocations import Dislocation, find_dislocations
+from .facets import Facet, face_labels, find_facets
 from .isosurface import Surface, isosurface
-from .lattice import MeanLattice, mean_lattice
+from .lattice import Lattice, Reference, mean_lattice
+from .mapped import bare_mesh, facets_of, mapped
 from .metrics import (
     amplitude_ssim,
     chi2,
@@ -16,41 +21,61 @@ from .metrics import (
     phase_error,
     support_iou,
 )
-from .orthogonal import orthogonalise, reach, resampled
+from .orthogonal import orthogonalise, reach, regridded, resampled
 from .phase import remove_ramp, unwrap
 from .picture import draw_picture
 from .quantities import Quantities, quantities
+from .statistics import Statistics, statistics, surface_and_bulk
 from .strain import displacement, strain
 from .symmetries import normalise, twin
 
 __all__ = [
-    "MeanLattice",
+    "Alignment",
+    "Comparison",
+    "Dislocation",
+    "Facet",
+    "Lattice",
     "Quantities",
+    "Reference",
+    "Statistics",
     "Surface",
     "align",
+    "alignment",
     "amplitude_ssim",
+    "bare_mesh",
     "chi2",
     "compare",
+    "compare_results",
     "compare_with_truth",
     "correlation",
     "displacement",
+    "draw_comparison",
     "draw_picture",
+    "face_labels",
+    "facets_of",
+    "find_dislocations",
+    "find_facets",
+    "fitted",
     "fourier_shell_correlation",
     "frame",
     "isosurface",
     "level",
+    "mapped",
     "mean_lattice",
     "normalise",
     "orthogonalise",
     "phase_error",
     "quantities",
     "reach",
+    "regridded",
     "remove_ramp",
     "resampled",
     "result_card",
     "scan_card",
+    "statistics",
     "strain",
     "support_iou",
+    "surface_and_bulk",
     "trust",
     "twin",
     "unwrap",

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
-from .picture import STYLE, draw_picture, new_page, png
+from .drawing import STYLE, new_page, png
+from .picture import draw_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -98,13 +98,45 @@ def resampled(
     ndarray
         Same dtype, shape ``2 half + 1``; 0 beyond the old grid.
     """
+    orthogonal = np.diag([voxel] * 3)[::-1]
+    return regridded(array, steps, orthogonal, tuple(2 * half + 1), centre, order)
+
+
+def regridded(
+    array: np.ndarray,
+    steps: np.ndarray,
+    new_steps: np.ndarray,
+    shape: tuple[int, ...],
+    centre: np.ndarray | None = None,
+    order: int = 1,
+) -> np.ndarray:
+    """Return an array of one grid on another one, sheared or not, whose voxel ``shape // 2`` lies where `centre` does.
+
+    Parameters
+    ----------
+    array
+        Real or complex, 3-D.
+    steps, new_steps
+        3 × 3, columns are the steps of the voxels of the old and of the new grid, in one frame and one unit.
+    shape
+        Of the new grid.
+    centre
+        Index in the old grid; None: ``shape // 2`` of that.
+    order
+        Order of the spline.
+
+    Returns
+    -------
+    ndarray
+        Same dtype, of `shape`; 0 beyond the old grid.
+    """
     centre = np.array(array.shape) // 2 if centre is None else centre
-    to_old = np.linalg.inv(np.asarray(steps)[::-1]) * voxel
-    offset = centre - to_old @ half
+    to_old = np.linalg.solve(np.asarray(steps, float), np.asarray(new_steps, float))
+    offset = centre - to_old @ (np.array(shape) // 2)
 
     def resample(part: np.ndarray) -> np.ndarray:
         return ndimage.affine_transform(
-            part, to_old, offset=offset, output_shape=tuple(2 * half + 1), order=order, mode="constant"
+            part, to_old, offset=offset, output_shape=shape, order=order, mode="constant"
         )
 
     parts = (array.real, array.imag) if np.iscomplexobj(array) else (array,)

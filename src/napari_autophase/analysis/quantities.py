@@ -11,10 +11,12 @@ from scipy import ndimage
 
 from ..reconstruction import Reconstruction
 from .align import fitted
+from .dislocations import Dislocation, find_dislocations, near_lines
 from .isosurface import Surface, bounding_box, isosurface
+from .lattice import Lattice, mean_lattice
 from .orthogonal import orthogonalise
 from .phase import remove_ramp, unwrap
-from .strain import directional, displacement, phase_steps, strain_weights
+from .strain import directional, displacement, gradient, phase_steps, strain_weights
 
 Colour = Literal["phase", "strain", "amplitude"]
 
@@ -43,6 +45,8 @@ class Quantities:
         Weights of the phase derivatives in the strain (see `strain`).
     steps
         Phase steps along the axes (see `strain.phase_steps`).
+    lattice
+        The mean lattice, whose ramp was taken out of `object`; None: unknown.
     """
 
     object: np.ndarray
@@ -53,6 +57,7 @@ class Quantities:
     q_bragg_per_nm: np.ndarray | None
     weights: np.ndarray
     steps: tuple[np.ndarray, ...]
+    lattice: Lattice | None = None
 
     def __repr__(self) -> str:
         """Return size and threshold in a line."""
@@ -93,12 +98,8 @@ class Quantities:
 
     @cached_property
     def strain(self) -> np.ndarray:
-        """float32: ∂u/∂Q̂, dimensionless (or relative), zero in the mean over the crystal, NaN outside the support."""
-        steps = tuple(
-            step[tuple(slice(s.start, max(s.stop - (a == axis), 0)) for a, s in enumerate(self.box))]
-            for axis, step in enumerate(self.steps)
-        )
-        return self._filled(directional(steps, self.support[self.box], self.weights))
+        """float32: ∂u/∂Q̂, dimensionless (or relative), mean 0; NaN outside, and in a dislocation's core."""
+        return self._slope(directional(self._steps_inside, self.support[self.box], self.weights))
 
     @cached_property
     def displacement_nm(self) -> np.ndarray | None:
@@ -107,6 +108,62 @@ class Quantities:
             return None
         inside = self.support[self.box]
         return self._filled(displacement(unwrap(self.object[self.box], inside), self.q_bragg_per_nm))
+
+    @cached_property
+    def wave_per_nm(self) -> np.ndarray | None:
+        """float32 (3, z, y, x): Q of the lattice planes in each voxel along x, y, z; None where the mean lattice is unknown."""
+        if self.lattice is None:
+            return None
+        slope = gradient(self._steps_inside, self.support[self.box], np.diag(self.voxel_size)[::-1])
+        return np.stack(
+            [self._slope(mean + along) for mean, along in zip(self.lattice.q_per_nm, slope, strict=True)]
+        )
+
+    @cached_property
+    def spacing_nm(self) -> np.ndarray | None:
+        """float32: spacing of the lattice planes in nm, absolute, NaN outside; None where the mean lattice is unknown."""
+        if self.wave_per_nm is None:
+            return None
+        with np.errstate(invalid="ignore"):
+            return 2 * np.float32(np.pi) / np.linalg.norm(self.wave_per_nm, axis=0)
+
+    @cached_property
+    def tilt_deg(self) -> np.ndarray | None:
+        """float32: angle between the lattice planes and the mean ones, in degrees; None as `spacing_nm`."""
+        if self.wave_per_nm is None or self.lattice is None:
+            return None
+        mean = self.lattice.q_per_nm / np.linalg.norm(self.lattice.q_per_nm)
+        along = np.tensordot(mean, self.wave_per_nm, 1)
+        across = np.linalg.norm(
+            self.wave_per_nm - along * mean[:, None, None, None].astype(np.float32), axis=0
+        )
+        return np.degrees(np.arctan2(across, along)).astype(np.float32)
+
+    @property
+    def absolute_strain(self) -> np.ndarray | None:
+        """float32: (d − d_reference)/d_reference; None without a reference."""
+        if self.spacing_nm is None or self.lattice is None or self.lattice.reference is None:
+            return None
+        return self.spacing_nm / np.float32(self.lattice.reference.spacing_nm) - 1
+
+    @property
+    def lattice_parameter_nm(self) -> np.ndarray | None:
+        """float32: lattice parameter of a cubic crystal in nm; None without spacing or indices."""
+        if self.spacing_nm is None or self.lattice is None or self.lattice.cubic is None:
+            return None
+        return self.spacing_nm * np.float32(self.lattice.cubic)
+
+    @cached_property
+    def dislocations(self) -> list[Dislocation]:
+        """The lines about which the phase winds, places in the grid's unit from its centre, x, y, z."""
+        steps = np.diag(self.voxel_size)[::-1]
+        return find_dislocations(self.steps, self.support, self.amplitude, steps, self.q_bragg_per_nm)
+
+    @cached_property
+    def core(self) -> np.ndarray:
+        """bool: the voxels within 1.5 voxels of a dislocation, where strain has no meaning."""
+        steps = np.diag(self.voxel_size)[::-1]
+        return near_lines(self.dislocations, self.amplitude.shape, steps, 1.5 * max(self.voxel_size))
 
     @cached_property
     def strain_limit(self) -> float:
@@ -127,6 +184,19 @@ class Quantities:
         other = (self.amplitude >= self.threshold) & ~self.support
         amplitude = np.where(other, 0, self.amplitude) if other.any() else self.amplitude
         return isosurface(amplitude, self.threshold, self.voxel_size)
+
+    @property
+    def _steps_inside(self) -> tuple[np.ndarray, ...]:
+        return tuple(
+            step[tuple(slice(s.start, max(s.stop - (a == axis), 0)) for a, s in enumerate(self.box))]
+            for axis, step in enumerate(self.steps)
+        )
+
+    def _slope(self, values: np.ndarray) -> np.ndarray:
+        """Return the volume of something that has no meaning where a dislocation runs."""
+        volume = self._filled(values)
+        volume[self.core] = np.nan
+        return volume
 
     def _filled(self, values: np.ndarray) -> np.ndarray:
         volume = np.full(self.amplitude.shape, np.nan, np.float32)
@@ -154,6 +224,7 @@ def quantities(
     reconstruction: Reconstruction,
     threshold: float | None = None,
     voxel_size_nm: float | None = None,
+    lattice: Lattice | None = None,
 ) -> Quantities:
     """Return what is shown of a reconstruction.
 
@@ -165,6 +236,8 @@ def quantities(
         Amplitude, as a fraction of the largest, that bounds the crystal; None: the recipe's.
     voxel_size_nm
         Voxel of the orthogonal grid; None: as `orthogonalise` chooses.  Without geometry it has no meaning.
+    lattice
+        The mean lattice, with its reference; None: what the result itself says of it.
 
     Returns
     -------
@@ -199,4 +272,5 @@ def quantities(
         q_bragg_per_nm=q_bragg,
         weights=weights,
         steps=phase_steps(object),
+        lattice=lattice or mean_lattice(reconstruction),
     )

@@ -57,6 +57,25 @@ def phase_steps(object: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple(steps)
 
 
+def gradient(steps: tuple[np.ndarray, ...], mask: np.ndarray, voxel_steps_nm: np.ndarray) -> np.ndarray:
+    """Return the gradient of the phase along the axes that the voxel steps are given in.
+
+    Parameters
+    ----------
+    steps, mask
+        As for `directional`.
+    voxel_steps_nm
+        3 × 3, columns = steps in nm along the array's axes, orthogonal or not.
+
+    Returns
+    -------
+    np.ndarray
+        float32, (3, *shape), rad/nm along x, y, z; NaN outside the mask and where an axis has no neighbour inside.
+    """
+    along = np.stack([directional(steps, mask, np.eye(mask.ndim)[axis]) for axis in range(mask.ndim)])
+    return np.tensordot(np.linalg.inv(np.asarray(voxel_steps_nm, float)).T, along, 1).astype(np.float32)
+
+
 def directional(steps: tuple[np.ndarray, ...], mask: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return Σ weights[a] × (mean phase step along axis a inside the mask).
 

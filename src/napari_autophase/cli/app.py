@@ -25,7 +25,7 @@ from ..recipe import Preset, Recipe
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import geometry as geometry_commands
-from . import show, surrogate
+from . import results, show, surrogate
 from .finetune import finetune
 from .inputs import GeometryChoice, ScanFiles, check_weights, choose_recipe, file_of, read_scans
 from .options import (
@@ -178,13 +178,13 @@ def _hand_over(
     found: Reconstruction, output: Path | None, report: Path | None, picture: Path | None, quiet: bool
 ) -> None:
     """Show a result in a few lines, and write what was asked for."""
-    from .. import analysis, formats
+    from .. import analysis, export
 
     if not quiet:
         show.summarise(found)
     write_each(
         [
-            (output, partial(formats.write, found)),
+            (output, partial(export.write, found)),
             (report, partial(write_json, show.document(found))),
             (picture, lambda path: analysis.draw_picture(found, path, found.recipe.analyse.threshold)),
         ],
@@ -264,9 +264,7 @@ def info(
         document, lines = seen.document(), seen.lines()
     else:
         if stood.document():
-            raise InputError(
-                f"{scan} is a result: its geometry is the one it was found with; give the scan for another."
-            )
+            raise InputError(f"{scan} is a result; napari-autophase analyse gives it another geometry.")
         reference = geometry_commands.reference_nm(found, material, hkl, spacing)
         document = {"kind": "reconstruction", **show.document(found, reference)}
         lines = [("lattice", line) for line in show.lattice_lines(found, reference)]
@@ -298,7 +296,7 @@ def simulate(
     truth: Annotated[Path | None, typer.Option(metavar="TRUTH.cxi", help="Where the crystal goes.")] = None,
 ) -> None:
     """Simulate the rocking curve of a strained crystal with facets, in counts."""
-    from .. import formats, simulation
+    from .. import export, formats, simulation
 
     check_targets([(output, output.suffix), (truth, ".cxi")], scan=None)
     made = simulation.simulate(
@@ -322,7 +320,7 @@ def simulate(
         name=made.scan.name,
         notes=("The simulated truth, not a reconstruction.",),
     )
-    write_each([(output, partial(formats.write_scan, made.scan)), (truth, partial(formats.write, crystal))])
+    write_each([(output, partial(formats.write_scan, made.scan)), (truth, partial(export.write, crystal))])
 
 
 @app.command()
@@ -339,6 +337,11 @@ app.command()(surrogate.run)
 app.command("simulate-set")(surrogate.simulate_set)
 
 
+app.command()(results.analyse)
+app.command("export")(results.export_result)
+app.command()(results.picture)
+app.command()(results.report)
+app.command()(results.compare)
 app.command()(finetune)
 app.command()(orthogonalise)
 app.add_typer(geometry_commands.app, name="geometry")

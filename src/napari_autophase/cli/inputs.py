@@ -78,12 +78,47 @@ class GeometryChoice:
         # a whole geometry takes the place of another; what a file knows of one is of use to both
         own = {} if self.path is not None and scan.geometry is not None else _known(scan)
         # what is said is said of the whole frames
-        part = scan.origin
+        part, found = scan.origin, self._completed(said, own)
+        return replace(scan, geometry=found if part is None else part.cropped(found))
+
+    def placed(
+        self,
+        found: Reconstruction,
+        peak: tuple[float, float] | None = None,
+        binning: tuple[int, int, int] = (1, 1, 1),
+    ) -> Reconstruction:
+        """Return a result in the geometry that its file and the command line make together; see `placement.placed`.
+
+        Raises
+        ------
+        InputError
+            As `applied`.
+        """
+        from ..placement import placed
+
+        said = self.document()
+        if not said:
+            return found
+        stood, part = found.scan_geometry or found.geometry, found.origin
+        whole = (
+            stood if part is None or found.scan_geometry is None or stood is None else part.uncropped(stood)
+        )
+        own = found.metadata if whole is None else asdict(whole)
+        if self.path is not None and whole is not None:
+            own = {}
+        geometry = self._completed(
+            said, {key: value for key, value in own.items() if key in Geometry.__dataclass_fields__}
+        )
+        if found.peak is not None and part is not None:
+            geometry = part.cropped(geometry)
+        return placed(found, geometry, peak=peak, binning=binning)
+
+    def _completed(self, said: dict[str, Any], own: dict[str, Any]) -> Geometry:
+        """Return the geometry that what is said and what a file has of its own make together."""
         if said.get("beamline") is not None and not _is_same(own.get("beamline"), str(said["beamline"])):
             own = {key: value for key, value in own.items() if key not in _OF_A_BEAMLINE}
         name = str(self.path) if self.path is not None and not self.settings else "The geometry"
-        found = complete({**own, **said}, name)
-        return replace(scan, geometry=found if part is None else part.cropped(found))
+        return complete({**own, **said}, name)
 
 
 _OF_A_BEAMLINE = (
@@ -244,6 +279,10 @@ def _known(scan: Scan) -> dict[str, Any]:
 
 def _document(path: Path) -> dict[str, Any]:
     """Return the geometry in a file as fields by name, as far as the file has them."""
+    if path.suffix.lower() in (".yml", ".yaml"):
+        from .bcdi_config import geometry_in
+
+        return geometry_in(path)
     if path.suffix.lower() != ".json":
         from .. import formats
 

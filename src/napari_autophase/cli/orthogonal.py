@@ -61,7 +61,7 @@ def orthogonalise(
     if isinstance(found, Scan):
         found = stood.applied(found)
     elif said:
-        raise InputError(f"{volume} is a result: its geometry is the one it was found with.")
+        raise InputError(f"{volume} is a result; napari-autophase analyse gives it another geometry.")
     made = orthogonal.orthogonalise(found, frame, voxel_size)
     orthogonal.write(made, output)
     print(

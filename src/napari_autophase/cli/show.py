@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..reconstruction import Reconstruction, Trust
 
 if TYPE_CHECKING:
+    from ..analysis import Comparison
     from ..formats import ScanEntry
 
 
@@ -28,7 +30,7 @@ def lattice_lines(found: Reconstruction, reference_nm: float | None = None) -> l
     """Return what is said of the mean lattice, to which all strain is relative; nothing without geometry."""
     from ..analysis import mean_lattice
 
-    lattice = mean_lattice(found, reference_nm)
+    lattice = mean_lattice(found, reference_nm=reference_nm)
     if lattice is None:
         return []
     text = f"mean lattice: d = {lattice.spacing_nm:.6f} nm; maps of strain are relative to it"
@@ -41,7 +43,7 @@ def document(found: Reconstruction, reference_nm: float | None = None) -> dict[s
     """Return the report of a result, with its mean lattice."""
     from ..analysis import mean_lattice
 
-    lattice = mean_lattice(found, reference_nm)
+    lattice = mean_lattice(found, reference_nm=reference_nm)
     said = None
     if lattice is not None:
         said = {
@@ -95,3 +97,31 @@ def words(value: Any) -> str:
             return f"{len(value)} values, {words(value[0])} … {words(value[-1])}"
         return ", ".join(map(words, value))
     return str(value)
+
+
+def compared(found: Comparison, names: tuple[str, str]) -> list[tuple[str, str]]:
+    """Return what a comparison says: a label and its words, a line each."""
+    figures, nm = found.figures, found.voxel_size_nm
+    voxel = "voxels" if nm is None else "voxels of " + " × ".join(f"{edge:.2f}" for edge in nm) + " nm"
+    shift = ", ".join(f"{each:+.2f}" for each in found.alignment.shift)
+    unit, factor = ("rad per voxel", 1.0) if nm is None else ("%", 100.0)
+
+    def said(key: str) -> str:
+        return "–" if math.isnan(figures.get(key, math.nan)) else f"{figures[key]:.3f}"
+
+    difference = figures.get("strain_difference", math.nan)
+    return [
+        (
+            "compared",
+            f"{names[0]} with {names[1]}, {figures['core_voxels']:.0f} common {voxel}, moved by {shift} voxels",
+        ),
+        ("objects", f"correlation {said('correlation')}, supports {said('support_iou')} in common"),
+        ("amplitude", f"correlation {said('amplitude_correlation')}"),
+        ("phase", f"correlation {said('phase_correlation')}, {said('phase_error')} rad apart in the mean"),
+        (
+            "strain",
+            f"correlation {said('strain_correlation')}, blurred by a voxel {said('strain_correlation_smoothed')}, "
+            f"{factor * difference:.2g} {unit} apart (rms)",
+        ),
+        *(("note", note) for note in found.notes),
+    ]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..geometry import Beamline
+from ..maps import Maps
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
@@ -251,15 +252,15 @@ def scans(path: str | Path) -> list[ScanEntry]:
     return format_of(file).scans(file)
 
 
-def write(reconstruction: Reconstruction, path: str | Path) -> None:
-    """Save a reconstruction as .cxi; the file appears whole or not at all.
+def write(reconstruction: Reconstruction, path: str | Path, maps: Maps | None = None) -> None:
+    """Save a reconstruction as .cxi, with `maps` beside the object; the file appears whole or not at all.
 
     Raises
     ------
     InputError
         If the name does not end in .cxi, or the place cannot be written.
     """
-    cxi.write_reconstruction(reconstruction, _named(path, (".cxi",), "reconstruction"))
+    cxi.write_reconstruction(reconstruction, _named(path, (".cxi",), "reconstruction"), maps)
 
 
 def write_scan(scan: Scan, path: str | Path) -> None:

@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from .. import files
+from ..maps import Maps
 from ..reconstruction import TRUST_MAPS, Reconstruction, Trust
 from ..scan import InputError, Scan
 from ..version import full_version
@@ -54,8 +55,11 @@ def write_scan(scan: Scan, path: Path) -> None:
     write_file(path, fill, counts.nbytes + counts.size)
 
 
-def write_reconstruction(result: Reconstruction, path: Path) -> None:
-    """Write a reconstruction with everything that is needed to read it back whole, and to repeat it."""
+def write_reconstruction(result: Reconstruction, path: Path, maps: Maps | None = None) -> None:
+    """Write a reconstruction with everything that is needed to read it back whole, and to repeat it.
+
+    `maps` stand beside the object, an image each, with a link of its name in the entry, as cdiutils has them.
+    """
 
     def fill(file: h5py.File) -> None:
         entry = _entry(file, result.name, default="image_1")
@@ -67,6 +71,7 @@ def write_reconstruction(result: Reconstruction, path: Path) -> None:
         image["data_type"], image["data_space"] = "electron density", "real"
         if result.voxel_size_nm is not None:
             image["image_size"] = np.multiply(result.voxel_size_nm, result.shape) * 1e-9
+            image["image_size"].attrs["units"] = "m"
         instrument = nexus.group(entry, "instrument_1", "NXinstrument")
         image["instrument_1"] = h5py.SoftLink("/entry_1/instrument_1")
         if result.geometry is not None:
@@ -80,12 +85,39 @@ def write_reconstruction(result: Reconstruction, path: Path) -> None:
         _write_process(process, result)
         if result.trust is not None:
             _write_trust(nexus.group(process, "trust", "NXcollection"), result.trust)
+        if result.metadata:
+            entry[nexus.METADATA] = json.dumps(result.metadata, default=_plain)
         data = nexus.group(entry, "data_1", "NXdata")
         data.attrs["signal"] = "data"
         data["data"] = h5py.SoftLink("/entry_1/image_1/data")
+        if maps is not None:
+            _write_maps(entry, maps)
 
-    maps = 0 if result.trust is None else 4 * len(TRUST_MAPS)
-    write_file(path, fill, (10 + maps) * result.object.size)
+    trusted = 0 if result.trust is None else 4 * len(TRUST_MAPS)
+    write_file(path, fill, (10 + trusted) * result.object.size + (0 if maps is None else maps.nbytes))
+
+
+def _write_maps(entry: h5py.Group, maps: Maps) -> None:
+    """Write real maps as images 2, 3, … in direct space, and the grid that they are on."""
+    real = {name: each for name, each in maps.volumes.items() if each.values.dtype.kind != "c"}
+    for number, (name, each) in enumerate(real.items(), start=2):
+        image = nexus.group(entry, f"image_{number}", "NXdata")
+        image.attrs["signal"], image.attrs["interpretation"] = "data", "image"
+        values = each.values.astype(np.int8) if each.values.dtype == bool else each.values
+        data = image.create_dataset("data", data=values, **PACKED)
+        data.attrs["units"], data.attrs["long_name"] = each.unit, each.meaning
+        image["title"], image["data_space"], image["data_type"] = name, "real", each.meaning
+        if maps.unit == "nm":
+            image["image_size"] = np.multiply(maps.voxel_size, maps.shape) * 1e-9
+        entry[name] = h5py.SoftLink(f"/entry_1/image_{number}")
+    grid = nexus.group(entry, "result_1", "NXcollection")
+    grid["description"] = (
+        f"grid of the maps beside the object: axes {', '.join(maps.axes)}, the crystal's centre at shape // 2"
+    )
+    grid["voxel_size"], grid["units"] = maps.voxel_size, maps.unit
+    for key in ("q_bragg_per_nm", "threshold", "frame"):
+        if maps.about.get(key) is not None:
+            grid[key] = maps.about[key]
 
 
 def _write_process(process: h5py.Group, result: Reconstruction) -> None:
@@ -94,7 +126,9 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
     process.create_dataset("notes", data=np.array(result.notes, h5py.string_dtype()))
     configuration = nexus.group(process, "configuration", "NXcollection")
     configuration["recipe"] = result.recipe_json()
-    configuration["iobs_shape"] = result.shape
+    configuration["iobs_shape"] = result.phased_shape or result.shape
+    if result.scan_shape is not None:
+        configuration["scan_shape"] = result.scan_shape
     configuration["seed"] = result.seed
     configuration["source"], configuration["device"] = result.source, result.device
     configuration["backend"] = result.backend
@@ -166,7 +200,12 @@ def _plain(value: Any) -> Any:
 
 
 def write_file(path: Path, fill: Callable[[h5py.File], None], size: int) -> None:
-    """Make a file in memory, which costs as much as it will on the disk, and write it.
+    """Make a file in memory, which costs as much as it will on the disk, and write it; see `in_memory`."""
+    files.write(path, in_memory(fill, size))
+
+
+def in_memory(fill: Callable[[h5py.File], None], size: int) -> memoryview:
+    """Return the bytes of the HDF5 file that `fill` fills.
 
     HDF5 ends the process when a write fails under it, on a full disk as for want of memory, so that all it may need is asked
     for first: `size` is that of its arrays in bytes, before they are packed.
@@ -175,10 +214,10 @@ def write_file(path: Path, fill: Callable[[h5py.File], None], size: int) -> None
         np.empty(2 * size + _SPARE_BYTES, np.uint8)  # untouched, this takes no memory
     except MemoryError:
         raise InputError(
-            f"{path} cannot be written: that takes up to {(2 * size + _SPARE_BYTES) / 2**30:.2g} GiB of memory; "
+            f"The file cannot be written: that takes up to {(2 * size + _SPARE_BYTES) / 2**30:.2g} GiB of memory; "
             "close other programs and write it again."
         ) from None
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         fill(file)
-    files.write(path, memory.getbuffer())
+    return memory.getbuffer()

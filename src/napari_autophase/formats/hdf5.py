@@ -98,9 +98,13 @@ class Hdf5(Format):
         """Return the volume that the NeXus attributes, else the CXI convention, point to."""
         with opened(path) as tree:
             signals = [_known_as(tree, each, arrays) for each in _signals(tree, tree.root["/"], "/")]
-        volumes = {each.path: each for each in signals if each.is_volume}
-        if len(volumes) == 1:
-            return next(iter(volumes.values()))
+            volumes = {each.path: each for each in signals if each.is_volume}
+            if len(volumes) == 1:
+                return next(iter(volumes.values()))
+            real = [each for each in arrays if each.is_volume and each.dtype.kind != "c"]
+            amplitudes = [each for each in real if parts.is_amplitude(tree, _parts(tree, each.path)[0])]
+            if len(amplitudes) == 1 and len(real) == len(arrays):
+                return amplitudes[0]
         return next((each for path in _CXI for each in arrays if each.path == path and each.is_volume), None)
 
     def find(self, path: Path, name: str) -> Dataset | None:
@@ -301,14 +305,12 @@ def stretch(
 def _as_dataset(item: Item | Lost, path: str) -> Dataset | None:
     if isinstance(item, Lost):
         return Dataset(path, (), _UNKNOWN, item.why)
-    if (
-        not isinstance(item, h5py.Dataset)
-        or item.shape is None
-        or len(item.shape) < 2
-        or item.dtype.kind not in "buifc"
-    ):
+    if not isinstance(item, h5py.Dataset) or item.shape is None or len(item.shape) < 2:
         return None
-    return Dataset(path, item.shape, item.dtype)
+    dtype = item.dtype
+    if dtype.names == ("real", "imag"):  # as MATLAB writes complex numbers
+        dtype = np.result_type(dtype["real"], np.complex64)
+    return Dataset(path, item.shape, dtype) if dtype.kind in "buifc" else None
 
 
 def _known_as(tree: Tree, signal: Dataset, arrays: list[Dataset]) -> Dataset:

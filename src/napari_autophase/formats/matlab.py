@@ -6,9 +6,10 @@ Version 7.3 stores arrays with their axes in the opposite order.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 import h5py
 import numpy as np
@@ -23,6 +24,10 @@ from .rocking import LOOKED_AT, frames_to_look_at
 _MAGIC_5, _MAGIC_73 = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
 _KINDS = {"double": "f8", "single": "f4", "logical": "?", "int8": "i1", "int16": "i2", "int32": "i4", "int64": "i8",
           "uint8": "u1", "uint16": "u2", "uint32": "u4", "uint64": "u8"}  # fmt: skip
+_COMPLEX = {"double": "c16", "single": "c8"}
+_PACKED, _COMPLEX_FLAG = 15, 0x0800
+_START = 512
+"""Bytes in which flags, dimensions and name of an array stand."""
 _SMALL = 4096
 """Vectors of at most so many numbers are kept as metadata (angles, energies)."""
 _NOTE = "MATLAB's last axis is taken for the frames of the rocking curve."
@@ -87,11 +92,47 @@ def _headers(path: Path) -> list[Dataset]:
 
     with damage(path):
         found = whosmat(path)
+        complex_ones = _complex_ones(path) if any(kind in _COMPLEX for _, _, kind in found) else set()
     return [
-        Dataset(name, _turned(tuple(shape)), np.dtype(_KINDS[kind]))
+        Dataset(name, _turned(tuple(shape)), np.dtype((_COMPLEX if name in complex_ones else _KINDS)[kind]))
         for name, shape, kind in found
         if kind in _KINDS
     ]
+
+
+def _complex_ones(path: Path) -> set[str]:
+    """Return the names of the complex arrays, which SciPy tells only by reading them; see MathWorks' MAT-File Format, level 5."""
+    names = set()
+    with path.open("rb") as file:
+        order: Literal["little", "big"] = "little" if file.read(128)[126:128] == b"IM" else "big"
+        while len(tag := file.read(8)) == 8:
+            kind, size = (int.from_bytes(tag[at : at + 4], order) for at in (0, 4))
+            begin = file.tell()
+            start = _start(file, min(size, _START), packed=kind == _PACKED)
+            if kind == _PACKED:
+                start = start[8:]  # the tag of what was packed
+            names |= _name_if_complex(start, order)
+            file.seek(begin + size)
+    return names
+
+
+def _start(file: IO[bytes], size: int, packed: bool) -> bytes:
+    raw = file.read(size)
+    return zlib.decompressobj().decompress(raw, _START) if packed else raw
+
+
+def _name_if_complex(start: bytes, order: Literal["little", "big"]) -> set[str]:
+    """Return the name of an array as a set, empty unless it is complex; `start` begins with its flags."""
+
+    def number(at: int, size: int = 4) -> int:
+        return int.from_bytes(start[at : at + size], order)
+
+    if len(start) < 24 or not number(8) & _COMPLEX_FLAG:
+        return set()
+    at = 24 + (number(20) + 7) // 8 * 8  # past the dimensions
+    small = number(at) >> 16
+    size, at = (small, at + 4) if small else (number(at + 4), at + 8)
+    return {start[at : at + size].decode("latin-1")}
 
 
 def _turned(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -124,6 +165,8 @@ class Matlab73(Hdf5):
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return one array, frames first."""
         array = super().reads(path, _upright(dataset))
+        if array.dtype.names:
+            array = array["real"] + 1j * array["imag"]
         return np.ascontiguousarray(array.swapaxes(-1, -2)) if array.ndim > 1 else array
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:

@@ -9,7 +9,9 @@ from typing import IO
 
 import numpy as np
 
+from ..reconstruction import Reconstruction
 from ..scan import InputError
+from . import cohere
 from .common import Dataset, Volume, as_volume, check_memory, damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
@@ -65,6 +67,12 @@ class Npy(Format):
         with damage(path):
             mapped = np.load(path, mmap_mode="r", allow_pickle=False).reshape(dataset.frames)
         yield Volume(lambda box: as_volume(np.array(mapped[box])))
+
+    def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
+        """Return the crystal; cohere's is known by the support beside it."""
+        if cohere.is_image(path):
+            return cohere.read(path.parent)
+        return super().reads_result(path, dataset)
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Map the file and copy a few frames, along whichever axis is stored outermost."""

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..reconstruction import Reconstruction
-from . import results
+from . import bcdi
 from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, damage
+from .foreign import UNKNOWN, Beside, of_parts
 from .masks import MASKS, StoredMask
 from .npy import header, refuse_pickle
 from .registry import Format, register
@@ -114,12 +115,18 @@ class Npz(Format):
         if dataset.dtype.kind == "c" or not self.is_object(path, dataset):
             return super().reads_result(path, dataset)
         phase = _phase_of(dataset, self.lists(path))
-        return results.of_parts(
-            path,
-            dataset.path,
-            as_volume(self.reads(path, dataset)),
-            None if phase is None else as_volume(self.reads(path, phase)),
-        )
+        amplitude = as_volume(self.reads(path, dataset))
+        found = None if phase is None else as_volume(self.reads(path, phase))
+        headers = {each.path: each for each in _headers(path)}
+        if not set(headers) >= bcdi.KEYS:
+            return of_parts(
+                path, dataset.path, amplitude, found, UNKNOWN, Beside(support=self.support(path, dataset))
+            )
+        with damage(path), np.load(path, allow_pickle=False) as archive:
+            said = {
+                key: archive[key] for key in bcdi.SAID if key in headers and not headers[key].dtype.hasobject
+            }
+        return of_parts(path, dataset.path, amplitude, found, *bcdi.beside(path, said))
 
 
 def _phase_of(amplitude: Dataset, arrays: list[Dataset]) -> Dataset | None:

@@ -20,6 +20,7 @@ import numpy as np
 from ..reconstruction import Reconstruction
 from ..scan import InputError
 from .common import Dataset, Description, Hints, ScanEntry, Volume, as_volume, check_file
+from .foreign import UNKNOWN, Beside, crystal
 from .logs import ScanLog, find_log
 
 
@@ -113,20 +114,26 @@ class Format(ABC):
         return frozenset({(about.st_dev, about.st_ino, dataset.path)})
 
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
-        """Return the reconstruction that a complex array is.
+        """Return the reconstruction that a complex array is; nobody knows whose.
 
         Raises
         ------
         InputError
-            If this kind of file holds none.
+            If the array is none, or nothing is in it.
         """
-        if dataset.dtype.kind == "c":
-            raise InputError(
-                f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
-            )
-        raise InputError(
-            f"{path} is not a reconstruction (CXI or HDF5 with a complex object); open it as a scan."
-        )
+        found = as_volume(self.reads(path, dataset))
+        if found.dtype.kind != "c":
+            raise InputError(f"{path} is not a reconstruction (a complex object); open it as a scan.")
+        if found.ndim == 4:  # modes
+            found = found[0]
+        return crystal(path, dataset.path, found, UNKNOWN, Beside(support=self.support(path, dataset)))
+
+    def support(self, path: Path, dataset: Dataset) -> np.ndarray | None:
+        """Return the support that stands beside a complex array, or None."""
+        beside = next((each for each in self.lists(path) if each.path.rpartition("/")[2] == "support"), None)
+        if beside is None or beside.path == dataset.path:
+            return None
+        return as_volume(self.reads(path, beside)) != 0
 
 
 _FORMATS: list[Format] = []

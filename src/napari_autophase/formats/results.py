@@ -7,6 +7,7 @@ PyNX's sign, so that the phase is −Q·u in both.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..reconstruction import TRUST_MAPS, Coherence, Reconstruction, Trust
 from ..scan import InputError, Origin
 from . import nexus
 from .common import Dataset
+from .foreign import UNKNOWN, Beside, Program, crystal, pynx
 from .links import Tree, local
 
 PROGRAM = "napari-autophase"
@@ -75,7 +77,13 @@ def _read_ours(
 
     configuration, more = group("configuration"), group("reconstruction")
     stood, mask = local(entry, OF_THE_SCAN), local(entry, MASK)
-    origin = nexus.scalar(configuration.get("origin"))
+    origin, metadata = nexus.scalar(configuration.get("origin")), nexus.scalar(local(entry, nexus.METADATA))
+
+    def sides(name: str) -> tuple[int, int, int] | None:
+        item = configuration.get(name)
+        return tuple(item[()].tolist()) if isinstance(item, h5py.Dataset) else None
+
+    phased_shape = sides("iobs_shape")
 
     shown = nexus.scalar(configuration.get("shown"))
     written = nexus.scalar(configuration["recipe"])
@@ -114,6 +122,9 @@ def _read_ours(
         else Coherence(),
         verdict=nexus.scalar(configuration.get("verdict")) or "",
         trust=_read_trust(local(process, "trust")),
+        phased_shape=None if phased_shape == found.shape else phased_shape,
+        scan_shape=sides("scan_shape"),
+        metadata={} if metadata is None else json.loads(metadata),
     )
 
 
@@ -143,44 +154,6 @@ def _recipe(written: str) -> tuple[Recipe, tuple[str, ...]]:
     return recipe, (note,)
 
 
-def of_parts(path: Path, what: str, amplitude: np.ndarray, phase: np.ndarray | None) -> Reconstruction:
-    """Return the crystal that another program saved as amplitude and phase.
-
-    Parameters
-    ----------
-    path, what
-        The file, and what its amplitude is called.
-    amplitude, phase
-        Real volumes of one shape, the phase in rad; None: the file has none.
-
-    Raises
-    ------
-    InputError
-        If one of them is missing.
-    """
-    if phase is None or phase.shape != amplitude.shape:
-        raise InputError(
-            f"{path}::{what} holds a part of a crystal in direct space, not counts, and not both its amplitude and its phase; "
-            "open the diffraction that it was phased from, or a file that holds both."
-        )
-    found = (np.nan_to_num(amplitude) * np.exp(1j * np.nan_to_num(phase))).astype(np.complex64)
-    threshold = Recipe().guess.threshold
-    return Reconstruction(
-        object=found,
-        support=np.abs(found) > threshold * np.abs(found).max(),
-        recipe=Recipe(),
-        figures={"chi2": float("nan"), "free_llk": float("nan")},
-        name=path.stem,
-        source=f"{path}::{what}",
-        notes=(
-            "Made of the amplitude and the phase that another program saved; "
-            f"the support is the amplitude above {threshold:g} of its maximum.",
-            "Its Fourier sign is not recorded: ours is assumed (fft: phase = −Q·u), otherwise conjugate the object.",
-            "Lengths are in voxels and the strain is relative: what the file knows of them is not read.",
-        ),
-    )
-
-
 def _texts(item: Any) -> list[str]:
     return item.asstr()[()].tolist() if isinstance(item, h5py.Dataset) else []
 
@@ -193,32 +166,19 @@ def _read_foreign(
     found: np.ndarray,
     support: np.ndarray | None,
 ) -> Reconstruction:
-    program = nexus.scalar(local(entry, "program_name")) or "another program"
-    pynx = program.startswith("PyNX")
-    notes = [
-        f"Written by {program}, " + ("whose Fourier sign is ours (fft: phase = −Q·u)." if pynx else
-        "whose Fourier sign is not recorded: ours is assumed (fft: phase = −Q·u), otherwise conjugate the object.")
-    ]  # fmt: skip
-    if len(dataset.shape) == 4 and dataset.shape[0] > 1:
-        notes.append(f"This is the first of {dataset.shape[0]} modes.")
-    notes.append("The recipe is this program's default, not the one it was phased with.")
-    threshold = Recipe().guess.threshold
-    if support is None:
-        amplitude = np.abs(found)
-        support = amplitude > threshold * amplitude.max()
-        notes.append(f"The file has no support: it is the amplitude above {threshold:g} of its maximum.")
+    name = nexus.scalar(local(entry, "program_name")) or UNKNOWN.name
+    program = pynx(name) if name.startswith("PyNX") else Program(name)
+    notes = []
     # PyNX keeps how it phased beside the object, or, in a file of modes, beside the analysis
     processes = [
         group for name in ("process_1", "process_2") if isinstance(group := local(image, name), h5py.Group)
     ]
-    figures = {"chi2": float("nan"), "free_llk": float("nan")}
-    iterations = 0
+    figures: dict[str, float] = {}
+    iterations, phased = 0, None
     for process in processes:
-        phased = local(process, "configuration/iobs_shape")
-        if isinstance(phased, h5py.Dataset) and (shape := tuple(phased[()].tolist())) != found.shape:
-            notes.append(
-                f"The object is a cut from the phased grid of {' × '.join(map(str, shape))}, which sets its voxel size."
-            )
+        grid = local(process, "configuration/iobs_shape")
+        if isinstance(grid, h5py.Dataset):
+            phased = tuple(grid[()].tolist())
         group = local(process, "results")
         results = {key: local(group, key) for key in group} if isinstance(group, h5py.Group) else {}
         figures |= {key: nexus.scalar(item) for key, item in results.items()
@@ -226,20 +186,25 @@ def _read_foreign(
         history = results.get("cycle_history")
         if isinstance(history, h5py.Dataset) and "cycle" in (history.dtype.names or ()):
             iterations = int(history["cycle"].max()) + 1
-    geometry, about = nexus.read_geometry(entry)
-    if geometry is None:
+    if len(dataset.shape) == 4 and dataset.shape[0] > 1:
+        notes.append(f"This is the first of {dataset.shape[0]} modes.")
+    weights = local(entry, "data_2/data")
+    if program.sign and len(dataset.shape) == 4 and isinstance(weights, h5py.Dataset) and weights.ndim == 1:
+        shares = np.asarray(weights[()], float)
+        figures["first_mode"] = float(shares[0] / shares.sum()) if shares.sum() > 0 else float("nan")
         notes.append(
-            "The file holds no diffractometer angles: lengths are in voxels and the strain is relative."
+            f"It is the first mode of {len(shares)} runs and has {100 * figures['first_mode']:.1f} % of their weight."
         )
-    return Reconstruction(
-        object=found,
+    geometry, about = nexus.read_geometry(entry)
+    beside = Beside(
         support=support,
-        recipe=Recipe(),
+        phased_shape=phased,
+        metadata=about,
         figures=figures,
         iterations=iterations,
-        geometry=geometry,
-        name=about.get("sample") or path.stem,
-        source=str(path),
-        versions={program.partition(" ")[0]: program.partition(" ")[2]} if pynx else {},
+        name=about.get("sample"),
+        versions={name.partition(" ")[0]: name.partition(" ")[2]} if program.sign else {},
         notes=tuple(notes),
     )
+    result = crystal(path, "", found, program, beside)
+    return result if geometry is None else replace(result, geometry=geometry)

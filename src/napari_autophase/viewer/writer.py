@@ -75,12 +75,12 @@ def save(reconstruction: Reconstruction, path: str | Path, look: Look | None = N
     InputError
         If the suffix is not one that results are written in, or the file cannot be written.
     """
-    from .. import formats  # brings the libraries of every format: a dock opens without
+    from .. import export  # brings the libraries of every format: a dock opens without
 
     target = Path(path)
     if not target.suffix:
         target = target.with_suffix(".cxi")
-    formats.write(reconstruction if look is None else replace(reconstruction, shown=look.document()), target)
+    export.write(reconstruction if look is None else replace(reconstruction, shown=look.document()), target)
     return str(target)
 
 

@@ -1,0 +1,398 @@
+"""The commands for results that exist, of this program or another: look at them, place, compare and export them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..reconstruction import Reconstruction
+from ..scan import InputError, Scan
+from . import show
+from .geometry import BeamlineName, GeometryPath, MaterialName, Reflection, Settings, Spacing, reference_nm
+from .inputs import GeometryChoice, file_of, numbers
+from .options import PicturePath, Quiet, ReportPath
+from .targets import as_json, check_targets, write_each, write_json
+
+if TYPE_CHECKING:
+    from ..export import Against
+
+Result = Annotated[
+    str,
+    typer.Argument(
+        metavar="RESULT",
+        help="A result: ours, PyNX's, cdiutils' (.cxi, .h5), bcdi's (.npz, .h5), cohere's (its folder), or a complex array "
+        "(.npy, .npz, .mat). FILE::DATASET picks one inside a file.",
+    ),
+]
+Conjugate = Annotated[
+    bool,
+    typer.Option(
+        "--conjugate", help="Its phase is +Q·u, which its file does not say (ifft to the detector)."
+    ),
+]
+Peak = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROW,COLUMN",
+        help="Where the Bragg peak lies in the frames, for a result that does not say; without a direct beam the angles are "
+        "those of the peak.",
+    ),
+]
+Binning = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FRAMES,ROWS,COLUMNS", help="What was summed before phasing, for a result that does not say."
+    ),
+]
+PhasedShape = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FRAMES,ROWS,COLUMNS",
+        help="Shape of the phased array, for a part of it that does not say so itself.",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Amplitude, as a fraction of the largest, that bounds the crystal."),
+]
+VoxelSize = Annotated[
+    float | None,
+    typer.Option(min=0, help="Edge of the new voxels in nm; by default a cube as large as the old voxel."),
+]
+FrameName = Annotated[
+    Literal["laboratory", "sample", "crystal"],
+    typer.Option(
+        help="Axes of the grid: the laboratory's, the sample's with its circles at zero, or Q along y."
+    ),
+]
+
+
+def _read(
+    result: str,
+    choice: GeometryChoice,
+    conjugate: bool = False,
+    peak: str | None = None,
+    binning: str | None = None,
+    phased_shape: str | None = None,
+) -> Reconstruction:
+    """Return a result in the geometry that it has, or that is said."""
+    from .. import formats
+
+    found = formats.read(result)
+    if not isinstance(found, Reconstruction):
+        raise InputError(f"{result} is a scan, not a result; reconstruct it first.")
+    if conjugate:
+        note = "Conjugated, as was said: its phase was +Q·u."
+        found = replace(found, object=found.object.conj(), notes=(*found.notes, note))
+    factors, shape = (1, 1, 1), None
+    if choice.path is not None and choice.path.suffix.lower() in (".yml", ".yaml"):
+        from .bcdi_config import grid_in
+
+        factors, shape = grid_in(choice.path)
+    if binning is not None:
+        factors = _whole(binning, "--binning")
+    if phased_shape is not None:
+        shape = _whole(phased_shape, "--phased-shape")
+    elif found.phased_shape is not None:
+        shape = found.phased_shape
+    if shape is not None and found.peak is None:
+        if any(n < m for n, m in zip(shape, found.shape, strict=True)):
+            raise InputError(
+                f"{found.name} has {' × '.join(map(str, found.shape))} voxels: it cannot be a part of a phased array of "
+                f"{' × '.join(map(str, shape))}; check --phased-shape."
+            )
+        found = replace(found, phased_shape=None if shape == found.shape else shape)
+    row_column = None if peak is None else numbers(peak, "--peak", 2)
+    return choice.placed(found, row_column, factors)  # type: ignore[arg-type]
+
+
+def _against(material: str | None, hkl: str | None, spacing: float | None) -> Against:
+    from ..export import Against
+    from ..geometry import indices
+
+    return Against(material, None if hkl is None else indices(hkl), spacing)
+
+
+def _facet(text: str) -> tuple[int, tuple[int, int, int]]:
+    from ..geometry import indices
+
+    number, equals, plane = text.partition("=")
+    if not equals or not number.strip().isdigit():
+        raise InputError(f"--facet '{text}': write the facet's number and its planes, such as 1=1,1,1.")
+    return int(number), indices(plane)
+
+
+def _whole(text: str, what: str) -> tuple[int, int, int]:
+    found = numbers(text, what, 3)
+    if any(each != int(each) or each < 1 for each in found):
+        raise InputError(f"{what} '{text}': write three whole numbers, such as 1,2,2.")
+    first, second, third = map(int, found)
+    return first, second, third
+
+
+def _check(outputs: list[tuple[Path | None, tuple[str, ...]]], result: str) -> None:
+    for path, suffixes in outputs:
+        if path is not None:
+            if path.suffix.lower() not in suffixes:
+                raise InputError(f"{path} must end in one of {', '.join(suffixes)}.")
+            check_targets([(path, path.suffix.lower())], scan=file_of(result))
+
+
+PICTURES = (".png", ".pdf", ".svg")
+
+
+def analyse(
+    result: Result,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="What it is written as, by the ending: see `export`. May be repeated.",
+        ),
+    ] = None,
+    geometry: GeometryPath = None,
+    beamline: BeamlineName = None,
+    settings: Settings = None,
+    peak: Peak = None,
+    binning: Binning = None,
+    phased_shape: PhasedShape = None,
+    conjugate: Conjugate = False,
+    material: MaterialName = None,
+    hkl: Reflection = None,
+    spacing: Spacing = None,
+    facets: Annotated[
+        Path | None, typer.Option(metavar="OUT.csv", help="A table of the facets, with the strain of each.")
+    ] = None,
+    facet: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N=H,K,L",
+            help="Which planes facet N of the table is: how the crystal is turned about Q; else what fits best.",
+        ),
+    ] = None,
+    dislocations: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.csv", help="A table of the dislocations that the phase winds about."),
+    ] = None,
+    threshold: Threshold = None,
+    report: ReportPath = None,
+    picture: PicturePath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Go from the phase of RESULT to its strain, in the geometry that it has or in another one; nothing is phased anew."""
+    from .. import analysis, export, files
+    from ..analysis.dislocations import table as line_table
+    from ..analysis.facets import table as facet_table
+
+    for path in output or ():
+        _check([(path, export.SUFFIXES)], result)
+    _check(
+        [(report, (".json",)), (picture, PICTURES), (facets, (".csv",)), (dislocations, (".csv",))], result
+    )
+    second = None if facet is None else _facet(facet)
+    found = _read(
+        result, GeometryChoice.of(geometry, beamline, settings), conjugate, peak, binning, phased_shape
+    )
+    from ..report.content import facet_words, facts
+
+    against = _against(material, hkl, spacing)
+    shown = analysis.quantities(found, threshold, lattice=analysis.mean_lattice(found, **vars(against)))
+    if not quiet:
+        for label, words in [*facts(found, shown), *(("note", note) for note in found.notes)]:
+            print(f"{label:>14}  {words}")
+    flat: list[analysis.Facet] = []
+    if facets is not None:
+        flat = analysis.facets_of(shown, analysis.bare_mesh(shown), second)
+        if not quiet:
+            print(f"{'facets':>14}  {facet_words(flat)}")
+    writers = [
+        (path, partial(export.export, found, threshold=threshold, against=against)) for path in output or ()
+    ]
+    write_each(
+        [
+            *writers,
+            (facets, lambda path: files.write(path, facet_table(flat, shown.unit))),
+            (dislocations, lambda path: files.write(path, line_table(shown.dislocations, shown.unit))),
+            (report, partial(write_json, show.document(found, reference_nm(found, material, hkl, spacing)))),
+            (picture, lambda path: analysis.draw_picture(found, path, threshold)),
+        ],
+        quiet=quiet,
+    )
+
+
+def export_result(
+    result: Result,
+    output: Annotated[
+        list[Path],
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="By its ending: .cxi (whole, opens again), .nxs or .h5 (NeXus), .npz, .mat, .tif (ImageJ), .vti (ParaView): "
+            "volumes; .vtp, .stl, .ply: the surface. May be repeated.",
+        ),
+    ],
+    frame: FrameName = "laboratory",
+    voxel_size: VoxelSize = None,
+    threshold: Threshold = None,
+    conjugate: Conjugate = False,
+    material: MaterialName = None,
+    hkl: Reflection = None,
+    spacing: Spacing = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write RESULT as other programs open it: amplitude, phase, displacement and strain on an orthogonal grid, or the surface."""
+    from .. import export
+
+    for path in output:
+        _check([(path, export.SUFFIXES)], result)
+    found = _read(result, GeometryChoice(), conjugate)
+    options = {
+        "threshold": threshold,
+        "voxel_size_nm": voxel_size,
+        "frame": frame,
+        "against": _against(material, hkl, spacing),
+    }
+    write_each([(path, partial(export.export, found, **options)) for path in output], quiet=quiet)  # type: ignore[arg-type]
+
+
+def picture(
+    result: Result,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help=".png, .pdf or .svg; NAME.png unless said otherwise."
+        ),
+    ] = None,
+    threshold: Threshold = None,
+    conjugate: Conjugate = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw RESULT on one page: its surface, and slices of amplitude, phase and strain."""
+    from .. import analysis
+
+    output = output or Path(f"{file_of(result).stem}.png")
+    _check([(output, PICTURES)], result)
+    found = _read(result, GeometryChoice(), conjugate)
+    write_each([(output, lambda path: analysis.draw_picture(found, path, threshold))], quiet=quiet)
+
+
+def report(
+    result: Result,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help=".html or .pdf; NAME.html unless said otherwise."),
+    ] = None,
+    scan: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCAN",
+            help="What it was found in; for results of this program it is looked for where it was.",
+        ),
+    ] = None,
+    material: MaterialName = None,
+    hkl: Reflection = None,
+    spacing: Spacing = None,
+    threshold: Threshold = None,
+    conjugate: Conjugate = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a report of RESULT: its surface, slices, histograms, data and model, what was found, and how."""
+    from ..report import SUFFIXES, write_report
+
+    output = output or Path(f"{file_of(result).stem}.html")
+    _check([(output, SUFFIXES)], result)
+    found = _read(result, GeometryChoice(), conjugate)
+    measured = _scan_of(result, found, scan)
+    against = _against(material, hkl, spacing)
+    write_each(
+        [
+            (
+                output,
+                lambda path: write_report(found, path, scan=measured, threshold=threshold, against=against),
+            )
+        ],
+        quiet=quiet,
+    )
+
+
+def _scan_of(result: str, found: Reconstruction, said: str | None) -> Scan | None:
+    """Return the scan that is said, or the one that the result names, if it is still there and unchanged."""
+    if said is not None:
+        from .inputs import ScanFiles, read_scan
+
+        return read_scan(said, ScanFiles())
+    if found.origin is None:
+        return None
+    from ..repeat import record, reread
+
+    try:
+        return reread(record(file_of(result)))
+    except InputError as error:
+        print(f"The report shows no data: {error}", file=sys.stderr)
+        return None
+
+
+def compare(
+    one: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="A result, brought onto B: its voxels may be others, and it its twin."
+        ),
+    ],
+    other: Annotated[str, typer.Argument(metavar="B", help="The result that it is held against.")],
+    picture: PicturePath = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    geometry: GeometryPath = None,
+    beamline: BeamlineName = None,
+    settings: Settings = None,
+    threshold: Threshold = None,
+    ramp: Annotated[
+        bool,
+        typer.Option(
+            "--ramp/--no-ramp", help="Take out the linear phase between the two, which is a difference of Q."
+        ),
+    ] = True,
+    conjugate: Annotated[
+        bool, typer.Option("--conjugate", help="The phase of A is +Q·u, which its file does not say.")
+    ] = False,
+) -> None:
+    """Hold two results against each other: shift, phase, ramp, twin and voxel sizes are resolved; what is left is said.
+
+    A geometry that is given holds for both.
+    """
+    from .. import analysis
+
+    _check([(picture, PICTURES)], one)
+    _check([(picture, PICTURES)], other)
+    choice = GeometryChoice.of(geometry, beamline, settings)
+    pair = [_read(one, choice, conjugate), _read(other, choice)]
+    names = [each.name for each in pair]
+    if names[0] == names[1]:
+        names = [Path(one).name, Path(other).name]
+    if names[0] == names[1]:
+        names = [one, other]
+    pair = [replace(each, name=name) for each, name in zip(pair, names, strict=True)]
+    found = analysis.compare_results(pair[0], pair[1], threshold, ramp=ramp)
+    if json:
+        how = {
+            "twin": found.alignment.twin,
+            "shift_voxels": found.alignment.shift,
+            "voxel_size_nm": found.voxel_size_nm,
+        }
+        print(as_json({"one": one, "other": other, **found.figures, **how, "notes": found.notes}))
+    else:
+        from .show import compared
+
+        for label, words in compared(found, (names[0], names[1])):
+            print(f"{label:>14}  {words}")
+    write_each(
+        [(picture, lambda path: analysis.draw_comparison(found, (names[0], names[1]), path))], quiet=json
+    )

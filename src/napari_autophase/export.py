@@ -1,0 +1,121 @@
+"""A result as other programs open it; the name's ending says as what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import analysis, formats
+from .formats import export as writers
+from .maps import Maps
+from .orthogonal import FRAMES, Frame, turned
+from .reconstruction import Reconstruction
+from .scan import InputError
+
+SUFFIXES = (".cxi", *writers.WRITERS)
+"""How the names of files end that `export` writes."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """What a crystal's mean lattice is held against: see `analysis.mean_lattice`."""
+
+    material: str | None = None
+    hkl: tuple[int, int, int] | None = None
+    reference_nm: float | None = None
+
+
+def maps_of(
+    found: Reconstruction,
+    *,
+    threshold: float | None = None,
+    voxel_size_nm: float | None = None,
+    frame: Frame = "laboratory",
+    against: Against | None = None,
+) -> Maps:
+    """Return the maps of a result: amplitude, phase, displacement and strain on an orthogonal grid, and its surface.
+
+    Parameters
+    ----------
+    found
+        A result; without geometry the grid is its own, in voxels.
+    threshold
+        Amplitude, as a fraction of the largest, that bounds the crystal; None: its recipe's.
+    voxel_size_nm
+        Edge of the voxels; None: that of a cube as large as the result's.
+    frame
+        See `orthogonal.FRAMES`.
+    against
+        What the mean lattice is held against; None: nothing, then no strain is absolute.
+
+    Raises
+    ------
+    InputError
+        If the result is empty, or the frame is not known.
+    """
+    there = turned(found, frame)
+    lattice = analysis.mean_lattice(there, **({} if against is None else vars(against)))
+    shown = analysis.quantities(there, threshold, voxel_size_nm, lattice)
+    about = {
+        "name": found.name,
+        "source": found.source,
+        "frame": "" if shown.relative else frame,
+        "axes_are": "" if shown.relative else FRAMES[frame],
+        "strain_limit": shown.strain_limit,
+        "notes": "\n".join(found.notes),
+    }
+    return analysis.mapped(shown, about)
+
+
+def export(
+    found: Reconstruction,
+    path: str | Path,
+    *,
+    threshold: float | None = None,
+    voxel_size_nm: float | None = None,
+    frame: Frame = "laboratory",
+    against: Against | None = None,
+) -> None:
+    """Write a result, whole or not at all, as the ending of the name says.
+
+    ``.cxi`` is ours and PyNX's: the whole result, which opens again, with its maps beside the object.  ``.nxs`` or ``.h5``
+    (NeXus), ``.npz``, ``.mat``, ``.tif`` (ImageJ) and ``.vti`` (ParaView) hold the maps, ``.vtp``, ``.stl`` and ``.ply`` the
+    surface.
+
+    Parameters
+    ----------
+    found, threshold, voxel_size_nm, frame, against
+        As for `maps_of`.
+    path
+        Where to.
+
+    Raises
+    ------
+    InputError
+        If the name ends otherwise, there is nothing in the result, or the place cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"A result cannot be written as {path.name}; choose a name that ends in one of {', '.join(SUFFIXES)}."
+        )
+    maps = maps_of(found, threshold=threshold, voxel_size_nm=voxel_size_nm, frame=frame, against=against)
+    if path.suffix.lower() == ".cxi":
+        formats.write(found, path, maps)
+    else:
+        writers.write(maps, path)
+
+
+def write(found: Reconstruction, path: str | Path) -> None:
+    """Save a result as .cxi with its maps beside the object, or without them where there is no crystal in it.
+
+    Raises
+    ------
+    InputError
+        If the name does not end in .cxi, or the place cannot be written.
+    """
+    try:
+        maps = maps_of(found)
+    except InputError:  # an empty result is one that a person wants to look at too
+        maps = None
+    formats.write(found, path, maps)

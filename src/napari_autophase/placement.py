@@ -1,0 +1,123 @@
+"""A geometry for a result that exists: it is placed in the laboratory anew, and nothing is phased again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from . import preparation
+from .geometry import check_spacing, doubts, frame
+from .reconstruction import UNKNOWN_GEOMETRY, Reconstruction
+from .scan import Geometry, InputError
+
+_ARM = "The direct beam is not given: the detector's angles are taken for those of the Bragg peak itself."
+
+
+def placed(
+    found: Reconstruction,
+    geometry: Geometry | None,
+    *,
+    scan_shape: tuple[int, int, int] | None = None,
+    peak: tuple[float, float] | None = None,
+    binning: tuple[int, int, int] = (1, 1, 1),
+) -> Reconstruction:
+    """Return what was found as if `geometry` had been known then.
+
+    Parameters
+    ----------
+    found
+        A result of this program, whose place in the scan is known, or of another one, whose place must be said.
+    geometry
+        Of the scan as it is stored; None: unknown.
+    scan_shape
+        Of the scan that `geometry` describes; None: as the result has it.
+    peak
+        For a result of another program: row and column of the Bragg peak in the scan's frames.  Not needed where the
+        geometry does not say which pixel the direct beam meets: the angles then are those of the peak.
+    binning
+        For a result of another program: frames, rows and columns that were summed before phasing.
+
+    Raises
+    ------
+    InputError
+        If the geometry contradicts itself, or something is needed that neither the result nor the arguments say.
+    """
+    steps = q_bragg = binned = phased = None
+    shape = scan_shape or found.scan_shape
+    if geometry is None:
+        pass
+    elif found.peak is not None:
+        if shape is None:
+            raise InputError(
+                f"{found.name} does not say how large its scan was: reconstruct it again with this version, or open its scan and "
+                "the result in the window and change the geometry there."
+            )
+        binned, phased = preparation.on_grids(
+            geometry, shape, found.recipe.prepare.binning, found.peak, found.shape
+        )
+        steps, q_bragg = frame(binned, found.peak, found.shape)
+    else:
+        phased = _of_peak(found, geometry, peak, binning)
+        grid = found.phased_shape or found.shape
+        centre = (grid[0] // 2, grid[1] // 2, grid[2] // 2)
+        steps, q_bragg = frame(phased, centre, grid)
+        check_spacing(phased, np.asarray(q_bragg))
+    stale = said_of(found.scan_geometry, shape, found) if found.peak is not None else [UNKNOWN_GEOMETRY, _ARM]
+    if geometry is not None and found.peak is None:
+        said = [_ARM] if geometry.direct_beam_pixel is None else []
+    else:
+        said = said_of(geometry, shape, found)
+    return replace(
+        found,
+        geometry=phased,
+        scan_geometry=geometry,
+        scan_shape=shape,
+        voxel_steps_nm=steps,
+        q_bragg_per_nm=q_bragg,
+        notes=(*(note for note in found.notes if note not in stale), *said),
+        trust=None,  # its strain is that of the other geometry
+    )
+
+
+def said_of(known: Geometry | None, shape: tuple[int, int, int] | None, found: Reconstruction) -> list[str]:
+    """Return what is said of a geometry of the scan in which `found` was found: that it is unknown, or what was assumed in it."""
+    if known is None or shape is None or found.peak is None:
+        return [UNKNOWN_GEOMETRY]
+    binned, _ = preparation.on_grids(known, shape, found.recipe.prepare.binning, found.peak, found.shape)
+    return [*preparation.assumed(known, shape), *doubts_of(binned, found.peak, found.support)]
+
+
+def doubts_of(known: Geometry | None, peak: tuple[float, float, float], support: np.ndarray) -> list[str]:
+    """Return what seems wrong in the geometry of a scan, after binning, in which a crystal of this support was found."""
+    inside = np.argwhere(support)
+    if known is None or len(inside) == 0:
+        return []
+    first, second, third = (float(n) for n in support.shape / (np.ptp(inside, axis=0) + 1))
+    return doubts(known, peak, support.shape, (first, second, third))
+
+
+def _of_peak(
+    found: Reconstruction,
+    geometry: Geometry,
+    peak: tuple[float, float] | None,
+    binning: tuple[int, int, int],
+) -> Geometry:
+    """Return the geometry of the phased grid of a result of another program, whose centre is the Bragg peak."""
+    grid = found.phased_shape or found.shape
+    known = geometry.binned(binning)
+    beam = known.direct_beam_pixel
+    if beam is None:
+        beam = (float(grid[1] // 2), float(grid[2] // 2))
+    elif peak is None:
+        raise InputError(
+            f"The geometry says which pixel the direct beam meets, but not where the Bragg peak of {found.name} lies: give "
+            "--peak ROW,COLUMN, or leave the direct beam out if the angles are those of the peak."
+        )
+    else:
+        first = tuple(
+            (each - (factor - 1) / 2) / factor - n // 2
+            for each, factor, n in zip(peak, binning[1:], grid[1:], strict=True)
+        )
+        beam = (beam[0] - first[0], beam[1] - first[1])
+    return replace(known, direct_beam_pixel=beam)

@@ -1,0 +1,303 @@
+"""What a report says, whatever it is written as: facts, figures, tables, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import analysis
+from ..analysis import Quantities
+from ..export import Against
+from ..reconstruction import Reconstruction
+from ..scan import Scan
+from . import figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A figure with what is seen in it."""
+
+    title: str
+    caption: str
+    figure: Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows of words under a title; the first row names the columns where `head` says so."""
+
+    title: str
+    rows: Sequence[tuple[str, ...]]
+    head: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All of a report.
+
+    Parameters
+    ----------
+    title, subtitle
+        The result's name, and when and by which version the report was made.
+    facts
+        Labels and words: what a reader wants first.
+    pictures, tables
+        In their order.
+    notes
+        Sentences of the result.
+    """
+
+    title: str
+    subtitle: str
+    facts: list[tuple[str, str]]
+    pictures: list[Picture]
+    tables: list[Table]
+    notes: tuple[str, ...] = field(default=())
+
+
+def gather(
+    found: Reconstruction,
+    *,
+    scan: Scan | None = None,
+    threshold: float | None = None,
+    against: Against | None = None,
+) -> Report:
+    """Return the report of a result; parameters as for `write_report`."""
+    lattice = analysis.mean_lattice(found, **({} if against is None else vars(against)))
+    shown = analysis.quantities(found, threshold, lattice=lattice)
+    pictures = [
+        Picture(
+            "Surface",
+            f"Where the amplitude passes {shown.threshold:.2f} of its largest, from three directions, coloured by strain "
+            f"{_relative(shown)} and by phase.",
+            figures.surfaces(shown),
+        ),
+        Picture(
+            "Central slices",
+            "Through the middle of the crystal; the line is the surface. " + _absolutes(shown),
+            figures.slices(shown),
+        ),
+        Picture(
+            "Distributions",
+            "Amplitudes with the threshold, and strain of the bulk and of the outermost layer of voxels.",
+            figures.histograms(shown),
+        ),
+    ]
+    seen = figures.Seen.of(found, scan)
+    pictures.append(Picture("Diffraction", seen.words, figures.diffraction(seen)))
+    curves = figures.curves(found, seen)
+    if curves is not None:
+        pictures.append(
+            Picture(
+                "Rocking curve and convergence",
+                "Photons in each frame, measured and computed from the crystal; χ² in the course of phasing.",
+                curves,
+            )
+        )
+    facets = analysis.facets_of(shown, analysis.bare_mesh(shown))
+    if facets:
+        caption = f"{facet_words(facets)}. Coloured by the mean strain of each, {_relative(shown)}; the table has the numbers."
+        pictures.insert(1, Picture("Facets", caption, figures.facets(shown, facets)))
+    tables = [_statistics(shown), *([_facets(shown, facets)] if facets else [])]
+    if shown.dislocations:
+        tables.append(_dislocations(shown))
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return Report(
+        title=found.name,
+        subtitle=f"napari-autophase {metadata.version('napari-autophase')} · {now}",
+        facts=facts(found, shown),
+        pictures=pictures,
+        tables=[*tables, _run(found), *_parameters(found)],
+        notes=found.notes,
+    )
+
+
+def _relative(shown: Quantities) -> str:
+    return (
+        "per voxel along axis 1 (the geometry is unknown)"
+        if shown.relative
+        else "relative to the mean lattice"
+    )
+
+
+def _absolutes(shown: Quantities) -> str:
+    if shown.spacing_nm is None:
+        return "Displacement and strain are relative to the mean lattice."
+    return "Displacement and strain are relative to the mean lattice; the spacing d is absolute."
+
+
+def facts(found: Reconstruction, shown: Quantities) -> list[tuple[str, str]]:
+    """Return what the strain of a result says: a label and its words, a line each."""
+    voxel = " × ".join(f"{size:.3g}" for size in dict.fromkeys(shown.voxel_size))
+    count = int(shown.support.sum())
+    lines = [
+        (
+            "crystal",
+            f"{found.name}: {count} voxels of {voxel} {shown.unit} above amplitude {shown.threshold:g}",
+        )
+    ]
+    if not shown.relative:
+        volume = count * float(np.prod(shown.voxel_size))
+        lines.append(("size", f"{volume:.4g} nm³, a ball of {np.cbrt(6 * volume / np.pi):.0f} nm across"))
+    if shown.q_bragg_per_nm is not None:
+        q = shown.q_bragg_per_nm
+        size = float(np.linalg.norm(q))
+        at = ", ".join(f"{each:.3f}" for each in q)
+        lines.append(
+            (
+                "|Q|",
+                f"{size:.4f} 1/nm, d {2 * np.pi / size:.5f} nm at the reference voxel; Q ({at}) along x, y, z",
+            )
+        )
+    if shown.lattice is not None:
+        lines += shown.lattice.lines()
+    elif not shown.relative:
+        lines.append(("mean lattice", "not in this file: the phase has lost its ramp"))
+    if shown.dislocations:
+        length = sum(each.length for each in shown.dislocations)
+        count = len(shown.dislocations)
+        lines.append(
+            (
+                "dislocations",
+                f"{count}, {length:.0f} {shown.unit} in all; strain is left out within 1.5 voxels",
+            )
+        )
+    unit, factor = ("rad per voxel", 1.0) if shown.relative else ("%", 100.0)
+    found_strain = analysis.statistics(shown.strain)
+    if found_strain.count > 1:
+        values = shown.strain[np.isfinite(shown.strain)]
+        low, high = (factor * float(each) for each in np.percentile(values, (1, 99)))
+        against = "" if shown.relative else ", relative to the mean lattice"
+        lines.append(("strain", f"{factor * found_strain.std:.3g} {unit} (standard deviation), 98 % within {low:.3g} and "
+                                f"{high:.3g} {unit}{against}"))  # fmt: skip
+    return lines
+
+
+def facet_words(facets: Sequence[analysis.Facet]) -> str:
+    """Return how many facets there are, and of which planes."""
+    if not facets:
+        return "none: the surface is nowhere flat"
+    counted: dict[str, int] = {}
+    for each in facets:
+        name = "without indices"
+        if each.hkl is not None:
+            name = "{" + "".join(map(str, sorted(map(abs, each.hkl), reverse=True))) + "}"
+        counted[name] = counted.get(name, 0) + 1
+    share = 100 * sum(each.share for each in facets)
+    kinds = ", ".join(f"{count} {name}" for name, count in counted.items())
+    return f"{len(facets)} on {share:.0f} % of the surface: {kinds}"
+
+
+def _facets(shown: Quantities, facets: Sequence[analysis.Facet]) -> Table:
+    strain, unit, factor = ("relative_strain", "rad/voxel", 1.0) if shown.relative else ("strain", "%", 100.0)
+    rows: list[tuple[str, ...]] = [
+        (
+            "facet",
+            "planes",
+            "misfit (°)",
+            f"area ({shown.unit}²)",
+            "share (%)",
+            "to Q (°)",
+            f"strain ({unit})",
+            "normal x, y, z",
+        )
+    ]
+    for number, each in enumerate(facets, 1):
+        mean, spread = each.values[strain]
+        rows.append(
+            (
+                str(number),
+                "–" if each.hkl is None else f"({' '.join(map(str, each.hkl))})",
+                "–" if each.misfit_deg is None else f"{each.misfit_deg:.1f}",
+                f"{each.area:.0f}",
+                f"{100 * each.share:.1f}",
+                "–" if each.angle_to_q_deg is None else f"{each.angle_to_q_deg:.1f}",
+                f"{factor * mean:+.3f} ± {factor * spread:.3f}",
+                ", ".join(f"{value:+.3f}" for value in each.normal),
+            )
+        )
+    return Table("Facets", rows, head=True)
+
+
+def _dislocations(shown: Quantities) -> Table:
+    rows: list[tuple[str, ...]] = [
+        ("line", f"length ({shown.unit})", "Q·b/2π", "to Q (°)", "amplitude (of the crystal's)", "kind")
+    ]
+    for number, each in enumerate(shown.dislocations, 1):
+        angle = "–" if each.angle_to_q_deg is None else f"{each.angle_to_q_deg:.1f}"
+        kind = "loop" if each.closed else "ends at the surface"
+        rows.append(
+            (str(number), f"{each.length:.0f}", f"{each.turns:+d}", angle, f"{each.amplitude:.2f}", kind)
+        )
+    return Table("Dislocations", rows, head=True)
+
+
+def _statistics(shown: Quantities) -> Table:
+    unit, factor = ("rad/voxel", 1.0) if shown.relative else ("%", 100.0)
+    surface, bulk = analysis.surface_and_bulk(shown.support)
+    names = ("mean", "std", "rms", "FWHM")
+    rows: list[tuple[str, ...]] = [("strain", "voxels", *(f"{name} ({unit})" for name in names), "skew")]
+    for name, where in (("bulk", bulk), ("surface", surface), ("all", shown.support)):
+        each = analysis.statistics(shown.strain[where])
+        figures_ = (factor * each.mean, factor * each.std, factor * each.rms, factor * each.fwhm, each.skew)
+        rows.append((name, str(each.count), *(f"{value:.4g}" for value in figures_)))
+    return Table("Strain, bulk and surface", rows, head=True)
+
+
+def _run(found: Reconstruction) -> Table:
+    """Return the table of the run; what another program did not leave is left out."""
+    rows = [(key, f"{value:.6g}") for key, value in found.figures.items() if np.isfinite(value)]
+    if found.iterations:
+        rows.append(("iterations", str(found.iterations)))
+    if found.seconds:
+        rows += [("seed", str(found.seed)), ("device", found.device)]
+        rows += [(f"seconds: {stage}", f"{seconds:.2f}") for stage, seconds in found.seconds.items()]
+    return Table("Run", rows or [("", "nothing is known of the run")])
+
+
+def _parameters(found: Reconstruction) -> list[Table]:
+    report = found.report()
+    tables = [
+        (
+            "Result",
+            {
+                key: report[key]
+                for key in ("source", "shape", "phased_shape", "voxel_size_nm", "q_bragg_per_nm")
+            },
+        ),
+        ("Geometry of the scan", report["scan_geometry"] or report["geometry"]),
+        ("Recipe", report["recipe"] if found.seconds else None),
+        ("Versions", {**found.versions, "weights (SHA-256)": found.weights_sha256}),
+    ]
+    made = [(title, list(_flat(values))) for title, values in tables if values]
+    return [Table(title, rows) for title, rows in made if rows]
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if value is None or value == "":
+            continue
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{before}{key}.")
+        else:
+            rows.append((f"{before}{key}", _words(value)))
+    return rows
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        if len(value) > 12:
+            return f"{len(value)} values, {_words(value[0])} … {_words(value[-1])}"
+        return ", ".join(map(_words, value))
+    return str(value)

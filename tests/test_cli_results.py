@@ -1,0 +1,247 @@
+"""The commands for results that exist: another geometry, other files, pictures, comparisons."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_autophase import formats, geometry
+from napari_autophase.cli import main
+from napari_autophase.placement import placed
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruct import run, with_geometry_of
+from napari_autophase.reconstruction import UNKNOWN_GEOMETRY
+from napari_autophase.scan import Geometry, InputError
+from napari_autophase.simulation import simulate
+
+sys.path.append(str(Path(__file__).parent / "formats"))
+import foreign_results as foreign
+
+QUICK = Recipe.from_preset("iterative").with_settings({"refine.algorithm": "20*ER"})
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate(3, 32, oversampling=(2.5, 2.5, 2.5))
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory, simulated):
+    """A result of this program whose geometry was not known."""
+    found = run(replace(simulated.scan, geometry=None), QUICK)
+    path = tmp_path_factory.mktemp("result") / "r.cxi"
+    formats.write(found, path)
+    return path
+
+
+def lines(text: str) -> dict[str, str]:
+    return {line[:14].strip(): line[16:] for line in text.splitlines()}
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(Path(path).read_text(encoding="utf-8").splitlines()))
+
+
+def test_a_geometry_is_given_afterwards_and_changed(result, simulated, tmp_path, capsys):
+    """The same as if it had been known when the scan was phased, and as the window places it."""
+    document = {key: value for key, value in vars(simulated.scan.geometry).items() if value is not None}
+    (tmp_path / "g.json").write_text(json.dumps(document), encoding="utf-8")
+    out = tmp_path / "a.cxi"
+    assert main(["analyse", str(result), "--geometry", str(tmp_path / "g.json"), "-o", str(out)]) == 0
+    said = lines(capsys.readouterr().out)
+    assert "relative to the mean lattice" in said["strain"]
+    known = formats.read(out)
+    expected = with_geometry_of(simulated.scan, formats.read(result))
+    np.testing.assert_allclose(known.voxel_steps_nm, expected.voxel_steps_nm)
+    np.testing.assert_allclose(known.q_bragg_per_nm, expected.q_bragg_per_nm)
+    np.testing.assert_array_equal(known.object, formats.read(result).object)
+    assert UNKNOWN_GEOMETRY not in known.notes
+    # changed: half the distance, twice as fine voxels across the beam
+    half = tmp_path / "b.cxi"
+    distance = simulated.scan.geometry.distance_m / 2
+    assert main(["analyse", str(out), "--set", f"geometry.distance_m={distance}", "-o", str(half), "-q"]) == 0
+    sizes = np.array(formats.read(half).voxel_size_nm) / known.voxel_size_nm
+    assert sizes[1] == pytest.approx(0.5, rel=0.05)
+    assert formats.read(half).scan_geometry.distance_m == distance
+
+
+def test_a_foreign_result_is_placed_by_what_its_file_knows_and_what_is_said(tmp_path, capsys):
+    foreign.pynx(tmp_path / "a.cxi")
+    settings = ["--beamline", "ID01", "--set", "geometry.detector_angles_deg=0.5,35.4", "--set", "geometry.rocking_step_deg=0.01",
+                "--set", "geometry.sample_angles_deg=0,17.7,0"]  # fmt: skip
+    assert main(["analyse", str(tmp_path / "a.cxi"), *settings, "-o", str(tmp_path / "b.cxi")]) == 0
+    found = formats.read(tmp_path / "b.cxi")
+    # energy, distance and pixel size stand in PyNX's file; the closed form of a rocking about eta, k = 2π/(λ D)
+    k = 2 * np.pi / (1.239841984 / 9.0)
+    q = 2 * k * np.sin(np.arccos(np.cos(np.radians(0.5)) * np.cos(np.radians(35.4))) / 2)
+    assert np.linalg.norm(found.q_bragg_per_nm) == pytest.approx(q, rel=1e-9)
+    # voxel of the phased grid of 50 rows: λ D / (N p), over the cosine of the shear
+    step = 2 * np.pi * 0.5 / (k * 50 * 55e-6)
+    assert found.voxel_size_nm[1] == pytest.approx(step, rel=0.4)
+    assert found.voxel_size_nm[1] > step * 0.999
+    assert any("angles are taken for those of the Bragg peak" in note for note in found.notes)
+    assert "Geometry unknown" not in " ".join(found.notes)
+    capsys.readouterr()
+    # with a direct beam the peak must be said
+    beam = [*settings, "--set", "geometry.direct_beam_pixel=100,100"]
+    assert main(["analyse", str(tmp_path / "a.cxi"), *beam]) == 2
+    assert "--peak ROW,COLUMN" in capsys.readouterr().err
+    assert (
+        main(["analyse", str(tmp_path / "a.cxi"), *beam, "--peak", "100,100", "-o", str(tmp_path / "c.cxi")])
+        == 0
+    )
+    np.testing.assert_allclose(formats.read(tmp_path / "c.cxi").q_bragg_per_nm, found.q_bragg_per_nm)
+
+
+def test_the_peak_and_the_binning_place_the_grid(tmp_path):
+    """Against the scan's own frame: what the binned array's geometry says at that pixel."""
+    foreign.pynx(tmp_path / "a.cxi")
+    found = formats.read(tmp_path / "a.cxi")
+    stood = Geometry(9.0, 0.5, (55.0, 55.0), 0.01, (32.0, 12.0), direct_beam_pixel=(120.0, 90.0))
+    moved = placed(found, stood, peak=(201.5, 155.5), binning=(1, 2, 2))
+    binned = stood.binned((1, 2, 2))
+    steps, q = geometry.frame(binned, (30.0, 100.5, 77.5), (60, 50, 40))
+    np.testing.assert_allclose(moved.q_bragg_per_nm, q)
+    np.testing.assert_allclose(moved.voxel_steps_nm, steps, rtol=1e-6)
+
+
+def test_a_result_that_does_not_say_its_scan_is_not_placed_wrongly(result, simulated):
+    old = replace(formats.read(result), scan_shape=None)
+    with pytest.raises(InputError, match="how large its scan was"):
+        placed(old, simulated.scan.geometry)
+
+
+def test_export_picture_and_compare(result, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ["a.npz", "a.vti", "a.vtp", "a.stl", "a.ply", "a.mat", "a.tif", "a.nxs", "a.cxi"]
+    assert main(["export", str(result), *(part for name in files for part in ("-o", name))]) == 0
+    assert all(f"wrote {name}" in capsys.readouterr().out or Path(name).stat().st_size for name in files)
+    assert main(["picture", str(result)]) == 0
+    assert Path("r.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["picture", str(result), "-o", "r.pdf"]) == 0
+    assert Path("r.pdf").read_bytes().startswith(b"%PDF")
+    capsys.readouterr()
+    assert main(["compare", str(result), "a.cxi", "--picture", "c.png"]) == 0
+    said = lines(capsys.readouterr().out)
+    assert said["objects"].startswith("correlation 1.000")
+    assert said["strain"].startswith("correlation 1.000")
+    assert "r.cxi with a.cxi" in said["compared"]
+    assert Path("c.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["compare", str(result), "a.cxi", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["strain_correlation"] == pytest.approx(1)
+    assert document["twin"] is False
+
+
+def test_facets_and_dislocations_are_tables(tmp_path, capsys, monkeypatch):
+    """A crystal of known shape with a line in it; the facet that is said settles the indices."""
+    monkeypatch.chdir(tmp_path)
+    made = [
+        "simulate",
+        "s.h5",
+        "--size",
+        "64",
+        "--seed",
+        "1",
+        "--phase-range",
+        "1",
+        "--dislocation",
+        "--truth",
+        "t.cxi",
+    ]
+    assert main(made) == 0
+    assert (
+        main(
+            [
+                "analyse",
+                "t.cxi",
+                "--material",
+                "Pt",
+                "--facets",
+                "f.csv",
+                "--dislocations",
+                "d.csv",
+                "-o",
+                "a.vtp",
+            ]
+        )
+        == 0
+    )
+    said = lines(capsys.readouterr().out)
+    assert "strain is left out within 1.5 voxels" in said["dislocations"]
+    assert "of the surface" in said["facets"]
+    facets = rows("f.csv")
+    assert int(said["facets"].split()[0]) == len(facets) > 3
+    lined = rows("d.csv")
+    assert len(lined) > 10
+    assert (
+        main(["analyse", "t.cxi", "--material", "Pt", "--facets", "g.csv", "--facet", "2=1,0,0", "-q"]) == 0
+    )
+    second = rows("g.csv")[1]
+    assert float(second["area_nm2"]) == pytest.approx(float(facets[1]["area_nm2"]))
+    assert main(["analyse", "t.cxi", "--facets", "h.csv", "--facet", "99=1,0,0"]) == 2
+    assert "There is no facet 99" in capsys.readouterr().err
+    assert not Path("h.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["export", "{result}", "-o", "a.docx"], r"must end in one of .cxi, .vti"),
+        (["export", "{scan}", "-o", "a.vti"], "is a scan, not a result"),
+        (["export", "{result}", "-o", "{result}"], "choose another name"),
+        (["picture", "{result}", "-o", "a.gif"], "must end in one of .png"),
+        (["compare", "{result}", "nowhere.cxi"], "does not exist"),
+        (["analyse", "{result}", "--set", "geometry.energy_kev=9"], "lacks distance_m"),
+        (["analyse", "{pynx}", "--phased-shape", "20,20,20"], "cannot be a part of a phased array"),
+        (["analyse", "{pynx}", "--binning", "1,1.5,1"], "three whole numbers"),
+        (["analyse", "{pynx}", "--geometry", "{config}"], "no configuration of bcdi"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    result, simulated, tmp_path, capsys, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    foreign.pynx(tmp_path / "p.cxi")
+    formats.write_scan(simulated.scan, tmp_path / "s.h5")
+    (tmp_path / "c.yml").write_text("a: 1\n", encoding="utf-8")
+    places = {
+        "result": result,
+        "scan": tmp_path / "s.h5",
+        "pynx": tmp_path / "p.cxi",
+        "config": tmp_path / "c.yml",
+    }
+    assert main([each.format(**places) for each in arguments]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not any(each.name.startswith("a.") for each in tmp_path.iterdir())
+
+
+def test_bcdis_configuration_is_a_geometry(tmp_path, capsys):
+    """Angles of the peak, energies in eV, the grid before binning; what it leaves open is asked for."""
+    foreign.pynx(tmp_path / "a.h5", modes=True)
+    config = tmp_path / "c.yml"
+    config.write_text(
+        'beamline: "ID01"  # name\nsdd: 0.6  # m\nenergy: 9000  # eV\ndetector: "Maxipix"\nrocking_angle: "outofplane"\n'
+        "outofplane_angle: 35.3  # deg\ninplane_angle: 0.5\ntilt_angle: None  # see the log\nreflection: [1, 1, 1]\n"
+        "original_size: [64, 60, 60]\nphasing_binning: [1, 2, 2]\npreprocessing_binning: [1, 1, 1]\n",
+        encoding="utf-8",
+    )
+    assert main(["analyse", str(tmp_path / "a.h5"), "--geometry", str(config)]) == 2
+    assert "lacks rocking_step_deg" in capsys.readouterr().err
+    step = ["--set", "geometry.rocking_step_deg=0.01", "-o", str(tmp_path / "b.cxi")]
+    assert main(["analyse", str(tmp_path / "a.h5"), "--geometry", str(config), *step]) == 0
+    found = formats.read(tmp_path / "b.cxi")
+    stood = found.scan_geometry
+    assert (stood.energy_kev, stood.distance_m, stood.pixel_size_um) == (9.0, 0.6, (55.0, 55.0))
+    assert stood.detector_angles_deg == (0.5, 35.3)
+    assert stood.sample_circles[stood.rocking_circle] == "x-"
+    assert found.geometry.pixel_size_um == (110.0, 110.0)
+    assert found.phased_shape == (60, 50, 40)  # the file itself says it, which holds

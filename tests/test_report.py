@@ -1,0 +1,150 @@
+"""The report of a result: whole in itself, with the numbers of the crystal, as HTML and as PDF."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from napari_autophase import formats
+from napari_autophase.cli import main
+from napari_autophase.export import Against
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruct import run
+from napari_autophase.report import figures, gather, write_report
+from napari_autophase.scan import InputError
+from napari_autophase.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A scan in a file, and what was found in it."""
+    folder = tmp_path_factory.mktemp("report")
+    formats.write_scan(simulate(7, 32, oversampling=(2.5, 2.5, 2.5), gaps=True).scan, folder / "s.h5")
+    scan = formats.read_scan(folder / "s.h5")
+    found = run(scan, Recipe.from_preset("iterative").with_settings({"refine.algorithm": "40*ER"}))
+    found = replace(found, name="crystal <1>", notes=(*found.notes, "Made up & sure."))
+    formats.write(found, folder / "r.cxi")
+    return folder, scan, found
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.images, self.words, self.links, self.open = [], [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "img":
+            self.images.append(given)
+        self.links += [
+            given[key] for key in ("href", "src") if key in given and not given[key].startswith("data:")
+        ]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_the_page_is_whole_in_itself_and_says_what_the_crystal_is(made, tmp_path):
+    _, scan, found = made
+    write_report(found, tmp_path / "r.html", scan=scan, against=Against(material="Pt"))
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    page = _Page()
+    page.feed(text)
+    assert page.links == []
+    assert not re.search(r"url\(|@import|<script", text)
+    assert page.open == []
+    words = " ".join(page.words)
+    assert "crystal <1>" in words  # escaped
+    assert "Made up & sure." in words
+    assert "absolute, against 0.226500 nm (Pt (1 1 1)" in words
+    assert "relative to the mean lattice" in words
+    assert f"{found.figures['chi2']:.6g}" in words
+    assert "refine.algorithm 40*ER" in re.sub(r"\s+", " ", words)
+    for image in page.images:
+        pixels = imread(io.BytesIO(base64.b64decode(image["src"].partition(",")[2])), format="png")
+        assert pixels.shape[1] > 900
+        assert pixels[..., :3].std() > 0.03  # something is drawn
+        assert image["alt"]
+    titles = re.findall(r"<h2>([^<]*)</h2>", text)
+    shown = [
+        "Notes",
+        "Surface",
+        "Central slices",
+        "Distributions",
+        "Diffraction",
+        "Rocking curve and convergence",
+    ]
+    assert [title for title in titles if title in shown] == shown
+
+
+def test_the_pdf_has_the_same_pages_in_it(made, tmp_path):
+    _, scan, found = made
+    write_report(found, tmp_path / "r.pdf", scan=scan)
+    content = (tmp_path / "r.pdf").read_bytes()
+    assert content.startswith(b"%PDF")
+    assert content.rstrip().endswith(b"%%EOF")
+    assert 4 <= len(re.findall(rb"/Type /Page\b", content)) <= 9
+
+
+def test_data_and_model_lie_on_one_grid_and_one_scale(made):
+    _, scan, found = made
+    seen = figures.Seen.of(found, scan)
+    assert "on one scale" in seen.words
+    inside = seen.good
+    assert np.corrcoef(np.sqrt(seen.data[inside]), np.sqrt(seen.model[inside]))[0, 1] > 0.97
+    assert seen.model[inside].sum() == pytest.approx(seen.data[inside].sum(), rel=0.1)
+    # the slices of q are those of the laboratory: the peak lies at Q
+    for plane, (left, right, low, high), (across, up) in figures._planes(seen, "measured", seen.data):
+        row, column = np.unravel_index(np.nanargmax(plane), plane.shape)
+        axes = ["x", "y", "z"]
+        at = [
+            left + (column + 0.5) * (right - left) / plane.shape[1],
+            low + (row + 0.5) * (high - low) / plane.shape[0],
+        ]
+        for value, label in zip(at, (across, up), strict=True):
+            assert value == pytest.approx(
+                seen.q_per_nm[axes.index(label[3])], abs=1.5 * (right - left) / plane.shape[1]
+            )
+
+
+def test_without_scan_or_geometry_it_says_so(made, tmp_path):
+    _, _, found = made
+    unknown = replace(found, voxel_steps_nm=None, q_bragg_per_nm=None, errors=np.zeros(0, np.float32))
+    report = gather(unknown)
+    titles = [each.title for each in report.pictures if each.title != "Facets"]
+    assert titles == ["Surface", "Central slices", "Distributions", "Diffraction"]
+    assert "the scan is not at hand" in report.pictures[-1].caption
+    assert "the geometry is unknown" in report.pictures[0].caption
+    with pytest.raises(InputError, match=r"r\.docx"):
+        write_report(found, tmp_path / "r.docx")
+    other = simulate(7, 48).scan
+    assert "another shape" in figures.Seen.of(found, other).words
+
+
+def test_the_command_finds_the_scan_again(made, tmp_path, monkeypatch, capsys):
+    folder, _, _ = made
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", str(folder / "r.cxi"), "--material", "Pt"]) == 0
+    assert "wrote r.html" in capsys.readouterr().out
+    assert "Rocking curve" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    # a scan that was moved away is no reason to fail, and is named
+    (folder / "s.h5").rename(folder / "moved.h5")
+    assert main(["report", str(folder / "r.cxi"), "-o", "b.html"]) == 0
+    assert "shows no data" in capsys.readouterr().err
+    assert "the scan is not at hand" in (tmp_path / "b.html").read_text(encoding="utf-8")
+    assert main(["report", str(folder / "r.cxi"), "-o", "c.html", "--scan", str(folder / "moved.h5")]) == 0
+    assert "on one scale" in (tmp_path / "c.html").read_text(encoding="utf-8")
+    (folder / "moved.h5").rename(folder / "s.h5")
+    assert main(["report", str(folder / "r.cxi"), "-o", "c.txt"]) == 2
