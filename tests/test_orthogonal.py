@@ -200,7 +200,8 @@ def test_what_is_written_says_axes_and_units(sphere, tmp_path, name, capsys):
             group = file["entry_1/orthogonal"]
             assert group.attrs["signal"] == "data"
             assert list(group.attrs["axes"]) == ["z", "y", "x"]
-            assert {group[axis].attrs["units"] for axis in "zyx"} == {"nm"}
+            assert {group[axis].attrs["units"] for axis in ("z", "y", "x", "voxel_size")} == {"nm"}
+            assert group["q_bragg_per_nm"].attrs["units"] == "1/nm"
             held = {key: group[key][()] for key in group}
             assert b"Q lies along y" in held["axes_are"]
     assert np.allclose(held["data"], expected.data)
@@ -233,6 +234,10 @@ def test_what_cannot_be_is_said(sphere, spots, tmp_path, capsys):
         orthogonalise(replace(spots[0], geometry=None))
     with pytest.raises(InputError, match="give a positive one"):
         orthogonalise(found, voxel_size=-1.0)
+    with pytest.raises(InputError, match="Voxels of 700 nm are too large"):
+        orthogonalise(found, voxel_size=700.0)  # the sphere is smaller
+    with pytest.raises(InputError, match="1/nm are too large"):
+        orthogonalise(spots[0], voxel_size=10.0)
     with pytest.raises(InputError, match="choose larger voxels"):
         orthogonalise(found, voxel_size=1e-3)
     with pytest.raises(InputError, match="is empty"):

@@ -62,10 +62,28 @@ def test_a_result_repeats_bit_for_bit_from_its_file_alone(made, name, capsys):
     first, again = (formats.read_reconstruction(made / each) for each in ("r.cxi", "again.cxi"))
     assert np.array_equal(first.object, again.object)
     assert np.array_equal(first.support, again.support)
-    assert first.figures == again.figures
+    compared = {} if name.endswith("json") else {"repeat_correlation": 1.0}
+    assert first.figures | compared == again.figures
+    assert ("The same as r.cxi, bit for bit." in capsys.readouterr().out) == bool(compared)
     assert first.voxel_steps_nm == pytest.approx(again.voxel_steps_nm, rel=1e-14)
     assert first.origin == again.origin
     assert first.used_sha256 == again.used_sha256
+
+
+def test_how_far_a_result_is_another_is_said_and_in_the_report(made, capsys):
+    first = formats.read_reconstruction(made / "r.cxi")
+    other = first.object.copy()
+    inside = np.argwhere(first.support)
+    half = tuple(inside[: len(inside) // 2].T)
+    other[half] = 0
+    formats.write(replace(first, object=other), made / "r.cxi")
+    arguments = ["repeat", str(made / "r.cxi"), "--report", str(made / "again.json")]
+    assert cli.main(arguments) == 0, capsys.readouterr().err
+    light = np.abs(first.object) ** 2  # what is left of a crystal correlates with it by the root of its share
+    expected = np.sqrt(1 - light[half].sum() / light.sum())
+    report = json.loads((made / "again.json").read_text())
+    assert report["repeat_correlation"] == pytest.approx(expected, abs=0.02)
+    assert "Not the same as r.cxi bit for bit" in capsys.readouterr().out
 
 
 def test_what_a_result_says_of_its_scan_is_true(made):

@@ -133,8 +133,11 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = "there is no such folder" if error.errno == errno.ENOENT else error.strerror or error
-        advice = _ADVICE.get(error.errno or 0, "choose another place")
+        reason, advice = error.strerror or error, _ADVICE.get(error.errno or 0, "choose another place")
+        if error.errno == errno.ENOENT:
+            is_there = path.parent.is_dir()  # some file systems, such as that of processes, take no files
+            reason = "nothing can be written in that folder" if is_there else "there is no such folder"
+            advice = "choose another place" if is_there else advice
         raise InputError(f"{path} cannot be written ({reason}); {advice}.") from error
 
 

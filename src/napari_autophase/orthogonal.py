@@ -23,6 +23,9 @@ FRAMES: dict[str, str] = {
 }
 """Right-handed frames: laboratory, and what bcdi calls lab_flat_sample and crystal (with Q along y)."""
 
+_LEAST = 2
+"""Voxels on either side of the middle of what is to be shown in them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Orthogonal:
@@ -111,7 +114,7 @@ def _object(found: Reconstruction, frame: Frame, voxel_size: float | None) -> Or
     if len(filled) == 0:
         raise InputError(f"{found.name} is empty: there is nothing to orthogonalise.")
     half = analysis.reach(filled.min(0), filled.max(0), np.array(inside.shape) // 2, steps, voxel)
-    _check_size(half, voxel, "nm", 24)
+    _check_size(half, voxel, "nm", 24, voxel_size is not None)
     data, voxel = analysis.orthogonalise(inside, steps, voxel)
     half = np.array(data.shape) // 2
     known = analysis.resampled(found.support.astype(np.float32), steps, voxel, half) >= 0.5
@@ -134,7 +137,7 @@ def _counts(scan: Scan, frame: Frame, voxel_size: float | None) -> Orthogonal:
     voxel = float(abs(np.linalg.det(steps)) ** (1 / 3)) if voxel_size is None else voxel_size
     centre = np.array(prepared.peak, int)
     half = analysis.reach(np.zeros(3), np.array(shape) - 1, centre, steps, voxel)
-    _check_size(half, voxel, "1/nm", 16)
+    _check_size(half, voxel, "1/nm", 16, voxel_size is not None)
     weight = analysis.resampled(good.astype(np.float32), steps, voxel, half, centre)
     found = analysis.resampled(np.where(good, counts, 0), steps, voxel, half, centre)
     known = weight > 0.5
@@ -182,7 +185,12 @@ def _turn(frame: Frame, geometry: Geometry | None, q: np.ndarray) -> np.ndarray:
     return np.eye(3) + cross + cross @ cross / (1 + cosine)
 
 
-def _check_size(half: np.ndarray, voxel: float, unit: str, per_voxel: int) -> None:
+def _check_size(half: np.ndarray, voxel: float, unit: str, per_voxel: int, is_chosen: bool) -> None:
+    if is_chosen and half.min() < _LEAST:
+        raise InputError(
+            f"Voxels of {voxel:.3g} {unit} are too large: along one axis hardly {2 * int(half.min())} of them hold all there is; "
+            "choose smaller ones."
+        )
     sides = [2 * int(side) + 1 for side in half]
     what = f"A grid of {sides} voxels of {voxel:.3g} {unit}"
     formats.check_memory(sides, np.dtype((np.void, per_voxel)), what, advice="choose larger voxels")
@@ -202,7 +210,6 @@ def write(made: Orthogonal, path: str | Path) -> None:
         "support" if made.unit == "nm" else "mask",
         made.known if made.unit == "nm" else ~made.known,
         dict(zip("zyx", made.axes(), strict=True)),
-        made.unit,
         {
             "voxel_size": made.voxel_size,
             "unit": made.unit,
@@ -212,4 +219,5 @@ def write(made: Orthogonal, path: str | Path) -> None:
             "name": made.name,
             "source": made.source,
         },
+        {**dict.fromkeys(("z", "y", "x", "voxel_size"), made.unit), "q_bragg_per_nm": "1/nm"},
     )

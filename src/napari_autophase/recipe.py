@@ -317,7 +317,7 @@ class Recipe(_Part):
     def with_settings(self, settings: dict[str, Any]) -> Recipe:
         """Return a copy with dotted settings changed, e.g. ``{"refine.algorithm": "100*ER"}``.
 
-        Values may be text, which is then read as JSON where it is JSON and as a string otherwise.
+        Values may be text, which is then read as JSON where it is JSON (``64,64,64`` is a list) and as a string otherwise.
 
         Raises
         ------
@@ -335,8 +335,10 @@ class Recipe(_Part):
                     f"A recipe has no setting '{key}'; the page Recipe of the documentation lists them all."
                 )
             if isinstance(value, str):
-                with suppress(json.JSONDecodeError):
-                    value = json.loads(value)
+                for text in (value, f"[{value}]" if "," in value else value):
+                    with suppress(json.JSONDecodeError):
+                        value = json.loads(text)
+                        break
             part[last] = value
         try:
             return Recipe.model_validate(document)

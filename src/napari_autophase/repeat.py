@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import formats
+import numpy as np
+
+from . import analysis, formats
 from .geometry import complete
 from .preparation import sum_scans
 from .recipe import Recipe
@@ -145,6 +147,9 @@ def repeat(
 ) -> Reconstruction:
     """Make a result again; on the CPU of the same machine it is the same bit for bit.
 
+    It is compared with the one that it repeats, where that is a result and no report: a note says whether they are the same, and
+    ``repeat_correlation`` among its figures how far.
+
     Raises
     ------
     InputError
@@ -164,7 +169,21 @@ def repeat(
     ]
     if changed:
         found = replace(found, notes=(*found.notes, f"Repeated with other packages: {'; '.join(changed)}."))
-    return found
+    return _compared(found, known)
+
+
+def _compared(found: Reconstruction, known: Record) -> Reconstruction:
+    """Return what was found, with what it has in common with the result that it repeats."""
+    if known.path.suffix.lower() == ".json":
+        return found
+    before = formats.read_reconstruction(known.path).object
+    if np.array_equal(found.object, before):
+        likeness, note = 1.0, f"The same as {known.path.name}, bit for bit."
+    else:
+        likeness = analysis.compare(found.object, before)["correlation"]
+        note = f"Not the same as {known.path.name} bit for bit: the two objects correlate by {likeness:.6f}."
+    figures = {**found.figures, "repeat_correlation": likeness}
+    return replace(found, figures=figures, notes=(*found.notes, note))
 
 
 def check_weights(known: Record) -> None:

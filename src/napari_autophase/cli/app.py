@@ -361,7 +361,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("Interrupted.", 130)
     except Exception as error:
         if hasattr(error, "format_message"):  # how typer says that the arguments are wrong
-            return _complain(f"{error.format_message()} See {PROGRAM} --help.", 2)
+            return _complain(f"{error.format_message().rstrip('. ')}. See {PROGRAM} --help.", 2)
         if "--debug" in arguments:
             raise
         if isinstance(error, MemoryError):

@@ -78,7 +78,7 @@ class GeometryChoice:
         # a whole geometry takes the place of another; what a file knows of one is of use to both
         own = {} if self.path is not None and scan.geometry is not None else _known(scan)
         # what is said is said of the whole frames
-        part, found = scan.origin, self._completed(said, own)
+        part, found = scan.origin, self._completed(said, own, scan.source)
         return replace(scan, geometry=found if part is None else part.cropped(found))
 
     def placed(
@@ -107,18 +107,27 @@ class GeometryChoice:
         if self.path is not None and whole is not None:
             own = {}
         geometry = self._completed(
-            said, {key: value for key, value in own.items() if key in Geometry.__dataclass_fields__}
+            said,
+            {key: value for key, value in own.items() if key in Geometry.__dataclass_fields__},
+            found.path or found.source,
         )
         if found.peak is not None and part is not None:
             geometry = part.cropped(geometry)
         return placed(found, geometry, peak=peak, binning=binning)
 
-    def _completed(self, said: dict[str, Any], own: dict[str, Any]) -> Geometry:
+    def _completed(self, said: dict[str, Any], own: dict[str, Any], source: str) -> Geometry:
         """Return the geometry that what is said and what a file has of its own make together."""
         if said.get("beamline") is not None and not _is_same(own.get("beamline"), str(said["beamline"])):
             own = {key: value for key, value in own.items() if key not in _OF_A_BEAMLINE}
         name = str(self.path) if self.path is not None and not self.settings else "The geometry"
-        return complete({**own, **said}, name)
+        return complete({**own, **said}, name, dict.fromkeys(own, source) | self._sources(said))
+
+    def _sources(self, said: dict[str, Any]) -> dict[str, str]:
+        """Return where each key of what is said comes from."""
+        file = "" if self.path is None else str(self.path)
+        settings = {setting.partition("=")[0].strip() for setting in self.settings}
+        options = {} if self.beamline is None else {"beamline": "--beamline"}
+        return dict.fromkeys(said, file) | options | dict.fromkeys(settings & set(said), "--set")
 
 
 _OF_A_BEAMLINE = (

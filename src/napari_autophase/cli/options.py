@@ -16,7 +16,7 @@ MaskPath = Annotated[
 ]
 MaskGood = Annotated[
     int | None,
-    typer.Option(min=0, max=1, help="What good pixels are in the mask; told from what it covers otherwise."),
+    typer.Option(help="What good pixels are in the mask, 0 or 1; told from what it covers otherwise."),
 ]
 Roi = Annotated[
     str | None,

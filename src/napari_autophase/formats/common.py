@@ -236,9 +236,11 @@ def joined(first: Description, more: Description | None) -> Description:
 
 
 def as_volume(array: np.ndarray) -> np.ndarray:
-    """Drop axes of length 1 beyond three, and bring foreign byte order home."""
+    """Drop axes of length 1 beyond three, bring foreign byte order home, and half precision to single, which holds counts."""
     if array.ndim > 3:
         array = array.reshape([array.shape[axis] for axis in kept_axes(array.shape)])
+    if array.dtype.kind == "f" and array.dtype.itemsize < 4:
+        return array.astype(np.float32)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

@@ -376,7 +376,9 @@ def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> Store
             values = as_volume(sources.read(tree, each))
             # a mask of the volume is shifted as the volume is
             return StoredMask(
-                _centred(item, values) if values.ndim == 3 else values, f"{path.name}::{each.name}"
+                _centred(item, values) if values.ndim == 3 else values,
+                f"{path.name}::{each.name}",
+                needed=False,
             )
     found = [
         each

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..scan import InputError
-from .common import damage
+from .common import check_file, damage
 from .tiff import read_stack, stack_of
 
 TIFF = (".tif", ".tiff")
@@ -29,6 +29,7 @@ def header_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     InputError
         If it is damaged, or the package that reads it is missing.
     """
+    check_file(path)
     if path.name.lower().endswith(TIFF):
         return stack_of(path)
     image = _opened(path)
@@ -37,6 +38,7 @@ def header_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
 
 def read_frame(path: Path) -> np.ndarray:
     """Return a frame; raises as `header_of`."""
+    check_file(path)
     if path.name.lower().endswith(TIFF):
         stack_of(path)  # all of it is there
         return read_stack(path)

@@ -49,11 +49,14 @@ class StoredMask:
         What it is called.
     needed
         Whether it is an error if it does not fit; otherwise that is said.
+    given
+        Whether a person named it: then it is said, too, if it masks nothing.
     """
 
     values: np.ndarray
     where: str
     needed: bool = True
+    given: bool = False
 
 
 def bad_pixels(
@@ -86,7 +89,7 @@ def bad_pixels(
     if values is None:
         if stored.needed:
             raise InputError(why)
-        return None, (why,)
+        return None, (f"{why.removesuffix('.')}; until then it masks nothing.",)
     bad = values != 0
     covered = float(bad.mean())
     turned = good == 1 if good is not None else covered > 0.5 and _covers_peak(bad, counts)
@@ -102,6 +105,8 @@ def bad_pixels(
     if full.any():
         bits = "" if turned else _said_bits(values)
         notes.append(f"Masked {np.count_nonzero(full):,} voxels, as {stored.where} says{bits}.")
+    elif stored.given:
+        notes.append(f"{stored.where} masks nothing of this scan.")
     if good is None and not turned and covered <= 0.5 and full.any() and _covers_peak(bad, counts):
         notes.append(
             f"{stored.where} covers the Bragg peak; if 1 is good in it, --mask-good 1 turns it round."
@@ -123,6 +128,10 @@ def _fitting(
         cut = values[region[0] : region[1], region[2] : region[3]]
         if cut.shape == shape[1:]:
             return cut, ""
+        return None, (
+            f"The mask {stored.where} of shape {values.shape} has no rows {region[0]} to {region[1]} and columns {region[2]} to "
+            f"{region[3]}, where the frames lie; check --roi, or give the mask of the whole detector."
+        )
     advice = (
         "say where the frames lie on the detector: --roi ROW0,ROW1,COLUMN0,COLUMN1"
         if is_larger

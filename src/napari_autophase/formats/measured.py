@@ -111,8 +111,9 @@ def told_from(log: ScanLog) -> list[Beamline]:
             continue
         circles = {circle.motor for circle in (*each.sample, *each.arm)} - set(files.fixed_deg)
         has = {motor for motor in circles if _first(log, files.of_motor(motor)) is not None}
-        if has == circles and _energy(each, log) is not None:
+        if has == circles:
             scores[each.name] = len(has) + len(files.evidence) + 100 * any(_moves(log, each.sample, each))
+            scores[each.name] += 1000 * (_energy(each, log) is not None)
     best = max(scores.values(), default=0)
     return [beamlines()[name] for name, score in scores.items() if score == best]
 
@@ -152,7 +153,9 @@ def blind(
         return None
     if not bad.any():
         return None
-    notes.append(f"Masked {np.count_nonzero(bad)} pixels that are gaps or dead on every {detector.name}.")
+    number = np.count_nonzero(bad)
+    what = "1 pixel that is a gap or dead" if number == 1 else f"{number:,} pixels that are gaps or dead"
+    notes.append(f"Masked {what} on every {detector.name}.")
     return np.broadcast_to(bad, shape).copy()
 
 

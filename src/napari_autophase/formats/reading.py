@@ -25,6 +25,10 @@ Given = str | Path | np.ndarray | None
 """A file, or its array, that belongs to a scan; None: there is none."""
 
 
+_MANY = 0.01
+"""A larger share of a detector's pixels than this is not negative because they are bad."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """What a person says about a scan that its files do not: see `formats.read_scan`."""
@@ -116,6 +120,11 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     counts, place, cropped = _read(path, kind, chosen, turn, place, about.mask, masks, how.crop)
     counts, notes = to_counts(counts, source, how.values)
     bad, said = _masked(about.mask, masks, counts, place)
+    said += _below_zero(counts, bad)
+    if counts.min() == counts.max() > 0:
+        raise InputError(
+            f"{source} holds {counts.flat[0]:g} in every voxel: there is no Bragg peak in it; choose another dataset."
+        )
     part = kind.scan_of(chosen)
     scan = Scan.from_array(
         counts,
@@ -271,7 +280,7 @@ def _stored_masks(about: Description, how: Reading, turn: _Axes) -> list[tuple[S
         found.append((about.stored_mask, how.mask_good if how.mask is None else None))
     if how.mask is not None:
         where = "the mask given" if isinstance(how.mask, np.ndarray) else str(how.mask)
-        found.append((StoredMask(image(how.mask, "mask"), where), how.mask_good))
+        found.append((StoredMask(image(how.mask, "mask"), where, given=True), how.mask_good))
     return [(replace(each, values=turn.volume(as_volume(each.values))), good) for each, good in found]
 
 
@@ -290,6 +299,20 @@ def _masked(
         if found is not None:
             bad = found if bad is None else bad | found
     return bad, notes
+
+
+def _below_zero(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
+    """Say if so many values are negative, by fractions of a count, that it was something else than bad pixels."""
+    if counts.dtype.kind != "f":
+        return []
+    below = counts < 0 if bad is None else (counts < 0) & ~bad
+    values = counts[below]
+    if len(values) < _MANY * counts.size or (values == np.rint(values)).all():
+        return []
+    return [
+        f"{len(values) / counts.size:.0%} of the values are negative, down to {values.min():.3g}, and masked like bad pixels: "
+        "if a background was subtracted, give the counts as they were measured, or set what is negative to 0."
+    ]
 
 
 def _repeated(counts: np.ndarray) -> list[str]:

@@ -19,6 +19,7 @@ from .common import Description, as_volume
 from .links import Item, LinkError, Tree, link_of, local
 from .logs import ScanLog
 from .logs.log import Scanned
+from .masks import StoredMask
 from .measured import Frames, described, told_from
 
 _OBJECTS = 4000
@@ -132,9 +133,7 @@ def describe(
         log = _of_detector(_explained(log, site), site, detector)
         frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]), known=known or {})
         about = _sized(described(log, frames, site), log, site)
-        bad = _mask(tree, group, site, shape, detector)
-        if bad is not None:
-            about = replace(about, mask=bad if about.mask is None else bad | about.mask)
+        about = replace(about, stored_mask=_mask(tree, group, site, shape, detector))
         return _placed(about, site)
     return None
 
@@ -337,15 +336,14 @@ def _named(log: TreeLog, site: Beamline, values: np.ndarray) -> TreeLog:
 
 def _mask(
     tree: Tree, group: h5py.Group, site: Beamline, shape: tuple[int, ...], detector: str
-) -> np.ndarray | None:
+) -> StoredMask | None:
     """Return the mask that the beamline's files hold at the paths that its data name."""
     for path in site.files.mask:
         for item in sorted(
             _matching(tree, group, path), key=lambda each: detector not in each.name.split("/")
         ):
             if isinstance(item, h5py.Dataset) and item.shape in (shape, shape[-2:]):
-                bad = as_volume(np.asarray(item[()])) != 0
-                return np.broadcast_to(bad, shape).copy()
+                return StoredMask(as_volume(np.asarray(item[()])), f"{tree.path.name}::{item.name}")
     return None
 
 

@@ -23,8 +23,8 @@ def write_volume(
     beside: str,
     known: np.ndarray,
     axes: Mapping[str, np.ndarray],
-    unit: str,
     about: Mapping[str, Any],
+    units: Mapping[str, str],
 ) -> None:
     """Write a volume whole or not at all.
 
@@ -36,10 +36,12 @@ def write_volume(
         The volume, called ``data`` in the file.
     beside, known
         Name and values (bool) of the volume that goes with it.
-    axes, unit
-        Where the voxels lie along axes 0, 1, 2, by the axes' names, in one unit.
+    axes
+        Where the voxels lie along axes 0, 1, 2, by the axes' names.
     about
         What else is to be known: numbers, arrays and text.
+    units
+        The unit of each of these that has one, by its name.
 
     Raises
     ------
@@ -65,10 +67,9 @@ def write_volume(
         group.attrs["signal"], group.attrs["axes"] = "data", list(axes)
         group.create_dataset("data", data=data, **PACKED)
         group.create_dataset(beside, data=known.astype(np.int8), **PACKED)
-        for name, values in axes.items():
-            group[name] = values
-            group[name].attrs["units"] = unit
-        for name, value in about.items():
+        for name, value in {**axes, **about}.items():
             group[name] = value
+        for name, unit in units.items():
+            group[name].attrs["units"] = unit
 
     write_file(path, fill, data.nbytes + known.nbytes)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ..faults import first_fault
 from ..scan import Axis, InputError
 from .records import STRICT, Files, Gaps, Seam
 
@@ -221,9 +222,7 @@ def _from_document(document: Any, origin: str) -> Beamline:
     try:
         found = _adapter().validate_python(document)
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(step) for step in fault["loc"]) or "the document"
-        raise InputError(f"The beamline {origin} is not usable at '{where}': {fault['msg']}.") from None
+        raise InputError(f"The beamline {origin} is not usable{first_fault(error.errors())}.") from None
     if not found.detectors or not found.rocking:
         raise InputError(f"The beamline {origin} needs at least one detector and one motor that rocks.")
     found.conventions()

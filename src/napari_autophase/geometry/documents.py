@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
+from ..faults import faults_by_key
 from ..scan import Geometry, InputError
 from .beamline import Beamline, find_beamline
 from .circles import direction, rotation
@@ -118,7 +121,9 @@ def conventional(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     return {key: value for key, value in found.items() if key not in _motors(beamline)}, lacking
 
 
-def complete(document: Any, origin: str = "The geometry") -> Geometry:
+def complete(
+    document: Any, origin: str = "The geometry", sources: Mapping[str, str] | None = None
+) -> Geometry:
     """Return the geometry of a document.
 
     Parameters
@@ -127,6 +132,8 @@ def complete(document: Any, origin: str = "The geometry") -> Geometry:
         Fields of `Geometry` by name; see `conventional` for what may stand in their place.
     origin
         What to call the document in errors.
+    sources
+        Where its keys come from, as far as that is known, to be named where two contradict each other.
 
     Raises
     ------
@@ -163,15 +170,47 @@ def complete(document: Any, origin: str = "The geometry") -> Geometry:
     try:
         geometry = TypeAdapter(Geometry).validate_python(given)
     except ValidationError as error:
-        faults = {str(fault["loc"][0] if fault["loc"] else ""): fault["msg"] for fault in error.errors()}
-        told = "; ".join(f"'{where}': {what}" for where, what in faults.items())
+        told = "; ".join(
+            f"'{where}' ({_in_short(where)}): {what}" if where in KEYS else f"'{where}': {what}"
+            for where, what in faults_by_key(error.errors()).items()
+        )
         raise InputError(f"{origin} is not usable at {told}.") from None
     check(geometry)
-    rotation(geometry.sample_circles, geometry.sample_angles_deg, geometry.sample_offsets_deg)
-    rotation(geometry.detector_circles, geometry.detector_angles_deg, geometry.detector_offsets_deg)
+    for whose in ("sample", "detector"):
+        circles, angles = getattr(geometry, f"{whose}_circles"), getattr(geometry, f"{whose}_angles_deg")
+        if len(circles) != len(angles):
+            raise InputError(_contradiction(whose, len(circles), angles, given, sources or {}))
+        rotation(circles, angles, getattr(geometry, f"{whose}_offsets_deg"))
     for axis in geometry.pixel_directions:
         direction(axis)
     return geometry
+
+
+def _contradiction(
+    whose: str, number: int, angles: tuple[float, ...], given: Mapping[str, Any], sources: Mapping[str, str]
+) -> str:
+    """Say that circles and angles do not belong together, and where both come from."""
+    name, key = given.get("beamline"), f"{whose}_angles_deg"
+
+    def from_where(*keys: str) -> str:
+        found = next((sources[each] for each in keys if each in sources), "")
+        return f" (from {found})" if found else ""
+
+    which = from_where(f"{whose}_circles", "beamline")
+    if isinstance(name, str) and f"{whose}_circles" not in sources:
+        with suppress(InputError):  # only its writer may know it
+            site = find_beamline(name)
+            motors = (each.motor for each in (site.sample if whose == "sample" else site.arm))
+            which = f" of {name} ({', '.join(motors)}){which}"
+    circles = "is 1 circle" if number == 1 else f"are {number} circles"
+    return (
+        f"There {circles} of the {whose}{which} but {len(angles)} in {key}{from_where(key)}, {angles}; "
+        f"give one angle per circle, for example with --set geometry.{key}=…"
+    )
+
+
+def _in_short(key: str) -> str:
+    return re.split(r"[.:;] |[.:;]$", KEYS[key])[0]
 
 
 def mean_step(angles_deg: Any) -> float:

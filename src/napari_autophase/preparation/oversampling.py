@@ -86,7 +86,7 @@ class _Correlation:
         correlation = np.abs(fft.fftn(self._counts.astype(np.float32, copy=False)))
         # the sum of all counts also holds whatever background there is, but only at the origin: the neighbours tell the scale
         correlation[0, 0, 0] = 0
-        scale = float(correlation.max())
+        scale = max(float(correlation.max()), 1e-30)  # of equal counts nothing is left
         correlation /= scale
         correlation[0, 0, 0] = 1
         total = float(self._counts.sum(dtype=np.float64))

@@ -95,10 +95,15 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     notes = [*scan.notes, *notes]
     if choice.background:
         counts = np.maximum(counts - np.float32(choice.background), 0)
-    if not counts[good].any():
+    most = counts.max(where=good, initial=0)
+    if most == 0:
         raise InputError(
             f"Nothing is left of {scan.name} after masking and background subtraction; "
             "check the mask, the saturation and the background."
+        )
+    if counts.min(where=good, initial=np.inf) == counts.max():
+        raise InputError(
+            f"{scan.name} holds {most:g} in every voxel that is not masked: there is no Bragg peak in it; choose another dataset."
         )
 
     if geometry is not None:

@@ -84,6 +84,7 @@ def find_log(frames: Path, given: Path | None = None) -> tuple[ScanLog | None, t
         return read_log(given, numbers[0] if numbers else None), ()
     if not numbers:
         return None, ()
+    lacking: list[Path] = []
     for folder in _around(frames):
         logs = list(_logs(folder))
         fios = [log for log, kind in logs if kind == "fio"]
@@ -100,7 +101,13 @@ def find_log(frames: Path, given: Path | None = None) -> tuple[ScanLog | None, t
             return None, (
                 f"Scan {numbers[0]} is in several logs ({names}), so the motors are not known; say which with --spec FILE.",
             )
-    return None, ()
+        lacking += [log for log, kind in logs if kind == "spec"]
+    if not lacking:
+        return None, ()
+    names = ", ".join(log.name for log in lacking[:3])
+    return None, (
+        f"No scan {numbers[0]} is in {names}, so the motors are not known; if another file has them, name it with --spec FILE.",
+    )
 
 
 def scan_numbers(frames: Path) -> list[int]:
