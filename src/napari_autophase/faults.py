@@ -6,9 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _LIST = "list (write values with commas between)"
-_NUMBER = {"float_parsing": "number", "float_type": "number", "int_parsing": "whole number", "int_type": "whole number",
-           "int_from_float": "whole number", "string_type": "text", "tuple_type": _LIST, "list_type": _LIST, "dict_type": "object with keys",
-           "model_type": "object with keys", "finite_number": "finite number"}  # fmt: skip
+_NUMBER = {
+    "float_parsing": "number",
+    "float_type": "number",
+    "finite_number": "finite number",
+    "int_parsing": "whole number",
+    "int_type": "whole number",
+    "int_from_float": "whole number",
+    "string_type": "text",
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "dict_type": "object with keys",
+    "model_type": "object with keys",
+}
 _LIMITS = {"greater_than": ("gt", "more than"), "greater_than_equal": ("ge", "at least"), "less_than": ("lt", "less than"),
            "less_than_equal": ("le", "at most")}  # fmt: skip
 

@@ -135,7 +135,8 @@ def _fio(path: Path) -> Path | None:
     if path.is_file():
         return path if is_log(path) == "fio" else None
     found = [each for each in path.glob("*.fio") if is_log(each) == "fio"] if path.is_dir() else []
-    return found[0] if len(found) == 1 else None
+    own = [each for each in found if each.stem == path.name]  # the folder of a scan is called as it is
+    return (own or found)[0] if len(own or found) == 1 else None
 
 
 def _found(path: Path) -> Path:

@@ -24,7 +24,7 @@ class Frames:
     Parameters
     ----------
     path
-        Their folder or file.
+        Their folder or file, and what they are called in it.
     shape
         Frames, rows, columns.
     numbers
@@ -177,6 +177,8 @@ def _unknown(log: ScanLog, found: list[Beamline]) -> str:
     if found:
         names = " or ".join(each.name for each in found)
         return f"{log.path.name} may be from {names}: say which with --beamline, and its motors are read."
+    if not log.motors:
+        return f"{log.path.name} names no motors, so the geometry is not known; was it cut short?"
     motors = ", ".join(list(log.motors)[:6])
     return (
         f"{log.path.name} is from no beamline known here (its motors: {motors}, …), so the geometry is not known; "

@@ -217,7 +217,11 @@ def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hin
         return replace(about, notes=(*about.notes, *notes))
     count, rows, columns = chosen.frames
     frames = Frames(
-        path, (count, rows, columns), kind.frame_numbers(path), hints.region, known=about.metadata
+        path / chosen.path.strip("/"),  # which may be called after the detector
+        (count, rows, columns),
+        kind.frame_numbers(path),
+        hints.region,
+        known=about.metadata,
     )
     said = described(log, frames, hints.beamline)
     masks = [mask for mask in (about.mask, said.mask) if mask is not None]

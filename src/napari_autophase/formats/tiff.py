@@ -97,6 +97,8 @@ def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     with damage(path):
         _check_whole(path)
         with tifffile.TiffFile(path, _multifile=False) as file:
+            if not file.series:
+                raise InputError(f"{path} holds no frames; copy or export it again.")
             if len(file.series) != 1:
                 raise InputError(
                     f"{path} holds pages of different sizes; save the frames of one scan as one stack."

@@ -64,7 +64,9 @@ def _parsed(path: Path, text: str) -> ScanLog:
             rows.append(plain.split())
     whole = [row for row in rows if len(row) == len(labels)]
     if len(whole) < len(rows):
-        notes.append(f"{len(rows) - len(whole)} rows of {path.name} are cut short, and left out.")
+        cut = len(rows) - len(whole)
+        what = "1 row" if cut == 1 else f"{cut} rows"
+        notes.append(f"{what} of {path.name} {'is' if cut == 1 else 'are'} cut short, and left out.")
     columns = {
         name: np.array([row[index] for row in whole], float)
         for index, (name, is_number) in enumerate(labels)
