@@ -191,7 +191,7 @@ class Recipe(_Part):
     )
     backend: Literal["auto", "torch", "compiled"] = Field(
         "auto",
-        description="What computes on a CPU; auto: compiled functions where they pass their check, else torch.",
+        description="What computes on a CPU; auto: compiled functions once they are made and pass their check, torch until then.",
     )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Of all random numbers.")
     runs: int = Field(

@@ -25,6 +25,7 @@ PACKAGE = Path(cache.__file__).parents[2]
 @pytest.fixture
 def empty(tmp_path, monkeypatch):
     """A computer on which nothing was compiled yet; processes that would are only taken note of."""
+    backends.choose("cpu", "compiled")  # whose modules are imported once
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv(backends.VARIABLE, "auto")
     started = []
@@ -291,8 +292,10 @@ import numpy as np
 
 def phase(_=None):
     from napari_autophase import phasing
+    from napari_autophase.phasing.compiled import threads
+    threads._SLAB = threads._SHARE = 64
     from napari_autophase.recipe import Refinement
-    counts = np.random.default_rng(0).poisson(1.0, (102, 102, 102)).astype(np.float32)
+    counts = np.random.default_rng(0).poisson(1.0, (48, 48, 48)).astype(np.float32)
     data = phasing.Diffraction(counts, None, 0.02)
     starts = phasing.random_starts(data, 2, 0.1, 0)
     job = phasing.refine(data, starts, Refinement(algorithm="2*HIO+2*ER+CG", starts=2))
@@ -305,17 +308,21 @@ def phase(_=None):
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     here = phase()
-    for way in ("fork", "spawn"):
+    for way in sys.argv[1:]:
         with multiprocessing.get_context(way).Pool(1) as pool:
             (there,) = pool.map_async(phase, [0]).get(timeout=900)
         assert there[0] == here[0] and abs(there[1] - here[1]) < 1e-3 * here[1], (way, here, there)
     print(here[0])
 """
     )
-    for backend in ("compiled", "torch"):
+    for backend, ways in (("compiled", ("fork", "spawn")), ("torch", ("fork",))):
         environment = {**os.environ, backends.VARIABLE: backend}
         done = subprocess.run(
-            [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=1800
+            [sys.executable, str(program), *ways],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=1800,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.split() == [backend]
@@ -332,3 +339,31 @@ def test_the_pattern_may_be_given_another_modulus():
     assert data.backend.sums(backends.torch.from_numpy(one), data).overlap == pytest.approx(
         4 * before.overlap, rel=1e-5
     )
+
+
+def test_a_program_that_stays_goes_over_once_functions_are_ready(empty, monkeypatch):
+    naps = []
+
+    def sleep(_):
+        naps.append(backends.is_loaded())
+        if len(naps) == 3:
+            cache.succeed(cache.folder())
+
+    monkeypatch.setattr(backends.time, "sleep", sleep)
+    backends.load_when_ready("cpu", lambda: True)
+    assert naps == [False] * 3
+    assert backends.is_loaded()
+    assert backends.choose().backend.name == "compiled"
+
+
+@pytest.mark.parametrize(("device", "variable"), [("cuda", "auto"), ("cpu", "torch")])
+def test_a_program_that_needs_no_compiled_functions_waits_for_none(empty, monkeypatch, device, variable):
+    monkeypatch.setenv(backends.VARIABLE, variable)
+    backends.load_when_ready(device, lambda: True)
+    assert empty == []
+    assert not backends.is_loaded()
+
+
+def test_a_program_that_ends_does_not_wait(empty):
+    backends.load_when_ready("cpu", lambda: False)
+    assert not backends.is_loaded()

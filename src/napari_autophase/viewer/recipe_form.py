@@ -33,7 +33,7 @@ _TITLES = {
     "refine.shrink_wrap": "Shrink-wrap",
     "analyse": "Analysis",
 }
-_NO_PRESET_S = ("device", "seed", "runs", "guess.weights")
+_NO_PRESET_S = ("device", "backend", "seed", "runs", "guess.weights")
 """Settings that no preset makes."""
 _LARGEST = 2**31 - 1
 _DIGITS = 9
