@@ -26,6 +26,9 @@ Stage = Callable[[str], AbstractContextManager[None]]
 OUTLIER = 1.5
 """Runs whose held-out likelihood is so many times the best one's are not averaged."""
 
+ENOUGH = 2.0
+"""A first attempt on a saturated peak is enough if pixels that no fit has seen are off by less than so many times the noise."""
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -72,7 +75,7 @@ def single(
         return (yield from _attempt(prepared, recipe, model, device, stage, careful=True))
     found = yield from _attempt(prepared, recipe, model, device, stage)
     complete = prepared.shown is prepared.counts
-    if complete or trust.explains(found.figures) or not recipe.refine.algorithm:
+    if complete or trust.explains(found.figures, ENOUGH) or not recipe.refine.algorithm:
         return found
     again = yield from _attempt(prepared, recipe, model, device, stage, careful=True)
     said = (

@@ -31,10 +31,10 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None) -> str:
     return " ".join(each for each in said if each)
 
 
-def explains(figures: Mapping[str, float]) -> bool:
-    """Whether a result has converged, by pixels that no fit has seen; also where there are none to judge it by."""
+def explains(figures: Mapping[str, float], within: float = CONVERGED) -> bool:
+    """Whether pixels that no fit has seen are off by less than so many times photon noise; yes if there are none."""
     ratio = figures.get("free_llk", 0.0) / (figures.get("noise_llk", 0.0) or math.inf)
-    return not ratio >= CONVERGED
+    return not ratio >= within
 
 
 def _explained(figures: Mapping[str, float]) -> str:
