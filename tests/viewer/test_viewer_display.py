@@ -169,6 +169,29 @@ def test_deleted_layers(dock, result, session, viewer):
     assert not dock.look.isEnabled()
 
 
+@pytest.mark.parametrize("how", ["home", "colour", "dimensions"])
+def test_a_layer_that_was_deleted_is_brought_back_by_the_controls_that_show_it(dock, result, viewer, how):
+    dock.threshold.setValue(0.5)
+    settle(dock)
+    before = result.layer("isosurface").data[0]
+    viewer.layers.remove(result.layer("isosurface"))
+    if how == "home":
+        dock.home.click()
+    elif how == "colour":
+        dock.colours.buttons()[1].click()
+    else:
+        dock.flat.click()
+        assert result.layer("isosurface") is None, "slices do not need it"
+        dock.flat.click()
+    surface = result.layer("isosurface")
+    assert [layer for layer in viewer.layers if layer.visible] == [surface]
+    np.testing.assert_array_equal(surface.data[0], before)
+    assert len(result.layers) == 4
+    viewer.layers.clear()
+    dock.home.click()
+    assert len(viewer.layers) == 0, "a result that is gone is gone"
+
+
 def test_the_view(dock, result, viewer):
     assert viewer.dims.ndisplay == 3
     dock.flat.click()

@@ -114,6 +114,15 @@ def test_a_box_is_drawn_moved_and_read(opened, session, viewer, qtbot):
     np.testing.assert_array_equal(session.current.counts, whole.counts[4:24, 6:26, 4:24])
 
 
+def test_the_panel_stays_within_its_width(opened, viewer, qtbot):
+    opened.show()
+    for section in (opened.corrections, opened.repeats, opened.geometry_box.arm):
+        section.head.click()
+    draw(qtbot, opened, viewer)
+    assert not opened.corrections.crop.drawing.isHidden()
+    assert opened.minimumSizeHint().width() <= 380
+
+
 def test_a_box_reaches_no_farther_than_the_scan_and_is_no_smaller_than_one(opened, session, viewer, qtbot):
     crop = opened.corrections.crop
     draw(qtbot, opened, viewer)

@@ -286,6 +286,7 @@ class DisplayDock(Page):
     def _colour(self, button: QPushButton) -> None:
         if self.current is not None:
             self.current.set_colour_by(button.property("quantity"))
+            layers.bring_back(self.current)
 
     def _face_camera(self) -> None:
         """Cut through the middle, and take away the half that hides the cut from the camera."""
@@ -317,6 +318,7 @@ class DisplayDock(Page):
 
     def _frame(self) -> None:
         if self.current is not None:
+            layers.bring_back(self.current)
             self.current.frame()
         else:
             self._session.viewer.reset_view()

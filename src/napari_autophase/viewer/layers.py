@@ -17,7 +17,7 @@ from ..reconstruction import Reconstruction
 from ..scan import Scan
 from .colormaps import colour_map, limits
 from .drawing import Drawing, draw
-from .mesh import RELIEF_TEXTURE
+from .mesh import RELIEF_TEXTURE, mesh
 from .results import (
     AXES,
     QUANTITIES,
@@ -39,6 +39,7 @@ __all__ = [
     "add_drawing",
     "add_reconstruction",
     "adopt",
+    "bring_back",
     "reconstruction_layer_data",
     "redraw",
     "results",
@@ -122,6 +123,20 @@ def add_drawing(viewer: ViewerModel, result: ResultLayers, drawing: Drawing) -> 
             yield
         if not result.alive:
             break
+
+
+def bring_back(result: ResultLayers) -> None:
+    """Make the layer that should be seen again, where a person has deleted it and others of the result are still there."""
+    viewer = result.viewer
+    if viewer is None or not (result.shown and result.alive) or result.seen_layer is not None:
+        return
+    role, look = result.seen_role(viewer), result.look
+    drawing = Drawing(
+        result.reconstruction, look, result.quantities, mesh(result.quantities, look.colour_by, look.cut)
+    )
+    data, options, kind = _layer_data(drawing, role, f"{result.title} {role}")
+    result.add(Layer.create(data, options | Stage.of(viewer).names, kind))
+    result.show()
 
 
 def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
