@@ -456,6 +456,19 @@ def test_slices_begin_in_the_middle_of_the_crystal_and_tell_their_values(viewer,
     assert viewer.layers.selection == {other}, "what a person has selected stays"
 
 
+def test_the_caption_keeps_clear_of_the_colour_bar(viewer, result, monkeypatch):
+    monkeypatch.setattr(compat, "canvas_size", lambda viewer: (400, 380))
+    result.set_colour_by("strain")
+    assert compat.text(viewer).text.splitlines() == [
+        result.title,
+        f"strain ± {result.quantities.strain_limit:.2g}",
+        f"amplitude ≥ {result.threshold:.2f}",
+    ]
+    monkeypatch.setattr(compat, "canvas_size", lambda viewer: (800, 900))
+    result.set_threshold(0.4)
+    assert len(compat.text(viewer).text.splitlines()) == 1
+
+
 def test_the_caption_says_amplitude_once(viewer, result):
     result.set_colour_by("amplitude")
     assert compat.text(viewer).text == f"{result.title}   amplitude ≥ {result.threshold:.2f}"

@@ -32,6 +32,8 @@ RESULT = "autophase_result"
 
 AXES = {"nm": ("z", "y", "x"), "pixel": ("frame", "row", "col")}
 """Names of a result's axes: the laboratory's with geometry, the detector's without."""
+_LETTER_PX, _BAR_PX = 9, 120
+"""Width of a letter of the caption, and of the colour bar, on the canvas."""
 VIEW_DIRECTION = (-1.0, -0.45, -0.6)
 """Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen."""
 
@@ -304,7 +306,11 @@ class ResultLayers:
         reach = f" ± {self.limits[1]:.2g}" if self.colour_by == "strain" else ""
         quantity = label(self.colour_by, self.quantities) + reach
         bound = f"amplitude ≥ {self.threshold:.2f}"
-        text.text = "   ".join((self.title, *(() if self.colour_by == "amplitude" else (quantity,)), bound))
+        parts = (self.title, *(() if self.colour_by == "amplitude" else (quantity,)), bound)
+        line = "   ".join(parts)
+        # the colour bar stands on its right
+        fits = len(line) * _LETTER_PX < compat.canvas_size(viewer)[1] - _BAR_PX
+        text.text = line if fits else "\n".join(parts)
         text.position = "top_left"
         text.visible = True
 
