@@ -96,6 +96,21 @@ def test_the_window_rests_four_times_as_long_as_it_draws(clock, drawing, between
     assert sum(len(errors) for _, errors in updates) == steps
 
 
+def test_until_the_window_has_drawn_nothing_more_is_told(clock):
+    steps, updates = 50, []
+
+    def engine(scan, recipe):
+        for _ in range(steps):
+            clock.now += 10.0
+            yield Progress("refine", 1, 2, error=1.0)
+        return FOUND
+
+    work = worker.ReconstructionWorker(SCAN, Recipe(), engine)
+    work.yielded.connect(updates.append)
+    assert work.work() is FOUND
+    assert [len(errors) for _, errors in updates] == [1, steps - 1]
+
+
 def test_how_long_the_window_drew_is_measured(controller, clock, monkeypatch, qtbot):
     def engine(scan, recipe):
         yield Progress("refine", 1, 2, error=1.0)
