@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from napari_autophase import export, formats, write
 from napari_autophase.recipe import Recipe
-from napari_autophase.reconstruction import Reconstruction
+from napari_autophase.reconstruction import Reconstruction, Trust
 from napari_autophase.scan import InputError
 
 STEPS = np.array([[0.4, 0.5, 7.1], [0.9, 7.4, -0.6], [8.0, 0.8, 0.7]])
@@ -319,3 +319,29 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(found, tmp_path):
     # an empty result is saved all the same: somebody may want to know why
     write(empty, tmp_path / "a.cxi")
     assert not formats.read(tmp_path / "a.cxi").support.any()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_several_runs_say_goes_along(found, tmp_path, known):
+    """A strain of 1e-5 x nm⁻¹ on the result's own grid, and its error, are on the maps' grid where they belong."""
+    x = place()[0]
+    strain = np.where(
+        np.linalg.norm(place() - CENTRE[:, None, None, None], axis=0) < RADIUS, 1e-5 * x, np.nan
+    )
+    trust = Trust(
+        *(each.astype(np.float32) for each in (strain, np.abs(strain), np.abs(strain), np.abs(strain))),
+        figures={},
+    )
+    averaged = replace(found, trust=trust)
+    if not known:
+        averaged = replace(averaged, voxel_steps_nm=None, q_bragg_per_nm=None)
+    export.export(averaged, tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as file:
+        got, error = file["strain_averaged"], file["strain_error"]
+        assert np.isnan(got).any()
+        inside = np.isfinite(got)
+        assert inside.sum() > 800
+        if known:  # the nearest voxel is half a voxel off at most
+            at = np.broadcast_to(file["x_nm"][None, None], got.shape)
+            np.testing.assert_allclose(got[inside], 1e-5 * at[inside], atol=1e-5 * 4)
+        np.testing.assert_allclose(error[inside], np.abs(got[inside]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import analysis, formats
@@ -64,7 +64,8 @@ def maps_of(
         "strain_limit": shown.strain_limit,
         "notes": "\n".join(found.notes),
     }
-    return analysis.mapped(shown, about)
+    maps = analysis.mapped(shown, about)
+    return replace(maps, volumes={**maps.volumes, **analysis.trusted(there, shown)})
 
 
 def export(

@@ -10,7 +10,7 @@ from .dislocations import Dislocation, find_dislocations
 from .facets import Facet, face_labels, find_facets
 from .isosurface import Surface, isosurface
 from .lattice import Lattice, Reference, mean_lattice
-from .mapped import bare_mesh, facets_of, mapped
+from .mapped import bare_mesh, facets_of, mapped, trusted
 from .metrics import (
     amplitude_ssim,
     chi2,
@@ -77,6 +77,7 @@ __all__ = [
     "support_iou",
     "surface_and_bulk",
     "trust",
+    "trusted",
     "twin",
     "unwrap",
 ]

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..maps import Map, Maps, Mesh
+from ..reconstruction import Reconstruction
 from ..scan import InputError
+from .align import fitted
 from .facets import Facet, face_labels, find_facets
 from .indexing import indexed
+from .orthogonal import regridded
 from .quantities import Quantities
 
 
@@ -86,6 +89,49 @@ def mapped(shown: Quantities, about: dict[str, Any]) -> Maps:
             said["reference"] = shown.lattice.reference.words
             said["mean_strain"] = shown.lattice.strain
     return Maps(volumes, shown.voxel_size, shown.unit, axes, partial(mesh_of, shown), {**about, **said})
+
+
+def trusted(found: Reconstruction, shown: Quantities) -> dict[str, Map]:
+    """Return what several runs say of a result, on the grid on which it is shown; nothing where there was one.
+
+    Parameters
+    ----------
+    found
+        The result, its voxel steps in the frame of the grid.
+    shown
+        As `quantities` gives it.
+    """
+    if found.trust is None:
+        return {}
+    unit = "rad/voxel" if shown.relative else "1"
+    parts = {
+        "strain_averaged": (
+            found.trust.strain,
+            unit,
+            "strain of the runs' mean at the resolution at which it reproduces, relative to the mean",
+        ),
+        "strain_error": (found.trust.strain_error, unit, "standard error of strain_averaged"),
+        "amplitude_error": (
+            found.trust.amplitude_error,
+            "1",
+            "standard error of the amplitude over its largest",
+        ),
+        "phase_error": (found.trust.phase_error, "rad", "standard error of the phase"),
+    }
+    return {name: Map(_on_grid(values, found, shown), *said) for name, (values, *said) in parts.items()}
+
+
+def _on_grid(values: np.ndarray, found: Reconstruction, shown: Quantities) -> np.ndarray:
+    """Return a map of the result's own grid on the one that is shown: the nearest value, NaN where there is none."""
+    if shown.relative or found.voxel_steps_nm is None:
+        return fitted(np.where(found.support, values, np.nan), shown.amplitude.shape).astype(np.float32)
+    new_steps, shape = np.diag(shown.voxel_size)[::-1], shown.amplitude.shape
+    known = np.isfinite(values)
+    nearest = regridded(
+        np.where(known, values, 0).astype(np.float32), found.voxel_steps_nm, new_steps, shape, order=0
+    )
+    there = regridded(known.astype(np.float32), found.voxel_steps_nm, new_steps, shape, order=0) > 0.5
+    return np.where(there, nearest, np.nan).astype(np.float32)
 
 
 def _with_ramp(shown: Quantities, displacement: np.ndarray) -> np.ndarray:

@@ -107,6 +107,14 @@ def gather(
         caption = f"{facet_words(facets)}. Coloured by the mean strain of each, {_relative(shown)}; the table has the numbers."
         pictures.insert(1, Picture("Facets", caption, figures.facets(shown, facets)))
     tables = [_statistics(shown), *([_facets(shown, facets)] if facets else [])]
+    if found.trust is not None:
+        tables.append(_runs(found))
+        unit = found.trust.unit
+        rows = [
+            (f"{key} ({unit})" if "resolution" in key else key, f"{value:.4g}")
+            for key, value in found.trust.figures.items()
+        ]
+        tables.append(Table("How far it reproduces", rows))
     if shown.dislocations:
         tables.append(_dislocations(shown))
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -138,7 +146,8 @@ def facts(found: Reconstruction, shown: Quantities) -> list[tuple[str, str]]:
     """Return what the strain of a result says: a label and its words, a line each."""
     voxel = " × ".join(f"{size:.3g}" for size in dict.fromkeys(shown.voxel_size))
     count = int(shown.support.sum())
-    lines = [
+    lines = [("verdict", found.verdict)] if found.verdict else []
+    lines += [
         (
             "crystal",
             f"{found.name}: {count} voxels of {voxel} {shown.unit} above amplitude {shown.threshold:g}",
@@ -250,6 +259,20 @@ def _statistics(shown: Quantities) -> Table:
         figures_ = (factor * each.mean, factor * each.std, factor * each.rms, factor * each.fwhm, each.skew)
         rows.append((name, str(each.count), *(f"{value:.4g}" for value in figures_)))
     return Table("Strain, bulk and surface", rows, head=True)
+
+
+def _runs(found: Reconstruction) -> Table:
+    """Return the table of the runs that a result is the mean of."""
+    assert found.trust is not None
+    shares = ("all photons", "first half", "second half")
+    rows: list[tuple[str, ...]] = [("run", "seed", "of", "χ²", "held-out", "agreement", "")]
+    for number, run in enumerate(found.trust.runs, 1):
+        said = ", ".join(
+            word for word, holds in (("twin", run["twin"]), ("left out", not run["kept"])) if holds
+        )
+        figures_ = (f"{run.get(name, np.nan):.4g}" for name in ("chi2", "free_llk", "agreement"))
+        rows.append((str(number), f"{run['seed']:.0f}", shares[int(run["share"])], *figures_, said))
+    return Table("Runs", rows, head=True)
 
 
 def _run(found: Reconstruction) -> Table:
