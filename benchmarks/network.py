@@ -7,11 +7,12 @@ Crystals come from `napari_autophase.simulation`, which no training ever saw, wi
 again.  `results/network.md` has the tables, `results/network.json` medians and quartiles.  The time row wants an idle machine.
 
 How it is judged.  χ²: Σ(s|F| − √I)² / Σ I over the measured pixels, s the best scale.  Amplitude SSIM: windows of 7³ over the
-whole array, both amplitudes relative to their own level (Σ|ρ|³/Σ|ρ|²), data range 1.  IoU: where the amplitude is above half its
-level, against the crystal.  Phase error: mean in the crystal, on the circle, beyond offset and ramp.  Correlation: of the complex
-objects; found: ≥ 0.95.  No diffraction pattern can tell a crystal from its twin.  "By rule" settles it without the truth: the
-rule of `analysis.normalise` is applied to truth and result alike.  Otherwise the twin nearer to the truth is taken, as published
-figures do.
+whole array, both amplitudes relative to their own level (Σ|ρ|³/Σ|ρ|²), data range 1.  IoU: where the amplitude is above half
+its level, against the crystal.  Phase error: mean in the crystal, on the circle, beyond offset and ramp.  Strain: of objects
+blurred by 1.5 voxels, in the crystal without its outer 3 voxels, twin and ramp settled: correlation with the truth, and rms of
+the difference.  Correlation: of the complex objects; found: ≥ 0.95.  No diffraction pattern can tell a crystal from its twin.
+"By rule" settles it without the truth: the rule of `analysis.normalise` is applied to truth and result alike.  Otherwise the
+twin nearer to the truth is taken, as published figures do.
 """
 
 from __future__ import annotations
@@ -132,6 +133,9 @@ def measure(arguments: dict[str, Any], recipe: Recipe | None) -> dict[str, Any]:
         "chi2": scaled_chi2(found.object, prepared.counts, prepared.good),
         **nearer,
         **{f"{name}_rule": value for name, value in ruled.items()},
+        **analysis.strain_error(
+            found.object, crystal.object, crystal.support, crystal.voxel_steps_nm, crystal.q_bragg_per_nm
+        ),
         "free_llk": found.figures.get("free_llk"),
         "seconds": sum(found.seconds[stage] for stage in ("prepare", "guess", "refine", "analyse")),
         "weights": found.weights_sha256,

@@ -20,6 +20,7 @@ FIGURES = {
     "found": "found", "chi2": "χ²", "amplitude_ssim": "amplitude SSIM", "amplitude_ssim_rule": "amplitude SSIM, twin by rule",
     "support_iou": "support IoU", "support_iou_rule": "support IoU, twin by rule", "phase_error": "phase error, rad",
     "phase_error_rule": "phase error, rad, twin by rule", "correlation": "correlation", "twins": "the rule takes the nearer twin",
+    "strain_correlation": "strain's correlation", "strain_rms": "strain's rms error",
     "correlation_rule": "correlation, twin by rule", "free_llk": "held-out likelihood",
     "pynx_correlation": "correlation with PyNX", "pynx_amplitude": "amplitude correlation with PyNX",
     "cohere_correlation": "correlation with cohere", "cohere_amplitude": "amplitude correlation with cohere",

@@ -24,6 +24,9 @@ def score(arguments: dict, preset: str, recipe: Recipe) -> dict:
     truth = simulation.simulate(**arguments)
     found = run(truth.scan, recipe)
     quality = analysis.compare(found.object, truth.object * truth.support, threshold=0.3)
+    strained = analysis.strain_error(
+        found.object, truth.object, truth.support, truth.voxel_steps_nm, truth.q_bragg_per_nm
+    )
     engine = sum(found.seconds[stage] for stage in ("prepare", "guess", "refine", "analyse"))
     return {
         "preset": preset,
@@ -32,6 +35,7 @@ def score(arguments: dict, preset: str, recipe: Recipe) -> dict:
         "phase_range": arguments["phase_range"],
         "gaps": arguments["gaps"],
         **{k: round(float(v), 5) for k, v in quality.items()},
+        **{k: float(f"{v:.4g}") for k, v in strained.items()},
         "chi2": found.figures["chi2"],
         "free_llk": found.figures.get("free_llk"),
         "seconds": round(engine, 3),
@@ -46,8 +50,9 @@ def table(rows: list[dict]) -> str:
 
     reaches = {"≤ π": (-1, np.pi), "π–2π": (np.pi, 2 * np.pi), "2π–5π": (2 * np.pi, 99), "all": (-1, 99)}
     lines = [
-        "| size | phase range | preset | found | correlation | phase error, rad | IoU | χ² | seconds |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| size | phase range | preset | found | correlation | phase error, rad "
+        "| strain: correlation | strain: rms | IoU | χ² | seconds |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for size in sorted({row["size"] for row in rows}):
         for name, (low, high) in reaches.items():
@@ -61,7 +66,11 @@ def table(rows: list[dict]) -> str:
                     continue
                 hits = sum(row["correlation"] >= SUCCESS for row in group)
                 cells = [
-                    middle(group, n) for n in ("correlation", "phase_error", "support_iou", "chi2", "seconds")
+                    middle(group, n)
+                    for n in (
+                        *("correlation", "phase_error", "strain_correlation", "strain_rms"),
+                        *("support_iou", "chi2", "seconds"),
+                    )
                 ]
                 lines.append(
                     f"| {size}³ | {name} | {preset} | {hits}/{len(group)} | " + " | ".join(cells) + " |"

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_autophase.analysis import align, amplitude_ssim, chi2, compare_with_truth, level, normalise, twin
+from napari_autophase.analysis import (
+    align,
+    amplitude_ssim,
+    chi2,
+    compare_with_truth,
+    level,
+    normalise,
+    strain_error,
+    twin,
+)
 
 SHAPE = (32, 30, 28)
 r = np.indices(SHAPE) - np.array(SHAPE)[:, None, None, None] // 2
@@ -69,3 +78,40 @@ def test_without_the_oracle_the_wrong_twin_stays_wrong_and_normalise_alone_puts_
     for given in (rough, twin(rough)):
         found, _ = normalise(given, np.abs(given) > 0.5)
         assert compare_with_truth(found, truth, inside, twins=False)["correlation"] > 0.98
+
+
+def strained(sign: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return a crystal of relative strain −3c·y²: its phase c·y³ is odd, so that no twin has the opposite."""
+    z, y, x = np.meshgrid(*[np.arange(48.0) - 24] * 3, indexing="ij")
+    inside = (abs(z) < 10) & (abs(y) < 11) & (abs(x) < 9) & (z + y < 8)
+    return inside * np.exp(1j * sign * 4e-4 * y**3), inside
+
+
+def test_strain_of_the_crystal_itself_its_twin_and_a_ramp_has_no_error():
+    truth, inside = strained()
+    ramp = np.exp(0.3j * (np.arange(48) - 24))
+    for found in (truth, 3j * truth, twin(truth), truth * ramp, np.roll(truth, (2, -1, 3), (0, 1, 2))):
+        error = strain_error(found, truth, inside, smoothing=0)
+        assert error["strain_correlation"] > 0.999
+        assert error["strain_rms"] < 2e-3
+
+
+def test_strain_of_the_wrong_sign_or_size_is_seen():
+    truth, inside = strained()
+    opposite = strain_error(np.conj(truth), truth, inside, smoothing=0)
+    assert opposite["strain_correlation"] < -0.9
+    # twice −3c·y², in the core of the wedge
+    core = ndimage.binary_erosion(inside, iterations=3)
+    y = (np.arange(48.0) - 24)[None, :, None] * np.ones((48, 1, 48))
+    assert opposite["strain_rms"] == pytest.approx(2 * 12e-4 * (y[core] ** 2).std(), rel=0.1)
+    half, _ = strained(0.5)
+    error = strain_error(half, truth, inside)
+    assert error["strain_correlation"] > 0.99
+    assert error["strain_rms"] == pytest.approx(0.5 * 12e-4 * (y[core] ** 2).std(), rel=0.1)
+
+
+def test_strain_has_no_correlation_where_there_is_none():
+    flat, inside = np.abs(strained()[0]), strained()[1]
+    assert np.isnan(strain_error(flat, flat, inside)["strain_correlation"])
+    nothing = strain_error(flat, flat, np.zeros_like(inside))
+    assert np.isnan(nothing["strain_rms"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -10,8 +11,8 @@ import torch
 from phasing_crystals import crystal, field, finish, intensity, likeness
 
 from napari_autophase import InputError, Recipe, run
-from napari_autophase.phasing import Blur, Diffraction, Starts, refine
-from napari_autophase.phasing.coherence import estimate, onwards, sharpened
+from napari_autophase.phasing import Blur, Diffraction, Starts, coherence, refine
+from napari_autophase.phasing.coherence import Seeker, estimate, middle, ratio, sharpened
 from napari_autophase.recipe import Refinement, ShrinkWrap
 from napari_autophase.simulation import simulate
 
@@ -37,13 +38,14 @@ def in_fft_order(volume: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.fft.ifftshift(volume), dtype=np.float32))
 
 
-def photons(centred: np.ndarray, peak: float = 1e5, seed: int = 0) -> np.ndarray:
-    seen = partly_coherent(centred, SIGMA)
-    return np.random.default_rng(seed).poisson(seen * (peak / seen.max())).astype(np.float32)
-
-
-def scaled(centred: np.ndarray, peak: float = 1e5) -> np.ndarray:
-    return centred * np.sqrt(peak / partly_coherent(centred, SIGMA).max())
+@cache
+def known() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a crystal, the mean number of photons of partly coherent light that it scatters, and photons."""
+    truth = crystal(SHAPE, phase=2.0)
+    seen = partly_coherent(truth, SIGMA)
+    scale = 1e5 / seen.max()
+    photons = np.random.default_rng(0).poisson(seen * scale).astype(np.float32)
+    return truth * np.sqrt(scale), seen * scale, photons
 
 
 def test_a_blur_is_the_mean_over_directions():
@@ -63,8 +65,7 @@ def test_the_simulators_blur_is_the_same():
 
 
 def test_widths_are_found_from_the_object_and_noisy_counts():
-    truth = scaled(crystal(SHAPE, phase=2.0))
-    counts = photons(crystal(SHAPE, phase=2.0))
+    truth, _, counts = known()
     fitted = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0)) > 0.1
     seen = in_fft_order(counts) * fitted  # what is not fitted must not matter
     found = estimate(in_fft_order(np.abs(field(truth)) ** 2), seen, fitted).sigma_px
@@ -84,8 +85,8 @@ def test_no_blur_is_found_where_there_is_none():
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_sharpened_counts_are_nearer_to_coherent_ones(masked):
-    truth = scaled(crystal(SHAPE, phase=2.0))
-    counts, coherent = photons(crystal(SHAPE, phase=2.0)), np.abs(field(truth)) ** 2
+    truth, expected, counts = known()
+    counts, coherent = counts.copy(), np.abs(field(truth)) ** 2
     fitted = np.ones(SHAPE, bool)
     if masked:
         fitted[:, 11:13] = fitted[5:8, :, 20:22] = False
@@ -93,7 +94,7 @@ def test_sharpened_counts_are_nearer_to_coherent_ones(masked):
     found = sharpened(in_fft_order(counts), torch.from_numpy(np.fft.ifftshift(fitted)), Blur(SIGMA), 12)
     found = np.fft.fftshift(found.numpy())
 
-    seen = fitted & (partly_coherent(truth, SIGMA) > 30)
+    seen = fitted & (expected > 30)
 
     def apart(one: np.ndarray) -> float:
         return float(np.abs(np.sqrt(one) - np.sqrt(coherent))[seen].mean())
@@ -103,20 +104,70 @@ def test_sharpened_counts_are_nearer_to_coherent_ones(masked):
 
 
 def test_an_object_that_explains_the_counts_is_left_alone():
-    truth = scaled(crystal(SHAPE, phase=2.0))
-    coherent = in_fft_order(np.abs(field(truth)) ** 2)
-    expected = in_fft_order(partly_coherent(truth, SIGMA))
-    found = sharpened(expected, torch.ones(SHAPE, dtype=torch.bool), Blur(SIGMA), 2, coherent)
+    truth, expected, _ = known()
+    coherent, expected = in_fft_order(np.abs(field(truth)) ** 2), in_fft_order(expected)
     bright = expected > 10
-    assert torch.allclose(found[bright], coherent[bright], rtol=2e-3, atol=0.5)
+    every = torch.ones(SHAPE, dtype=torch.bool)
+    for found in (
+        sharpened(expected, every, Blur(SIGMA), 2, coherent),
+        ratio(coherent, expected, Blur(SIGMA)),
+    ):
+        assert torch.allclose(found[bright], coherent[bright], rtol=2e-3, atol=0.5)
+
+
+def test_the_middle_of_a_pattern_is_where_its_light_is():
+    photons = known()[2]
+    wide = np.pad(photons, ((20, 20), (0, 0), (30, 30)))
+    data = Diffraction(wide)
+    sides = data.lit
+    assert sides[0] <= 36
+    assert sides[2] <= 36
+    part = middle(data.counts, sides)
+    assert part.sum() > 0.99 * data.counts.sum()
+    assert np.array_equal(np.fft.fftshift(part.numpy()), center(wide, part.shape))
+    # what projections aim at changes there, and nowhere else
+    aims = np.fft.fftshift(data.explained(Blur(SIGMA), 4 * part).modulus.numpy())
+    fitted = np.fft.fftshift(data.measured.numpy()) >= 0
+    inside = np.zeros(wide.shape, bool)
+    center(inside, part.shape)[...] = True
+    assert np.allclose(aims[fitted & inside] ** 2, 4 * wide[fitted & inside], rtol=1e-5)
+    assert np.array_equal(aims[~inside | ~fitted], np.fft.fftshift(data.measured.numpy())[~inside | ~fitted])
+
+
+def test_the_intensity_in_the_middle_is_that_of_the_whole(monkeypatch):
+    rng = np.random.default_rng(0)
+    objects = np.zeros((2, 40, 36, 45), complex)
+    objects[:, 15:26, 14:22, 18:29] = rng.normal(size=(2, 11, 8, 11)) + 1j * rng.normal(size=(2, 11, 8, 11))
+    monkeypatch.setattr(coherence, "FEW", 0)
+    given = torch.from_numpy(np.fft.ifftshift(objects, (1, 2, 3)).astype(np.complex64))
+    found = np.fft.fftshift(coherence.intensity(given, (16, 12, 15)).numpy(), (1, 2, 3))
+    for one, expected in zip(found, objects, strict=True):
+        assert np.allclose(
+            one, center(np.abs(field(expected)) ** 2, (16, 12, 15)), rtol=1e-3, atol=1e-3 * one.max()
+        )
+
+
+def center(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return volume[
+        tuple(slice(n // 2 - m // 2, n // 2 - m // 2 + m) for n, m in zip(volume.shape, shape, strict=True))
+    ]
 
 
 def test_estimates_are_taken_further_the_way_they_went():
-    assert onwards(None, Blur((0.31, 0.31, 0.0))).sigma_px == pytest.approx((0.47, 0.47, 0.0), abs=0.02)
-    further = onwards(Blur((0.4, 0.5, 0.6)), Blur((0.45, 0.5, 0.5))).sigma_px
-    assert further[0] > 0.45
-    assert further[1] == pytest.approx(0.5)
-    assert further[2] < 0.5
+    assert Seeker(None).further(Blur((0.31, 0.31, 0.0))).sigma_px == pytest.approx(
+        (0.47, 0.47, 0.0), abs=0.02
+    )
+
+    def told(blur: Blur) -> Blur:
+        """Say what objects tell that take two thirds, a half or nothing of what is missing upon themselves."""
+        pairs = zip(blur.sigma_px, SIGMA, (1 / 3, 1 / 2, 1), strict=True)
+        first, second, third = (np.sqrt(s**2 + share * (true**2 - s**2)) for s, true, share in pairs)
+        return Blur((first, second, third))
+
+    seeker = Seeker(Blur((0.3, 0.1, 0.8)))
+    for _ in range(2):
+        seeker.further(told(seeker.blur))
+    assert seeker.blur.sigma_px == pytest.approx(SIGMA, abs=1e-3)
 
 
 @pytest.mark.parametrize("far", [False, True])
@@ -159,9 +210,9 @@ def test_the_likelihood_follows_differences(far):
 
 
 def test_scores_are_of_the_blurred_intensity():
-    truth = scaled(crystal(SHAPE, phase=2.0))
-    data = Diffraction(photons(crystal(SHAPE, phase=2.0)), free_fraction=0.02)
-    expected = np.maximum(np.fft.ifftshift(partly_coherent(truth, SIGMA)), data.floor)
+    truth, expected, photons = known()
+    data = Diffraction(photons, free_fraction=0.02)
+    expected = np.maximum(np.fft.ifftshift(expected), data.floor)
     counts, free = data.counts.numpy().astype(float), data.free.numpy()
     deviance = expected - counts + np.where(counts > 0, counts * np.log(np.maximum(counts, 1) / expected), 0)
     one = torch.from_numpy(np.fft.ifftshift(truth).astype(np.complex64))
@@ -175,7 +226,7 @@ def test_scores_are_of_the_blurred_intensity():
 @pytest.mark.parametrize(("algorithm", "close"), [("40*ER", 0.1), ("40*CG", 0.1), ("60*ADAM", 0.25)])
 @pytest.mark.parametrize("backend", ["torch", "compiled"])
 def test_every_algorithm_goes_on_to_the_crystal(algorithm, close, backend):
-    truth = scaled(crystal(SHAPE, phase=2.0))
+    truth, _, photons = known()
     support = np.abs(truth) > 0.05 * np.abs(truth).max()
     rng = np.random.default_rng(2)
     start = (truth * (1 + 0.3 * rng.normal(size=SHAPE)) * np.exp(0.4j * rng.normal(size=SHAPE))).astype(
@@ -183,7 +234,7 @@ def test_every_algorithm_goes_on_to_the_crystal(algorithm, close, backend):
     )
     starts = Starts((start * support)[None], support[None])
     plan = Refinement(algorithm=algorithm, shrink_wrap=ShrinkWrap(every=0), softness=0)
-    data = Diffraction(photons(crystal(SHAPE, phase=2.0)), backend=backend)
+    data = Diffraction(photons, backend=backend)
     plain = finish(refine(data, starts, plan))[1]
     found = finish(refine(data.explained(Blur((0.4, 0.4, 0.4))), starts, plan, coherence="estimated"))[1]
     assert found.blur is not None
@@ -194,18 +245,20 @@ def test_every_algorithm_goes_on_to_the_crystal(algorithm, close, backend):
     assert fixed.blur == Blur(SIGMA)
 
 
-def test_fast_finds_crystals_and_the_widths_in_partly_coherent_light():
-    for seed, kind in ((11, "wulff"), (12, "winterbottom")):
-        truth = simulate(
-            seed, 64, kind=kind, coherence=(0.5, 0.4, 0.6), peak=1e5, oversampling=(3.0, 3.2, 2.8)
-        )
-        found = run(truth.scan, Recipe.from_preset("fast"))
-        plain = run(truth.scan, Recipe.from_preset("fast").with_settings({"model.coherence": "off"}))
-        assert likeness(found.object, truth.object) > 0.97 > likeness(plain.object, truth.object)
-        assert found.coherence.kind == "gaussian"
-        assert found.coherence.sigma_px == pytest.approx((0.5, 0.4, 0.6), rel=0.1)
-        assert found.figures["free_llk"] < 0.7 * plain.figures["free_llk"]
-        assert plain.coherence.kind == "off"
+@pytest.mark.parametrize(
+    ("seed", "kind", "widths"), [(12, "winterbottom", (0.5, 0.4, 0.6)), (5, "scattered", (0.5, 0.5, 0.5))]
+)
+def test_fast_finds_crystals_and_the_widths_in_partly_coherent_light(seed, kind, widths):
+    truth = simulate(seed, 64, kind=kind, coherence=widths, peak=1e5, oversampling=(3.0, 3.2, 2.8))
+    found, plain = (
+        run(truth.scan, Recipe.from_preset("fast").with_settings({"model.coherence": how}))
+        for how in ("estimate", "off")
+    )
+    assert likeness(found.object, truth.object) > 0.98 > likeness(plain.object, truth.object)
+    assert found.coherence.kind == "gaussian"
+    assert found.coherence.sigma_px == pytest.approx(widths, rel=0.1)
+    assert found.figures["free_llk"] < 0.7 * plain.figures["free_llk"]
+    assert plain.coherence.kind == "off"
 
 
 def test_coherent_light_is_phased_as_it_always_was():

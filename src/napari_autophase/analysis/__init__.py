@@ -19,6 +19,7 @@ from .metrics import (
     fourier_shell_correlation,
     level,
     phase_error,
+    strain_error,
     support_iou,
 )
 from .orthogonal import orthogonalise, reach, regridded, resampled
@@ -74,6 +75,7 @@ __all__ = [
     "scan_card",
     "statistics",
     "strain",
+    "strain_error",
     "support_iou",
     "surface_and_bulk",
     "trust",

@@ -8,11 +8,6 @@ from . import coherence, gradient, scoring, support
 from .coherence import Blur
 from .diffraction import Diffraction
 from .iterations import Gradient, Iterations, Rule
-from .likelihood import power
-from .pattern import AXES
-
-RATIOS = 2
-"""Steps by which the intensity of an object is sharpened; the first is the ratio of measured and blurred intensities."""
 
 
 class Chunk:
@@ -70,21 +65,24 @@ class Chunk:
 
         If projections are to `renew` what they aim at, it is the intensity of each object, times measured over blurred ones.
         """
-        coherent = None
+        aims = None
         if renew and blur is not None:
-            fitted = self._data.measured >= 0
-            coherent = coherence.sharpened(self._data.counts, fitted, blur, RATIOS, self._power(slice(None)))
-            coherent = coherent if len(self) > 1 else coherent[0]
+            sides = self._data.lit
+            aims = coherence.ratio(self._intensity(sides), coherence.middle(self._data.counts, sides), blur)
+            aims = aims if len(self) > 1 else aims[0]
         self._stop()
-        self._data = self._data.explained(blur, coherent)
+        self._data = self._data.explained(blur, aims)
 
     def blur(self, index: int, begin: Blur | None) -> Blur:
         """Return the blur with which one of the objects explains the counts best."""
-        data = self._data
-        return coherence.estimate(self._power(index), data.counts, data.measured >= 0, begin)
+        sides = coherence.sought(self._data.shape)
+        counts, modulus = (coherence.middle(v, sides) for v in (self._data.counts, self._data.measured))
+        return coherence.estimate(self._intensity(sides, [index])[0], counts, modulus >= 0, begin)
 
-    def _power(self, which: int | slice) -> torch.Tensor:
-        return power(torch.fft.fftn(self.objects[which] * self._reach[which], dim=AXES))
+    def _intensity(self, sides: tuple[int, ...], which: list[int] | None = None) -> torch.Tensor:
+        """Return the coherent intensity of objects in the middle of the pattern."""
+        chosen = slice(None) if which is None else which
+        return coherence.intensity(self.objects[chosen] * self._reach[chosen], sides)
 
     def halve(self) -> None:
         """Empty one half of every support, once."""

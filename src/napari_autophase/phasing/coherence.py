@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 
+from ..preparation import fast_size
 from .pattern import AXES, wide
 
 Widths = tuple[float, float, float]
@@ -31,12 +33,17 @@ LARGEST, LEAST_SEEN = 4.0, 0.1
 """The most that one step multiplies an intensity by; the least share of a pixel's light that tells anything of it."""
 WIDEST, LONGEST_STEP = 2.0, 0.3
 """Pixels: widths are not sought beyond; pixels squared: no step towards them is longer."""
-STEPS, CLOSE = 6, 1e-4
+STEPS, CLOSE = 6, 5e-4
 """Steps of Gauss and Newton at most, and the change of a width squared below which they end."""
 NARROWEST = 0.15
 """Pixels: if no width is larger, the light counts as coherent."""
-ONWARDS = 1.8
-"""How much further than found the squares of widths are taken."""
+ONWARDS, LONGEST = 1.8, 4.0
+"""How much further than told the squares of widths are taken if nothing better is known, and at most."""
+LIT, DARK = 0.3, 2e-3
+"""Photons that are expected where the blur is sought; the share of all photons beyond the middle that is taken for blurred."""
+_ROW = 1024
+FEW = 2**19
+"""Voxels that a transform is quick for."""
 SIDE, MARGIN = 64, 4
 """Pixels: widths are sought in the middle of the pattern, which holds nearly all photons, without its edge."""
 
@@ -65,6 +72,58 @@ class Blur:
         for sigma, squares in zip(self.sigma_px, _squares(shape, intensity.device), strict=True):
             spectrum *= torch.exp(-(sigma**2) * squares)
         return _back(spectrum, shape)
+
+
+def intensity(objects: torch.Tensor, sides: tuple[int, ...]) -> torch.Tensor:
+    """Return |F|² of objects in the `middle` of the pattern.
+
+    Where that is little of it the transform is a matrix product for each axis, from the box that the objects fill.
+
+    Parameters
+    ----------
+    objects
+        complex64 (P, N0, N1, N2), FFT order.
+    sides
+        M0, M1, M2.
+
+    Returns
+    -------
+    float32 (P, M0, M1, M2)
+    """
+    shape = objects.shape[1:]
+    if math.prod(shape) < FEW or math.prod(sides) > math.prod(shape) / 4:
+        field = middle(torch.fft.fftn(objects, dim=AXES), sides)
+    else:
+        filled, field = (objects != 0).any(0), objects
+        for axis, (n, side) in enumerate(zip(shape, sides, strict=True)):
+            first, last = (k for k in range(3) if k != axis)
+            places = filled.any(last).any(first).nonzero().squeeze(1)
+            wanted = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64, device=objects.device).round()
+            angle = -2 * math.pi / n * torch.remainder(wanted[:, None] * places, n)
+            wave = torch.polar(torch.ones_like(angle), angle).to(objects.dtype)
+            # takes the first axis, leaves it as the last
+            field = torch.tensordot(field.index_select(1, places), wave, ([1], [1]))
+    return field.real.square() + field.imag.square()
+
+
+def sought(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sides of the middle in which the blur is sought."""
+    return tuple(min(n, SIDE) for n in shape)
+
+
+def ratio(intensity: torch.Tensor, counts: torch.Tensor, blur: Blur) -> torch.Tensor:
+    """Return the coherent intensity that projections aim at from an object: its own times measured over blurred ones.
+
+    That is what Clark et al. do (Nat. Commun. 3, 993 (2012)).
+
+    Parameters
+    ----------
+    intensity
+        float32 (..., N0, N1, N2): |F|² of the object, on the scale of the counts.
+    counts, blur
+        float32 (N0, N1, N2): photons; what lies between.
+    """
+    return intensity * (counts / blur(intensity).clamp_(min=FLOOR)).clamp_(max=LARGEST**2)
 
 
 def sharpened(
@@ -121,7 +180,7 @@ def estimate(
 
     Gauss and Newton's steps on the squares of the widths and a scale, each pixel weighted by the variance of Poisson's
     statistics: that is Fisher's scoring of the Poisson likelihood.  Only the middle of the pattern takes part, so that the time
-    does not depend on the size of the scan.
+    does not depend on the size of the scan, and of that only where light is expected.
 
     Parameters
     ----------
@@ -132,23 +191,29 @@ def estimate(
     begin
         Where to begin; None: at no blur.
     """
-    intensity, counts, fitted = (_middle(volume) for volume in (intensity, counts, fitted))
-    fitted = fitted & _away_from_edges(fitted.shape, intensity.device)
-    squares = _squares(fitted.shape, intensity.device)
+    sides = sought(tuple(intensity.shape))
+    intensity, counts, fitted = (middle(volume, sides) for volume in (intensity, counts, fitted))
+    shape, squares = fitted.shape, _squares(fitted.shape, intensity.device)
     spectrum = torch.fft.rfftn(intensity, dim=AXES)
     variances = torch.tensor(begin.sigma_px if begin else (0.0, 0.0, 0.0), dtype=torch.float64).square()
-    scale = 1.0
-    for _ in range(STEPS):
+    scale, seen = 1.0, fitted
+    for step_number in range(STEPS):
         now = spectrum
         for variance, square in zip(variances.tolist(), squares, strict=True):
             now = now * torch.exp(-variance * square)
-        expected = _back(now, fitted.shape)
-        slopes = [scale * _back(-now * f, fitted.shape) for f in squares] + [expected]
-        model = scale * expected
-        weight = torch.where(fitted, 1 / model.clamp(min=1), 0)
-        normal = torch.tensor([[_total(a * b * weight) for b in slopes] for a in slopes]).double()
-        pull = torch.tensor([_total(a * weight * (counts - model)) for a in slopes]).double()
-        normal += 1e-6 * torch.diag(normal.diagonal()) + 1e-30 * torch.eye(4)
+        expected = _back(now, shape)
+        if step_number == 0:
+            lit = expected > LIT
+            seen = fitted & _away_from_edges(shape, intensity.device) & lit
+            counts = counts[seen]
+        model = scale * expected[seen]
+        slopes = torch.stack(
+            [scale * _back(now * -square, shape)[seen] for square in squares] + [expected[seen]]
+        )
+        weighted = slopes / model.clamp(min=1)
+        normal = torch.stack([_total(weighted * one) for one in slopes])
+        pull = _total(weighted * (counts - model))
+        normal += 1e-6 * torch.diag(normal.diagonal()) + 1e-30 * torch.eye(4, dtype=normal.dtype)
         step = torch.linalg.solve(normal, pull)
         before = variances
         variances = (variances + step[:3].clamp(-LONGEST_STEP, LONGEST_STEP)).clamp(0, WIDEST**2)
@@ -164,20 +229,47 @@ def known(blur: Blur) -> Blur | None:
     return blur if max(blur.sigma_px) >= NARROWEST else None
 
 
-def onwards(before: Blur | None, found: Blur) -> Blur:
-    """Return the blur to phase with next, when the one found last came from an object that was phased with another.
+class Seeker:
+    """What blur to phase with next, when objects that were phased with another tell of one.
 
-    Such an object takes a part of the blur upon itself, so that the estimate is too close to `before`; it is taken further the
-    way it went.  From an object that was phased without any blur (None) it has further to go the wider it is: measured on
-    simulated crystals, 0.22, 0.31 and 0.42 pixels are found where 0.3, 0.5 and 0.8 are true.
+    Such an object takes a part of the blur upon itself, so that what it tells is too close to what it was phased with: it has to
+    be taken further the way it went.  How much further is known from two estimates, as where the secant of their changes meets
+    zero; before, it is guessed.  From an object that was phased without any blur it is more the wider it is: measured on
+    simulated crystals, 0.22, 0.31 and 0.42 pixels are told where 0.3, 0.5 and 0.8 are true.
+
+    Parameters
+    ----------
+    blur
+        What objects were phased with; None: nothing.
     """
-    squares = [s**2 for s in found.sigma_px]
-    if before is None:
-        squares = [v * (1.6 + 7 * v) for v in squares]
-    else:
-        squares = [b**2 + ONWARDS * (v - b**2) for b, v in zip(before.sigma_px, squares, strict=True)]
-    first, second, third = (math.sqrt(min(max(v, 0.0), WIDEST**2)) for v in squares)
-    return Blur((first, second, third))
+
+    def __init__(self, blur: Blur | None) -> None:
+        self.blur = blur
+        self._last: list[tuple[float, float]] = []
+
+    def further(self, told: Blur) -> Blur:
+        """Return the blur to phase with after an object that was phased with the last one told of another."""
+        squares = [s**2 for s in told.sigma_px]
+        if self.blur is None:
+            found = [v * (1.6 + 7 * v) for v in squares]
+        else:
+            now = [(s**2, v - s**2) for s, v in zip(self.blur.sigma_px, squares, strict=True)]
+            last: list[tuple[float, float] | None] = [*self._last] or [None] * 3
+            found = [
+                v + _factor((v, change), one) * change for (v, change), one in zip(now, last, strict=True)
+            ]
+            self._last = now
+        first, second, third = (math.sqrt(min(max(v, 0.0), WIDEST**2)) for v in found)
+        self.blur = Blur((first, second, third))
+        return self.blur
+
+
+def _factor(now: tuple[float, float], last: tuple[float, float] | None) -> float:
+    """Return how many times a change leads to where there is none, from it and the one before, each after its place."""
+    if last is None or abs(now[0] - last[0]) < CLOSE or abs(now[1] - last[1]) < CLOSE:
+        return ONWARDS
+    factor = (last[0] - now[0]) / (now[1] - last[1])
+    return min(factor, LONGEST) if factor > 0 else ONWARDS
 
 
 def _squares(shape: tuple[int, ...], device: torch.device) -> list[torch.Tensor]:
@@ -194,13 +286,38 @@ def _back(spectrum: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.fft.irfftn(spectrum, s=shape, dim=AXES)
 
 
-def _middle(volume: torch.Tensor) -> torch.Tensor:
-    """Return the pixels around index 0, at most `SIDE` along each axis."""
-    for axis, n in enumerate(volume.shape):
-        if n > SIDE:
-            ends = volume.narrow(axis, 0, SIDE // 2), volume.narrow(axis, n - SIDE // 2, SIDE // 2)
+def middle(volume: torch.Tensor, sides: tuple[int, ...]) -> torch.Tensor:
+    """Return the pixels around index 0 of a volume (..., N0, N1, N2), so many along each axis, in FFT order."""
+    for axis, side in zip(AXES, sides, strict=True):
+        n = volume.shape[axis]
+        if side < n:
+            ends = volume.narrow(axis, 0, side - side // 2), volume.narrow(axis, n - side // 2, side // 2)
             volume = torch.cat(ends, axis)
     return volume
+
+
+def put_middle(volume: torch.Tensor, part: torch.Tensor) -> None:
+    """Write what `middle` returned, or the like, back into a volume (..., N0, N1, N2)."""
+    ends = []
+    for axis in AXES:
+        n, side = volume.shape[axis], part.shape[axis]
+        first, last = side - side // 2, side // 2
+        ends.append([(slice(0, first), slice(0, first)), (slice(n - last, n), slice(side - last, side))])
+    for (i, a), (j, b), (k, c) in product(*ends):
+        volume[..., i, j, k] = part[..., a, b, c]
+
+
+def lit(counts: torch.Tensor) -> tuple[int, ...]:
+    """Return the sides of the middle of a pattern beyond which there are hardly any photons."""
+    sides = []
+    for axis, n in enumerate(counts.shape):
+        profile = counts.clamp(min=0).sum(dim=[k for k in range(3) if k != axis], dtype=torch.float32).cpu()
+        far = torch.fft.fftfreq(n, 1 / n).abs().round().long()
+        within = torch.zeros(n // 2 + 1).index_add_(0, far, profile).cumsum(0)
+        reach = int((within < (1 - DARK) * within[-1]).sum()) + MARGIN
+        side = fast_size(max(2 * reach, 16))
+        sides.append(min(n, side))
+    return tuple(sides)
 
 
 def _away_from_edges(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
@@ -212,6 +329,7 @@ def _away_from_edges(shape: tuple[int, ...], device: torch.device) -> torch.Tens
     return inside
 
 
-def _total(values: torch.Tensor) -> float:
-    """Return a sum that does not depend on how many threads share it."""
-    return float(values.sum(dim=(-2, -1), dtype=wide(values.device)).sum())
+def _total(values: torch.Tensor) -> torch.Tensor:
+    """Return sums over the last axis, in steps that do not depend on how many threads share them."""
+    rows = torch.nn.functional.pad(values, (0, -values.shape[-1] % _ROW)).unflatten(-1, (-1, _ROW))
+    return rows.sum(-1, dtype=wide(values.device)).sum(-1).cpu().double()

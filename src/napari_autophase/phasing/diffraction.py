@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -22,7 +23,8 @@ from ..scan import InputError
 from . import backend as backends
 from .backend import Backend
 from .blurred import BlurredBackend
-from .coherence import Blur
+from .coherence import Blur, lit, put_middle
+from .coherence import middle as middle_of
 from .pattern import AXES, BOUND, HELD_OUT, MASKED
 
 _Result = TypeVar("_Result")
@@ -142,8 +144,8 @@ class Diffraction:
         blur
             What lies between the coherent intensity and the measured one; None: nothing.
         coherent
-            float32 ([P,] N0, N1, N2), FFT order: for projections, the intensity of coherent light that explains the counts, of
-            one object or of each of P; None: what projections have now stays.
+            float32 ([P,] M0, M1, M2), FFT order, all of the pattern or its middle: for projections, the intensity of coherent
+            light that explains the counts, of one object or of each of P; None: what projections have now stays.
         """
         other = copy.copy(self)
         other.blur = blur
@@ -151,8 +153,15 @@ class Diffraction:
         if blur is None:
             other.modulus = self.measured
         elif coherent is not None:
-            other.modulus = torch.where(self.measured >= 0, coherent.clamp(min=0).sqrt_(), self.measured)
+            here = middle_of(self.measured, coherent.shape[-3:])
+            other.modulus = self.measured.expand(*coherent.shape[:-3], *self.shape).clone()
+            put_middle(other.modulus, torch.where(here >= 0, coherent.clamp(min=0).sqrt_(), here))
         return other
+
+    @cached_property
+    def lit(self) -> tuple[int, ...]:
+        """Sides of the middle beyond which there are hardly any photons, and a blur does not matter."""
+        return lit(torch.where(self.measured >= 0, self.counts, 0))
 
     def of_some(self, objects: list[int]) -> Diffraction:
         """Return the same pattern for some of the objects that have a modulus each."""

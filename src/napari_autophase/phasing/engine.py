@@ -18,7 +18,7 @@ from ..recipe import Refinement
 from ..reconstruction import Progress
 from . import algorithm, support
 from .batch import Batch, Starts
-from .coherence import Blur, known, onwards
+from .coherence import Blur, Seeker, known
 from .diffraction import Diffraction
 from .grids import on_grid
 from .iterations import rule
@@ -28,8 +28,10 @@ PREVIEW_EVERY_S, PREVIEW_SHARE = 1.0, 0.02
 """Seconds between two previews, and the fraction of the time that they may take."""
 JUDGE_EVERY, GAIN = 10, 0.002
 """Iterations between two looks at the held-out pixels, and the fraction of their likelihood that counts as a gain."""
-RENEWED_EVERY, DOWN = 10, 10
-"""Iterations after which what projections aim at is renewed; how many of them must go downhill for objects to tell the blur."""
+SETTLING = 30
+"""Iterations more, of the last kind, with which the blur settles where there is one."""
+RENEWED_EVERY, DOWN = 20, 10
+"""Iterations after which what projections aim at is renewed, and at the end; so many must go downhill for objects to tell."""
 
 Coherence = Literal["as it is", "given", "estimated"]
 
@@ -174,14 +176,17 @@ class _Run:
         self, refinement: Refinement, data: Diffraction, stage: str, keep: int, coherence: Coherence
     ) -> None:
         self.refinement, self.shape, self.stage, self.keep = refinement, data.shape, stage, keep
-        self.coherence, self.blur = coherence, data.blur
+        self.coherence, self.blur, self._seeker = coherence, data.blur, Seeker(data.blur)
         self.steps = algorithm.parse(refinement.algorithm)
+        if coherence == "estimated" and data.blur is not None and self.steps:
+            self.steps += (self.steps[-1],) * SETTLING
         self.coarse = min(refinement.coarse, len(self.steps))
         self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
         changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
         self.pauses = changes | {*self.widths, refinement.twin_break}
         if coherence != "as it is":
-            self.pauses |= set(range(0, len(self.steps), RENEWED_EVERY))
+            down = algorithm.tail(self.steps)
+            self.pauses |= {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)}
         self.done = 0
         self.chi2 = torch.zeros((len(self.steps), 0))
         self.notes: tuple[str, ...] = ()
@@ -230,9 +235,11 @@ class _Run:
         if self.coherence == "as it is":
             return
         if self.coherence == "estimated" and self._tells():
-            before, self.blur = self.blur, known(onwards(self.blur, batch.blur(self._best(), self.blur)))
-            if before is None and self.blur is None:
-                return
+            before, self.blur = self.blur, known(self._seeker.further(batch.blur(self._best(), self.blur)))
+            if self.blur is None:
+                self._seeker = Seeker(None)
+                if before is None:
+                    return
         if self.blur is not None or self.coherence == "estimated":
             batch.explain(self.blur)
 

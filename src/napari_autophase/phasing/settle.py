@@ -14,7 +14,7 @@ import torch
 from ..recipe import Guess, Refinement
 from ..reconstruction import Progress
 from .batch import Starts
-from .coherence import Blur, Widths, estimate, known, onwards, sharpened
+from .coherence import Blur, Seeker, Widths, estimate, known, sharpened
 from .diffraction import Diffraction
 from .engine import Phased, refine
 from .search import search
@@ -23,6 +23,8 @@ from .starts import join, random_phases
 ROUNDS = 3
 SHARPENING = 12
 """Steps of Richardson and Lucy from the counts."""
+CLOSE = 0.03
+"""Pixels: estimates that differ by less need no further round."""
 DOUBTFUL = 0.2
 """Pixels: below this an estimate from an object that was phased without any blur says that there is none."""
 
@@ -30,6 +32,11 @@ DOUBTFUL = 0.2
 def sharp(data: Diffraction, blur: Blur) -> Diffraction:
     """Return a pattern with the modulus for projections that comes of its counts alone."""
     return data.explained(blur, sharpened(data.counts, data.measured >= 0, blur, SHARPENING))
+
+
+def alike(one: Blur, other: Blur) -> bool:
+    """Say whether two blurs are as good as the same."""
+    return all(abs(a - b) < CLOSE for a, b in zip(one.sigma_px, other.sigma_px, strict=True))
 
 
 def settle(
@@ -53,19 +60,18 @@ def settle(
         Of the random phases.
     """
     to_scan = (1 / scale[0], 1 / scale[1], 1 / scale[2])
-    before: Blur | None = None
+    seeker = Seeker(None)
     first, now = found, data
     for number in range(ROUNDS + 1):
         found = yield from refine(now, found.kept, Refinement(), "guess", choice.keep)
         power = torch.fft.fftn(torch.fft.ifftshift(torch.from_numpy(found.object))).abs().square_()
-        begin = before.times(scale) if before else None
+        begin = None if seeker.blur is None else seeker.blur.times(scale)
         blur = estimate(power.to(data.device), data.counts, data.measured >= 0, begin).times(to_scan)
-        if before is None and max(blur.sigma_px) < DOUBTFUL:
+        if seeker.blur is None and max(blur.sigma_px) < DOUBTFUL:
             return first, None
-        if number == ROUNDS:
+        if number == ROUNDS or (seeker.blur is not None and alike(blur, seeker.blur)):
             break
-        before = onwards(before, blur)
-        now = sharp(data, before.times(scale))
+        now = sharp(data, seeker.further(blur).times(scale))
         starts = [found.kept, shapes, random_phases(shapes.supports, choice.starts, seed + number + 1)]
         once = choice.model_copy(update={"rounds": 1})
         found = yield from search(now, join(starts), once, seed + number + 1)
