@@ -124,7 +124,7 @@ class Reconstruction:
         bool, same shape.
     figures
         Figures of quality: at least ``chi2`` (Σ(|Fp|−|Fm|)²/Σ|Fm|²) and ``free_llk`` (Poisson likelihood of the held-out pixels),
-        and ``noise_llk``, what of that photon noise alone would leave.
+        ``noise_llk``, what of that photon noise alone would leave, and ``free_photons``, their mean in those pixels.
     errors
         chi² per refinement iteration of the chosen start.
     iterations

@@ -197,8 +197,7 @@ def _averaged(
 
     data = _diffraction(prepared, recipe, device).explained(best.blur)
     object, figures = phasing.judged(object, support, data)
-    if "noise_llk" in best.figures:
-        figures["noise_llk"] = best.figures["noise_llk"]
+    figures = {**best.figures, **figures}
     notes = tuple(dict.fromkeys(note for run in found for note in run.notes))
     return replace(best, object=object, support=support, figures=figures, notes=notes, trust=assessed)
 
@@ -301,6 +300,7 @@ def _finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
     figures, judged = dict(phased.figures), {}
     if free.any():
         figures["noise_llk"] = trust.noise_level(prepared.counts, prepared.good, free)
+        figures["free_photons"] = float(prepared.counts[free].mean(dtype=np.float64))
         judged = {JUDGED: fingerprint(np.where(free, prepared.counts, np.float32(-1)))}
     return Run(
         object=object,
