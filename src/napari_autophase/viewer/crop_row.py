@@ -47,7 +47,9 @@ class CropRow(QWidget):
         self.first, self.end = QSpinBox(), QSpinBox()
         for spin, tip in ((self.first, "First frame of the part."), (self.end, "Frame behind its last one.")):
             spin.setToolTip(tip)
-            spin.setMinimumWidth(40)  # else its buttons make the dock wider than it is
+            spin.setStyleSheet(
+                "QSpinBox { min-width: 40px; }"
+            )  # napari's style makes the dock wider than it is
         self.seen = Note()
         self.use = QPushButton("Crop to this")
         self.use.setToolTip("Read the part in the box.")

@@ -15,6 +15,9 @@ class Choice(QComboBox):
 
     def __init__(self, words: Mapping[str, str]) -> None:
         super().__init__()
+        # a long text must not widen the dock
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
         for word, text in words.items():
             self.addItem(text, word)
         self.activated.connect(lambda _: self.chosen.emit(self.path))
