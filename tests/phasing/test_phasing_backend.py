@@ -30,7 +30,7 @@ def afresh():
 def project(objects, support, modulus, times):
     """The projections in double precision, by NumPy."""
     for k in range(times):
-        field = np.fft.fftn(objects.astype(complex), modulus.shape)
+        field = np.fft.fftn(objects.astype(complex), modulus.shape, (0, 1, 2))
         objects = np.fft.ifftn(field / np.abs(field) * modulus)[tuple(slice(n) for n in objects.shape)]
         objects = objects if k == times - 1 else objects * support
     return objects
