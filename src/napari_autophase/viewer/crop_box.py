@@ -51,7 +51,7 @@ class CropBox:
             name=NAME,
             edge_color="#00d0ff",
             face_color="#00d0ff14",
-            edge_width=max(1.0, max(self._shape) / 200),
+            edge_width=max(self._shape) / 200,
         )
         self._layer.events.data.connect(self._on_data)
         viewer.layers.events.removed.connect(self._on_removed)
