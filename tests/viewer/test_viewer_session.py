@@ -350,8 +350,8 @@ def interrupted(start):
     while left:
         viewer = ViewerModel()
         session = Session.of(viewer)
-        turns = Turns(session)
         session.add_scan(make_scan())
+        turns = Turns(session)
         start(session, turns)
         for _ in range(done):
             turns.one()
