@@ -156,5 +156,5 @@ def test_the_picture_shows_both_and_their_difference(tmp_path, known):
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == ["one", "other", "difference"] * 3
     shown = " ".join(text.get_text() for text in figure.texts)
-    assert ("relative to the mean" in shown) == known
+    assert ("strain (%), relative to the mean" in shown) == known
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")

@@ -42,7 +42,7 @@ def test_the_picture_says_name_figures_units_and_shows_colours(tmp_path, nm):
     words = " ".join(text.get_text() for text in figure.findobj(Text))
     for word in ("S0001", "0.0125", "3.5 s", "40*HIO+10*ER", "amplitude 0.40", "nm" if nm else "pixels"):
         assert word in words
-    assert ("strain, relative to the mean (%)" in words) == nm
+    assert ("strain (%), relative to the mean" in words) == nm
     assert "likelihood" not in words
     shown = pixels(tmp_path / "a.png")
     assert shown.shape == (420, 620, 3)
