@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ..geometry import Detector
 from ..scan import InputError
 
 Region = tuple[int, int, int, int]
@@ -179,3 +180,24 @@ def _said_bits(values: np.ndarray) -> str:
     found = {name: np.count_nonzero(values & (1 << bit)) for bit, name in enumerate(_BITS) if name}
     said = ", ".join(f"{number:,} {name}" for name, number in found.items() if number)
     return f" ({said})" if said else ""
+
+
+def gaps_of(
+    detector: Detector, region: Region | None, shape: tuple[int, int, int], notes: list[str]
+) -> np.ndarray | None:
+    """Return the mask of a detector's gaps in the shape of the scan, and say so; None: there are none, or nobody knows where."""
+    if detector.gaps is None:
+        return None
+    bad = None if region is None else detector.blind(region)
+    if bad is None:
+        notes.append(
+            f"The gaps of {detector.name} are not masked: these frames of {shape[1]} × {shape[2]} are a part of it, "
+            "and nothing says which; give a --mask."
+        )
+        return None
+    if not bad.any():
+        return None
+    number = np.count_nonzero(bad)
+    what = "1 pixel that is a gap or dead" if number == 1 else f"{number:,} pixels that are gaps or dead"
+    notes.append(f"Masked {what} on every {detector.name}.")
+    return np.broadcast_to(bad, shape).copy()

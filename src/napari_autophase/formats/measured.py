@@ -14,7 +14,7 @@ from ..geometry.plausible import could_be_angle, could_be_distance, could_be_ene
 from ..scan import Geometry, InputError
 from .common import Description
 from .logs import ScanLog
-from .masks import Region
+from .masks import Region, gaps_of
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     region, contradicted = frames.region, False
     if region is None:
         region, contradicted = _region(beamline, detector, log, frames.shape, notes)
-    mask = blind(detector, region, frames.shape, notes)
+    mask = gaps_of(detector, region, frames.shape, notes)
     monitor = next(
         (log.column(each) for each in beamline.files.monitor if log.column(each) is not None), None
     )
@@ -136,27 +136,6 @@ def find_detector(beamline: Beamline, log: ScanLog | None, frames: Frames) -> tu
         f"Which detector it was is not known: {usual.name} is taken; if it was another, correct geometry.pixel_size_um and "
         "geometry.pixel_directions with --set."
     ]
-
-
-def blind(
-    detector: Detector, region: Region | None, shape: tuple[int, int, int], notes: list[str]
-) -> np.ndarray | None:
-    """Return the mask of a detector's gaps in the shape of the scan, and say so; None: there are none, or nobody knows where."""
-    if detector.gaps is None:
-        return None
-    bad = None if region is None else detector.blind(region)
-    if bad is None:
-        notes.append(
-            f"The gaps of {detector.name} are not masked: these frames of {shape[1]} × {shape[2]} are a part of it, "
-            "and nothing says which; give a --mask."
-        )
-        return None
-    if not bad.any():
-        return None
-    number = np.count_nonzero(bad)
-    what = "1 pixel that is a gap or dead" if number == 1 else f"{number:,} pixels that are gaps or dead"
-    notes.append(f"Masked {what} on every {detector.name}.")
-    return np.broadcast_to(bad, shape).copy()
 
 
 def _completeness(log: ScanLog, frames: int) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,26 +21,12 @@ from .canvas import show_colour_bar
 from .controller import Controller, Job, Launch, Run
 from .drawing import Drawing
 from .gallery import Gallery
+from .scan_entry import ScanEntry
 from .stage import Stage
 from .turns import Turns, followed
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-
-@dataclass(eq=False)
-class ScanEntry:
-    """A scan and the layer that shows it."""
-
-    scan: Scan
-    layer: Layer
-    names: set[str] = field(default_factory=set)
-    """What it was ever called: results bear the name that it had when it was phased."""
-    placed: bool = False
-    """Whether it was given another geometry."""
-
-    def __post_init__(self) -> None:
-        self.names.add(self.scan.name)
 
 
 class Session:

@@ -29,7 +29,9 @@ def load_torch() -> None:
 
 def load_engine() -> None:
     """Import what a reconstruction uses."""
-    from .. import network, phasing, reconstruct  # noqa: F401
+    from .. import geometry, network, phasing, reconstruct  # noqa: F401
+
+    geometry.beamlines()
 
 
 def load_display() -> None:
