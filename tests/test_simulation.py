@@ -246,3 +246,51 @@ def test_the_samples_are_what_their_script_makes(monkeypatch):
         # another machine's FFT may round a Poisson draw differently here and there
         assert np.mean(scan.counts != made.counts) < 1e-3
         assert (scan.mask is None) == (made.mask is None)
+
+
+def test_the_blur_leaves_the_light_and_widens_the_peak_as_much_as_it_says():
+    sharp, blurred = (
+        simulate(7, 48, peak=1e8, coherence=width).scan.counts for width in (0.0, (1.5, 0.0, 0.7))
+    )
+    assert blurred.sum() / blurred.max() > 1.3 * sharp.sum() / sharp.max()
+
+    def spread(counts: np.ndarray, axis: int) -> float:
+        # of the middle only: the fringes' second moment would not converge
+        profile = counts.sum(axis=tuple(k for k in range(3) if k != axis), dtype=float)
+        spectrum = np.fft.fft(np.fft.ifftshift(profile))
+        # the first harmonic of a profile that a Gaussian of σ pixels blurs falls by exp(−2π²σ²/N²)
+        return float(np.sqrt(-np.log(abs(spectrum[1]) / spectrum[0].real) / 2) * len(profile) / np.pi)
+
+    for axis, width in enumerate((1.5, 0.0, 0.7)):
+        assert spread(blurred, axis) ** 2 - spread(sharp, axis) ** 2 == pytest.approx(width**2, abs=0.02)
+
+
+def test_a_peak_that_wanders_moves_frame_by_frame_and_nothing_else_changes():
+    still, moved = (simulate(8, 48, peak=1e8, drift=drift).scan.counts.astype(float) for drift in (0.0, 0.4))
+    assert np.allclose(moved[24], still[24], atol=8 * np.sqrt(still[24].max()))  # the middle frame stays
+    phases = [
+        [np.angle(np.fft.fft(np.fft.ifftshift(frame.sum(axis)))[1]) for axis in (1, 0)]
+        for frame in (moved[20], still[20])
+    ]
+    way = (np.array(phases[1]) - phases[0]) * 48 / (2 * np.pi)
+    assert 0.05 < np.linalg.norm(way) < 4
+    # moved back, it is the frame that stayed
+    back = np.fft.ifft2(
+        np.fft.fft2(moved[20])
+        * np.exp(2j * np.pi * (way[0] * np.fft.fftfreq(48)[:, None] + way[1] * np.fft.fftfreq(48)))
+    ).real
+    assert np.abs(back - still[20]).max() < 0.02 * still[20].max()
+    assert moved.sum() / moved.max() == pytest.approx(still.sum() / still.max(), rel=0.05)
+
+
+def test_a_background_may_differ_from_frame_to_frame():
+    frames = np.linspace(1, 9, 32)[:, None, None]
+    counts = simulate(9, 32, peak=1.0, background=frames).scan.counts
+    corner = counts[:, :6, :6].mean((1, 2))
+    assert np.allclose(corner, frames[:, 0, 0], atol=5 * np.sqrt(9 / 36))
+
+
+@pytest.mark.parametrize("wrong", [{"coherence": -0.1}, {"drift": -1.0}, {"background": np.array([-1.0])}])
+def test_what_no_measurement_has_is_refused(wrong):
+    with pytest.raises(InputError, match="negative"):
+        simulate(0, 32, **wrong)
