@@ -26,7 +26,7 @@ from napari_autophase.scan import Scan
 RESULTS = Path(__file__).parent / "results"
 SUCCESS = 0.95
 """Correlation of the complex objects, after alignment, from which a reconstruction counts as found."""
-ENGINE = ("simulation.py", "reconstruct.py", "preparation", "phasing", "network", "analysis")
+ENGINE = ("simulation", "reconstruct.py", "runs.py", "preparation", "phasing", "network", "analysis")
 
 
 class Rows:

@@ -122,7 +122,7 @@ SCANS = {
     "all zero": (saved(np.zeros(SHAPE)), "no counts"),
     "all NaN": (saved(np.full(SHAPE, np.nan)), "no counts"),
     "all negative": (saved(-1 - volume("int32")), "no counts"),
-    "all saturated": (saturated, "masked"),
+    "all saturated": (saturated, "no bragg peak"),
     "too small": (saved(np.ones((15, 40, 40))), "at least 16"),
     "a result": (a_reconstruction, "reconstruction"),
 }

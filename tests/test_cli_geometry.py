@@ -92,7 +92,7 @@ def test_single_values_build_and_change_a_geometry(folder, capsys):
 
 def test_another_beamline_brings_its_own_circles(folder, capsys):
     said = refused(capsys, "info", folder / "bare.npy", "--geometry", folder / "g.json", "--beamline", "BM02")
-    assert "3 angles" in said
+    assert "but 3 in sample_angles_deg" in said
     assert "4 circles" in said
 
 

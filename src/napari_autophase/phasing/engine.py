@@ -178,8 +178,10 @@ class _Run:
         self.refinement, self.shape, self.stage, self.keep = refinement, data.shape, stage, keep
         self.coherence, self.blur, self._seeker = coherence, data.blur, Seeker(data.blur)
         self.steps = algorithm.parse(refinement.algorithm)
+        self.notes: tuple[str, ...] = ()
         if coherence == "estimated" and data.blur is not None and self.steps:
             self.steps += (self.steps[-1],) * SETTLING
+            self.notes = (f"Went on for {SETTLING} iterations, as the light is only partly coherent.",)
         self.coarse = min(refinement.coarse, len(self.steps))
         self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
         changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
@@ -189,7 +191,6 @@ class _Run:
             self.pauses |= {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)}
         self.done = 0
         self.chi2 = torch.zeros((len(self.steps), 0))
-        self.notes: tuple[str, ...] = ()
         self.tail = max(self.coarse, algorithm.tail(self.steps))
         self.resting = algorithm.resting(self.steps) if refinement.prune else set()
         self.best_score, self.gained = math.inf, 0
