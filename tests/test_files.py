@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -386,17 +387,19 @@ def test_printing_into_a_full_disk_is_one_sentence():
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk():
     """A real file system of 100 KB; only root may make one."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         pytest.skip("needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
+    # not below `tmp_path`, which later runs clear: one that was killed may leave it mounted
+    disk = Path(tempfile.mkdtemp(prefix="small_disk_"))
     mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
+        disk.rmdir()
         pytest.skip("nothing can be mounted here")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+    disk.rmdir()
 
 
 def test_a_result_on_a_small_disk(small_disk):
