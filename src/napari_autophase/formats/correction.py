@@ -44,7 +44,7 @@ def flat_field(
         usual = float(np.median(dark))
         hot = ~(dark <= usual + 5 * np.sqrt(max(usual, 0.0) + 1))
         if hot.any():
-            notes.append(f"Masked {np.count_nonzero(hot):,} pixels that are hot in the dark field.")
+            notes.append(f"Masked {_pixels(hot)} hot in the dark field.")
         bad |= hot
         counts -= np.where(bad, 0, dark).astype(np.float32)
         np.maximum(counts, 0, out=counts)
@@ -56,7 +56,7 @@ def flat_field(
                 "The white field is black everywhere under the frames; check the region of interest."
             )
         if not lit.all():
-            notes.append(f"Masked {np.count_nonzero(~lit):,} pixels that are black in the white field.")
+            notes.append(f"Masked {_pixels(~lit)} black in the white field.")
         bad |= ~lit
         counts *= np.where(lit, white[lit].mean() / np.where(lit, white, 1), 0).astype(np.float32)
     counts[:, bad] = 0
@@ -140,3 +140,8 @@ def split_path(path: str | Path) -> tuple[Path, str | None]:
     whole = Path(path)
     file, mark, inside = str(path).partition("::")
     return (whole, None) if not mark or whole.exists() else (Path(file), inside or None)
+
+
+def _pixels(which: np.ndarray) -> str:
+    number = np.count_nonzero(which)
+    return "1 pixel that is" if number == 1 else f"{number:,} pixels that are"
