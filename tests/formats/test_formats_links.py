@@ -301,10 +301,13 @@ def test_masks_and_fields_of_the_experiment_are_not_taken_from_outside(tmp_path,
         entry["detector_1/data"] = counts
         entry["detector_1/distance"] = h5py.ExternalLink("../outside/secret.h5", "/distance")
         entry["sample_1/name"] = h5py.ExternalLink("../outside/secret.h5", "/name")
-        entry["detector_1/mask"] = h5py.ExternalLink("../outside/secret.h5", "/mask")
     scan = formats.read_scan(tmp_path / "inside/a.nxs")
     assert scan.mask is None
     assert scan.metadata == {}
+    with h5py.File(tmp_path / "inside/a.nxs", "a") as file:
+        file["entry/detector_1/mask"] = h5py.ExternalLink("../outside/secret.h5", "/mask")
+    with pytest.raises(InputError, match=r"/entry/detector_1/mask .*secret\.h5, outside the folder"):
+        formats.read(tmp_path / "inside/a.nxs")
 
 
 def test_raw_storage_below_the_folder_is_read_and_must_be_whole(tmp_path, counts):

@@ -53,6 +53,45 @@ def test_the_mask_of_the_detector(tmp_path, counts, bad, place):
     assert scan.metadata["distance_m"] == 1.83
 
 
+PLACES = ["pixel_mask", "detectorSpecific/pixel_mask"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_mask_in_another_file_of_the_folder_is_used(tmp_path, counts, bad, place):
+    with h5py.File(tmp_path / "masks.h5", "w") as file:
+        file["m"] = bad.astype("u4")
+    path = master(tmp_path / "m.h5", counts, h5py.ExternalLink("masks.h5", "/m"), place)
+    np.testing.assert_array_equal(formats.read_scan(path).mask, np.broadcast_to(bad, counts.shape))
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("link", "why"),
+    [
+        (h5py.ExternalLink("gone.h5", "/m"), "is in gone.h5, which is not there; copy it to"),
+        (h5py.ExternalLink("data_000001.h5", "/m"), "data_000001.h5 has no /m"),
+        (h5py.SoftLink("/entry/m"), "m.h5 has no /entry/m"),
+    ],
+)
+def test_a_lost_mask_is_said(tmp_path, counts, place, link, why):
+    scan = formats.read_scan(master(tmp_path / "m.h5", counts, link, place))
+    assert scan.mask is None
+    (note,) = scan.notes
+    assert note.startswith(f"The mask m.h5::/entry/instrument/detector/{place} is lost")
+    assert why in note
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_mask_outside_the_folder_is_refused(tmp_path, counts, bad, place):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    with h5py.File(tmp_path / "out/m.h5", "w") as file:
+        file["m"] = bad.astype("u4")
+    path = master(tmp_path / "in/m.h5", counts, h5py.ExternalLink("../out/m.h5", "/m"), place)
+    with pytest.raises(InputError, match=r"pixel_mask of .*out/m\.h5, outside the folder"):
+        formats.read(path)
+
+
 def test_bits_are_named(tmp_path, counts):
     bits = np.zeros((SIDE, SIDE), "u4")
     bits[24:26], bits[3, 4], bits[3, 5] = 1, 2 + 16, 1 << 31

@@ -97,6 +97,54 @@ def test_id01_is_whole_at_every_level(tmp_path, level, virtual):
     assert any("complete: 17 of 17 points" in note for note in scan.notes)
 
 
+def id01_file(tmp_path: Path) -> Path:
+    """The file of one scan of ID01, below which all stands to which it links."""
+    bliss(tmp_path)
+    return tmp_path / "S1/S1_0001/S1_0001.h5"
+
+
+def replaced(path: Path, values: dict[str, Any]) -> Path:
+    with h5py.File(path, "a") as file:
+        for name, value in values.items():
+            del file[name]
+            file[name] = value
+    return path
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_lost_mask_of_id01_is_said_once(tmp_path, own):
+    """The scan's file was opened, or the detector's own, whose scan stands beside its folder."""
+    path = replaced(
+        id01_file(tmp_path), {"1.1/instrument/mpx1x4/pixel_mask": h5py.ExternalLink("gone.h5", "/m")}
+    )
+    scan = formats.read_scan(path.parent / "scan0001/mpx1x4_0000.h5" if own else path)
+    assert scan.mask is None
+    (note,) = [each for each in scan.notes if "gone.h5" in each]
+    assert "S1_0001.h5::/1.1/instrument/mpx1x4/pixel_mask is lost" in note
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_mask_of_id01_outside_the_folder_is_refused_from_the_detector_s_file_too(tmp_path, raw):
+    path = id01_file(tmp_path)
+    dead(ROWS, COLUMNS).tofile(tmp_path / "m.bin")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["m"] = dead(ROWS, COLUMNS)
+    with h5py.File(path, "a") as file:
+        del file["1.1/instrument/mpx1x4/pixel_mask"]
+        if raw:
+            file.create_dataset(
+                "1.1/instrument/mpx1x4/pixel_mask",
+                (ROWS, COLUMNS),
+                "u1",
+                external=[(str(tmp_path / "m.bin"), 0, ROWS * COLUMNS)],
+            )
+        else:
+            file["1.1/instrument/mpx1x4/pixel_mask"] = h5py.ExternalLink("../../m.h5", "/m")
+    for each in (path, path.parent / "scan0001/mpx1x4_0000.h5"):
+        with pytest.raises(InputError, match=r"pixel_mask of .*outside the folder"):
+            formats.read(each)
+
+
 def test_the_group_of_a_scan_may_be_named_behind_the_file(tmp_path):
     bliss(tmp_path, datasets=2, scans=3)
     dataset = tmp_path / "S1/S1_0002/S1_0002.h5"

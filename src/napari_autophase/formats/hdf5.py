@@ -34,7 +34,7 @@ from .common import (
 )
 from .links import Absent, Item, LinkError, Lost, Tree, local
 from .logs import ScanLog, find_log
-from .masks import MASKS, StoredMask
+from .masks import MASKS, StoredMask, lost_mask
 from .registry import Format, register
 
 _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
@@ -170,9 +170,9 @@ class Hdf5(Format):
         with opened(path) as tree:
             place = _parts(tree, dataset.path)[0]
             entry = nexus.entry_of(tree, dataset.path)
-            mask = _mask(tree, path, dataset, tree[place])
+            mask, notes = _mask(tree, path, dataset, tree[place])
             geometry, metadata = nexus.read_geometry(entry)
-            found = Description(None, geometry, metadata, mask)
+            found = Description(None, geometry, metadata, mask, notes)
             if geometry is None:
                 found = joined(found, transformations.describe(tree, entry, place, dataset.frames[0]))
             if found.geometry is None:
@@ -364,30 +364,36 @@ def _centred(item: h5py.Dataset, array: np.ndarray) -> np.ndarray:
     return np.fft.fftshift(array, axes=(-3, -2, -1)) if shifted else array
 
 
-def _mask(tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset) -> StoredMask | None:
-    """Return the mask that stands beside the data, else that of the detector that saw them."""
+def _mask(
+    tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset
+) -> tuple[StoredMask | None, tuple[str, ...]]:
+    """Return the mask that stands beside the data, else that of the detector that saw them, and which ones are lost."""
     if item.dtype.kind == "c":
-        return None
-    beside = [
-        _item(tree, group, name) for group in (item.parent, tree[dirname(dataset.path)]) for name in MASKS
-    ]
-    for each in beside:
-        if isinstance(each, h5py.Dataset):
-            values = as_volume(sources.read(tree, each))
-            # a mask of the volume is shifted as the volume is
-            return StoredMask(
-                _centred(item, values) if values.ndim == 3 else values,
-                f"{path.name}::{each.name}",
-                needed=False,
-            )
-    found = [
-        each
-        for detector in nexus.detectors(nexus.entry_of(tree, dataset.path), dataset.path)
-        for each in (local(detector, name) for name in ("pixel_mask", "detectorSpecific/pixel_mask"))
-        if isinstance(each, h5py.Dataset) and each.shape is not None and len(each.shape) >= 2
-    ]
-    frame = dataset.frames[-2:]
-    found.sort(key=lambda each: each.shape[-2:] != frame)
-    if not found:
-        return None
-    return StoredMask(as_volume(sources.read(tree, found[0])), f"{path.name}::{found[0].name}", needed=False)
+        return None, ()
+    notes: dict[str, None] = {}
+
+    def masks(groups: list[h5py.Group], names: tuple[str, ...]) -> Iterator[h5py.Dataset]:
+        for group in groups:
+            for name in names:
+                each = tree.sought(group, name)
+                if isinstance(each, Lost):
+                    notes[lost_mask(path.name, each.path, each.why)] = None
+                elif isinstance(each, h5py.Dataset) and each.shape is not None:
+                    yield each
+
+    found = next(masks([item.parent, tree[dirname(dataset.path)]], MASKS), None)
+    if found is None:
+        detectors = nexus.detectors(nexus.entry_of(tree, dataset.path), dataset.path)
+        images = [
+            each
+            for each in masks(detectors, ("pixel_mask", "detectorSpecific/pixel_mask"))
+            if len(each.shape) >= 2
+        ]
+        frame = dataset.frames[-2:]
+        found = next(iter(sorted(images, key=lambda each: each.shape[-2:] != frame)), None)
+    if found is None:
+        return None, tuple(notes)
+    values = as_volume(sources.read(tree, found))
+    if values.ndim == 3:  # a mask of the volume is shifted as the volume is
+        values = _centred(item, values)
+    return StoredMask(values, f"{path.name}::{found.name}", needed=False), tuple(notes)

@@ -36,6 +36,10 @@ class Absent(LinkError):
     """Nothing goes by that name."""
 
 
+class Dangling(Absent):
+    """A link leads to a place where nothing stands."""
+
+
 class MissingFile(LinkError):
     """A file that a link names is not there; `folder` is where it should be."""
 
@@ -104,7 +108,7 @@ def _follow(group: h5py.Group, path: str, external: _External, hops: int = 0) ->
             continue
         link = link_of(item, name) if isinstance(item, h5py.Group) else None
         if link is None or not isinstance(item, h5py.Group):
-            raise Absent(f"{group.file.filename} has no {path}.")
+            raise (Dangling if hops else Absent)(f"{group.file.filename} has no {path}.")
         if isinstance(link, h5py.ExternalLink):
             item = external(item, name, link, hops + 1)
         elif isinstance(link, h5py.SoftLink):
@@ -266,6 +270,21 @@ class Tree:
     def step(self, group: h5py.Group, path: str) -> Item:
         """Return what stands under a path, seen from a group; raises as above."""
         return _follow(group, path, self._external)
+
+    def sought(self, group: h5py.Group, path: str) -> Item | Lost | None:
+        """Return what stands under a path seen from a group; lost if a link leads to nothing, None if there is no such name.
+
+        Raises
+        ------
+        LinkError
+            If a link leads to where it is not followed.
+        """
+        try:
+            return self.step(group, path)
+        except (Dangling, MissingFile) as error:
+            return Lost(f"{group.name.rstrip('/')}/{path}", group.file.filename, str(error))
+        except Absent:
+            return None
 
     def groups(self, path: str) -> list[h5py.Group]:
         """Return the groups on the way to `path`, the root first."""

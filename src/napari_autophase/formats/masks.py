@@ -60,6 +60,11 @@ class StoredMask:
     given: bool = False
 
 
+def lost_mask(file: str, path: str, why: str) -> str:
+    """Say that a mask which a file names is not to be had."""
+    return f"The mask {file}::{path} is lost, so it masks nothing: {why}"
+
+
 def bad_pixels(
     stored: StoredMask, counts: np.ndarray, region: Region | None = None, good: int | None = None
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:

@@ -14,12 +14,12 @@ import h5py
 import numpy as np
 
 from ..geometry import Beamline, Source
-from . import nexus
+from . import nexus, sources
 from .common import Description, as_volume
-from .links import Item, LinkError, Tree, link_of, local
+from .links import Item, Lost, Tree, link_of, local
 from .logs import ScanLog
 from .logs.log import Scanned
-from .masks import StoredMask
+from .masks import StoredMask, lost_mask
 from .measured import Frames, described, told_from
 
 _OBJECTS = 4000
@@ -133,7 +133,8 @@ def describe(
         log = _of_detector(_explained(log, site), site, detector)
         frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]), known=known or {})
         about = _sized(described(log, frames, site), log, site)
-        about = replace(about, stored_mask=_mask(tree, group, site, shape, detector))
+        mask, lost = _mask(tree, group, site, shape, detector)
+        about = replace(about, stored_mask=mask, notes=(*about.notes, *lost))
         return _placed(about, site)
     return None
 
@@ -336,28 +337,29 @@ def _named(log: TreeLog, site: Beamline, values: np.ndarray) -> TreeLog:
 
 def _mask(
     tree: Tree, group: h5py.Group, site: Beamline, shape: tuple[int, ...], detector: str
-) -> StoredMask | None:
-    """Return the mask that the beamline's files hold at the paths that its data name."""
+) -> tuple[StoredMask | None, tuple[str, ...]]:
+    """Return the mask that the beamline's files hold at the paths that its data name, and which ones are lost."""
+    lost: list[str] = []
     for path in site.files.mask:
-        for item in sorted(
-            _matching(tree, group, path), key=lambda each: detector not in each.name.split("/")
-        ):
-            if isinstance(item, h5py.Dataset) and item.shape in (shape, shape[-2:]):
-                return StoredMask(as_volume(np.asarray(item[()])), f"{tree.path.name}::{item.name}")
-    return None
+        places = _matching(group, path)
+        for parent, name in sorted(places, key=lambda each: detector not in each[0].name.split("/")):
+            item = tree.sought(parent, name)
+            if isinstance(item, Lost):
+                lost.append(lost_mask(tree.path.name, item.path, item.why))
+            elif isinstance(item, h5py.Dataset) and item.shape in (shape, shape[-2:]):
+                values = as_volume(sources.read(tree, item))
+                return StoredMask(values, f"{tree.path.name}::{item.name}"), tuple(lost)
+    return None, tuple(lost)
 
 
-def _matching(tree: Tree, group: h5py.Group, path: str) -> Iterator[Item]:
-    """Yield what stands at a path in which a name may be ``*``."""
+def _matching(group: h5py.Group, path: str) -> Iterator[tuple[h5py.Group, str]]:
+    """Yield the groups that fit a path in which a name may be ``*``, each with the rest of the path, seen from it."""
     before, star, after = path.partition("*/")
     if not star:
-        try:
-            yield tree.step(group, path)
-        except LinkError:
-            return
+        yield group, path
         return
-    for each in _matching(tree, group, before.rstrip("/") or "."):
-        for name in each if isinstance(each, h5py.Group) else ():
-            inner = local(each, name)
-            if isinstance(inner, h5py.Group):
-                yield from _matching(tree, inner, after)
+    outer = local(group, before.rstrip("/") or ".")
+    for name in outer if isinstance(outer, h5py.Group) else ():
+        inner = local(outer, name)
+        if isinstance(inner, h5py.Group):
+            yield from _matching(inner, after)
