@@ -92,6 +92,21 @@ def test_a_mask_outside_the_folder_is_refused(tmp_path, counts, bad, place):
         formats.read(path)
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_cxi_file_s_detector_has_the_mask(tmp_path, counts, bad, linked):
+    """The frames stand in data_1 themselves, or there is a soft link to those of the detector."""
+    with h5py.File(tmp_path / "a.cxi", "w") as file:
+        file["entry_1/instrument_1/detector_1/mask"] = bad.astype("i4")
+        if linked:
+            file["entry_1/instrument_1/detector_1/data"] = counts
+            file["entry_1/data_1/data"] = h5py.SoftLink("/entry_1/instrument_1/detector_1/data")
+        else:
+            file["entry_1/data_1/data"] = counts
+    scan = formats.read_scan(tmp_path / "a.cxi")
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad, counts.shape))
+    assert any("a.cxi::/entry_1/instrument_1/detector_1/mask says" in note for note in scan.notes)
+
+
 def test_bits_are_named(tmp_path, counts):
     bits = np.zeros((SIDE, SIDE), "u4")
     bits[24:26], bits[3, 4], bits[3, 5] = 1, 2 + 16, 1 << 31

@@ -386,7 +386,7 @@ def _mask(
         detectors = nexus.detectors(nexus.entry_of(tree, dataset.path), dataset.path)
         images = [
             each
-            for each in masks(detectors, ("pixel_mask", "detectorSpecific/pixel_mask"))
+            for each in masks(detectors, ("pixel_mask", "detectorSpecific/pixel_mask", "mask"))
             if len(each.shape) >= 2
         ]
         frame = dataset.frames[-2:]
