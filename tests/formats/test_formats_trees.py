@@ -145,6 +145,33 @@ def test_a_mask_of_id01_outside_the_folder_is_refused_from_the_detector_s_file_t
             formats.read(each)
 
 
+DELTA, ENERGY = "1.1/instrument/positioners/delta", "1.1/instrument/positioners/mononrj"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why", "field"),
+    [
+        (DELTA, h5py.ExternalLink("../outside/o.h5", "/d"), "link into another file, ../outside/o.h5", "detector_angles_deg"),
+        (DELTA, h5py.SoftLink("/gone"), "link that leads to nothing", "detector_angles_deg"),
+        (DELTA, np.array([35.0, 36.0]), "has 2 values for 17 points", "detector_angles_deg"),
+        (DELTA, "out", "reads 'out'", "detector_angles_deg"),
+        (ENERGY, "nine", "reads 'nine'", "energy_kev"),
+        (ENERGY, h5py.ExternalLink("gone.h5", "/e"), "link into another file, gone.h5", "energy_kev"),
+        ("1.1/instrument/positioners/mu", h5py.ExternalLink("gone.h5", "/mu"), "file, gone.h5", "sample_angles_deg"),
+    ],
+)  # fmt: skip
+def test_a_motor_that_is_no_number_is_named_and_the_rest_is_kept(tmp_path, name, value, why, field):
+    scan = formats.read_scan(replaced(id01_file(tmp_path), {name: value}))
+    assert scan.geometry is None
+    (note,) = [each for each in scan.notes if name.removeprefix("1.1/") in each]
+    assert why in note
+    assert any(field in each and "--set" in each for each in scan.notes)
+    known = {"beamline": "ID01", "distance_m": 0.83, "energy_kev": 9.0, "detector_angles_deg": [10.0, 35.0]}
+    for each in {*known} - {field}:
+        assert scan.metadata[each] == known[each]
+    assert field not in scan.metadata
+
+
 def test_the_group_of_a_scan_may_be_named_behind_the_file(tmp_path):
     bliss(tmp_path, datasets=2, scans=3)
     dataset = tmp_path / "S1/S1_0002/S1_0002.h5"

@@ -81,6 +81,17 @@ def local(group: h5py.Group, path: str) -> Item | None:
     return None if isinstance(item, h5py.Dataset) and is_elsewhere(item.id) else item
 
 
+def why_not_local(group: h5py.Group, path: str) -> str:
+    """Return why `local` has nothing, in a few words."""
+    try:
+        _follow(group, path, _refuse)
+    except Absent:
+        return "is a link that leads to nothing"
+    except LinkError as error:
+        return str(error)
+    return "has its bytes in another file, from which no motors are taken"
+
+
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
@@ -92,7 +103,7 @@ def is_elsewhere(item: h5py.h5d.DatasetID) -> bool:
 
 
 def _refuse(group: h5py.Group, name: str, link: h5py.ExternalLink, hops: int) -> Item:  # noqa: ARG001
-    raise LinkError(f"{name} is a link into another file.")
+    raise LinkError(f"is a link into another file, {link.filename}, from which no motors are taken")
 
 
 _External = Callable[[h5py.Group, str, h5py.ExternalLink, int], Item]

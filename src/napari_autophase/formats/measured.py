@@ -79,6 +79,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         metadata["monitor"] = monitor[points].tolist()
     metadata["saturation_counts"] = detector.saturation
     document = _document(beamline, detector, log, region, frames.shape, points, notes)
+    notes += _unusable(beamline, log)
     for key in ("energy_kev", "distance_m", "pixel_size_um", "direct_beam_pixel"):
         if document.get(key) is None:
             document[key] = frames.known.get(key)
@@ -111,9 +112,10 @@ def told_from(log: ScanLog) -> list[Beamline]:
             continue
         circles = {circle.motor for circle in (*each.sample, *each.arm)} - set(files.fixed_deg)
         has = {motor for motor in circles if _first(log, files.of_motor(motor)) is not None}
-        if has == circles:
+        unusable = {motor for motor in circles - has if log.why_not(files.of_motor(motor))}
+        if has | unusable == circles and (has or not circles):
             scores[each.name] = len(has) + len(files.evidence) + 100 * any(_moves(log, each.sample, each))
-            scores[each.name] += 1000 * (_energy(each, log) is not None)
+            scores[each.name] += 1000 * (_energy(each, log) is not None) + 10_000 * (not unusable)
     best = max(scores.values(), default=0)
     return [beamlines()[name] for name, score in scores.items() if score == best]
 
@@ -150,6 +152,14 @@ def _completeness(log: ScanLog, frames: int) -> list[str]:
     if frames != log.points:
         state += f"; there are {frames} frames"
     return [f"{state}."]
+
+
+def _unusable(beamline: Beamline, log: ScanLog) -> list[str]:
+    """Say which motors are there and have no number, and why not."""
+    files = beamline.files
+    circles = [files.of_motor(each.motor) for each in (*beamline.sample, *beamline.arm)]
+    reasons = [why for sources in (*circles, files.energy, files.distance) for why in log.why_not(sources)]
+    return [f"In {log.path.name} {why}: it is not used." for why in dict.fromkeys(reasons)]
 
 
 def _unknown(log: ScanLog, found: list[Beamline]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from ..geometry import Beamline, Source
 from . import nexus, sources
 from .common import Description, as_volume
-from .links import Item, Lost, Tree, link_of, local
+from .links import Item, Lost, Tree, link_of, local, why_not_local
 from .logs import ScanLog
 from .logs.log import Scanned
 from .masks import StoredMask, lost_mask
@@ -234,13 +234,18 @@ def _log(tree: Tree, group: h5py.Group, frames: int, detector: str) -> TreeLog:
     words: dict[str, str] = {}
     units: dict[str, str] = {}
     arrays: dict[str, np.ndarray] = {}
+    unusable: dict[str, str] = {}
     small = sorted(
         islice(_small(group, "", set()), _OBJECTS), key=lambda each: detector not in each[0].split("/")
     )
     for name, item in small:
+        if isinstance(item, str):
+            unusable[name] = item
+            continue
         if h5py.check_string_dtype(item.dtype) is not None:
             if item.size == 1:
                 words[name] = str(nexus.scalar(item))
+            unusable[name] = f"reads '{words[name]:.40}'" if name in words else "holds words"
             continue
         values = np.ravel(np.asarray(item[()], float))
         if item.size == 1:
@@ -254,11 +259,27 @@ def _log(tree: Tree, group: h5py.Group, frames: int, detector: str) -> TreeLog:
     columns = {
         name: values[:points] for name, values in arrays.items() if 0 <= len(values) - points <= _AHEAD
     }
+    unusable |= {
+        name: f"has {len(values)} values for {points} points"
+        for name, values in arrays.items()
+        if name not in columns
+    }
     name = group.name.strip("/") or tree.path.stem
     number = _number(re.sub(r"\.\d+$", "", name))
     if number is None:
         number = _number(tree.path.stem)
-    return TreeLog(tree.path, "hdf5", number, "", numbers, columns, words=words, units=units, frames=frames)
+    return TreeLog(
+        tree.path,
+        "hdf5",
+        number,
+        "",
+        numbers,
+        columns,
+        words=words,
+        unusable=unusable,
+        units=units,
+        frames=frames,
+    )
 
 
 def _points(lengths: list[int], frames: int) -> int:
@@ -268,14 +289,16 @@ def _points(lengths: list[int], frames: int) -> int:
     return Counter(lengths).most_common(1)[0][0]
 
 
-def _small(group: h5py.Group, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Yield numbers, short arrays and texts that stand in a group's own file."""
+def _small(group: h5py.Group, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5py.Dataset | str]]:
+    """Yield numbers, short arrays and texts that stand in a group's own file, and of links why nothing stands there."""
     for name in group:
         item = local(group, name)
         if isinstance(item, h5py.Group):
             address = h5py.h5o.get_info(item.id).addr
             if address not in seen and prefix.count("/") < _DEEP:
                 yield from _small(item, f"{prefix}{name}/", seen | {address})
+        elif item is None:
+            yield prefix + name, why_not_local(group, name)
         elif (
             isinstance(item, h5py.Dataset)
             and item.shape is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +52,8 @@ class ScanLog:
         Whether the log says that the scan came to its end (or was aborted: False); None: it does not say.
     notes
         What a person should know of the log itself.
+    unusable
+        What stands under names that could be motors' and is no number, in a few words, by name.
     """
 
     path: Path
@@ -63,6 +66,7 @@ class ScanLog:
     words: dict[str, str] = field(default_factory=dict)
     ended: bool | None = None
     notes: tuple[str, ...] = ()
+    unusable: dict[str, str] = field(default_factory=dict)
 
     @property
     def points(self) -> int:
@@ -128,9 +132,21 @@ class ScanLog:
         """Return what was recorded at every point, or None."""
         return source.look_up(self._recorded)
 
+    def why_not(self, sources: Iterable[Source]) -> list[str]:
+        """Return which of some sources stand before the first that has a number and have none, and why not."""
+        found = []
+        for source in sources:
+            if self.number_of(source) is not None:
+                break
+            name = next((each for each in self.unusable if source.fits(each)), None)
+            if name is not None:
+                found.append(f"{name} {self.unusable[name]}")
+        return found
+
     def has(self, name: str) -> bool:
         """Tell whether something goes by one of the names in ``this|that``."""
-        tables: tuple[dict[str, Any], ...] = (self._readings, self._texts, self._recorded)
+        unusable = {name.lower(): why for name, why in self.unusable.items()}
+        tables: tuple[dict[str, Any], ...] = (self._readings, self._texts, self._recorded, unusable)
         return any(Source(each).look_up(table) is not None for each in name.split("|") for table in tables)
 
     @cached_property
