@@ -203,6 +203,15 @@ def test_a_bright_scan_converges_where_hardly_any_light_is_unexplained():
     assert trust.explains({"chi2": 0.5})
 
 
+@pytest.mark.parametrize("chi2", [0.6, 3995.0])
+def test_a_fit_that_is_worse_than_no_fit_has_not_converged(chi2):
+    """Held-out pixels with hardly a photon are explained by any darkness."""
+    figures = {"chi2": chi2, "free_llk": 0.004, "noise_llk": 0.004, "free_photons": 0.0005}
+    assert trust.verdict(figures).startswith("Not converged")
+    assert not trust.explains(figures)
+    assert trust.verdict({**figures, "chi2": 0.4}).startswith("Converged")
+
+
 def test_without_held_out_pixels_there_is_no_verdict():
     assert trust.verdict({"chi2": 0.01}) == ""
 

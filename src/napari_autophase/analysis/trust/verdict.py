@@ -14,6 +14,8 @@ Of simulated crystals (64³, 0.3 to 6 rad, 1e4 to 1e6 photons at the peak) the t
 FAITHFUL = 0.002
 """Share of the held-out light that is unexplained below which a result has converged, however little noise there is: with 1e8
 photons at the peak, a crystal that is found to 0.999 is hundreds of times further off than they are noisy."""
+WRONG = 0.5
+"""χ² above which a result has not converged, though held-out pixels with hardly a photon may agree: an empty volume has 1."""
 AGREE = 0.95
 """Correlation of runs from which they are called the same."""
 
@@ -24,7 +26,7 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None) -> str:
     Parameters
     ----------
     figures
-        ``free_llk``, ``noise_llk``, what photon noise alone would leave of it, and ``free_photons`` a pixel.
+        ``chi2``, ``free_llk``, ``noise_llk``, what photon noise alone would leave of it, and ``free_photons`` a pixel.
     trust
         Of several runs.
     """
@@ -35,9 +37,18 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None) -> str:
 
 
 def explains(figures: Mapping[str, float], within: float = CONVERGED) -> bool:
-    """Whether unseen pixels are off by less than so many times photon noise, or hardly at all; yes if there are none."""
+    """Whether unseen pixels are off by less than so many times photon noise, or hardly at all; yes if there are none.
+
+    Never if the fitted pixels themselves are wrong.
+    """
+    if _is_wrong(figures):
+        return False
     ratio, unexplained = _off(figures)
     return not (ratio >= within and unexplained >= FAITHFUL)
+
+
+def _is_wrong(figures: Mapping[str, float]) -> bool:
+    return figures.get("chi2", 0.0) > WRONG
 
 
 def _off(figures: Mapping[str, float]) -> tuple[float, float]:
@@ -56,6 +67,11 @@ def _explained(figures: Mapping[str, float]) -> str:
     ratio, unexplained = _off(figures)
     if math.isnan(ratio):
         return ""
+    if _is_wrong(figures):
+        return (
+            f"Not converged: χ² is {figures['chi2']:.3g} (a result that has converged stays below {WRONG:g}, "
+            "an empty volume has 1); do not use it."
+        )
     if ratio >= CONVERGED and unexplained < FAITHFUL:
         return f"Converged: of the light in pixels that no fit has seen {100 * unexplained:.2g} % is not explained."
     what = f"pixels that no fit has seen are off by {ratio:.2g} times what photon noise does"
