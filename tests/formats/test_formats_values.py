@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_autophase import formats
+from napari_autophase.preparation import find_flagged
 from napari_autophase.scan import InputError
 from napari_autophase.simulation import simulate
 
@@ -115,3 +116,31 @@ def test_bad_pixels_stay_bad(tmp_path, counts):
     assert scan.mask[:, 3].all()
     assert scan.mask.sum() == 32 * 33
     np.testing.assert_array_equal(scan.counts[~scan.mask], counts[~scan.mask])
+
+
+@pytest.mark.parametrize("flag", [2**32 - 1, 2**31 - 1])
+@pytest.mark.parametrize("values", ["scaled", "amplitudes"])
+def test_flags_are_no_light_whose_brightest_sets_the_scale(tmp_path, counts, flag, values):
+    """A column of flags that a monitor divided together with the light."""
+    monitor = 1e5 * (1 + 0.05 * np.sin(np.arange(len(counts))))[:, None, None]
+    clean = counts / monitor * 1e5
+    clean[:, :, 7] = 0
+    raw = counts.copy()
+    raw[:, :, 7] = flag
+    encode = np.sqrt if values == "amplitudes" else np.asarray
+    scan = read(tmp_path, encode(raw / monitor * 1e5).astype("f4"), values=values)
+    column = np.zeros(scan.shape, bool)
+    column[:, :, 7] = True
+    np.testing.assert_array_equal(find_flagged(scan.counts), column)
+    expected = clean if values == "amplitudes" else clean * (1e5 / clean.max())
+    np.testing.assert_allclose(scan.counts[~column], expected[~column], rtol=1e-5)
+
+
+def test_a_flag_among_tens_stays_a_flag(tmp_path, counts):
+    """Counts times ten in a number format whose largest value marks bad pixels."""
+    tens = (10 * counts).astype(np.int32)
+    tens[3, 4, 5] = tens[20, 4, 5] = 2**31 - 1
+    scan = read(tmp_path, tens)
+    flagged = find_flagged(scan.counts)
+    assert np.argwhere(flagged).tolist() == [[3, 4, 5], [20, 4, 5]]
+    np.testing.assert_array_equal(scan.counts[~flagged], counts[~flagged])

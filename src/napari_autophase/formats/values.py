@@ -48,7 +48,8 @@ def to_counts(
     Returns
     -------
     counts, notes
-        The array itself if it holds counts, otherwise float32.
+        The array itself if it holds counts, otherwise float32, in which a detector's flags are the largest flag that
+        `preparation.find_flagged` knows.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def to_counts(
     if values == "amplitudes" or squared is not None:
         return _squared(array, what, squared)
     whole = array.dtype.kind != "f" or bool((some == np.rint(some)).all())
-    if not whole and (brightest := _brightest(array)) < _FEW:
+    if not whole and (brightest := _brightest(array, _flags(array))) < _FEW:
         raise InputError(
             f"The brightest value of {what} is {brightest:.3g}, and no step tells what one photon became, so it holds no counts: "
             "say what they are with --values counts, amplitudes or scaled."
@@ -85,24 +86,26 @@ _LEFT = "--values counts leaves them as they are."
 
 
 def _scaled(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    flags = _flags(array)
     if step is not None:
         note = f"The values of {what} are multiples of {step:.4g}, which is taken for one photon; {_LEFT}"
-        return _as_float(array, lambda value: np.rint(value / step)), (note,)
-    factor = _BRIGHT / _brightest(array)
-    return _as_float(array, lambda value: value * factor), (_unknown_photon(what),)
+        return _as_float(array, flags, lambda value: np.rint(value / step)), (note,)
+    factor = _BRIGHT / _brightest(array, flags)
+    return _as_float(array, flags, lambda value: value * factor), (_unknown_photon(what),)
 
 
 def _squared(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    flags = _flags(array) | _flags(np.square(array, dtype=np.float32))
     if step is not None:
         squares = "whole numbers" if step == 1 else f"multiples of {step:.4g}"
         note = f"The values of {what} are amplitudes, for all their squares are {squares}: they are squared to photons; {_LEFT}"
-        return _as_float(array, lambda value: np.rint(value**2 / step)), (note,)
+        return _as_float(array, flags, lambda value: np.rint(value**2 / step)), (note,)
     note = f"The amplitudes of {what} are squared."
-    brightest = _brightest(array) ** 2
+    brightest = _brightest(array, flags) ** 2
     if brightest >= _FEW:
-        return _as_float(array, np.square), (note,)
+        return _as_float(array, flags, np.square), (note,)
     factor = _BRIGHT / brightest
-    return _as_float(array, lambda value: value**2 * factor), (note, _unknown_photon(what))
+    return _as_float(array, flags, lambda value: value**2 * factor), (note, _unknown_photon(what))
 
 
 def _unknown_photon(what: str) -> str:
@@ -112,13 +115,24 @@ def _unknown_photon(what: str) -> str:
     )
 
 
-def _as_float(array: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Return the array with its positive values changed, frame by frame, in float32."""
+def _as_float(array: np.ndarray, flags: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return the array with its positive values changed, frame by frame, in float32; flags stay flags."""
+    from ..preparation import FLAGS
+
     changed = np.empty(array.shape, np.float32)
-    for after, before in zip(changed, array, strict=True):
+    for after, before, flag in zip(changed, array, flags, strict=True):
         exact = before.astype(np.float64)
-        after[:] = np.where(exact > 0, change(exact), exact)
+        after[:] = np.where(flag, FLAGS[0], np.where(exact > 0, change(exact), exact))
     return changed
+
+
+def _flags(array: np.ndarray) -> np.ndarray:
+    """Return where a detector's flags are, which are no light; a limit at which it was saturated is."""
+    from ..preparation import find_flagged, find_saturated
+
+    seen = np.where(np.isfinite(array) & (array > 0), array, array.dtype.type(0))
+    flagged = find_flagged(seen)
+    return flagged & ~find_saturated(seen, flagged) if flagged.any() else flagged
 
 
 def _sample(array: np.ndarray) -> np.ndarray:
@@ -133,9 +147,9 @@ def _sample(array: np.ndarray) -> np.ndarray:
         apart = apart // 16 | 1
 
 
-def _brightest(array: np.ndarray) -> float:
-    """Return the largest finite value, and not nothing."""
-    return max(float(array.max(where=np.isfinite(array), initial=0)), 1e-300)
+def _brightest(array: np.ndarray, flags: np.ndarray) -> float:
+    """Return the largest finite value that is no flag, and not nothing."""
+    return max(float(array.max(where=np.isfinite(array) & ~flags, initial=0)), 1e-300)
 
 
 def _step(values: np.ndarray) -> float | None:

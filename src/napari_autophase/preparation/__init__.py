@@ -3,12 +3,13 @@
 from .filling import Completed, complete_peak
 from .halves import halves
 from .oversampling import estimate_oversampling, fill_gaps
-from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_isolated, find_saturated
+from .pixels import FLAGS, find_dead_pixels, find_flagged, find_hot_pixels, find_isolated, find_saturated
 from .prepare import Prepared, assumed, find_peak, on_grids, prepare
 from .region import fast_size, middle
 from .repeats import sum_of, sum_scans
 
 __all__ = [
+    "FLAGS",
     "Completed",
     "Prepared",
     "assumed",
