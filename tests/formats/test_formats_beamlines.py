@@ -553,3 +553,17 @@ def test_a_wrong_beamline_file_says_where(tmp_path, change, why):
     with pytest.raises(InputError) as caught:
         formats.read_scan(tiffs(tmp_path / "a", counts((16, 32, 32))), beamline=str(path))
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("crop", [None, (16, 40, 40)])
+@pytest.mark.parametrize("what", ["white", "dark", "mask"])
+def test_a_field_of_another_part_of_a_known_detector_is_refused(tmp_path, what, crop):
+    """Its corner is not the detector's: only the frames' own part and the whole 512 × 512 pixels say what lies where."""
+    stack = counts((20, 48, 64))
+    path = write_34(tmp_path, stack, (100, 64, 30, 48))
+    whole = np.zeros((512, 512)) if what == "mask" else np.ones((512, 512))
+    with pytest.raises(InputError, match=rf"The {what} .*300 × 300 .* 48 × 64 .* 512 × 512: give one"):
+        formats.read_scan(path, **{what: whole[:300, :300]}, crop=crop)
+    by_whole = formats.read_scan(path, **{what: whole}, crop=crop)
+    by_part = formats.read_scan(path, **{what: whole[30:78, 100:164]}, crop=crop)
+    np.testing.assert_array_equal(by_whole.counts, by_part.counts)

@@ -208,6 +208,8 @@ class Description:
         First row, end row, first column and end column of the frames on the whole detector; None: unknown.
     seam
         What is missing between the detector's chips, whole-detector rows and columns; None: nothing.
+    detector
+        Rows and columns of the whole detector; None: it is not known which it was.
     """
 
     mask: np.ndarray | None = None
@@ -217,6 +219,7 @@ class Description:
     notes: tuple[str, ...] = ()
     region: tuple[int, int, int, int] | None = None
     seam: Seam | None = None
+    detector: tuple[int, int] | None = None
 
 
 def joined(first: Description, more: Description | None) -> Description:
@@ -231,6 +234,7 @@ def joined(first: Description, more: Description | None) -> Description:
         notes=tuple(dict.fromkeys((*first.notes, *more.notes))),
         region=first.region or more.region,
         seam=first.seam or more.seam,
+        detector=first.detector or more.detector,
         stored_mask=first.stored_mask or more.stored_mask,
     )
 

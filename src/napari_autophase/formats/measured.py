@@ -100,7 +100,10 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
             f"{'' if log.number is None else f', scan {log.number}'}{log.command and f': {log.command}'}.",
         )
     seam = detector.seam if region is not None and _is_crossed(detector, region) else None
-    return Description(mask, geometry, _known(metadata), notes=tuple(notes), region=region, seam=seam)
+    whole = None if why else detector.shape
+    return Description(
+        mask, geometry, _known(metadata), notes=tuple(notes), region=region, seam=seam, detector=whole
+    )
 
 
 def told_from(log: ScanLog) -> list[Beamline]:

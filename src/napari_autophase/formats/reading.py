@@ -115,8 +115,11 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         about = _with_log(path, kind, asked, about, how.hints)
     if about.mask is not None and turn.mirrored:
         about = replace(about, mask=about.mask.swapaxes(1, 2))
-    place = _Place(whole, _checked(how.roi, whole) or about.region)
+    place = _Place(whole, _checked(how.roi, whole) or about.region, about.detector)
     masks = _stored_masks(about, how, turn)
+    for stored, _ in masks:
+        if stored.given:
+            place.check(stored.values, f"mask {stored.where}")
     counts, place, cropped = _read(path, kind, chosen, turn, place, about.mask, masks, how.crop)
     counts, notes = to_counts(counts, source, how.values)
     bad, said = _masked(about.mask, masks, counts, place)
@@ -137,7 +140,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     )
     if how.dark is not None or how.white is not None:
         dark, white = (
-            None if field is None else place.field(image(field, name))
+            None if field is None else place.field(image(field, name), f"{name} field")
             for field, name in ((how.dark, "dark"), (how.white, "white"))
         )
         scan = flat_field(scan, dark, white, place.region)
@@ -158,12 +161,15 @@ class _Place:
         Shape of what is stored.
     stored
         The place of the stored frames on the detector; None: unknown.
+    detector
+        Rows and columns of the whole detector; None: unknown.
     box
         The part that is read; None: all.
     """
 
     whole: tuple[int, ...]
     stored: Region | None
+    detector: tuple[int, int] | None = None
     box: Box | None = None
 
     @property
@@ -174,8 +180,20 @@ class _Place:
         top, left, (_, rows, columns) = self.stored[0], self.stored[2], self.box
         return top + rows.start, top + rows.stop, left + columns.start, left + columns.stop
 
-    def field(self, field: np.ndarray) -> np.ndarray:
-        """Return the part of a detector field of the stored frames that is read; other fields as they are."""
+    def check(self, field: np.ndarray, what: str) -> None:
+        """Raise `InputError` if an image is neither of the stored frames nor of the whole detector, where that is known."""
+        if self.detector is None or field.ndim != 2:
+            return
+        if field.shape not in (self.whole[1:], self.detector, self.detector[::-1]):
+            raise InputError(
+                f"The {what} has {field.shape[0]} × {field.shape[1]} pixels, but the frames have {self.whole[1]} × "
+                f"{self.whole[2]} and the whole detector {self.detector[0]} × {self.detector[1]}: give one of either size, "
+                "for nothing says where another part lies."
+            )
+
+    def field(self, field: np.ndarray, what: str) -> np.ndarray:
+        """Return the part of a detector field of the stored frames that is read; that of the whole detector as it is."""
+        self.check(field, what)
         return field if self.box is None or field.shape != self.whole[1:] else field[self.box[1:]]
 
     def seen(self, geometry: Geometry, shape: tuple[int, ...]) -> Geometry:
