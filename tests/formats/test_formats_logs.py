@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -168,6 +169,12 @@ def test_a_number_that_is_not_there(tmp_path):
         ("sample_scan_0008", 8),
         ("scan12", 12),
         ("Si111_S0007_cropped", 7),
+        ("scan_5", 5),
+        ("S5", 5),
+        ("b5", None),
+        ("link9", None),
+        ("step2", None),
+        ("results3", None),
         ("frames", None),
     ],
 )
@@ -222,3 +229,31 @@ def test_a_log_that_is_named_and_does_not_fit(tmp_path):
     other.write_text(other.read_text() + spec_scan(4, "ct", {"Theta": 1.0}, {"Theta": [1.0]}))
     with pytest.raises(InputError, match="holds 2 scans, and the frames' names do not tell which"):
         formats.read_scan(unnamed, spec=other)
+
+
+@pytest.mark.parametrize("folder", ["b5", "x_S0005", "x_00005"])
+@pytest.mark.parametrize("name", ["some.h5", "some.cxi", "some.npy"])
+def test_a_volume_in_a_file_of_its_own_has_no_log_unless_it_is_named(tmp_path, folder, name):
+    """A log of some other sample, in a folder above, says nothing of it, though numbers and points fit."""
+    path = tmp_path / folder / name
+    path.parent.mkdir()
+    stack = counts((16, 16, 16))
+    if path.suffix == ".npy":
+        np.save(path, stack)
+    else:
+        with h5py.File(path, "w") as file:
+            file["entry_1/data_1/data"] = stack
+    motors, table = {"Theta": 1.0}, {"Theta": np.linspace(0, 1, 16)}
+    log = tmp_path / "x_th.spec"
+    log.write_text(spec_header(motors) + spec_scan(5, "ascan Theta 0 1 15 1", motors, table))
+    assert "log" not in formats.read_scan(path).metadata
+    assert formats.read_scan(path, spec=log).metadata["log"] == "x_th.spec"
+
+
+def test_the_digit_of_a_folder_is_no_number_of_a_scan(tmp_path):
+    folder = tiffs(tmp_path / "b5", counts((16, 16, 16)))
+    motors, table = {"Theta": 1.0}, {"Theta": np.linspace(0, 1, 16)}
+    (tmp_path / "x_th.spec").write_text(
+        spec_header(motors) + spec_scan(5, "ascan Theta 0 1 15 1", motors, table)
+    )
+    assert find_log(folder) == (None, ())

@@ -46,6 +46,8 @@ _SERIES = "data_*"
 """What the numbered parts of one dataset are called together."""
 _PART = re.compile(r"data_(\d{6})")
 _OLD_PART = re.compile(r"data_(\d+)")  # directly in the entry
+_RAW_FILE = re.compile(r"(_master|_scan_\d{4})\.(h5|hdf5)$")
+"""How files of raw frames are called that have a log apart."""
 _UNKNOWN = np.dtype("V1")
 """The dtype of what is lost."""
 
@@ -201,7 +203,9 @@ class Hdf5(Format):
             return parts.is_direct(tree[_parts(tree, dataset.path)[0]].parent)
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:
-        """Look for a log with as many points as there are frames, beside the file and in the folders around it."""
+        """Take the log that is named; of a raw series of frames, look for one with as many points around the file."""
+        if given is None and not _is_raw_series(path, dataset):
+            return None, ()
         log, notes = find_log(path, given)
         if given is None and log is not None and log.points != dataset.shape[-3]:
             return None, ()
@@ -215,6 +219,11 @@ class Hdf5(Format):
         found = self.reads(path, dataset) if dataset.is_volume else np.empty(0)
         with opened(path) as tree:
             return results.read_result(path, tree, dataset, found)
+
+
+def _is_raw_series(path: Path, dataset: Dataset) -> bool:
+    """Tell whether frames are as a detector writes them where a log is kept apart: P10's masters, 28-ID-B's files."""
+    return dataset.path.endswith(f"/{_SERIES}") or _RAW_FILE.search(path.name) is not None
 
 
 def _with_tree(tree: Tree, path: str, dataset: Dataset, found: Description, hints: Hints) -> Description:

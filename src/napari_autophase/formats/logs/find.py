@@ -20,6 +20,9 @@ _LOOKED_AT = 2000
 _NAMES = ("", ".spec", ".spc", ".dat", ".log", ".txt", ".fio")
 """How the names of logs end; those of SPEC files often do not end at all."""
 
+_MARKED = re.compile(r"(?:^|[_\-. ])(?:S|scan_?)(\d+)(?![A-Za-z\d])", re.IGNORECASE)
+_LAST = re.compile(r"_(\d+)$")
+
 
 def is_log(path: Path) -> str | None:
     """Tell whether a file is a SPEC or a fio file, by its first bytes."""
@@ -111,11 +114,15 @@ def find_log(frames: Path, given: Path | None = None) -> tuple[ScanLog | None, t
 
 
 def scan_numbers(frames: Path) -> list[int]:
-    """Return which numbers a scan may have by the name of its folder or file, the likeliest first."""
+    """Return which numbers a scan may have by the name of its folder or file, the likeliest first.
+
+    Only a number that is marked as a scan's counts (``S5``, ``gold_S0005``, ``scan_5``) or a last part of its own
+    (``gold_00005``); the digit in ``b5`` or ``step2`` is none.
+    """
     stem = frames.name if frames.is_dir() else frames.name.split(".")[0].removesuffix("_master")
     names = [stem] if frames.is_dir() else [stem, frames.parent.name]
-    marked = [re.findall(r"(?:^|[_\-])(?:S|scan_?)(\d+)(?!\d)", name, re.IGNORECASE)[-1:] for name in names]
-    last = [re.findall(r"(\d+)$", name) for name in names]
+    marked = [_MARKED.findall(name)[-1:] for name in names]
+    last = [_LAST.findall(name) for name in names]
     return list(dict.fromkeys(int(number) for found in (*marked, *last) for number in found))
 
 
