@@ -35,7 +35,7 @@ def write_34(folder: Path, stack: np.ndarray, region: tuple[int, int, int, int],
     table |= changes.get("table", {})
     lines = [f"#UIMDET {changes.get('detector', '34idcTIM2')}:", f"#UIMR5  {' '.join(map(str, region))} 1"]
     folder.mkdir(parents=True, exist_ok=True)
-    short = {name: SHORT_34[name] for name in motors}
+    short = {name: SHORT_34[name] for name in motors} if changes.get("short", True) else None
     text = spec_header(motors, short) + spec_scan(53, "ct 1", motors, {"Monitor": [1.0]})
     (folder / "Staff20-1a.spec").write_text(text + spec_scan(54, command, motors, table, lines))
     return tiffs(folder / "run" / "Staff20-1a_S0054", stack, "Staff20-1a_S0054_{:05d}.tif")
@@ -171,6 +171,41 @@ def test_34_id_c_frames_that_do_not_match_the_points(tmp_path):
         for n in scan.notes
     )
     assert scan.geometry.rocking_angles_deg == pytest.approx(tuple(THETA))
+
+
+UNEVEN = THETA + np.where(np.arange(20) > 8, 0.002, 0.0) * (np.arange(20) < 19)
+
+
+@pytest.mark.parametrize(
+    ("command", "column"),
+    [
+        (f"ascan th {THETA[0]} {THETA[-1]} 19 1", "Theta"),
+        (f"dscan th {THETA[0] - 0.22} {THETA[-1] - 0.22} 19 1", "Theta"),
+        (f"ascan th {THETA[0]} {THETA[-1]} 19 1", "Theta_encoder"),
+    ],
+)
+def test_34_id_c_recorded_angles_hold_where_short_names_are_lacking(tmp_path, command, column):
+    """The header has long names alone: the column is known by the motor's other name, or by how it runs."""
+    table = {column: UNEVEN, "Epoch": np.arange(20.0), "Monitor": np.ones(20)}
+    folder = write_34(tmp_path, counts((20, 32, 32)), (0, 32, 0, 32), command=command, short=False)
+    log = tmp_path / "Staff20-1a.spec"
+    motors = dict(MOTORS_34)
+    lines = ["#UIMDET 34idcTIM2:", "#UIMR5  0 32 0 32 1"]
+    log.write_text(spec_header(motors) + spec_scan(54, command, motors, table, lines))
+    scan = formats.read_scan(folder)
+    assert scan.geometry.rocking_angles_deg == pytest.approx(tuple(UNEVEN))
+    assert not any("positions are those of the command" in note for note in scan.notes)
+
+
+def test_34_id_c_angles_of_the_command_are_said_to_be_so(tmp_path):
+    log = write_34(tmp_path, counts((20, 32, 32)), (0, 32, 0, 32), short=False).parents[1] / "Staff20-1a.spec"
+    lines = ["#UIMDET 34idcTIM2:", "#UIMR5  0 32 0 32 1"]
+    table = {"Epoch": np.arange(20.0), "Monitor": np.ones(20)}
+    command = f"ascan th {THETA[0]} {THETA[-1]} 19 1"
+    log.write_text(spec_header(MOTORS_34) + spec_scan(54, command, MOTORS_34, table, lines))
+    scan = formats.read_scan(tmp_path / "run" / "Staff20-1a_S0054")
+    assert scan.geometry.rocking_angles_deg == pytest.approx(tuple(THETA))
+    assert any("positions are those of the command" in note for note in scan.notes)
 
 
 def test_34_id_c_a_scan_of_phi_and_one_of_the_energy(tmp_path):

@@ -238,7 +238,7 @@ def _document(
     found["sample_angles_deg"] = _angles(beamline, beamline.sample, log, notes)
     found["detector_angles_deg"] = _angles(beamline, beamline.arm, log, notes)
     found["direct_beam_pixel"] = _direct_beam(beamline, detector, log, region, notes)
-    moving = _Moving(log, shape[0], points)
+    moving = _Moving(log, shape[0], points, notes)
     rocked = _moves(log, beamline.sample, beamline)
     energies = [each for each in files.energy if moving.along(each) is not None]
     if len(rocked) > 1:
@@ -249,14 +249,15 @@ def _document(
         found["sample_circles"] = None
     elif rocked and found["sample_angles_deg"] is not None:
         index, source = rocked[0]
-        angles = [source.degrees(value) for value in moving.along(source) or ()]
+        others = beamline.files.of_motor(beamline.sample[index].motor)
+        angles = [source.degrees(value) for value in moving.along(source, others) or ()]
         if len(angles) > 1:
             found["rocking_circle"] = index
             found["rocking_step_deg"] = mean_step(angles)
             found["rocking_angles_deg"] = angles
             found["sample_angles_deg"][index] = angles[shape[0] // 2]
     elif energies:
-        values = [energies[0].kev(value) for value in moving.along(energies[0]) or ()]
+        values = [energies[0].kev(value) for value in moving.along(energies[0], files.energy) or ()]
         found["energy_kev"], found["energy_step_kev"] = values[shape[0] // 2], mean_step(values)
         found["rocking_step_deg"] = 0.0
     else:
@@ -275,15 +276,28 @@ class _Moving:
     log: ScanLog
     frames: int
     points: np.ndarray | None
+    notes: list[str]
 
-    def along(self, source: Source) -> list[float] | None:
-        """Return the values, one a frame; None where the command does not move that."""
+    def along(self, source: Source, others: Sequence[Source] = ()) -> list[float] | None:
+        """Return the values, one a frame; None where the command does not move that.
+
+        `others` are the beamline's other names of the same motor; where no column is found, a note is made.
+        """
         moved = next((each for each in self.log.scanned if any(map(source.fits, each.names))), None)
         if moved is None:
             return None
-        recorded = self.log.column(source)
+        same = (source, *(each for each in others if each.unit == source.unit))
+        recorded = next((column for each in same if (column := self.log.column(each)) is not None), None)
+        if recorded is None:
+            recorded = self.log.recorded(moved)
         if recorded is not None and self.points is not None:
             return [float(value) for value in recorded[self.points]]
+        note = (
+            f"Where {moved.names[0]} stood is not known frame by frame from {self.log.path.name}: "
+            f"its positions are those of the command, '{self.log.command}'."
+        )
+        if note not in self.notes:
+            self.notes.append(note)
         step = (moved.last - moved.first) / max((self.log.asked or self.frames) - 1, 1)
         which = np.arange(self.frames) if self.points is None else self.points
         return [float(value) for value in moved.first + step * which]
@@ -305,7 +319,8 @@ def _follow(found: dict[str, Any], beamline: Beamline, log: ScanLog, moving: _Mo
     """Add the arm's steps, where it moves along."""
     steps = [0.0] * len(beamline.arm)
     for index, source in _moves(log, beamline.arm, beamline):
-        angles = [source.degrees(value) for value in moving.along(source) or ()]
+        others = beamline.files.of_motor(beamline.arm[index].motor)
+        angles = [source.degrees(value) for value in moving.along(source, others) or ()]
         if len(angles) > 1 and found["detector_angles_deg"] is not None:
             steps[index] = mean_step(angles)
             found["detector_angles_deg"][index] = angles[frames // 2]

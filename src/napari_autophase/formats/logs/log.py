@@ -101,11 +101,31 @@ class ScanLog:
         ):
             if not (_NUMBER.fullmatch(first) and _NUMBER.fullmatch(last)):
                 break
-            names = self.names(name)
+            names = self._names_of_moved(name, float(first), float(last), verb in _RELATIVE)
             start = next((self.motors[each] for each in names if each in self.motors), 0.0)
             zero = start if verb in _RELATIVE else 0.0
             found.append(Scanned(names, zero + float(first), zero + float(last)))
         return tuple(found)
+
+    def recorded(self, moved: Scanned) -> np.ndarray | None:
+        """Return where a motor that the command moves stood at every point; None where no column tells."""
+        return next((self.columns[each] for each in moved.names if each in self.columns), None)
+
+    def _names_of_moved(self, name: str, first: float, last: float, relative: bool) -> tuple[str, ...]:
+        """Return all names of a moved motor; where no column has one, with that of the one column that runs as commanded."""
+        names = self.names(name)
+        intervals = (self.asked or self.points) - 1
+        if any(each in self.columns for each in names) or intervals < 1 or self.points < 2:
+            return names
+        step = (last - first) / intervals
+        running = [
+            label
+            for label, values in self.columns.items()
+            if step
+            and abs(values[-1] - values[0] - step * (self.points - 1)) <= abs(step)
+            and (relative or abs(values[0] - first) <= abs(step))
+        ]
+        return tuple(dict.fromkeys((*names, *self.names(running[0])))) if len(running) == 1 else names
 
     def names(self, name: str) -> tuple[str, ...]:
         """Return all names of a motor, itself first."""
