@@ -173,6 +173,36 @@ def test_34_id_c_frames_that_do_not_match_the_points(tmp_path):
     assert scan.geometry.rocking_angles_deg == pytest.approx(tuple(THETA))
 
 
+@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize(
+    ("lost", "said"), [((0, 1), "frames {0}, {1} are lost"), ((18, 19), "frames {0}, {1} are lost")]
+)
+def test_34_id_c_frames_lost_at_an_end_leave_the_others_their_angles(tmp_path, base, lost, said):
+    folder = write_34(tmp_path, counts((20, 32, 32)), (0, 32, 0, 32))
+    for path in sorted(folder.iterdir(), reverse=base == 1):
+        number = int(path.stem[-5:])
+        if number in lost:
+            path.unlink()
+        elif base:
+            path.rename(folder / f"Staff20-1a_S0054_{number + 1:05d}.tif")
+    scan = formats.read_scan(folder)
+    kept = [angle for index, angle in enumerate(THETA) if index not in lost]
+    assert scan.geometry.rocking_angles_deg == pytest.approx(tuple(kept))
+    state = next(note for note in scan.notes if note.startswith("Scan 54"))
+    assert "is not complete: 20 of 20 points; there are 18 frames" in state
+    assert said.format(*(number + base for number in lost)) in state
+
+
+@pytest.mark.parametrize(("points", "state"), [(24, "is not complete: 24 of 24"), (16, "has 16 of 16")])
+def test_34_id_c_points_and_frames_that_do_not_match(tmp_path, points, state):
+    theta = -0.1 + 0.02 * np.arange(points)
+    table = {"Theta": theta, "Epoch": np.arange(points), "Monitor": np.ones(points)}
+    command = f"ascan th {theta[0]} {theta[-1]} {points - 1} 1"
+    folder = write_34(tmp_path, counts((20, 32, 32)), (0, 32, 0, 32), command=command, table=table)
+    notes = formats.read_scan(folder).notes
+    assert any(f"{state} points; there are 20 frames, which do not match" in note for note in notes)
+
+
 UNEVEN = THETA + np.where(np.arange(20) > 8, 0.002, 0.0) * (np.arange(20) < 19)
 
 

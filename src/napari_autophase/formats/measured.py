@@ -13,6 +13,7 @@ from ..geometry import Beamline, Circle, Detector, Source, beamlines, complete, 
 from ..geometry.plausible import could_be_angle, could_be_distance, could_be_energy
 from ..scan import Geometry, InputError
 from .common import Description
+from .complete import completeness, first_number
 from .logs import ScanLog
 from .masks import Region, gaps_of
 
@@ -57,7 +58,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     InputError
         If a number in the log cannot be what the beamline's data say it is.
     """
-    notes = [*log.notes, *_completeness(log, frames.shape[0])]
+    notes = [*log.notes, completeness(log, frames.shape[0], frames.numbers)]
     metadata: dict[str, Any] = {"log": log.path.name, "scan_number": log.number, "command": log.command}
     if beamline is None:
         found = told_from(log)
@@ -143,20 +144,6 @@ def find_detector(beamline: Beamline, log: ScanLog | None, frames: Frames) -> tu
     ]
 
 
-def _completeness(log: ScanLog, frames: int) -> list[str]:
-    of = f"Scan {log.number} of {log.path.name}" if log.number is not None else log.path.name
-    asked = "" if log.asked is None else f" of {log.asked}"
-    if log.is_complete is None:
-        state = f"{of} has {log.points} points; whether it is complete, its log does not say"
-    elif log.is_complete:
-        state = f"{of} is complete: {log.points}{asked} points"
-    else:
-        state = f"{of} is not complete: {log.points}{asked} points (aborted, or still running)"
-    if frames != log.points:
-        state += f"; there are {frames} frames"
-    return [f"{state}."]
-
-
 def _unusable(beamline: Beamline, log: ScanLog) -> list[str]:
     """Say which motors are there and have no number, and why not."""
     files = beamline.files
@@ -215,8 +202,8 @@ def _points(log: ScanLog, frames: Frames, beamline: Beamline) -> np.ndarray | No
     if counted is not None and len(frames.numbers) == count and np.isin(frames.numbers, counted).all():
         return np.array([int(np.flatnonzero(counted == number)[0]) for number in frames.numbers])
     if len(frames.numbers) == count:
-        index = np.asarray(frames.numbers) - min(frames.numbers[0], 1)
-        return index if index[0] >= 0 and index[-1] < log.points else None
+        first = first_number(frames.numbers, log.points)
+        return None if first is None else np.asarray(frames.numbers) - first
     return np.arange(count) if count < log.points else None
 
 
