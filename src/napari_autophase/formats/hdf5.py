@@ -32,9 +32,9 @@ from .common import (
     joined,
     kept_axes,
 )
+from .hdf5_mask import centred, mask_of
 from .links import Absent, Item, LinkError, Lost, Tree, local
 from .logs import ScanLog, find_log
-from .masks import MASKS, StoredMask, lost_mask
 from .registry import Format, register
 
 _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
@@ -132,7 +132,7 @@ class Hdf5(Format):
             pieces = _parts(tree, dataset.path)
             if pieces == [dataset.path]:
                 item = tree[dataset.path]
-                return _centred(item, sources.read(tree, item, 0 if dataset.is_modes else ()))
+                return centred(item, sources.read(tree, item, 0 if dataset.is_modes else ()))
             array = np.empty(shape, dataset.dtype)
             at = 0
             for part in pieces:
@@ -172,7 +172,7 @@ class Hdf5(Format):
         with opened(path) as tree:
             place = _parts(tree, dataset.path)[0]
             entry = nexus.entry_of(tree, dataset.path)
-            mask, notes = _mask(tree, path, dataset, tree[place])
+            mask, notes = mask_of(tree, path, dataset, tree[place])
             geometry, metadata = nexus.read_geometry(entry)
             found = Description(None, geometry, metadata, mask, notes)
             if geometry is None:
@@ -365,44 +365,3 @@ def _item(tree: Tree, group: h5py.Group, name: str) -> Item | None:
         return tree.step(group, name)
     except LinkError:
         return None
-
-
-def _centred(item: h5py.Dataset, array: np.ndarray) -> np.ndarray:
-    """Bring the zero frequency to the middle: CXI allows images that have it in the corner, and marks them."""
-    shifted = nexus.scalar(local(item.parent, "is_fft_shifted"))
-    return np.fft.fftshift(array, axes=(-3, -2, -1)) if shifted else array
-
-
-def _mask(
-    tree: Tree, path: Path, dataset: Dataset, item: h5py.Dataset
-) -> tuple[StoredMask | None, tuple[str, ...]]:
-    """Return the mask that stands beside the data, else that of the detector that saw them, and which ones are lost."""
-    if item.dtype.kind == "c":
-        return None, ()
-    notes: dict[str, None] = {}
-
-    def masks(groups: list[h5py.Group], names: tuple[str, ...]) -> Iterator[h5py.Dataset]:
-        for group in groups:
-            for name in names:
-                each = tree.sought(group, name)
-                if isinstance(each, Lost):
-                    notes[lost_mask(path.name, each.path, each.why)] = None
-                elif isinstance(each, h5py.Dataset) and each.shape is not None:
-                    yield each
-
-    found = next(masks([item.parent, tree[dirname(dataset.path)]], MASKS), None)
-    if found is None:
-        detectors = nexus.detectors(nexus.entry_of(tree, dataset.path), dataset.path)
-        images = [
-            each
-            for each in masks(detectors, ("pixel_mask", "detectorSpecific/pixel_mask", "mask"))
-            if len(each.shape) >= 2
-        ]
-        frame = dataset.frames[-2:]
-        found = next(iter(sorted(images, key=lambda each: each.shape[-2:] != frame)), None)
-    if found is None:
-        return None, tuple(notes)
-    values = as_volume(sources.read(tree, found))
-    if values.ndim == 3:  # a mask of the volume is shifted as the volume is
-        values = _centred(item, values)
-    return StoredMask(values, f"{path.name}::{found.name}", needed=False), tuple(notes)
