@@ -67,8 +67,9 @@ def test_the_peak_is_what_was_said(algorithm, by, starts, monkeypatch):
 
 def test_a_long_run_takes_no_more_than_a_short_one():
     peaks = []
-    for iterations in (20, 20, 200):
+    for iterations in (20, 20, 800):
         with Memory() as memory:
             refine(32, f"{iterations}*HIO")
         peaks.append(memory.peak)
-    assert peaks[2] - peaks[1] < 10 * 8 * 32**3, "180 iterations that kept a volume each would be 180 volumes"
+    # what threads need at the same time is not always the same: some volumes; one kept every twenty iterations would be 39
+    assert peaks[2] - peaks[1] < 16 * 4 * 32**3
