@@ -28,11 +28,11 @@ import torch
 
 from napari_autophase import phasing
 from napari_autophase.phasing import Starts
-from napari_autophase.phasing.algorithm import GRADIENTS
 from napari_autophase.phasing.batch import Batch
 from napari_autophase.phasing.iterations import rule
 from napari_autophase.phasing.workers import cores, threads
 from napari_autophase.recipe import Refinement
+from napari_autophase.recipe.algorithm import GRADIENTS
 
 AXES = (-3, -2, -1)
 BLOCK_S = 0.03

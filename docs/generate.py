@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from napari_autophase import cli
 from napari_autophase.recipe import PRESETS, Recipe
-from napari_autophase.settings import settings, takes, value_of, written
+from napari_autophase.recipe.settings import settings, takes, value_of, written
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

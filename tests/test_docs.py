@@ -147,7 +147,7 @@ def test_every_setting_and_every_command_is_in_the_generated_pages(monkeypatch):
     import generate
 
     from napari_autophase.recipe import PRESETS, Recipe
-    from napari_autophase.settings import settings
+    from napari_autophase.recipe.settings import settings
 
     written = generate.recipe()
     for key, info in settings(Recipe):

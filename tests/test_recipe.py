@@ -19,8 +19,9 @@ from napari_autophase.recipe import (
     ShrinkWrap,
     finish,
 )
+from napari_autophase.recipe.algorithm import NAMES, unparse
+from napari_autophase.recipe.settings import settings as settings_of
 from napari_autophase.scan import InputError
-from napari_autophase.settings import settings as settings_of
 
 fractions = st.floats(0.01, 0.99)
 recipes = st.builds(
@@ -49,7 +50,7 @@ recipes = st.builds(
     ),
     refine=st.builds(
         Refinement,
-        algorithm=st.text(),
+        algorithm=st.lists(st.sampled_from(NAMES), max_size=9).map(lambda steps: unparse(tuple(steps))),
         starts=st.integers(1, 99),
         beta=fractions,
         shrink_wrap=st.builds(

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_autophase import cli, formats, schema
-from napari_autophase.recipe import Recipe
+from napari_autophase import cli, formats
+from napari_autophase.recipe import Recipe, schema
 from napari_autophase.repeat import recipe_of
 from napari_autophase.scan import InputError
 

@@ -48,8 +48,6 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
 
     device, notes = phasing.pick_device(recipe.device)
     phasing.check_memory(scan.shape, recipe, device)
-    for algorithm in (recipe.guess.polish, recipe.refine.algorithm):
-        phasing.parse(algorithm)  # a misspelt one is told at once
 
     with stage("prepare"):
         yield Progress("prepare", 0, 1)

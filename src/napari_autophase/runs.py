@@ -11,7 +11,7 @@ import numpy as np
 
 from . import analysis, preparation
 from .analysis import trust
-from .recipe import PRELUDE, Recipe
+from .recipe import PRELUDE, Recipe, parse
 from .reconstruction import JUDGED, Progress, Trust
 from .scan import fingerprint
 
@@ -258,8 +258,8 @@ def _in_turn(
     """Phase all starts on the completed counts, and go on with those that were measured."""
     from . import phasing
 
-    before = len(phasing.parse(PRELUDE))
-    total = before + len(phasing.parse(recipe.refine.algorithm))
+    before = len(parse(PRELUDE))
+    total = before + len(parse(recipe.refine.algorithm))
     prelude = recipe.refine.model_copy(
         update={"algorithm": PRELUDE, "prune": False, "coarse": 0, "twin_break": 0}
     )

@@ -18,11 +18,11 @@ from napari_autophase.phasing import (
     random_starts,
     refine,
 )
-from napari_autophase.phasing.algorithm import GRADIENTS
 from napari_autophase.phasing.compiled import threads
 from napari_autophase.phasing.compiled.descent import _MovingBox
 from napari_autophase.phasing.iterations import Gradient
 from napari_autophase.recipe import Refinement, ShrinkWrap
+from napari_autophase.recipe.algorithm import GRADIENTS
 
 FIXED = ShrinkWrap(every=0)
 ODD = (9, 12, 7)

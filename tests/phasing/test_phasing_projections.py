@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_autophase.phasing.algorithm import PROJECTIONS
 from napari_autophase.phasing.iterations import relax, relaxation
 from napari_autophase.phasing.projections import project_modulus, project_uniform
+from napari_autophase.recipe.algorithm import PROJECTIONS
 
 SHAPE = (17, 20, 23)
 

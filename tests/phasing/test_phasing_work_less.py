@@ -9,12 +9,12 @@ from scipy import ndimage
 
 from napari_autophase.phasing import Diffraction, Starts, engine, grids, random_starts, refine
 from napari_autophase.phasing import batch as batch_module
-from napari_autophase.phasing.algorithm import parse, resting, tail
 from napari_autophase.phasing.batch import Batch
 from napari_autophase.phasing.compiled.box import Box
 from napari_autophase.phasing.iterations import relaxation
 from napari_autophase.phasing.scoring import ranking
 from napari_autophase.recipe import Refinement, ShrinkWrap
+from napari_autophase.recipe.algorithm import parse, resting, tail
 
 FIXED = ShrinkWrap(every=0)
 BLOCKS = "2*(10*ER+30*HIO)+20*ER"

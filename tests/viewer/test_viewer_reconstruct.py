@@ -16,9 +16,9 @@ from qtpy.QtWidgets import QApplication
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.recipe import PRESETS, Recipe
+from napari_autophase.recipe.settings import settings as settings_of
 from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError
-from napari_autophase.settings import settings as settings_of
 from napari_autophase.viewer import reconstruct_dock, resources, warmup
 from napari_autophase.viewer.plot import LogAxis
 from napari_autophase.viewer.reconstruct_dock import ReconstructDock

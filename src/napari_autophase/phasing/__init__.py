@@ -1,6 +1,5 @@
 """Phasing: forward model, projections, algorithms, support update, many starts in one batch."""
 
-from .algorithm import parse, unparse
 from .backend import load_when_ready
 from .batch import Starts
 from .coherence import Blur
@@ -26,7 +25,6 @@ __all__ = [
     "load_when_ready",
     "memory_bytes",
     "memory_line",
-    "parse",
     "pick_device",
     "propagate",
     "random_phases",
@@ -34,5 +32,4 @@ __all__ = [
     "refine",
     "search",
     "settle",
-    "unparse",
 ]

@@ -9,9 +9,9 @@ import torch
 
 from ..memory import GIB, free_bytes, what_fits
 from ..recipe import Recipe
+from ..recipe.algorithm import GRADIENTS, parse
 from ..scan import InputError
 from . import backend as backends
-from .algorithm import GRADIENTS, parse
 from .backend import Backend
 from .workers import cores
 

@@ -14,9 +14,9 @@ import torch
 
 from ..memory import ran_out
 from ..preparation import fast_size
-from ..recipe import Refinement
+from ..recipe import Refinement, algorithm
 from ..reconstruction import Progress
-from . import algorithm, support
+from . import support
 from .batch import Batch, Starts
 from .coherence import Blur, Seeker, known
 from .diffraction import Diffraction
@@ -90,9 +90,8 @@ def refine(
     Raises
     ------
     InputError
-        If the algorithm cannot be read, the starts have another shape than the data, or the computer's memory runs out.
+        If the starts have another shape than the data, or the computer's memory runs out.
     """
-    algorithm.parse(refinement.algorithm)
     try:
         batch = _first(data, starts, refinement)
         if data.device.type == "cpu":

@@ -12,9 +12,9 @@ from collections.abc import Generator
 import numpy as np
 import torch
 
-from ..recipe import Guess, Refinement, ShrinkWrap
+from ..recipe import Guess, Refinement, ShrinkWrap, algorithm
 from ..reconstruction import Progress
-from . import algorithm, support
+from . import support
 from .batch import Starts
 from .diffraction import Diffraction
 from .engine import Phased, refine

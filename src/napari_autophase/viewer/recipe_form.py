@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..recipe import Recipe
-from ..settings import settings, value_of
+from ..recipe.settings import settings, value_of
 from .parts import caption, form
 from .weights_row import WeightsRow
 

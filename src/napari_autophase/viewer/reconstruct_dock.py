@@ -26,9 +26,9 @@ from qtpy.QtWidgets import (
 
 from .. import files
 from ..recipe import PRESETS, Recipe
+from ..recipe.settings import settings, value_of
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
-from ..settings import settings, value_of
 from .controller import Update
 from .curve import ErrorCurve
 from .drawing import Drawing

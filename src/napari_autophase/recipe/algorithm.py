@@ -6,7 +6,7 @@ Grammar (white space is free, names may be written in any case)::
     term  := NUMBER '*' term | NAME | '(' sum ')'
     NAME  := 'ER' | 'HIO' | 'RAAR' | 'EHIO' | 'ADAM' | 'CG'
 
-ER, HIO, RAAR and EHIO are relaxed projections (see `iterations`); ADAM and CG follow a derivative (see `gradient`).
+ER, HIO, RAAR and EHIO are relaxed projections (`phasing.iterations`); ADAM and CG follow a derivative (`phasing.gradient`).
 """
 
 from __future__ import annotations
@@ -39,6 +39,18 @@ def parse(text: str) -> tuple[str, ...]:
     if parser.token is not None:
         parser.fail("expected '+' or the end")
     return steps
+
+
+def readable(text: str) -> str:
+    """Return an algorithm as it is, if `parse` can read it.
+
+    Raises
+    ------
+    InputError
+        As `parse`.
+    """
+    parse(text)
+    return text
 
 
 def tail(steps: tuple[str, ...]) -> int:
@@ -82,9 +94,8 @@ class _Parser:
 
     def fail(self, why: str) -> None:
         raise InputError(
-            f"The algorithm '{self.text}' is wrong at character {self.start + 1} "
-            f"('{self.text[self.start : self.start + 8] or 'its end'}'): {why}; "
-            f"write for example 3*(20*ER+180*HIO)+20*ER, with {', '.join(NAMES)}."
+            f"{why} at character {self.start + 1} ('{self.text[self.start : self.start + 8] or 'its end'}') of the algorithm; "
+            f"write for example 3*(20*ER+180*HIO)+20*ER, with {', '.join(NAMES)}"
         )
 
     def sum(self) -> tuple[str, ...]:

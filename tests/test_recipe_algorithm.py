@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_autophase.phasing.algorithm import NAMES, parse, unparse
 from napari_autophase.phasing.iterations import relaxation
-from napari_autophase.recipe import ITERATIVE
+from napari_autophase.recipe import ITERATIVE, Recipe
+from napari_autophase.recipe.algorithm import NAMES, parse, unparse
 from napari_autophase.scan import InputError
 
 
@@ -53,7 +53,7 @@ def test_what_texts_mean(text, steps):
     ],
 )
 def test_wrong_text_is_pointed_at(text, character):
-    with pytest.raises(InputError, match=rf"wrong at character {character} "):
+    with pytest.raises(InputError, match=rf"at character {character} "):
         parse(text)
 
 
@@ -95,3 +95,16 @@ def test_raar_is_the_relaxed_reflector_of_luke(beta, rho, p):
         luke = beta / 2 * (reflect_s + rho) + (1 - beta) * p
         ours = p if inside else rule.keep * rho + rule.add * p
         np.testing.assert_allclose(ours, luke, atol=1e-12)
+
+
+@pytest.mark.parametrize("setting", ["refine.algorithm", "guess.polish"])
+def test_a_recipe_with_an_algorithm_that_nobody_can_read_is_refused_and_an_old_result_still_opens(setting):
+    with pytest.raises(InputError) as refused:
+        Recipe().with_settings({setting: "20*ER+5*HOI"})
+    assert str(refused.value).startswith(f"The recipe is not usable: {setting}=20*ER+5*HOI: ")
+    assert "at character 9 ('HOI') of the algorithm; write for example" in str(refused.value)
+
+    part, name = setting.split(".")
+    recipe, lost = Recipe.recovered({"version": 2, part: {name: "20*ER+5*HOI"}})
+    assert recipe == Recipe()
+    assert lost == (f"{setting}=20*ER+5*HOI",)

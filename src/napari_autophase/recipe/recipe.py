@@ -8,9 +8,10 @@ from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from .scan import InputError
+from ..scan import InputError
+from .algorithm import readable
 from .schema import SCHEMA, migrated
 from .settings import as_table, fault, salvaged, settings, value_of, written
 
@@ -45,6 +46,8 @@ SEARCH = "20*ER+120*EHIO+40*ER"
 
 Side = Annotated[int, Field(ge=16)]
 Width = Annotated[float, Field(ge=0, le=5)]
+Algorithm = Annotated[str, AfterValidator(readable)]
+"""Iterations in the language of `algorithm`."""
 
 
 class _Part(BaseModel):
@@ -108,7 +111,7 @@ class Guess(_Part):
         le=64,
         description="Side of the grid on which guesses are compared and polished, the middle of the network's window.",
     )
-    polish: str = Field(POLISH, description="Iterations of a round there, before the scan's own grid.")
+    polish: Algorithm = Field(POLISH, description="Iterations of a round there, before the scan's own grid.")
     rounds: int = Field(
         1,
         ge=1,
@@ -140,7 +143,7 @@ class ShrinkWrap(_Part):
 class Refinement(_Part):
     """Iterative phasing."""
 
-    algorithm: str = Field(FINISH, description="Such as '3*(20*ER+180*HIO)+20*ER'; '' for none.")
+    algorithm: Algorithm = Field(FINISH, description="Such as '3*(20*ER+180*HIO)+20*ER'; '' for none.")
     starts: int = Field(1, ge=1, description="Random starts, phased as one batch (start: random or both).")
     beta: float = Field(0.9, gt=0, le=1, description="Feedback of HIO and RAAR.")
     rate: float = Field(0.01, gt=0, le=1, description="Step of ADAM, a fraction of the largest amplitude.")

@@ -1,0 +1,42 @@
+"""Every choice of a reconstruction, one JSON document: its settings, the language of its algorithm, its schemas."""
+
+from .algorithm import parse, unparse
+from .recipe import (
+    FINISH,
+    GENTLE,
+    ITERATIVE,
+    POLISH,
+    PRELUDE,
+    PRESETS,
+    SEARCH,
+    Analysis,
+    ForwardModel,
+    Guess,
+    Preparation,
+    Preset,
+    Recipe,
+    Refinement,
+    ShrinkWrap,
+    finish,
+)
+
+__all__ = [
+    "FINISH",
+    "GENTLE",
+    "ITERATIVE",
+    "POLISH",
+    "PRELUDE",
+    "PRESETS",
+    "SEARCH",
+    "Analysis",
+    "ForwardModel",
+    "Guess",
+    "Preparation",
+    "Preset",
+    "Recipe",
+    "Refinement",
+    "ShrinkWrap",
+    "finish",
+    "parse",
+    "unparse",
+]
