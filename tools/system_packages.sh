@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The system's packages that napari's window and the tests' screen need, on Debian and Ubuntu; elsewhere nothing is to be done.
-# Whoever is not root is told what to type; in continuous integration sudo does it.
+# Without root it says what to type; in continuous integration sudo does it.
 set -euo pipefail
 PYTHON=${PYTHON:-python3}
 

@@ -1,4 +1,4 @@
-"""Pictures of the real window in each state, for the README and for whoever judges the window by eye.
+"""Pictures of the real window in each state, for the README and for judging the window by eye.
 
     make pictures
 

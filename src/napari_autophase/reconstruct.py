@@ -40,7 +40,7 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
 
 
 def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Reconstruction]:
-    # torch costs a second: whoever only imports this module does not pay for it
+    # torch costs a second, and importing this module alone does not need it
     from . import network, phasing
 
     seconds: dict[str, float] = {}

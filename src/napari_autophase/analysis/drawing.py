@@ -156,7 +156,7 @@ def _triad(axes: Axes, half: float, shown: Quantities, view: np.ndarray) -> None
     x, y = 0.8 * half, -0.84 * half - min(0.0, float(arrows[:, 1].min()))
     for name, (dx, dy) in zip(axis_names(shown.relative), arrows, strict=True):
         if np.hypot(dx, dy) < 0.03 * half:
-            continue  # it points to whoever looks
+            continue  # it points at the reader
         pointer = {"arrowstyle": "->", "color": PALE, "lw": 1, "shrinkA": 0}
         axes.annotate("", (x + dx, y + dy), (x, y), arrowprops=pointer)
         axes.text(x + 1.25 * dx, y + 1.25 * dy, name, color=PALE, ha="center", va="center", fontsize=8)

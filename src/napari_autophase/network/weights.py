@@ -103,7 +103,7 @@ def packed_weights(network: nn.Module, name: str, made_by: dict[str, Any]) -> by
 def load(path: str | Path | None = None, device: torch.device | str = "cpu") -> Model:
     """Load a network from a weights file, recognised by its content; None: the one that ships, checked against its card.
 
-    A file that was loaded before and is what it was is not read again: whoever trains the network takes a copy.
+    A file that was loaded before and is what it was is not read again: training takes a copy.
 
     Parameters
     ----------

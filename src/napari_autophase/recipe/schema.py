@@ -42,7 +42,7 @@ def _put(document: dict[str, Any], key: str, value: Any) -> None:
     for name in path:
         part = part.setdefault(name, {})
         if not isinstance(part, dict):
-            return  # whoever validates it says so
+            return  # validation says what is wrong
     part.setdefault(last, value)
 
 

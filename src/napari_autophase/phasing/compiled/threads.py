@@ -36,7 +36,7 @@ def in_slabs(work: Callable[[int, int], None], planes: int, voxels: int) -> None
 
 
 def together(join: Callable[[int], None], voxels: int) -> None:
-    """Do iterations whose slabs are shared by whoever calls ``join(slabs)``, by as many threads as torch would use if it pays.
+    """Do iterations whose slabs are shared by all threads that call ``join(slabs)``: as many as torch uses, if it pays.
 
     All is done when `join` returns.  A thread that comes late, or cannot come, finds less to do.
     """
