@@ -24,7 +24,7 @@ def crystal():
 
 
 def twin(found):
-    return inference._turn(found, *INVERSION).conj()
+    return inference.reoriented(found, *INVERSION).conj()
 
 
 def alike(a, b):
@@ -50,7 +50,7 @@ class Partial(torch.nn.Module):
         super().__init__()
         self.solutions = []
         for turn in inference.orientations(48):
-            one = inference._turn(crystal(), *turn)
+            one = inference.reoriented(crystal(), *turn)
             self.solutions.append((propagate(one[None])[0].abs(), one if skew(one) > 0 else twin(one)))
 
     def forward(self, counts):
@@ -62,21 +62,21 @@ class Partial(torch.nn.Module):
 def candidates(number):
     turns = inference.orientations(number)
     model = Model(Partial(), "0" * 64, torch.device("cpu"))
-    job = inference.predict(model, [inference._turn(pattern().square(), *turn) for turn in turns])
+    job = inference.predict(model, [inference.reoriented(pattern().square(), *turn) for turn in turns])
     while True:
         try:
             next(job)
         except StopIteration as done:
             return [
-                inference._turn_back(one.object, *turn) for one, turn in zip(done.value, turns, strict=True)
+                inference.original(one.object, *turn) for one, turn in zip(done.value, turns, strict=True)
             ]
 
 
 def test_turning_the_object_turns_its_pattern_and_the_inversion_is_among_the_first_two():
     assert inference.orientations(2)[1] == INVERSION
     for turn in inference.orientations(48):
-        turned = propagate(inference._turn(crystal(), *turn)[None])[0].abs()
-        torch.testing.assert_close(turned, inference._turn(pattern(), *turn), rtol=1e-3, atol=0.1)
+        turned = propagate(inference.reoriented(crystal(), *turn)[None])[0].abs()
+        torch.testing.assert_close(turned, inference.reoriented(pattern(), *turn), rtol=1e-3, atol=0.1)
 
 
 @pytest.mark.parametrize("number", [2, 48])

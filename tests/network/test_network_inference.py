@@ -62,9 +62,9 @@ def test_turning_the_data_turns_the_object(index):
     seen = torch.zeros(32, 32, 32, dtype=torch.complex64)
     seen[6:20, 8:25, 9:23] = torch.randn(14, 17, 14, dtype=torch.complex64, generator=generator)
     turned_data = propagate(seen[None])[0].abs()
-    back = inference._turn_back(seen, order, flips)
+    back = inference.original(seen, order, flips)
     torch.testing.assert_close(
-        inference._turn(propagate(back[None])[0].abs(), order, flips), turned_data, rtol=1e-3, atol=1e-2
+        inference.reoriented(propagate(back[None])[0].abs(), order, flips), turned_data, rtol=1e-3, atol=1e-2
     )
 
 
@@ -124,7 +124,7 @@ class Doubtful(Oracle):
     def forward(self, counts, stages=None, backend=None):
         self.asked.append(stages)
         (right,) = super().forward(counts)
-        speck = torch.full_like(right.shape, -20.0)
+        speck = torch.full_like(right.inside_logit, -20.0)
         speck[..., 14:18, 14:18, 14:18] = 20.0
         wrong = Estimate(torch.ones_like(right.object), speck)
         return [wrong, right][:stages]

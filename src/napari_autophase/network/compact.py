@@ -30,12 +30,12 @@ class Estimate(NamedTuple):
     ----------
     object
         complex64 (B, 32, 32, 32).
-    shape
+    inside_logit
         float32 (B, 32, 32, 32), logit of a voxel being inside the crystal.
     """
 
     object: Tensor
-    shape: Tensor
+    inside_logit: Tensor
 
 
 class CompactNet(nn.Module):
@@ -109,15 +109,15 @@ class CompactNet(nn.Module):
         hint = self.hint(features)
         for correction in self.corrections[: None if stages is None else stages - 1]:
             with torch.autocast(counts.device.type, enabled=False):
-                last, shape = estimates[-1]
-                inside = torch.sigmoid(shape)
+                last, logit = estimates[-1]
+                inside = torch.sigmoid(logit)
                 imposed = backend.project(last, cover(inside), order, self.projections)
                 planes = torch.stack(
                     [last.real, last.imag, inside, imposed.real, imposed.imag, imposed.abs(),
                      (imposed - last).real, (imposed - last).imag], 1,
                 )  # fmt: skip
             change = _estimate(correction(torch.cat([_channels_last(planes).to(hint.dtype), hint], 1)))
-            estimates.append(Estimate(imposed + change.object, shape + change.shape))
+            estimates.append(Estimate(imposed + change.object, logit + change.inside_logit))
         return estimates
 
 
@@ -164,8 +164,8 @@ def self_patterns(modulus: Tensor) -> Tensor:
 
 
 def _estimate(planes: Tensor) -> Estimate:
-    real, imaginary, shape = planes.float().unbind(1)
-    return Estimate(torch.complex(real, imaginary), shape)
+    real, imaginary, inside_logit = planes.float().unbind(1)
+    return Estimate(torch.complex(real, imaginary), inside_logit)
 
 
 def _channels_last(volume: Tensor) -> Tensor:

@@ -92,8 +92,8 @@ def guess(
     side, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     shown = window_samples(counts.shape, oversampling, side, extent)
     window = to_window(counts, good, shown, model.device, (side,) * 3, coarse=side < 2 * extent)
-    turns = orientations(choice.candidates)
-    shows = [_turn(window, *turn) for turn in turns]
+    chosen = orientations(choice.candidates)
+    shows = [reoriented(window, *each) for each in chosen]
 
     samples = window_samples(counts.shape, oversampling)
     part = measured_part(samples, choice.side)
@@ -110,8 +110,8 @@ def guess(
 
     def seen(stages: int | None) -> Generator[Progress, None, Starts]:
         answers = yield from predict(model, shows, stages, data.backend)
-        pairs = zip(answers, turns, strict=True)
-        upright = [Seen(*(_turn_back(x, *turn) for x in answer)) for answer, turn in pairs]
+        pairs = zip(answers, chosen, strict=True)
+        upright = [Seen(*(original(x, *each) for x in answer)) for answer, each in pairs]
         with threads(1):
             return _starts(upright, side, shown, samples, part)
 
@@ -157,7 +157,7 @@ def predict(
     def ask(batch: list[Tensor]) -> list[Seen]:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=quick_bfloat16(model.device)):
             last = network(torch.stack(batch), **asked)[-1]
-        return [Seen(*pair) for pair in zip(last.object, last.shape.float().sigmoid(), strict=True)]
+        return [Seen(*pair) for pair in zip(last.object, last.inside_logit.float().sigmoid(), strict=True)]
 
     if model.device.type != "cpu" or len(windows) == 1:
         with threads(cores() if model.device.type == "cpu" else 1):
@@ -194,12 +194,14 @@ def orientations(number: int) -> list[tuple[tuple[int, int, int], tuple[int, ...
     return every[:number]  # type: ignore[return-value]
 
 
-def _turn(volume: Tensor, order: tuple[int, int, int], flips: tuple[int, ...]) -> Tensor:
+def reoriented(volume: Tensor, order: tuple[int, int, int], flips: tuple[int, ...]) -> Tensor:
+    """Return a volume (N, N, N) with its axes in another order, then mirrored through the voxel N/2 along those of `flips`."""
     turned = volume.permute(order)
     return torch.roll(torch.flip(turned, flips), (1,) * len(flips), flips) if flips else turned
 
 
-def _turn_back(volume: Tensor, order: tuple[int, int, int], flips: tuple[int, ...]) -> Tensor:
+def original(volume: Tensor, order: tuple[int, int, int], flips: tuple[int, ...]) -> Tensor:
+    """Return the volume that `reoriented` was given."""
     turned = torch.roll(torch.flip(volume, flips), (1,) * len(flips), flips) if flips else volume
     return turned.permute(tuple(int(a) for a in np.argsort(order)))
 

@@ -24,9 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import network, phasing, preparation
-from ..network.inference import _turn as turn
-from ..network.inference import _turn_back as turn_back
-from ..network.inference import orientations, quick_bfloat16
+from ..network.inference import orientations, original, quick_bfloat16, reoriented
 from ..network.physics import EXTENT, WINDOW, propagate
 from ..network.weights import NETWORKS, SHIPPED, Model, save_weights
 from ..network.window import measured, to_window, window_samples
@@ -249,7 +247,7 @@ def _brought_onto(guess: Tensor, found: Tensor) -> Tensor:
 
 def _loss(tuned: nn.Module, lesson: _Lesson, chosen: list[Any], device: torch.device) -> Tensor:
     shown, seen, found = (
-        torch.stack([turn(volume, *one) for one in chosen])
+        torch.stack([reoriented(volume, *one) for one in chosen])
         for volume in (lesson.shown, lesson.seen, lesson.found)
     )
     with torch.autocast(device.type, torch.bfloat16, enabled=quick_bfloat16(device)):
@@ -268,11 +266,11 @@ def _judge(one: nn.Module, lessons: list[_Lesson], device: torch.device) -> list
     for lesson in lessons:
         chosen = orientations(JUDGED)
         with torch.autocast(device.type, torch.bfloat16, enabled=quick_bfloat16(device)):
-            guesses = one(torch.stack([turn(lesson.shown, *c) for c in chosen]))[-1].object
+            guesses = one(torch.stack([reoriented(lesson.shown, *c) for c in chosen]))[-1].object
         window, data = lesson.shown.shape, lesson.data
         objects = np.stack(
             [
-                regrid(fit(turn_back(guess, *c).cpu(), window).numpy(), lesson.samples, data.shape)
+                regrid(fit(original(guess, *c).cpu(), window).numpy(), lesson.samples, data.shape)
                 for guess, c in zip(guesses, chosen, strict=True)
             ]
         )

@@ -39,7 +39,7 @@ def supervised(estimates: list[Estimate], truth: Tensor) -> Tensor:
     inside = (target.abs() > 0.5).float()
     weights = [0.5 ** (len(estimates) - 1 - k) for k in range(len(estimates))]
     errors = [
-        w * ((1 - correlation(one.object, target)).mean() + 0.5 * shape_error(one.shape, inside))
+        w * ((1 - correlation(one.object, target)).mean() + 0.5 * shape_error(one.inside_logit, inside))
         for w, one in zip(weights, estimates, strict=True)
     ]
     return torch.stack(errors).sum() / sum(weights)

@@ -44,10 +44,10 @@ def scores(estimate: Estimate, batch: Batch) -> dict[str, Tensor]:
     agreement, agreement_twin = (losses.correlation(estimate.object, one) for one in (truth, mirrored))
     nearer = (agreement_twin > agreement)[:, None, None, None]
     crystal = torch.where(nearer, mirrored, truth).abs() > 0.5
-    covering = cover(estimate.shape.sigmoid()) > 0.5
+    covering = cover(estimate.inside_logit.sigmoid()) > 0.5
     return {
         "correlation": torch.maximum(agreement, agreement_twin),
         "chi2": losses.chi2(estimate.object, batch.counts),
-        "iou": losses.overlap(estimate.shape > 0, crystal),
+        "iou": losses.overlap(estimate.inside_logit > 0, crystal),
         "covered": (covering & crystal).sum(_AXES) / crystal.sum(_AXES).clamp_min(1),
     }
