@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -104,13 +103,13 @@ def measure(
     """Return medians in ms, per start, of the pairs of transforms and of each algorithm's iteration."""
     rng = np.random.default_rng(0)
     data = phasing.Diffraction(rng.poisson(5.0, shape), rng.random(shape) < 0.98, 0.02, device=device)
-    with threads(count), ExitStack() as stack:
+    with threads(count):
         jobs = pairs(shape, device, count, starts)
         libraries = list(jobs)
         for label, (name, width) in CONTESTANTS.items():
             inside = np.repeat(body(shape, width)[None], starts, 0)
             begin = Starts((rng.normal(size=inside.shape) * inside).astype(np.complex64), inside)
-            batch = stack.enter_context(Batch(data, begin, cores=count))
+            batch = Batch(data, begin, cores=count)
             jobs[label] = partial(_iterate, batch, name)
         for job in jobs.values():  # the second iteration of ER enters the box
             job(1)

@@ -46,13 +46,13 @@ def measure(side: int, starts: int, backend: str, count: int, seconds: float) ->
     begin = Starts(
         np.ones((starts, side, side, side), np.complex64), np.ones((starts, side, side, side), bool)
     )
-    with Batch(data, begin, cores=count) as batch:
-        batch.iterate(relaxation("HIO"))
-        times, end = [], time.perf_counter() + seconds
-        while len(times) < 12 or time.perf_counter() < end:
-            start = time.perf_counter()
-            done = len(batch.iterate(relaxation("HIO"), 1000))
-            times.append(1e3 * (time.perf_counter() - start) / done)
+    batch = Batch(data, begin, cores=count)
+    batch.iterate(relaxation("HIO"))
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 12 or time.perf_counter() < end:
+        start = time.perf_counter()
+        done = len(batch.iterate(relaxation("HIO"), 1000))
+        times.append(1e3 * (time.perf_counter() - start) / done)
     return times
 
 

@@ -238,32 +238,32 @@ def test_an_iteration_is_one_step_without_any_transform_or_pass_of_the_whole_vol
     def told(name, original):
         return lambda *args, **options: calls.append(name) or original(*args, **options)
 
-    with batch.Batch(data, Starts(truth[None].astype(np.complex64), inside[None])) as starts:
-        for name in ("fftn", "ifftn"):
-            monkeypatch.setattr(torch.fft, name, told(name, getattr(torch.fft, name)))
-        for name in ("project_modulus", "project_support"):
-            monkeypatch.setattr(projections, name, told(name, getattr(projections, name)))
-        iterate = Box.iterate
-        monkeypatch.setattr(
-            Box, "iterate", lambda self, *rest: calls.append(self.part.shape) or iterate(self, *rest)
-        )
+    starts = batch.Batch(data, Starts(truth[None].astype(np.complex64), inside[None]))
+    for name in ("fftn", "ifftn"):
+        monkeypatch.setattr(torch.fft, name, told(name, getattr(torch.fft, name)))
+    for name in ("project_modulus", "project_support"):
+        monkeypatch.setattr(projections, name, told(name, getattr(projections, name)))
+    iterate = Box.iterate
+    monkeypatch.setattr(
+        Box, "iterate", lambda self, *rest: calls.append(self.part.shape) or iterate(self, *rest)
+    )
 
-        def during(job):
-            calls.clear()
-            job()
-            return list(calls)
+    def during(job):
+        calls.clear()
+        job()
+        return list(calls)
 
-        whole = [(32, 32, 32)]
-        for name in ("HIO", "RAAR", "ER"):
-            assert during(lambda name=name: starts.iterate(relaxation(name))) == whole
-        for _ in range(3):
-            ((_, _, width),) = during(lambda: starts.iterate(relaxation("ER")))
-            assert width < 32
-        starts.shrink_wrap(1.0, 0.1)
-        assert during(lambda: starts.iterate(relaxation("ER"))) == whole
-        assert during(lambda: starts.iterate(relaxation("ER"))) != whole
-        assert during(lambda: starts.iterate(relaxation("HIO"))) == whole
-        assert during(lambda: starts.iterate(relaxation("EHIO"))) == whole
+    whole = [(32, 32, 32)]
+    for name in ("HIO", "RAAR", "ER"):
+        assert during(lambda name=name: starts.iterate(relaxation(name))) == whole
+    for _ in range(3):
+        ((_, _, width),) = during(lambda: starts.iterate(relaxation("ER")))
+        assert width < 32
+    starts.shrink_wrap(1.0, 0.1)
+    assert during(lambda: starts.iterate(relaxation("ER"))) == whole
+    assert during(lambda: starts.iterate(relaxation("ER"))) != whole
+    assert during(lambda: starts.iterate(relaxation("HIO"))) == whole
+    assert during(lambda: starts.iterate(relaxation("EHIO"))) == whole
 
 
 @pytest.mark.parametrize(("name", "stages"), [("ER", 2), ("HIO", 2), ("RAAR", 2), ("EHIO", 3)])

@@ -73,26 +73,26 @@ def test_pruning_does_nothing_to_one_start_nor_to_those_that_are_wanted(data):
 def test_a_batch_goes_on_with_some_of_its_starts(data, monkeypatch, size):
     monkeypatch.setattr(batch_module, "_chunk_size", lambda *_: size)  # two: as on a GPU
     starts = random_starts(data, 5, 0.1, seed=3)
-    with Batch(data, starts) as batch:
-        expected = [batch.object(i) for i in (0, 3, 4)]
-        judged = batch.scores()
-        batch.keep([0, 3, 4])
-        assert len(batch) == 3
-        assert all(len(chunk) for chunk in batch.chunks)
-        np.testing.assert_array_equal(batch.starts(range(3)).objects, expected)
-        np.testing.assert_array_equal(batch.support(1), starts.supports[3])
-        assert batch.scores() == [judged[i] for i in (0, 3, 4)]
-        assert batch.iterate(relaxation("ER")).shape == (1, 3)
+    batch = Batch(data, starts)
+    expected = [batch.object(i) for i in (0, 3, 4)]
+    judged = batch.scores()
+    batch.keep([0, 3, 4])
+    assert len(batch) == 3
+    assert all(len(chunk) for chunk in batch.chunks)
+    np.testing.assert_array_equal(batch.starts(range(3)).objects, expected)
+    np.testing.assert_array_equal(batch.support(1), starts.supports[3])
+    assert batch.scores() == [judged[i] for i in (0, 3, 4)]
+    assert batch.iterate(relaxation("ER")).shape == (1, 3)
 
 
 @pytest.mark.parametrize("free_fraction", [0.0, 0.03])
 def test_starts_are_judged_by_the_figures_that_results_are(truth, free_fraction):
     data = Diffraction(photons(truth, 1e4), None, free_fraction)
-    with Batch(data, random_starts(data, 2, 0.1, seed=0)) as batch:
-        judged = batch.scores()
-        batch.finish()
-        name = "free_llk" if free_fraction else "chi2"
-        assert judged == pytest.approx([figures[name] for figures in batch.figures()], rel=1e-5)
+    batch = Batch(data, random_starts(data, 2, 0.1, seed=0))
+    judged = batch.scores()
+    batch.finish()
+    name = "free_llk" if free_fraction else "chi2"
+    assert judged == pytest.approx([figures[name] for figures in batch.figures()], rel=1e-5)
 
 
 def test_the_middle_of_reciprocal_space_is_the_same_crystal_on_coarser_voxels(truth):

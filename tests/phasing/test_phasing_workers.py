@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 import torch
 
-from napari_autophase.phasing.workers import Pace, Workers, short, threads
+from napari_autophase.phasing.workers import Pace, Workers, short, side_by_side, threads
 
 
 @pytest.mark.parametrize(
@@ -18,24 +19,45 @@ def test_starts_share_the_cores(jobs, available, within, side_by_side, inside):
     workers = Workers(jobs, available, within)
     gate = threading.Barrier(side_by_side, timeout=120)  # passed only by so many at a time
     before = torch.get_num_threads()
-    try:
-        found = workers.do([lambda: (gate.wait(), torch.get_num_threads())] * side_by_side)
-        assert {count for _, count in found} == {inside}
-        assert workers.do([torch.get_num_threads] * jobs, alone=True) == [1] * jobs
-    finally:
-        workers.close()
+    found = workers.do([lambda: (gate.wait(), torch.get_num_threads())] * side_by_side)
+    assert {count for _, count in found} == {inside}
+    assert workers.do([torch.get_num_threads] * jobs, alone=True) == [1] * jobs
     assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("cores", [1, 3])
 def test_results_keep_their_order_and_errors_come_through(cores):
     workers = Workers(5, cores, 1)
-    try:
-        assert workers.do([lambda i=i: i for i in range(5)]) == [0, 1, 2, 3, 4]
-        with pytest.raises(ZeroDivisionError):
-            workers.do([lambda: 1 // 0])
-    finally:
-        workers.close()
+    assert workers.do([lambda i=i: i for i in range(5)]) == [0, 1, 2, 3, 4]
+    with pytest.raises(ZeroDivisionError):
+        workers.do([lambda: 1, lambda: 1 // 0, lambda: 2])
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_jobs_that_have_not_begun_are_left_out_when_nobody_waits_any_more(most):
+    begun, go_on = [], threading.Event()
+
+    def job(number):
+        begun.append(number)
+        assert number == 0 or most == 1 or go_on.wait(120)
+        return number
+
+    answers = side_by_side([partial(job, number) for number in range(50)], most)
+    assert next(answers) == 0
+    threading.Timer(0.2, go_on.set).start()
+    answers.close()
+    assert len(begun) <= most + 1
+
+
+def test_threads_are_kept_so_that_none_ends_while_a_process_is_forked():
+    def who():
+        gate.wait()
+        return threading.get_ident()
+
+    gate = threading.Barrier(3, timeout=120)
+    first, again = (set(Workers(3, 3, 1).do([who] * 3)) for _ in range(2))
+    assert len(first) == 3
+    assert first | again <= {thread.ident for thread in threading.enumerate()}
 
 
 def test_iterations_are_done_a_moment_at_a_stretch_once_it_is_known_how_long_one_takes():

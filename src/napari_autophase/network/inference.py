@@ -7,7 +7,8 @@ shape is what phasing needs most: within it even random phases find a strained c
 from __future__ import annotations
 
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from itertools import permutations, product
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,7 @@ from ..phasing.backend import Backend
 from ..phasing.coherence import Widths
 from ..phasing.grids import fit, on_grid, regrid
 from ..phasing.settle import sharp
-from ..phasing.workers import cores, threads
+from ..phasing.workers import cores, side_by_side, threads
 from ..recipe import Guess
 from ..reconstruction import Progress
 from .compact import widened
@@ -165,13 +166,15 @@ def predict(
         yield Progress("guess", len(windows), len(windows))
         return found
     found = []
-    pool = ThreadPoolExecutor(min(cores(), len(windows)), initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        for step, one in enumerate(pool.map(ask, [[window] for window in windows]), 1):
+
+    def alone(window: Tensor) -> list[Seen]:
+        with threads(1):
+            return ask([window])
+
+    with closing(side_by_side([partial(alone, window) for window in windows], cores())) as answers:
+        for step, one in enumerate(answers, 1):
             found += one
             yield Progress("guess", step, len(windows))
-    finally:
-        pool.shutdown(cancel_futures=True)
     return found
 
 

@@ -43,7 +43,7 @@ class Starts:
 class Batch:
     """The starts on the device, in chunks of as many as the backend works on at once.
 
-    Use it as a context, which ends its threads.  `algorithm` is what they will go through at most, for its memory.  `cores` are
+    `algorithm` is what they will go through at most, for its memory.  `cores` are
     those of the CPU that are used, by default all that this process may use.
     """
 
@@ -66,12 +66,6 @@ class Batch:
 
     def __len__(self) -> int:
         return sum(map(len, self.chunks))
-
-    def __enter__(self) -> Batch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._workers.close()
 
     def iterate(self, rule: Rule, most: int = 1, again: bool = True) -> torch.Tensor:
         """Do at most so many iterations of every start, as many as take a moment.
@@ -133,7 +127,6 @@ class Batch:
         for chunk in self.chunks:
             chunk.keep([index for one, index in places if one is chunk])
         self.chunks = [chunk for chunk in self.chunks if len(chunk)]
-        self._workers.close()
         self._workers = self._hire(len(self.chunks))
 
     def starts(self, chosen: Sequence[int]) -> Starts:

@@ -118,19 +118,17 @@ def _refine(
 ) -> Generator[Progress, None, Phased]:
     run = _Run(refinement, data, stage, keep, coherence)
     if batch.data is not data:
-        with batch:
-            yield from run.iterate(batch, run.coarse)
-            batch.finish()
-            starts = on_grid(batch.starts(range(len(batch))), data.shape)
+        yield from run.iterate(batch, run.coarse)
+        batch.finish()
+        starts = on_grid(batch.starts(range(len(batch))), data.shape)
         batch = Batch(data, starts, refinement.algorithm)
         del starts
-    with batch:
-        yield from run.iterate(batch, len(run.steps))
-        batch.finish()
-        run.conclude(batch)
-        runs = batch.figures()
-        order = ranking([one.get("free_llk", one["chi2"]) for one in runs])[:keep]
-        best, kept = order[0], batch.starts(order)
+    yield from run.iterate(batch, len(run.steps))
+    batch.finish()
+    run.conclude(batch)
+    runs = batch.figures()
+    order = ranking([one.get("free_llk", one["chi2"]) for one in runs])[:keep]
+    best, kept = order[0], batch.starts(order)
     return Phased(
         object=kept.objects[0],
         support=kept.supports[0],

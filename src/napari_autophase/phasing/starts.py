@@ -62,10 +62,10 @@ def keep_best(data: Diffraction, starts: Starts, keep: int, iterations: int = 5)
     """
 
     def project() -> Starts:
-        with Batch(data, starts) as batch:
-            for _ in range(iterations):
-                batch.iterate(relaxation("ER"))
-            batch.finish()
-            return batch.starts(ranking(batch.scores())[:keep])
+        batch = Batch(data, starts)
+        for _ in range(iterations):
+            batch.iterate(relaxation("ER"))
+        batch.finish()
+        return batch.starts(ranking(batch.scores())[:keep])
 
     return data.or_on_cpu(project)

@@ -7,10 +7,11 @@ does not depend on it: every start is computed by the same arithmetic in the sam
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 import torch
@@ -41,20 +42,54 @@ class Workers:
     """
 
     def __init__(self, jobs: int, available: int, within: int) -> None:
-        side_by_side = max(1, min(jobs, available))
-        self.threads = max(1, min(available // side_by_side, within))
-        self._pool = ThreadPoolExecutor(side_by_side, "phasing") if side_by_side > 1 else None
-
-    def close(self) -> None:
-        """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._side_by_side = max(1, min(jobs, available))
+        self.threads = max(1, min(available // self._side_by_side, within))
 
     def do(self, jobs: Sequence[Callable[[], _Result]], *, alone: bool = False) -> list[_Result]:
         """Do all jobs and return their results in order; if `alone`, each by a single thread."""
-        if self._pool is not None:
-            return list(self._pool.map(partial(_call, 1 if alone else self.threads), jobs))
-        return [_call(1 if alone else self.threads, job) for job in jobs]
+        count = 1 if alone else self.threads
+        return list(side_by_side([partial(_call, count, job) for job in jobs], self._side_by_side))
+
+
+def side_by_side(jobs: Sequence[Callable[[], _Result]], most: int) -> Generator[_Result, None, None]:
+    """Do jobs, at most so many at a time, and yield their results in order; those that have not begun when one fails, or when
+    the iterator is closed, are left out.
+    """
+    if min(most, len(jobs)) < 2:
+        yield from (job() for job in jobs)
+        return
+    left = deque((job, Future[_Result]()) for job in jobs)
+    results = [result for _, result in left]
+    threads = [_pool().submit(_do, left) for _ in range(min(most, len(jobs)))]
+    try:
+        for result in results:
+            yield result.result()
+    finally:
+        left.clear()
+        wait(threads)
+
+
+def _do(left: deque[tuple[Callable[[], _Result], Future[_Result]]]) -> None:
+    while left:
+        try:
+            job, result = left.popleft()
+        except IndexError:  # another thread was faster
+            return
+        try:
+            result.set_result(job())
+        except BaseException as error:
+            result.set_exception(error)
+            return
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Return the threads that do the jobs of all; they are kept.
+
+    A thread that ends frees its memory in MKL, under a lock, after Python takes it for ended; a process forked at that moment
+    would wait for the lock for ever.
+    """
+    return ThreadPoolExecutor(256, "phasing")
 
 
 def _call(count: int, job: Callable[[], _Result]) -> _Result:
@@ -103,6 +138,7 @@ def short(voxels: int) -> bool:
 def _after_fork() -> None:
     global _forked
     _forked = True
+    _pool.cache_clear()
     torch.set_num_threads(1)
 
 

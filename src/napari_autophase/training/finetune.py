@@ -274,10 +274,10 @@ def _judge(one: nn.Module, lessons: list[_Lesson], device: torch.device) -> list
                 for guess, c in zip(guesses, chosen, strict=True)
             ]
         )
-        with Batch(data, phasing.Starts(objects, np.ones(objects.shape, bool))) as batch:
-            found = batch.figures()  # which scales the objects
-            for i, figure in enumerate(found):
-                figure["free_chi2"] = _free_chi2(batch.object(i), data)
+        batch = Batch(data, phasing.Starts(objects, np.ones(objects.shape, bool)))
+        found = batch.figures()  # which scales the objects
+        for i, figure in enumerate(found):
+            figure["free_chi2"] = _free_chi2(batch.object(i), data)
         names = ("chi2", "free_chi2", "free_llk")
         rows.append({name: float(np.mean([figure[name] for figure in found])) for name in names})
     return rows
