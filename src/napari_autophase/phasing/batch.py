@@ -43,8 +43,8 @@ class Starts:
 class Batch:
     """The starts on the device, in chunks of as many as the backend works on at once.
 
-    `algorithm` is what they will go through at most, for its memory.  `cores` are
-    those of the CPU that are used, by default all that this process may use.
+    `algorithm` is what they will go through at most, for its memory.  `cores` are those of the CPU that are used, by default all
+    that this process may use.
     """
 
     def __init__(
