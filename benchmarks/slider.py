@@ -17,8 +17,8 @@ from qtpy.QtWidgets import QApplication
 
 from napari_autophase import Recipe
 from napari_autophase.simulation import simulate
-from napari_autophase.viewer.results import results
-from napari_autophase.viewer.session import Session
+from napari_autophase.viewer.model.results import results
+from napari_autophase.viewer.sessions import session_of
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     viewer.window.resize(1600, 1000)
     viewer.window.add_plugin_dock_widget("napari-autophase", "Workspace")
     scan = simulate(seed=1, size=options.size).scan
-    Session.of(viewer).add_result(run(scan, Recipe.from_preset("network")))
+    session_of(viewer).add_result(run(scan, Recipe.from_preset("network")))
     application = QApplication.instance()
     for _ in range(20):
         application.processEvents()

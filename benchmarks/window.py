@@ -22,8 +22,8 @@ from qtpy.QtCore import QEventLoop, Qt, QTimer
 
 from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.simulation import simulate
-from napari_autophase.viewer.results import ROLES
-from napari_autophase.viewer.session import Session
+from napari_autophase.viewer.model.results import ROLES
+from napari_autophase.viewer.sessions import session_of
 from napari_autophase.viewer.warmup import engine
 
 TICK_MS = 5
@@ -32,7 +32,7 @@ DRAW_EVERY_MS = 33
 
 def measure(viewer: napari.Viewer, recipe: Recipe) -> dict[str, object]:
     """Reconstruct the session's scan; return the gaps of the event loop, per stage, in ms."""
-    session = Session.of(viewer)
+    session = session_of(viewer)
     controller = session.controller
     ticks: list[float] = []
     stages: list[tuple[str, float]] = [("start", time.perf_counter())]
@@ -126,7 +126,7 @@ def main() -> None:
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1600, 1000)
     viewer.window.add_plugin_dock_widget("napari-autophase", "Workspace")
-    Session.of(viewer).add_scan(simulate(seed=1, size=options.size).scan)
+    session_of(viewer).add_scan(simulate(seed=1, size=options.size).scan)
     while not engine.loaded:  # as it is long before a person has chosen anything
         live(100)
     rows = []

@@ -101,7 +101,7 @@ class GoldTour(Tour):
         """The measured spacing is compared with that of gold (1 1 1)."""
         crystal = self.field("Crystal, hkl") if False else None
         del crystal
-        from napari_autophase.viewer.crystal_form import CrystalForm
+        from napari_autophase.viewer.widgets.crystal_form import CrystalForm
 
         form = self.window.findChildren(CrystalForm)[0]
         form.material.setEditText("Au")

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_autophase import Recipe, read
 from napari_autophase.samples import sample_path
-from napari_autophase.viewer.session import Session
+from napari_autophase.viewer.sessions import session_of
 
 
 def wait(milliseconds: int) -> None:
@@ -62,7 +62,7 @@ def main() -> None:
     def labels() -> list[str]:
         return [label.text() for label in window.findChildren(QLabel)]
 
-    session = Session.of(viewer)
+    session = session_of(viewer)
     session.add_scan(read(options.scan))
     # what was understood is computed behind the window
     until(lambda: "…" not in labels())

@@ -14,8 +14,9 @@ if not HAS_SCREEN:
 from napari.components import ViewerModel  # noqa: E402
 from viewer_doubles import FakeLaunch, make_reconstruction, make_scan  # noqa: E402
 
-from napari_autophase.viewer import resources, warmup  # noqa: E402
-from napari_autophase.viewer.session import Session  # noqa: E402
+from napari_autophase.viewer import sessions, warmup  # noqa: E402
+from napari_autophase.viewer.docks import device_and_memory  # noqa: E402
+from napari_autophase.viewer.model.session import Session  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
@@ -33,9 +34,11 @@ def engine(monkeypatch):
     monkeypatch.setattr(warmup, "rehearse", lambda: None)
     monkeypatch.setattr(warmup.engine, "_thread", None)
     monkeypatch.setattr(warmup.engine, "loaded", False)
-    monkeypatch.setattr(resources, "_device_lines", lambda: ["cpu: 2 cores"])
+    monkeypatch.setattr(device_and_memory, "_device_lines", lambda: ["cpu: 2 cores"])
     monkeypatch.setattr(
-        resources, "_memory_line", lambda shape, recipe: f"{shape} {recipe.refine.algorithm} {recipe.device}"
+        device_and_memory,
+        "_memory_line",
+        lambda shape, recipe: f"{shape} {recipe.refine.algorithm} {recipe.device}",
     )
     yield warmup.engine
     if (thread := warmup.engine._thread) is not None:
@@ -66,6 +69,6 @@ def launch():
 @pytest.fixture
 def session(viewer, launch):
     """The viewer's session, with jobs that the test drives."""
-    session = Session(viewer, launch)
-    Session._sessions[viewer] = session
+    session = Session(viewer, sessions.QtBackground(launch))
+    sessions.keep(session)
     return session

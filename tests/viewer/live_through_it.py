@@ -17,7 +17,7 @@ from qtpy.QtCore import QEventLoop, QTimer
 from viewer_doubles import make_reconstruction
 
 from napari_autophase import Recipe
-from napari_autophase.viewer.session import Session
+from napari_autophase.viewer.sessions import session_of
 
 
 def wait(milliseconds: int) -> None:
@@ -35,9 +35,9 @@ def result(viewer: napari.Viewer) -> None:
     wait(800)
     viewer.add_points(np.random.default_rng(0).random((20, 3)) * 50)
     wait(400)
-    session = Session.of(viewer)
+    session = session_of(viewer)
     session.reconstruct(Recipe.from_preset("network"))
-    while session.controller.busy or session._turns._works:
+    while session.controller.busy or session._queue._works:
         wait(200)
     wait(1000)
     assert len(session.results) == 1, session.controller.state
@@ -49,7 +49,7 @@ def result(viewer: napari.Viewer) -> None:
 
 def deletion(viewer: napari.Viewer) -> None:
     """Delete an image while points are visible, and add another."""
-    Session.of(viewer)
+    session_of(viewer)
     wait(800)
     image = viewer.add_image(np.random.default_rng(0).random((96, 80, 88), np.float32))
     wait(400)

@@ -12,9 +12,9 @@ from npe2 import PluginManifest
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import formats
-from napari_autophase.viewer import adoption, layers
-from napari_autophase.viewer.load_dock import LoadDock
-from napari_autophase.viewer.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.docks.load_dock import LoadDock
+from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.model import adoption, layers
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from qtpy.QtTest import QTest
 from viewer_doubles import GEOMETRY, make_scan
 
 from napari_autophase.geometry import scattering_vector
-from napari_autophase.viewer.load_dock import LoadDock
+from napari_autophase.viewer.docks.load_dock import LoadDock
 
 PT_111_NM = 0.39231 / np.sqrt(3)
 """The spacing of (1 1 1) in platinum (ICDD 04-0802)."""

@@ -11,9 +11,10 @@ import pytest
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase import formats
-from napari_autophase.viewer import compat, display_dock, layers
-from napari_autophase.viewer.display_dock import DisplayDock
-from napari_autophase.viewer.mesh import Cut
+from napari_autophase.viewer.docks import display_dock
+from napari_autophase.viewer.docks.display_dock import DisplayDock
+from napari_autophase.viewer.model import compat, layers
+from napari_autophase.viewer.model.mesh import Cut
 
 
 @pytest.fixture

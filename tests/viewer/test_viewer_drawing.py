@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from viewer_doubles import make_reconstruction, make_scan
 
-from napari_autophase.viewer import compat, layers
-from napari_autophase.viewer.mesh import Cut
-from napari_autophase.viewer.session import Session
+from napari_autophase.viewer.model import compat, layers
+from napari_autophase.viewer.model.mesh import Cut
+from napari_autophase.viewer.sessions import session_of
 
 pytestmark = pytest.mark.screen
 
@@ -126,9 +126,9 @@ def test_in_slices_y_is_drawn_up_as_in_space_and_rows_of_a_detector_down(window,
     assert up > 50 > abs(right)
     right, up = seen(mark(0, 30, "nm", 5.0))
     assert right > 50 > abs(up)
-    session = Session.of(window)
+    session = session_of(window)
     session.add_scan(make_scan())
-    session._turns.finish()
+    session._queue.finish()
     right, up = seen(mark(20, 12, "pixel", 1.0))
     assert up < -50 < -abs(right)
 

@@ -12,10 +12,10 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase import formats
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run
-from napari_autophase.viewer import export_section
-from napari_autophase.viewer.display_dock import DisplayDock
-from napari_autophase.viewer.load_dock import LoadDock
-from napari_autophase.viewer.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.docks import export_section
+from napari_autophase.viewer.docks.display_dock import DisplayDock
+from napari_autophase.viewer.docks.load_dock import LoadDock
+from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from viewer_doubles import FakeLaunch, make_reconstruction
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError
-from napari_autophase.viewer import finetune_section
-from napari_autophase.viewer.finetune_section import FineTuneSection
-from napari_autophase.viewer.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.docks import finetune_section
+from napari_autophase.viewer.docks.finetune_section import FineTuneSection
+from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
 
 
 @dataclass

@@ -16,11 +16,11 @@ from napari_autophase.analysis.colours import oklab_to_linear_rgb, phase_lab
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.scan import Scan
-from napari_autophase.viewer import compat, layers
-from napari_autophase.viewer.colormaps import colour_map
-from napari_autophase.viewer.drawing import draw
-from napari_autophase.viewer.mesh import LIGHT, SHADE, Cut, mesh
-from napari_autophase.viewer.session import Session
+from napari_autophase.viewer.model import compat, layers
+from napari_autophase.viewer.model.colormaps import colour_map
+from napari_autophase.viewer.model.drawing import draw
+from napari_autophase.viewer.model.mesh import LIGHT, SHADE, Cut, mesh
+from napari_autophase.viewer.sessions import session_of
 
 RADIUS = 9.0
 STEP = 5.0
@@ -365,7 +365,7 @@ def test_another_drawing_takes_over_the_layers_and_the_look(viewer, result):
 
 def test_layers_from_a_reader_become_a_result_while_they_arrive(viewer):
     seen = []
-    Session.of(viewer).results_changed.connect(lambda: seen.append(layers.results(viewer)))
+    session_of(viewer).results_changed.connect(lambda: seen.append(layers.results(viewer)))
     for data in layers.reconstruction_layer_data(ball()):
         viewer.add_layer(Layer.create(*data))
     (result,) = layers.results(viewer)
@@ -378,7 +378,7 @@ def test_layers_from_a_reader_become_a_result_while_they_arrive(viewer):
 
 
 def test_two_files_opened_at_once_become_two_results(viewer):
-    Session.of(viewer)
+    session_of(viewer)
     for name in ("one", "two"):
         for data in layers.reconstruction_layer_data(ball(name=name)):
             viewer.add_layer(Layer.create(*data))
@@ -402,7 +402,7 @@ def test_a_viewer_is_not_kept_alive():
 
 def test_a_scan_is_shown_on_a_log_scale_at_its_brightest_frame(viewer):
     scan = make_scan(size=24)
-    Session.of(viewer).add_scan(scan)
+    session_of(viewer).add_scan(scan)
     (layer,) = viewer.layers
     assert layer.data.dtype == np.float32
     np.testing.assert_allclose(10.0 ** layer.data.astype(float) - 1, scan.counts, rtol=1e-5, atol=1e-5)

@@ -21,12 +21,12 @@ from napari_autophase.geometry import BEAMLINES, find_beamline, frame
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import UNKNOWN_GEOMETRY
 from napari_autophase.scan import Geometry, InputError, Scan
-from napari_autophase.viewer import load_dock
-from napari_autophase.viewer.display_dock import DisplayDock
-from napari_autophase.viewer.geometry_form import GeometryForm
-from napari_autophase.viewer.load_dock import LoadDock
-from napari_autophase.viewer.mesh import Cut
-from napari_autophase.viewer.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.docks import load_dock
+from napari_autophase.viewer.docks.display_dock import DisplayDock
+from napari_autophase.viewer.docks.load_dock import LoadDock
+from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.model.mesh import Cut
+from napari_autophase.viewer.widgets.geometry_form import GeometryForm
 
 
 @pytest.fixture
@@ -618,11 +618,11 @@ def test_the_name_of_a_file_that_failed_does_not_stand_over_the_facts(dock, sess
     facts = {name: label.text() for name, label in dock.facts.items()}
     (tmp_path / "broken.h5").write_bytes(b"no HDF5 at all")
     dock.file.choose(str(tmp_path / "broken.h5"))
-    assert not dock.understood.isEnabled(), "while it is read, these are another scan's"
+    assert not dock.scan_facts.isEnabled(), "while it is read, these are another scan's"
     settle(qtbot, dock)
     assert "broken.h5" in dock.status.text()
     assert dock.file.path == good
-    assert dock.understood.isEnabled()
+    assert dock.scan_facts.isEnabled()
     assert {name: label.text() for name, label in dock.facts.items()} == facts
 
 
@@ -676,7 +676,7 @@ def test_a_question_is_answered_before_a_run(dock, session, launch, qtbot, tmp_p
         file["left"], file["right"] = make_scan(seed=1).counts, make_scan(seed=2).counts
     dock.file.choose(str(tmp_path / "two.h5"))
     settle(qtbot, dock)
-    assert not dock.understood.isEnabled()
+    assert not dock.scan_facts.isEnabled()
     with pytest.raises(InputError, match=r"two\.h5 holds several volumes"):
         session.reconstruct(Recipe())
     dock.dataset.setCurrentIndex(0)
@@ -735,7 +735,7 @@ def test_a_question_stands_under_the_file_that_it_is_about(dock, session, qtbot,
     session.add_scan(replace(scan, source="here.h5"))
     settle(qtbot, dock)
     assert (dock.file.path, dock.dataset.count()) == ("./two.h5", 2)
-    assert not dock.understood.isEnabled()
+    assert not dock.scan_facts.isEnabled()
     dock.dataset.setCurrentIndex(1)
     dock.dataset.activated.emit(1)
     settle(qtbot, dock)
@@ -767,7 +767,7 @@ def test_an_incomplete_geometry_is_asked_for_before_the_run(
     dock, session, viewer, launch, qtbot, monkeypatch
 ):
     said = []
-    monkeypatch.setattr("napari_autophase.viewer.reconstruct_dock.show_error", said.append)
+    monkeypatch.setattr("napari_autophase.viewer.docks.reconstruct_dock.show_error", said.append)
     panel = ReconstructDock(viewer)
     qtbot.addWidget(panel)
     session.add_scan(make_scan(geometry=None))
@@ -904,7 +904,7 @@ def test_a_result_that_is_not_seen_does_not_come_forward(dock, session, viewer, 
     camera = (viewer.dims.ndisplay, viewer.scene.camera.zoom)
     fill_in(dock, TYPED)
     qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=120_000)
-    qtbot.waitUntil(lambda: not session._turns._works, timeout=120_000)
+    qtbot.waitUntil(lambda: not session._queue._works, timeout=120_000)
     assert [layer for layer in viewer.layers if layer.visible] == seen
     assert (viewer.dims.ndisplay, viewer.scene.camera.zoom) == camera
     session.show_result()
@@ -919,7 +919,7 @@ def test_a_look_that_has_lost_its_meaning_goes(dock, session, qtbot):
     result.set_clipping(Cut((1.0, 0.0, 0.0), 3.0))
     fill_in(dock, TYPED)
     qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=120_000)
-    qtbot.waitUntil(lambda: not session._turns._works, timeout=120_000)
+    qtbot.waitUntil(lambda: not session._queue._works, timeout=120_000)
     assert (result.threshold, result.strain_limit, result.cut) == (0.5, None, None)
     limit = result.quantities.strain_limit
     np.testing.assert_allclose(result.layer("strain").contrast_limits, (-limit, limit), rtol=1e-5)

@@ -12,7 +12,7 @@ from viewer_doubles import make_reconstruction
 
 from napari_autophase import formats
 from napari_autophase.viewer import palette
-from napari_autophase.viewer.results import RESULT
+from napari_autophase.viewer.model.results import RESULT
 
 MANIFEST = PluginManifest.from_file(str(resources.files("napari_autophase") / "napari.yaml"))
 BY_ARGUMENT = [

@@ -12,9 +12,9 @@ from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import formats
 from napari_autophase.scan import InputError
-from napari_autophase.viewer import load_dock
-from napari_autophase.viewer.crop_box import CropBox
-from napari_autophase.viewer.load_dock import LoadDock
+from napari_autophase.viewer.docks import load_dock
+from napari_autophase.viewer.docks.load_dock import LoadDock
+from napari_autophase.viewer.model.crop_box import CropBox
 
 
 @pytest.fixture

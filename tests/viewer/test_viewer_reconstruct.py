@@ -19,10 +19,11 @@ from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.recipe.settings import settings as settings_of
 from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError
-from napari_autophase.viewer import reconstruct_dock, resources, warmup
-from napari_autophase.viewer.plot import LogAxis
-from napari_autophase.viewer.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.run_words import duration
+from napari_autophase.viewer import warmup
+from napari_autophase.viewer.docks import device_and_memory, reconstruct_dock
+from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.model.run_words import duration
+from napari_autophase.viewer.widgets.plot import LogAxis
 
 
 @pytest.fixture
@@ -363,9 +364,9 @@ def test_what_a_person_reaches_for_stays_where_it_is(ready, launch, viewer, sess
 
 
 def test_only_devices_that_are_there_can_be_chosen(ready, engine, qtbot, monkeypatch):
-    monkeypatch.setattr(resources, "_device_lines", lambda: ["cpu: 2 cores", "cuda:0: a card"])
+    monkeypatch.setattr(device_and_memory, "_device_lines", lambda: ["cpu: 2 cores", "cuda:0: a card"])
     engine.begin()
-    qtbot.waitUntil(lambda: "a card" in ready.resources.devices.text(), timeout=120_000)
+    qtbot.waitUntil(lambda: "a card" in ready.device_and_memory.devices.text(), timeout=120_000)
     box = ready.basic["device"].widget
     offered = {box.itemData(index): box.model().item(index).isEnabled() for index in range(box.count())}
     assert offered == {"auto": True, "cpu": True, "cuda": True, "mps": False}
@@ -379,10 +380,10 @@ def test_every_setting_has_a_tooltip(dock):
 
 
 def test_devices_and_memory_are_said_once_the_engine_is_there(ready, engine, session, qtbot):
-    memory = ready.resources.memory
-    assert (ready.resources.devices.text(), memory.text()) == ("looking for devices…", "")
+    memory = ready.device_and_memory.memory
+    assert (ready.device_and_memory.devices.text(), memory.text()) == ("looking for devices…", "")
     engine.begin()
-    qtbot.waitUntil(lambda: ready.resources.devices.text() == "cpu: 2 cores", timeout=120_000)
+    qtbot.waitUntil(lambda: ready.device_and_memory.devices.text() == "cpu: 2 cores", timeout=120_000)
     qtbot.waitUntil(lambda: memory.text() == "(24, 24, 24) 40*HIO+10*ER auto", timeout=120_000)
     ready.iterations.setValue(120)
     ready.basic["device"].value = "cpu"
@@ -396,9 +397,9 @@ def test_what_does_not_fit_is_said_before_the_run(ready, engine, qtbot, monkeypa
     def refuse(shape, recipe):
         raise InputError("needs 30 GiB")
 
-    monkeypatch.setattr(resources, "_memory_line", refuse)
+    monkeypatch.setattr(device_and_memory, "_memory_line", refuse)
     engine.begin()
-    qtbot.waitUntil(lambda: ready.resources.memory.text() == "needs 30 GiB", timeout=120_000)
+    qtbot.waitUntil(lambda: ready.device_and_memory.memory.text() == "needs 30 GiB", timeout=120_000)
 
 
 def test_an_engine_that_cannot_be_loaded_is_said(ready, engine, qtbot, monkeypatch):
@@ -407,7 +408,9 @@ def test_an_engine_that_cannot_be_loaded_is_said(ready, engine, qtbot, monkeypat
 
     monkeypatch.setattr(warmup, "STEPS", (broken,))
     engine.begin()
-    qtbot.waitUntil(lambda: "cannot be used: no libtorch" in ready.resources.devices.text(), timeout=120_000)
+    qtbot.waitUntil(
+        lambda: "cannot be used: no libtorch" in ready.device_and_memory.devices.text(), timeout=120_000
+    )
 
 
 def test_closing_the_dock_in_mid_run_cancels(session, viewer, qtbot, launch, scan, errors):

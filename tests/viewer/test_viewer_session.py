@@ -13,10 +13,11 @@ from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
-from napari_autophase.viewer import compat, layers
-from napari_autophase.viewer.adoption import is_foreign_volume
-from napari_autophase.viewer.drawing import draw
-from napari_autophase.viewer.session import Session
+from napari_autophase.viewer.model import compat, layers
+from napari_autophase.viewer.model.adoption import is_foreign_volume
+from napari_autophase.viewer.model.drawing import draw
+from napari_autophase.viewer.model.session import Session
+from napari_autophase.viewer.sessions import session_of
 
 
 def names(viewer):
@@ -24,13 +25,13 @@ def names(viewer):
 
 
 def test_there_is_one_session_per_viewer(viewer):
-    assert Session.of(viewer) is Session.of(viewer)
-    assert Session.of(ViewerModel()) is not Session.of(viewer)
+    assert session_of(viewer) is session_of(viewer)
+    assert session_of(ViewerModel()) is not session_of(viewer)
 
 
 def test_a_session_goes_with_its_viewer():
     viewer = ViewerModel()
-    gone = weakref.ref(Session.of(viewer))
+    gone = weakref.ref(session_of(viewer))
     del viewer
     gc.collect()
     assert gone() is None
@@ -220,7 +221,7 @@ class Turns:
 
     def __init__(self, session):
         self.waiting = []
-        session._turns._soon = lambda go_on: self.waiting.append(go_on) or True
+        session._queue._soon = lambda go_on: self.waiting.append(go_on) or True
 
     def one(self):
         self.waiting.pop(0)()
@@ -349,7 +350,7 @@ def interrupted(start):
     done, left = 0, True
     while left:
         viewer = ViewerModel()
-        session = Session.of(viewer)
+        session = session_of(viewer)
         session.add_scan(make_scan())
         turns = Turns(session)
         start(session, turns)
@@ -374,7 +375,7 @@ def test_layers_may_be_deleted_between_any_two_pieces(work, gone):
         for layer in deleted:
             viewer.layers.remove(layer)
         turns.all()
-        assert not session._turns._works
+        assert not session._queue._works
         assert not set(deleted) & set(viewer.layers)
         if gone == "all":
             assert len(viewer.layers) == 0
@@ -419,7 +420,7 @@ def test_a_result_deleted_on_its_way_leaves_the_crystal_of_the_other_one_in_3d()
 @pytest.mark.parametrize("kept", [True, False], ids=["a person keeps the viewer", "nobody keeps the viewer"])
 def test_the_window_may_close_between_any_two_pieces(scan, monkeypatch, after, kept):
     viewer = ViewerModel()
-    session = Session.of(viewer)
+    session = session_of(viewer)
     turns = Turns(session)
     session.add_scan(scan)
     session.add_result(make_reconstruction(nm=False))
@@ -437,14 +438,14 @@ def test_the_window_may_close_between_any_two_pieces(scan, monkeypatch, after, k
         gc.collect()
     while turns.waiting:
         turns.one()
-    assert not session._turns._works
+    assert not session._queue._works
     if kept:
         assert names(viewer) == before
 
 
 def test_what_arrives_after_the_viewer_is_gone_is_dropped(scan):
     viewer = ViewerModel()
-    session = Session.of(viewer)
+    session = session_of(viewer)
     seen = weakref.ref(viewer)
     del viewer
     gc.collect()
@@ -461,7 +462,7 @@ def test_what_arrives_after_the_viewer_is_gone_is_dropped(scan):
 def test_what_is_renamed_after_the_viewer_is_gone_changes_nothing(viewer):
     layer = Image(np.ones((24, 24, 24)), name="dropped")
     other = ViewerModel()
-    session = Session.of(other)
+    session = session_of(other)
     other.add_layer(layer)
     told = []
     session.choices_changed.connect(lambda: told.append(session.choices))

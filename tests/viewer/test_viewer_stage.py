@@ -11,9 +11,9 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from viewer_doubles import make_reconstruction, make_scan
 
-from napari_autophase.viewer import compat, layers
-from napari_autophase.viewer.session import Session
-from napari_autophase.viewer.stage import Stage
+from napari_autophase.viewer.model import compat, layers
+from napari_autophase.viewer.model.stage import Stage
+from napari_autophase.viewer.sessions import session_of
 
 CORNERS = np.array([[0, 0, 0], [0, 9, 0], [0, 9, 9], [0, 0, 9]], float)
 FOREIGN = {
@@ -187,9 +187,9 @@ def test_other_people_s_layers_are_neither_hidden_nor_shown(viewer, session, sca
 def test_two_viewers_have_two_stages(scan):
     first, second = ViewerModel(), ViewerModel()
     for each in (first, second):
-        Session.of(each).add_scan(scan)
-        Session.of(each).add_result(make_reconstruction())
-    Session.of(first).show_diffraction()
+        session_of(each).add_scan(scan)
+        session_of(each).add_result(make_reconstruction())
+    session_of(first).show_diffraction()
     assert units(first) == {"pixel"}
     assert units(second) == {"nanometer"}
     assert second.dims.ndisplay == 3
@@ -198,7 +198,7 @@ def test_two_viewers_have_two_stages(scan):
 def test_a_stage_goes_with_its_viewer_and_a_deleted_layer_with_its_data(scan):
     def use(delete):
         viewer = ViewerModel()
-        session = Session.of(viewer)
+        session = session_of(viewer)
         session.add_scan(scan)
         result = session.add_result(make_reconstruction())
         session.show_diffraction()

@@ -31,8 +31,8 @@ def test_the_tour_comes_to_its_end(tmp_path):
 @pytest.mark.parametrize(
     ("name", "step", "reason"),
     [
-        ("viewer.compat.surroundings", "open the sample", "AttributeError: the canvas has moved"),
-        ("viewer.worker.draw", "reconstruct", "AttributeError: the canvas has moved"),
+        ("viewer.model.compat.surroundings", "open the sample", "AttributeError: the canvas has moved"),
+        ("viewer.model.background.draw", "reconstruct", "AttributeError: the canvas has moved"),
     ],
 )
 def test_the_first_thing_that_fails_ends_it(tmp_path, name, step, reason):

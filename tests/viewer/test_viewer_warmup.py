@@ -9,8 +9,9 @@ import threading
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_autophase.viewer import parts, warmup
-from napari_autophase.viewer.parts import Page
+from napari_autophase.viewer import warmup
+from napari_autophase.viewer.widgets import page
+from napari_autophase.viewer.widgets.page import Page
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_an_engine_that_failed_can_be_tried_again(engine, monkeypatch, loaded):
 
 
 def test_a_dock_that_is_seen_begins_it_and_one_that_is_not_does_not(engine, loaded, qtbot, monkeypatch):
-    monkeypatch.setattr(parts, "WARM_UP_AFTER_MS", 0)
+    monkeypatch.setattr(page, "WARM_UP_AFTER_MS", 0)
     hidden, seen = Page(), Page()
     qtbot.addWidget(hidden)
     qtbot.addWidget(seen)
@@ -78,12 +79,12 @@ def test_a_dock_that_is_seen_begins_it_and_one_that_is_not_does_not(engine, load
 
 
 def test_a_dock_that_is_closed_at_once_does_not_begin_it(engine, loaded, qtbot, monkeypatch):
-    monkeypatch.setattr(parts, "WARM_UP_AFTER_MS", 120_000)
-    page = Page()
-    page.show()
-    assert page._seen.isActive()
-    with qtbot.waitSignal(page._seen.destroyed, timeout=120_000):  # so it never rings
-        page.deleteLater()
+    monkeypatch.setattr(page, "WARM_UP_AFTER_MS", 120_000)
+    dock = Page()
+    dock.show()
+    assert dock._seen.isActive()
+    with qtbot.waitSignal(dock._seen.destroyed, timeout=120_000):  # so it never rings
+        dock.deleteLater()
     assert not loaded
 
 
@@ -139,7 +140,7 @@ def test_a_first_reconstruction_imports_nothing_more():
         "from napari_autophase import Recipe, run\n"
         "from napari_autophase.simulation import simulate\n"
         "from napari_autophase.viewer import warmup\n"
-        "from napari_autophase.viewer.drawing import draw\n"
+        "from napari_autophase.viewer.model.drawing import draw\n"
         "scan = simulate(seed=1, size=32, oversampling=(2.5, 2.5, 2.5)).scan\n"
         "warmup.engine.begin()\n"
         "warmup.engine._thread.join()\n"

@@ -10,9 +10,9 @@ from viewer_doubles import threads_are_over
 
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
-from napari_autophase.viewer import weights_row
-from napari_autophase.viewer.recipe_form import RecipeForm
-from napari_autophase.viewer.weights_row import WeightsRow
+from napari_autophase.viewer.widgets import weights_row
+from napari_autophase.viewer.widgets.recipe_form import RecipeForm
+from napari_autophase.viewer.widgets.weights_row import WeightsRow
 
 
 @pytest.fixture

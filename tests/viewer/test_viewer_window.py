@@ -15,7 +15,7 @@ from viewer_doubles import make_reconstruction
 
 from napari_autophase import reconstruct as verb
 from napari_autophase.reconstruction import Progress
-from napari_autophase.viewer.session import Session
+from napari_autophase.viewer.sessions import session_of
 
 pytestmark = pytest.mark.screen
 
@@ -123,7 +123,7 @@ def test_closing_the_dock_in_mid_run(window, qtbot, endless):
     dock_widget = run(window, qtbot)
     window.window.remove_dock_widget(dock_widget)
     qtbot.waitUntil(endless.is_set, timeout=120_000)
-    assert Session.of(window).controller.state == "idle"
+    assert session_of(window).controller.state == "idle"
 
 
 def test_closing_the_window_in_mid_run(window, qtbot, endless):
@@ -144,7 +144,7 @@ def test_deleting_the_layers_in_mid_run(window, qtbot, monkeypatch):
     run(window, qtbot)
     window.layers.clear()
     go.set()
-    qtbot.waitUntil(lambda: len(Session.of(window).results) == 1, timeout=120_000)
+    qtbot.waitUntil(lambda: len(session_of(window).results) == 1, timeout=120_000)
 
 
 def test_the_curve_takes_the_viewer_s_theme(window, qtbot):

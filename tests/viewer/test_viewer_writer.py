@@ -13,9 +13,10 @@ from viewer_doubles import make_reconstruction
 
 from napari_autophase import formats
 from napari_autophase.scan import InputError
-from napari_autophase.viewer import layers, writer
-from napari_autophase.viewer.drawing import Look
-from napari_autophase.viewer.mesh import Cut
+from napari_autophase.viewer import writer
+from napari_autophase.viewer.model import layers, saving
+from napari_autophase.viewer.model.drawing import Look
+from napari_autophase.viewer.model.mesh import Cut
 
 
 @pytest.fixture
@@ -85,11 +86,11 @@ def test_napari_says_why_a_result_cannot_be_saved(viewer, result, tmp_path, monk
 
 def test_a_name_that_says_another_format_is_refused(reconstruction, tmp_path):
     with pytest.raises(InputError, match="cxi"):
-        writer.save(reconstruction, tmp_path / "result.tif")
+        saving.save(reconstruction, tmp_path / "result.tif")
 
 
 def test_names_are_safe_for_files(reconstruction):
-    assert writer.suggested_name(make_reconstruction("Au S0054/α"), 3) == "Au_S0054_α_result3.cxi"
+    assert saving.suggested_name(make_reconstruction("Au S0054/α"), 3) == "Au_S0054_α_result3.cxi"
 
 
 def test_a_saved_result_opens_as_it_was_shown(viewer, session, tmp_path):

@@ -1,5 +1,6 @@
-"""The rooms that know napari and Qt: docks, layers, threads.
+"""The only room that knows napari and Qt.
 
-`session` and `controller` hold what happens, without Qt; `layers`, `results` and `mesh` what is seen; `worker` the threads; and
-each ``*_dock`` one panel that only shows and asks.
+`model` holds what happens and what is seen, without Qt; `threads` do its work, and `sessions` bring both together for a viewer;
+`widgets` are small and know no session, `docks` are the panels; `reader`, `writer`, `samples`, `palette` and `show` are the doors
+that napari and notebooks come in by.
 """

@@ -12,14 +12,14 @@ from ..scan import InputError
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from .results import ResultLayers
+    from .model.results import ResultLayers
 
 
 def open_file() -> None:
     """Ask for a scan or a result, and open it as File > Open does."""
     from qtpy.QtWidgets import QFileDialog
 
-    from .parts import FILES
+    from .model.request import FILES
 
     viewer = napari.current_viewer()
     if viewer is None:
@@ -33,7 +33,7 @@ def save_result() -> None:
     """Ask where the result goes whose layer is selected, or the only one that there is, and save it there."""
     from qtpy.QtWidgets import QFileDialog
 
-    from . import writer
+    from .model import saving
 
     viewer = napari.current_viewer()
     if viewer is None:
@@ -42,18 +42,18 @@ def save_result() -> None:
     if chosen is None:
         show_warning("Select a layer of the result that is to be saved, and save again.")
         return
-    name = writer.suggested_name(chosen.reconstruction, chosen.group)
+    name = saving.suggested_name(chosen.reconstruction, chosen.group)
     path, _ = QFileDialog.getSaveFileName(None, "Save the reconstruction", name, "CXI (*.cxi)")
     if not path:
         return
     try:
-        show_info(f"Saved {writer.save(chosen.reconstruction, path, chosen.look)}")
+        show_info(f"Saved {saving.save(chosen.reconstruction, path, chosen.look)}")
     except InputError as error:
         show_error(str(error))
 
 
 def _chosen(viewer: ViewerModel) -> ResultLayers | None:
-    from .results import results
+    from .model.results import results
 
     found = results(viewer)
     selected = [each for each in found if any(layer in viewer.layers.selection for layer in each.layers)]

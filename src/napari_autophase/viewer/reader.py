@@ -11,7 +11,7 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError
 
 if TYPE_CHECKING:
-    from .layers import LayerData
+    from .model.layers import LayerData
 
 
 Reader = Callable[[str | Sequence[str]], "list[LayerData] | list[tuple[None]]"]
@@ -72,11 +72,11 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
     """
     from napari import current_viewer
 
-    from . import layers
-    from .session import Session
+    from .model import layers
+    from .sessions import session_of
 
     if (viewer := current_viewer()) is not None:
-        Session.of(viewer)  # which makes a result of the layers when they arrive, with no dock open too
+        session_of(viewer)  # which makes a result of the layers when they arrive, with no dock open too
     found = [formats.read(each) for each in _paths(path)]
     data: list[LayerData] = []
     for each in found:

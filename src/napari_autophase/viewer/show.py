@@ -9,7 +9,7 @@ import napari
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from .session import Session
+from .sessions import session_of
 
 
 def show(result: Reconstruction) -> napari.Viewer:
@@ -29,7 +29,7 @@ def show(result: Reconstruction) -> napari.Viewer:
                 "There is no screen here for napari's window; use plot(), or save() and open the file where there is one."
             )
         viewer = napari.Viewer()
-    Session.of(viewer).add_result(result)
+    session_of(viewer).add_result(result)
     return viewer
 
 

@@ -16,7 +16,7 @@ from qtpy.QtCore import QObject, Signal
 from ..libraries import load_libraries
 from ..recipe import Recipe
 from ..scan import InputError, Scan
-from .drawing import draw
+from .model.drawing import draw
 
 WARM_UP = "autophase warm-up"
 """Name of the thread."""
@@ -36,7 +36,7 @@ def load_engine() -> None:
 
 def load_display() -> None:
     """Import what draws the live curve, and what napari brings with the first surface."""
-    from . import plot  # noqa: F401
+    import pyqtgraph  # noqa: F401
 
     with suppress(ImportError):
         import pandas  # noqa: F401

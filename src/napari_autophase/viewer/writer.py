@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from napari.utils.notifications import show_warning
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from .drawing import Look
-from .layers import RECONSTRUCTION, LayerData, ResultLayers
-from .results import RESULT
+from . import palette
+from .model.drawing import Look
+from .model.layers import RECONSTRUCTION, LayerData, ResultLayers
+from .model.results import RESULT
+from .model.saving import save
 
 
 def write_reconstruction(path: str | None = None, layer_data: Sequence[LayerData] = ()) -> list[str]:
@@ -39,8 +39,6 @@ def write_reconstruction(path: str | None = None, layer_data: Sequence[LayerData
         a writer that knows nothing of the layers, and says nothing.
     """
     if path is None:
-        from . import palette
-
         palette.save_result()
         return []
     found: list[Reconstruction] = []
@@ -65,26 +63,3 @@ def write_reconstruction(path: str | None = None, layer_data: Sequence[LayerData
         return [save(found[0], path, looks[0])]
     except InputError as error:
         raise OSError(str(error)) from error
-
-
-def save(reconstruction: Reconstruction, path: str | Path, look: Look | None = None) -> str:
-    """Write `reconstruction` to `path`, with how it is shown, and return the path.
-
-    Raises
-    ------
-    InputError
-        If the suffix is not one that results are written in, or the file cannot be written.
-    """
-    from .. import export  # brings the libraries of every format: a dock opens without
-
-    target = Path(path)
-    if not target.suffix:
-        target = target.with_suffix(".cxi")
-    export.write(reconstruction if look is None else replace(reconstruction, shown=look.document()), target)
-    return str(target)
-
-
-def suggested_name(reconstruction: Reconstruction, group: int) -> str:
-    """Return a file name for a result, such as ``S0054_result1.cxi``."""
-    stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in reconstruction.name)
-    return f"{stem}_result{group}.cxi"

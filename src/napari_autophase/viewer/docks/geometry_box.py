@@ -1,0 +1,178 @@
+"""The geometry of the current scan, to be seen, corrected and completed: what the box shows is what is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from psygnal import SignalInstance
+from qtpy.QtWidgets import QGroupBox, QPushButton, QVBoxLayout
+
+from ...geometry import Geometry, Verdict
+from ...scan import InputError, Scan
+from ..model.session import Session
+from ..widgets.arm_section import ArmSection
+from ..widgets.crystal_form import CrystalForm
+from ..widgets.geometry_form import GeometryForm, Incomplete
+from ..widgets.layout import row
+from ..widgets.notes import Note
+
+if TYPE_CHECKING:
+    from ...summary import ScanSummary
+
+
+class GeometryBox(QGroupBox):
+    """A geometry form that acts on the current scan as soon as a line is entered or left.
+
+    What cannot be used yet is said below it, and no run starts before it is mended (see `Session.unsettled`).
+
+    Parameters
+    ----------
+    session
+        Of the viewer.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("Geometry")
+        self._session = session
+        self.form = GeometryForm()
+        self.form.typed.connect(self._on_typed)
+        self.form.entered.connect(self._on_entered)
+        self.note = Note()
+        self.clear = QPushButton("Clear")
+        self.clear.setToolTip("Work without geometry: lengths are in voxels.")
+        self.clear.clicked.connect(self._clear)
+        self.revert = QPushButton("Revert")
+        self.revert.setToolTip("Take back what was typed: show what the scan has.")
+        self.revert.clicked.connect(self._revert)
+        self.crystal = CrystalForm()
+        self.crystal.material_chosen.connect(session.name_material)
+        self.crystal.reflection_chosen.connect(self._reflect)
+        self.crystal.mounting_chosen.connect(self._mount)
+        self.arm = ArmSection()
+        self.arm.mounting_chosen.connect(self._mount)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(8, 10, 8, 8)
+        box.addWidget(self.form)
+        box.addWidget(self.note)
+        box.addLayout(row(self.clear, self.revert, stretch=-1))
+        box.addWidget(self.crystal)
+        box.addWidget(self.arm)
+
+        links: list[tuple[SignalInstance, Callable[[], None]]] = [
+            (session.scan_changed, self._show),
+            (session.scan_updated, self._follow),
+        ]
+        for signal, slot in links:
+            signal.connect(slot)
+        session.unsettled.append(self.settle)
+        self.destroyed.connect(partial(_close, links, session, self.settle))
+        self._show()
+
+    def settle(self) -> None:
+        """Give the current scan what was typed.
+
+        Raises
+        ------
+        InputError
+            If fields are missing or are not what they should be.
+        """
+        if self.form.edited:
+            self._use()
+        self.crystal.settle()
+
+    def show_summary(self, found: ScanSummary | None) -> None:
+        """Say what follows from the geometry at the peak; None: that is being worked out."""
+        self.crystal.show_summary(None if found is None else found.seen)
+        scan = self._session.current
+        if isinstance(scan, Scan):
+            self.arm.show_scan(scan, None if found is None else found.peak)
+
+    def _use(self) -> None:
+        """Use what the form says, or say why that cannot be, and raise it."""
+        scan, edited = self._session.current, self.form.edited
+        self.revert.setEnabled(edited)
+        try:
+            geometry = self.form.read_geometry()
+        except InputError as error:
+            self.note.say(str(error), error=not isinstance(error, Incomplete))
+            raise
+        self.note.say("")
+        self.revert.setEnabled(False)
+        if edited and isinstance(scan, Scan):
+            self.form.show_geometry(geometry, {})
+            if geometry != scan.geometry:
+                self._session.update_scan(scan, replace(scan, geometry=geometry))
+
+    def _show(self) -> None:
+        """Show the geometry of another scan."""
+        scan = self._session.current
+        if isinstance(scan, Scan):
+            self.form.show_geometry(scan.geometry, scan.metadata)
+            self._show_crystal(scan)
+            self._on_entered()
+
+    def _show_crystal(self, scan: Scan) -> None:
+        known = scan.geometry
+        self.crystal.setEnabled(known is not None)
+        self.arm.setEnabled(known is not None)
+        self.crystal.show_crystal(self._session.material, None if known is None else known.reflection)
+        self.arm.show_scan(scan)
+
+    def _follow(self) -> None:
+        """Show the scan's geometry if it was given elsewhere; otherwise what is being typed stays."""
+        scan = self._session.current
+        if not isinstance(scan, Scan):
+            return
+        if _but_reflection(scan) == _but_reflection(self.form):
+            self.form.given = scan.geometry
+            self._show_crystal(scan)
+        else:
+            self._show()
+
+    def _on_entered(self) -> None:
+        with suppress(InputError):  # which is said below the form
+            self._use()  # unedited too: a file may know a part of it
+
+    def _on_typed(self) -> None:
+        self.note.say("Press Enter to use this.")
+        self.revert.setEnabled(True)
+
+    def _reflect(self, reflection: tuple[int, int, int] | None) -> None:
+        self._change(reflection=reflection)
+
+    def _mount(self, verdict: Verdict) -> None:
+        """Let the detector be mounted as a test found it."""
+        distance = {} if verdict.distance_m is None else {"distance_m": verdict.distance_m}
+        self._change(pixel_directions=(verdict.rows, verdict.columns), **distance)
+
+    def _change(self, **fields: Any) -> None:
+        """Give the current scan a geometry in which this is different."""
+        scan = self._session.current
+        if isinstance(scan, Scan) and scan.geometry is not None:
+            self._session.update_scan(scan, replace(scan, geometry=replace(scan.geometry, **fields)))
+
+    def _clear(self) -> None:
+        self.form.clear()
+        self._on_entered()
+
+    def _revert(self) -> None:
+        self.form.revert()
+        self._on_entered()
+
+
+def _but_reflection(which: Scan | GeometryForm) -> Geometry | None:
+    """Return the geometry of a scan, or that of which a form knows, without the reflection, which has a line elsewhere."""
+    known = which.geometry if isinstance(which, Scan) else which.given
+    return None if known is None else replace(known, reflection=None)
+
+
+def _close(
+    links: list[tuple[SignalInstance, Callable[[], None]]], session: Session, settle: Callable[[], None]
+) -> None:
+    for signal, slot in links:
+        signal.disconnect(slot)
+    session.unsettled.remove(settle)

@@ -1,0 +1,351 @@
+"""The Load dock: which file, what was understood of it, and what the file did not say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error
+from psygnal import SignalInstance
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QComboBox
+
+from ...scan import InputError, Scan
+from ..model.drawing import Drawing
+from ..model.request import Request, read
+from ..model.session import Session
+from ..sessions import session_of
+from ..threads import Tasks
+from ..widgets.buttons import SampleButton
+from ..widgets.file_row import FileRow, dropped
+from ..widgets.layout import caption, form
+from ..widgets.notes import ActivityBar, Note
+from ..widgets.page import Page
+from ..widgets.repeats_form import RepeatsForm
+from ..widgets.scan_facts import ScanFacts
+from .geometry_box import GeometryBox
+from .reading_form import ReadingForm
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from ...summary import ScanSummary
+
+
+def summarise(scan: Scan, material: str | None) -> ScanSummary:
+    """Look at a scan; what that needs is imported only now: a dock opens without."""
+    from ... import summary
+
+    return summary.summarise(scan, material)
+
+
+class LoadDock(Page):
+    """Reads scans, says what it understood, and takes the geometry that the file lacks.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer.
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._session = session_of(napari_viewer)
+        self._tasks = Tasks(lambda busy: self.activity.work() if busy else self.activity.rest())
+
+        self._asked = self._reading = Request("")
+        self._refused: Request | None = None
+        self._offers_scans = False
+        self._offered: list[tuple[str, str]] = []
+        self.setAcceptDrops(True)
+
+        self.file = FileRow("drop a scan here", folders=True)
+        self.file.setToolTip("NumPy, TIFF (a stack, or a folder of frames), HDF5/NeXus, or CXI.")
+        self.dataset = QComboBox()
+        self.dataset.setToolTip("The file holds several volumes or scans: which one is the rocking curve?")
+        self.dataset.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.dataset.setMinimumContentsLength(12)  # a scan's line is long: it must not widen the dock
+        self.dataset.setMaxVisibleItems(25)
+        self.dataset.setStyleSheet("combobox-popup: 0;")  # else some styles show all of hundreds
+        self.dataset_label = caption("Dataset")
+        self.corrections = ReadingForm(self._session)
+        self.corrections.changed.connect(self._correct)
+        self.repeats = RepeatsForm()
+        self.repeats.wanted.connect(self._sum)
+
+        self.activity = ActivityBar()
+        self.status = Note()
+
+        self.welcome = Note()
+        self.welcome.say(
+            "NumPy arrays, TIFF stacks, folders of frames, HDF5/NeXus and CXI are read. "
+            "What the file says of the experiment can be corrected and completed here."
+        )
+        self.sample = SampleButton(napari_viewer)
+        self.scan_facts = ScanFacts()
+        self.facts, self.off, self.notes = self.scan_facts.facts, self.scan_facts.off, self.scan_facts.notes
+        self.geometry_box = GeometryBox(self._session)
+
+        choice = form()
+        choice.addRow(caption("Scan"), self.file)
+        choice.addRow(self.dataset_label, self.dataset)
+        self.column.addLayout(choice)
+        self.column.addWidget(self.corrections)
+        self.column.addWidget(self.repeats)
+        self.column.addWidget(self.activity)
+        self.column.addWidget(self.status)
+        self.column.addWidget(self.welcome)
+        self.column.addWidget(self.sample)
+        self.column.addWidget(self.scan_facts)
+        self.column.addWidget(self.geometry_box)
+        self.column.addStretch(1)
+
+        self.file.chosen.connect(self.load)
+        self.dataset.activated.connect(lambda _: self._choose_dataset())
+        self._offer_datasets([])
+        session = self._session
+        links: list[tuple[SignalInstance, Callable[[], None]]] = [
+            (session.scan_changed, self._show_scan),
+            (session.scan_updated, self._on_updated),
+        ]
+        for signal, slot in links:
+            signal.connect(slot)
+        session.unsettled.append(self.settle)
+        self.destroyed.connect(partial(_close, self._tasks, links, session, self.settle))
+        self._show_scan()
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take files anywhere on the dock."""
+        if event is not None and dropped(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Read the first file that was dropped."""
+        if event is not None and (paths := dropped(event)):
+            self.file.choose(paths[0])
+
+    def load(self, path: str, dataset: str | None = None) -> None:
+        """Read `path` in the background and show what it holds; without a path, show what is current again."""
+        if path:
+            self._offer_datasets([])
+            self.file.show_path(path)
+            self._read(Request(path, dataset), self._session.add_scan)
+        else:
+            self._tasks.forget("read")
+            self.status.say("")
+            self._show_source()
+
+    def settle(self) -> None:
+        """Let the current scan be what this panel shows.
+
+        Raises
+        ------
+        InputError
+            If that takes more than a moment, or cannot be: it says what is missing.
+        """
+        self.file.settle()
+        self.corrections.settle()
+        if self._tasks.at_work("read"):
+            raise InputError(f"The Load panel is reading {self._reading.name}; start again when it is there.")
+        if self.dataset.count() and self.dataset.currentIndex() < 0:
+            raise InputError(
+                f"{self._asked.name} holds several volumes; choose one in the Load panel, or clear its name there."
+            )
+
+    def _choose_dataset(self) -> None:
+        def arrive(found: Scan, old: Scan | None) -> None:
+            if old is None or self._offers_scans:
+                self._session.add_scan(found)
+            else:  # another volume of one experiment: the geometry that the person gave stays
+                self._session.add_scan(_with_geometry_of(old, found), old)
+
+        self._read(replace(self._asked, dataset=self.dataset.currentData(), repeats=()), arrive)
+
+    def _correct(self) -> None:
+        """Read the current scan with other corrections; the geometry that the person gave stays."""
+        scan, words = self._session.current, self.corrections.words()
+        if not isinstance(scan, Scan):
+            if self._refused is not None:
+                self._read(self._refused.saying(words), self._session.add_scan)
+            return
+
+        def arrive(found: Scan, old: Scan | None) -> None:
+            if old is None:  # it was deleted in the meantime
+                return
+            self._session.update_scan(old, _with_geometry_of(old, found))
+
+        self._read(Request.of(scan).saying(words), arrive)
+
+    def _sum(self) -> None:
+        """Read the current scan with all that are said to repeat it, and show the sum beside it."""
+        scan = self._session.current
+        if not isinstance(scan, Scan):
+            return
+        request = Request.of(scan)
+
+        def arrive(found: Scan, old: Scan | None) -> None:
+            again = old if request.repeats else None  # another sum takes the place of the one before
+            found = found if found.geometry is not None or old is None else _with_geometry_of(old, found)
+            self._session.add_scan(found, again)
+
+        self._read(replace(request, repeats=self.repeats.ticked, least=self.repeats.least.value()), arrive)
+
+    def _read(self, request: Request, arrive: Callable[[Scan, Scan | None], object]) -> None:
+        """Read; `arrive` is called with the scan, and with what the same file gave before, if that was current."""
+        self._asked = self._reading = request
+        self._refused = None
+        self.status.say(f"Reading {request.name}…")
+        shown = self._session.current
+        same = Request.of(shown).file == request.file
+        self._dim(not same)
+
+        def done(found: Scan | Drawing) -> None:
+            self.status.say("")
+            if isinstance(found, Drawing):
+                self._session.show_drawing(found)
+                self._show_source()
+                self.status.say(f"{found.reconstruction.name} is a reconstruction: its crystal is shown.")
+            else:
+                scans = self._session.scans if same else []
+                arrive(found, next((scan for scan in scans if scan is shown), None))
+
+        self._tasks.start("read", read, request, done=done, failed=partial(self._refuse, request))
+
+    def _refuse(self, request: Request, error: Exception) -> None:
+        from ...formats import AmbiguousDataset, AmbiguousScan
+
+        if isinstance(error, AmbiguousDataset) and str(error.path) == request.file:
+            self._asked = request
+            self.file.show_path(request.path)
+            self._dim(True)
+            self._offer_datasets(error.candidates)
+            self._offers_scans = isinstance(error, AmbiguousScan)
+            what = "scans" if self._offers_scans else "volumes"
+            self.status.say(f"The file holds {len(error.candidates)} {what}: choose the rocking curve above.")
+            return
+        if isinstance(self._session.current, Scan):
+            self._show_source()  # the name of what failed must not stand over another's facts
+        else:
+            self._refused = request
+            self.corrections.setVisible(True)
+            self.corrections.setEnabled(True)  # what was missing can be said there
+        self._report(error, request.name)
+
+    def _offer_datasets(self, candidates: list[Any]) -> None:
+        self.dataset.clear()
+        for each in candidates:
+            self.dataset.addItem(str(each), each.path)
+        if (lines := self.dataset.view()) is not None:  # which may be wider than the dock
+            lines.setMinimumWidth(lines.sizeHintForColumn(0) + 30)
+        self._offered = [(str(each), each.path) for each in candidates]
+        self.dataset.setCurrentIndex(-1)
+        self.dataset.setPlaceholderText("choose one of these")
+        self.dataset.setVisible(bool(candidates))
+        self.dataset_label.setVisible(bool(candidates))
+
+    def _show_scan(self) -> None:
+        scan = self._session.current
+        known = isinstance(scan, Scan)
+        self.welcome.setVisible(not known)
+        self.sample.setVisible(not known)
+        self.scan_facts.setVisible(known)
+        self.geometry_box.setVisible(known)
+        self.corrections.setVisible(known or self._refused is not None)
+        self.repeats.setVisible(known)
+        self.status.say(f"Reading {self._reading.name}…" if self._tasks.at_work("read") else "")
+        self._show_source()
+        if isinstance(scan, Scan):
+            self._show_facts()
+        else:
+            self._tasks.forget("look")
+
+    def _show_source(self) -> None:
+        """Show where the current scan came from, and what was done to it."""
+        scan = self._session.current
+        known = scan if isinstance(scan, Scan) else None
+        asked = Request.of(known)
+        if asked.file != self._asked.file:
+            self._offer_datasets([])
+        self._asked = asked
+        self.file.show_path(asked.path)
+        self.file.line.setToolTip("" if known is None else known.source)
+        self.dataset.setCurrentIndex(_place(self.dataset, asked.dataset or ""))
+        masked = 0 if known is None or known.mask is None else int(known.mask.sum())
+        self.corrections.show_words({} if known is None else known.corrections, masked)
+        offered = [(text, f"{asked.path}::{path}") for text, path in self._offered]
+        source = f"{asked.path}::{asked.dataset}" if asked.dataset else asked.path
+        self.repeats.show_scans(source, offered if self._offers_scans else [], asked.repeats)
+        self._dim(False)
+        for section in (self.corrections, self.repeats):
+            section.setEnabled(bool(asked.path))
+
+    def _dim(self, other: bool) -> None:
+        """Show that the facts are of another scan than the one whose name stands above."""
+        for widget in (self.corrections, self.repeats, self.scan_facts, self.geometry_box):
+            widget.setEnabled(not other)
+
+    def _on_updated(self) -> None:
+        if not self._tasks.at_work("read"):  # which will change more
+            self._show_source()
+        self._show_facts()
+
+    def _show_facts(self) -> None:
+        scan = self._session.current
+        if not isinstance(scan, Scan):
+            return
+        self.scan_facts.show_scan(scan)
+        self.geometry_box.show_summary(None)
+        self._tasks.start(
+            "look",
+            summarise,
+            *(scan, self._session.material or None),
+            done=self._show_summary,
+            failed=self._report,
+        )
+
+    def _show_summary(self, found: ScanSummary) -> None:
+        self.scan_facts.show_summary(found)
+        self.geometry_box.show_summary(found)
+
+    def _report(self, error: Exception, name: str = "") -> None:
+        text = str(error) if name in str(error) else f"{name}: {error}"
+        self.status.say(text, error=True)
+        show_error(text)
+
+
+def _with_geometry_of(old: Scan, found: Scan) -> Scan:
+    """Return `found`, the same scan read otherwise, with the geometry that the person has left or given; it follows a crop.
+
+    Where other motors or other axes were asked for, the file's own word counts.
+    """
+    if any(found.corrections.get(word) != old.corrections.get(word) for word in ("axes", "spec")):
+        return found
+    geometry = old.geometry
+    before, after = (None if each.origin is None else each.origin.box for each in (old, found))
+    if geometry is not None and before != after:
+        if old.origin is not None:
+            geometry = old.origin.uncropped(geometry)
+        if found.origin is not None:
+            geometry = found.origin.cropped(geometry)
+    return replace(found, geometry=geometry)
+
+
+def _place(choice: QComboBox, dataset: str) -> int:
+    """Return which of the datasets or scans offered this one is, or in which scan it stands; -1: none."""
+    paths = [str(choice.itemData(index)).strip("/") for index in range(choice.count())]
+    name = dataset.strip("/")
+    return next((index for index, path in enumerate(paths) if f"{name}/".startswith(f"{path}/")), -1)
+
+
+def _close(
+    tasks: Tasks,
+    links: list[tuple[SignalInstance, Callable[[], None]]],
+    session: Session,
+    settle: Callable[[], None],
+) -> None:
+    tasks.close()
+    for signal, slot in links:
+        signal.disconnect(slot)
+    session.unsettled.remove(settle)

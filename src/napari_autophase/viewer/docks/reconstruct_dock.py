@@ -1,0 +1,386 @@
+"""The Reconstruct dock: one button, what it will do, and how it goes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error
+from psygnal import SignalInstance
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+)
+
+from ... import files
+from ...recipe import PRESETS, Recipe
+from ...recipe.settings import settings, value_of
+from ...reconstruction import Reconstruction
+from ...scan import InputError, Scan
+from ..model.controller import Update
+from ..model.drawing import Drawing
+from ..model.run_words import BAR, DEVICES, EXPLANATIONS, STAGES, STATES, duration, figures
+from ..sessions import session_of
+from ..widgets.buttons import PrimaryButton, SampleButton
+from ..widgets.curve import ErrorCurve
+from ..widgets.iterations import Iterations
+from ..widgets.layout import caption, form, keep_place, row
+from ..widgets.notes import Note, Notes
+from ..widgets.page import Page
+from ..widgets.recipe_form import RecipeForm, Setting, changed, make_setting
+from ..widgets.section import Section
+from .device_and_memory import DeviceAndMemory, offer_devices
+from .finetune_section import FineTuneSection
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_log = logging.getLogger(__name__)
+
+
+class ReconstructDock(Page):
+    """Reconstructs the current scan in the background.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer.
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._session = session_of(napari_viewer)
+        self._controller = self._session.controller
+        self._make_choices()
+        self._make_panel(napari_viewer)
+        self._lay_out()
+
+        session, controller = self._session, self._controller
+        links: list[tuple[SignalInstance, Callable[..., None]]] = [
+            (session.choices_changed, self._list_scans),
+            (session.scan_changed, self._list_scans),
+            (session.scan_changed, self._forget_refusal),
+            (session.scan_updated, self._forget_refusal),
+            (session.result_updated, self._on_result_updated),
+            (session.recipe_given, self.show_recipe),
+            (controller.state_changed, self._on_state),
+            (controller.advanced, self._on_update),
+            (controller.finished, self._on_finished),
+            (controller.failed, self._on_failed),
+        ]
+        for signal, slot in links:
+            signal.connect(slot)
+
+        def close() -> None:
+            for signal, slot in links:
+                signal.disconnect(slot)
+            controller.close()
+
+        self.destroyed.connect(lambda _: close())
+        self.show_recipe(Recipe.from_preset("fast"))
+        self._list_scans()
+        self._on_state(controller.state)
+        for setting in (*self.basic.values(), *self.form.settings.values()):
+            setting.on_change(self.device_and_memory.on_choice)
+            setting.on_change(self._explain)
+
+    # -- the widgets ---------------------------------------------------------------------------------------------------
+
+    def _make_choices(self) -> None:
+        descriptions = dict(settings(Recipe))
+        self.scan = QComboBox()
+        self.scan.setToolTip("What to reconstruct: a scan, or any 3-D image of the viewer as counts.")
+        self.scan.activated.connect(lambda index: self._session.choose(self.scan.itemData(index)))
+        self.preset = QComboBox()
+        for preset in PRESETS:
+            self.preset.addItem(preset, preset)
+        self.preset.setToolTip("How much effort to spend.")
+        self.preset.activated.connect(lambda _: self._use_preset())
+        self.explanation = Note()
+        self.basic: dict[str, Setting] = {
+            key: make_setting(key, descriptions[key])
+            for key in ("refine.shrink_wrap.threshold", "device", "seed")
+        }
+        device = self.basic["device"].widget
+        assert isinstance(device, QComboBox)
+        offer_devices(device, set(DEVICES))  # until it is known what there is
+        device.setToolTip("Where to compute.")
+        self.basic["seed"].widget.setToolTip("The same seed gives the same result.")
+        self.replace = QCheckBox("Replace the last result")
+        self.replace.setToolTip(
+            "Put the result in the place of the last one instead of into a new numbered group."
+        )
+        self.advanced = Section("Advanced")
+        self.form = RecipeForm(elsewhere=("version", "preset", *self.basic))
+        self.algorithm = self.form.settings["refine.algorithm"].widget
+        assert isinstance(self.algorithm, QLineEdit)
+        self.iterations = Iterations(self.algorithm)
+        self.device_and_memory = DeviceAndMemory(self._session, self.recipe)
+        self.device_and_memory.devices_known.connect(partial(offer_devices, device))
+        self.finetune = FineTuneSection(self._session, self.settled_recipe, self.use_weights)
+        self.finetune.busy_changed.connect(lambda _: self._allow())
+        self.save = QPushButton("Save recipe…")
+        self.save.setToolTip("Write all choices to a JSON file.")
+        self.save.clicked.connect(self._ask_where_to_save)
+        self.open = QPushButton("Load recipe…")
+        self.open.setToolTip("Take all choices from a JSON file.")
+        self.open.clicked.connect(self._ask_what_to_load)
+
+    def _make_panel(self, viewer: ViewerModel) -> None:
+        self.button = PrimaryButton("Reconstruct", viewer)
+        self.button.clicked.connect(self.start)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setMinimumHeight(40)
+        self.cancel.setToolTip("Stop after the present iteration (Esc).")
+        self.cancel.clicked.connect(self._controller.cancel)
+        self.hint = Note()
+        self.lengths = Note()
+        self.sample = SampleButton(viewer)
+        self.stage = QLabel()
+        self.bar = QProgressBar()
+        self.bar.setRange(0, BAR)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.curve = ErrorCurve(viewer)
+        self.summary = Note()
+        self.notes = Notes()
+        self._found: Reconstruction | None = None
+        self._refusal = ""
+        self._focused = False
+
+    def _lay_out(self) -> None:
+        top = form()
+        top.addRow(caption("Scan"), self.scan)
+        top.addRow(caption("Preset"), self.preset)
+        choices = form()
+        choices.addRow(caption("Refinement"), self.iterations)
+        choices.addRow(caption("Support threshold"), self.basic["refine.shrink_wrap.threshold"].widget)
+        choices.addRow(caption("Seed"), self.basic["seed"].widget)
+        choices.addRow(caption("Device"), self.basic["device"].widget)
+        inside = QVBoxLayout(self.advanced.body)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.form)
+        inside.addLayout(row(self.save, self.open, stretch=-1))
+
+        column = self.column
+        column.addLayout(top)
+        column.addWidget(self.explanation)
+        column.addLayout(row(self.button, self.cancel))
+        # what a run makes appear stands below what a person may be reaching for
+        keep_place(self.stage, self.bar)
+        for above in (self.stage, self.bar, self.hint, self.sample, self.lengths):
+            column.addWidget(above)
+        column.addLayout(choices)
+        for below in (self.replace, self.curve, self.summary, self.notes, self.device_and_memory):
+            column.addWidget(below)
+        column.addWidget(self.advanced)
+        column.addWidget(self.finetune)
+        column.addStretch(1)
+        self.curve.hide()
+        for before, after in pairwise((self.preset, self.sample, self.button, self.cancel, self.iterations)):
+            self.setTabOrder(before, after)
+
+    # -- the recipe ----------------------------------------------------------------------------------------------------
+
+    def recipe(self) -> Recipe:
+        """Return the recipe that the panel shows.
+
+        Raises
+        ------
+        InputError
+            If a setting is out of range.
+        """
+        basic = {key: setting.value for key, setting in self.basic.items()}
+        return Recipe.from_preset(self.preset.currentData()).with_settings({**basic, **self.form.values()})
+
+    def settled_recipe(self) -> Recipe:
+        """Return the recipe likewise, for a job that is to begin now."""
+        for setting in (*self.basic.values(), *self.form.settings.values()):
+            setting.settle()
+        return self.recipe()
+
+    def show_recipe(self, recipe: Recipe) -> None:
+        """Show every setting of `recipe`."""
+        if recipe.preset in PRESETS:
+            self.preset.setCurrentIndex(PRESETS.index(recipe.preset))
+        for key, setting in self.basic.items():
+            setting.value = value_of(recipe, key)
+        self.form.show_recipe(recipe)
+        self._explain()
+
+    def _explain(self) -> None:
+        """Say what will be done: what the preset is, or in what it was changed."""
+        preset = self.preset.currentData()
+        try:
+            changes = changed(self.recipe(), (*self.basic.values(), *self.form.settings.values()))
+        except InputError:  # which is said when the button is pressed
+            changes = []
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        self.explanation.say(
+            f"As {preset}, but with {', '.join(changes[:3])}{more}; choose {preset} again for its own."
+            if changes
+            else EXPLANATIONS[preset]
+        )
+        for index, name in enumerate(PRESETS):
+            self.preset.setItemText(index, f"{name}*" if changes and name == preset else name)
+
+    def use_weights(self, path: str) -> None:
+        """Take the network's weights from this file from now on."""
+        self.form.settings["guess.weights"].value = path
+
+    def _use_preset(self) -> None:
+        # the person's device, seed, weights, preparation and analysis stay
+        recipe = Recipe.from_preset(self.preset.currentData())
+        weights = self.form.settings["guess.weights"].value
+        self.basic["refine.shrink_wrap.threshold"].value = recipe.refine.shrink_wrap.threshold
+        self.form.show_recipe(recipe, ("guess.", "refine."))
+        self.use_weights(weights)
+        self._explain()
+
+    def save_recipe(self, path: str | Path) -> None:
+        """Write the recipe to a JSON file.
+
+        Raises
+        ------
+        InputError
+            If a setting is out of range, or the file cannot be written.
+        """
+        files.write(Path(path), self.recipe().model_dump_json(indent=2) + "\n")
+
+    def _ask_where_to_save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the recipe", "recipe.json", "Recipes (*.json)")
+        if path:
+            self._try(lambda: self.save_recipe(path))
+
+    def _ask_what_to_load(self) -> None:
+        from ...repeat import recipe_of  # brings the libraries of every format
+
+        kinds = "Recipes, reports and results (*.json *.cxi *.h5)"
+        path, _ = QFileDialog.getOpenFileName(self, "Load a recipe", "", kinds)
+        if path:
+            self._try(lambda: self.show_recipe(recipe_of(path)))
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except InputError as error:
+            self._on_failed(error)
+
+    # -- scans ---------------------------------------------------------------------------------------------------------
+
+    def _list_scans(self) -> None:
+        choices = self._session.choices
+        self.scan.clear()
+        for index, (name, choice) in enumerate(choices):
+            self.scan.addItem(name if isinstance(choice, Scan) else f"{name} (image)", choice)
+            if choice is self._session.current:
+                self.scan.setCurrentIndex(index)
+        self.scan.setEnabled(bool(choices))
+        self.scan.setPlaceholderText("none loaded")
+        self.hint.say(
+            ""
+            if choices
+            else "Load a scan first: drop it on the viewer, use File > Open or the Load panel. Or begin with the sample."
+        )
+        self.sample.setVisible(not choices)
+        scan = self._session.current
+        self.lengths.say(
+            ""
+            if scan is None or (isinstance(scan, Scan) and scan.geometry is not None)
+            else "Geometry unknown: lengths will be in voxels, and the strain relative."
+            + (" The Load panel takes the geometry, afterwards too." if isinstance(scan, Scan) else "")
+        )
+        self._allow()
+
+    def _allow(self) -> None:
+        busy = self._controller.busy or self.finetune.busy
+        self._focused |= self.button.hasFocus() or self.cancel.hasFocus()
+        self.button.setEnabled(self._session.current is not None and not busy)
+        self.cancel.setEnabled(self._controller.state == "running")
+        here = self.cancel if self.cancel.isEnabled() else self.button
+        if self._focused and here.isEnabled():  # else the focus would stay with whatever comes next
+            here.setFocus()
+            self._focused = False
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Cancel the run on Esc."""
+        if event is not None and event.key() == Qt.Key.Key_Escape and self.cancel.isEnabled():
+            self._controller.cancel()
+        else:
+            super().keyPressEvent(event)
+
+    # -- the run -------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Reconstruct the current scan."""
+        try:
+            self._session.reconstruct(self.settled_recipe(), replace_last=self.replace.isChecked())
+        except InputError as error:
+            self._on_failed(error)
+            self._refusal = self.summary.text()
+
+    def _forget_refusal(self) -> None:
+        if self.summary.text() == self._refusal:  # what was missing may be there now
+            self.summary.say("")
+
+    def _on_state(self, state: str) -> None:
+        if state == "running":
+            self._found = None
+            self.curve.clear_errors()
+            self.curve.hide()
+            self.summary.say("")
+            self.notes.say(())
+        if state == "idle" and self.stage.text() == STATES["cancelling"]:
+            self.summary.say("Cancelled; the layers are as they were.")
+        self._allow()
+        self.button.setText("Reconstructing…" if self._controller.busy else "Reconstruct")
+        self.stage.setText(STATES.get(state, ""))
+        if state in ("running", "done"):
+            self.bar.setValue(BAR if state == "done" else 0)
+        self.bar.setVisible(state != "idle")
+        self.stage.setVisible(state != "idle")
+
+    def _on_update(self, update: Update) -> None:
+        progress = update.progress
+        text, begin, end = STAGES[progress.stage]
+        if progress.total > 1:
+            text += f" · {progress.step} of {progress.total}"
+        if update.remaining_s is not None:
+            text += f" · {duration(update.remaining_s)} left"
+        self.stage.setText(text)
+        self.bar.setValue(round(BAR * (begin + (end - begin) * progress.step / max(1, progress.total))))
+        if update.errors:
+            self.curve.extend(update.errors, progress.stage)
+            self.curve.show()
+
+    def _on_finished(self, drawing: Drawing) -> None:
+        found = drawing.reconstruction
+        self.stage.setText(f"Done in {duration(found.seconds.get('total', 0.0))} on {found.device}")
+        self._summarise(found)
+
+    def _summarise(self, found: Reconstruction) -> None:
+        self._found = found
+        self.summary.say("\n".join(filter(None, [figures(found), found.verdict])))
+        self.notes.say(found.notes)
+
+    def _on_result_updated(self, before: Reconstruction, now: Reconstruction) -> None:
+        if before is self._found:
+            self._summarise(now)
+
+    def _on_failed(self, error: Exception) -> None:
+        text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        _log.info("reconstruction failed", exc_info=error)
+        self.summary.say(text, error=True)
+        show_error(text)

@@ -1,0 +1,90 @@
+"""What the layers of a result show, computed where it does not hold up the window: in the thread that phased or read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...reconstruction import Reconstruction
+from .mesh import COLOUR_BY, ColourBy, Cut, Mesh, mesh
+
+if TYPE_CHECKING:
+    from ... import analysis
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a result is shown.
+
+    Parameters
+    ----------
+    threshold
+        Amplitude, as a fraction of its maximum, that bounds the crystal.
+    colour_by
+        What colours the isosurface.
+    strain_limit
+        The strain's colours reach from minus to plus this; None: the 99th percentile inside.
+    cut
+        Where the crystal is cut open.
+    relief
+        Whether facets that are turned away from the light are darker.
+    """
+
+    threshold: float
+    colour_by: ColourBy = "phase"
+    strain_limit: float | None = None
+    cut: Cut | None = None
+    relief: bool = True
+
+    @classmethod
+    def of(cls, reconstruction: Reconstruction) -> Look:
+        """Return how a result was shown when it was saved, else by phase at the threshold of its recipe."""
+        usual, said = cls(reconstruction.recipe.analyse.threshold), reconstruction.shown
+        try:
+            cut, limit = said.get("cut"), said.get("strain_limit")
+            if cut is not None:
+                z, y, x = map(float, cut["normal"])
+                cut = Cut((z, y, x), float(cut["position"]))
+            colour = said.get("colour_by", usual.colour_by)
+            if colour not in COLOUR_BY:
+                return usual
+            return cls(
+                threshold=float(said.get("threshold", usual.threshold)),
+                colour_by=colour,
+                strain_limit=None if limit is None else float(limit),
+                cut=cut,
+                relief=bool(said.get("relief", usual.relief)),
+            )
+        except (TypeError, ValueError, KeyError, AttributeError):  # another version's, or somebody's
+            return usual
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain values: what `of` reads."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A reconstruction with the volumes and the mesh that show it."""
+
+    reconstruction: Reconstruction
+    look: Look
+    quantities: analysis.Quantities
+    mesh: Mesh
+
+
+def draw(reconstruction: Reconstruction, look: Look | None = None) -> Drawing:
+    """Return the drawing of a reconstruction; without a `look`, as it was shown when it was saved, or as its recipe says.
+
+    Raises
+    ------
+    InputError
+        If the geometry is known and there is nothing inside the support.
+    """
+    from ... import analysis  # brings scipy: a dock opens without
+
+    look = look or Look.of(reconstruction)
+    quantities = analysis.quantities(reconstruction, look.threshold)
+    for volume in ("phase", "strain", "strain_limit"):
+        getattr(quantities, volume)  # which keeps it
+    return Drawing(reconstruction, look, quantities, mesh(quantities, look.colour_by, look.cut))

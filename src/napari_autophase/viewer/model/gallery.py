@@ -1,0 +1,146 @@
+"""The results of one viewer: they come piece by piece, take each other's place, and are drawn anew by another geometry."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari.components import ViewerModel
+from psygnal import Signal
+
+from ...reconstruction import Reconstruction
+from ...scan import Scan
+from . import layers
+from .drawing import Drawing, Look, draw
+from .piece_queue import PieceQueue, while_there
+
+if TYPE_CHECKING:
+    from .background import Tasks
+
+_log = logging.getLogger(__name__)
+
+
+class Gallery:
+    """Shows results as groups of layers.
+
+    Parameters
+    ----------
+    viewer
+        Held weakly.
+    queue
+        Does what is done piece by piece.
+    make_tasks
+        Makes what draws a result anew behind the window.
+    make_room
+        Called before a result is seen.
+    placed
+        Returns the scan of a result if that was given another geometry since, else None.
+    """
+
+    updated = Signal(Reconstruction, Reconstruction)
+    """A result has another geometry: what it was, what it is."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        queue: PieceQueue,
+        make_tasks: Callable[[], Tasks],
+        make_room: Callable[[], None],
+        placed: Callable[[Reconstruction], Scan | None],
+    ) -> None:
+        self._viewer = weakref.ref(viewer)
+        self._queue, self._make_tasks = queue, make_tasks
+        self._make_room, self._placed = make_room, placed
+        self._tasks: Tasks | None = None
+
+    @property
+    def results(self) -> list[layers.ResultLayers]:
+        """Results of which at least one layer is still there, oldest first."""
+        viewer = self._viewer()
+        return [] if viewer is None else layers.results(viewer)
+
+    @property
+    def _live(self) -> ViewerModel:
+        viewer = self._viewer()
+        if viewer is None:
+            raise RuntimeError("The viewer is gone.")
+        return viewer
+
+    def add(self, reconstruction: Reconstruction, replace_last: bool) -> layers.ResultLayers:
+        """Show a result at once, as a new numbered group of layers or in the place of the last one."""
+        self._queue.finish()
+        last, group = self.place(replace_last)
+        drawing = draw(reconstruction, None if last is None else last.look)
+        result = last or layers.ResultLayers(self._live, reconstruction, drawing.quantities, group)
+        for _ in self._draw(result, drawing):
+            pass
+        return result
+
+    def show(self, drawing: Drawing, replace_last: bool) -> None:
+        """Show a result likewise, layer by layer, so that the window answers in between; one result after the other."""
+        self._queue.start(self._show(drawing, replace_last))
+
+    def place(self, replace_last: bool) -> tuple[layers.ResultLayers | None, int]:
+        """Return the result to be replaced, if any, and the number of the new one."""
+        results = self.results
+        last = results[-1] if replace_last and results else None
+        return last, 1 + max((result.group for result in results), default=0)
+
+    def place_anew(self) -> None:
+        """Draw the results of scans that were given a geometry by that one, in the background."""
+        for result in self.results:
+            scan = self._placed(result.reconstruction)
+            if scan is not None:
+                self._tasks = self._tasks or self._make_tasks()
+                self._tasks.start(
+                    f"result {result.group}",
+                    draw_with_geometry_of,
+                    *(scan, result.reconstruction, result.look),
+                    done=partial(self._redraw, result),
+                    failed=_log_failure,  # the panel that gave the geometry says why
+                )
+
+    def _show(self, drawing: Drawing, replace_last: bool) -> Iterator[None]:
+        last, group = self.place(replace_last)
+        result = last or layers.ResultLayers(
+            self._live, drawing.reconstruction, drawing.quantities, group, drawing.look
+        )
+        yield from self._draw(result, drawing)
+        self.place_anew()  # the scan may have been given its geometry while it was phased
+
+    def _draw(self, result: layers.ResultLayers, drawing: Drawing) -> Iterator[None]:
+        self._make_room()
+        if result.alive:  # it is replaced
+            yield from self._redrawing(result, drawing)
+            if not result.alive:
+                return
+        yield from layers.add_drawing(self._live, result, drawing)
+
+    def _redraw(self, result: layers.ResultLayers, drawing: Drawing | None) -> None:
+        if drawing is not None and result.alive:
+            self._queue.start(self._redrawing(result, drawing))
+
+    def _redrawing(self, result: layers.ResultLayers, drawing: Drawing) -> Iterator[None]:
+        before = result.reconstruction
+        yield from while_there(lambda: result.alive, layers.redraw(result, drawing))
+        self.updated.emit(before, drawing.reconstruction)
+
+
+def draw_with_geometry_of(scan: Scan, found: Reconstruction, look: Look) -> Drawing | None:
+    """Return the drawing of what was found in `scan` by its present geometry, or None if that is what `found` has."""
+    from ...reconstruct import with_geometry_of
+
+    placed = with_geometry_of(scan, found)
+    if placed is found:
+        return None
+    if (placed.geometry is None) != (found.geometry is None):
+        look = replace(look, strain_limit=None, cut=None)  # which mean nothing in the other unit
+    return draw(placed, look)
+
+
+def _log_failure(error: Exception) -> None:
+    _log.info("a result keeps its geometry", exc_info=error)

@@ -1,0 +1,189 @@
+"""Scans and reconstructions as napari layers.
+
+Everything of a result lies in nm with the crystal's centre at the origin; without geometry it lies in voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Layer
+
+from ...preparation import find_flagged
+from ...reconstruction import Reconstruction
+from ...scan import Scan
+from .colormaps import colour_map, limits
+from .drawing import Drawing, draw
+from .mesh import RELIEF_TEXTURE, mesh
+from .results import AXES, QUANTITIES, RECONSTRUCTION, ROLE, ROLES, ResultLayers, adopt, results
+from .stage import SCAN, Stage
+
+__all__ = [
+    "RECONSTRUCTION",
+    "ROLES",
+    "SCAN",
+    "LayerData",
+    "ResultLayers",
+    "add_drawing",
+    "add_reconstruction",
+    "adopt",
+    "bring_back",
+    "reconstruction_layer_data",
+    "redraw",
+    "results",
+    "scan_layer_data",
+    "update_scan",
+]
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def scan_layer_data(scan: Scan) -> LayerData:
+    """Return the diffraction of `scan` as log10(1 + counts), float32, in pixels; nothing where it is masked or flagged."""
+    counts, good = scan.counts, True if scan.mask is None else ~scan.mask
+    counts = np.where(good, counts, counts.dtype.type(0))
+    shown = np.log1p(np.where(find_flagged(counts), 0, counts), dtype=np.float32) / np.float32(np.log(10))
+    options = {
+        "name": scan.name,
+        "colormap": "inferno",
+        "contrast_limits": (0.0, float(shown.max())),
+        "axis_labels": AXES["pixel"],
+        "rendering": "mip",
+        "metadata": {SCAN: scan},
+    }
+    return shown, options, "image"
+
+
+def update_scan(layer: Layer, scan: Scan) -> None:
+    """Let the diffraction layer of a scan show `scan` instead: the same one with other corrections or another geometry."""
+    before, layer.metadata[SCAN] = layer.metadata[SCAN], scan
+    if not (_is_same(before.mask, scan.mask) and np.array_equal(before.counts, scan.counts)):
+        layer.data, options, _ = scan_layer_data(scan)
+        layer.contrast_limits_range = layer.contrast_limits = options["contrast_limits"]
+
+
+def become_scan(layer: Layer, scan: Scan) -> None:
+    """Let another reader's image be the diffraction layer of the scan that its file holds; the name stays."""
+    layer.data, options, _ = scan_layer_data(scan)
+    layer.contrast_limits_range = layer.contrast_limits = options["contrast_limits"]
+    layer.colormap, layer.rendering = options["colormap"], options["rendering"]
+
+
+def _is_same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
+
+
+def reconstruction_layer_data(reconstruction: Reconstruction) -> list[LayerData]:
+    """Return amplitude, phase, strain and isosurface as layer data for a reader; `adopt` makes them a result."""
+    drawing = draw(reconstruction)
+    found = []
+    for role in ROLES:
+        data, options, kind = _layer_data(drawing, role, f"{reconstruction.name} · {role}")
+        found.append((data, {**options, "visible": role == "isosurface"}, kind))
+    return found
+
+
+def add_reconstruction(viewer: ViewerModel, reconstruction: Reconstruction, *, group: int) -> ResultLayers:
+    """Add a reconstruction as a group of layers at once, as `add_drawing` does piece by piece."""
+    drawing = draw(reconstruction)
+    result = ResultLayers(viewer, reconstruction, drawing.quantities, group)
+    for _ in add_drawing(viewer, result, drawing):
+        pass
+    return result
+
+
+def add_drawing(viewer: ViewerModel, result: ResultLayers, drawing: Drawing) -> Iterator[None]:
+    """Add those layers of a result that are not there, piece by piece; show it as soon as the one that is seen is there.
+
+    Between two pieces anything may happen to the layers: once the last of them is deleted, no others come.
+    """
+    stage, new = Stage.of(viewer), not result.alive
+    seen = "isosurface" if stage.dimensions_of("results") == 3 else result.colour_by
+    for role in sorted(ROLES, key=lambda role: role != seen):
+        if result.layer(role) is None:
+            data, options, kind = _layer_data(drawing, role, f"{result.title} {role}")
+            result.add(Layer.create(data, options | stage.names, kind))
+            yield
+        if role == seen:
+            yield from stage.show_result(result)
+            if new and (layer := result.seen_layer) is not None:
+                viewer.layers.selection = {layer}
+            yield
+        if not result.alive:
+            break
+
+
+def bring_back(result: ResultLayers) -> None:
+    """Make the layer that should be seen again, where a person has deleted it and others of the result are still there."""
+    viewer = result.viewer
+    if viewer is None or not (result.shown and result.alive) or result.seen_layer is not None:
+        return
+    role, look = result.seen_role(viewer), result.look
+    drawing = Drawing(
+        result.reconstruction, look, result.quantities, mesh(result.quantities, look.colour_by, look.cut)
+    )
+    data, options, kind = _layer_data(drawing, role, f"{result.title} {role}")
+    result.add(Layer.create(data, options | Stage.of(viewer).names, kind))
+    result.show()
+
+
+def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
+    """Show another drawing in the layers that a result has, one after the other: none comes, none goes.
+
+    The view stays too, unless lengths become known or unknown: then the crystal that is seen is framed anew.
+    """
+    unit, title = result.quantities.unit, result.title
+    if unit != drawing.quantities.unit:
+        result.strain_limit = result.cut = None  # which mean nothing in the other unit
+    if result.look != drawing.look:
+        drawing = draw(drawing.reconstruction, result.look)  # it was changed in the meantime
+    result.reconstruction, result.quantities = drawing.reconstruction, drawing.quantities
+    for role in sorted(ROLES, key=lambda role: result.layer(role) is not result.seen_layer):
+        if (layer := result.layer(role)) is None:
+            continue
+        data, options, _ = _layer_data(drawing, role, layer.name)
+        if role == "isosurface":
+            # the old relief must not meet the new vertices: there is another number of them
+            layer.texcoords = None
+        layer.data = data
+        layer.metadata.update(options["metadata"])
+        if layer.name == f"{title} {role}":
+            layer.name = f"{result.title} {role}"
+        for name in ("scale", "translate", "iso_threshold", "texcoords"):
+            if name in options:
+                setattr(layer, name, options[name])
+        yield
+    result.recolour(anew=unit != result.quantities.unit)
+    if (viewer := result.viewer) is not None and unit != result.quantities.unit:
+        Stage.of(viewer).settle()
+        if result.shown:
+            result.show()
+            result.frame()
+
+
+def _layer_data(drawing: Drawing, role: str, name: str) -> LayerData:
+    quantities = drawing.quantities
+    quantity = drawing.look.colour_by if role == "isosurface" else role
+    options: dict[str, Any] = {
+        "name": name,
+        "metadata": {RECONSTRUCTION: drawing.reconstruction, QUANTITIES: quantities, ROLE: role},
+        "translate": [
+            -(n // 2) * size
+            for n, size in zip(quantities.amplitude.shape, quantities.voxel_size, strict=True)
+        ],
+        "units": (quantities.unit,) * 3,
+        "axis_labels": AXES[quantities.unit],
+        "colormap": colour_map(quantity),
+        "contrast_limits": limits(quantity, quantities, drawing.look.strain_limit),
+        "visible": False,
+    }
+    if role == "isosurface":
+        relief = {"texture": RELIEF_TEXTURE, "texcoords": drawing.mesh.texcoords(drawing.look.relief)}
+        return drawing.mesh.data, {**options, **relief, "shading": "none"}, "surface"
+    options |= {"scale": quantities.voxel_size, "interpolation2d": "nearest"}
+    if role == "amplitude":
+        options |= {"rendering": "iso", "iso_threshold": quantities.threshold}
+    return getattr(quantities, role), options, "image"

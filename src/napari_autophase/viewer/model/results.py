@@ -1,0 +1,355 @@
+"""Results in the viewer: which there are, and what is shown of each.
+
+Layers are held by identity, in their own metadata: the layer list stays the one place that says which results exist, so that
+renaming, reordering and deleting layers needs no bookkeeping.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Layer
+from napari.utils.colormaps import ensure_colormap
+
+from ...reconstruction import Reconstruction
+from . import compat
+from .canvas import orient, show_colour_bar
+from .colormaps import colour_map, label, limits
+from .drawing import Look
+from .mesh import ColourBy, Cut, mesh
+
+if TYPE_CHECKING:
+    from ... import analysis
+
+ROLES = ("amplitude", "phase", "strain", "isosurface")
+RECONSTRUCTION = "autophase_reconstruction"
+QUANTITIES = "autophase_quantities"
+ROLE = "autophase_role"
+RESULT = "autophase_result"
+
+AXES = {"nm": ("z", "y", "x"), "pixel": ("frame", "row", "col")}
+"""Names of a result's axes: the laboratory's with geometry, the detector's without."""
+_LETTER_PX, _BAR_PX = 9, 120
+"""Width of a letter of the caption, and of the colour bar, on the canvas."""
+VIEW_DIRECTION = (-1.0, -0.45, -0.6)
+"""Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen."""
+
+
+def results(viewer: ViewerModel) -> list[ResultLayers]:
+    """Return the results in the viewer, oldest first."""
+    found: list[ResultLayers] = []
+    for layer in viewer.layers:
+        result = layer.metadata.get(RESULT)
+        if not isinstance(result, ResultLayers) or result in found:
+            continue
+        if result.layer(layer.metadata[ROLE]) is layer:  # else it is a copy of one
+            found.append(result)
+    return sorted(found, key=lambda result: result.group)
+
+
+def adopt(viewer: ViewerModel, layer: Layer) -> ResultLayers | None:
+    """Make a layer that a reader brought one of its result's, hidden until the result is shown; return a result that is new."""
+    reconstruction = layer.metadata.get(RECONSTRUCTION)
+    if not isinstance(reconstruction, Reconstruction) or RESULT in layer.metadata:
+        return None
+    known = results(viewer)
+    home = next((result for result in known if result.reconstruction is reconstruction), None)
+    if home is not None:
+        home.adopt(layer)
+        return None
+    group = 1 + max((result.group for result in known), default=0)
+    new = ResultLayers(viewer, reconstruction, layer.metadata[QUANTITIES], group, Look.of(reconstruction))
+    new.adopt(layer)
+    return new
+
+
+class ResultLayers:
+    """The layers of one reconstruction, and what is shown of it.
+
+    Parameters
+    ----------
+    viewer
+        Held weakly.
+    reconstruction, quantities
+        What was found, and what is shown of it at the current threshold.
+    group
+        Number of the result in the viewer.
+    look
+        How else than at that threshold it is shown.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        reconstruction: Reconstruction,
+        quantities: analysis.Quantities,
+        group: int,
+        look: Look | None = None,
+    ) -> None:
+        look = look or Look(quantities.threshold)
+        self._viewer = weakref.ref(viewer)
+        self._layers: dict[str, Layer] = {}
+        self._given: dict[str, tuple[str, str, tuple[float, float]]] = {}  # quantity, map and limits, by role
+        self.reconstruction = reconstruction
+        self.quantities = quantities
+        self.group = group
+        self.colour_by = look.colour_by
+        self.strain_limit = look.strain_limit
+        self.cut = look.cut
+        self.relief = look.relief
+        self.shown = False
+        viewer.dims.events.ndisplay.connect(self._arrange)
+
+    @property
+    def title(self) -> str:
+        """Name of the scan and number of the result."""
+        return f"{self.reconstruction.name} · {self.group}"
+
+    @property
+    def threshold(self) -> float:
+        """Amplitude, as a fraction of its maximum, that bounds the crystal."""
+        return self.quantities.threshold
+
+    @property
+    def look(self) -> Look:
+        """How it is shown."""
+        return Look(self.threshold, self.colour_by, self.strain_limit, self.cut, self.relief)
+
+    @property
+    def viewer(self) -> ViewerModel | None:
+        """The viewer, while it lives."""
+        return self._viewer()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Those of its layers that are still in the viewer."""
+        return [layer for role in ROLES if (layer := self.layer(role)) is not None]
+
+    @property
+    def alive(self) -> bool:
+        """Whether any of its layers is still in the viewer."""
+        return bool(self.layers)
+
+    def layer(self, role: str) -> Layer | None:
+        """Return the layer that plays `role` (amplitude, phase, strain, isosurface), or None once it was deleted."""
+        viewer, layer = self.viewer, self._layers.get(role)
+        if viewer is None or layer is None:
+            return None
+        return layer if layer in viewer.layers else None
+
+    def adopt(self, layer: Layer) -> None:
+        """Make a layer that a reader brought one of this result's, and call it as all results are called."""
+        self._take(layer)
+        layer.name = f"{self.title} {layer.metadata[ROLE]}"
+        self._arrange()
+
+    def add(self, layer: Layer) -> None:
+        """Put a hidden layer of this result into the list, in its place; what is selected stays."""
+        viewer, role = self.viewer, layer.metadata[ROLE]
+        self._take(layer)
+        if viewer is None:
+            return
+        before = set(viewer.layers.selection)
+        viewer.layers.insert(self._place(role, viewer), layer)  # which selects it
+        viewer.layers.selection = before.intersection(viewer.layers)
+
+    def _take(self, layer: Layer) -> None:
+        role = layer.metadata[ROLE]
+        self._layers[role] = layer
+        self._given[role] = (self._quantity(role), layer.colormap.name, tuple(layer.contrast_limits))
+        layer.metadata[RESULT] = self
+        show_colour_bar(layer)
+
+    def _place(self, role: str, viewer: ViewerModel) -> int:
+        """Return where in the list a layer belongs: below those of the later roles."""
+        above = [self._layers.get(other) for other in ROLES[ROLES.index(role) + 1 :]]
+        places = [viewer.layers.index(layer) for layer in above if layer in viewer.layers]
+        return min(places, default=len(viewer.layers))
+
+    def set_threshold(self, threshold: float) -> None:
+        """Bound the crystal at another amplitude: support, masks, isosurface and strain limits follow."""
+        self.quantities = self.quantities.at_threshold(threshold)
+        self.redraw()
+
+    def set_colour_by(self, quantity: ColourBy) -> None:
+        """Colour the isosurface by phase, strain or amplitude; in 2-D, show the slices of that quantity."""
+        self.colour_by = quantity
+        self._redraw_surface()
+        self._arrange()
+
+    def set_limits(self, strain_limit: float | None) -> None:
+        """Let the strain's colours reach from minus to plus `strain_limit`; None: the 99th percentile inside."""
+        self.strain_limit = strain_limit
+        self.recolour(anew=True)
+
+    def set_relief(self, relief: bool) -> None:
+        """Darken the facets that are turned away from the light, so that the shape is seen, or show the colours bare."""
+        self.relief = relief
+        self._redraw_surface()
+
+    def set_clipping(self, cut: Cut | None) -> None:
+        """Cut the isosurface open along a plane, or close it again."""
+        self.cut = cut
+        self._redraw_surface()
+
+    @property
+    def axis_names(self) -> tuple[str, str, str]:
+        """Names of its axes."""
+        return AXES[self.quantities.unit]
+
+    def extent(self, axis: int) -> tuple[float, float]:
+        """Return where the crystal begins and ends along an axis, from its centre, in the layers' unit."""
+        n, size = self.quantities.amplitude.shape[axis], self.quantities.voxel_size[axis]
+        inside = self.quantities.box[axis]
+        first, last = (inside.start, inside.stop - 1) if inside.stop > inside.start else (0, n - 1)
+        return (first - n // 2) * size, (last - n // 2) * size
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Colour limits of the quantity that is shown."""
+        return self._limits(self.colour_by)
+
+    def redraw(self) -> None:
+        """Bring all its layers up to date with the quantities."""
+        quantities = self.quantities
+        if (amplitude := self.layer("amplitude")) is not None:
+            amplitude.iso_threshold = quantities.threshold
+        for role in ("phase", "strain"):
+            if (layer := self.layer(role)) is not None:
+                layer.data = getattr(quantities, role)
+        self._redraw_surface()
+
+    def hide(self) -> None:
+        """Hide all its layers, until it is shown again."""
+        self.shown = False
+        self._arrange()
+
+    def show(self) -> None:
+        """Show this result and hide the others."""
+        viewer = self.viewer
+        if viewer is None:
+            return
+        for result in results(viewer):
+            if result is not self:
+                result.hide()
+        self.shown = True
+        self._arrange()
+        self.orient()
+
+    def orient(self) -> None:
+        """Let its axes be drawn as they lie: the laboratory's y up, a detector's rows down."""
+        if (viewer := self.viewer) is not None:
+            orient(viewer, laboratory=not self.quantities.relative)
+
+    def frame(self) -> None:
+        """Turn the camera to the crystal."""
+        viewer = self.viewer
+        if viewer is None:
+            return
+        camera = compat.camera(viewer)
+        self.orient()  # where the camera looks depends on it
+        if viewer.dims.ndisplay == 3:
+            # the laboratory's y points up, the detector's rows run down
+            up = -1.0 if self.quantities.relative else 1.0
+            z, y, x = VIEW_DIRECTION
+            compat.look(viewer, (z, up * y, x), (0.0, up, 0.0))
+        surface = self.layer("isosurface")
+        seen = self.layers if surface is None or len(surface.vertices) == 0 else [surface]
+        compat.fit_to_view(viewer, seen)
+        # those may be the whole volume, or a part that a cut has left: the crystal is what is framed
+        axes = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
+        ends = [self.extent(axis) for axis in axes]
+        low, high = viewer.layers.get_extent(seen).world
+        fitted = [high[axis] - low[axis] for axis in viewer.dims.displayed]
+        middle = [(low + high) / 2 for low, high in ends]
+        camera.center = (0.0, *middle) if len(middle) == 2 else tuple(middle)
+        if len(middle) == 2:
+            for axis in viewer.dims.not_displayed[-1:]:
+                own = axis - (viewer.dims.ndim - 3)
+                size = self.quantities.voxel_size[own]
+                viewer.dims.set_point(axis, size * round(sum(self.extent(own)) / 2 / size))
+        camera.zoom *= 0.95 * max(fitted) / max(high - low for low, high in ends)
+
+    def _arrange(self) -> None:
+        """Show what suits the number of dimensions: the isosurface in 3-D, slices of the chosen quantity in 2-D."""
+        viewer = self.viewer
+        if viewer is None or not self.alive:
+            return
+        wanted = self.seen_role(viewer) if self.shown else None
+        for role in ROLES:
+            layer = self.layer(role)
+            # whatever is set, the whole scene is arranged anew for it
+            if layer is not None and layer.visible != (role == wanted):
+                layer.visible = role == wanted
+        if self.shown:
+            self._caption(viewer)
+            seen, selected = self.seen_layer, viewer.layers.selection
+            if seen is not None and seen not in selected and selected and selected.issubset(self.layers):
+                viewer.layers.selection = {seen}  # what is hidden has no values to tell
+
+    def seen_role(self, viewer: ViewerModel) -> str:
+        """Return the role of the layer that is seen: the isosurface in 3-D, in 2-D the slices of the chosen quantity."""
+        return "isosurface" if viewer.dims.ndisplay == 3 else self.colour_by
+
+    @property
+    def seen_layer(self) -> Layer | None:
+        """The layer that is seen where the result is shown."""
+        viewer = self.viewer
+        return None if viewer is None else self.layer(self.seen_role(viewer))
+
+    def _caption(self, viewer: ViewerModel) -> None:
+        text = compat.text(viewer)
+        # napari's bar has no room for the numbers of a strain
+        reach = f" ± {self.limits[1]:.2g}" if self.colour_by == "strain" else ""
+        quantity = label(self.colour_by, self.quantities) + reach
+        bound = f"amplitude ≥ {self.threshold:.2f}"
+        parts = (self.title, *(() if self.colour_by == "amplitude" else (quantity,)), bound)
+        line = "   ".join(parts)
+        # the colour bar stands on its right
+        fits = len(line) * _LETTER_PX < compat.canvas_size(viewer)[1] - _BAR_PX
+        text.text = line if fits else "\n".join(parts)
+        text.position = "top_left"
+        text.visible = True
+
+    def _redraw_surface(self) -> None:
+        surface = self.layer("isosurface")
+        if surface is not None:
+            crystal = mesh(self.quantities, self.colour_by, self.cut)
+            # the old relief must not meet the new vertices: there is another number of them
+            surface.texcoords = None
+            surface.data = crystal.data
+            surface.texcoords = crystal.texcoords(self.relief)
+        self.recolour()
+
+    def recolour(self, anew: bool = False) -> None:
+        """Bring maps and limits up to date; those that a person has changed stay as long as the quantity does, unless `anew`."""
+        for role in ("phase", "strain", "isosurface"):
+            if (layer := self.layer(role)) is not None:
+                self._colour(layer, role, anew)
+        if (viewer := self.viewer) is not None and self.shown and self.alive:
+            self._caption(viewer)
+
+    def _colour(self, layer: Layer, role: str, anew: bool) -> None:
+        quantity = self._quantity(role)
+        before, wanted = self._given.get(role), ensure_colormap(colour_map(quantity))
+        reach = self._limits(quantity)
+        own_map = own_limits = False
+        if before is not None and before[0] == quantity:
+            own_map = layer.colormap.name != before[1]
+            own_limits = not np.allclose(layer.contrast_limits, before[2], rtol=1e-5, atol=0)
+        # a colour map is compiled anew for the screen: only where it is another
+        if not own_map and layer.colormap.name != wanted.name:
+            layer.colormap = wanted
+        if anew or not own_limits:
+            layer.contrast_limits = layer.contrast_limits_range = reach
+            self._given[role] = (quantity, wanted.name, reach)
+
+    def _quantity(self, role: str) -> str:
+        """Return what a layer shows."""
+        return self.colour_by if role == "isosurface" else role
+
+    def _limits(self, quantity: str) -> tuple[float, float]:
+        return limits(quantity, self.quantities, self.strain_limit)

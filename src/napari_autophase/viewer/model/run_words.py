@@ -1,0 +1,36 @@
+"""What the window says of a run: its presets, states and stages, its figures, and how long it takes."""
+
+from __future__ import annotations
+
+from ...reconstruction import Reconstruction
+
+EXPLANATIONS = {
+    "network": "The network's guess alone: a first look.",
+    "fast": "The network's guess, polished in its own window, then 50 iterations on the scan's grid.",
+    "iterative": "620 iterations of error reduction and hybrid input-output from a random start; no network.",
+    "best": "Many starts within the shapes the network sees, phased in generations; held-out pixels choose.",
+}
+STATES = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
+STAGES = {
+    "prepare": ("Preparing the scan", 0.0, 0.05),
+    "guess": ("Finding a start", 0.05, 0.2),
+    "refine": ("Refining", 0.2, 0.98),
+    "analyse": ("Analysing", 0.98, 1.0),
+}
+"""What each stage is called, and where on the bar it begins and ends."""
+BAR = 1000
+DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
+
+
+def figures(found: Reconstruction) -> str:
+    """Return the figures of quality in a line."""
+    names = {"chi2": "χ²", "free_llk": "held-out likelihood"}
+    parts = [f"{name} {found.figures[key]:.4g}" for key, name in names.items() if key in found.figures]
+    return " · ".join([*parts, f"{found.iterations} iterations"])
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"

@@ -1,0 +1,384 @@
+"""What the docks of one viewer share: the scans, the results, what is seen of them, the controller; without Qt."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Layer
+from psygnal import Signal
+
+from ...recipe import Recipe
+from ...reconstruction import Reconstruction
+from ...scan import Scan
+from . import compat, layers
+from .adoption import Adoption, is_foreign_volume
+from .background import AtOnce, Background
+from .canvas import show_colour_bar
+from .controller import Controller, Job, Run
+from .drawing import Drawing
+from .gallery import Gallery
+from .piece_queue import PieceQueue, followed
+from .scan_entry import ScanEntry
+from .stage import Stage
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class Session:
+    """The shared state of one viewer; `sessions.session_of` keeps one for each.
+
+    Layers are held by identity: they may be renamed, deleted and reordered at any time.
+
+    Parameters
+    ----------
+    viewer
+        A viewer, with a window or without.
+    background
+        Where its work is done; None: here, at once.
+    """
+
+    choices_changed = Signal()
+    """There are other scans and images to choose from."""
+    scan_changed = Signal()
+    """Another scan is current."""
+    scan_updated = Signal()
+    """The current scan has other corrections, or another geometry."""
+    result_updated = Signal(Reconstruction, Reconstruction)
+    """A result has another geometry: what it was, what it is."""
+    results_changed = Signal()
+    """There are other results, or other layers of them."""
+    recipe_given = Signal(Recipe)
+    """A recipe is to be shown: it has come with a result."""
+    side_changed = Signal()
+    """The diffraction is shown, or the results are."""
+
+    def __init__(self, viewer: ViewerModel, background: Background | None = None) -> None:
+        self._viewer = weakref.ref(viewer)
+        self._background = background or AtOnce()
+        self._entries: list[ScanEntry] = []
+        self._current: Scan | Layer | None = None
+        self._replace = False
+        self._stage = Stage.of(viewer)
+        self._stage.side_changed.connect(self._on_side)
+        self._queue = PieceQueue(self._background.soon, self._open_viewer)
+        self._gallery = Gallery(viewer, self._queue, self._background.tasks, self._make_room, self._placed)
+        self._gallery.updated.connect(self.result_updated.emit)
+        self._adoption = Adoption(self._make_scan, self._background.tasks)
+        self.material = ""
+        """What the crystals are, as a formula of `geometry.MATERIALS`; empty: nobody has said."""
+        self.unsettled: list[Callable[[], object]] = []
+        """Called before a scan is used: each applies what a panel shows of it, or raises an `InputError` that says what is
+        missing."""
+        self.controller = Controller(self._launch)
+        self.controller.finished.connect(self._on_finished)
+        for layer in viewer.layers:
+            self._adopt(layer)
+        # last: the window must know a layer before we move others because of it
+        viewer.layers.events.inserted.connect(self._on_inserted, position="last")
+        viewer.layers.events.removed.connect(self._on_removed, position="last")
+
+    @property
+    def viewer(self) -> ViewerModel:
+        """The viewer."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise RuntimeError("The viewer is gone.")
+        return viewer
+
+    def _open_viewer(self) -> ViewerModel | None:
+        viewer = self._viewer()
+        return viewer if viewer is not None and compat.is_open(viewer) else None
+
+    @property
+    def _layers(self) -> Sequence[Layer]:
+        viewer = self._viewer()
+        return () if viewer is None else viewer.layers
+
+    # -- scans ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def scans(self) -> list[Scan]:
+        """Scans that are loaded."""
+        return [entry.scan for entry in self._entries]
+
+    @property
+    def choices(self) -> list[tuple[str, Scan | Layer]]:
+        """What can be reconstructed, with what to call it: the scans, then other people's 3-D images."""
+        foreign = [layer for layer in self._layers if is_foreign_volume(layer)]
+        return [(scan.name, scan) for scan in self.scans] + [(layer.name, layer) for layer in foreign]
+
+    @property
+    def current(self) -> Scan | Layer | None:
+        """The chosen scan, or somebody else's image that could be one; None when there is none."""
+        return self._current
+
+    def choose(self, choice: Scan | Layer | None) -> None:
+        """Make `choice` the current one."""
+        if choice is not self._current:
+            self._current = choice
+            if self.diffraction_shown:
+                self.show_diffraction()
+            self.scan_changed.emit()
+
+    def settle(self) -> None:
+        """Let the current scan be what the panels show of it.
+
+        Raises
+        ------
+        InputError
+            If a panel shows what cannot be used yet.
+        """
+        for settle in self.unsettled:
+            settle()
+
+    def current_scan(self) -> Scan | None:
+        """Return the current scan; an image is read as counts.
+
+        Raises
+        ------
+        InputError
+            If the image that was chosen cannot be a scan.
+        """
+        if isinstance(self._current, Layer):
+            return Scan.from_array(
+                np.asarray(self._current.data), name=self._current.name, source="napari layer"
+            )
+        return self._current
+
+    @property
+    def current_shape(self) -> tuple[int, ...] | None:
+        """Shape of the current scan, or of the image that may become one."""
+        if isinstance(self._current, Layer):
+            return tuple(self._current.data.shape)
+        return None if self._current is None else self._current.shape
+
+    @property
+    def scan_layer(self) -> Layer | None:
+        """The layer that shows the current scan; None where an image is current, or nothing."""
+        entry = self._entry(self._current)
+        return None if entry is None else entry.layer
+
+    def name_material(self, formula: str) -> None:
+        """Say what the crystals are."""
+        if formula != self.material:
+            self.material = formula
+            if isinstance(self._current, Scan):
+                self.scan_updated.emit()
+
+    def add_scan(self, scan: Scan, replaces: Scan | None = None) -> None:
+        """Show `scan` and make it current; the layer that showed `replaces` shows it from now on."""
+        entry, viewer = self._entry(replaces), self._open_viewer()
+        if viewer is None:  # closed while the scan was read
+            return
+        if entry is None:
+            data, options, kind = layers.scan_layer_data(scan)
+            viewer.add_layer(Layer.create(data, options | self._stage.names, kind))
+            return  # the rest happens when it arrives
+        before, entry.scan = entry.scan, scan
+        if entry.layer.name == before.name:
+            entry.layer.name = scan.name
+        layers.update_scan(entry.layer, scan)
+        entry.names.add(scan.name)
+        entry.placed = False
+        self._show_new_scan(entry)
+
+    def _show_new_scan(self, entry: ScanEntry) -> None:
+        self._current = entry.scan
+        self.choices_changed.emit()
+        self._queue.start(self._stage.show_scan(entry.layer, anew=True))
+        self.scan_changed.emit()
+
+    def update_scan(self, scan: Scan, better: Scan) -> None:
+        """Let `better`, the same scan with other corrections or another geometry, take its place; the view stays.
+
+        Where the geometry is another, results of this scan are orthogonalised anew, not phased anew.
+        """
+        entry = self._entry(scan)
+        if entry is None:
+            return
+        if len(entry.names) > 1 and better.name != scan.name:  # a person has renamed it
+            better = replace(better, name=scan.name)
+        entry.scan = better
+        layers.update_scan(entry.layer, better)
+        if self._current is scan:
+            self._current = better
+            if better.shape != scan.shape and self.diffraction_shown:  # another part: the view would miss it
+                self._queue.start(self._stage.show_scan(entry.layer, anew=True))
+        self.choices_changed.emit()
+        if self._current is better:
+            self.scan_updated.emit()
+        if better.geometry != scan.geometry:
+            entry.placed = True
+            self._gallery.place_anew()
+
+    def _entry(self, scan: Any) -> ScanEntry | None:
+        return next((entry for entry in self._entries if entry.scan is scan), None)
+
+    # -- what is seen --------------------------------------------------------------------------------------------------
+
+    @property
+    def diffraction_shown(self) -> bool:
+        """Whether the diffraction is seen, or on its way, and not the results."""
+        return self._stage.side == "diffraction"
+
+    def show_diffraction(self, then: Callable[[], object] = bool) -> None:
+        """Hide the results and show the current scan's diffraction, with the view that it had, then call `then`."""
+        entry = self._entry(self._current) or next(iter(self._entries), None)
+        if entry is not None:
+            self._queue.start(followed(self._stage.show_scan(entry.layer), then))
+
+    def show_result(self, result: layers.ResultLayers | None = None) -> None:
+        """Hide the diffraction and show this result, or the one that was seen last, with the view that results had."""
+        self._queue.start(self._to_result(result))
+
+    def _to_result(self, result: layers.ResultLayers | None) -> Iterator[None]:
+        result = result or self._stage.last_result
+        if result is not None and result.alive:
+            yield from self._stage.show_result(result)
+
+    def _on_side(self) -> None:
+        self.side_changed.emit()
+
+    # -- results -------------------------------------------------------------------------------------------------------
+
+    @property
+    def results(self) -> list[layers.ResultLayers]:
+        """Results of which at least one layer is still there, oldest first."""
+        viewer = self._viewer()
+        return [] if viewer is None else layers.results(viewer)
+
+    def reconstruct(self, recipe: Recipe, replace_last: bool = False) -> None:
+        """Reconstruct the current scan in the background.
+
+        Raises
+        ------
+        InputError
+            If a panel shows what cannot be used yet, or the image that was chosen cannot be a scan.
+        """
+        self.settle()
+        scan = self.current_scan()
+        if scan is not None:
+            self._replace = replace_last
+            self.controller.start(scan, recipe)
+
+    def repeat(self, scan: Scan, recipe: Recipe) -> None:
+        """Phase a scan of a result again by its recipe; both are shown, so that one can go on from there.
+
+        Raises
+        ------
+        InputError
+            If a panel shows what cannot be used yet.
+        RuntimeError
+            If a run is in progress.
+        """
+        if self.controller.busy:
+            raise RuntimeError("A reconstruction is running; repeat the result when it is over.")
+        same = next((each for each in self.scans if _is_same(each, scan)), None)
+        if same is None:
+            self.add_scan(scan)
+        else:
+            self.choose(same)
+        self.recipe_given.emit(recipe)
+        self.reconstruct(recipe)
+
+    def add_result(self, reconstruction: Reconstruction, replace_last: bool = False) -> layers.ResultLayers:
+        """Show `reconstruction` at once, as a new numbered group of layers or in the place of the last one."""
+        return self._gallery.add(reconstruction, replace_last)
+
+    def show_drawing(self, drawing: Drawing, replace_last: bool = False) -> None:
+        """Show a result likewise, layer by layer, so that the window answers in between; one result after the other."""
+        self._gallery.show(drawing, replace_last)
+
+    def _make_room(self) -> None:
+        """Hide the image that was phased, which is not ours, before its result is seen."""
+        if isinstance(self._current, Layer) and self._current.visible:
+            self._current.visible = False
+
+    def _placed(self, found: Reconstruction) -> Scan | None:
+        """Return the scan of a result if it was given another geometry here."""
+        for entry in self._entries:
+            if entry.placed and found.source == entry.scan.source and found.name in entry.names:
+                return entry.scan
+        return None
+
+    def _launch(self, scan: Scan, recipe: Recipe, run: Run) -> Job:
+        last, _ = self._gallery.place(self._replace)
+        return self._background.reconstruct(scan, recipe, run, None if last is None else last.look)
+
+    def _on_finished(self, drawing: Drawing) -> None:
+        self.show_drawing(drawing, self._replace)
+
+    # -- layers come and go --------------------------------------------------------------------------------------------
+
+    def _on_inserted(self, event: Any) -> None:
+        self._adopt(event.value)
+
+    def _adopt(self, layer: Layer) -> None:
+        scan = layer.metadata.get(layers.SCAN)
+        if layers.RECONSTRUCTION in layer.metadata:
+            if (new := layers.adopt(self.viewer, layer)) is not None:  # a saved result was opened
+                self._queue.start(self._stage.show_result(new))
+            self.results_changed.emit()
+        elif isinstance(scan, Scan) and self._entry(scan) is None:
+            self._enter_scan(scan, layer)
+        elif is_foreign_volume(layer):
+            layer.events.name.connect(self._on_renamed)
+            self.choices_changed.emit()
+            if self._current is None:
+                self.choose(layer)
+            self._adoption.consider(layer)
+        elif isinstance(layer, Labels) and layer.ndim == 3:  # which napari takes whole numbers for
+            self._adoption.consider(layer)
+
+    def _enter_scan(self, scan: Scan, layer: Layer) -> None:
+        show_colour_bar(layer)
+        layer.events.name.connect(self._on_renamed)
+        self._entries.append(ScanEntry(scan, layer))
+        self._show_new_scan(self._entries[-1])
+
+    def _make_scan(self, layer: Layer, scan: Scan) -> None:
+        """Let what another reader opened be the scan that its file holds."""
+        if layer not in self._layers or layer.data.shape != scan.shape:  # in the meantime
+            return
+        if isinstance(layer, Labels):
+            layer.visible = False  # else napari draws, and frees, what is about to go
+            self.viewer.layers.remove(layer)
+            self.add_scan(replace(scan, name=layer.name))
+        elif is_foreign_volume(layer):
+            scan = layer.metadata[layers.SCAN] = replace(scan, name=layer.name)
+            layers.become_scan(layer, scan)
+            self._enter_scan(scan, layer)
+
+    def _on_renamed(self, event: Any) -> None:
+        entry = next((entry for entry in self._entries if entry.layer is event.source), None)
+        if entry is not None and entry.layer.name != entry.scan.name:
+            before, entry.scan = entry.scan, replace(entry.scan, name=entry.layer.name)
+            entry.names.add(entry.scan.name)
+            entry.layer.metadata[layers.SCAN] = entry.scan
+            if self._current is before:
+                self._current = entry.scan
+        self.choices_changed.emit()
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        if layers.RECONSTRUCTION in layer.metadata:
+            self.results_changed.emit()
+        self._entries = [entry for entry in self._entries if entry.layer is not layer]
+        self.choices_changed.emit()
+        left = [choice for _, choice in self.choices]
+        if self._current not in left:
+            self.choose(left[-1] if left else None)
+        if self._stage.side is None:  # what was seen is gone
+            if self.results:
+                self.show_result()
+            else:
+                self.show_diffraction()
+
+
+def _is_same(one: Scan, other: Scan) -> bool:
+    return one.origin is not None and one.origin == other.origin and one.geometry == other.geometry

@@ -1,0 +1,327 @@
+"""The stage of one viewer: the diffraction is seen or the results are, each with a view of its own, and the others are hidden.
+
+Nothing leaves napari's list for that.  But napari counts hidden layers too: where two layers disagree about units there are none,
+and the sliders reach over all there is.  So all layers bear the unit and the axes of what is seen, and sliders reach as far.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from napari.components import ViewerModel
+from napari.layers import Layer, Surface
+from psygnal import Signal
+
+from . import compat
+from .canvas import orient, set_stage
+from .piece_queue import while_there
+from .results import AXES, QUANTITIES, RECONSTRUCTION, ResultLayers, results
+
+SCAN = "autophase_scan"
+UNITS = {"nm": "nanometer", "pixel": "pixel"}
+"""Our units as napari spells them."""
+Side = Literal["diffraction", "results"]
+_Names = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class View:
+    """Where one looks: dimensions, slices, camera, selected layers."""
+
+    ndisplay: Literal[2, 3]
+    order: tuple[int, ...]
+    point: tuple[float, ...]
+    center: tuple[float, ...]
+    zoom: float
+    angles: tuple[float, float, float]
+    selected: weakref.WeakSet[Layer]
+
+    @classmethod
+    def of(cls, viewer: ViewerModel) -> View:
+        """Return the present view."""
+        dims, camera = viewer.dims, compat.camera(viewer)
+        selected = weakref.WeakSet(viewer.layers.selection)
+        return cls(dims.ndisplay, dims.order, dims.point, camera.center, camera.zoom, camera.angles, selected)
+
+    def restore(self, viewer: ViewerModel) -> None:
+        """Look there again; layers that are gone are left out, and so are the slices where there are other axes now."""
+        dims, camera = viewer.dims, compat.camera(viewer)
+        dims.ndisplay = self.ndisplay
+        if len(self.point) == dims.ndim:
+            dims.order = self.order
+            dims.point = self.point
+        camera.center, camera.zoom, camera.angles = self.center, self.zoom, self.angles
+        viewer.layers.selection = {layer for layer in viewer.layers if layer in self.selected}
+
+
+class Stage:
+    """What is seen in a viewer; get it with ``Stage.of(viewer)``.
+
+    What it is told to show comes in pieces (see `piece_queue`), of which none holds up the window for long.
+    """
+
+    side_changed = Signal(str)
+    """From now on the diffraction is seen, or the results are."""
+
+    _stages: ClassVar[weakref.WeakKeyDictionary[ViewerModel, Stage]] = weakref.WeakKeyDictionary()
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = weakref.ref(viewer)
+        self.side: Side | None = None
+        """Which of the two is seen, or on its way; None as long as there is neither."""
+        self._entered = False  # a side is left half-way where what it was entered for is deleted
+        self._views: dict[Side, View] = {}
+        self._last: weakref.ref[ResultLayers] | None = None
+        self._beside: weakref.WeakSet[Layer] = weakref.WeakSet()
+        self._told: weakref.WeakKeyDictionary[Layer, tuple[_Names, _Names]] = weakref.WeakKeyDictionary()
+        self._unit = "pixel"
+        self._turning = False
+        for layer in viewer.layers:
+            layer.events.visible.connect(self.settle)
+        viewer.layers.events.inserted.connect(self._on_inserted, position="last")
+        viewer.layers.events.removing.connect(self._on_removing)
+        viewer.layers.events.removed.connect(self._on_removed, position="last")
+        viewer.dims.events.range.connect(self._span, position="last")
+
+    @classmethod
+    def of(cls, viewer: ViewerModel) -> Stage:
+        """Return the stage of `viewer`, made when first asked for."""
+        if viewer not in cls._stages:
+            cls._stages[viewer] = cls(viewer)
+        return cls._stages[viewer]
+
+    @property
+    def _live(self) -> ViewerModel:
+        viewer = self._viewer()
+        if viewer is None:
+            raise RuntimeError("The viewer is gone.")
+        return viewer
+
+    def dimensions_of(self, side: Side) -> Literal[2, 3]:
+        """Return in how many dimensions a side is seen, now or as soon as it is shown."""
+        if self._is_on(side):
+            return self._live.dims.ndisplay
+        return self._views[side].ndisplay if side in self._views else 2 if side == "diffraction" else 3
+
+    def _is_on(self, side: Side) -> bool:
+        return self.side == side and self._entered
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What a new layer of ours is made with: napari draws, and warns, before anyone else hears of it."""
+        return {"units": (UNITS[self._unit],) * 3, "axis_labels": AXES[self._unit]}
+
+    @property
+    def last_result(self) -> ResultLayers | None:
+        """The result that was seen last; if it is gone, the newest."""
+        found = results(self._live)
+        last = None if self._last is None else self._last()
+        return last if last in found else found[-1] if found else None
+
+    # -- what is seen --------------------------------------------------------------------------------------------------
+
+    def show_scan(self, layer: Layer, *, anew: bool = False) -> Iterator[None]:
+        """Show a diffraction layer with the view that it had; the first time, or `anew`, with its brightest frame in slices.
+
+        It ends once the layer is deleted.
+        """
+
+        def there() -> bool:
+            viewer = self._viewer()
+            return viewer is not None and layer in viewer.layers
+
+        return while_there(there, self._show_scan(layer, anew))
+
+    def _show_scan(self, layer: Layer, anew: bool) -> Iterator[None]:
+        viewer = self._live
+        if anew or not self._is_on("diffraction"):
+            ndisplay = 2 if anew else self.dimensions_of("diffraction")
+            self._enter("diffraction")
+            if anew:
+                self._views.pop("diffraction", None)
+            yield
+            viewer.dims.ndisplay = ndisplay
+            orient(viewer, laboratory=False)
+            yield
+            self._tell("pixel")
+            yield
+            if "diffraction" in self._views:
+                self._views["diffraction"].restore(viewer)
+            else:
+                _face_scan(viewer, layer)
+            self._entered = True
+            yield
+        with self._turn():
+            for other in _scans(viewer):
+                _set_visible(other, other is layer)
+
+    def show_result(self, result: ResultLayers) -> Iterator[None]:
+        """Show a result with the view that results had; the first time in 3-D, with the camera on the crystal.
+
+        It ends once the last of the result's layers is deleted.
+        """
+        return while_there(lambda: result.alive, self._show_result(result))
+
+    def _show_result(self, result: ResultLayers) -> Iterator[None]:
+        viewer = self._live
+        entering = not self._is_on("results")
+        if entering:
+            ndisplay = self.dimensions_of("results")
+            self._enter("results")
+            yield
+            viewer.dims.ndisplay = ndisplay
+            result.orient()
+            yield
+            if "results" not in self._views:
+                yield from set_stage(viewer)
+        self._tell(result.quantities.unit)
+        if entering:
+            yield
+            if "results" in self._views:
+                self._views["results"].restore(viewer)
+            else:
+                result.frame()
+            self._entered = True
+            yield
+        with self._turn():
+            result.show()
+            for layer in viewer.layers:
+                if entering and layer in self._beside:
+                    _set_visible(layer, True)
+
+    def _enter(self, side: Side) -> None:
+        """Leave the other side as it is now, to come back to, and hide everything that is ours."""
+        viewer, before = self._live, self.side
+        if before is not None and before != side and self._entered:
+            self._views[before] = View.of(viewer)
+        if before == "results" and before != side:
+            seen = [layer for result in results(viewer) for layer in result.layers if layer.visible]
+            shown = [result for result in results(viewer) if result.shown]
+            usual = [result.seen_layer for result in shown]
+            self._beside = weakref.WeakSet(layer for layer in seen if layer not in usual)
+            self._last = weakref.ref(shown[-1]) if shown else None
+        self.side, self._entered, self._turning = side, False, True
+        for layer in _scans(viewer):
+            _set_visible(layer, False)
+        for result in results(viewer):
+            result.hide()
+        compat.text(viewer).visible = False
+        self._turning = False
+        self._span()
+        self.side_changed.emit(side)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Change what is visible, and settle when all is done."""
+        self._turning = True
+        try:
+            yield
+        finally:
+            self._turning = False
+            self.settle()
+
+    # -- units, axes, sliders ------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Let units, axes and sliders be those of what is visible: pixels, or lengths."""
+        viewer = self._viewer()
+        if viewer is None or self._turning:
+            return
+        ours = [layer for layer in viewer.layers if _side_of(layer) is not None]
+        # a file's layers come one by one, the hidden ones first: they are what is about to be seen
+        visible = [layer for layer in ours if layer.visible] or ours
+        sides = {_side_of(layer) for layer in visible}
+        lengths = any(
+            _side_of(layer) == "results" and layer.metadata[QUANTITIES].unit == "nm" for layer in visible
+        )
+        self._tell("nm" if lengths and "diffraction" not in sides else "pixel")
+        self._span()
+
+    def _tell(self, unit: str) -> None:
+        """Let every layer bear this unit, but for other people's layers that bear one already; ours bear its axes too."""
+        viewer, self._unit = self._live, unit
+        wanted = {layer: self._wanted(layer, unit) for layer in viewer.layers}
+        changed = [layer for layer in viewer.layers if wanted[layer] != _names(layer)]
+        with ExitStack() as quiet:
+            for layer in changed[:-1]:  # napari works out everything anew for each that it hears of
+                quiet.enter_context(layer.events.units.blocker())
+                quiet.enter_context(layer.events.axis_labels.blocker())
+                layer.units, layer.axis_labels = wanted[layer]
+        for layer in changed[-1:]:
+            layer.units, layer.axis_labels = wanted[layer]
+        compat.name_axes(viewer, AXES[unit])
+
+    def _wanted(self, layer: Layer, unit: str) -> _Names:
+        """Return the units and axes that a layer should bear."""
+        if _side_of(layer) is not None:
+            return (UNITS[unit],) * layer.ndim, AXES[unit]
+        own, told = self._told.get(layer, (None, None))
+        if own is None or _names(layer) != told:  # nobody has told it, or somebody else has
+            own = _names(layer)
+        spatial = range(max(layer.ndim - 3, 0), layer.ndim)
+        units = [UNITS[unit] if k in spatial and name == "pixel" else name for k, name in enumerate(own[0])]
+        self._told[layer] = own, (tuple(units), own[1])
+        return tuple(units), own[1]
+
+    def _span(self) -> None:
+        """Let the sliders reach over the side that is seen, and over whatever else is visible or not ours."""
+        viewer = self._viewer()
+        if viewer is None or self.side is None:
+            return
+        counted = [layer for layer in viewer.layers if layer.visible or _side_of(layer) in (None, self.side)]
+        if not counted:
+            return
+        extent = viewer.layers.get_extent(counted)
+        # a surface has no voxels: it would make the slider's steps a nanometre
+        voxels = [layer for layer in counted if not isinstance(layer, Surface)]
+        step = viewer.layers.get_extent(voxels or counted).step
+        if len(step) == viewer.dims.ndim:
+            viewer.dims.range = tuple(zip(*extent.world, step, strict=True))
+
+    # -- layers come and go --------------------------------------------------------------------------------------------
+
+    def _on_inserted(self, event: Any) -> None:
+        event.value.events.visible.connect(self.settle)
+        self.settle()
+
+    def _on_removing(self) -> None:
+        if (viewer := self._viewer()) is not None:
+            compat.free_where_it_is_drawn(viewer)
+
+    def _on_removed(self) -> None:
+        if (viewer := self._viewer()) is None:
+            return
+        left = {_side_of(layer) for layer in viewer.layers}
+        self._views = {side: view for side, view in self._views.items() if side in left}
+        if self.side not in left:
+            self.side = None
+        self.settle()
+
+
+def _side_of(layer: Layer) -> Side | None:
+    if SCAN in layer.metadata:
+        return "diffraction"
+    return "results" if RECONSTRUCTION in layer.metadata else None
+
+
+def _scans(viewer: ViewerModel) -> list[Layer]:
+    return [layer for layer in viewer.layers if SCAN in layer.metadata]
+
+
+def _names(layer: Layer) -> _Names:
+    return tuple(map(str, layer.units)), tuple(layer.axis_labels)
+
+
+def _set_visible(layer: Layer, visible: bool) -> None:
+    if layer.visible != visible:  # whatever is set, the whole scene is arranged anew for it
+        layer.visible = visible
+
+
+def _face_scan(viewer: ViewerModel, layer: Layer) -> None:
+    compat.fit_to_view(viewer, [layer])
+    viewer.dims.set_point(viewer.dims.ndim - 3, int(layer.data.max(axis=(1, 2)).argmax()))
+    viewer.layers.selection = {layer}

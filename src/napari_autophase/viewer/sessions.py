@@ -1,0 +1,76 @@
+"""The session of each viewer, with its work done in Qt's threads."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .model.controller import Job, Launch, Run
+from .model.session import Session
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from ..recipe import Recipe
+    from ..scan import Scan
+    from .model.background import Tasks
+    from .model.drawing import Look
+
+PAUSE_MS = 20
+"""Qt would do pieces without a pause in pairs, before it draws and listens."""
+_sessions: weakref.WeakKeyDictionary[ViewerModel, Session] = weakref.WeakKeyDictionary()
+
+
+def session_of(viewer: ViewerModel) -> Session:
+    """Return the session of `viewer`, made when first asked for."""
+    viewer = getattr(viewer, "__wrapped__", viewer)  # plugins are sometimes given a proxy
+    if viewer not in _sessions:
+        keep(Session(viewer, QtBackground()))
+    return _sessions[viewer]
+
+
+def keep(session: Session) -> None:
+    """Let `session` be the one of its viewer."""
+    _sessions[session.viewer] = session
+
+
+class QtBackground:
+    """Threads and turns of Qt's event loop (see `model.background`); Qt is imported when the first is wanted.
+
+    Parameters
+    ----------
+    launch
+        How a reconstruction is started; None: in a thread.
+    """
+
+    def __init__(self, launch: Launch | None = None) -> None:
+        self._launch = launch
+
+    def reconstruct(self, scan: Scan, recipe: Recipe, run: Run, look: Look | None) -> Job:
+        """Start a reconstruction that reports to `run` in this thread."""
+        if self._launch is not None:
+            return self._launch(scan, recipe, run)
+        from . import threads
+
+        return threads.launch(scan, recipe, run, partial(threads.reconstruct, look=look))
+
+    def tasks(self) -> Tasks:
+        """Return what does its work in threads and tells of it in this one."""
+        from . import threads
+
+        return threads.Tasks()
+
+    def soon(self, go_on: Callable[[], None]) -> bool:
+        """Call `go_on` after what now waits in Qt's event loop, if one runs in this thread."""
+        if "qtpy.QtCore" not in sys.modules:
+            return False
+        from qtpy.QtCore import QThread, QTimer
+
+        thread = QThread.currentThread()
+        if thread is None or thread.loopLevel() == 0:
+            return False
+        QTimer.singleShot(PAUSE_MS, go_on)
+        return True

@@ -1,0 +1,173 @@
+"""Threads: a reconstruction, and any other work that must not freeze the window."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+from napari.qt.threading import FunctionWorker, GeneratorWorker
+from qtpy.QtCore import QTimer
+
+from ..recipe import Recipe
+from ..reconstruction import Progress
+from ..scan import Scan
+from .model.background import phase
+from .model.controller import Run
+from .model.drawing import Drawing, Look
+from .warmup import engine
+
+_log = logging.getLogger(__name__)
+Work = Callable[[Scan, Recipe], Generator[Progress, None, Any]]
+UPDATE_INTERVAL_S = 0.05
+"""Progress reaches the window at most 20 times a second, however fast the iterations are."""
+DRAWING_SHARE = 4
+"""The window then rests for this many times as long as it took to draw the update.
+
+Where there is no GPU, napari redraws the whole window in software whenever a single label changes, which takes as long as
+many iterations and the same processors.
+"""
+
+
+def launch(scan: Scan, recipe: Recipe, run: Run, work: Work | None = None) -> ReconstructionWorker:
+    """Start a reconstruction (or other `work` of that kind) in a thread; it reports to `run` in the caller's thread."""
+    worker = ReconstructionWorker(scan, recipe, work or reconstruct)
+
+    def deliver(update: tuple[Progress, tuple[float, ...]]) -> None:
+        begin = time.monotonic()
+        run.on_progress(*update)
+        QTimer.singleShot(0, lambda: worker.rest(time.monotonic() - begin))  # comes after the drawing
+
+    worker.yielded.connect(deliver)
+    worker.returned.connect(run.on_done)
+    worker.errored.connect(run.on_failed)
+    worker.finished.connect(run.on_stopped)
+    worker.start()
+    return worker
+
+
+class Tasks:
+    """Work that a widget has done in threads; of each named task only the newest is heard.
+
+    Parameters
+    ----------
+    busy_changed
+        Called with True when the first task starts, with False when the last one is over.
+    """
+
+    def __init__(self, busy_changed: Callable[[bool], object] = bool) -> None:
+        self._busy_changed = busy_changed
+        self._newest: dict[str, object] = {}
+
+    def start(
+        self,
+        task: str,
+        work: Callable[..., Any],
+        *arguments: Any,
+        done: Callable[[Any], object],
+        failed: Callable[[Exception], object],
+    ) -> None:
+        """Call ``work(*arguments)`` in a thread, then `done` with its value or `failed` with its error in this one."""
+        worker = _QuietFunctionWorker(work, *arguments)
+        worker.returned.connect(lambda value: self._over(task, worker, done, value))
+        worker.errored.connect(lambda error: self._over(task, worker, failed, error))
+        self._newest[task] = worker
+        self._busy_changed(True)
+        worker.start()
+
+    def at_work(self, task: str) -> bool:
+        """Whether this task is still to be heard of."""
+        return task in self._newest
+
+    def forget(self, task: str) -> None:
+        """Listen to this task no more."""
+        if self._newest.pop(task, None) is not None and not self._newest:
+            self._busy_changed(False)
+
+    def close(self) -> None:
+        """Listen to none of them any more: the widget is gone."""
+        self._newest.clear()
+
+    def _over(self, task: str, worker: object, then: Callable[[Any], object], value: Any) -> None:
+        if self._newest.get(task) is worker:
+            self.forget(task)
+            then(value)
+
+
+class _Quiet:
+    """Leaves errors to those who listen to `errored`, and libraries' warnings to the log."""
+
+    def _relay_error(self, error: Exception) -> None:
+        _log.debug("%s", error, exc_info=error)
+
+    def _relay_warning(self, warning: tuple[Any, ...]) -> None:
+        _log.warning("%s", warning[0])
+
+
+class _QuietFunctionWorker(_Quiet, FunctionWorker):
+    pass
+
+
+class ReconstructionWorker(_Quiet, GeneratorWorker):
+    """Drives `reconstruct.reconstruct` or another generator of `Progress`.
+
+    Looks for `quit` after every step, and yields when the window is ready for more.
+
+    What it yields is ``(latest progress, errors since the last yield)``.
+    """
+
+    def __init__(self, scan: Scan, recipe: Recipe, work: Work) -> None:
+        super().__init__(work, scan, recipe)
+        self._over = threading.Event()
+        self._due = 0.0
+
+    def rest(self, drawing_s: float) -> None:
+        """Say that the last update was drawn, and how long that took; the next one is due after a while."""
+        self._due = time.monotonic() + max(UPDATE_INTERVAL_S, DRAWING_SHARE * drawing_s)
+
+    def work(self) -> Any:
+        """Run to the end or until `quit` was called."""
+        errors: list[float] = []
+        progress = Progress("", 0, 1)
+        try:
+            while not self.abort_requested:
+                before = progress
+                try:
+                    progress = next(self._gen)
+                except StopIteration as end:
+                    if errors:
+                        self.yielded.emit((progress, tuple(errors)))
+                    return end.value
+                if progress.stage != before.stage and errors:  # what is told together is of one stage
+                    self.yielded.emit((before, tuple(errors)))
+                    errors.clear()
+                if progress.error is not None:
+                    errors.append(progress.error)
+                if progress.stage != before.stage or time.monotonic() >= self._due:
+                    self._due = math.inf  # until it is drawn
+                    self.yielded.emit((progress, tuple(errors)))
+                    errors.clear()
+            self.aborted.emit()
+            return None
+        finally:
+            self._gen.close()
+
+    def run(self) -> None:
+        """Do the work and say that it is over (called by Qt)."""
+        try:
+            super().run()
+        finally:
+            self._over.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the work has stopped."""
+        return self._over.wait(seconds)
+
+
+def reconstruct(scan: Scan, recipe: Recipe, look: Look | None = None) -> Generator[Progress, None, Drawing]:
+    """Reconstruct, and compute what the window shows of the result."""
+    engine.load()
+    return (yield from phase(scan, recipe, look))

@@ -1,0 +1,83 @@
+"""What a dock says: notes, errors, and that something goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout
+
+from .layout import keep_place
+from .section import Section
+
+
+class ActivityBar(QProgressBar):
+    """A thin bar that moves while something goes on; it keeps its place when it is still."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextVisible(False)
+        self.setFixedHeight(4)
+        keep_place(self)
+        self.rest()
+
+    def work(self) -> None:
+        """Move."""
+        self.setRange(0, 0)
+        self.show()
+
+    def rest(self) -> None:
+        """Be still."""
+        self.setRange(0, 1)
+        self.hide()
+
+
+class Note(QLabel):
+    """Text that wraps and can be selected; an error is marked by a bar in the theme's colour."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.say("")
+
+    def say(self, text: str, error: bool = False) -> None:
+        """Show `text`; nothing is shown for an empty one."""
+        colour = get_theme("dark").error.as_hex()
+        self.setStyleSheet(
+            f"QLabel {{ border-left: 3px solid {colour}; padding-left: 6px; }}" if error else ""
+        )
+        self.setText(text)
+        self.setVisible(bool(text))
+
+
+class Notes(Section):
+    """Sentences that a person should read, each with a point; where there are many, folded away until they are asked for."""
+
+    FEW = 3
+    """So many stand open."""
+
+    def __init__(self) -> None:
+        super().__init__("Notes")
+        self._sentences: tuple[str, ...] = ()
+        self.words = Note()
+        column = QVBoxLayout(self.body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.words)
+        self.say(())
+
+    def text(self) -> str:
+        """Return the sentences, a line each."""
+        return "\n".join(self._sentences)
+
+    def say(self, sentences: Iterable[str]) -> None:
+        """Show these; nothing is shown where there are none."""
+        before, self._sentences = self._sentences, tuple(sentences)
+        count = len(self._sentences)
+        self.head.setText(f" {count} notes" if count != 1 else " A note")
+        self.words.say("\n".join(f"•  {sentence}" for sentence in self._sentences))
+        self.setVisible(count > 0)
+        if self._sentences != before:  # what a person has opened stays open while nothing changes
+            self.head.setChecked(count <= self.FEW)

@@ -1,0 +1,248 @@
+"""A widget for every setting of a recipe, made from the recipe's own description of it."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic.fields import FieldInfo
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ...recipe import Recipe
+from ...recipe.settings import settings, value_of
+from .layout import caption, form
+from .weights_row import WeightsRow
+
+_TITLES = {
+    "prepare": "Preparation",
+    "model": "Forward model",
+    "guess": "Start",
+    "refine": "Refinement",
+    "refine.shrink_wrap": "Shrink-wrap",
+    "analyse": "Analysis",
+}
+_NO_PRESET_S = ("device", "backend", "seed", "runs", "guess.weights")
+"""Settings that no preset makes."""
+_LARGEST = 2**31 - 1
+_DIGITS = 9
+
+
+@dataclass(eq=False)
+class Setting:
+    """One setting: its widget, and how to read and write it."""
+
+    key: str
+    widget: QWidget
+    label: str
+    tip: str
+
+    @property
+    def title(self) -> str:
+        """What it is called where its part of the recipe is not named above it."""
+        part = _TITLES.get(self.key.rpartition(".")[0], "")
+        return f"{part} {self.label}".strip().lower()
+
+    @property
+    def value(self) -> Any:
+        """What the widget says."""
+        widget = self.widget
+        if isinstance(widget, WeightsRow):
+            return widget.value
+        if isinstance(widget, QCheckBox):
+            return widget.isChecked()
+        if isinstance(widget, QSpinBox | QDoubleSpinBox):
+            return widget.value()
+        if isinstance(widget, QComboBox):
+            return widget.currentData()
+        return (
+            _from_text(widget.text().strip(), widget.property("kind"))
+            if isinstance(widget, QLineEdit)
+            else None
+        )
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        widget = self.widget
+        if isinstance(widget, WeightsRow):
+            widget.value = value
+        elif isinstance(widget, QCheckBox):
+            widget.setChecked(value)
+        elif isinstance(widget, QSpinBox | QDoubleSpinBox):
+            widget.setValue(value)
+        elif isinstance(widget, QComboBox):
+            widget.setCurrentIndex(widget.findData(value))
+        elif isinstance(widget, QLineEdit):
+            widget.setText(to_text(value))
+            widget.setCursorPosition(0)
+
+    def settle(self) -> None:
+        """Let the widget show what its value is, where it is left in the midst of typing."""
+        if isinstance(self.widget, QSpinBox | QDoubleSpinBox):
+            self.widget.interpretText()
+
+    def on_change(self, slot: Callable[[], object]) -> None:
+        """Call `slot` when the value changes."""
+        widget = self.widget
+        if isinstance(widget, WeightsRow):
+            widget.file.line.textChanged.connect(slot)
+        elif isinstance(widget, QCheckBox):
+            widget.toggled.connect(slot)
+        elif isinstance(widget, QSpinBox | QDoubleSpinBox):
+            widget.valueChanged.connect(slot)
+        elif isinstance(widget, QComboBox):
+            widget.currentIndexChanged.connect(slot)
+        elif isinstance(widget, QLineEdit):
+            widget.textChanged.connect(slot)
+
+
+class Number(QDoubleSpinBox):
+    """A number with as many digits as it has; none is lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setDecimals(_DIGITS)
+
+    def textFromValue(self, value: float) -> str:
+        """Return the number without idle zeros."""
+        text = self.locale().toString(value, "f", _DIGITS)
+        return text.rstrip("0").rstrip(self.locale().decimalPoint())
+
+
+class RecipeForm(QWidget):
+    """Every setting but those in `elsewhere`, which another widget shows.
+
+    Parameters
+    ----------
+    elsewhere
+        Dotted names of settings that are left out.
+    """
+
+    def __init__(self, elsewhere: tuple[str, ...]) -> None:
+        super().__init__()
+        self.settings: dict[str, Setting] = {}
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        rows, part = None, None
+        for key, info in settings(Recipe):
+            if key in elsewhere:
+                continue
+            parent = key.rpartition(".")[0]
+            if parent != part or rows is None:
+                part, rows = parent, form()
+                rows.setContentsMargins(0, 0, 0, 6)
+                title = QLabel(_TITLES.get(parent, parent))
+                title.setStyleSheet("font-weight: bold;")
+                column.addWidget(title)
+                column.addLayout(rows)
+            setting = make_setting(key, info)
+            rows.addRow(caption(setting.label, setting.tip), setting.widget)
+            self.settings[key] = setting
+
+    def show_recipe(self, recipe: Recipe, parts: tuple[str, ...] = ("",)) -> None:
+        """Show the settings of `recipe` whose names begin with one of `parts`."""
+        for key, setting in self.settings.items():
+            if key.startswith(parts):
+                setting.value = value_of(recipe, key)
+
+    def values(self) -> dict[str, Any]:
+        """Return all settings shown here by their dotted names."""
+        return {key: setting.value for key, setting in self.settings.items()}
+
+
+def changed(recipe: Recipe, shown: Iterable[Setting]) -> list[str]:
+    """Return in words those of the settings that are shown which are not as the recipe's preset makes them."""
+    preset = Recipe.from_preset(recipe.preset)
+    values = {each: value_of(recipe, each.key) for each in shown if each.key not in _NO_PRESET_S}
+    return [
+        f"{each.title} {to_text(value) or 'none'}"
+        for each, value in values.items()
+        if value != value_of(preset, each.key)
+    ]
+
+
+def make_setting(key: str, info: FieldInfo) -> Setting:
+    """Return the widget that suits the kind of a setting, with its description as the tooltip."""
+    widget = WeightsRow() if key == "guess.weights" else _widget(info)
+    tip = info.description or key
+    widget.setToolTip(tip)
+    widget.setObjectName(key)
+    label = key.rpartition(".")[2].replace("_", " ").capitalize()
+    return Setting(key, widget, label, tip)
+
+
+def _widget(info: FieldInfo) -> QWidget:
+    kind = info.annotation
+    bounds = {
+        name: value
+        for item in info.metadata
+        for name in ("ge", "gt", "le", "lt")
+        if (value := getattr(item, name, None)) is not None
+    }
+    if kind is bool:
+        return QCheckBox()
+    if typing.get_origin(kind) is Literal:
+        combo = QComboBox()
+        for choice in typing.get_args(kind):
+            combo.addItem(str(choice), choice)
+        return combo
+    if kind is int and bounds.get("le", _LARGEST) <= _LARGEST:
+        whole = QSpinBox()
+        whole.setRange(int(bounds.get("ge", -_LARGEST)), int(bounds.get("le", _LARGEST)))
+        return whole
+    if kind is float:
+        number = Number()
+        number.setSingleStep(0.05)
+        least = 10.0**-_DIGITS
+        number.setRange(bounds.get("ge", least), bounds.get("le", bounds.get("lt", 1e9 + least) - least))
+        return number
+    line = QLineEdit()
+    line.setProperty("kind", _kind(kind))
+    if type(None) in _options(kind):
+        line.setPlaceholderText("none")
+    return line
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    return typing.get_args(annotation) if union else (annotation,)
+
+
+def _kind(annotation: Any) -> str:
+    options = _options(annotation)
+    if str not in options:
+        return "numbers"
+    return "text or nothing" if type(None) in options else "text"
+
+
+def _from_text(text: str, kind: str) -> Any:
+    if not text and kind != "text":
+        return None
+    if kind != "numbers":
+        return text
+    try:
+        numbers = [
+            int(part) if part.lstrip("-").isdigit() else float(part)
+            for part in text.replace(",", " ").split()
+        ]
+    except ValueError:
+        return text  # the recipe says what is wrong with it
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def to_text(value: Any) -> str:
+    """Return a setting as its line shows it."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)

@@ -1,0 +1,78 @@
+"""What was understood of a scan: facts, what is off, and notes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QGroupBox, QLabel
+
+from ...scan import Scan
+from .layout import caption, form
+from .notes import Note, Notes
+
+if TYPE_CHECKING:
+    from ...summary import ScanSummary
+
+_TIPS = {
+    "Shape": "",
+    "Counts": "Photons in all, and in the brightest voxel.",
+    "Peak": "Frame, row and column of the Bragg peak.",
+    "Masked": "Voxels that are masked before phasing: gaps, dead and hot pixels.",
+    "Oversampling": "Grid size over the crystal's extent, per axis; below 2 phasing is not unique.",
+    "Voxel size": "Edges of the reconstruction's voxels along frames, rows and columns.",
+    "Lattice": "Spacing of the lattice planes, 2π/|Q|: a check of the geometry.",
+}
+
+
+class ScanFacts(QGroupBox):
+    """A line a fact; what is off is marked."""
+
+    def __init__(self) -> None:
+        super().__init__("What was understood")
+        self.setToolTip(
+            "As phasing sees the scan with the default preparation; cropping and binning change it."
+        )
+        self.facts = {name: _value(tip) for name, tip in _TIPS.items()}
+        self.off = Note()
+        self.notes = Notes()
+        lines = form(self)
+        lines.setContentsMargins(8, 10, 8, 6)
+        for name, value in self.facts.items():
+            lines.addRow(caption(name, value.toolTip()), value)
+        lines.addRow(self.off)
+        lines.addRow(self.notes)
+
+    def show_scan(self, scan: Scan) -> None:
+        """Say what is known at once; the rest follows."""
+        for label in self.facts.values():
+            label.setText("…")
+        self.off.say("")
+        self.facts["Shape"].setText(" × ".join(map(str, scan.shape)) + f", {scan.counts.dtype}")
+
+    def show_summary(self, found: ScanSummary) -> None:
+        """Say all of it."""
+        seen = found.seen
+        arm = None if seen is None else seen.arm_spacing_nm
+        texts = {
+            "Counts": f"{found.counts:.3g} in all, max. {found.maximum:.4g}",
+            "Peak": ", ".join(str(round(index)) for index in found.peak),
+            "Masked": f"{found.masked:,} voxels" if found.masked else "none",
+            "Oversampling": " × ".join(f"{ratio:.1f}" for ratio in found.oversampling),
+            "Voxel size": "unknown without geometry"
+            if found.voxel_size_nm is None
+            else " × ".join(f"{size:.2f}" for size in found.voxel_size_nm) + " nm",
+            "Lattice": "unknown without geometry"
+            if found.spacing_nm is None
+            else f"d = {found.spacing_nm:.5f} nm" + (f", {arm:.5f} nm at the arm" if arm else ""),
+        }
+        for name, text in texts.items():
+            self.facts[name].setText(text)
+        self.off.say("" if seen is None else "\n".join(seen.off), error=True)
+        self.notes.say((*found.notes, *(seen.notes if seen is not None else ())))
+
+
+def _value(tip: str) -> QLabel:
+    label = QLabel("…")
+    label.setWordWrap(True)
+    label.setToolTip(tip)
+    return label
