@@ -8,7 +8,11 @@ import sys
 import textwrap
 from pathlib import Path
 
+import h5py
 import pytest
+
+from napari_autophase.cli.app import COMMANDS
+from napari_autophase.cli.lazy import Commands
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "src").rglob("*.py"))
@@ -73,26 +77,46 @@ def test_reading_the_manifest_loads_no_torch_and_no_qt():
     assert heavy_after(manifest) == set()
 
 
-def test_asking_for_help_loads_nothing_heavy():
-    code = "from napari_autophase.cli import main\nassert main(['reconstruct', '--help']) == 0"
-    assert not {"torch", "numba", "scipy"} & set(
-        python(f"{code}\nimport sys\nprint(*sys.modules)").rpartition("╯")[2].split()
-    )
+ROOM = "napari_autophase.cli."
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Return which modules a fresh interpreter has loaded after a command."""
+    code = f"""
+import sys
+from napari_autophase.cli import main
+assert main({list(arguments)!r}) == 0
+print("loaded:", *sys.modules)"""
+    return set(python(code).rpartition("loaded:")[2].split())
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_asking_for_help_loads_what_words_need(command):
+    loaded = loaded_by(*filter(None, [command]), "--help")
+    assert "typer" in loaded
+    assert not {*HEAVY, "numpy", "scipy", "h5py", "pydantic", "psutil"} & loaded
+
+
+def test_a_command_loads_no_other():
+    asked = {each for each in loaded_by("info", "--help") if each.startswith(ROOM)}
+    homes = {ROOM + home.partition(":")[0] for home in COMMANDS.values()}
+    assert asked & homes == {ROOM + "info"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_stands_where_it_is_looked_for(name):
+    made = Commands(COMMANDS)[name]
+    assert made.name == name
+    assert made.help
 
 
 def test_a_list_of_scans_loads_no_more_than_files_need(tmp_path):
-    list_it = f"""
-import h5py
-with h5py.File({str(tmp_path / "many.h5")!r}, "w") as file:
-    for number in (1, 2):
-        file[f"{{number}}.1/measurement/diode"] = [1.0, 2.0]
-from napari_autophase.cli import main
-assert main(["info", {str(tmp_path / "many.h5")!r}]) == 0
-import sys
-print("loaded:", *sys.modules)"""
-    loaded = set(python(list_it).rpartition("loaded:")[2].split())
+    with h5py.File(tmp_path / "many.h5", "w") as file:
+        for number in (1, 2):
+            file[f"{number}.1/measurement/diode"] = [1.0, 2.0]
+    loaded = loaded_by("info", str(tmp_path / "many.h5"))
     assert "h5py" in loaded
-    assert not {"torch", "numba", "scipy", "skimage", "psutil"} & loaded
+    assert not {*HEAVY, "scipy", "skimage", "psutil", "pydantic", "tifffile", "rich"} & loaded
 
 
 def test_property_tests_draw_the_same_examples_whatever_was_loaded_before(tmp_path):

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a document, in words that need no knowledge of types."""
+"""Unusable input: the error that says so, and what pydantic finds wrong with a document, in words without types."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ _NUMBER = {
 _LIMITS = {"greater_than": ("gt", "more than"), "greater_than_equal": ("ge", "at least"), "less_than": ("lt", "less than"),
            "less_than_equal": ("le", "at most")}  # fmt: skip
 
-
 _TYPES = ("str", "float", "int", "bool")
+
+
+class InputError(ValueError):
+    """Unusable input: its text is one clear sentence that says what is wrong and what to do about it."""
 
 
 def first_fault(faults: Sequence[Mapping[str, Any]]) -> str:

@@ -13,14 +13,13 @@ import io
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 from uuid import uuid4
 
-from .scan import InputError
+from .faults import InputError
 
 Content: TypeAlias = bytes | memoryview | str
 """What a file will hold; text is stored as UTF-8."""
@@ -45,6 +44,8 @@ def check(path: Path) -> None:
     InputError
         As `write` would.
     """
+    import tempfile
+
     with _explained(path), tempfile.TemporaryFile(dir=_place(path).parent, buffering=0) as file:
         _add(file, bytes(_BLOCK))  # a full disk still takes files, empty ones
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import floor
 
-from .scan import InputError
+from .faults import InputError
 
 GIB = 2**30
 _SIGNS = ("out of memory", "CUFFT_ALLOC_FAILED", "can't allocate memory", "Unable to allocate")

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .on_demand import on_demand
-from .recipe import Recipe
 from .scan import Geometry, Origin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .analysis import Quantities
+    from .recipe import Recipe
 
 UNKNOWN_GEOMETRY = "Geometry unknown: lengths are in voxels and the strain is relative."
 """What a result without geometry says."""

@@ -11,7 +11,6 @@ innermost, as xrayutilities does.  What follows from a geometry stands in `geome
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .faults import InputError
 from .on_demand import on_demand
 
 HC_KEV_NM = 1.239841984
@@ -29,10 +29,6 @@ def __getattr__(name: str) -> Any:
     if name == "BEAMLINES":  # it lives in `geometry`, which stands above; scripts look for it here
         return import_module("..geometry", __name__).BEAMLINES
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-class InputError(ValueError):
-    """Unusable input: its text is one clear sentence that says what is wrong and what to do about it."""
 
 
 Axis = str | tuple[float, float, float]
@@ -262,6 +258,8 @@ class Origin:
 
 def fingerprint(array: np.ndarray) -> str:
     """Return the SHA-256 of an array: its dtype, shape and values."""
+    import hashlib
+
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
     for part in array:
         digest.update(np.ascontiguousarray(part).data)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from napari_autophase import geometry
 from napari_autophase.geometry import BEAMLINES, Geometry, beamlines, complete, find_beamline, template
 from napari_autophase.geometry.beamline import from_file
 from napari_autophase.scan import InputError
 
+SHIPPED = sorted((Path(geometry.__file__).parent / "beamlines").glob("*.json"))
 FILLED = {
     "energy_kev": 9,
     "distance_m": 0.5,
@@ -138,6 +141,13 @@ def test_no_two_beamlines_answer_to_one_name():
     for beamline in beamlines().values():
         for name in (beamline.name, *beamline.aliases):
             assert find_beamline(name) is beamline
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_beamlines_that_come_along_would_pass_as_those_of_a_person(path):
+    checked = from_file(path)
+    assert repr(beamlines()[checked.name]) == repr(checked)  # numbers of the same type, too
+    assert beamlines()[checked.name] == checked
 
 
 def test_where_sources_disagree_the_beamline_says_who():

@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from .. import progress
-from ..recipe import Preset
-from .inputs import ScanFiles, choose_recipe, file_of, read_scan
+from ..presets import Preset
+from .arguments import file_of
 from .targets import check_targets, write_each, write_json
 
 
@@ -54,6 +53,9 @@ def finetune(
     Each scan is reconstructed, the network learns to see at once what was found, and voxels held out of everything choose the
     step whose weights are kept.  Use them with `reconstruct --weights`.  Without -o they go to NAME_finetuned.safetensors.
     """
+    from .. import progress
+    from .inputs import ScanFiles, choose_recipe, read_scan
+
     chosen = choose_recipe(preset, recipe, settings or [])
     explicit = {"device": device, "seed": seed, "guess.weights": None if weights is None else str(weights)}
     chosen = chosen.with_settings({key: value for key, value in explicit.items() if value is not None})

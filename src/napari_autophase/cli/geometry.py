@@ -3,51 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..geometry import said
-from ..reconstruction import Reconstruction
-from ..scan import Geometry, InputError, Scan
-from .inputs import GeometryChoice, ScanFiles, numbers, read_scan
-
-SpecPath = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="The SPEC or fio file with the scan's motors, if it is not in the folders around the frames.",
-    ),
-]
-GeometryPath = Annotated[
-    Path | None,
-    typer.Option(
-        help="A file with the geometry: JSON (see `geometry --beamline`, `info --json`), a report, a result or a scan."
-    ),
-]
-BeamlineName = Annotated[
-    str | None,
-    typer.Option(
-        help="Where it was measured, e.g. 34-ID-C (`geometry` lists them), or a beamline's JSON file."
-    ),
-]
-MaterialName = Annotated[
-    str | None,
-    typer.Option(metavar="FORMULA", help="What the crystal is, e.g. Au, to compare its spacing with."),
-]
-Reflection = Annotated[str | None, typer.Option(metavar="H,K,L", help="Which reflection it is, e.g. 1,1,1.")]
-Spacing = Annotated[
-    float | None,
-    typer.Option(metavar="NM", help="Spacing of the lattice planes in nm, instead of a material."),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="One field of the geometry, e.g. 'geometry.energy_kev=9'."
-    ),
-]
+from ..faults import InputError
+from .arguments import numbers
+from .options import (
+    BeamlineName,
+    GeometryPath,
+    MaterialName,
+    Reflection,
+    Settings,
+    Spacing,
+    SpecPath,
+)
 
 app = typer.Typer(
     help="Templates for a geometry, the known beamlines, and tests of how a detector is mounted.",
@@ -70,7 +41,7 @@ def geometry(
         if beamline or detector:
             raise InputError(f"Give --beamline after '{context.invoked_subcommand}'.")
         return
-    from ..geometry import beamlines, find_beamline, template
+    from ..geometry import beamlines, find_beamline, said, template
 
     if beamline is not None:
         document = template(find_beamline(beamline), detector)
@@ -106,9 +77,10 @@ def lattice(
     mask: Annotated[Path | None, typer.Option(help="Mask file: not 0 is unusable.")] = None,
 ) -> None:
     """Find how the detector is mounted from a known lattice spacing: d for all four orientations."""
-    from ..geometry import find_material, lattice_test, spacing_nm
+    from ..geometry import find_material, lattice_test, said, spacing_nm
     from ..preparation import prepare
     from ..recipe import Recipe
+    from .inputs import GeometryChoice, ScanFiles, read_scan, reflected
 
     choice = GeometryChoice.of(geometry, beamline, settings)
     measured = reflected(read_scan(scan, ScanFiles(dataset, mask, spec=spec), choice), hkl)
@@ -145,7 +117,8 @@ def arm(
     The sample stands still.  Move both motors of the arm, or do it twice: one motor tells of rows or of columns alone.
     The direct beam's pixel and the pixel size must be known.
     """
-    from ..geometry import arm_test, complete
+    from ..geometry import arm_test, complete, said
+    from .inputs import GeometryChoice
 
     if len(pixels) != 2 or len(angles) != 2:
         raise InputError(
@@ -165,7 +138,7 @@ def arm(
         raise InputError(
             "The arm test needs the direct beam's pixel; give it with --set geometry.direct_beam_pixel=ROW,COLUMN."
         )
-    stood: Geometry = complete(document)
+    stood = complete(document)
     first, second = (((s[0], s[1]), p) for s, p in zip(spots, positions, strict=True))
     found = arm_test(stood, first, second, (1, 1, 1))
     for mounting in found.mountings:
@@ -174,34 +147,3 @@ def arm(
             f"rows {rows}, columns {columns}: {mounting.misfit:.2f} pixels off at best, at {mounting.distance_m:.4g} m"
         )
     print(found.sentence)
-
-
-def reference_nm(
-    found: Reconstruction, material: str | None, hkl: str | None, spacing: float | None
-) -> float | None:
-    """Return the spacing in nm that a result's mean lattice is compared with; None if nothing was said of it.
-
-    Raises
-    ------
-    InputError
-        If a material has no reflection, or is unknown.
-    """
-    from ..geometry import find_material, indices, spacing_nm
-
-    if spacing is not None or material is None:
-        return spacing
-    reflection = found.geometry.reflection if hkl is None and found.geometry else None
-    if hkl is not None:
-        reflection = indices(hkl)
-    if reflection is None:
-        raise InputError(f"Which reflection of {material} it is, nobody has said; give --hkl.")
-    return spacing_nm(find_material(material)[1], reflection)
-
-
-def reflected(scan: Scan, hkl: str | None) -> Scan:
-    """Return `scan` with the reflection that --hkl says."""
-    from ..geometry import indices
-
-    if hkl is None or scan.geometry is None:
-        return scan
-    return replace(scan, geometry=replace(scan.geometry, reflection=indices(hkl)))

@@ -1,4 +1,4 @@
-"""From arguments to the nouns: which recipe, which scan, which geometry."""
+"""From arguments to the nouns: which recipe, which scan, which geometry, which reflection."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..geometry import complete, find_beamline
-from ..recipe import Preset, Recipe
+from ..geometry import complete, find_beamline, find_material, indices, spacing_nm
+from ..presets import Preset
+from ..recipe import Recipe
 from ..reconstruction import Reconstruction
 from ..scan import Geometry, InputError, Origin, Scan
 
@@ -160,11 +161,6 @@ def check_weights(recipe: Recipe) -> None:
         )
 
 
-def file_of(scan: str) -> Path:
-    """Return the file of ``FILE::DATASET``."""
-    return Path(scan.partition("::")[0])
-
-
 @dataclass(frozen=True)
 class ScanFiles:
     """What the command line says of how a scan is to be read; see `formats.read_scan`."""
@@ -261,22 +257,31 @@ def _check_apart(scans: list[str], dataset: str | None) -> None:
         known.append((each, frames))
 
 
-def numbers(text: str, what: str, count: int | None = None) -> tuple[float, ...]:
-    """Return the numbers in ``12.5,30``, as many as `count` where that is given.
+def reference_nm(
+    found: Reconstruction, material: str | None, hkl: str | None, spacing: float | None
+) -> float | None:
+    """Return the spacing in nm that a result's mean lattice is compared with; None if nothing was said of it.
 
     Raises
     ------
     InputError
-        If they are not.
+        If a material has no reflection, or is unknown.
     """
-    try:
-        found = tuple(float(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        found = ()
-    if not found or count not in (None, len(found)):
-        many = "numbers" if count is None else f"{count} numbers"
-        raise InputError(f"{what} '{text}': write {many} with commas between, such as 12.5,30.")
-    return found
+    if spacing is not None or material is None:
+        return spacing
+    reflection = found.geometry.reflection if hkl is None and found.geometry else None
+    if hkl is not None:
+        reflection = indices(hkl)
+    if reflection is None:
+        raise InputError(f"Which reflection of {material} it is, nobody has said; give --hkl.")
+    return spacing_nm(find_material(material)[1], reflection)
+
+
+def reflected(scan: Scan, hkl: str | None) -> Scan:
+    """Return `scan` with the reflection that --hkl says."""
+    if hkl is None or scan.geometry is None:
+        return scan
+    return replace(scan, geometry=replace(scan.geometry, reflection=indices(hkl)))
 
 
 def _known(scan: Scan) -> dict[str, Any]:

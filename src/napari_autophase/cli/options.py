@@ -60,3 +60,86 @@ CropTo = Annotated[
 ]
 DarkPath = Annotated[Path | None, typer.Option(help="Dark frame, subtracted.")]
 WhitePath = Annotated[Path | None, typer.Option(help="White field, divided by.")]
+SpecPath = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The SPEC or fio file with the scan's motors, if it is not in the folders around the frames.",
+    ),
+]
+GeometryPath = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file with the geometry: JSON (see `geometry --beamline`, `info --json`), a report, a result or a scan."
+    ),
+]
+BeamlineName = Annotated[
+    str | None,
+    typer.Option(
+        help="Where it was measured, e.g. 34-ID-C (`geometry` lists them), or a beamline's JSON file."
+    ),
+]
+MaterialName = Annotated[
+    str | None,
+    typer.Option(metavar="FORMULA", help="What the crystal is, e.g. Au, to compare its spacing with."),
+]
+Reflection = Annotated[str | None, typer.Option(metavar="H,K,L", help="Which reflection it is, e.g. 1,1,1.")]
+Spacing = Annotated[
+    float | None,
+    typer.Option(metavar="NM", help="Spacing of the lattice planes in nm, instead of a material."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="One field of the geometry, e.g. 'geometry.energy_kev=9'."
+    ),
+]
+Result = Annotated[
+    str,
+    typer.Argument(
+        metavar="RESULT",
+        help="A result: ours, PyNX's, cdiutils' (.cxi, .h5), bcdi's (.npz, .h5), cohere's (its folder), or a complex array "
+        "(.npy, .npz, .mat). FILE::DATASET picks one inside a file.",
+    ),
+]
+Conjugate = Annotated[
+    bool,
+    typer.Option(
+        "--conjugate", help="Its phase is +Q·u, which its file does not say (ifft to the detector)."
+    ),
+]
+Peak = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROW,COLUMN",
+        help="Where the Bragg peak lies in the frames, for a result that does not say; without a direct beam the angles are "
+        "those of the peak.",
+    ),
+]
+Binning = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FRAMES,ROWS,COLUMNS", help="What was summed before phasing, for a result that does not say."
+    ),
+]
+PhasedShape = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FRAMES,ROWS,COLUMNS",
+        help="Shape of the phased array, for a part of it that does not say so itself.",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Amplitude, as a fraction of the largest, that bounds the crystal."),
+]
+VoxelSize = Annotated[
+    float | None,
+    typer.Option(min=0, help="Edge of the new voxels in nm; by default a cube as large as the old voxel."),
+]
+FrameName = Annotated[
+    Literal["laboratory", "sample", "crystal"],
+    typer.Option(
+        help="Axes of the grid: the laboratory's, the sample's with its circles at zero, or Q along y."
+    ),
+]

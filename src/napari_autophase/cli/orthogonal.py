@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..scan import InputError, Scan
-from .geometry import BeamlineName, GeometryPath, Settings, SpecPath
-from .inputs import GeometryChoice, file_of
-from .options import CropTo, Dataset, MaskPath
+from ..faults import InputError
+from .arguments import file_of
+from .options import BeamlineName, CropTo, Dataset, GeometryPath, MaskPath, Settings, SpecPath
 from .targets import check_targets
 
 
@@ -44,6 +43,8 @@ def orthogonalise(
 ) -> None:
     """Bring INPUT onto an orthogonal grid, and do nothing else."""
     from .. import formats, orthogonal
+    from ..scan import Scan
+    from .inputs import GeometryChoice
 
     if output.suffix.lower() not in (".h5", ".npz"):
         raise InputError(f"{output} must end in .h5 or .npz.")

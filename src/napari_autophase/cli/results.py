@@ -6,70 +6,39 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..reconstruction import Reconstruction
-from ..scan import InputError, Scan
+from ..faults import InputError
 from . import show
-from .geometry import BeamlineName, GeometryPath, MaterialName, Reflection, Settings, Spacing, reference_nm
-from .inputs import GeometryChoice, file_of, numbers
-from .options import PicturePath, Quiet, ReportPath
+from .arguments import file_of, numbers
+from .options import (
+    BeamlineName,
+    Binning,
+    Conjugate,
+    FrameName,
+    GeometryPath,
+    MaterialName,
+    Peak,
+    PhasedShape,
+    PicturePath,
+    Quiet,
+    Reflection,
+    ReportPath,
+    Result,
+    Settings,
+    Spacing,
+    Threshold,
+    VoxelSize,
+)
 from .targets import as_json, check_targets, write_each, write_json
 
 if TYPE_CHECKING:
     from ..export import Against
-
-Result = Annotated[
-    str,
-    typer.Argument(
-        metavar="RESULT",
-        help="A result: ours, PyNX's, cdiutils' (.cxi, .h5), bcdi's (.npz, .h5), cohere's (its folder), or a complex array "
-        "(.npy, .npz, .mat). FILE::DATASET picks one inside a file.",
-    ),
-]
-Conjugate = Annotated[
-    bool,
-    typer.Option(
-        "--conjugate", help="Its phase is +Q·u, which its file does not say (ifft to the detector)."
-    ),
-]
-Peak = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ROW,COLUMN",
-        help="Where the Bragg peak lies in the frames, for a result that does not say; without a direct beam the angles are "
-        "those of the peak.",
-    ),
-]
-Binning = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FRAMES,ROWS,COLUMNS", help="What was summed before phasing, for a result that does not say."
-    ),
-]
-PhasedShape = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FRAMES,ROWS,COLUMNS",
-        help="Shape of the phased array, for a part of it that does not say so itself.",
-    ),
-]
-Threshold = Annotated[
-    float | None,
-    typer.Option(min=0, max=1, help="Amplitude, as a fraction of the largest, that bounds the crystal."),
-]
-VoxelSize = Annotated[
-    float | None,
-    typer.Option(min=0, help="Edge of the new voxels in nm; by default a cube as large as the old voxel."),
-]
-FrameName = Annotated[
-    Literal["laboratory", "sample", "crystal"],
-    typer.Option(
-        help="Axes of the grid: the laboratory's, the sample's with its circles at zero, or Q along y."
-    ),
-]
+    from ..reconstruction import Reconstruction
+    from ..scan import Scan
+    from .inputs import GeometryChoice
 
 
 def _read(
@@ -82,6 +51,7 @@ def _read(
 ) -> Reconstruction:
     """Return a result in the geometry that it has, or that is said."""
     from .. import formats
+    from ..reconstruction import Reconstruction
 
     found = formats.read(result)
     if not isinstance(found, Reconstruction):
@@ -190,6 +160,7 @@ def analyse(
     from .. import analysis, export, files
     from ..analysis.dislocations import table as line_table
     from ..analysis.facets import table as facet_table
+    from .inputs import GeometryChoice, reference_nm
 
     for path in output or ():
         _check([(path, export.SUFFIXES)], result)
@@ -250,6 +221,7 @@ def export_result(
 ) -> None:
     """Write RESULT as other programs open it: amplitude, phase, displacement and strain on an orthogonal grid, or the surface."""
     from .. import export
+    from .inputs import GeometryChoice
 
     for path in output:
         _check([(path, export.SUFFIXES)], result)
@@ -277,6 +249,7 @@ def picture(
 ) -> None:
     """Draw RESULT on one page: its surface, and slices of amplitude, phase and strain."""
     from .. import analysis
+    from .inputs import GeometryChoice
 
     output = output or Path(f"{file_of(result).stem}.png")
     _check([(output, PICTURES)], result)
@@ -306,6 +279,7 @@ def report(
 ) -> None:
     """Write a report of RESULT: its surface, slices, histograms, data and model, what was found, and how."""
     from ..report import SUFFIXES, write_report
+    from .inputs import GeometryChoice
 
     output = output or Path(f"{file_of(result).stem}.html")
     _check([(output, SUFFIXES)], result)
@@ -369,6 +343,7 @@ def compare(
     A geometry that is given holds for both.
     """
     from .. import analysis
+    from .inputs import GeometryChoice
 
     _check([(picture, PICTURES)], one)
     _check([(picture, PICTURES)], other)

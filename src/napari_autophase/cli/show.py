@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..reconstruction import Reconstruction, Trust
-
 if TYPE_CHECKING:
     from ..analysis import Comparison
     from ..formats import ScanEntry
+    from ..reconstruction import Reconstruction, Trust
 
 
 def summarise(found: Reconstruction) -> None:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..faults import InputError
 from ..files import make_folder
-from ..scan import InputError
 from .targets import check_targets, write_each, write_json
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import files
-from ..scan import InputError
+from ..faults import InputError
 
 
 def check_targets(targets: list[tuple[Path | None, str]], scan: Path | None) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..recipe import Recipe
 from ..reconstruction import UNKNOWN_GEOMETRY, Reconstruction
 from ..scan import InputError
 
@@ -118,6 +117,8 @@ def crystal(
     found = np.nan_to_num(found, posinf=0, neginf=0).astype(np.complex64)
     if program.sign == 1:
         found = np.conj(found)
+    from ..recipe import Recipe
+
     amplitude = np.abs(found)
     if not amplitude.any():
         raise InputError(f"{path}{'::' if what else ''}{what} is zero everywhere; there is no crystal in it.")

@@ -98,6 +98,8 @@ def _real(path: Path) -> Path:
 
 def is_elsewhere(item: h5py.h5d.DatasetID) -> bool:
     """Tell whether the bytes of a dataset stand in other files."""
+    if item.get_offset() is not None:  # a place in this one
+        return False
     created = item.get_create_plist()
     return created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count() > 0
 

@@ -6,7 +6,9 @@ There are hundreds, so HDF5 is called as it is: what h5py wraps around every gro
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from fnmatch import translate
 from functools import cache
 from typing import Any
 
@@ -38,25 +40,29 @@ class _Group:
             return place_of(self.id, path) if kind is not None or "/" in path else None
         return path.encode(errors="surrogateescape"), kind
 
+    def at(self, place: tuple[bytes, int] | None) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
+        """Return what stands at a place, or None."""
+        return None if place is None or place[1] != h5py.h5l.TYPE_HARD else h5py.h5o.open(self.id, place[0])
+
     def opened(self, path: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
         """Return what stands there, or None."""
-        place = self.place(path)
-        return (
-            h5py.h5o.open(self.id, place[0]) if place is not None and place[1] == h5py.h5l.TYPE_HARD else None
-        )
+        return self.at(self.place(path))
 
 
 def entries(tree: Tree) -> list[ScanEntry]:
     """Return the scans of a file in the order of their numbers; none where it is no list of scans."""
     found = []
-    for name in link_types(tree.root["/"].id):
-        files = next((each for pattern, each in _patterns() if fnmatchcase(name, pattern)), None)
+    root = _Group(tree.root["/"].id)
+    for name, kind in root.links.items():
+        files = _files(name)
         if files is None:
             continue
         try:
-            with tree.visit(name) as item:
-                if isinstance(item, h5py.Group):
-                    group = _Group(item.id)
+            # what stands in this very file needs no care for links
+            entered = nullcontext(root.opened(name)) if kind == h5py.h5l.TYPE_HARD else _linked(tree, name)
+            with entered as item:
+                if isinstance(item, h5py.h5g.GroupID):
+                    group = _Group(item)
                     recorded = {path: group.opened(path) for path in files.recorded}
                     if any(isinstance(each, h5py.h5g.GroupID) for each in recorded.values()):
                         found.append(_entry(group, name, files, recorded))
@@ -65,14 +71,29 @@ def entries(tree: Tree) -> list[ScanEntry]:
     return sorted(found, key=lambda each: _natural(each.path))
 
 
+@contextmanager
+def _linked(tree: Tree, name: str) -> Iterator[Any]:
+    with tree.visit(name) as item:
+        yield item.id
+
+
 def is_scan(name: str) -> bool:
     """Tell whether a group is called as beamlines call those of their scans."""
-    return any(fnmatchcase(name, pattern) for pattern, _ in _patterns())
+    return _files(name) is not None
+
+
+def _files(name: str) -> Files | None:
+    """Return the layout whose scans are called so, or None."""
+    return next((files for fits, files in _patterns() if fits(name)), None)
 
 
 @cache
-def _patterns() -> tuple[tuple[str, Files], ...]:
-    return tuple((pattern, each.files) for each in beamlines().values() for pattern in each.files.scans)
+def _patterns() -> tuple[tuple[Callable[[str], object], Files], ...]:
+    return tuple(
+        (re.compile(translate(pattern)).match, each.files)
+        for each in beamlines().values()
+        for pattern in each.files.scans
+    )
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -91,12 +112,12 @@ def _entry(group: _Group, name: str, files: Files, recorded: dict[str, Any]) -> 
         # frames first, then what is opened at once: all was recorded at as many points, but for some slow counters
         order = sorted(inside.links.items(), key=lambda each: (not _is_detector(each[0]), each[1]))
         for what, _ in order:
-            is_maximum = any(source.fits(f"{path}/{what}") for source in files.brightest)
+            is_maximum = _is_one_of(files.brightest, f"{path}/{what}")
             if has_frames and points and not is_maximum:
                 continue
             place = inside.place(what)
             has_frames |= place is not None and place[1] == h5py.h5l.TYPE_EXTERNAL
-            item = inside.opened(what)
+            item = inside.at(place)
             if isinstance(item, h5py.h5d.DatasetID) and (shape := item.shape):
                 points = max(points, shape[0])
                 has_frames |= len(shape) > 2
@@ -112,6 +133,12 @@ def _entry(group: _Group, name: str, files: Files, recorded: dict[str, Any]) -> 
         max(brightest, default=None),
         any(group.place(each.name) for each in files.ended) if files.ended else None,
     )
+
+
+@cache
+def _is_one_of(sources: tuple[Source, ...], path: str) -> bool:
+    """Tell whether one of some sources is meant by a path."""
+    return any(each.fits(path) for each in sources)
 
 
 @cache

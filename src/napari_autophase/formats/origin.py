@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,6 +61,8 @@ def sha256_of(path: str | Path) -> str:
         If it cannot be read, or is a folder.
     """
     file, _ = split_path(path)
+    import hashlib
+
     digest = hashlib.sha256()
     with damage(file), file.open("rb") as stream:
         while part := stream.read(2**20):

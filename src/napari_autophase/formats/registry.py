@@ -150,7 +150,8 @@ def register(kind: _F) -> _F:
 def formats() -> tuple[Format, ...]:
     """Return all formats; one that derives from another, being more special, is asked before it."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        import_module(f"{__package__}.{module.name}")
+        if not module.ispkg:
+            import_module(f"{__package__}.{module.name}")
     return tuple(
         sorted(_FORMATS, key=lambda each: (each.takes_anything, -len(type(each).__mro__), each.name))
     )

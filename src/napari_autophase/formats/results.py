@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
-from ..recipe import Recipe
 from ..reconstruction import TRUST_MAPS, Coherence, Reconstruction, Trust
 from ..scan import InputError, Origin
 from . import nexus
 from .common import Dataset
 from .foreign import UNKNOWN, Beside, Program, crystal, pynx
 from .links import Tree, local
+
+if TYPE_CHECKING:
+    from ..recipe import Recipe
 
 PROGRAM = "napari-autophase"
 """What our own files say wrote them."""
@@ -143,6 +145,8 @@ def _read_trust(group: Any) -> Trust | None:
 
 def _recipe(written: str) -> tuple[Recipe, tuple[str, ...]]:
     """Return the recipe of a result whatever version wrote it, and a note of what this one does not know of it."""
+    from ..recipe import Recipe
+
     try:
         document = json.loads(written)
     except ValueError:

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
 from ..scan import InputError
 from .common import Box, Dataset, Volume, as_volume, check_memory, damage
@@ -49,6 +48,8 @@ class Tiff(Format):
     @contextmanager
     def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
         """Map the frames where they stand together as they are, else unpack page after page."""
+        import tifffile
+
         frames = dataset.frames[0]
         with ExitStack() as stack:
             with damage(path):
@@ -79,6 +80,8 @@ class Tiff(Format):
         chosen = frames_to_look_at(dataset.frames, dataset.dtype.itemsize)
         if not chosen:
             return None
+        import tifffile
+
         with damage(path), tifffile.TiffFile(path, _multifile=False) as file:
             if file.is_ome or file.is_lsm or file.is_stk or file.is_micromanager or file.is_scn:
                 return None
@@ -94,6 +97,8 @@ class Tiff(Format):
 
 def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     """Return shape and dtype of the file's one series of pages, and make sure that all of it is there."""
+    import tifffile
+
     with damage(path):
         _check_whole(path)
         with tifffile.TiffFile(path, _multifile=False) as file:
@@ -127,6 +132,8 @@ def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
 
 def read_stack(path: Path) -> np.ndarray:
     """Return the stack."""
+    import tifffile
+
     with damage(path):
         return tifffile.imread(path, series=0, _multifile=False)
 

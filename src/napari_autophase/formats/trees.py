@@ -19,6 +19,7 @@ from .common import Description, as_volume
 from .links import Item, Lost, Tree, link_of, local, why_not_local
 from .logs import ScanLog
 from .logs.log import Scanned
+from .logs.log import asked_points as asked_of_spec
 from .masks import StoredMask, lost_mask
 from .measured import Frames, described, told_from
 
@@ -90,7 +91,7 @@ def asked_points(command: str) -> int | None:
     verb, *words = command.split() or [""]
     if verb == _BLISS_STEPS:
         return int(words[3]) if len(words) > 3 and words[3].isdigit() else None
-    return ScanLog(Path(), "hdf5", None, command, {}, {}).asked
+    return asked_of_spec(command)
 
 
 def _middle(values: np.ndarray) -> float:

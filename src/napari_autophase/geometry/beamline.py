@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from ..faults import first_fault
 from ..scan import Axis, InputError
-from .records import STRICT, Files, Gaps, Seam
+from .records import STRICT, Files, Gaps, Seam, built
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -240,9 +239,8 @@ def _from_document(document: Any, origin: str) -> Beamline:
 @cache
 def beamlines() -> dict[str, Beamline]:
     """Return all beamlines that come with the package, by name."""
-    folder = resources.files(__package__) / "beamlines"
-    files = sorted((each for each in folder.iterdir() if each.name.endswith(".json")), key=lambda f: f.name)
-    found = [_from_document(json.loads(each.read_text(encoding="utf-8")), each.name) for each in files]
+    files = sorted((Path(__file__).parent / "beamlines").glob("*.json"), key=lambda each: each.name)
+    found: list[Beamline] = [built(Beamline, json.loads(each.read_text(encoding="utf-8"))) for each in files]
     found.sort(key=lambda each: (each.name not in _FIRST, each.name))
     return {each.name: each for each in found}
 

@@ -1,5 +1,6 @@
 """Every choice of a reconstruction, one JSON document: its settings, the language of its algorithm, its schemas."""
 
+from ..presets import PRESETS, Preset
 from .algorithm import parse, unparse
 from .recipe import (
     FINISH,
@@ -7,13 +8,11 @@ from .recipe import (
     ITERATIVE,
     POLISH,
     PRELUDE,
-    PRESETS,
     SEARCH,
     Analysis,
     ForwardModel,
     Guess,
     Preparation,
-    Preset,
     Recipe,
     Refinement,
     ShrinkWrap,

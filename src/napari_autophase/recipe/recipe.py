@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from ..scan import InputError
+from ..faults import InputError
+from ..presets import PRESETS
 from .algorithm import readable
 from .schema import SCHEMA, migrated
 from .settings import as_table, fault, salvaged, settings, value_of, written
 
-Preset = Literal["network", "fast", "iterative", "best"]
-PRESETS: tuple[Preset, ...] = ("network", "fast", "iterative", "best")
 ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
 """The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
 POLISH = "60*EHIO"

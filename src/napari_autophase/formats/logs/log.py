@@ -16,7 +16,16 @@ from ...geometry import Source
 _ABSOLUTE = {"ascan": 1, "a2scan": 2, "a3scan": 3, "a4scan": 4, "cscan": 1, "fscan": 1}
 _RELATIVE = {"dscan": 1, "d2scan": 2, "d3scan": 3, "d4scan": 4, "lup": 1}
 """Commands by how many motors they move together; relative ones are given as seen from where the motors stand."""
+_MOVED = {**_ABSOLUTE, **_RELATIVE}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def asked_points(command: str) -> int | None:
+    """Return how many points a command asks for: one more than its intervals; None where it does not say."""
+    verb, *words = command.split() or [""]
+    moved = _MOVED.get(verb)
+    after = words[3 * moved :] if moved else words
+    return int(after[0]) + 1 if moved is not None and after and after[0].isdigit() else None
 
 
 @dataclass(frozen=True)
@@ -76,12 +85,7 @@ class ScanLog:
     @property
     def asked(self) -> int | None:
         """How many points the command asks for; None where it does not say."""
-        verb, *words = self.command.split() or [""]
-        moved = {**_ABSOLUTE, **_RELATIVE}.get(verb)
-        after = words[3 * moved :] if moved else words
-        if moved is None or not after or not after[0].isdigit():
-            return None
-        return int(after[0]) + 1
+        return asked_points(self.command)
 
     @property
     def is_complete(self) -> bool | None:
@@ -94,7 +98,7 @@ class ScanLog:
     def scanned(self) -> tuple[Scanned, ...]:
         """The motors that the command moves, in its order."""
         verb, *words = self.command.split() or [""]
-        moved = {**_ABSOLUTE, **_RELATIVE}.get(verb, 0)
+        moved = _MOVED.get(verb, 0)
         found = []
         for name, first, last in zip(
             words[0 : 3 * moved : 3], words[1 : 3 * moved : 3], words[2 : 3 * moved : 3], strict=False

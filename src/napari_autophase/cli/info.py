@@ -1,0 +1,91 @@
+"""The command that says what a file holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from . import show
+from .options import (
+    Axes,
+    BeamlineName,
+    CropTo,
+    DarkPath,
+    Dataset,
+    GeometryPath,
+    MaskGood,
+    MaskPath,
+    MaterialName,
+    Reflection,
+    Roi,
+    ScanPath,
+    Spacing,
+    SpecPath,
+    ValuesAre,
+    WhitePath,
+)
+from .targets import as_json
+
+
+def info(
+    scan: ScanPath,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    dataset: Dataset = None,
+    mask: MaskPath = None,
+    mask_good: MaskGood = None,
+    dark: DarkPath = None,
+    white: WhitePath = None,
+    roi: Roi = None,
+    values: ValuesAre = None,
+    axes: Axes = None,
+    spec: SpecPath = None,
+    crop: CropTo = None,
+    geometry: GeometryPath = None,
+    beamline: BeamlineName = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the geometry, e.g. 'geometry.energy_kev=9'."),
+    ] = None,
+    material: MaterialName = None,
+    hkl: Reflection = None,
+    spacing: Spacing = None,
+) -> None:
+    """Say what was understood of SCAN, or what a result holds; of a file with many scans, list them."""
+    from .. import formats
+
+    if dataset is None and "::" not in scan and len(held := formats.scans(scan)) > 1:
+        print(
+            as_json({"kind": "scans", "scans": [asdict(each) for each in held]}) if json else show.table(held)
+        )
+        return
+    from ..faults import InputError
+    from ..scan import Scan
+    from ..summary import summarise
+    from .inputs import GeometryChoice, ScanFiles, reference_nm, reflected
+
+    stood = GeometryChoice.of(geometry, beamline, settings)
+    stood.document()
+    files = ScanFiles(dataset, mask, mask_good, dark, white, roi, values, axes, spec, crop)
+    found = formats.read(scan, beamline=stood.said_beamline(), **files.options())
+    lines: list[tuple[str, str]] = []
+    if isinstance(found, Scan):
+        seen = summarise(reflected(stood.applied(found), hkl), material, spacing)
+        document, lines = seen.document(), seen.lines()
+    else:
+        if stood.document():
+            raise InputError(f"{scan} is a result; napari-autophase analyse gives it another geometry.")
+        reference = reference_nm(found, material, hkl, spacing)
+        document = {"kind": "reconstruction", **show.document(found, reference)}
+        lines = [("lattice", line) for line in show.lattice_lines(found, reference)]
+    if json:
+        print(as_json(document))
+        return
+    for key, value in document.items():
+        if key == "notes" and isinstance(found, Scan):
+            lines += [("note", sentence) for sentence in value]
+        elif key != "seen":
+            print(f"{key:>14}  {show.words(value)}")
+    for key, sentence in lines:
+        print(f"{key:>14}  {sentence}")
