@@ -10,7 +10,15 @@ from math import floor
 from .faults import InputError
 
 GIB = 2**30
-_SIGNS = ("out of memory", "CUFFT_ALLOC_FAILED", "can't allocate memory", "Unable to allocate")
+_SIGNS = (
+    "out of memory",
+    "ALLOC_FAILED",  # cuFFT, cuBLAS, cuDNN before 9
+    "ALLOCATION_FAILED",  # cuDNN from 9 on
+    "unable to find an engine",  # cuDNN, when none has the room that it works in
+    "cudaErrorMemoryAllocation",
+    "can't allocate memory",
+    "Unable to allocate",
+)
 """How libraries say that memory ran out, if not by a MemoryError."""
 
 

@@ -95,7 +95,7 @@ def test_sums_against_double_precision(scale):
     expected = np.maximum(q, data.floor)
     logs = np.where(counts > 0, counts * np.log(np.maximum(counts, 1) / expected), 0)
     deviance = expected - counts + logs
-    found = data.backend.sums(torch.from_numpy(one), data, True)
+    found = data.backend.sums(torch.from_numpy(one[None]), data, True)[0]
     assert found.overlap == pytest.approx(np.sqrt(q * counts)[fitted].sum(), rel=1e-4, abs=1e-4)
     assert found.power == pytest.approx(q[fitted].sum(), rel=1e-4, abs=1e-4)
     squared = (np.sqrt(q) - np.sqrt(counts)) ** 2

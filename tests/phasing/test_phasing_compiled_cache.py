@@ -331,12 +331,12 @@ if __name__ == "__main__":
 def test_the_pattern_may_be_given_another_modulus():
     data = Diffraction(photons(crystal((16, 16, 16))), backend="compiled")
     one = np.fft.ifftshift(crystal((16, 16, 16))).astype(np.complex64)
-    before = data.backend.sums(backends.torch.from_numpy(one), data)
+    before = data.backend.sums(backends.torch.from_numpy(one[None]), data)[0]
     data.modulus = data.modulus * 2
-    after = data.backend.sums(backends.torch.from_numpy(one), data)
+    after = data.backend.sums(backends.torch.from_numpy(one[None]), data)[0]
     assert after.overlap == pytest.approx(2 * before.overlap, rel=1e-5)
     data.modulus *= 2  # in place
-    assert data.backend.sums(backends.torch.from_numpy(one), data).overlap == pytest.approx(
+    assert data.backend.sums(backends.torch.from_numpy(one[None]), data)[0].overlap == pytest.approx(
         4 * before.overlap, rel=1e-5
     )
 

@@ -55,9 +55,9 @@ def test_sums_against_double_precision(shape, seed, faint, backend):
     if faint:
         volume *= np.float32(1e-3)  # below the least expected count
     expected = reference(volume, data)
-    one, sums = torch.from_numpy(volume), data.backend.sums
-    assert list(sums(one, data, True)) == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    assert list(sums(one, data)) == pytest.approx([*expected[:3], 0, 0], rel=1e-4, abs=1e-4)
+    one, sums = torch.from_numpy(volume[None]), data.backend.sums
+    assert list(sums(one, data, True)[0]) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert list(sums(one, data)[0]) == pytest.approx([*expected[:3], 0, 0], rel=1e-4, abs=1e-4)
 
 
 def test_no_number_of_threads_changes_a_sum(monkeypatch):
@@ -68,7 +68,7 @@ def test_no_number_of_threads_changes_a_sum(monkeypatch):
     try:
         for count in (1, 2, 5):
             torch.set_num_threads(count)
-            found.append(data.backend.sums(one, data, True))
+            found.append(data.backend.sums(one[None], data, True)[0])
     finally:
         torch.set_num_threads(before)
     assert found[0] == found[1] == found[2]

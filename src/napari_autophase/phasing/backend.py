@@ -26,6 +26,7 @@ from ..scan import InputError
 from .compiled import cache
 from .iterations import Iterations, Relaxation, relaxation
 from .likelihood import Likelihood
+from .need import Need
 from .pattern import BOUND, HELD_OUT, MASKED, Pattern
 from .sums import Sums
 from .torch_backend import TorchBackend
@@ -45,9 +46,12 @@ class Backend(Protocol):
     ----------
     name
         As a recipe or a report says it.
+    device
+        Where it computes.
     """
 
     name: str
+    device: torch.device
 
     def iterations(
         self, objects: torch.Tensor, supports: torch.Tensor, pattern: Pattern, rule: Relaxation
@@ -59,8 +63,8 @@ class Backend(Protocol):
     ) -> Likelihood:
         """Return the likelihood of objects that are zero beyond `reach`; `floor` in photons.  They stay as they are."""
 
-    def sums(self, one: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
-        """Return the sums over the pattern of one object (N0, N1, N2); the deviances, which take longest, if asked for."""
+    def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
+        """Return the sums over the pattern of every object; the deviances, which take longest, if asked for."""
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int
@@ -75,14 +79,14 @@ class Backend(Protocol):
             float32 (P, N0, N1, N2), FFT order, of at least as many voxels: what is beyond the objects' box is cut.
         """
 
-    def starts_at_once(self, needed: int, free: int) -> int:
-        """Return how many starts to work on together where each needs so many bytes, and so many are free."""
+    def starts_at_once(self, starts: int, voxels: int, need: Need, free: int) -> int:
+        """Return how many of the starts to work on together, where so many bytes are free."""
 
     def threads_within(self, voxels: int, available: int) -> int:
         """Return how many threads, of those available, are of use within an object of so many voxels."""
 
-    def bytes_per_voxel(self, gradients: bool) -> tuple[int, int]:
-        """Return the memory of a start beyond object and support: kept between iterations (with them), and of those in work."""
+    def need(self, gradients: bool, blurred: bool) -> Need:
+        """Return the memory that phasing takes: with gradient steps or without, and with a blur or without."""
 
 
 @dataclass(frozen=True)
@@ -236,10 +240,9 @@ def check(backend: Backend) -> str | None:
         if apart(*errors) or apart(*(run.objects for run in runs)):
             return f"iterations of {name}"
     confined = objects * supports
-    for one in confined:
-        found, expected = (torch.tensor(each.sums(one, pattern, True)) for each in (backend, reference))
-        if not torch.allclose(found, expected, rtol=TOLERANCE):
-            return "sums over the pattern"
+    found, wanted = (torch.tensor(each.sums(confined, pattern, True)) for each in (backend, reference))
+    if not torch.allclose(found, wanted, rtol=TOLERANCE):
+        return "sums over the pattern"
     way, far = confined.flip(0) * supports, torch.tensor([False, True])
     step = torch.tensor([0.3, -0.2], dtype=torch.float64)
     answers = []

@@ -43,19 +43,24 @@ class Starts:
 class Batch:
     """The starts on the device, in chunks of as many as the backend works on at once.
 
-    `algorithm` is what they will go through at most, for its memory.  `cores` are those of the CPU that are used, by default all
-    that this process may use.
+    `algorithm` is what they will go through at most, and `blurred` whether a blur may be found meanwhile, for their memory.
+    `cores` are those of the CPU that are used, by default all that this process may use.
     """
 
     def __init__(
-        self, data: Diffraction, starts: Starts, algorithm: str = "", cores: int | None = None
+        self,
+        data: Diffraction,
+        starts: Starts,
+        algorithm: str = "",
+        blurred: bool = False,
+        cores: int | None = None,
     ) -> None:
         if starts.objects.shape[1:] != data.shape:
             raise InputError(
                 f"The starts have shape {starts.objects.shape[1:]}, but the scan has {data.shape}."
             )
         self.data = data
-        size = _chunk_size(data, len(starts), algorithm)
+        size = data.room.at_a_time = _chunk_size(data, len(starts), algorithm, blurred)
         shares = [slice(i, i + size) for i in range(0, len(starts), size)]
         self._cores, self._pace = cores, Pace()
         self._workers = self._hire(len(shares))
@@ -138,6 +143,11 @@ class Batch:
         chunk, index = self._place(start)
         return _natural(chunk.objects[index])
 
+    def amplitude(self, start: int) -> np.ndarray:
+        """Return the amplitude of one start, float32 (N0, N1, N2), centred."""
+        chunk, index = self._place(start)
+        return _natural(chunk.objects[index].abs())
+
     def support(self, start: int) -> np.ndarray:
         """Return the support of one start, bool (N0, N1, N2), centred."""
         chunk, index = self._place(start)
@@ -154,7 +164,8 @@ class Batch:
         return chunk, start
 
     def _hire(self, jobs: int) -> Workers:
-        available = self._cores or workers.cores()
+        # a GPU does one thing after the other
+        available = (self._cores or workers.cores()) if self.data.device.type == "cpu" else 1
         return Workers(
             jobs, available, self.data.backend.threads_within(self.data.modulus.numel(), available)
         )
@@ -171,6 +182,9 @@ def _natural(volume: torch.Tensor) -> np.ndarray:
     return np.fft.fftshift(volume.cpu().numpy())
 
 
-def _chunk_size(data: Diffraction, starts: int, algorithm: str) -> int:
-    each = device.memory_bytes(data.shape, 1, algorithm, data.backend)
-    return min(starts, data.backend.starts_at_once(each, device.available_bytes(data.device)))
+def _chunk_size(data: Diffraction, starts: int, algorithm: str, blurred: bool = False) -> int:
+    need = data.backend.need(device.has_gradients(algorithm), blurred)
+    free = device.available_bytes(data.device)
+    fitting = data.backend.starts_at_once(starts, data.modulus.numel(), need, free)
+    most = max(1, min(starts, fitting, data.room.most or starts))
+    return -(-starts // -(-starts // most)) if starts else 1  # all about equally many

@@ -13,8 +13,9 @@ import torch
 
 from .coherence import Blur
 from .iterations import Iterations, Relaxation
-from .likelihood import Likelihood, LikelihoodByTransforms, power, total
-from .pattern import AXES, TINY, Pattern, target
+from .likelihood import Likelihood, LikelihoodByTransforms, power
+from .need import Need
+from .pattern import AXES, TINY, Pattern, target, total
 from .sums import Sums, sums_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class BlurredBackend:
 
     def __init__(self, inner: Backend, blur: Blur, measured: torch.Tensor) -> None:
         self._inner, self._blur, self._measured = inner, blur, measured
-        self.name = inner.name
+        self.name, self.device = inner.name, inner.device
         self.project, self.starts_at_once = inner.project, inner.starts_at_once
         self.threads_within = inner.threads_within
 
@@ -56,15 +57,14 @@ class BlurredBackend:
         """Return the likelihood of some objects, exactly."""
         return BlurredLikelihood(objects, reach, self._measured, floor, self._blur)
 
-    def sums(self, one: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
-        """Return the sums of an object, whose intensity is blurred."""
-        blurred = self._blur(power(torch.fft.fftn(one))).clamp_(min=0).sqrt_()
+    def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
+        """Return the sums of objects, whose intensity is blurred."""
+        blurred = self._blur(power(torch.fft.fftn(objects, dim=AXES))).clamp_(min=0).sqrt_()
         return sums_of(blurred, self._measured, pattern, deviances)
 
-    def bytes_per_voxel(self, gradients: bool) -> tuple[int, int]:
-        """Return what a start keeps between its iterations, with a modulus of its own, and what comes and goes."""
-        kept, work = self._inner.bytes_per_voxel(gradients)
-        return (25 + 16, 60 + 12) if gradients else (kept + 8, max(work, 28))
+    def need(self, gradients: bool, blurred: bool) -> Need:  # noqa: ARG002 - it is
+        """Return the memory that phasing takes, where starts have a modulus each and intensities are blurred."""
+        return self._inner.need(gradients, blurred=True)
 
 
 class BlurredLikelihood(LikelihoodByTransforms):
@@ -81,14 +81,16 @@ class BlurredLikelihood(LikelihoodByTransforms):
         """Return derivative and squared errors."""
         expected = self._blur(power(self._field)).clamp_(min=0)
         modulus, fits = target(self._modulus, expected)
-        squared_error = torch.where(fits, expected.sqrt() - modulus, 0).square_()
+        squared_errors = total(torch.where(fits, expected.sqrt() - modulus, 0).square_())
         ratio = modulus.square() / (expected + self._floor).clamp_(min=float(TINY))
         factor = torch.where(far.view(-1, 1, 1, 1), 2 - 2 * ratio.sqrt(), 1 - ratio)
+        del ratio
         by_intensity = self._blur(torch.where(fits, factor, 0))
+        del factor, fits
         # without a factor: the adjoint of the unnormalised transform
         by_object = torch.fft.ifftn(self._field * by_intensity, dim=AXES, norm="forward")
         self._begin = expected
-        return self.inside(by_object) * self._reached, total(squared_error)
+        return self.inside(by_object) * self._reached, squared_errors
 
     def look_along(self, direction: torch.Tensor) -> None:
         """Look along another direction."""
@@ -107,9 +109,10 @@ class BlurredLikelihood(LikelihoodByTransforms):
         ratio = modulus.square() / expected
         ratio = torch.where(far, ratio.sqrt(), ratio)
         rest = torch.where(far, 2 - 2 * ratio, 1 - ratio)
-        fisher = rise.square().div_(expected)
-        terms = rise * rest, 2 * self._square * rest + fisher * ratio, fisher
-        return torch.stack([total(torch.where(fits, one, 0)) for one in terms])
+        first = total(torch.where(fits, rise * rest, 0))
+        fisher = rise.square_().div_(expected)
+        second = (2 * self._square).mul_(rest).add_(ratio.mul_(fisher))
+        return torch.stack([first, *(total(torch.where(fits, one, 0)) for one in (second, fisher))])
 
     def go(self, step: torch.Tensor) -> None:
         """Move the objects along the direction."""

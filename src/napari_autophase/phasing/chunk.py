@@ -22,9 +22,10 @@ class Chunk:
     """
 
     def __init__(self, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> None:
-        self._objects, self.supports, self._data = objects, supports, data
+        self._objects: torch.Tensor | None = objects
+        self.supports, self._data = supports, data
         self._iterations: Iterations | None = None
-        self._rescale()
+        self._rescale(objects)
 
     def __len__(self) -> int:
         return len(self.supports)
@@ -32,7 +33,10 @@ class Chunk:
     @property
     def objects(self) -> torch.Tensor:
         """The objects as they are now."""
-        return self._objects if self._iterations is None else self._iterations.objects
+        if self._iterations is not None:
+            return self._iterations.objects
+        assert self._objects is not None
+        return self._objects
 
     def iterate(self, rule: Rule, count: int = 1, again: bool = True) -> torch.Tensor:
         """Do `count` iterations; returns Σ(|F| − modulus)² before each, float64 (count, P) on the CPU.
@@ -44,15 +48,16 @@ class Chunk:
         return self._iterations.iterate(count, again)
 
     def _begin(self, rule: Rule) -> Iterations:
-        objects = self._stop()
+        objects, self._objects = self._stop(), None  # they are the iterations' own from here on
         if isinstance(rule, Gradient):
             return gradient.descent(rule, objects, self.supports, self._data)
         return self._data.backend.iterations(objects, self.supports, self._data, rule)
 
     def _stop(self) -> torch.Tensor:
         """End the iterations of the rule; returns the objects, which are nobody else's then."""
-        self._objects, self._iterations = self.objects, None
-        return self._objects
+        objects = self._objects = self.objects
+        self._iterations = None
+        return objects
 
     def shrink_wrap(self, sigma: float, threshold: float) -> None:
         """Update the supports from the amplitudes."""
@@ -95,13 +100,11 @@ class Chunk:
 
     def figures(self) -> list[dict[str, float]]:
         """Return the figures of every object."""
-        pairs = zip(self._stop(), self.supports, strict=True)
-        return [scoring.figures(one, inside, self._data) for one, inside in pairs]
+        return scoring.figures(self._stop(), self.supports, self._data)
 
     def scores(self) -> list[float]:
         """Return what every object is judged by, cut by its support as `finish` would cut it."""
-        pairs = zip(self.objects, self._reach, strict=True)
-        return [scoring.score(one * inside, self._data) for one, inside in pairs]
+        return scoring.scores(self.objects * self._reach, self._data)
 
     def keep(self, chosen: list[int]) -> None:
         """Go on with some of the objects; the others were part of what iterations remember, which begin anew."""
@@ -115,9 +118,8 @@ class Chunk:
     def _reach(self) -> torch.Tensor:
         return self.supports if self._iterations is None else self._iterations.reach
 
-    def _rescale(self) -> None:
+    def _rescale(self, objects: torch.Tensor) -> None:
         """Scale objects so that their moduli fit the measured ones best: by Σ m|F| / Σ |F|² over the fitted pixels."""
-        for one in self._objects:
-            found = self._data.backend.sums(one, self._data)
-            if found.power > 0:
-                one *= found.overlap / found.power
+        sums = self._data.backend.sums(objects, self._data)
+        factors = [found.overlap / found.power if found.power > 0 else 1.0 for found in sums]
+        objects *= torch.tensor(factors, dtype=torch.float32).to(objects.device).view(-1, 1, 1, 1)

@@ -97,12 +97,13 @@ def intensity(objects: torch.Tensor, sides: tuple[int, ...]) -> torch.Tensor:
         filled, field = (objects != 0).any(0), objects
         for axis, (n, side) in enumerate(zip(shape, sides, strict=True)):
             first, last = (k for k in range(3) if k != axis)
-            places = filled.any(last).any(first).nonzero().squeeze(1)
-            wanted = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64, device=objects.device).round()
+            places = filled.any(last).any(first).cpu().nonzero().squeeze(1)
+            wanted = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64).round()
             angle = -2 * math.pi / n * torch.remainder(wanted[:, None] * places, n)
-            wave = torch.polar(torch.ones_like(angle), angle).to(objects.dtype)
+            # in double precision on the CPU, as not every device has it
+            wave = torch.polar(torch.ones_like(angle), angle).to(objects.dtype).to(objects.device)
             # takes the first axis, leaves it as the last
-            field = torch.tensordot(field.index_select(1, places), wave, ([1], [1]))
+            field = torch.tensordot(field.index_select(1, places.to(objects.device)), wave, ([1], [1]))
     return field.real.square() + field.imag.square()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from functools import cache
 
 import psutil
 import torch
@@ -13,29 +15,64 @@ from ..recipe.algorithm import GRADIENTS, parse
 from ..scan import InputError
 from . import backend as backends
 from .backend import Backend
+from .need import HOST
 from .workers import cores
 
+DEVICES = r"auto|cpu|(cuda|mps)(:\d+)?"
+"""How devices are named."""
 _LIBRARIES = 4 * 2**20
 
 
 def pick_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:
-    """Return the device for ``auto``, ``cpu``, ``cuda`` or ``mps``, and what a person should know about the choice.
+    """Return the device for ``auto``, ``cpu``, ``cuda``, ``mps`` or one of several, such as ``cuda:1``, and what a person should
+    know about the choice.
 
-    A device that is not there is replaced by the CPU, with a note.
+    A device that is not there, or cannot compute, is replaced by the CPU, with a note; with ``auto`` the next one is tried.
 
     Raises
     ------
     InputError
         If there is no such name.
     """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(kind for kind, there in present.items() if there)), ()
-    if name not in present:
-        raise InputError(f"There is no device '{name}'; choose auto, cpu, cuda or mps.")
-    if not present[name]:
+        tried = [_tried(torch.device(kind)) for kind in ("cuda", "mps")]
+        able = (torch.device(kind) for kind, why in zip(("cuda", "mps"), tried, strict=True) if why == "")
+        broken = (f"The {kind} device cannot be used ({why}): phased on another."
+                  for kind, why in zip(("cuda", "mps"), tried, strict=True) if why)  # fmt: skip
+        return next(able, torch.device("cpu")), tuple(broken)
+    if re.fullmatch(DEVICES, name) is None:
+        raise InputError(
+            f"There is no device '{name}'; choose auto, cpu, cuda, mps, or one of several, as cuda:1."
+        )
+    wanted = torch.device(name)
+    why = _tried(wanted)
+    if why is None:
         return torch.device("cpu"), (f"This computer has no {name} device: phased on the CPU.",)
-    return torch.device(name), ()
+    if why:
+        return torch.device("cpu"), (f"The {name} device cannot be used ({why}): phased on the CPU.",)
+    return wanted, ()
+
+
+def _tried(device: torch.device) -> str | None:
+    """Return an empty string if a device computes, in words why it does not, or None if it is not there."""
+    if device.type == "cpu":
+        return ""
+    kind = torch.cuda if device.type == "cuda" else torch.backends.mps
+    if not kind.is_available() or (
+        device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    ):
+        return None
+    return _computes(device)
+
+
+@cache
+def _computes(device: torch.device) -> str:
+    # a driver that is too old, or a card that this build of torch knows nothing of, shows here and not before
+    try:
+        found = torch.fft.fftn(torch.ones((2, 2, 2), dtype=torch.complex64, device=device)).abs().sum()
+        return "" if abs(float(found) - 8) < 1e-3 else "it computes wrong numbers"
+    except Exception as error:  # whatever the driver says
+        return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def device_lines() -> list[str]:
@@ -46,6 +83,10 @@ def device_lines() -> list[str]:
     ]
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
+            why = _tried(torch.device("cuda", index))
+            if why:
+                lines.append(f"cuda:{index}: cannot be used ({why})")
+                continue
             free, total = torch.cuda.mem_get_info(index)
             name = torch.cuda.get_device_name(index)
             lines.append(f"cuda:{index}: {name}, {free / GIB:.1f} of {total / GIB:.1f} GiB free")
@@ -55,34 +96,52 @@ def device_lines() -> list[str]:
 
 
 def available_bytes(device: torch.device) -> int:
-    """Return the memory that is free on `device`, in bytes."""
+    """Return the memory that is free on `device`, in bytes, with what torch has set aside and does not use."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
+    if device.type == "mps":
+        unused = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+        return max(0, min(unused, free_bytes()))
     return free_bytes()
 
 
-def memory_bytes(
-    shape: tuple[int, ...], starts: int, algorithm: str = "", backend: Backend | None = None
-) -> int:
-    """Return the peak memory of phasing in bytes, beyond the photon counts handed in: six complex64 volumes for one start of ER,
-    HIO and RAAR.
+def has_gradients(algorithm: str) -> bool:
+    """Say whether an algorithm has gradient steps."""
+    return not set(parse(algorithm)).isdisjoint(GRADIENTS)
 
-    Per voxel: 12 bytes of data (counts, modulus, and a backend's copy of it); nine for every start (object and support), twice
-    while they are loaded, and what lies between its iterations (a field; for gradient steps more, of an object that fills at
-    most an eighth of the volume, as it does where the pattern is sampled finely enough); and what comes and goes for each start
-    in work at a time, which are as many as there are cores.  Measured on the CPU with both backends; a few MiB are the
-    libraries' own.
+
+def memory_bytes(
+    shape: tuple[int, ...],
+    starts: int,
+    algorithm: str = "",
+    backend: Backend | None = None,
+    *,
+    at_a_time: int | None = None,
+    blurred: bool = False,
+) -> int:
+    """Return the peak memory of phasing in bytes, beyond the photon counts handed in.
+
+    On a CPU that is six complex64 volumes for one start of ER, HIO and RAAR.  Per voxel: 12 bytes of data (counts, modulus, and
+    a backend's copy of it); nine for every start (object and support), twice while they are loaded, and what lies between its
+    iterations (a field; for gradient steps more, of an object that fills at most an eighth of the volume, as it does where the
+    pattern is sampled finely enough); and what comes and goes for each start in work at a time.  Measured on the CPU with both
+    backends, and on a pretended GPU; a few MiB are the libraries' own.
 
     Parameters
     ----------
     backend
         What computes; None: what is chosen on the CPU.
+    at_a_time
+        Starts in work at a time; None: as many as a CPU has cores, and all of them on a GPU.
+    blurred
+        Whether light may be partly coherent.
     """
     backend = backends.choose().backend if backend is None else backend
-    at_a_time = min(starts, cores())
-    kept, work = backend.bytes_per_voxel(not set(parse(algorithm)).isdisjoint(GRADIENTS))
-    loading, working = 18 * starts + 10 * at_a_time, kept * starts + work * at_a_time
-    return math.prod(shape) * (12 + max(loading, working)) + _LIBRARIES
+    if at_a_time is None:
+        at_a_time = min(starts, cores()) if backend.device.type == "cpu" else starts
+    need = backend.need(has_gradients(algorithm), blurred)
+    return round(math.prod(shape) * need.per_voxel(starts, at_a_time)) + _LIBRARIES
 
 
 def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -> None:
@@ -93,25 +152,42 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
     InputError
         Naming the memory needed and the memory there is.
     """
-    phased = _phased(shape, recipe)
-    starts, backend = recipe.number_of_starts, backends.choose(device, recipe.backend).backend
-    needed = memory_bytes(phased, starts, recipe.refine.algorithm, backend)
+    phased, starts = _phased(shape, recipe), recipe.number_of_starts
     there = available_bytes(torch.device("cpu"))
+    if device.type == "cpu":
+        needed = _recipe_bytes(phased, recipe, device)
+    else:
+        needed = round(math.prod(phased) * HOST.per_voxel(starts, 0))
     if needed > there:
         raise InputError(
             f"Phasing {' x '.join(map(str, phased))} voxels with {starts} start(s) needs {needed / GIB:.1f} GiB and "
             f"{there / GIB:.1f} GiB are free: bin or crop the scan (about {what_fits(phased, needed, there)} would fit), "
             "or ask for fewer starts."
         )
-    if device.type == "cuda":
-        least = memory_bytes(phased, 1, recipe.refine.algorithm, backend)
+    if device.type != "cpu":
+        least = _recipe_bytes(phased, recipe, device, at_a_time=1)
         there = available_bytes(device)
         if least > there:
             raise InputError(
-                f"Phasing {' x '.join(map(str, phased))} voxels needs {least / GIB:.1f} GiB and the GPU has "
-                f"{there / GIB:.1f} GiB free: bin or crop the scan (about {what_fits(phased, least, there)} would fit), "
-                "or choose device cpu."
+                f"Phasing {' x '.join(map(str, phased))} voxels with {starts} start(s) needs {least / GIB:.1f} GiB and the GPU "
+                f"has {there / GIB:.1f} GiB free: bin or crop the scan (about {what_fits(phased, least, there)} would fit), "
+                "ask for fewer starts, or choose device cpu."
             )
+
+
+def _recipe_bytes(
+    phased: tuple[int, ...], recipe: Recipe, device: torch.device, at_a_time: int | None = None
+) -> int:
+    backend = backends.choose(device, recipe.backend).backend
+    blurred = recipe.model.coherence != "off"
+    return memory_bytes(
+        phased,
+        recipe.number_of_starts,
+        recipe.refine.algorithm,
+        backend,
+        at_a_time=at_a_time,
+        blurred=blurred,
+    )
 
 
 def memory_line(shape: tuple[int, ...], recipe: Recipe) -> str:
@@ -126,9 +202,7 @@ def memory_line(shape: tuple[int, ...], recipe: Recipe) -> str:
     check_memory(shape, recipe, device)
     phased, free = _phased(shape, recipe), available_bytes(device)
     # a GPU that cannot hold all starts works on as many as it can
-    backend = backends.choose(device, recipe.backend).backend
-    needed = memory_bytes(phased, recipe.number_of_starts, recipe.refine.algorithm, backend)
-    needed = min(free, needed)
+    needed = min(free, _recipe_bytes(phased, recipe, device))
     where = "CPU" if device.type == "cpu" else "GPU"
     return f"{' × '.join(map(str, phased))} on the {where}: about {_gib(needed)} of {_gib(free)} GiB free"
 

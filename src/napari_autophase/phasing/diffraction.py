@@ -10,7 +10,9 @@ The field is ``fftshift(fftn(ifftshift(object)))`` *without* normalisation, so t
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
@@ -31,8 +33,25 @@ _Result = TypeVar("_Result")
 
 CORE_RADIUS = 0.08
 """Pixels nearer to the peak than this fraction of each side are never held out."""
+_RAN_OUT = "The memory of"
 LARGEST_FLOOR = 0.1
 """Photons: the expected count never falls below this (or a hundredth of the mean count, if that is less) in likelihoods."""
+
+
+@dataclass
+class Room:
+    """How many starts a device has room for at a time.
+
+    Parameters
+    ----------
+    most
+        No more than so many; None: nobody knows.
+    at_a_time
+        How many a batch last worked on.
+    """
+
+    most: int | None = None
+    at_a_time: int = 1
 
 
 class Diffraction:
@@ -73,6 +92,8 @@ class Diffraction:
         Σ counts over the fitted pixels, the denominator of chi²; the numbers of fitted and of held-out pixels.
     floor
         Photons: the least expected count in likelihoods.
+    room
+        How many starts are worked on at a time; patterns that were made from one another share it.
     notes
         What a person should know about the device and the backend.
 
@@ -113,12 +134,12 @@ class Diffraction:
         modulus[free] = HELD_OUT
         self.shape: tuple[int, int, int] = counts.shape
         self.notes: tuple[str, ...] = ()
+        self.room = Room()
         self._wanted = backend
         self.blur: Blur | None = None
         self._move_to(torch.device(device))
-        self.counts, self.measured = (
-            torch.from_numpy(np.fft.ifftshift(volume)).to(self.device) for volume in (counts, modulus)
-        )
+        volumes = [torch.from_numpy(np.fft.ifftshift(volume)) for volume in (counts, modulus)]
+        self.counts, self.measured = self.or_on_cpu(lambda: [one.to(self.device) for one in volumes])
         self.modulus = self.measured
         self.total = float(counts[fitted].sum(dtype=np.float64))
         self.fitted = int(fitted.sum())
@@ -171,25 +192,34 @@ class Diffraction:
 
     def held_out_pixels(self) -> np.ndarray:
         """Return the pixels that are held out, bool (N0, N1, N2), centred."""
-        return np.fft.fftshift(self.free.cpu().numpy())
+        return np.fft.fftshift(self.measured.cpu().numpy() == HELD_OUT)
 
     def middle(self, shape: tuple[int, ...]) -> Diffraction:
         """Return the middle of reciprocal space, on the device of now: coarser voxels of the same field of view.
 
         What is held out there is held out here, so that it remains unseen.
         """
-        counts, good, free = (
-            middle(np.fft.fftshift(volume.cpu().numpy()), shape)
-            for volume in (self.counts, self.good, self.free)
+        counts, measured = (
+            middle(np.fft.fftshift(volume.cpu().numpy()), shape) for volume in (self.counts, self.measured)
         )
+        free = measured == HELD_OUT
         small = Diffraction(
-            counts, good, device=self.device, free=free, bounded=self._bounded, backend=self._wanted
+            counts,
+            (measured >= 0) | free,
+            device=self.device,
+            free=free,
+            bounded=self._bounded,
+            backend=self._wanted,
         )
-        small._compute_by(self._unblurred)
+        small.room = self.room
+        if small.device == self.device:
+            small._compute_by(self._unblurred)
         return small.explained(self.blur)  # its pixels are the same
 
-    def fall_back(self) -> None:
-        """Move to the CPU after a device ran out of memory, with a note.
+    def make_room(self) -> None:
+        """After memory ran out, have fewer starts worked on at a time; if it was a single one, move to the CPU.  Notes say so.
+
+        Call it when nothing refers to the work any longer, not even an exception: what it had in memory is let go.
 
         Raises
         ------
@@ -198,10 +228,20 @@ class Diffraction:
         """
         if self.device.type == "cpu":
             raise InputError(said(f"phasing {' × '.join(map(str, self.shape))} voxels"))
-        self.notes = (*self.notes, f"The memory of {self.device.type} ran out: phased on the CPU.")
-        self.counts, self.measured, self.modulus = self.counts.cpu(), self.measured.cpu(), self.modulus.cpu()
-        self._move_to(torch.device("cpu"))
-        torch.cuda.empty_cache()
+        notes = [note for note in self.notes if not note.startswith(_RAN_OUT)]
+        ran_out = f"{_RAN_OUT} {self.device.type} ran out: "
+        if self.room.at_a_time > 1:
+            self.room.most = self.room.at_a_time = self.room.at_a_time // 2
+            self.notes = (*notes, f"{ran_out}phased at most {self.room.most} start(s) at a time.")
+        else:
+            device, self.notes = self.device, (*notes, f"{ran_out}phased on the CPU.")
+            if hasattr(self, "measured"):  # else it was that which did not fit
+                self.counts, self.measured = self.counts.cpu(), self.measured.cpu()
+                self.modulus = self.modulus.cpu()
+            self._move_to(torch.device("cpu"))
+            empty_cache(device.type)
+            return
+        empty_cache(self.device.type)
 
     def _move_to(self, device: torch.device) -> None:
         chosen = backends.choose(device, self._wanted)
@@ -215,14 +255,23 @@ class Diffraction:
             self.backend = BlurredBackend(unblurred, self.blur, self.measured)
 
     def or_on_cpu(self, job: Callable[[], _Result]) -> _Result:
-        """Return what `job` returns, doing it again on the CPU if the device runs out of memory."""
-        try:
-            return job()
-        except (RuntimeError, MemoryError) as error:
-            if not ran_out(error):
-                raise
-        self.fall_back()
-        return job()
+        """Return what `job` returns, doing it again with more room, or on the CPU, if the device runs out of memory."""
+        while True:
+            try:
+                return job()
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error):
+                    raise
+            self.make_room()  # what the error held is let go before
+
+
+def empty_cache(kind: str) -> None:
+    """Hand back what torch keeps of a device's memory, ``cuda`` or ``mps``, and no longer uses."""
+    gc.collect()
+    if kind == "cuda":
+        torch.cuda.empty_cache()
+    elif kind == "mps":
+        torch.mps.empty_cache()
 
 
 def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:

@@ -83,34 +83,49 @@ def refine(
 
     The best has the lowest held-out Poisson likelihood, or the lowest chi² when nothing is held out.  The error that is
     reported on the way is the lowest chi² of all starts as the iteration began.  Closing the generator cancels.  A GPU that
-    runs out of memory hands the job over to the CPU, which begins anew.  `stage` is what the progress is reported as,
-    `keep` how many starts are handed back whole.  Where light is only partly coherent, what projections aim at stays `as it is`
-    in `data`, or is made anew from the objects every few iterations, with the blur `given` there, or one that is `estimated` too.
+    runs out of memory begins anew with fewer starts at a time, and at last on the CPU.
+
+    `stage` is what the progress is reported as, `keep` how many starts are handed back whole.  Where light is only partly
+    coherent, what projections aim at stays `as it is` in `data`, or is made anew from the objects every few iterations, with the
+    blur `given` there, or one that is `estimated` too.
 
     Raises
     ------
     InputError
         If the starts have another shape than the data, or the computer's memory runs out.
     """
-    try:
-        batch = _first(data, starts, refinement)
-        if data.device.type == "cpu":
-            del starts  # the batch has its own; only a GPU's may be needed again
-        return (yield from _refine(batch, data, refinement, stage, keep, coherence))
-    except (RuntimeError, MemoryError) as error:
-        if not ran_out(error):
-            raise
-        data.fall_back()
-    batch = _first(data, starts, refinement)
+    given = [starts]
+    del starts
+    while True:
+        try:
+            return (yield from _begun(data, given, refinement, stage, keep, coherence))
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
+                raise
+        data.make_room()  # what the error held is let go before
+
+
+def _begun(
+    data: Diffraction,
+    given: list[Starts],
+    refinement: Refinement,
+    stage: str,
+    keep: int,
+    coherence: Coherence,
+) -> Generator[Progress, None, Phased]:
+    batch = _first(data, given[0], refinement, coherence)
+    if data.device.type == "cpu":
+        given.clear()  # the batch has its own; only a GPU's may be needed again
     return (yield from _refine(batch, data, refinement, stage, keep, coherence))
 
 
-def _first(data: Diffraction, starts: Starts, refinement: Refinement) -> Batch:
+def _first(data: Diffraction, starts: Starts, refinement: Refinement, coherence: Coherence) -> Batch:
     """Return the batch that begins: on the middle of reciprocal space, if a part of the iterations is done there."""
+    blurred = coherence != "as it is"
     if not refinement.coarse:
-        return Batch(data, starts, refinement.algorithm)
+        return Batch(data, starts, refinement.algorithm, blurred)
     small = data.middle(tuple(fast_size(-(-side // 2)) for side in data.shape))
-    return Batch(small, on_grid(starts, small.shape), refinement.algorithm)
+    return Batch(small, on_grid(starts, small.shape), refinement.algorithm, blurred)
 
 
 def _refine(
@@ -121,7 +136,8 @@ def _refine(
         yield from run.iterate(batch, run.coarse)
         batch.finish()
         starts = on_grid(batch.starts(range(len(batch))), data.shape)
-        batch = Batch(data, starts, refinement.algorithm)
+        del batch  # its memory is free from here on
+        batch = Batch(data, starts, refinement.algorithm, coherence != "as it is")
         del starts
     yield from run.iterate(batch, len(run.steps))
     batch.finish()
@@ -288,7 +304,7 @@ class _Run:
         begin = time.perf_counter()
         if begin < self.preview_due:
             return None
-        found = np.abs(batch.object(start))
+        found = batch.amplitude(start)
         if found.shape != self.shape:
             # the nearest voxels: to interpolate would take longer than the coarse iterations between two previews
             nearest = (

@@ -233,4 +233,4 @@ def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def _sums(rows: torch.Tensor) -> torch.Tensor:
     """Return the sums of rows (P, V) in two steps, so that the order of adding does not depend on the number of threads."""
     rows = functional.pad(rows, (0, -rows.shape[1] % _ROW)).view(len(rows), -1, _ROW)
-    return rows.sum(2, dtype=wide(rows.device)).sum(1)
+    return rows.sum(2).sum(1, dtype=wide(rows.device))

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import torch
 
-from .pattern import AXES, TINY, target, wide
+from .pattern import AXES, TINY, target, total
 
 
 class Likelihood(Protocol):
@@ -104,13 +104,16 @@ class LikelihoodByTransforms:
         """Return derivative and squared errors."""
         expected, modulus = power(self._field), self._modulus
         modulus, fits = target(modulus, expected)
-        squared_error = torch.where(fits, expected.sqrt() - modulus, 0).square_()
+        squared_errors = total(torch.where(fits, expected.sqrt() - modulus, 0).square_())
         ratio = modulus.square() / expected.add_(self._floor).clamp_(min=float(TINY))
+        del expected  # here and below: before more is taken
         factor = torch.where(far.view(-1, 1, 1, 1), 2 - 2 * ratio.sqrt(), 1 - ratio)
+        del ratio
         by_field = self._field * torch.where(fits, factor, 0)
+        del factor, fits
         # without a factor: the adjoint of the unnormalised transform
         by_object = torch.fft.ifftn(by_field, dim=AXES, norm="forward")
-        return self.inside(by_object) * self._reached, total(squared_error)
+        return self.inside(by_object) * self._reached, squared_errors
 
     def look_along(self, direction: torch.Tensor) -> None:
         """Look along another direction."""
@@ -125,14 +128,17 @@ class LikelihoodByTransforms:
         here = self._field + way * step.to(way.dtype).view(-1, 1, 1, 1)
         rise = 2 * (here.real * way.real + here.imag * way.imag)
         expected = power(here)
+        del here
         modulus, fits = target(self._modulus, expected)
         expected = expected.add_(self._floor).clamp_(min=float(TINY))
         ratio = modulus.square() / expected
         ratio = torch.where(far, ratio.sqrt(), ratio)
         rest = torch.where(far, 2 - 2 * ratio, 1 - ratio)
-        fisher = rise.square().div_(expected)
-        terms = rise * rest, 2 * power(way) * rest + fisher * ratio, fisher
-        return torch.stack([total(torch.where(fits, one, 0)) for one in terms])
+        first = total(torch.where(fits, rise * rest, 0))
+        fisher = rise.square_().div_(expected)
+        del rise, expected
+        second = (power(way) * 2).mul_(rest).add_(ratio.mul_(fisher))
+        return torch.stack([first, *(total(torch.where(fits, one, 0)) for one in (second, fisher))])
 
     def go(self, step: torch.Tensor) -> None:
         """Move the objects along the direction."""
@@ -149,8 +155,3 @@ def move(volumes: torch.Tensor, direction: torch.Tensor, step: torch.Tensor) -> 
     """Move complex volumes or rows so many steps, (P,), along a direction, in place."""
     step = step.to(torch.float32).view(-1, *[1] * volumes.ndim)
     torch.view_as_real(volumes).addcmul_(torch.view_as_real(direction), step)
-
-
-def total(volumes: torch.Tensor) -> torch.Tensor:
-    """Return the sums of volumes (P, N0, N1, N2), in the widest type."""
-    return volumes.sum(dim=(1, 2, 3), dtype=wide(volumes.device))

@@ -53,6 +53,12 @@ def target(modulus: torch.Tensor, power: torch.Tensor) -> tuple[torch.Tensor, to
     return wanted, measured | (wanted > power.sqrt().clamp_(min=math.sqrt(TINY)))
 
 
+def total(volumes: torch.Tensor) -> torch.Tensor:
+    """Return the sums of volumes (..., N0, N1, N2), in the widest type of their device."""
+    # rows first, as they are: CUDA would make a copy of all numbers in double precision
+    return volumes.sum(-1).sum((-2, -1), dtype=wide(volumes.device))
+
+
 def wide(device: torch.device) -> torch.dtype:
     """Return the widest real type of a device: MPS has no double precision."""
     return torch.float32 if device.type == "mps" else torch.float64

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from .pattern import AXES, BOUND, TINY, wide
+from .pattern import AXES, BOUND, TINY, total
 
 
 def project_modulus(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
@@ -25,8 +25,9 @@ def project_modulus(field: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
         Σ(|F| − modulus)² over the fitted voxels and those below their bound, *before* the projection.
     """
     amplitude = field.abs()
-    wanted = torch.where(modulus >= 0, modulus, amplitude.maximum(modulus * (-1 / BOUND)))
-    squared_error = (amplitude - wanted).square_().sum(dim=AXES, dtype=wide(field.device))
+    wanted = amplitude.maximum(modulus * (-1 / BOUND))
+    torch.where(modulus >= 0, modulus, wanted, out=wanted)
+    squared_error = total((amplitude - wanted).square_())
     field *= wanted.div_(amplitude.clamp_(min=math.sqrt(TINY)))
     return squared_error
 

@@ -10,31 +10,35 @@ import torch
 from .diffraction import Diffraction
 
 
-def figures(one: torch.Tensor, inside: torch.Tensor, data: Diffraction) -> dict[str, float]:
-    """Return the figures of quality of one object.
+def figures(objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> list[dict[str, float]]:
+    """Return the figures of quality of objects.
 
     Parameters
     ----------
-    one, inside
-        Object and support, complex64 and bool (N0, N1, N2), FFT order.
+    objects, supports
+        complex64 and bool (P, N0, N1, N2), FFT order.
 
     Returns
     -------
-    dict
+    list of dict
         ``chi2`` Σ(|Fp|−|Fm|)²/Σ|Fm|² over the fitted pixels; ``llk`` the mean over the fitted pixels of
         ``calc − obs + obs·log(obs/calc)``, the Poisson likelihood relative to a perfect fit (0 is perfect, about ½ is what the
         noise of many photons leaves), with calc never below ``data.floor``; ``free_llk`` the same over the held-out pixels,
         absent when none are; ``support_fraction`` the support's share of the volume.
     """
-    found = data.backend.sums(one, data, deviances=True)
-    figures = {
-        "chi2": found.squared_error / data.total,
-        "llk": found.deviance / data.fitted,
-        "support_fraction": float(inside.sum()) / inside.numel(),
-    }
-    if data.held_out:
-        figures["free_llk"] = found.held_out / data.held_out
-    return figures
+    sums = data.backend.sums(objects, data, deviances=True)
+    areas = supports.sum((1, 2, 3)).tolist()
+    rows = []
+    for found, area in zip(sums, areas, strict=True):
+        row = {
+            "chi2": found.squared_error / data.total,
+            "llk": found.deviance / data.fitted,
+            "support_fraction": area / supports[0].numel(),
+        }
+        if data.held_out:
+            row["free_llk"] = found.held_out / data.held_out
+        rows.append(row)
+    return rows
 
 
 def judged(object: np.ndarray, support: np.ndarray, data: Diffraction) -> tuple[np.ndarray, dict[str, float]]:
@@ -47,20 +51,28 @@ def judged(object: np.ndarray, support: np.ndarray, data: Diffraction) -> tuple[
     data
         The scale is the one with the least Σ(|Fp|−|Fm|)² over its fitted pixels.
     """
-    one, inside = (torch.from_numpy(np.fft.ifftshift(volume)).to(data.device) for volume in (object, support))
-    found = data.backend.sums(one, data)
-    if found.power > 0:
-        one = one * (found.overlap / found.power)
-    return np.fft.fftshift(one.cpu().numpy()), figures(one, inside, data)
+
+    def judge() -> tuple[np.ndarray, dict[str, float]]:
+        one, inside = (
+            torch.from_numpy(np.fft.ifftshift(volume)[None]).to(data.device) for volume in (object, support)
+        )
+        (found,) = data.backend.sums(one, data)
+        if found.power > 0:
+            one = one * (found.overlap / found.power)
+        return np.fft.fftshift(one[0].cpu().numpy()), figures(one, inside, data)[0]
+
+    return data.or_on_cpu(judge)
 
 
-def score(one: torch.Tensor, data: Diffraction) -> float:
+def scores(objects: torch.Tensor, data: Diffraction) -> list[float]:
     """Return what objects are compared by, the less the better: ``free_llk``, or ``chi2`` if nothing is held out.
 
     It costs less than all `figures`.
     """
-    found = data.backend.sums(one, data, deviances=data.held_out > 0)
-    return found.held_out / data.held_out if data.held_out else found.squared_error / data.total
+    sums = data.backend.sums(objects, data, deviances=data.held_out > 0)
+    if data.held_out:
+        return [found.held_out / data.held_out for found in sums]
+    return [found.squared_error / data.total for found in sums]
 
 
 def ranking(scores: Sequence[float]) -> list[int]:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 
-from .pattern import HELD_OUT, Pattern, target, wide
+from .pattern import AXES, HELD_OUT, Pattern, target, total, wide
 
-_AT_A_TIME = 2**16
-"""Voxels of a CPU's pattern whose terms are in memory at a time."""
+_AT_A_TIME, _AT_A_TIME_ON_GPU = 2**16, 2**20
+"""Voxels whose terms are in memory at a time; on a GPU a quarter of the pattern if that is more."""
 
 
 class Sums(NamedTuple):
@@ -32,38 +32,43 @@ class Sums(NamedTuple):
     held_out: float
 
 
-def sums_by_transform(one: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
-    """Return the sums of an object, complex64 (N0, N1, N2) in FFT order, on any device."""
-    return sums_of(torch.fft.fftn(one), pattern.modulus, pattern, deviances)
+def sums_by_transform(objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
+    """Return the sums of objects, complex64 (P, N0, N1, N2) in FFT order, on any device."""
+    return sums_of(torch.fft.fftn(objects, dim=AXES), pattern.modulus, pattern, deviances)
 
 
-def sums_of(field: torch.Tensor, moduli: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
-    """Return the sums of a field, or of its modulus, against `moduli` and the pattern's counts."""
-    totals = torch.zeros(len(Sums._fields), dtype=torch.float64)
-    for part in planes_at_a_time(pattern):
-        counts, modulus, amplitude = pattern.counts[part], moduli[part], field[part].abs()
+def sums_of(
+    fields: torch.Tensor, moduli: torch.Tensor, pattern: Pattern, deviances: bool = False
+) -> list[Sums]:
+    """Return the sums of fields (P, N0, N1, N2), or of their moduli, against `moduli` and the pattern's counts."""
+    totals = torch.zeros((len(Sums._fields), len(fields)), dtype=wide(fields.device), device=fields.device)
+    for part in planes_at_a_time(pattern, len(fields)):
+        counts, modulus, amplitude = pattern.counts[part], moduli[part], fields[:, part].abs()
         fitted, power = modulus >= 0, amplitude.square()
+        totals[0] += total_over(fitted, amplitude * modulus)
+        totals[1] += total_over(fitted, power)
         aim, fits = target(modulus, power)
-        values = [amplitude * modulus, power, (amplitude - aim).square()]
-        wanted = [fitted, fitted, fits]
+        totals[2] += total_over(fits, amplitude.sub_(aim).square_())
+        del amplitude, aim
         if deviances:
-            expected = power.clamp(min=pattern.floor)
-            values += [torch.xlogy(counts, counts / expected).add_(expected).sub_(counts)] * 2
-            wanted += [fits, modulus == HELD_OUT]
-        pairs = zip(wanted, values, strict=True)
-        totals[: len(wanted)] += torch.tensor([total_over(*pair) for pair in pairs], dtype=torch.float64)
-    return Sums(*totals.tolist())
+            expected = power.clamp_(min=pattern.floor)
+            deviance = torch.xlogy(counts, counts / expected).add_(expected).sub_(counts)
+            totals[3] += total_over(fits, deviance)
+            totals[4] += total_over(modulus == HELD_OUT, deviance)
+    return [Sums(*row) for row in totals.T.tolist()]  # which is waited for once
 
 
-def planes_at_a_time(pattern: Pattern) -> list[slice]:
-    """Return ranges of planes that cover a pattern: all of it on a GPU, on a CPU few, so that their terms take no memory."""
+def planes_at_a_time(pattern: Pattern, objects: int = 1) -> list[slice]:
+    """Return ranges of planes that cover a pattern, so few at a time that the terms of their sums take little memory."""
     planes, rows, columns = pattern.shape
-    step = planes if pattern.device.type != "cpu" else max(1, _AT_A_TIME // (rows * columns))
+    most = _AT_A_TIME
+    if pattern.device.type != "cpu":  # where every range costs launches
+        most = max(_AT_A_TIME_ON_GPU, planes * rows * columns * objects // 4) // objects
+    step = max(1, most // (rows * columns))
     return [slice(i, i + step) for i in range(0, planes, step)]
 
 
-def total_over(pixels: torch.Tensor, values: torch.Tensor) -> float:
-    """Return the sum of `values` over `pixels` (bool), in double precision wherever the device has it."""
-    # plane by plane: a sum over everything depends in its last digit on how many threads share it
-    # (indexing by a mask would take 24 bytes per pixel for the indices)
-    return float(torch.where(pixels, values, 0).sum(dim=(-2, -1), dtype=wide(values.device)).sum())
+def total_over(pixels: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Return the sums of `values` (..., N0, N1, N2) over `pixels` (bool), in double precision wherever the device has it."""
+    # indexing by a mask would take 24 bytes per pixel for the indices
+    return total(torch.where(pixels, values, 0))

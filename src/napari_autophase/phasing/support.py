@@ -98,8 +98,8 @@ def within_limits(amplitude: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
     support = amplitude > level.view(-1, 1, 1, 1)
     voxels = amplitude[0].numel()
     most, least = int(LARGEST * voxels), max(27, int(SMALLEST * voxels))
-    for one, values in zip(support, amplitude, strict=True):
-        area = int(one.sum())
+    areas = support.sum((1, 2, 3)).tolist()
+    for one, values, area in zip(support, amplitude, areas, strict=True):
         if not least <= area <= most:
             one.copy_(torch.from_numpy(_brightest(values.cpu().numpy(), min(max(area, least), most))))
     return support

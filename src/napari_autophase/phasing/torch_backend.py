@@ -6,10 +6,13 @@ import torch
 
 from .iterations import Iterations, ReferenceIterations, Relaxation
 from .likelihood import Likelihood, LikelihoodByTransforms
+from .need import GPU_NEED, Need, cpu_need
 from .pattern import AXES, Pattern
 from .sums import Sums, sums_by_transform
 from .workers import short
 
+_SHARE = 0.8
+"""Part of a GPU's free memory that is made use of: not all of it is in one piece."""
 _SOFT = 1e-3
 """Added to |F|², so that the derivative of a modulus projection has no poles."""
 
@@ -34,9 +37,9 @@ class TorchBackend:
         """Return the likelihood of some objects."""
         return LikelihoodByTransforms(objects, reach, pattern.modulus, floor)
 
-    def sums(self, one: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
-        """Return the sums of an object over the pattern."""
-        return sums_by_transform(one, pattern, deviances)
+    def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
+        """Return the sums of objects over the pattern."""
+        return sums_by_transform(objects, pattern, deviances)
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int
@@ -51,17 +54,19 @@ class TorchBackend:
                 objects = project_within(objects, modulus) * supports
         return project_within(objects, modulus)
 
-    def starts_at_once(self, needed: int, free: int) -> int:
+    def starts_at_once(self, starts: int, voxels: int, need: Need, free: int) -> int:
         """Return how many starts to work on together: as many as a GPU's memory holds; on a CPU one keeps its caches warm."""
-        return 1 if self.device.type == "cpu" else max(1, int(0.8 * free) // needed)
+        return 1 if self.device.type == "cpu" else need.at_a_time(starts, voxels, _SHARE * free)
 
     def threads_within(self, voxels: int, available: int) -> int:
         """Return how many threads are of use within an object: torch's wait for each other at every step."""
         return 1 if self.device.type != "cpu" or short(voxels) else available
 
-    def bytes_per_voxel(self, gradients: bool) -> tuple[int, int]:
-        """Return what a start keeps between its iterations, and what comes and goes while it is worked on."""
-        return (25, 60) if gradients else (17, 18)
+    def need(self, gradients: bool, blurred: bool) -> Need:
+        """Return the memory that phasing takes."""
+        if self.device.type == "cpu":
+            return cpu_need(*((25, 60) if gradients else (17, 18)), gradients, blurred)
+        return GPU_NEED[gradients, blurred]
 
 
 def project_within(objects: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:

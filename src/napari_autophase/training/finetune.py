@@ -241,7 +241,7 @@ def _learn(scan: Scan, recipe: Recipe, model: Model) -> Generator[Progress, None
 def _brought_onto(guess: Tensor, found: Tensor) -> Tensor:
     """Return `found`, by whole voxels, where the network would put it: at the peak of the amplitudes' cross-correlation."""
     with_guess = torch.fft.fftn(guess.abs()) * torch.fft.fftn(found.abs()).conj()
-    peak = torch.unravel_index(torch.fft.ifftn(with_guess).real.argmax(), guess.shape)
+    peak = np.unravel_index(int(torch.fft.ifftn(with_guess).real.argmax()), guess.shape)
     return torch.roll(found, tuple(int(i) for i in peak), _AXES)
 
 
@@ -286,7 +286,10 @@ def _judge(one: nn.Module, lessons: list[_Lesson], device: torch.device) -> list
 def _free_chi2(one: np.ndarray, data: phasing.Diffraction) -> float:
     field = torch.fft.fftn(torch.fft.ifftshift(torch.as_tensor(one, device=data.device)))
     squared_error = (field.abs() - data.counts.sqrt()).square()
-    return total_over(data.free, squared_error) / max(total_over(data.free, data.counts), 1e-12)
+    error, photons = torch.stack(
+        [total_over(data.free, one) for one in (squared_error, data.counts)]
+    ).tolist()
+    return error / max(photons, 1e-12)
 
 
 def _score(rows: list[dict[str, float]]) -> float:

@@ -7,6 +7,7 @@ import torch
 
 from ..iterations import Iterations, Relaxation, Rule
 from ..likelihood import Likelihood
+from ..need import Need, cpu_need
 from ..pattern import Pattern
 from ..sums import Sums
 from .box import Box, SupportBox
@@ -18,6 +19,7 @@ class CompiledBackend:
     """Phasing by compiled functions, one object at a time, shared by threads."""
 
     name = "compiled"
+    device = torch.device("cpu")
 
     def iterations(
         self, objects: torch.Tensor, supports: torch.Tensor, pattern: Pattern, rule: Relaxation
@@ -31,11 +33,10 @@ class CompiledBackend:
         """Return the likelihood of some objects."""
         return LikelihoodInBoxes(objects, reach, pattern, floor)
 
-    def sums(self, one: torch.Tensor, pattern: Pattern, deviances: bool = False) -> Sums:
-        """Return the sums of an object: the box around what is not zero is transformed, and sums are taken as it goes."""
-        volume = one.numpy()
-        box = SupportBox(volume, volume.astype(bool), columns(pattern))
-        return Sums(*box.sums(pattern.floor, deviances).tolist())
+    def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
+        """Return the sums of objects: the box around what is not zero is transformed, and sums are taken as it goes."""
+        boxes = (SupportBox(one, one.astype(bool), columns(pattern)) for one in objects.numpy())
+        return [Sums(*box.sums(pattern.floor, deviances).tolist()) for box in boxes]
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int
@@ -49,7 +50,7 @@ class CompiledBackend:
             box.iterate(Relaxation(keep=0, add=1), again=False)
         return torch.from_numpy(found)
 
-    def starts_at_once(self, needed: int, free: int) -> int:  # noqa: ARG002 - as many as there are, one after the other
+    def starts_at_once(self, starts: int, voxels: int, need: Need, free: int) -> int:  # noqa: ARG002 - one after the other
         """Return 1: an object at a time keeps the caches warm."""
         return 1
 
@@ -57,9 +58,9 @@ class CompiledBackend:
         """Return how many threads are of use within an object: all."""
         return available
 
-    def bytes_per_voxel(self, gradients: bool) -> tuple[int, int]:
-        """Return what a start keeps between its iterations, and what comes and goes while it is worked on."""
-        return (23, 18) if gradients else (17, 18)
+    def need(self, gradients: bool, blurred: bool) -> Need:
+        """Return the memory that phasing takes."""
+        return cpu_need(*((23, 18) if gradients else (17, 18)), gradients, blurred)
 
 
 class VolumeIterations:

@@ -68,6 +68,7 @@ class _MovingBox(Box):
         super().__init__(part, reach, columns(pattern), pattern.shape)
         self._floor, self._late = np.float32(floor), np.float32(0)
         self._here, self._way = aligned(self._size), aligned(self._size)
+        self._here[...], self._way[...] = 0, 0  # what lies between their rows is added up too
         self.out(part, self._here)
 
     def derive(self, found: np.ndarray, far: bool) -> float:
