@@ -139,7 +139,7 @@ def test_a_keras_file_predicts_what_its_network_predicts(tmp_path, whole_model, 
     assert 0.02 < np.mean(amplitude < 0.1) < 0.98, "or the threshold would not be tested"
     with torch.no_grad():
         (found,) = model.network.double()(torch.as_tensor(some_counts()).double()[None])
-    np.testing.assert_allclose(0.1 + 0.1 * found.shape[0].numpy(), amplitude, atol=1e-6)
+    np.testing.assert_allclose(0.1 + 0.1 * found.inside_logit[0].numpy(), amplitude, atol=1e-6)
     crystal = np.where(amplitude >= 0.1, amplitude, 0) * np.exp(1j * phase)
     sure = np.abs(amplitude - 0.1) > 1e-6
     np.testing.assert_allclose(found.object[0].numpy()[sure], crystal[sure], atol=2e-6)
