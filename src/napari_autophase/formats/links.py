@@ -161,10 +161,13 @@ def link_types(group: h5py.h5g.GroupID) -> dict[str, int]:
     return found
 
 
-def place_of(group: h5py.h5g.GroupID, path: str, hops: int = 0) -> tuple[bytes, int] | None:
+def place_of(
+    group: h5py.h5g.GroupID, path: str, known: set[bytes], hops: int = 0
+) -> tuple[bytes, int] | None:
     """Return where a path leads within a group's own file, free of soft links, and the type of the link there; nothing is opened.
 
-    None if there is nothing, or if it leads out of the file before its end.
+    None if there is nothing, or if it leads out of the file before its end.  Whole paths on the way that are free of links are
+    put into `known`, and not looked at again.
     """
     if hops > _HOPS:
         return None
@@ -173,6 +176,9 @@ def place_of(group: h5py.h5g.GroupID, path: str, hops: int = 0) -> tuple[bytes, 
     kind = h5py.h5l.TYPE_HARD
     for number, name in enumerate(names, 1):
         here = walked + name
+        if here in known:
+            kind, walked = h5py.h5l.TYPE_HARD, here + b"/"
+            continue
         try:
             kind = group.links.get_info(here).type
         except (KeyError, RuntimeError):
@@ -181,9 +187,11 @@ def place_of(group: h5py.h5g.GroupID, path: str, hops: int = 0) -> tuple[bytes, 
             target = group.links.get_val(here)
             start = b"" if target.startswith(b"/") else walked
             whole = b"/".join((start + target, *names[number:]))
-            return place_of(group, whole.decode(errors="surrogateescape"), hops + 1)
+            return place_of(group, whole.decode(errors="surrogateescape"), known, hops + 1)
         if kind != h5py.h5l.TYPE_HARD and number < len(names):
             return None
+        if kind == h5py.h5l.TYPE_HARD and here.startswith(b"/"):
+            known.add(here)
         walked = here + b"/"
     return walked.rstrip(b"/") or b"/", kind
 

@@ -29,15 +29,16 @@ _ONE = h5py.h5s.create(h5py.h5s.SCALAR)
 class _Group:
     """A group: its names, each with the type of its link, and what stands in its own file under a path."""
 
-    def __init__(self, group: h5py.h5g.GroupID) -> None:
+    def __init__(self, group: h5py.h5g.GroupID, around: _Group | None = None) -> None:
         self.id = group
         self.links = link_types(group)
+        self._known: set[bytes] = set() if around is None else around._known
 
     def place(self, path: str) -> tuple[bytes, int] | None:
         """Return what `place_of` does."""
         kind = self.links.get(path)
         if kind is None or kind == h5py.h5l.TYPE_SOFT:
-            return place_of(self.id, path) if kind is not None or "/" in path else None
+            return place_of(self.id, path, self._known) if kind is not None or "/" in path else None
         return path.encode(errors="surrogateescape"), kind
 
     def at(self, place: tuple[bytes, int] | None) -> h5py.h5g.GroupID | h5py.h5d.DatasetID | None:
@@ -108,7 +109,7 @@ def _entry(group: _Group, name: str, files: Files, recorded: dict[str, Any]) -> 
     for path, each in recorded.items():
         if not isinstance(each, h5py.h5g.GroupID):
             continue
-        inside = _Group(each)
+        inside = _Group(each, group)
         # frames first, then what is opened at once: all was recorded at as many points, but for some slow counters
         order = sorted(inside.links.items(), key=lambda each: (not _is_detector(each[0]), each[1]))
         for what, _ in order:
