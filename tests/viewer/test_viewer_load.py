@@ -767,7 +767,7 @@ def test_an_incomplete_geometry_is_asked_for_before_the_run(
     dock, session, viewer, launch, qtbot, monkeypatch
 ):
     said = []
-    monkeypatch.setattr("napari_autophase.viewer.docks.reconstruct_dock.show_error", said.append)
+    monkeypatch.setattr("napari_autophase.viewer.docks.run_report.show_error", said.append)
     panel = ReconstructDock(viewer)
     qtbot.addWidget(panel)
     session.add_scan(make_scan(geometry=None))

@@ -20,16 +20,16 @@ from napari_autophase.recipe.settings import settings as settings_of
 from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError
 from napari_autophase.viewer import warmup
-from napari_autophase.viewer.docks import device_and_memory, reconstruct_dock
+from napari_autophase.viewer.docks import device_and_memory, run_report
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.model.run_words import duration
+from napari_autophase.viewer.model.run_words import EXPLANATIONS, duration
 from napari_autophase.viewer.widgets.plot import LogAxis
 
 
 @pytest.fixture
 def errors(monkeypatch):
     shown = []
-    monkeypatch.setattr(reconstruct_dock, "show_error", shown.append)
+    monkeypatch.setattr(run_report, "show_error", shown.append)
     return shown
 
 
@@ -66,7 +66,7 @@ def test_a_whole_run(ready, launch, scan):
     guessing = ready.bar.value()
     launch.job.refine(10, errors=[0.5, 0.25, 0.125])
     assert ready.stage.text() == "Refining · 10 of 50"
-    assert 0 < guessing < ready.bar.value() < ready.bar.maximum()
+    assert 0 <= guessing < ready.bar.value() < ready.bar.maximum()
     assert ready.curve.errors == [0.5, 0.25, 0.125]
     launch.job.done(make_reconstruction())
     assert ready.stage.text() == "Done in 3.2 s on cpu"
@@ -151,7 +151,7 @@ def test_a_preset_chosen_in_the_panel_is_the_preset(dock, preset):
     dock.preset.setCurrentText(preset)
     dock._use_preset()
     assert dock.recipe() == Recipe.from_preset(preset)
-    assert dock.explanation.text() == reconstruct_dock.EXPLANATIONS[preset]
+    assert dock.explanation.text() == EXPLANATIONS[preset]
 
 
 def test_a_preset_leaves_device_seed_and_preparation(dock):
@@ -178,7 +178,7 @@ def test_a_preset_that_was_changed_says_so(dock):
     dock.preset.activated.emit(dock.preset.currentIndex())  # the same one again
     assert dock.recipe().refine == Recipe().refine
     assert (dock.preset.currentText(), dock.recipe().seed) == ("fast", 9)
-    assert reconstruct_dock.EXPLANATIONS["fast"] == dock.explanation.text()
+    assert EXPLANATIONS["fast"] == dock.explanation.text()
 
 
 def test_a_recipe_that_was_loaded_is_shown_with_what_is_its_own(dock):
@@ -413,18 +413,62 @@ def test_an_engine_that_cannot_be_loaded_is_said(ready, engine, qtbot, monkeypat
     )
 
 
-def test_closing_the_dock_in_mid_run_cancels(session, viewer, qtbot, launch, scan, errors):
+def closed(dock, qtbot):
+    with qtbot.waitSignal(dock.destroyed, timeout=120_000):
+        dock.deleteLater()
+
+
+def test_a_run_goes_on_without_its_dock_and_is_seen_in_the_next(session, viewer, qtbot, launch, scan, errors):
     dock = ReconstructDock(viewer)
     session.add_scan(scan)
+    dock.basic["seed"].value = 7
+    dock.preset.setCurrentIndex(PRESETS.index("iterative"))
+    dock._use_preset()
     dock.button.click()
-    dock.deleteLater()
-    qtbot.waitUntil(lambda: launch.job.quits == 1, timeout=120_000)
-    launch.job.done(make_reconstruction())
-    assert session.results == []
+    launch.job.refine(40, 620, errors=[0.5, 0.4])
+    closed(dock, qtbot)
+    assert launch.job.quits == 0
+    launch.job.refine(41, 620, errors=[0.3])
     again = ReconstructDock(viewer)
     qtbot.addWidget(again)
-    again.button.click()
-    assert len(launch.jobs) == 2
+    assert again.preset.currentData() == "iterative"
+    assert again.basic["seed"].value == 7
+    assert again.curve.errors == [0.5, 0.4, 0.3]
+    assert again.stage.text().startswith("Refining · 41 of 620")
+    assert again.cancel.isEnabled()
+    launch.job.done(make_reconstruction())
+    assert len(session.results) == 1
+    assert "χ² 0.0123" in again.summary.text()
+
+
+def test_a_dock_that_is_opened_after_a_run_says_how_it_ended(ready, session, viewer, qtbot, launch, errors):
+    ready.button.click()
+    launch.job.done(make_reconstruction())
+    dock = ReconstructDock(viewer)
+    qtbot.addWidget(dock)
+    assert "χ² 0.0123" in dock.summary.text()
+    dock.button.click()
+    launch.job.run.on_failed(InputError("The scan is too big; bin it."))
+    last = ReconstructDock(viewer)
+    qtbot.addWidget(last)
+    assert last.summary.text() == "The scan is too big; bin it."
+    assert len(errors) == 2, "it was said when it happened, in both docks, and not again"
+
+
+def test_the_curve_is_shaded_where_it_is_expected_to_rise(ready, launch):
+    ready.preset.setCurrentIndex(PRESETS.index("iterative"))
+    ready._use_preset()
+    ready.button.click()
+    launch.job.refine(30, 620, errors=[0.5])
+    # 3*(20*ER+180*HIO)+20*ER
+    assert ready.curve.explored == [(21, 200), (221, 400), (421, 600)]
+    launch.job.done(make_reconstruction())
+    ready.preset.setCurrentIndex(PRESETS.index("fast"))
+    ready._use_preset()
+    ready.algorithm.setText("50*ER")
+    ready.button.click()
+    launch.job.refine(1, 50, errors=[0.5])
+    assert ready.curve.explored == []
 
 
 def test_deleting_every_layer_in_mid_run(ready, viewer, session, launch):

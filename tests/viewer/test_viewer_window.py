@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.utils import progress
 from qtpy.QtWidgets import QApplication
 from viewer_doubles import make_reconstruction
 
@@ -119,11 +120,18 @@ def run(viewer, qtbot):
     return dock_widget
 
 
-def test_closing_the_dock_in_mid_run(window, qtbot, endless):
+def test_closing_the_dock_in_mid_run_leaves_the_run_alone_and_napari_shows_it(window, qtbot, endless):
     dock_widget = run(window, qtbot)
     window.window.remove_dock_widget(dock_widget)
+    controller = session_of(window).controller
+    seen = controller.log.latest
+    qtbot.waitUntil(lambda: controller.log.latest is not seen, timeout=120_000)
+    assert controller.state == "running"
+    (bar,) = progress._all_instances
+    assert bar.n > 0
+    controller.cancel()
     qtbot.waitUntil(endless.is_set, timeout=120_000)
-    assert session_of(window).controller.state == "idle"
+    qtbot.waitUntil(lambda: not progress._all_instances, timeout=120_000)
 
 
 def test_closing_the_window_in_mid_run(window, qtbot, endless):

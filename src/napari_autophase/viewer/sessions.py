@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from .activity import Activity
 from .model.controller import Job, Launch, Run
 from .model.session import Session
 
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 PAUSE_MS = 20
 """Qt would do pieces without a pause in pairs, before it draws and listens."""
 _sessions: weakref.WeakKeyDictionary[ViewerModel, Session] = weakref.WeakKeyDictionary()
+_activities: weakref.WeakKeyDictionary[ViewerModel, Activity] = weakref.WeakKeyDictionary()
 
 
 def session_of(viewer: ViewerModel) -> Session:
     """Return the session of `viewer`, made when first asked for."""
     viewer = getattr(viewer, "__wrapped__", viewer)  # plugins are sometimes given a proxy
     if viewer not in _sessions:
-        keep(Session(viewer, QtBackground()))
+        session = Session(viewer, QtBackground())
+        _activities[viewer] = Activity(session.controller)
+        keep(session)
     return _sessions[viewer]
 
 

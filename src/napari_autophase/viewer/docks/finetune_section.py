@@ -17,6 +17,8 @@ from ...recipe import Recipe
 from ...reconstruction import Progress
 from ...scan import InputError, Scan
 from ..model.controller import Controller, Job, Launch, Run, Update
+from ..model.pace import Plan
+from ..model.run_words import duration
 from ..model.session import Session
 from ..warmup import engine
 from ..widgets.layout import caption, form, row
@@ -29,12 +31,14 @@ if TYPE_CHECKING:
 BAR = 1000
 STATES = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
 STAGES = {
-    "prepare": ("Preparing the scan", 0.0, 0.02),
-    "guess": ("Guessing, to have something to learn", 0.02, 0.1),
-    "refine": ("Refining, to have something to learn", 0.1, 0.2),
-    "analyse": ("Looking at what was found", 0.2, 0.2),
-    "finetune": ("Learning", 0.2, 1.0),
+    "prepare": "Preparing the scan",
+    "guess": "Guessing, to have something to learn",
+    "refine": "Refining, to have something to learn",
+    "analyse": "Looking at what was found",
+    "finetune": "Learning",
 }
+PLAN = Plan({"prepare": 2, "guess": 8, "refine": 10, "analyse": 0, "finetune": 80})
+"""What each stage takes of the time, in per cent."""
 _EXPLANATION = (
     "Teaches the network this very crystal, without any truth: the scan is reconstructed with the choices of this panel, and the "
     "network learns to see at once what was found. Pixels held out of both choose the weights that are kept. "
@@ -68,7 +72,7 @@ class FineTuneSection(Section):
     ) -> None:
         super().__init__("Fine-tune the network")
         self._session, self._recipe, self._use = session, recipe, use
-        self._controller = Controller(launch or self._launch_in_thread)
+        self._controller = Controller(launch or self._launch_in_thread, plan=PLAN)
         self._tuned: FineTuned | None = None
         self._scan_name = ""
 
@@ -178,13 +182,13 @@ class FineTuneSection(Section):
 
     def _on_update(self, update: Update) -> None:
         progress = update.progress
-        text, begin, end = STAGES[progress.stage]
+        text = STAGES[progress.stage]
         if progress.total > 1:
             text += f" · {progress.step} of {progress.total}"
         if progress.stage == "finetune" and update.remaining_s is not None:
-            text += f" · {update.remaining_s:.0f} s left"
+            text += f" · {duration(update.remaining_s)} left"
         self.stage.setText(text)
-        self.bar.setValue(round(BAR * (begin + (end - begin) * progress.step / max(1, progress.total))))
+        self.bar.setValue(round(BAR * update.part))
 
     def _on_finished(self, tuned: FineTuned) -> None:
         before, after = tuned.before[0], tuned.after[0]

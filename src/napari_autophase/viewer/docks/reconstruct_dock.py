@@ -7,9 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error
 from psygnal import SignalInstance
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
@@ -17,9 +16,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFileDialog,
-    QLabel,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
 )
@@ -27,22 +24,19 @@ from qtpy.QtWidgets import (
 from ... import files
 from ...recipe import PRESETS, Recipe
 from ...recipe.settings import settings, value_of
-from ...reconstruction import Reconstruction
 from ...scan import InputError, Scan
-from ..model.controller import Update
-from ..model.drawing import Drawing
-from ..model.run_words import BAR, DEVICES, EXPLANATIONS, STAGES, STATES, duration, figures
+from ..model.run_words import DEVICES, EXPLANATIONS
 from ..sessions import session_of
 from ..widgets.buttons import PrimaryButton, SampleButton
-from ..widgets.curve import ErrorCurve
 from ..widgets.iterations import Iterations
-from ..widgets.layout import caption, form, keep_place, row
-from ..widgets.notes import Note, Notes
+from ..widgets.layout import caption, form, row
+from ..widgets.notes import Note
 from ..widgets.page import Page
 from ..widgets.recipe_form import RecipeForm, Setting, changed, make_setting
 from ..widgets.section import Section
 from .device_and_memory import DeviceAndMemory, offer_devices
 from .finetune_section import FineTuneSection
+from .run_report import RunReport
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -67,18 +61,12 @@ class ReconstructDock(Page):
         self._make_panel(napari_viewer)
         self._lay_out()
 
-        session, controller = self._session, self._controller
+        session, controller, report = self._session, self._controller, self.report
         links: list[tuple[SignalInstance, Callable[..., None]]] = [
             (session.choices_changed, self._list_scans),
             (session.scan_changed, self._list_scans),
-            (session.scan_changed, self._forget_refusal),
-            (session.scan_updated, self._forget_refusal),
-            (session.result_updated, self._on_result_updated),
             (session.recipe_given, self.show_recipe),
             (controller.state_changed, self._on_state),
-            (controller.advanced, self._on_update),
-            (controller.finished, self._on_finished),
-            (controller.failed, self._on_failed),
         ]
         for signal, slot in links:
             signal.connect(slot)
@@ -86,13 +74,17 @@ class ReconstructDock(Page):
         def close() -> None:
             for signal, slot in links:
                 signal.disconnect(slot)
-            controller.close()
+            report.close()
 
         self.destroyed.connect(lambda _: close())
-        self.show_recipe(Recipe.from_preset("fast"))
+        if session.choices_made:
+            self._recall(session.choices_made)
+        else:
+            self.show_recipe(Recipe.from_preset("fast"))
         self._list_scans()
         self._on_state(controller.state)
-        for setting in (*self.basic.values(), *self.form.settings.values()):
+        self.replace.toggled.connect(lambda _: self._remember())
+        for setting in self._settings:
             setting.on_change(self.device_and_memory.on_choice)
             setting.on_change(self._explain)
 
@@ -148,16 +140,9 @@ class ReconstructDock(Page):
         self.hint = Note()
         self.lengths = Note()
         self.sample = SampleButton(viewer)
-        self.stage = QLabel()
-        self.bar = QProgressBar()
-        self.bar.setRange(0, BAR)
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
-        self.curve = ErrorCurve(viewer)
-        self.summary = Note()
-        self.notes = Notes()
-        self._found: Reconstruction | None = None
-        self._refusal = ""
+        self.report = RunReport(self._session, viewer)
+        self.stage, self.bar, self.curve = self.report.stage, self.report.bar, self.report.curve
+        self.summary, self.notes = self.report.summary, self.report.notes
         self._focused = False
 
     def _lay_out(self) -> None:
@@ -179,7 +164,6 @@ class ReconstructDock(Page):
         column.addWidget(self.explanation)
         column.addLayout(row(self.button, self.cancel))
         # what a run makes appear stands below what a person may be reaching for
-        keep_place(self.stage, self.bar)
         for above in (self.stage, self.bar, self.hint, self.sample, self.lengths):
             column.addWidget(above)
         column.addLayout(choices)
@@ -188,7 +172,6 @@ class ReconstructDock(Page):
         column.addWidget(self.advanced)
         column.addWidget(self.finetune)
         column.addStretch(1)
-        self.curve.hide()
         for before, after in pairwise((self.preset, self.sample, self.button, self.cancel, self.iterations)):
             self.setTabOrder(before, after)
 
@@ -207,9 +190,26 @@ class ReconstructDock(Page):
 
     def settled_recipe(self) -> Recipe:
         """Return the recipe likewise, for a job that is to begin now."""
-        for setting in (*self.basic.values(), *self.form.settings.values()):
+        for setting in self._settings:
             setting.settle()
         return self.recipe()
+
+    @property
+    def _settings(self) -> tuple[Setting, ...]:
+        return (*self.basic.values(), *self.form.settings.values())
+
+    def _recall(self, said: dict[str, Any]) -> None:
+        """Say what a panel that was closed said."""
+        self.preset.setCurrentIndex(PRESETS.index(said["preset"]))
+        self.replace.setChecked(said["replace"])
+        for setting in self._settings:
+            setting.value = said[setting.key]
+        self._explain()
+
+    def _remember(self) -> None:
+        values = {setting.key: setting.value for setting in self._settings}
+        choices = {"preset": self.preset.currentData(), "replace": self.replace.isChecked(), **values}
+        self._session.choices_made = choices
 
     def show_recipe(self, recipe: Recipe) -> None:
         """Show every setting of `recipe`."""
@@ -222,9 +222,10 @@ class ReconstructDock(Page):
 
     def _explain(self) -> None:
         """Say what will be done: what the preset is, or in what it was changed."""
+        self._remember()
         preset = self.preset.currentData()
         try:
-            changes = changed(self.recipe(), (*self.basic.values(), *self.form.settings.values()))
+            changes = changed(self.recipe(), self._settings)
         except InputError:  # which is said when the button is pressed
             changes = []
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
@@ -276,7 +277,7 @@ class ReconstructDock(Page):
         try:
             action()
         except InputError as error:
-            self._on_failed(error)
+            self.report.fail(error)
 
     # -- scans ---------------------------------------------------------------------------------------------------------
 
@@ -328,59 +329,8 @@ class ReconstructDock(Page):
         try:
             self._session.reconstruct(self.settled_recipe(), replace_last=self.replace.isChecked())
         except InputError as error:
-            self._on_failed(error)
-            self._refusal = self.summary.text()
+            self.report.refuse(error)
 
-    def _forget_refusal(self) -> None:
-        if self.summary.text() == self._refusal:  # what was missing may be there now
-            self.summary.say("")
-
-    def _on_state(self, state: str) -> None:
-        if state == "running":
-            self._found = None
-            self.curve.clear_errors()
-            self.curve.hide()
-            self.summary.say("")
-            self.notes.say(())
-        if state == "idle" and self.stage.text() == STATES["cancelling"]:
-            self.summary.say("Cancelled; the layers are as they were.")
+    def _on_state(self, _: str) -> None:
         self._allow()
         self.button.setText("Reconstructing…" if self._controller.busy else "Reconstruct")
-        self.stage.setText(STATES.get(state, ""))
-        if state in ("running", "done"):
-            self.bar.setValue(BAR if state == "done" else 0)
-        self.bar.setVisible(state != "idle")
-        self.stage.setVisible(state != "idle")
-
-    def _on_update(self, update: Update) -> None:
-        progress = update.progress
-        text, begin, end = STAGES[progress.stage]
-        if progress.total > 1:
-            text += f" · {progress.step} of {progress.total}"
-        if update.remaining_s is not None:
-            text += f" · {duration(update.remaining_s)} left"
-        self.stage.setText(text)
-        self.bar.setValue(round(BAR * (begin + (end - begin) * progress.step / max(1, progress.total))))
-        if update.errors:
-            self.curve.extend(update.errors, progress.stage)
-            self.curve.show()
-
-    def _on_finished(self, drawing: Drawing) -> None:
-        found = drawing.reconstruction
-        self.stage.setText(f"Done in {duration(found.seconds.get('total', 0.0))} on {found.device}")
-        self._summarise(found)
-
-    def _summarise(self, found: Reconstruction) -> None:
-        self._found = found
-        self.summary.say("\n".join(filter(None, [figures(found), found.verdict])))
-        self.notes.say(found.notes)
-
-    def _on_result_updated(self, before: Reconstruction, now: Reconstruction) -> None:
-        if before is self._found:
-            self._summarise(now)
-
-    def _on_failed(self, error: Exception) -> None:
-        text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        _log.info("reconstruction failed", exc_info=error)
-        self.summary.say(text, error=True)
-        show_error(text)

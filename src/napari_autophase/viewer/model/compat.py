@@ -5,7 +5,7 @@ Each function looks for what napari 0.9 has, and knows where the older ones keep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -131,6 +131,13 @@ def is_open(viewer: ViewerModel) -> bool:
     except (AttributeError, RuntimeError):  # closed from Python, or by a person
         return False
     return True
+
+
+def when_closed(viewer: ViewerModel, then: Callable[[], object]) -> None:
+    """Call `then` when the window of a viewer is closed; a viewer that has none is never closed."""
+    window = getattr(viewer, "window", None)
+    if window is not None:
+        window._qt_window.destroyed.connect(lambda _: then())
 
 
 def free_where_it_is_drawn(viewer: ViewerModel) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from psygnal import Signal
@@ -12,6 +12,7 @@ from psygnal import Signal
 from ...recipe import Recipe
 from ...reconstruction import Progress
 from ...scan import Scan
+from .pace import Pace, Plan, steps_of
 
 State = Literal["idle", "running", "cancelling", "done", "failed"]
 
@@ -36,13 +37,52 @@ class Update:
         The latest step.
     errors
         chi² of the estimates since the last update, oldest first.
+    part
+        Which part of the run is done; it never falls.
     remaining_s
-        Seconds that the present stage will still take, or None while nobody can tell.
+        Seconds that the run will still take, or None while nobody can tell.
     """
 
     progress: Progress
     errors: tuple[float, ...] = ()
+    part: float = 0.0
     remaining_s: float | None = None
+
+
+@dataclass(eq=False)
+class Log:
+    """What a run has told so far, for a panel that is opened later.
+
+    Parameters
+    ----------
+    recipe
+        How it phases.
+    stage
+        The stage that the errors are of.
+    errors
+        chi² of the best start after each iteration of that stage.
+    steps
+        The algorithm of every iteration of the stage; none: nobody knows.
+    latest
+        The last update; None: there was none.
+    outcome
+        What it made, or why it failed; None: neither.
+    """
+
+    recipe: Recipe
+    stage: str = ""
+    errors: list[float] = field(default_factory=list)
+    steps: tuple[str, ...] = ()
+    latest: Update | None = None
+    outcome: Any = None
+
+    def add(self, update: Update) -> None:
+        """Keep an update; another stage begins anew."""
+        if update.errors and update.progress.stage != self.stage:
+            self.stage, self.errors = update.progress.stage, []
+        self.errors += (error for error in update.errors if error > 0)
+        self.steps = steps_of(self.recipe, update.progress)
+        self.latest = update
 
 
 class Run:
@@ -94,6 +134,8 @@ class Controller:
         Starts a job that reports to the given `Run` in the caller's thread.
     clock
         Seconds, monotonic.
+    plan
+        What a job has to do; None: what a reconstruction has (see `pace.Plan.of`).
     """
 
     state_changed = Signal(str)
@@ -102,13 +144,18 @@ class Controller:
     """The result: a `Drawing` of a reconstruction, or whatever else the job makes."""
     failed = Signal(Exception)
 
-    def __init__(self, launch: Launch, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, launch: Launch, clock: Callable[[], float] = time.monotonic, plan: Plan | None = None
+    ) -> None:
         self._launch = launch
         self._clock = clock
+        self._plan = plan
+        self.log: Log | None = None
+        """Of the last run; None: there was none."""
         self._state: State = "idle"
         self._run: Run | None = None
         self._job: Job | None = None
-        self._stage = _StageClock()
+        self._pace: Pace | None = None
 
     @property
     def state(self) -> State:
@@ -130,7 +177,8 @@ class Controller:
         """
         if self.busy:
             raise RuntimeError("A reconstruction is running already.")
-        self._stage = _StageClock()
+        self._pace = Pace(self._plan or Plan.of(scan.shape, recipe), self._clock())
+        self.log = Log(recipe)
         self._run = Run(self)
         self._enter("running")
         try:
@@ -161,19 +209,20 @@ class Controller:
             self._enter("idle")
 
     def _on_progress(self, progress: Progress, errors: tuple[float, ...]) -> None:
-        if self._state == "running":
-            remaining = self._stage.remaining(progress, self._clock())
-            self.advanced.emit(Update(progress, errors, remaining))
+        if self._state == "running" and self._pace is not None and self.log is not None:
+            update = Update(progress, errors, *self._pace.follow(progress, self._clock()))
+            self.log.add(update)
+            self.advanced.emit(update)
 
     def _on_done(self, result: Any) -> None:
         if self._state == "running":
-            self._forget()
+            self._end(result)
             self._enter("done")
             self.finished.emit(result)
 
     def _on_failed(self, error: Exception) -> None:
         if self.busy:
-            self._forget()
+            self._end(error)
             self._enter("failed")
             self.failed.emit(error)
 
@@ -181,6 +230,11 @@ class Controller:
         if self.busy:
             self._forget()
             self._enter("idle")
+
+    def _end(self, outcome: Any) -> None:
+        if self.log is not None:
+            self.log.outcome = outcome
+        self._forget()
 
     def _forget(self) -> None:
         if self._run is not None:
@@ -190,20 +244,3 @@ class Controller:
     def _enter(self, state: State) -> None:
         self._state = state
         self.state_changed.emit(state)
-
-
-class _StageClock:
-    """Tells how long a stage will still take, from the mean pace since its first step."""
-
-    def __init__(self) -> None:
-        self._stage = ""
-        self._begin = 0.0
-        self._first = 0
-
-    def remaining(self, progress: Progress, now: float) -> float | None:
-        if progress.stage != self._stage:
-            self._stage, self._begin, self._first = progress.stage, now, progress.step
-        steps, seconds = progress.step - self._first, now - self._begin
-        if steps < 1 or seconds < 0.2:  # too early: the first guesses would only flicker
-            return None
-        return seconds / steps * (progress.total - progress.step)

@@ -12,12 +12,12 @@ EXPLANATIONS = {
 }
 STATES = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
 STAGES = {
-    "prepare": ("Preparing the scan", 0.0, 0.05),
-    "guess": ("Finding a start", 0.05, 0.2),
-    "refine": ("Refining", 0.2, 0.98),
-    "analyse": ("Analysing", 0.98, 1.0),
+    "prepare": "Preparing the scan",
+    "guess": "Finding a start",
+    "refine": "Refining",
+    "analyse": "Analysing",
 }
-"""What each stage is called, and where on the bar it begins and ends."""
+"""What each stage is called."""
 BAR = 1000
 DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
 

@@ -71,6 +71,8 @@ class Session:
         self._adoption = Adoption(self._make_scan, self._background.tasks)
         self.material = ""
         """What the crystals are, as a formula of `geometry.MATERIALS`; empty: nobody has said."""
+        self.choices_made: dict[str, Any] = {}
+        """What the Reconstruct panel says, by the names of the settings: a panel that is opened again says it again."""
         self.unsettled: list[Callable[[], object]] = []
         """Called before a scan is used: each applies what a panel shows of it, or raises an `InputError` that says what is
         missing."""
@@ -78,6 +80,7 @@ class Session:
         self.controller.finished.connect(self._on_finished)
         for layer in viewer.layers:
             self._adopt(layer)
+        compat.when_closed(viewer, self.controller.close)
         # last: the window must know a layer before we move others because of it
         viewer.layers.events.inserted.connect(self._on_inserted, position="last")
         viewer.layers.events.removed.connect(self._on_removed, position="last")

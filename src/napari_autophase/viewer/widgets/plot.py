@@ -47,8 +47,32 @@ class ErrorPlot(pg.PlotWidget):
         item.getAxis("left").setWidth(46)
         item.getAxis("bottom").setHeight(48)  # by itself it cuts the label's descenders off
         self.setMouseEnabled(False, False)
+        self._shades: list[pg.LinearRegionItem] = []
+        self._shaded: tuple[list[tuple[int, int]], int] = ([], 0)
         self._line = item.plot()
         viewer.events.theme.connect(self._paint)
+        self._paint()
+
+    def shade(self, spans: list[tuple[int, int]], total: int) -> None:
+        """Shade iterations, from the first to the last of each span, of `total` that there will be; 0: as many as are drawn."""
+        if (spans, total) == self._shaded:
+            return
+        self._shaded = spans, total
+        for shade in self._shades:
+            self.removeItem(shade)
+        self._shades = [
+            pg.LinearRegionItem((first - 0.5, last + 0.5), movable=False, pen=pg.mkPen(None))
+            for first, last in spans
+        ]
+        for shade in self._shades:
+            shade.setZValue(-10)
+            self.addItem(shade, ignoreBounds=True)
+        item = self.getPlotItem()
+        if total:
+            item.setXRange(1, total, padding=0.02)
+        else:
+            item.enableAutoRange("x")
+        item.setLabel("bottom", "χ² over the iterations" + ("; shaded: expected to rise" if spans else ""))
         self._paint()
 
     def draw(self, errors: list[float]) -> None:
@@ -64,3 +88,7 @@ class ErrorPlot(pg.PlotWidget):
             axis.setTextPen(theme.text.as_hex())
         colour = theme.current.as_hex() if theme.type == "light" else "#7f9cff"
         self._line.setPen(pg.mkPen(colour, width=2))
+        faint = pg.mkColor(theme.secondary.as_hex())
+        faint.setAlpha(90)
+        for shade in self._shades:
+            shade.setBrush(faint)

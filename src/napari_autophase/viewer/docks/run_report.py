@@ -1,0 +1,150 @@
+"""What is said of a run: its stage, a bar, the curve, and in the end its figures or why it failed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error
+from psygnal import SignalInstance
+from qtpy.QtWidgets import QLabel, QProgressBar
+
+from ...reconstruction import Reconstruction
+from ...scan import InputError
+from ..model.controller import Update
+from ..model.drawing import Drawing
+from ..model.run_words import BAR, STAGES, STATES, duration, figures
+from ..model.session import Session
+from ..widgets.curve import ErrorCurve
+from ..widgets.layout import keep_place
+from ..widgets.notes import Note, Notes
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_log = logging.getLogger(__name__)
+
+
+class RunReport:
+    """The widgets that a panel places; a panel that is opened in mid-run shows what was told before.
+
+    Parameters
+    ----------
+    session
+        Of the viewer.
+    viewer
+        Gives the colours.
+    """
+
+    def __init__(self, session: Session, viewer: ViewerModel) -> None:
+        self._controller = session.controller
+        self.stage = QLabel()
+        self.bar = QProgressBar()
+        self.bar.setRange(0, BAR)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        keep_place(self.stage, self.bar)
+        self.curve = ErrorCurve(viewer)
+        self.curve.hide()
+        self.summary = Note()
+        self.notes = Notes()
+        self._found: Reconstruction | None = None
+        self._refusal = ""
+        controller = self._controller
+        self._links: list[tuple[SignalInstance, Callable[..., None]]] = [
+            (session.scan_changed, self._forget_refusal),
+            (session.scan_updated, self._forget_refusal),
+            (session.result_updated, self._on_result_updated),
+            (controller.state_changed, self._on_state),
+            (controller.advanced, self._on_update),
+            (controller.finished, self._on_finished),
+            (controller.failed, self.fail),
+        ]
+        for signal, slot in self._links:
+            signal.connect(slot)
+        self._on_state(controller.state)
+        self._recall()
+
+    def close(self) -> None:
+        """Listen no more."""
+        for signal, slot in self._links:
+            signal.disconnect(slot)
+
+    def refuse(self, error: InputError) -> None:
+        """Say why a run does not begin, until that may have changed."""
+        self.fail(error)
+        self._refusal = self.summary.text()
+
+    def fail(self, error: Exception) -> None:
+        """Say what went wrong."""
+        _log.info("reconstruction failed", exc_info=error)
+        self.summary.say(_text_of(error), error=True)
+        show_error(_text_of(error))
+
+    def _forget_refusal(self) -> None:
+        if self.summary.text() == self._refusal:  # what was missing may be there now
+            self.summary.say("")
+
+    def _on_state(self, state: str) -> None:
+        if state == "running":
+            self._found = None
+            self.curve.clear_errors()
+            self.curve.hide()
+            self.summary.say("")
+            self.notes.say(())
+        if state == "idle" and self.stage.text() == STATES["cancelling"]:
+            self.summary.say("Cancelled; the layers are as they were.")
+        self.stage.setText(STATES.get(state, ""))
+        if state in ("running", "done"):
+            self.bar.setValue(BAR if state == "done" else 0)
+        self.bar.setVisible(state != "idle")
+        self.stage.setVisible(state != "idle")
+
+    def _on_update(self, update: Update) -> None:
+        progress = update.progress
+        text = STAGES[progress.stage]
+        if progress.total > 1:
+            text += f" · {progress.step} of {progress.total}"
+        if update.remaining_s is not None:
+            text += f" · {duration(update.remaining_s)} left"
+        self.stage.setText(text)
+        self.bar.setValue(round(BAR * update.part))
+        log = self._controller.log
+        if update.errors and log is not None:
+            self.curve.extend(update.errors, progress.stage, log.steps)
+            self.curve.show()
+
+    def _recall(self) -> None:
+        """Show what was told of the last run while there was no panel."""
+        log = self._controller.log
+        if log is None or self._controller.state == "idle":
+            return
+        if log.errors:
+            self.curve.extend(log.errors, log.stage, log.steps)
+            self.curve.show()
+        if isinstance(log.outcome, Drawing):
+            self._on_finished(log.outcome)
+        elif isinstance(log.outcome, Exception):
+            self.summary.say(_text_of(log.outcome), error=True)
+        elif log.latest is not None and self._controller.state == "running":
+            self._on_update(replace(log.latest, errors=()))
+
+    def _on_finished(self, drawing: Drawing) -> None:
+        found = drawing.reconstruction
+        self.stage.setText(f"Done in {duration(found.seconds.get('total', 0.0))} on {found.device}")
+        self._summarise(found)
+
+    def _summarise(self, found: Reconstruction) -> None:
+        self._found = found
+        self.summary.say("\n".join(filter(None, [figures(found), found.verdict])))
+        self.notes.say(found.notes)
+
+    def _on_result_updated(self, before: Reconstruction, now: Reconstruction) -> None:
+        if before is self._found:
+            self._summarise(now)
+
+
+def _text_of(error: Exception) -> str:
+    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
