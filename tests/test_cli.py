@@ -288,7 +288,7 @@ def test_devices_names_the_processor(capsys):
 
 
 def test_train_without_a_configuration(tmp_path, capsys):
-    assert cli.main(["train", str(tmp_path / "none.json")]) == 2
+    assert cli.main(["network", "train", str(tmp_path / "none.json")]) == 2
     assert "none.json" in capsys.readouterr().err
 
 
@@ -391,3 +391,9 @@ def test_a_terminal_without_the_letters_still_gets_its_answer(scan):
     done = subprocess.run(command("info", scan), capture_output=True, env=plain, check=False)
     assert done.returncode == 0, done.stderr
     assert b"voxel  21.21 ? 20.68" in done.stdout
+
+
+@pytest.mark.parametrize("group", ["geometry", "network"])
+def test_a_group_offers_what_the_program_offers_and_no_more(group, capsys):
+    assert cli.main([group, "--help"]) == 0
+    assert "completion" not in capsys.readouterr().out

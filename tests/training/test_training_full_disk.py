@@ -66,7 +66,7 @@ def test_a_run_whose_disk_is_full_at_any_file_says_so_and_goes_on_exactly(tmp_pa
     def train(name):
         document = tmp_path / f"{name}.json"
         document.write_text(json.dumps({**TINY, "folder": str(tmp_path / name)}))
-        return cli.main(["train", str(document)])
+        return cli.main(["network", "train", str(document)])
 
     with Disk() as disk:
         assert train("whole") == 0

@@ -84,7 +84,7 @@ def test_a_process_killed_while_it_writes_goes_on_exactly(whole, tmp_path, call,
     run = tmp_path / "run"
     file = tmp_path / "run.json"
     file.write_text(json.dumps(document(run, checkpoint_minutes=1e-6)))
-    command = [sys.executable, PROGRAM, "killed", call, str(number), "train", str(file)]
+    command = [sys.executable, PROGRAM, "killed", call, str(number), "network", "train", str(file)]
     killed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert 0 < checkpoint.load(run).document["step"] < 6
@@ -100,7 +100,7 @@ def test_a_run_in_slices_says_how_far_it_is_and_equals_the_whole(whole, tmp_path
     file = tmp_path / "run.json"
     file.write_text(json.dumps(document(tmp_path / "run", slice_minutes=1e-6)))
     for batch in (1, 2):  # a slice that is over at once does one batch
-        assert cli.main(["train", str(file)]) == 0
+        assert cli.main(["network", "train", str(file)]) == 0
         assert f"stopped at batch {batch}, {batch / 6:.1%} of the run" in capsys.readouterr().out
     assert same(whole.model, finish(Trainer(config(tmp_path / "run"))).model)
 
@@ -120,7 +120,7 @@ def test_a_run_asked_to_end_leaves_a_checkpoint(tmp_path, capsys, monkeypatch):
             return batch(self)
 
         monkeypatch.setattr(Trainer, "_timed_batch", told_in_a_batch)
-        assert cli.main(["train", str(file)]) == code
+        assert cli.main(["network", "train", str(file)]) == code
         assert "the same command goes on" in capsys.readouterr().out
         assert checkpoint.load(tmp_path / "run").document["step"] > 0
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers

@@ -96,12 +96,12 @@ def test_training_and_scoring_use_the_files_of_a_benchmark(tmp_path, capsys):
     assert torch.equal(again.counts, batches[-1].counts)
 
     (tmp_path / "options.json").write_text(json.dumps(TINY))
-    assert cli.main(["train", "--input", str(tmp_path), "--output", str(tmp_path)]) == 0
+    assert cli.main(["network", "train", "--input", str(tmp_path), "--output", str(tmp_path)]) == 0
     config = json.loads((tmp_path / "model" / "checkpoint.json").read_text())["config"]
     assert config["published"] == str(tmp_path / "train_dataset")
     assert len(list(write_set(tmp_path / "test_dataset", 3, purpose="test"))) == 3
     small = ["--device", "cpu", "--repeats", "1"]
-    assert cli.main(["evaluate", "--input", str(tmp_path), "--output", str(tmp_path), *small]) == 0
+    assert cli.main(["network", "evaluate", "--input", str(tmp_path), "--output", str(tmp_path), *small]) == 0
     data = json.loads((tmp_path / "metrics.json").read_text())["data"]
     assert (data["folder"], data["part"], data["crystals"]) == ("test_dataset", "all", 3)
     with pytest.raises(InputError, match=r"no \.npy files"):
@@ -110,7 +110,7 @@ def test_training_and_scoring_use_the_files_of_a_benchmark(tmp_path, capsys):
 
 def test_a_folder_of_another_data_set_is_left_alone(tmp_path, capsys):
     np.save(tmp_path / "mine.npy", np.zeros(3))
-    assert cli.main(["simulate-set", str(tmp_path), "--crystals", "2"]) == 2
+    assert cli.main(["network", "simulate-set", str(tmp_path), "--crystals", "2"]) == 2
     assert "mine.npy" in capsys.readouterr().err
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -134,7 +134,7 @@ def entered(tmp_path_factory):
             for command in commands:
                 words = shlex.split(command.format(source=ENTRY.parents[1]))
                 if words[0] == "napari-autophase":
-                    assert cli.main([*words[1:], *small.get(words[1], [])]) == 0
+                    assert cli.main([*words[1:], *small.get(words[2], [])]) == 0
                 else:
                     subprocess.run(words, check=True)
                 if words[0] == "cp":
@@ -213,7 +213,9 @@ def test_bad_scans_do_not_stop_the_others(tmp_path, capsys):
     weights = tmp_path / "w.safetensors"
     network.weights.save_weights(weights, training_tiny.Tiny(), "tiny", {})
     out = tmp_path / "out"
-    code = cli.main(["run", str(tmp_path), "-o", str(out), "--weights", str(weights), "--device", "cpu"])
+    code = cli.main(
+        ["network", "run", str(tmp_path), "-o", str(out), "--weights", str(weights), "--device", "cpu"]
+    )
     assert code == 2
     assert "1 of 2 scans" in capsys.readouterr().err
     assert (out / "b.cxi").exists()
@@ -234,14 +236,14 @@ def test_bad_scans_do_not_stop_the_others(tmp_path, capsys):
     ],
 )
 def test_wrong_use_is_told_in_one_line(tmp_path, capsys, arguments, says):
-    assert cli.main([word.format(folder=tmp_path) for word in arguments]) == 2
+    assert cli.main(["network", *(word.format(folder=tmp_path) for word in arguments)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
 
 
 def test_options_may_be_yaml(tmp_path):
     (tmp_path / "options.yaml").write_text("".join(f"{key}: {value}\n" for key, value in TINY.items()))
-    assert cli.main(["train", "--input", str(tmp_path), "--output", str(tmp_path / "out")]) == 0
+    assert cli.main(["network", "train", "--input", str(tmp_path), "--output", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "model" / "weights.safetensors").exists()
     (tmp_path / "options.yaml").write_text("steps: [")
-    assert cli.main(["train", "--input", str(tmp_path)]) == 2
+    assert cli.main(["network", "train", "--input", str(tmp_path)]) == 2

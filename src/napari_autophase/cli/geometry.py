@@ -21,6 +21,7 @@ from .options import (
 )
 
 app = typer.Typer(
+    add_completion=False,
     help="Templates for a geometry, the known beamlines, and tests of how a detector is mounted.",
     invoke_without_command=True,
     no_args_is_help=False,

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Input = Annotated[Path | None, typer.Option("--input", metavar="DIR", help="A benchmark's input folder.")]
 WEIGHTS = "weights.safetensors"
+app = typer.Typer(add_completion=False, help="Train a network, evaluate it, and predict with it alone.")
 
 
+@app.command()
 def train(
     config: Annotated[
         Path | None, typer.Argument(metavar="CONFIG", help="The run, as a JSON document.")
@@ -69,6 +71,7 @@ def train(
         raise KeyboardInterrupt
 
 
+@app.command()
 def evaluate(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Weights, instead of those shipped.")
@@ -122,6 +125,7 @@ def evaluate(
     write_each([(target, partial(write_json, metrics))])
 
 
+@app.command()
 def run(
     folder: Annotated[
         Path | None, typer.Argument(metavar="FOLDER", help="Of scans, in any format that is read.")
@@ -172,6 +176,7 @@ def run(
         )
 
 
+@app.command("simulate-set")
 def simulate_set(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")],
     crystals: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
