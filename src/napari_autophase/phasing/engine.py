@@ -113,10 +113,10 @@ def _begun(
     keep: int,
     coherence: Coherence,
 ) -> Generator[Progress, None, Phased]:
-    batch = _first(data, given[0], refinement, coherence)
+    first = [_first(data, given[0], refinement, coherence)]
     if data.device.type == "cpu":
         given.clear()  # the batch has its own; only a GPU's may be needed again
-    return (yield from _refine(batch, data, refinement, stage, keep, coherence))
+    return (yield from _refine(first.pop(), data, refinement, stage, keep, coherence))
 
 
 def _first(data: Diffraction, starts: Starts, refinement: Refinement, coherence: Coherence) -> Batch:
