@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
@@ -30,6 +31,8 @@ def everything(folder: Path) -> None:
         "benchmarks.md": benchmarks(),
         "house.svg": house(),
         "phasing.svg": house("phasing"),
+        "phasing_modules.md": modules("phasing"),
+        "viewer_modules.md": modules("viewer"),
     }
     for name, text in pages.items():
         path = folder / name
@@ -165,6 +168,18 @@ def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
 
 
 # -- the house --------------------------------------------------------------------------------------------------------
+
+
+def modules(room: str) -> str:
+    """Return a table of the modules of a package and of the packages in it, with the first line of each one's docstring."""
+    folder = ROOT / "src" / "napari_autophase" / room
+    rows = ["| module | what it is |", "| --- | --- |"]
+    for path in sorted(folder.rglob("*.py"), key=lambda path: (path.parent, path.name)):
+        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        name = path.relative_to(folder.parent).as_posix().removesuffix("__init__.py")
+        first = " ".join(said.split("\n\n")[0].split()).replace("|", "\\|")
+        rows.append(f"| `{name}` | {first} |")
+    return "\n".join(rows) + "\n"
 
 
 def house(room: str = "") -> str:

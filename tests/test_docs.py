@@ -162,6 +162,11 @@ def test_every_setting_and_every_command_is_in_the_generated_pages(monkeypatch):
     for room in ("phasing", "viewer", "scan"):
         assert f">{room}</text>" in house
     assert ">projections</text>" in generate.house("phasing")
+    for room in ("phasing", "viewer"):
+        lines = generate.modules(room).splitlines()[2:]
+        files = {path.name for path in (ROOT / "src/napari_autophase" / room).rglob("*.py")}
+        assert {line.split("`")[1].rsplit("/", 1)[1] or "__init__.py" for line in lines} == files
+        assert all(re.fullmatch(r"\| `\S+` \| .+ \|", line) for line in lines)
 
 
 def test_the_tables_of_the_benchmarks_are_those_of_the_results(monkeypatch):
