@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,9 @@ def reread(known: Record, source: Path | None = None) -> Scan:
         scan = sum_scans([_read(known, each, None) for each in origin.summed], origin.least or 0.0)
     else:
         scan = _read(known, origin, source)
-    scan = replace(scan, geometry=known.geometry)
+    others = _differing(scan.geometry, known.geometry)
+    note = f"The geometry is that of {known.path.name}; what the scan's files say now differs: {others}."
+    scan = replace(scan, geometry=known.geometry, notes=(*scan.notes, note) if others else scan.notes)
     found = used_sha256(scan)
     for name in ("counts", "mask"):
         if found.get(name) != known.sha256.get(name):
@@ -140,6 +142,21 @@ def reread(known: Record, source: Path | None = None) -> Scan:
                 f"nothing was computed. To use it all the same: reconstruct SCAN --recipe {known.path.name}."
             )
     return scan
+
+
+def _differing(now: Geometry | None, then: Geometry | None) -> str:
+    """Name the fields in which two geometries differ: motors that were changed since, or a geometry that a person gave."""
+    if now is None or then is None:
+        return ""
+    names = (each.name for each in fields(Geometry))
+    return ", ".join(name for name in names if not _is_same(getattr(now, name), getattr(then, name)))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    try:
+        return bool(np.allclose(one, other, rtol=1e-9, atol=1e-12))
+    except (TypeError, ValueError):  # words, nothing, or more than before
+        return bool(one == other)
 
 
 def repeat(

@@ -123,7 +123,7 @@ BAD = {
     "zero": (np.zeros((16, 16, 16)), "no counts"),
     "thin": (np.ones((8, 32, 32)), "at least 16"),
     "text": (np.full((16, 16, 16), "a"), "no numeric array"),
-    "truth": (np.ones((16, 16, 16), bool), "bool"),
+    "truth": (np.ones((16, 16, 16), bool), "true and false, as masks do"),
 }
 
 

@@ -182,7 +182,9 @@ def repeat_result(
     picture: PicturePath = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make RESULT again from its own file: the scan is read as it was then, and refused if anything in it has changed.
+    """Make RESULT again from its own file: the scan is read as it was then, and refused if its counts or mask have changed.
+
+    The geometry is RESULT's own; where the scan's files say another one now, a note tells it.
 
     Without -o, --report and --picture the result goes to NAME_repeated.cxi in the current folder.
     """

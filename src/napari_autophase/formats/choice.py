@@ -81,6 +81,10 @@ def _nothing_fits(path: Path, arrays: list[Dataset]) -> InputError:
         )
     largest = max(arrays, key=lambda each: prod(each.shape))
     what = f"{path}::{largest.path}" if largest.path else str(path)
+    if largest.dtype.kind == "b":
+        return InputError(
+            f"{what} holds true and false, as masks do, and no counts; give the scan, and this file with --mask."
+        )
     if len(largest.shape) == 4:
         return InputError(
             f"{what} is 4-dimensional, {largest.shape}; save one of its {largest.shape[0]} volumes as a file of its own."

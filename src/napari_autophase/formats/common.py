@@ -118,6 +118,8 @@ class ScanEntry:
         Counts of the brightest pixel, where a counter has it.
     ended
         Whether the scan came to its end; None: the file does not say.
+    lost
+        Why nothing of it can be reached, in one sentence; "" if it can.
     """
 
     path: str
@@ -128,6 +130,7 @@ class ScanEntry:
     has_frames: bool = False
     brightest: float | None = None
     ended: bool | None = None
+    lost: str = ""
 
     @property
     def is_complete(self) -> bool | None:
@@ -144,6 +147,8 @@ class ScanEntry:
     @property
     def state(self) -> str:
         """In how far it is complete, in words."""
+        if self.lost:
+            return "cannot be reached"
         if not self.has_frames:
             return "no frames"
         return {True: "", None: "", False: "not complete"}[self.is_complete]

@@ -7,27 +7,65 @@ from collections.abc import Sequence
 from .logs import ScanLog
 
 
-def completeness(log: ScanLog, count: int, numbers: Sequence[int]) -> str:
-    """Return a sentence on whether a scan is complete, and whether so many frames, with these numbers, match its points."""
-    of = f"Scan {log.number} of {log.path.name}" if log.number is not None else log.path.name
+def completeness(log: ScanLog, count: int, numbers: Sequence[int], missing: Sequence[int] = ()) -> str:
+    """Return a sentence on whether a scan is complete, and whether so many frames, with these numbers, match its points.
+
+    Parameters
+    ----------
+    log
+        The scan.
+    count
+        How many frames there are, with those that are missing among them.
+    numbers
+        Of these frames in their files' names; empty where they have none.
+    missing
+        The numbers of those that are missing.
+    """
+    points, of = log.points, log.path.name
+    if log.number is not None:
+        of = f"Scan {log.number} of {of}"
     asked = "" if log.asked is None else f" of {log.asked}"
     if log.is_complete is None:
-        state = f"{of} has {log.points} points; whether it is complete, its log does not say"
+        state = f"{of} has {points} points; whether it is complete, its log does not say"
     elif not log.is_complete:
-        state = f"{of} is not complete: {log.points}{asked} points (aborted, or still running)"
-    elif count < log.points:
-        state = f"{of} is not complete: {log.points}{asked} points"
+        state = f"{of} is not complete: {points}{asked} points (aborted, or still running)"
+    elif log.asked is not None and points > log.asked:
+        state = f"{of} has {points} points, {points - log.asked} more than the {log.asked} that its command asks for"
+    elif count < points or missing:
+        state = f"{of} is not complete: {points}{asked} points"
     else:
-        state = f"{of} {'is complete:' if count == log.points else 'has'} {log.points}{asked} points"
-    if count != log.points:
-        state += f"; there are {count} frames, which do not match"
-        first = first_number(numbers, log.points) if len(numbers) == count else None
-        if count < log.points and first is not None:
-            lost = sorted({*range(first, first + log.points)} - {*numbers})
-            named = ", ".join(map(str, lost[:10])) + (", …" if len(lost) > 10 else "")
-            what, are = ("frame", "is") if len(lost) == 1 else ("frames", "are")
-            state += f": by their numbers {what} {named} {are} lost"
+        state = f"{of} {'is complete:' if count == points else 'has'} {points}{asked} points"
+    if count != points:
+        how = _difference(points, count, numbers, log.is_complete is False)
+        state += f"; there are {count} frames, which do not match: {how}"
+    if missing:
+        state += f"; {_named(missing)} missing"
     return f"{state}."
+
+
+def _difference(points: int, count: int, numbers: Sequence[int], is_cut: bool) -> str:
+    """Say how frames differ from points, as far as their numbers tell it."""
+    if count > points and is_cut:
+        return f"{count - points} more than the log has points so far"
+    if count > points:
+        return f"{count - points} too many, and nothing says which of them belong to no point"
+    numbered = len(numbers) == count
+    first = first_number(numbers, points) if numbered else None
+    if first is None:
+        return f"{points - count} too few; they are taken for the first {count} points"
+    if (numbers[0], numbers[-1]) == (1, points - 1):
+        return (
+            f"by their numbers either frame 0 or frame {points} is lost; they are taken to count from 1, "
+            "and if they count from 0, all angles are one step further"
+        )
+    lost = sorted({*range(first, first + points)} - {*numbers})
+    return f"by their numbers {_named(lost)} lost"
+
+
+def _named(numbers: Sequence[int]) -> str:
+    """Name some frames, ten at most, for a sentence that goes on."""
+    named = ", ".join(map(str, numbers[:10])) + (", …" if len(numbers) > 10 else "")
+    return f"frame {named} is" if len(numbers) == 1 else f"frames {named} are"
 
 
 def first_number(numbers: Sequence[int], points: int) -> int | None:

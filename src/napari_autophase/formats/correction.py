@@ -41,13 +41,24 @@ def flat_field(
     notes: list[str] = []
     if dark is not None:
         dark = _part(dark, "dark", scan.shape, roi, notes)
-        usual = float(np.median(dark))
+        if not np.isfinite(dark).any():
+            raise InputError(
+                "The dark field holds no number under the frames (NaN or infinite); give another."
+            )
+        usual = float(np.median(dark[np.isfinite(dark)]))
         hot = ~(dark <= usual + 5 * np.sqrt(max(usual, 0.0) + 1))
         if hot.any():
             notes.append(f"Masked {_pixels(hot)} hot in the dark field.")
         bad |= hot
+        notes += _too_bright(dark, scan, usual)
         counts -= np.where(bad, 0, dark).astype(np.float32)
         np.maximum(counts, 0, out=counts)
+        if scan.counts[:, ~bad].any() and not counts[:, ~bad].any():
+            raise InputError(
+                f"The dark field ({usual:.4g} counts in most pixels) is brighter than every frame (at most "
+                f"{scan.counts.max():g}): nothing is left; give the dark of the same exposure time, or none if it is "
+                "subtracted already."
+            )
     if white is not None:
         white = _part(white, "white", scan.shape, roi, notes)
         lit = white > 0
@@ -62,6 +73,19 @@ def flat_field(
     counts[:, bad] = 0
     mask = np.broadcast_to(bad, scan.shape) if scan.mask is None else scan.mask | bad
     return replace(scan, counts=counts, mask=mask.copy(), notes=(*scan.notes, *notes))
+
+
+def _too_bright(dark: np.ndarray, scan: Scan, usual: float) -> list[str]:
+    """Say so if most pixels have more counts in the dark than in the scan's frames, by more than the noise of both."""
+    seen = scan.counts.mean(axis=0)
+    noise = np.sqrt(np.maximum(dark, 1) * (1 + 1 / len(scan.counts)))
+    below = float((seen + 3 * noise < dark).mean())
+    if below <= 0.5:
+        return []
+    return [
+        f"The dark field is brighter than the frames in {below:.0%} of the pixels ({usual:.4g} counts against "
+        f"{np.median(seen):.4g}): is it of the same exposure time, and not subtracted already?"
+    ]
 
 
 def insert_seam(scan: Scan, seam: Seam, region: tuple[int, int, int, int]) -> Scan:

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from ..reconstruction import Reconstruction
+from ..scan import InputError
 from . import layout, listing, nexus, parts, results, sources, transformations, trees
 from .choice import pick
 from .common import (
@@ -33,7 +34,7 @@ from .common import (
     kept_axes,
 )
 from .hdf5_mask import centred, mask_of
-from .links import Absent, Item, LinkError, Lost, Tree, local
+from .links import Absent, Dangling, Item, LinkError, Lost, Tree, local
 from .logs import ScanLog, find_log
 from .registry import Format, register
 
@@ -115,10 +116,18 @@ class Hdf5(Format):
         with opened(path) as tree:
             try:
                 item = tree[dirname(name) if name.endswith(f"/{_SERIES}") else name]
+            except Dangling:
+                raise
             except Absent:
                 return None
             if not isinstance(item, h5py.Group):
-                return _as_dataset(item, name)
+                found = _as_dataset(item, name)
+                if found is None and isinstance(item, h5py.Dataset):
+                    raise InputError(
+                        f"{path}::{name} holds {item.dtype} values of shape {item.shape}; a rocking curve is a 3-D volume "
+                        "(frames, rows, columns) of numbers."
+                    )
+                return found
             prefix = f"{name.removesuffix(_SERIES).rstrip('/')}/"
             arrays = list(_walk(tree, item, prefix, set()))
             signals = (_known_as(tree, each, arrays) for each in _signals(tree, item, prefix))
@@ -173,8 +182,10 @@ class Hdf5(Format):
             place = _parts(tree, dataset.path)[0]
             entry = nexus.entry_of(tree, dataset.path)
             mask, notes = mask_of(tree, path, dataset, tree[place])
-            geometry, metadata = nexus.read_geometry(entry)
-            found = Description(None, geometry, metadata, mask, notes)
+            geometry, metadata, said = nexus.read_geometry(entry)
+            if dataset.path.endswith(f"/{_SERIES}"):
+                said += nexus.short_of(entry, dataset.path, dataset.frames[0])
+            found = Description(None, geometry, metadata, mask, (*said, *notes))
             if geometry is None:
                 found = joined(found, transformations.describe(tree, entry, place, dataset.frames[0]))
             if found.geometry is None:
@@ -262,8 +273,18 @@ def _number(prefix: str, name: str) -> int | None:
 def _series(tree: Tree, prefix: str, parts: dict[int, Dataset]) -> Dataset | None:
     """Return the one dataset that numbered parts make, lost if one of them is; None if they are none."""
     there = [each for each in parts.values() if not each.lost]
-    if len(parts) < 2 or len({(each.shape[1:], each.dtype) for each in there if len(each.shape) == 3}) != 1:
+    if len(parts) < 2 or not any(len(each.shape) == 3 for each in there):
         return None
+    kinds = {(len(each.shape), each.shape[1:], each.dtype): each for each in there}
+    if len(kinds) > 1:
+        if not all(_PART.fullmatch(each.path.rpartition("/")[2]) for each in there):
+            return None
+        first, other, *_ = kinds.values()
+        why = (
+            f"The parts of {tree.path} are not of one scan: {first}, but {other}; copy the right files, or open one part by its "
+            "name."
+        )
+        return Dataset(f"{prefix}{_SERIES}", (), _UNKNOWN, why)
     each = there[0].shape[0]  # so many frames are in all files but the last
     for place, number in enumerate(range(min(parts), max(parts) + 1)):
         part = parts.get(number)

@@ -121,13 +121,21 @@ def _follow(group: h5py.Group, path: str, external: _External, hops: int = 0) ->
             continue
         link = link_of(item, name) if isinstance(item, h5py.Group) else None
         if link is None or not isinstance(item, h5py.Group):
-            raise (Dangling if hops else Absent)(f"{group.file.filename} has no {path}.")
-        if isinstance(link, h5py.ExternalLink):
-            item = external(item, name, link, hops + 1)
-        elif isinstance(link, h5py.SoftLink):
-            item = _follow(item, link.path, external, hops + 1)
-        else:
+            raise Absent(f"{group.file.filename} has no {path}.")
+        if isinstance(link, h5py.HardLink):
             item = child(item, name)
+            continue
+        try:
+            if isinstance(link, h5py.ExternalLink):
+                item = external(item, name, link, hops + 1)
+            else:
+                item = _follow(item, link.path, external, hops + 1)
+        except Dangling:
+            raise
+        except Absent as error:
+            raise Dangling(
+                f"{_called(item, name)} of {item.file.filename} is a link that leads to nothing: {error}"
+            ) from error
     return item
 
 

@@ -19,7 +19,7 @@ from ..geometry import Files, Source, beamlines
 from . import nexus
 from .common import ScanEntry
 from .links import LinkError, Tree, is_elsewhere, link_types, place_of
-from .trees import asked_points
+from .logs.tree import asked_points
 
 _TEXT = h5py.string_dtype()
 _STORED_TEXT = h5py.h5t.py_create(_TEXT)
@@ -67,8 +67,8 @@ def entries(tree: Tree) -> list[ScanEntry]:
                     recorded = {path: group.opened(path) for path in files.recorded}
                     if any(isinstance(each, h5py.h5g.GroupID) for each in recorded.values()):
                         found.append(_entry(group, name, files, recorded))
-        except LinkError:
-            found.append(ScanEntry(name))
+        except LinkError as error:
+            found.append(ScanEntry(name, lost=str(error)))
     return sorted(found, key=lambda each: _natural(each.path))
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Beamline, Circle, Detector, Source, beamlines, complete, mean_step
-from ..geometry.plausible import could_be_angle, could_be_distance, could_be_energy
+from ..geometry.plausible import ANGLE, DISTANCE, ENERGY, Range, fault
 from ..scan import Geometry, InputError
 from .common import Description
 from .complete import completeness, first_number
 from .logs import ScanLog
 from .masks import Region, gaps_of
+from .moved import Moving, moves, still
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     InputError
         If a number in the log cannot be what the beamline's data say it is.
     """
-    notes = [*log.notes, completeness(log, frames.shape[0], frames.numbers)]
+    missing = frames.known.get("missing_frames", ())
+    notes = [*log.notes, completeness(log, frames.shape[0], frames.numbers, missing)]
     metadata: dict[str, Any] = {"log": log.path.name, "scan_number": log.number, "command": log.command}
     if beamline is None:
         found = told_from(log)
@@ -118,8 +120,8 @@ def told_from(log: ScanLog) -> list[Beamline]:
         has = {motor for motor in circles if _first(log, files.of_motor(motor)) is not None}
         unusable = {motor for motor in circles - has if log.why_not(files.of_motor(motor))}
         if has | unusable == circles and (has or not circles):
-            scores[each.name] = len(has) + len(files.evidence) + 100 * any(_moves(log, each.sample, each))
-            scores[each.name] += 1000 * (_energy(each, log) is not None) + 10_000 * (not unusable)
+            scores[each.name] = len(has) + len(files.evidence) + 100 * any(moves(log, each.sample, each))
+            scores[each.name] += 1000 * (_first(log, files.energy) is not None) + 10_000 * (not unusable)
     best = max(scores.values(), default=0)
     return [beamlines()[name] for name, score in scores.items() if score == best]
 
@@ -219,14 +221,14 @@ def _document(
     """Return the fields of a geometry, as far as they are known."""
     files = beamline.files
     found: dict[str, Any] = {"beamline": beamline.name, **beamline.conventions(detector.name)}
-    found["energy_kev"] = _energy(beamline, log)
-    found["distance_m"] = _quantity(log, files.distance, Source.metres, could_be_distance)
+    found["energy_kev"] = quantity(log, files.energy, Source.kev, ENERGY, notes)
+    found["distance_m"] = quantity(log, files.distance, Source.metres, DISTANCE, notes)
     found["pixel_size_um"] = detector.pixel_size_um
     found["sample_angles_deg"] = _angles(beamline, beamline.sample, log, notes)
     found["detector_angles_deg"] = _angles(beamline, beamline.arm, log, notes)
     found["direct_beam_pixel"] = _direct_beam(beamline, detector, log, region, notes)
-    moving = _Moving(log, shape[0], points, notes)
-    rocked = _moves(log, beamline.sample, beamline)
+    moving = Moving(log, shape[0], points, notes)
+    rocked = moves(log, beamline.sample, beamline)
     energies = [each for each in files.energy if moving.along(each) is not None]
     if len(rocked) > 1:
         names = " and ".join(beamline.sample[index].motor for index, _ in rocked)
@@ -249,63 +251,16 @@ def _document(
         found["rocking_step_deg"] = 0.0
     else:
         circles = ", ".join(circle.motor for circle in beamline.sample)
-        notes.append(
-            f"'{log.command}' turns none of the sample's circles ({circles}); is it a rocking curve?"
-        )
+        none = f"'{log.command}' turns none of the sample's circles ({circles}); is it a rocking curve?"
+        notes.append(still(log, beamline.sample, beamline) or none)
     _follow(found, beamline, log, moving, shape[0])
     return found
 
 
-@dataclass(frozen=True)
-class _Moving:
-    """How what a command moves stands in every frame: as it was recorded, else as it was asked for."""
-
-    log: ScanLog
-    frames: int
-    points: np.ndarray | None
-    notes: list[str]
-
-    def along(self, source: Source, others: Sequence[Source] = ()) -> list[float] | None:
-        """Return the values, one a frame; None where the command does not move that.
-
-        `others` are the beamline's other names of the same motor; where no column is found, a note is made.
-        """
-        moved = next((each for each in self.log.scanned if any(map(source.fits, each.names))), None)
-        if moved is None:
-            return None
-        same = (source, *(each for each in others if each.unit == source.unit))
-        recorded = next((column for each in same if (column := self.log.column(each)) is not None), None)
-        if recorded is None:
-            recorded = self.log.recorded(moved)
-        if recorded is not None and self.points is not None:
-            return [float(value) for value in recorded[self.points]]
-        note = (
-            f"Where {moved.names[0]} stood is not known frame by frame from {self.log.path.name}: "
-            f"its positions are those of the command, '{self.log.command}'."
-        )
-        if note not in self.notes:
-            self.notes.append(note)
-        step = (moved.last - moved.first) / max((self.log.asked or self.frames) - 1, 1)
-        which = np.arange(self.frames) if self.points is None else self.points
-        return [float(value) for value in moved.first + step * which]
-
-
-def _moves(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> list[tuple[int, Source]]:
-    """Return which of some circles the command moves, and where their angles stand."""
-    found = []
-    for index, circle in enumerate(circles):
-        for source in beamline.files.of_motor(circle.motor):
-            moved = (each for each in log.scanned if any(map(source.fits, each.names)))
-            if any(could_be_angle(source.degrees(each.last)) for each in moved):
-                found.append((index, source))
-                break
-    return found
-
-
-def _follow(found: dict[str, Any], beamline: Beamline, log: ScanLog, moving: _Moving, frames: int) -> None:
+def _follow(found: dict[str, Any], beamline: Beamline, log: ScanLog, moving: Moving, frames: int) -> None:
     """Add the arm's steps, where it moves along."""
     steps = [0.0] * len(beamline.arm)
-    for index, source in _moves(log, beamline.arm, beamline):
+    for index, source in moves(log, beamline.arm, beamline):
         others = beamline.files.of_motor(beamline.arm[index].motor)
         angles = [source.degrees(value) for value in moving.along(source, others) or ()]
         if len(angles) > 1 and found["detector_angles_deg"] is not None:
@@ -322,7 +277,7 @@ def _angles(
     found = []
     lacking = []
     for circle in circles:
-        angle = _quantity(log, beamline.files.of_motor(circle.motor), Source.degrees, could_be_angle)
+        angle = quantity(log, beamline.files.of_motor(circle.motor), Source.degrees, ANGLE, notes)
         if angle is None:
             angle = beamline.files.fixed_deg.get(circle.motor)
             if angle is not None:
@@ -363,23 +318,30 @@ def _direct_beam(
     return float(row - region[0]), float(column - region[2])
 
 
-def _energy(beamline: Beamline, log: ScanLog) -> float | None:
-    return _quantity(log, beamline.files.energy, Source.kev, could_be_energy)
-
-
 def _first(log: ScanLog, sources: Iterable[Source]) -> float | None:
     return next((value for each in sources if (value := log.number_of(each)) is not None), None)
 
 
-def _quantity(
+def quantity(
     log: ScanLog,
     sources: Iterable[Source],
     convert: Callable[[Source, float], float],
-    possible: Callable[[float], bool] = lambda _: True,
+    needed: Range,
+    notes: list[str],
 ) -> float | None:
-    """Return the first plausible number of some sources, in the geometry's unit; the first of all if none is plausible."""
-    values = [convert(source, value) for source in sources if (value := log.number_of(source)) is not None]
-    return next((value for value in values if possible(value)), values[0] if values else None)
+    """Return the first plausible number of some sources, in its usual unit; None if there is none, and say why not."""
+    faults = []
+    for source in sources:
+        number = log.number_of(source)
+        if number is None:
+            continue
+        value = convert(source, number)
+        why = fault(needed, value, number, source.unit or needed.unit)
+        if not why:
+            return value
+        faults.append(f"{log.called(source)} of {log.path.name} is not used: {why}")
+    notes += faults[:1]
+    return None
 
 
 def _completed(document: dict[str, Any], origin: str) -> tuple[Geometry | None, str]:

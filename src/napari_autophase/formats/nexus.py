@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from ..geometry.plausible import DISTANCE, PIXEL, Range, fault
 from ..scan import HC_KEV_NM, Axis, Geometry, InputError
 from .links import Tree, child, link_of, local
 
@@ -29,6 +31,7 @@ DEGREES = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "°": 1.0, "rad": 180 / np
 _KEV = {"j": 1 / _J_PER_KEV, "ev": 1e-3, "kev": 1.0, "gev": 1e6}
 _ENERGIES = (("NXbeam", "incident_energy"), ("NXmonochromator", "energy"), ("NXdetector", "photon_energy"),
              ("NXcollection", "photon_energy"), ("NXsource", "energy"))  # fmt: skip
+_ASKED = ("nimages", "ntrigger")
 _LENGTHS = (("NXbeam", "incident_wavelength"), ("NXmonochromator", "wavelength"))
 _DEEP = 5
 """Groups nested deeper than this are not looked into."""
@@ -44,7 +47,15 @@ def attribute(item: h5py.Group | h5py.Dataset, name: str) -> str | None:
     if value is None or np.ndim(value) > 1 or np.size(value) != 1:
         return None
     value = np.ravel(value)[0]
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return decoded(value if isinstance(value, bytes) else str(value).encode(errors="surrogateescape"))
+
+
+def decoded(text: bytes) -> str:
+    """Return a text of a file, which older programs wrote in Latin 1: the µ of µm."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def scalar(item: Any) -> Any:
@@ -55,7 +66,7 @@ def scalar(item: Any) -> Any:
     if isinstance(value, np.ndarray):
         value = value.flat[0]
     if isinstance(value, bytes):
-        return value.decode(errors="replace")
+        return decoded(value)
     if isinstance(value, str):
         return value
     return value.item() if isinstance(value, np.generic) and value.dtype.kind in "buif" else None
@@ -94,7 +105,7 @@ def beam_energies(inside: Sequence[tuple[str, h5py.Group]]) -> np.ndarray | None
 
 def energy(entry: h5py.Group) -> float | None:
     """Return the photons' energy in keV (of the middle frame), from a wavelength where there is no energy."""
-    return _energy(list(groups(entry)))
+    return _energy(list(groups(entry)), [])
 
 
 def command(entry: h5py.Group) -> str:
@@ -103,10 +114,27 @@ def command(entry: h5py.Group) -> str:
     return next((str(each) for each in words if each), "")
 
 
-def _quantity(item: Any, units: dict[str, float], si: str) -> float | None:
+def _quantity(
+    item: Any, units: dict[str, float], si: str, notes: list[str], needed: Range | None = None
+) -> float | None:
+    """Return a positive number in SI units; None if there is none, it has a unit that is unknown, or is not what is needed."""
     value = scalar(item)
-    factor = units.get((attribute(item, "units") or si).strip().lower()) if value is not None else None
-    return None if factor is None or isinstance(value, str) or not value > 0 else value * factor
+    if value is None or value == 0:  # was never set
+        return None
+    said = (attribute(item, "units") or si).strip()
+    where = f"{item.name} of {Path(item.file.filename).name} is not used:"
+    if isinstance(value, str):
+        notes.append(f"{where} it reads '{value:.40}', which is no number.")
+        return None
+    if said.lower() not in units:
+        notes.append(f"{where} its unit, '{said}', is not known here; give it in {si}.")
+        return None
+    found = float(value * units[said.lower()])
+    own = 1.0 if needed is None else METRES[needed.unit.lower()]
+    why = "" if needed is None else fault(needed, found / own, value, said.replace("um", "µm"))
+    if why:
+        notes.append(f"{where} {why}")
+    return None if why or not found > 0 else found
 
 
 def groups(group: h5py.Group, depth: int = 0) -> Iterator[tuple[str, h5py.Group]]:
@@ -136,23 +164,26 @@ def detectors(entry: h5py.Group, path: str) -> list[h5py.Group]:
     return [group for group in found if path.startswith(f"{group.name}/")] or found
 
 
-def known(entry: h5py.Group) -> dict[str, Any]:
-    """Return what an entry says of the measurement.
+def known(entry: h5py.Group) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return what an entry says of the measurement, and what to read about what it says.
 
     ``energy_kev``, ``distance_m``, ``pixel_size_um`` (row, column), ``direct_beam_pixel``, ``saturation_counts``, ``sample`` and
     ``command``, as far as it holds them.
     """
     inside = list(groups(entry))
+    notes: list[str] = []
 
-    def first(kind: str, name: str, units: dict[str, float] = METRES, si: str = "m") -> float | None:
-        return next(_quantities(inside, kind, name, units, si), None)
+    def first(name: str, needed: Range) -> float | None:
+        return next(_quantities(inside, "NXdetector", name, METRES, "m", notes, needed), None)
 
-    pixels = [first("NXdetector", name) for name in ("y_pixel_size", "x_pixel_size")]
-    distance = [first("NXdetector", name) for name in ("distance", "detector_distance")]
+    pixels = [first(name, PIXEL) for name in ("y_pixel_size", "x_pixel_size")]
+    distance = [first(name, DISTANCE) for name in ("distance", "detector_distance")]
     found: dict[str, Any] = {
-        "energy_kev": _energy(inside),
+        "energy_kev": _energy(inside, notes),
         "distance_m": next((value for value in distance if value is not None), None),
-        "saturation_counts": first("NXdetector", "saturation_value", {"": 1.0}, ""),
+        "saturation_counts": next(
+            _quantities(inside, "NXdetector", "saturation_value", {"": 1.0}, "", []), None
+        ),
     }
     if all(pixels):
         sizes = tuple(round(pixel * 1e6, 9) for pixel in pixels if pixel is not None)
@@ -162,24 +193,46 @@ def known(entry: h5py.Group) -> dict[str, Any]:
         )
     found["sample"] = next((scalar(local(group, "name")) for has, group in inside if has == "NXsample"), None)
     found["command"] = command(entry) or None
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in found.items() if value is not None}, tuple(dict.fromkeys(notes))
+
+
+def short_of(entry: h5py.Group, path: str, frames: int) -> tuple[str, ...]:
+    """Say so if the detector of the frames at a path was to take more of them than there are (Dectris: nimages, ntrigger)."""
+    for group in detectors(entry, path):
+        for place in (group, local(group, "detectorSpecific")):
+            images, triggers = (
+                scalar(local(place, name)) if isinstance(place, h5py.Group) else None for name in _ASKED
+            )
+            if isinstance(images, int) and isinstance(triggers, int) and images * triggers > frames:
+                name, asked = Path(entry.file.filename).name, images * triggers
+                return (
+                    f"{name} announces {asked} frames (nimages {images} × ntrigger {triggers}), but its data files hold "
+                    f"{frames}: the scan was aborted, still runs, or {asked - frames} of them were not copied.",
+                )
+    return ()
 
 
 def _quantities(
-    inside: Sequence[tuple[str, h5py.Group]], kind: str, name: str, units: dict[str, float], si: str
+    inside: Sequence[tuple[str, h5py.Group]],
+    kind: str,
+    name: str,
+    units: dict[str, float],
+    si: str,
+    notes: list[str],
+    needed: Range | None = None,
 ) -> Iterator[float]:
     for has, group in inside:
-        value = _quantity(local(group, name), units, si) if has == kind else None
+        value = _quantity(local(group, name), units, si, notes, needed) if has == kind else None
         if value is not None:
             yield value
 
 
-def _energy(inside: Sequence[tuple[str, h5py.Group]]) -> float | None:
+def _energy(inside: Sequence[tuple[str, h5py.Group]], notes: list[str]) -> float | None:
     energies = beam_energies(inside)
     if energies is not None:
         return float(energies[len(energies) // 2])
     low, high = _PHOTONS_KEV
-    lengths = (value for place in _LENGTHS for value in _quantities(inside, *place, METRES, "m"))
+    lengths = (value for place in _LENGTHS for value in _quantities(inside, *place, METRES, "m", notes))
     found = (HC_KEV_NM / (each * 1e9) for each in lengths)
     return next((value for value in found if low <= value <= high), None)
 
@@ -202,14 +255,17 @@ def _beam_centre(detectors: list[h5py.Group], sizes_um: tuple[float, ...]) -> tu
     return None
 
 
-def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any]]:
-    """Return the geometry of an entry if it is complete, and its metadata: as we wrote them, or what is `known`."""
+def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any], tuple[str, ...]]:
+    """Return the geometry of an entry if it is complete, its metadata, as we wrote them, or what is `known`, and notes."""
     places = (local(entry, f"{name}/geometry_1") for name in ("instrument_1", "image_1/instrument_1"))
     stored = next((group for group in places if isinstance(group, h5py.Group)), None)
     metadata = scalar(local(entry, METADATA))
     try:
         geometry = None if stored is None else read_fields(stored)
-        return geometry, known(entry) if metadata is None else json.loads(metadata)
+        if metadata is not None:
+            return geometry, json.loads(metadata), ()
+        found, notes = known(entry)
+        return geometry, found, notes if geometry is None else ()
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{entry.file.filename}: the geometry inside is not usable ({error}); write the file again."

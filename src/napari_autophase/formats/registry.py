@@ -174,5 +174,28 @@ def format_of(path: Path) -> Format:
     for each in formats():
         if each.matches(path):
             return each
+    packed = _packing(path)
+    if packed:
+        raise InputError(f"{path} is packed with {packed}; unpack it, and open what was in it.")
     known = ", ".join(dict.fromkeys(each.title for each in sorted(formats(), key=lambda each: each.title)))
     raise InputError(f"{path} is not a scan of a kind known here ({known}), or it was cut short.")
+
+
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+}
+"""How files begin that hold others."""
+
+
+def _packing(path: Path) -> str:
+    """Return what a file was packed with; "" if it was not."""
+    if path.is_dir():
+        return ""
+    with path.open("rb") as file:
+        start = file.read(8)
+    return next((name for magic, name in _PACKED.items() if start.startswith(magic)), "")

@@ -199,7 +199,7 @@ def _read_foreign(
         notes.append(
             f"It is the first mode of {len(shares)} runs and has {100 * figures['first_mode']:.1f} % of their weight."
         )
-    geometry, about = nexus.read_geometry(entry)
+    geometry, about, _ = nexus.read_geometry(entry)
     beside = Beside(
         support=support,
         phased_shape=phased,

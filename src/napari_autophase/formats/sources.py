@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from ..scan import InputError
+from .common import damage
 from .links import Item, MissingFile, Tree
 
 _NESTED = 8
@@ -31,7 +32,26 @@ def read(tree: Tree, item: h5py.Dataset, selection: Any = ()) -> np.ndarray:
     if (which := tree.identity(item)) not in tree.sound:
         check(tree, item)
         tree.sound.add(which)
-    return _raw(tree, item)[selection] if item.external else item[selection]
+    if item.external:
+        return _raw(tree, item)[selection]
+    try:
+        return item[selection]
+    except OSError as error:
+        with damage(_broken(tree, item)):
+            raise error
+
+
+def _broken(tree: Tree, item: h5py.Dataset, nested: int = 0) -> Path:
+    """Return the file, of those that a dataset is made of, that cannot be read; its own if all others can."""
+    for source in item.virtual_sources() if item.is_virtual and nested < _NESTED else ():
+        with tree.tidy():
+            found = _source(tree, item, source)
+            try:
+                for frame in found if isinstance(found, h5py.Dataset) else ():
+                    del frame
+            except OSError:
+                return _broken(tree, found, nested + 1)
+    return Path(item.file.filename)
 
 
 def _raw(tree: Tree, item: h5py.Dataset) -> np.ndarray:

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from ..geometry import complete, direction, find_beamline, mean_step, on_plane, rocked, rotation
+from ..geometry.plausible import PIXEL, fault
 from ..scan import Axis, Geometry, InputError
 from . import nexus
 from .common import Description
@@ -35,13 +36,18 @@ class _Unusable(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """One transformation: by how much in every frame (degrees or metres), along or about what, and what it adds in metres."""
+    """One transformation: by how much in every frame (degrees or metres), along or about what, and what it adds in metres.
+
+    `unit` is that of the numbers in the file, and `factor` what they were multiplied by.
+    """
 
     name: str
     turns: bool
     values: np.ndarray
     vector: np.ndarray
     offset_m: np.ndarray
+    unit: str
+    factor: float
 
     @property
     def middle(self) -> float:
@@ -56,6 +62,15 @@ class _Step:
         """Whether the origin is moved."""
         moves = not self.turns and np.abs(self.values).max() * np.abs(self.vector).max() > _ZERO_M
         return bool(moves or np.abs(self.offset_m).max() > _ZERO_M)
+
+    @property
+    def size_um(self) -> float:
+        """How far this leads, as the direction of a pixel."""
+        size = abs(self.middle) * float(np.linalg.norm(self.vector))
+        why = fault(PIXEL, size * 1e6, size / self.factor, self.unit)
+        if why:
+            raise _Unusable(f"{self.name}: {why}")
+        return round(size * 1e6, 4)
 
     def turn(self) -> np.ndarray:
         return rotation((_axis(self.vector),), (self.middle,)) if self.turns else np.eye(3)
@@ -96,15 +111,23 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> tuple[G
     list of str
         What a person should know.
     """
-    module = _module(entry, detector)
-    sample = _first(entry, "NXsample")
-    if module is None or sample is None:
+    modules, sample = _modules(entry, detector), _first(entry, "NXsample")
+    if not modules or sample is None:
         return None, []
+    if len(modules) > 1:
+        names = ", ".join(each.name for each in modules[:4])
+        return None, [
+            f"{entry.file.filename} places {len(modules)} detector modules ({names}), and it is not known which of them the "
+            "frames are: their transformations are not used; give the geometry with --beamline and --set."
+        ]
+    module = modules[0]
     where = entry.file.filename
     try:
         fast, slow = (_step(module, f"{name}_pixel_direction", frames) for name in ("fast", "slow"))
         chain = _chain(fast[1], fast[2], frames)
-        circles = [each for each in _chain(sample, _text(local(sample, "depends_on")), frames) if each.turns]
+        on = local(sample, "depends_on")
+        named = _one_name(on[()] if isinstance(on, h5py.Dataset) else None, sample.name)
+        circles = [each for each in _chain(sample, named, frames) if each.turns]
         document: dict[str, Any] = {"energy_kev": nexus.energy(entry), "distance_m": 1.0}
         document |= _detector(fast[0], slow[0], chain)
         document |= _sample(circles, frames)
@@ -136,9 +159,7 @@ def _detector(fast: _Step, slow: _Step, chain: Sequence[_Step]) -> dict[str, Any
         "detector_angles_deg": [each.middle for each in arm],
         "detector_steps_deg": steps if any(steps) else None,
         "pixel_directions": [_axis(turned @ each.vector) for each in (slow, fast)],
-        "pixel_size_um": [
-            round(abs(each.middle) * float(np.linalg.norm(each.vector)) * 1e6, 4) for each in (slow, fast)
-        ],
+        "pixel_size_um": [each.size_um for each in (slow, fast)],
         "origin_m": origin + turned @ fast.offset_m,
     }
 
@@ -181,12 +202,11 @@ def _names(entry: h5py.Group, module: h5py.Group) -> dict[str, Any]:
     return {}
 
 
-def _module(entry: h5py.Group, detector: h5py.Group | None) -> h5py.Group | None:
-    """Return the NXdetector_module of a detector; with one only, its pixels are the frames'."""
-    detectors = [detector] if detector is not None else list(_all(entry, "NXdetector"))
+def _modules(entry: h5py.Group, detector: h5py.Group | None) -> list[h5py.Group]:
+    """Return the NXdetector_modules of a detector that are placed; None: of all; with one only, its pixels are the frames'."""
+    detectors = [detector] if detector is not None else _all(entry, "NXdetector")
     modules = [module for each in detectors for module in _all(each, "NXdetector_module")]
-    placed = [each for each in modules if {"fast_pixel_direction", "slow_pixel_direction"} <= set(each)]
-    return placed[0] if len(placed) == 1 else None
+    return [each for each in modules if {"fast_pixel_direction", "slow_pixel_direction"} <= set(each)]
 
 
 def _all(group: h5py.Group, nx_class: str) -> list[h5py.Group]:
@@ -215,27 +235,56 @@ def _step(group: h5py.Group, path: str, frames: int) -> tuple[_Step, h5py.Group,
         raise _Unusable(f"{group.name} depends on {path}, which is no transformation in this file.")
     turns = nexus.attribute(item, "transformation_type") == "rotation"
     own, default = (DEGREES, "deg") if turns else (METRES, "m")
-    factor = _factor(item, "units", own, default)
-    values = np.ravel(np.asarray(item[()], float)) * factor
+    unit, factor = _factor(item, "units", own, default)
+    values = _numbers(item[()], item.name) * factor
     if len(values) not in (1, frames):
         if np.ptp(values) > 0:
             raise _Unusable(f"{item.name} has {len(values)} values, but there are {frames} frames.")
         values = values[:1]
-    vector = np.ravel(np.asarray(item.attrs["vector"], float))
-    offset = np.ravel(np.asarray(item.attrs.get("offset", np.zeros(3)), float))
+    vector = _numbers(item.attrs["vector"], f"the vector of {item.name}", 3)
+    offset = _numbers(item.attrs.get("offset", np.zeros(3)), f"the offset of {item.name}", 3)
     units = "units" if not turns and "offset_units" not in item.attrs else "offset_units"
-    offset_m = offset * _factor(item, units, METRES, "m") if offset.any() else np.zeros(3)
+    offset_m = offset * _factor(item, units, METRES, "m")[1] if offset.any() else np.zeros(3)
     if turns and not vector.any():
         raise _Unusable(f"{item.name} turns about no axis.")
-    step = _Step(item.name, turns, values, vector, offset_m)
-    return step, item.parent, nexus.attribute(item, "depends_on")
+    step = _Step(item.name, turns, values, vector, offset_m, unit, factor)
+    return step, item.parent, _one_name(item.attrs.get("depends_on"), item.name)
 
 
-def _factor(item: h5py.Dataset, name: str, units: dict[str, float], default: str) -> float:
+def _numbers(found: Any, what: str, count: int | None = None) -> np.ndarray:
+    """Return what a file holds as numbers, as many as there must be."""
+    try:
+        values = np.ravel(np.asarray(found, float))
+    except (TypeError, ValueError):
+        raise _Unusable(f"{what} is no number.") from None
+    if not len(values) or count not in (None, len(values)):
+        many = "none" if not len(values) else str(len(values))
+        raise _Unusable(f"{what} has {many} of {count or 'the'} numbers.")
+    if not np.isfinite(values).all():
+        raise _Unusable(f"{what} is not a number everywhere (NaN or infinite).")
+    return values
+
+
+def _one_name(found: Any, of: str) -> str | None:
+    """Return what something depends on; None: nothing."""
+    if found is None:
+        return None
+    names = [
+        each.decode(errors="replace") if isinstance(each, bytes) else str(each) for each in np.ravel(found)
+    ]
+    if len(names) != 1:
+        raise _Unusable(
+            f"{of} depends on {len(names)} things ({', '.join(names[:4])}): which chain holds is not known."
+        )
+    return names[0]
+
+
+def _factor(item: h5py.Dataset, name: str, units: dict[str, float], default: str) -> tuple[str, float]:
+    """Return the unit that an attribute names, and how many degrees or metres it is."""
     unit = (nexus.attribute(item, name) or default).strip().lower()
     if unit not in units:
         raise _Unusable(f"{item.name} is in '{unit}', which is no unit known here.")
-    return units[unit]
+    return unit.replace("um", "µm"), units[unit]
 
 
 def _item(group: h5py.Group, path: str) -> Item | None:
@@ -245,11 +294,6 @@ def _item(group: h5py.Group, path: str) -> Item | None:
         if found is not None:
             return found
     return None
-
-
-def _text(item: Any) -> str | None:
-    value = nexus.scalar(item)
-    return None if value is None else str(value)
 
 
 def _axis(vector: np.ndarray) -> Axis:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ import h5py
 import numpy as np
 
 from ..geometry import Beamline, Source
+from ..geometry.plausible import PIXEL
 from . import nexus, sources
 from .common import Description, as_volume
 from .links import Item, Lost, Tree, link_of, local, why_not_local
-from .logs import ScanLog
-from .logs.log import Scanned
-from .logs.log import asked_points as asked_of_spec
+from .logs.log import unsteady
+from .logs.tree import TreeLog
 from .masks import StoredMask, lost_mask
-from .measured import Frames, described, told_from
+from .measured import Frames, described, quantity, told_from
 
 _OBJECTS = 4000
 """So many groups and datasets of a scan are looked at."""
@@ -32,77 +32,7 @@ _FRAMES = ("", "data", "frames", "image")
 """What frames are called themselves."""
 _LONG = 20_000
 """Longer arrays are no motors."""
-_MOVES = 1e-6
-"""What changes by less than this is at rest."""
 _NUMBER = re.compile(r"(\d+)(?:\.\d+)?(?:_master)?$")
-_BLISS_STEPS = "fscan"
-"""A command that names start, step and number of points."""
-
-
-@dataclass(frozen=True, eq=False)
-class TreeLog(ScanLog):
-    """The group of a scan: numbers are its motors, arrays with a number for each frame its columns, texts its words.
-
-    Parameters
-    ----------
-    units
-        The unit that the file gives, by path.
-    frames
-        How many frames there are.
-    """
-
-    units: dict[str, str] = field(default_factory=dict)
-    frames: int = 0
-
-    @property
-    def asked(self) -> int | None:
-        """How many points the command asks for."""
-        return asked_points(self.command)
-
-    @property
-    def scanned(self) -> tuple[Scanned, ...]:
-        """What moved steadily from frame to frame; of that, what the command names, if it names any."""
-        found = []
-        for name, values in self.columns.items():
-            if _is_moving(values):
-                # from where to where all of it goes: more may be to come
-                step = float(values[-1] - values[0]) / (len(values) - 1)
-                whole = max((self.asked or self.frames) - 1, 1)
-                found.append(Scanned((name,), float(values[0]), float(values[0]) + whole * step))
-        words = self.command.split()
-        return tuple([each for each in found if each.names[0].rpartition("/")[2] in words] or found)
-
-    def number_of(self, source: Source) -> float | None:
-        """Return the number that a source has, in the source's unit: the file's own unit counts where it gives one."""
-        name = next((each for each in (*self.motors, *self.columns) if source.fits(each)), None)
-        if name is None:
-            return None
-        value = self.motors[name] if name in self.motors else float(_middle(self.columns[name]))
-        return source.restated(value, self.units.get(name, ""))
-
-    def column(self, source: Source) -> np.ndarray | None:
-        """Return what was recorded for every frame, in the source's unit, or None."""
-        name = next((each for each in self.columns if source.fits(each)), None)
-        return None if name is None else self.columns[name] * source.restated(1.0, self.units.get(name, ""))
-
-
-def asked_points(command: str) -> int | None:
-    """Return how many points a command asks for; None where it does not say."""
-    verb, *words = command.split() or [""]
-    if verb == _BLISS_STEPS:
-        return int(words[3]) if len(words) > 3 and words[3].isdigit() else None
-    return asked_of_spec(command)
-
-
-def _middle(values: np.ndarray) -> float:
-    return float(values[len(values) // 2])
-
-
-def _is_moving(values: np.ndarray) -> bool:
-    """Tell whether values run from one end to the other, but for the jitter of an encoder."""
-    if len(values) < 2 or not np.isfinite(values).all() or np.ptp(values) < _MOVES:
-        return False
-    return bool(abs(np.corrcoef(np.arange(len(values)), values)[0, 1]) > 0.98)
 
 
 def describe(
@@ -142,23 +72,26 @@ def describe(
 
 def _sized(about: Description, log: TreeLog, site: Beamline) -> Description:
     """Return a description with the sizes of pixels that the file gives, and a note where they are not the detector's."""
-    sources = (site.files.row_size, site.files.column_size)
-    sizes = [
-        next((each.metres(value) for each in some if (value := log.number_of(each)) is not None), None)
-        for some in sources
-    ]
-    if sizes[0] is None or sizes[1] is None:
-        return about
-    found = round(sizes[0] * 1e6, 6), round(sizes[1] * 1e6, 6)
+    notes = list(about.notes)
+    rows, columns = (
+        quantity(log, some, _micrometres, PIXEL, notes)
+        for some in (site.files.row_size, site.files.column_size)
+    )
+    if rows is None or columns is None:
+        return replace(about, notes=tuple(dict.fromkeys(notes)))
+    found = round(rows, 6), round(columns, 6)
     usual = about.metadata.get("pixel_size_um") if about.geometry is None else about.geometry.pixel_size_um
-    notes = about.notes
     if usual is not None and tuple(usual) != found:
-        notes = (
-            *notes,
-            f"{log.path.name} says that pixels have {found} µm, those of this detector {tuple(usual)}: binned?",
+        notes.append(
+            f"{log.path.name} says that pixels have {found} µm, those of this detector {tuple(usual)}: binned?"
         )
     geometry = None if about.geometry is None else replace(about.geometry, pixel_size_um=found)
-    return replace(about, geometry=geometry, metadata={**about.metadata, "pixel_size_um": found}, notes=notes)
+    metadata = {**about.metadata, "pixel_size_um": found}
+    return replace(about, geometry=geometry, metadata=metadata, notes=tuple(notes))
+
+
+def _micrometres(source: Source, number: float) -> float:
+    return source.metres(number) * 1e6
 
 
 def _has_motors(log: TreeLog, site: Beamline) -> bool:
@@ -280,6 +213,7 @@ def _log(tree: Tree, group: h5py.Group, frames: int, detector: str) -> TreeLog:
         unusable=unusable,
         units=units,
         frames=frames,
+        place=group.name.rstrip("/"),
     )
 
 
@@ -319,7 +253,7 @@ def _explained(log: TreeLog, site: Beamline) -> TreeLog:
     log = replace(log, command=command, ended=ended)
     for name in files.actuators:
         values = log.column(Source(name))
-        if values is not None and _is_moving(values):
+        if values is not None and not unsteady(values):
             log = _named(log, site, values)
     if not log.columns:  # nothing was recorded for each frame
         log = replace(log, notes=(*log.notes, f"{log.path.name} records nothing for each frame."))

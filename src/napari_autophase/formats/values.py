@@ -127,10 +127,16 @@ def _as_float(array: np.ndarray, flags: np.ndarray, change: Callable[[np.ndarray
 
 
 def _flags(array: np.ndarray) -> np.ndarray:
-    """Return where a detector's flags are, which are no light; a limit at which it was saturated is."""
+    """Return where a detector's flags are, which are no light; a limit at which it was saturated is.
+
+    Of scaled values the usual ones, which are of a few photons, are taken for one: light, and flags, may lie below 1.
+    """
     from ..preparation import find_flagged, find_saturated
 
     seen = np.where(np.isfinite(array) & (array > 0), array, array.dtype.type(0))
+    usual = float(np.median(some)) if (some := _sample(array)).size else 1.0
+    if usual < 1:
+        seen = seen / usual
     flagged = find_flagged(seen)
     return flagged & ~find_saturated(seen, flagged) if flagged.any() else flagged
 

@@ -22,9 +22,9 @@ class Range(NamedTuple):
 
 
 # a unit may come from a file, a form or a person: those that other programs use are tried first
-_ENERGY = Range("energy", "keV", 2, 120, {"eV": 1e-3, "J": 6.241509074e15, "MeV": 1e3})
-_DISTANCE = Range("distance", "m", 0.02, 20, {"mm": 1e-3, "cm": 1e-2, "µm": 1e-6})
-_PIXEL = Range("pixel size", "µm", 5, 1000, {"m": 1e6, "mm": 1e3, "nm": 1e-3})
+ENERGY = Range("energy", "keV", 2, 120, {"eV": 1e-3, "J": 6.241509074e15, "MeV": 1e3})
+DISTANCE = Range("distance", "m", 0.02, 20, {"mm": 1e-3, "cm": 1e-2, "µm": 1e-6})
+PIXEL = Range("pixel size", "µm", 5, 1000, {"m": 1e6, "mm": 1e3, "nm": 1e-3})
 _STEP = Range(
     "rocking step",
     "degrees",
@@ -34,7 +34,7 @@ _STEP = Range(
 )
 _ENERGY_STEP = Range("energy step", "keV", 1e-7, 1, {"eV": 1e-3})
 _SPACING = Range("lattice spacing", "nm", 0.05, 1.5, {})
-_ANGLE = Range("angle of a circle", "degrees", 0, 360, {"millidegrees": 1e-3, "millionths of a degree": 1e-6})
+ANGLE = Range("angle of a circle", "degrees", 0, 360, {"millidegrees": 1e-3, "millionths of a degree": 1e-6})
 
 
 def check(geometry: Geometry) -> None:
@@ -45,10 +45,10 @@ def check(geometry: Geometry) -> None:
     InputError
         Naming the quantity, and the unit in which its number would make sense.
     """
-    _refuse(_ENERGY, geometry.energy_kev)
-    _refuse(_DISTANCE, geometry.distance_m)
+    _refuse(ENERGY, geometry.energy_kev)
+    _refuse(DISTANCE, geometry.distance_m)
     for size in geometry.pixel_size_um:
-        _refuse(_PIXEL, size)
+        _refuse(PIXEL, size)
     if geometry.energy_step_kev:
         _refuse(_ENERGY_STEP, abs(geometry.energy_step_kev))
     if geometry.rocking_step_deg or not (geometry.energy_step_kev or geometry.detector_steps_deg):
@@ -67,22 +67,46 @@ def check(geometry: Geometry) -> None:
             )
         if name.endswith("_deg"):
             for value in values or ():
-                _refuse(_ANGLE, abs(value), value, f"geometry.{name}: ")
+                _refuse(ANGLE, abs(value), value, f"geometry.{name}: ")
 
 
-def could_be_energy(kev: float) -> bool:
-    """Tell whether an energy in keV is one of photons."""
-    return _ENERGY.least <= kev <= _ENERGY.most
+def fault(quantity: Range, value: float, number: float, unit: str) -> str:
+    """Return why a number in a file cannot be a quantity, and which unit was likely meant; "" if it can be.
+
+    Parameters
+    ----------
+    quantity
+        What it should be.
+    value
+        What it is in the quantity's own unit.
+    number, unit
+        What stands in the file, and the unit in which that is taken to be.
+    """
+    if _is_possible(quantity, value):
+        return ""
+    text = (
+        f"{number:g} {unit} is no {quantity.what} ({quantity.least:g} to {quantity.most:g} {quantity.unit})"
+    )
+    units = {quantity.unit: 1.0, **quantity.units}
+    meant = _meant(quantity, number, {} if unit not in units else units)
+    return f"{text}{meant or '; check it.'}"
 
 
-def could_be_distance(metres: float) -> bool:
-    """Tell whether a length in m can be that from sample to detector."""
-    return _DISTANCE.least <= metres <= _DISTANCE.most
+def _is_possible(quantity: Range, value: float) -> bool:
+    low = -quantity.most if quantity is ANGLE else quantity.least
+    return bool(low <= value <= quantity.most)
 
 
-def could_be_angle(degrees: float) -> bool:
-    """Tell whether a number in degrees can be where a circle stands."""
-    return abs(degrees) <= _ANGLE.most
+def _meant(quantity: Range, number: float, units: dict[str, float]) -> str:
+    """Return what a number would be in the first of some units that makes it possible; "" if none does."""
+    return next(
+        (
+            f": {number * factor:.5g} {quantity.unit}, if the number is in {unit}?"
+            for unit, factor in units.items()
+            if quantity.least <= abs(number) * factor <= quantity.most
+        ),
+        "",
+    )
 
 
 def check_spacing(geometry: Geometry, q_per_nm: np.ndarray) -> None:
@@ -110,17 +134,9 @@ def check_spacing(geometry: Geometry, q_per_nm: np.ndarray) -> None:
     )
 
 
-def _refuse(range_: Range, value: float, given: float | None = None, where: str = "") -> None:
-    if np.isfinite(value) and range_.least <= value <= range_.most:
+def _refuse(quantity: Range, value: float, given: float | None = None, where: str = "") -> None:
+    if _is_possible(quantity, value):
         return
-    shown = value if given is None else given
-    text = f"{where}{shown:g} is no {range_.what} in {range_.unit} ({range_.least:g} to {range_.most:g})"
-    sign = -1 if given is not None and given < 0 else 1
-    meant = [
-        f"{sign * value * factor:.5g} {range_.unit}, if the number is in {unit}"
-        for unit, factor in range_.units.items()
-        if range_.least <= value * factor <= range_.most
-    ]
-    if meant:
-        raise InputError(f"{text}: {meant[0]}?")
-    raise InputError(f"{text}; check it.")
+    number = value if given is None else given
+    text = f"{where}{number:g} is no {quantity.what} in {quantity.unit} ({quantity.least:g} to {quantity.most:g})"
+    raise InputError(f"{text}{_meant(quantity, number, quantity.units) or '; check it.'}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..common import damage
-from .log import ScanLog
+from .log import ScanLog, number_in
 
 _COLUMN = re.compile(r"\s*Col\s+(\d+)\s+(\S+)\s+(\w+)", re.IGNORECASE)
 _PAIR = re.compile(r"\s*([^=]+?)\s*=\s*(.*?)\s*$")
@@ -51,7 +51,7 @@ def _parsed(path: Path, text: str) -> ScanLog:
             continue
         elif block == "%c":
             command = command or plain
-        elif block == "%p" and (pair := _PAIR.match(line)):
+        elif block == "%p" and (pair := _PAIR.match(line)) and pair[1].strip():
             words[pair[1]] = pair[2]
             try:
                 motors[pair[1]] = float(pair[2])
@@ -68,7 +68,7 @@ def _parsed(path: Path, text: str) -> ScanLog:
         what = "1 row" if cut == 1 else f"{cut} rows"
         notes.append(f"{what} of {path.name} {'is' if cut == 1 else 'are'} cut short, and left out.")
     columns = {
-        name: np.array([row[index] for row in whole], float)
+        name: np.array([number_in(row[index]) for row in whole])
         for index, (name, is_number) in enumerate(labels)
         if is_number
     }

@@ -17,6 +17,10 @@ _ABSOLUTE = {"ascan": 1, "a2scan": 2, "a3scan": 3, "a4scan": 4, "cscan": 1, "fsc
 _RELATIVE = {"dscan": 1, "d2scan": 2, "d3scan": 3, "d4scan": 4, "lup": 1}
 """Commands by how many motors they move together; relative ones are given as seen from where the motors stand."""
 _MOVED = {**_ABSOLUTE, **_RELATIVE}
+_MOVES = 1e-6
+"""What changes by less than this is at rest."""
+_STEADY = 0.98
+"""What moves in steps goes with the points' numbers at least so well (a correlation)."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -26,6 +30,26 @@ def asked_points(command: str) -> int | None:
     moved = _MOVED.get(verb)
     after = words[3 * moved :] if moved else words
     return int(after[0]) + 1 if moved is not None and after and after[0].isdigit() else None
+
+
+def number_in(text: str) -> float:
+    """Return the number that a cell of a table holds, NaN if it holds none."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def unsteady(values: np.ndarray) -> str:
+    """Return why values do not run from one end to the other, but for the jitter of an encoder; "" if they do."""
+    lost = np.count_nonzero(~np.isfinite(values))
+    if lost:
+        return f"is no number at {lost} of {len(values)} points"
+    if len(values) < 2 or np.ptp(values) < _MOVES:
+        return f"stands still at {values[0]:g}" if len(values) else "has no values"
+    if abs(np.corrcoef(np.arange(len(values)), values)[0, 1]) <= _STEADY:
+        return f"does not run steadily from {values[0]:g} to {values[-1]:g}"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -155,6 +179,11 @@ class ScanLog:
     def column(self, source: Source) -> np.ndarray | None:
         """Return what was recorded at every point, or None."""
         return source.look_up(self._recorded)
+
+    def called(self, source: Source) -> str:
+        """Return what a source is called in this log."""
+        names = (*self.motors, *self.words, *self.columns)
+        return next((each for each in names if source.fits(each)), source.name)
 
     def why_not(self, sources: Iterable[Source]) -> list[str]:
         """Return which of some sources stand before the first that has a number and have none, and why not."""

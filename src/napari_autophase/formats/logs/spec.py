@@ -16,7 +16,7 @@ import numpy as np
 
 from ...scan import InputError
 from ..common import damage
-from .log import ScanLog
+from .log import ScanLog, number_in
 
 _SCAN = re.compile(r"#S +(\d+)(?:[ \t]+(.*))?")
 _MARK = re.compile(r"^#([FS]) ", re.MULTILINE)
@@ -96,7 +96,9 @@ def _parsed(path: Path, number: int, command: str, body: str, header: str, notes
         [part for lines in (of_file, of_scan) for line in _numbered(lines, key) for part in split(line)]
         for key, split in (("O", _parts), ("o", str.split), ("P", str.split))
     )
-    motors = {name: float(value) for name, value in zip(names, readings, strict=False)}
+    read = dict(zip(names, readings, strict=False))
+    motors = {name: value for name, text in read.items() if not np.isnan(value := number_in(text))}
+    unusable = {name: f"reads '{text:.40}'" for name, text in read.items() if name not in motors}
     if len(names) != len(readings):
         notes.append(
             f"{path.name} names {len(names)} motors, but scan {number} has {len(readings)} readings: some may be mixed up."
@@ -108,7 +110,8 @@ def _parsed(path: Path, number: int, command: str, body: str, header: str, notes
         notes.append(
             f"{len(rows) - len(whole)} rows of scan {number} in {path.name} are cut short, and left out."
         )
-    table = np.array(whole, float).reshape(len(whole), len(labels))
+    cells = [[number_in(cell) for cell in row] for row in whole]
+    table = np.array(cells, float).reshape(len(whole), len(labels))
     aborted = _ABORTED.search(body)
     return ScanLog(
         path,
@@ -121,6 +124,7 @@ def _parsed(path: Path, number: int, command: str, body: str, header: str, notes
         _words({**of_file, **of_scan}),
         False if aborted else None,
         tuple(notes),
+        unusable,
     )
 
 

@@ -1,0 +1,80 @@
+"""What the group of a scan in an HDF5 file says, as a log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...geometry import Source
+from .log import ScanLog, Scanned, unsteady
+from .log import asked_points as asked_of_spec
+
+_BLISS_STEPS = "fscan"
+"""A command that names start, step and number of points."""
+
+
+@dataclass(frozen=True, eq=False)
+class TreeLog(ScanLog):
+    """The group of a scan: numbers are its motors, arrays with a number for each frame its columns, texts its words.
+
+    Parameters
+    ----------
+    units
+        The unit that the file gives, by path.
+    frames
+        How many frames there are.
+    place
+        Path of the group, without a slash at its end.
+    """
+
+    units: dict[str, str] = field(default_factory=dict)
+    frames: int = 0
+    place: str = ""
+
+    def called(self, source: Source) -> str:
+        """Return the whole path of a source."""
+        return f"{self.place}/{super().called(source)}"
+
+    @property
+    def asked(self) -> int | None:
+        """How many points the command asks for."""
+        return asked_points(self.command)
+
+    @property
+    def scanned(self) -> tuple[Scanned, ...]:
+        """What moved steadily from frame to frame; of that, what the command names, if it names any."""
+        found = []
+        for name, values in self.columns.items():
+            if not unsteady(values):
+                # from where to where all of it goes: more may be to come
+                step = float(values[-1] - values[0]) / (len(values) - 1)
+                whole = max((self.asked or self.frames) - 1, 1)
+                found.append(Scanned((name,), float(values[0]), float(values[0]) + whole * step))
+        words = self.command.split()
+        return tuple([each for each in found if each.names[0].rpartition("/")[2] in words] or found)
+
+    def number_of(self, source: Source) -> float | None:
+        """Return the number that a source has, in the source's unit: the file's own unit counts where it gives one."""
+        name = next((each for each in (*self.motors, *self.columns) if source.fits(each)), None)
+        if name is None:
+            return None
+        value = self.motors[name] if name in self.motors else float(_middle(self.columns[name]))
+        return source.restated(value, self.units.get(name, ""))
+
+    def column(self, source: Source) -> np.ndarray | None:
+        """Return what was recorded for every frame, in the source's unit, or None."""
+        name = next((each for each in self.columns if source.fits(each)), None)
+        return None if name is None else self.columns[name] * source.restated(1.0, self.units.get(name, ""))
+
+
+def asked_points(command: str) -> int | None:
+    """Return how many points a command asks for; None where it does not say."""
+    verb, *words = command.split() or [""]
+    if verb == _BLISS_STEPS:
+        return int(words[3]) if len(words) > 3 and words[3].isdigit() else None
+    return asked_of_spec(command)
+
+
+def _middle(values: np.ndarray) -> float:
+    return float(values[len(values) // 2])

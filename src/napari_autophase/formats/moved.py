@@ -1,0 +1,80 @@
+"""What a scan moves, and where it stood in every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..geometry import Beamline, Circle, Source
+from ..geometry.plausible import ANGLE
+from .logs import ScanLog
+from .logs.log import unsteady
+
+
+@dataclass(frozen=True)
+class Moving:
+    """How what a command moves stands in every frame: as it was recorded, else as it was asked for."""
+
+    log: ScanLog
+    frames: int
+    points: np.ndarray | None
+    notes: list[str]
+
+    def along(self, source: Source, others: Sequence[Source] = ()) -> list[float] | None:
+        """Return the values, one a frame; None where the command does not move that.
+
+        `others` are the beamline's other names of the same motor; where no column is found, a note is made.
+        """
+        moved = next((each for each in self.log.scanned if any(map(source.fits, each.names))), None)
+        if moved is None:
+            return None
+        same = (source, *(each for each in others if each.unit == source.unit))
+        recorded = next((column for each in same if (column := self.log.column(each)) is not None), None)
+        if recorded is None:
+            recorded = self.log.recorded(moved)
+        if recorded is not None and self.points is not None:
+            values = recorded[self.points]
+            if why := unsteady(values):
+                self._say(_not_known(f"{moved.names[0]} of {self.log.path.name} {why}"))
+                return None
+            return [float(value) for value in values]
+        self._say(
+            f"Where {moved.names[0]} stood is not known frame by frame from {self.log.path.name}: "
+            f"its positions are those of the command, '{self.log.command}'."
+        )
+        step = (moved.last - moved.first) / max((self.log.asked or self.frames) - 1, 1)
+        which = np.arange(self.frames) if self.points is None else self.points
+        return [float(value) for value in moved.first + step * which]
+
+    def _say(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def _not_known(why: str) -> str:
+    return f"{why}: where it stood in every frame is not known; say the step with --set geometry.rocking_step_deg=…"
+
+
+def still(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> str:
+    """Return why a circle that the command names is not seen to move; "" if it names none that was recorded."""
+    words = log.command.split()
+    for circle in circles:
+        for source in beamline.files.of_motor(circle.motor):
+            column, name = log.column(source), log.called(source)
+            if column is not None and name.rpartition("/")[2] in words and (why := unsteady(column)):
+                return _not_known(f"{name} of {log.path.name} {why}")
+    return ""
+
+
+def moves(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> list[tuple[int, Source]]:
+    """Return which of some circles the command moves, and where their angles stand."""
+    found = []
+    for index, circle in enumerate(circles):
+        for source in beamline.files.of_motor(circle.motor):
+            moved = (each for each in log.scanned if any(map(source.fits, each.names)))
+            if any(abs(source.degrees(each.last)) <= ANGLE.most for each in moved):
+                found.append((index, source))
+                break
+    return found

@@ -1,0 +1,406 @@
+"""What a person is told of a scan that is not what it seems: which file, what is wrong with it, and what to do."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from beamline_trees import bliss, eiger, lima, scanned
+from beamline_trees import counts as peak
+from test_formats_beamlines import MOTORS_34, PARAMETERS, write_34, write_p10
+from test_formats_transformations import placed
+from written_logs import counts, fio
+
+from napari_autophase import cli, formats
+from napari_autophase.formats.correction import flat_field
+from napari_autophase.formats.values import to_counts
+from napari_autophase.preparation import find_flagged
+from napari_autophase.scan import InputError, Scan
+
+WHOLE = (0, 32, 0, 32)
+SMALL = (20, 32, 32)
+
+
+def notes_with(scan: Scan, *words: str) -> list[str]:
+    return [note for note in scan.notes if all(word in note for word in words)]
+
+
+def one_note(scan: Scan, *words: str) -> str:
+    (found,) = notes_with(scan, *words)
+    assert "\n" not in found
+    return found
+
+
+# -- frames and points ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [
+        (24, "has 20 of 20 points; there are 24 frames, which do not match: 4 too many"),
+        (16, "is not complete: 20 of 20 points; there are 16 frames, which do not match: 4 too few; they are taken for"),
+    ],
+)  # fmt: skip
+def test_p10_frames_and_points_that_disagree(tmp_path, frames, said):
+    folder = write_p10(tmp_path, counts((frames, 32, 32)), 2)
+    om = np.linspace(15, 15.19, 20)
+    fio(folder / "gold_00031.fio", "ascan om 15 15.19 19 1.0", PARAMETERS, {"om": om, "ipetra": np.ones(20)})
+    assert said in one_note(formats.read_scan(folder), "gold_00031.fio", "points")
+
+
+def test_more_points_than_a_command_asks_for_are_not_called_complete(tmp_path):
+    path = bliss(tmp_path, shape=(20, 24, 32)).parent / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        del file["1.1/title"]
+        file["1.1/title"] = "ascan eta 17.4 17.5 11 1.0"
+    note = one_note(formats.read_scan(path), "points")
+    assert "Scan 1 of S1_0001.h5 has 20 points, 8 more than the 12 that its command asks for." in note
+
+
+def test_bliss_frames_and_points_that_disagree(tmp_path):
+    path = bliss(tmp_path).parent / "S1/S1_0001/S1_0001.h5"
+    lima(path.parent, 1, "mpx1x4", peak(11, (24, 24, 32)))
+    note = one_note(formats.read_scan(path), "points")
+    assert "has 17 of 17 points; there are 24 frames, which do not match: 7 too many" in note
+
+
+def test_frames_that_are_missing_in_the_middle_make_a_scan_incomplete(tmp_path):
+    folder = write_34(tmp_path, counts(SMALL), WHOLE)
+    for number in (7, 12):
+        (folder / f"Staff20-1a_S0054_{number:05d}.tif").unlink()
+    note = one_note(formats.read_scan(folder), "Scan 54")
+    assert note == "Scan 54 of Staff20-1a.spec is not complete: 20 of 20 points; frames 7, 12 are missing."
+
+
+def test_whether_the_first_or_the_last_frame_is_lost_may_be_open(tmp_path):
+    folder = write_34(tmp_path, counts(SMALL), WHOLE)
+    (folder / "Staff20-1a_S0054_00000.tif").unlink()
+    note = one_note(formats.read_scan(folder), "Scan 54")
+    assert "either frame 0 or frame 20 is lost; they are taken to count from 1" in note
+    assert "all angles are one step further" in note
+
+
+@pytest.mark.parametrize(("images", "triggers"), [(20, 1), (1, 20), (4, 5)])
+def test_a_master_that_announces_more_frames_than_there_are(tmp_path, images, triggers):
+    path = eiger(tmp_path)
+    with h5py.File(path, "r+") as file:
+        detector = file["entry/instrument/detector/detectorSpecific"]
+        detector["nimages"], detector["ntrigger"] = images, triggers
+    note = one_note(formats.read_scan(path), "announces")
+    assert f"s_master.h5 announces 20 frames (nimages {images} × ntrigger {triggers})" in note
+    assert "its data files hold 17" in note
+    with h5py.File(path, "r+") as file:
+        file["entry/instrument/detector/detectorSpecific/nimages"][()] = 17
+        file["entry/instrument/detector/detectorSpecific/ntrigger"][()] = 1
+    assert not notes_with(formats.read_scan(path), "announces")
+
+
+# -- parts and links -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (peak()[9:, :20], "data_000002 (8 × 20 × 32, uint32)"),
+        (peak()[9:].astype(np.uint16), "data_000002 (8 × 24 × 32, uint16)"),
+        (peak()[9], "data_000002 (24 × 32, uint32)"),
+    ],
+    ids=["another size", "another type", "one frame"],
+)
+def test_parts_that_do_not_fit_together(tmp_path, second, said):
+    path = eiger(tmp_path)
+    with h5py.File(tmp_path / "s_data_000002.h5", "w") as file:
+        file["entry/data/data"] = second
+    with pytest.raises(InputError) as caught:
+        formats.read_scan(path)
+    assert f"The parts of {path} are not of one scan" in str(caught.value)
+    assert "data_000001 (9 × 24 × 32, uint32)" in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("crop", [None, "auto"])
+@pytest.mark.parametrize("virtual", [False, True])
+def test_a_damaged_data_file_is_named_not_what_links_to_it(tmp_path, crop, virtual):
+    path = eiger(tmp_path)
+    for number in (1, 2):
+        with h5py.File(tmp_path / f"s_data_{number:06d}.h5", "w") as file:
+            data = file.create_dataset(
+                "entry/data/data", data=peak(number, (9, 24, 32)), chunks=(1, 24, 32), **hdf5plugin.Bitshuffle(cname="lz4")
+            )  # fmt: skip
+            if number == 2:
+                data.id.write_direct_chunk((3, 0, 0), b"\0" * 50)
+    if virtual:
+        layout = h5py.VirtualLayout((18, 24, 32), np.uint32)
+        for number in (1, 2):
+            source = h5py.VirtualSource(f"s_data_{number:06d}.h5", "entry/data/data", (9, 24, 32))
+            layout[9 * number - 9 : 9 * number] = source
+        path = tmp_path / "whole.h5"
+        with h5py.File(path, "w") as file:
+            file.create_virtual_dataset("entry/data/data", layout)
+    with pytest.raises(InputError, match=r"s_data_000002\.h5 is damaged") as caught:
+        formats.read_scan(path, crop=crop)
+    assert path.name not in str(caught.value)
+
+
+def test_a_scan_that_is_picked_and_whose_link_leads_to_nothing(tmp_path):
+    proposal = bliss(tmp_path, scans=3)
+    with h5py.File(tmp_path / "S1/S1_0001/S1_0001.h5", "r+") as file:
+        del file["2.1"]
+    with pytest.raises(InputError) as caught:
+        formats.read_scan(f"{proposal}::S1_0001_2.1")
+    assert f"/S1_0001_2.1 of {proposal} is a link that leads to nothing" in str(caught.value)
+    assert "S1_0001.h5 has no /2.1" in str(caught.value)
+    entry = formats.scans(proposal)[1]
+    assert (entry.path, entry.state, entry.points) == ("S1_0001_2.1", "cannot be reached", None)
+    assert "leads to nothing" in entry.lost
+    (tmp_path / "S1/S1_0001/S1_0001.h5").unlink()
+    with pytest.raises(
+        InputError, match=r"S1_0001_2\.1 of .* is in S1/S1_0001/S1_0001\.h5, which is not there"
+    ):
+        formats.read_scan(f"{proposal}::S1_0001_2.1")
+
+
+# -- numbers in other units ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("energy", "said"),
+    [(8.7, "8.7 eV is no energy (2 to 120 keV): 8.7 keV, if the number is in keV?"), (8.7e8, "check it")],
+)
+def test_an_energy_in_another_unit_than_the_beamline_writes(tmp_path, energy, said):
+    scan = formats.read_scan(
+        write_p10(tmp_path, counts(SMALL), 2, parameters={**PARAMETERS, "fmbenergy": energy})
+    )
+    note = one_note(scan, "fmbenergy of gold_00031.fio is not used")
+    assert said in note
+    assert scan.geometry is None
+    assert "energy_kev" not in scan.metadata
+    assert notes_with(scan, "lacks energy_kev")
+
+
+@pytest.mark.parametrize(("distance", "unit"), [(0.5, "m"), (5e5, "µm")])
+def test_a_distance_in_another_unit_than_the_beamline_writes(tmp_path, distance, unit):
+    scan = formats.read_scan(
+        write_34(tmp_path, counts(SMALL), WHOLE, motors={**MOTORS_34, "camdist": distance})
+    )
+    note = one_note(scan, "camdist of Staff20-1a.spec is not used")
+    assert f"{distance:g} mm is no distance (0.02 to 20 m): 0.5 m, if the number is in {unit}?" in note
+
+
+@pytest.mark.parametrize(("size", "unit"), [(55.0, "µm"), (0.055, "mm")])
+def test_a_size_of_pixels_in_another_unit_does_not_cost_the_scan(tmp_path, size, unit):
+    path = bliss(tmp_path).parent / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        for name in ("x_pixel_size", "y_pixel_size"):
+            file[f"1.1/instrument/mpx1x4/{name}"][()] = size
+    scan = formats.read_scan(path)
+    note = one_note(scan, "/1.1/instrument/mpx1x4/y_pixel_size of S1_0001.h5 is not used")
+    assert f"{size:g} m is no pixel size (5 to 1000 µm): 55 µm, if the number is in {unit}?" in note
+    assert scan.geometry.pixel_size_um == (55, 55)  # the detector's
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"), [("m", "75 µm, if the number is in µm?"), ("furlong", "its unit, 'furlong', is not")]
+)
+def test_a_size_of_pixels_of_a_master_in_another_unit(tmp_path, unit, said):
+    path = eiger(tmp_path)
+    with h5py.File(path, "r+") as file:
+        for name in ("x_pixel_size", "y_pixel_size"):
+            item = file[f"entry/instrument/detector/{name}"]
+            item[()], item.attrs["units"] = 75.0, unit
+    scan = formats.read_scan(path)
+    assert said in one_note(scan, "y_pixel_size of s_master.h5 is not used")
+    assert "pixel_size_um" not in scan.metadata
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda file: file["entry/sample/circles/om"].attrs.update(vector=[[0, 1, 0], [1, 0, 0]]), "6 of 3 numbers"),
+        (lambda file: file["entry/sample/circles/om"].attrs.update(vector="y"), "the vector of /entry/sample/circles/om is no"),
+        (lambda file: file["entry/sample/circles/om"].attrs.update(vector=[0, np.nan, 0]), "not a number everywhere"),
+        (lambda file: file["entry/sample/circles/om"].attrs.update(depends_on=["mu", "nu"]), "depends on 2 things (mu, nu)"),
+        (lambda file: file.copy("entry/instrument/det/module", "entry/instrument/det/module2"), "places 2 detector modules"),
+        (
+            lambda file: file["entry/instrument/det/module/slow_pixel_direction"].attrs.update(units="m"),
+            "slow_pixel_direction: 0.172 m is no pixel size (5 to 1000 µm): 172 µm, if the number is in mm?",
+        ),
+    ],
+    ids=["two vectors", "a word", "nan", "two chains", "two modules", "pixels"],
+)  # fmt: skip
+def test_transformations_that_cannot_be_used_are_no_damage(tmp_path, change, said):
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        change(file)
+    scan = formats.read_scan(path)
+    assert scan.geometry is None
+    assert said in one_note(scan, "a.nxs", "not used")
+
+
+# -- motors that do not run ----------------------------------------------------------------------------------------------
+
+ODD = {
+    "nan": (lambda at: np.where(np.arange(len(at)) == 5, np.nan, at), "is no number at 1 of {0} points"),
+    "constant": (lambda at: np.full_like(at, 17.5), "stands still at 17.5"),
+    "shuffled": (lambda at: np.random.default_rng(0).permutation(at), "does not run steadily from"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_motor_that_does_not_run_as_the_command_says(tmp_path, odd):
+    change, said = ODD[odd]
+    path = bliss(tmp_path).parent / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        file["1.1/instrument/positioners/eta"][...] = change(scanned(17.5, 0.01))
+    scan = formats.read_scan(path)
+    assert said.format(17) in one_note(scan, "/1.1/instrument/positioners/eta of S1_0001.h5")
+    assert scan.geometry is None
+    assert not notes_with(scan, "turns none")
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_column_that_does_not_run_as_the_command_says(tmp_path, odd):
+    change, said = ODD[odd]
+    theta = change(np.linspace(-0.1, 0.28, 20))
+    scan = formats.read_scan(write_34(tmp_path, counts(SMALL), WHOLE, table={"Theta": theta}))
+    assert said.format(20) in one_note(scan, "th of Staff20-1a.spec")
+    assert scan.geometry is None
+    assert notes_with(scan, "lacks", "rocking_step_deg")
+
+
+# -- values --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dark_field_that_is_brighter_than_the_frames():
+    raw = Scan.from_array(counts(SMALL), name="raw")
+    with pytest.raises(InputError, match=r"The dark field \(9000 counts .*at most 5000.*nothing is left"):
+        flat_field(raw, np.full((32, 32), 9000.0))
+    (note,) = flat_field(raw, np.full((32, 32), 300.0)).notes
+    assert "brighter than the frames in" in note
+    assert "300 counts against 0.05" in note
+    right = np.random.default_rng(5).poisson(300, (21, 32, 32))  # one dark, and a scan on a floor like it
+    floor = Scan.from_array(counts(SMALL) + right[1:], name="floor")
+    assert not [note for note in flat_field(floor, right[0]).notes if "brighter" in note]
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.h5"])
+def test_true_and_false_are_no_counts(tmp_path, name):
+    seen = counts(SMALL) > 2
+    if name.endswith("h5"):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["data"] = seen
+    elif name.endswith("npz"):
+        np.savez(tmp_path / name, data=seen)
+    else:
+        np.save(tmp_path / name, seen)
+    with pytest.raises(InputError, match="holds true and false, as masks do, and no counts; give the scan"):
+        formats.read_scan(tmp_path / name)
+
+
+@pytest.mark.parametrize("flag", [2**32 - 1, 2**31 - 1])
+@pytest.mark.parametrize("monitor", [1e6, 5e9, 1e13])
+def test_flags_that_were_divided_by_a_monitor_that_drifts(flag, monitor):
+    """However large the monitor: below 1, too, they are no light."""
+    stored = counts((20, 48, 48)).astype(float)
+    stored[:, 3:5, 4:9] = flag
+    drift = np.random.default_rng(1).uniform(0.95, 1.05, (20, 1, 1)) * monitor
+    back, _ = to_counts(stored / drift, "a", "scaled")
+    np.testing.assert_array_equal(find_flagged(back), stored == flag)
+    assert back[10, 24, 24] == back[stored != flag].max()
+    with pytest.raises(InputError, match="no step tells what one photon became"):
+        to_counts(stored / drift, "a")
+
+
+def test_motors_that_have_changed_are_said_when_a_result_is_repeated(tmp_path, capsys):
+    folder = write_34(tmp_path, counts(SMALL), WHOLE)
+    result = tmp_path / "r.cxi"
+    quick = ["--preset", "iterative", "--set", "refine.algorithm=5*ER", "--set", "refine.starts=1"]
+    assert cli.main(["reconstruct", str(folder), "-o", str(result), *quick]) == 0, capsys.readouterr().err
+    again = ["repeat", str(result), "-o", str(tmp_path / "again.cxi")]
+    assert cli.main(again) == 0
+    assert "what the scan's files say now differs" not in capsys.readouterr().out
+    write_34(tmp_path, counts(SMALL), WHOLE, motors={**MOTORS_34, "Delta": 33.0, "camdist": 510.0})
+    assert cli.main(again) == 0
+    assert (
+        "The geometry is that of r.cxi; what the scan's files say now differs: distance_m, detector_angles_deg."
+        in " ".join(capsys.readouterr().out.split())
+    )
+    assert cli.main(["repeat", "--help"]) == 0
+    assert "refused if its counts or mask have changed" in " ".join(capsys.readouterr().out.split())
+
+
+# -- odd files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "units", "said"),
+    [
+        ("0.5 m", "m", "it reads '0.5 m', which is no number"),
+        (np.nan, "m", "nan m is no distance"),
+        (-0.5, "m", "-0.5 m is no distance"),
+        (500.0, b"\xb5m", "500 µm is no distance (0.02 to 20 m): 0.5 m, if the number is in mm?"),  # Latin 1
+        (0.0, "m", None),  # was never set
+    ],
+)
+def test_a_distance_that_is_none_is_said(tmp_path, value, units, said):
+    path = eiger(tmp_path)
+    with h5py.File(path, "r+") as file:
+        del file["entry/instrument/detector/detector_distance"]
+        file["entry/instrument/detector/detector_distance"] = value
+        file["entry/instrument/detector/detector_distance"].attrs["units"] = units
+    scan = formats.read_scan(path)
+    assert "distance_m" not in scan.metadata
+    found = notes_with(scan, "detector_distance of s_master.h5 is not used")
+    assert len(found) == (said is not None)
+    assert said is None or said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("pack", "name"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")]
+)
+def test_a_packed_file_is_said_to_be_packed(tmp_path, pack, name):
+    np.save(tmp_path / "a.npy", counts(SMALL))
+    path = tmp_path / "a.npy.packed"
+    path.write_bytes(pack((tmp_path / "a.npy").read_bytes()))
+    with pytest.raises(InputError, match=f"is packed with {name}; unpack it"):
+        formats.read_scan(path)
+
+
+def test_a_dataset_that_is_named_and_is_no_volume_is_not_said_to_be_absent(tmp_path):
+    proposal = bliss(tmp_path)
+    with pytest.raises(
+        InputError, match=r"measurement/imon holds float64 values of shape \(17,\); a rocking"
+    ):
+        formats.read_scan(f"{proposal}::S1_0001_1.1/measurement/imon")
+
+
+def test_words_among_the_numbers_of_a_log_are_no_damage(tmp_path):
+    folder = write_34(tmp_path, counts(SMALL), WHOLE)
+    log = tmp_path / "Staff20-1a.spec"
+    log.write_text(log.read_text().replace("32.174", "moving").replace("\n0.02 ", "\noops "))
+    scan = formats.read_scan(folder)
+    assert notes_with(scan, "In Staff20-1a.spec Delta reads 'moving': it is not used.")
+    assert "is no number at 1 of 20 points" in one_note(scan, "th of Staff20-1a.spec")
+    assert scan.geometry is None
+    folder = write_p10(tmp_path, counts(SMALL), 2)
+    log = folder / "gold_00031.fio"
+    log.write_text(log.read_text().replace("\n 15.05 ", "\n oops "))
+    assert "om of gold_00031.fio is no number at 1 of 20 points" in one_note(
+        formats.read_scan(folder), "om of"
+    )
+
+
+def test_a_dark_field_with_a_hole_is_of_use_and_one_of_holes_is_not():
+    raw = Scan.from_array(counts(SMALL), name="raw")
+    dark = np.zeros((32, 32))
+    dark[3, 4] = np.nan
+    scan = flat_field(raw, dark)
+    assert scan.mask[:, 3, 4].all()
+    assert scan.mask.sum() == len(raw.counts)
+    with pytest.raises(InputError, match="dark field holds no number"):
+        flat_field(raw, np.full((32, 32), np.nan))
