@@ -247,6 +247,7 @@ def _begin(
         found = yield from guessed
         starts.append(found.starts)
         data = data.explained(found.blur)
+        data.notes = (*found.notes, *data.notes)
     if recipe.guess.start != "network":
         starts.append(phasing.random_starts(data, refinement.starts, recipe.guess.threshold, recipe.seed))
     return data, phasing.join(starts)

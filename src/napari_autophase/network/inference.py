@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..memory import ran_out
 from ..phasing import Blur, Diffraction, Phased, Starts, join, keep_best, random_phases, search, settle
 from ..phasing.backend import Backend
 from ..phasing.coherence import Widths
+from ..phasing.diffraction import about_memory, empty_cache
 from ..phasing.grids import fit, on_grid, regrid
 from ..phasing.settle import sharp
 from ..phasing.workers import cores, side_by_side, threads
@@ -43,10 +45,11 @@ class Seen(NamedTuple):
 
 
 class Guessed(NamedTuple):
-    """What phasing begins with, and the blur that the counts were found to have."""
+    """What phasing begins with, the blur that the counts were found to have, and what a person should know of the device."""
 
     starts: Starts
     blur: Blur | None
+    notes: tuple[str, ...] = ()
 
 
 def guess(
@@ -64,7 +67,8 @@ def guess(
 
     Predictions, and random phases within the predicted shapes, are compared and polished in the middle of a window of 64³: that
     costs the same for any scan.  What the first stage of the network says is polished first; where that is enough, the others,
-    which take three times as long, would only find the same.  Yields `Progress` on the way; closing cancels.
+    which take three times as long, would only find the same.  Yields `Progress` on the way; closing cancels.  Where a GPU has
+    no room for the network or the window, the CPU guesses.
 
     Parameters
     ----------
@@ -89,7 +93,33 @@ def guess(
         Objects complex64 (kept, N0, N1, N2) of arbitrary scale, centred, and their supports; the best first.
     blur
         What the counts were blurred by, in pixels of the scan; None: nothing that was sought, or found.
+    notes
+        Whether memory ran out.
     """
+    rest = (counts, good, oversampling, choice, free_fraction, seed, backend, coherence)
+    try:
+        return (yield from _guess(model, *rest))
+    except (RuntimeError, MemoryError) as error:
+        if model.device.type == "cpu" or not ran_out(error):
+            raise
+    # what the error held is let go before
+    note = f"The memory of {model.device.type} ran out: guessed on the CPU."
+    empty_cache(model.device.type)
+    found = yield from _guess(model.on_cpu(), *rest)
+    return found._replace(notes=(note, *found.notes))
+
+
+def _guess(
+    model: Model,
+    counts: np.ndarray,
+    good: np.ndarray,
+    oversampling: tuple[float, float, float],
+    choice: Guess,
+    free_fraction: float,
+    seed: int,
+    backend: str,
+    coherence: Widths | Literal["off", "estimate"],
+) -> Generator[Progress, None, Guessed]:
     side, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     shown = window_samples(counts.shape, oversampling, side, extent)
     window = to_window(counts, good, shown, model.device, (side,) * 3, coarse=side < 2 * extent)
@@ -110,7 +140,10 @@ def guess(
     )
 
     def seen(stages: int | None) -> Generator[Progress, None, Starts]:
-        answers = yield from predict(model, shows, stages, data.backend)
+        # it may have moved to the CPU
+        answers = yield from predict(
+            model, shows, stages, data.backend if data.device == model.device else None
+        )
         pairs = zip(answers, chosen, strict=True)
         upright = [Seen(*(original(x, *each) for x in answer)) for answer, each in pairs]
         with threads(1):
@@ -122,7 +155,7 @@ def guess(
         data = sharp(data, given.times(scale))
     if not choice.polish:
         best = keep_best(data, (yield from seen(None)), choice.keep, PROJECTIONS)
-        return Guessed(on_grid(best, counts.shape, samples, COVERING), given)
+        return Guessed(on_grid(best, counts.shape, samples, COVERING), given, about_memory(data.notes))
 
     polished: list[Starts] = []
     found: Phased | None = None
@@ -139,7 +172,8 @@ def guess(
     blur = given
     if coherence == "estimate":
         found, blur = yield from settle(data, found, shapes, choice, scale, seed)
-    return Guessed(on_grid(found.kept, counts.shape, samples, COVERING), blur)
+    notes = about_memory((*model.notes, *data.notes, *found.notes))
+    return Guessed(on_grid(found.kept, counts.shape, samples, COVERING), blur, notes)
 
 
 def predict(
@@ -182,8 +216,8 @@ def quick_bfloat16(device: torch.device) -> bool:
     """Say whether the device computes in bfloat16 itself: then convolutions are several times faster, and the guess the same
     to about 1e-4 of its correlation.
     """
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+    if device.type == "cuda":  # torch says that older cards support it too, which emulate it
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return device.type == "cpu" and any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 

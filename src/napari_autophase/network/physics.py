@@ -113,13 +113,14 @@ def resample(spectrum: Tensor, step: float, side: int) -> Tensor:
     Trigonometric interpolation: exact for the field of an object in the window, and for its intensity as long as the
     autocorrelation fits in the window, however coarse the new points are.
     """
-    frequency = torch.arange(-WINDOW // 2, WINDOW // 2 + 1, device=spectrum.device, dtype=torch.float64)
+    # in double precision on the CPU, as not every device has it
+    frequency = torch.arange(-WINDOW // 2, WINDOW // 2 + 1, dtype=torch.float64)
     weight = torch.ones_like(frequency)
     weight[0] = weight[-1] = 0.5  # the highest one counts once
-    old = torch.arange(WINDOW, device=spectrum.device, dtype=torch.float64) - WINDOW // 2
-    new = (torch.arange(side, device=spectrum.device, dtype=torch.float64) - side // 2) * step
+    old = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
+    new = (torch.arange(side, dtype=torch.float64) - side // 2) * step
     angle = 2 * math.pi / WINDOW * (new[:, None] - old)[..., None] * frequency
-    kernel = ((angle.cos() * weight).sum(-1) / WINDOW).to(spectrum.dtype)
+    kernel = ((angle.cos() * weight).sum(-1) / WINDOW).to(spectrum.dtype).to(spectrum.device)
     for _ in range(3):  # takes the first axis, leaves it as the last
         spectrum = torch.tensordot(spectrum, kernel, ([1], [1]))
     return spectrum

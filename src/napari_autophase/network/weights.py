@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import zipfile
@@ -16,6 +17,7 @@ from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
 
 from .. import files
+from ..memory import ran_out
 from ..scan import InputError
 from . import keras
 from .autophasenn import AutoPhaseNN
@@ -47,10 +49,21 @@ class Model:
         In evaluation mode, on its device.
     sha256
         Hash of the file that its weights came from.
+    device
+        Where it is.
+    notes
+        Whether another device had no room for it.
     """
 
-    def __init__(self, network: nn.Module, sha256: str, device: torch.device) -> None:
-        self.network, self.sha256, self.device = network, sha256, device
+    def __init__(
+        self, network: nn.Module, sha256: str, device: torch.device, notes: tuple[str, ...] = ()
+    ) -> None:
+        self.network, self.sha256, self.device, self.notes = network, sha256, device, notes
+
+    def on_cpu(self) -> Model:
+        """Return the same network on the CPU."""
+        device = torch.device("cpu")
+        return Model(copy.deepcopy(self.network).to(device), self.sha256, device, self.notes)
 
     @cached_property
     def folded(self) -> nn.Module:
@@ -127,8 +140,16 @@ def load(path: str | Path | None = None, device: torch.device | str = "cpu") -> 
             else "give another file, or none for the shipped weights"
         )
         raise InputError(f"The network's weights {file} are missing; {hint}, or start from random phases.")
-    state = file.stat()
-    return _loaded(file, path is None, torch.device(device), state.st_mtime_ns, state.st_size)
+    device, state = torch.device(device), file.stat()
+    known = state.st_mtime_ns, state.st_size
+    try:
+        return _loaded(file, path is None, device, *known)
+    except (RuntimeError, MemoryError) as error:
+        if device.type == "cpu" or not ran_out(error):
+            raise
+    model = _loaded(file, path is None, torch.device("cpu"), *known)
+    note = f"The memory of {device.type} ran out: guessed on the CPU."
+    return Model(model.network, model.sha256, model.device, (note,))
 
 
 @lru_cache(maxsize=2)

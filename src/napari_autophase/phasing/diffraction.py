@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -228,7 +228,7 @@ class Diffraction:
         """
         if self.device.type == "cpu":
             raise InputError(said(f"phasing {' × '.join(map(str, self.shape))} voxels"))
-        notes = [note for note in self.notes if not note.startswith(_RAN_OUT)]
+        notes = [note for note in self.notes if note not in about_memory(self.notes)]
         ran_out = f"{_RAN_OUT} {self.device.type} ran out: "
         if self.room.at_a_time > 1:
             self.room.most = self.room.at_a_time = self.room.at_a_time // 2
@@ -263,6 +263,11 @@ class Diffraction:
                 if not ran_out(error):
                     raise
             self.make_room()  # what the error held is let go before
+
+
+def about_memory(notes: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some notes, each once, that say that memory ran out."""
+    return tuple(dict.fromkeys(note for note in notes if note.startswith(_RAN_OUT)))
 
 
 def empty_cache(kind: str) -> None:

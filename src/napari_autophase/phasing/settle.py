@@ -31,12 +31,20 @@ DOUBTFUL = 0.2
 
 def sharp(data: Diffraction, blur: Blur) -> Diffraction:
     """Return a pattern with the modulus for projections that comes of its counts alone."""
-    return data.explained(blur, sharpened(data.counts, data.measured >= 0, blur, SHARPENING))
+    return data.or_on_cpu(
+        lambda: data.explained(blur, sharpened(data.counts, data.measured >= 0, blur, SHARPENING))
+    )
 
 
 def alike(one: Blur, other: Blur) -> bool:
     """Say whether two blurs are as good as the same."""
     return all(abs(a - b) < CLOSE for a, b in zip(one.sigma_px, other.sigma_px, strict=True))
+
+
+def told(data: Diffraction, found: Phased, begin: Blur | None) -> Blur:
+    """Return the blur with which an object explains the counts best."""
+    power = torch.fft.fftn(torch.fft.ifftshift(torch.from_numpy(found.object))).abs().square_()
+    return data.or_on_cpu(lambda: estimate(power.to(data.device), data.counts, data.measured >= 0, begin))
 
 
 def settle(
@@ -64,9 +72,8 @@ def settle(
     first, now = found, data
     for number in range(ROUNDS + 1):
         found = yield from refine(now, found.kept, Refinement(), "guess", choice.keep)
-        power = torch.fft.fftn(torch.fft.ifftshift(torch.from_numpy(found.object))).abs().square_()
         begin = None if seeker.blur is None else seeker.blur.times(scale)
-        blur = estimate(power.to(data.device), data.counts, data.measured >= 0, begin).times(to_scan)
+        blur = told(data, found, begin).times(to_scan)
         if seeker.blur is None and max(blur.sigma_px) < DOUBTFUL:
             return first, None
         if number == ROUNDS or (seeker.blur is not None and alike(blur, seeker.blur)):

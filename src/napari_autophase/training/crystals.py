@@ -40,9 +40,15 @@ class Batch:
     objects: Tensor
     phase_range: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """Return the same on a device."""
+        return Batch(self.counts.to(device), self.objects.to(device), self.phase_range.to(device))
+
 
 def stream(purpose: str, seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return the generator of one batch; no two purposes, and no two steps of one seed (below 2³⁰), share one.
+
+    Its device is where the batch is made: the CPU for mps, which draws from no Poisson distribution.
 
     Raises
     ------
@@ -53,6 +59,7 @@ def stream(purpose: str, seed: int, step: int, device: torch.device | str = "cpu
         raise InputError(f"There is no stream '{purpose}'; choose one of {', '.join(PURPOSES)}.")
     # the CPU's generator looks at 32 bits only: the purpose takes two, seed and step the rest; odd factors keep them apart
     within = (seed * 0x2545F491 + step) % 2**30
+    device = "cpu" if torch.device(device).type == "mps" else device
     return torch.Generator(device).manual_seed((PURPOSES[purpose] * 2**30 + within) * 0x9E3779B1 % 2**32)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..network.physics import WINDOW, propagate
-from .population import Population, axis, choose, uniform
+from .population import Population, axis, choose, of_some, uniform
 
 _EVERY = (1, 2, 3)
 _MIDDLE = WINDOW // 2
@@ -32,15 +32,11 @@ def measure(objects: Tensor, g: torch.Generator, p: Population) -> tuple[Tensor,
         The same crystals, with the linear phase that the place of the peak in the window gives them.
     """
     objects, intensity = centre_peak(objects, g, p)
-    blurred = torch.nonzero(choose(g, len(objects), p.partially_coherent)).flatten()
+    blurred = choose(g, len(objects), p.partially_coherent)
     length = uniform(g, len(objects), 3, low=p.coherence_length[0], high=p.coherence_length[1])
-    if len(blurred):
-        intensity[blurred] = lose_coherence(intensity[blurred], length[blurred])
+    intensity = of_some(blurred, lose_coherence, intensity, length)
     counts, good = count(intensity, g, p)
-    masked = torch.nonzero(~good.flatten(1).all(1)).flatten()
-    if len(masked):
-        counts[masked] = inpaint(counts[masked], good[masked])
-    return counts, objects
+    return of_some(~good.flatten(1).all(1), inpaint, counts, good), objects
 
 
 def centre_peak(objects: Tensor, g: torch.Generator, p: Population) -> tuple[Tensor, Tensor]:
@@ -57,8 +53,19 @@ def centre_peak(objects: Tensor, g: torch.Generator, p: Population) -> tuple[Ten
     miss = torch.randint(-1, 2, (batch, 3), generator=g, device=g.device)
     shift = _MIDDLE - found + miss * choose(g, batch, p.off_centre)[:, None]
     # moving the pattern by whole voxels is the same linear phase, without a second transform
-    rolled = [torch.roll(one, by, (0, 1, 2)) for one, by in zip(intensity, shift.tolist(), strict=True)]
-    return tilt(objects, shift.float()), torch.stack(rolled)
+    return tilt(objects, shift.float()), rolled(intensity, shift)
+
+
+def rolled(volumes: Tensor, shift: Tensor) -> Tensor:
+    """Return volumes (B, N, N, N) moved around by whole voxels, int64 (B, 3)."""
+    if volumes.device.type == "cpu":
+        pairs = zip(volumes, shift.tolist(), strict=True)
+        return torch.stack([torch.roll(one, by, (0, 1, 2)) for one, by in pairs])
+    # a GPU, which would have to be waited for to know how far, looks the voxels up
+    at = torch.arange(volumes.shape[-1], device=volumes.device)
+    x, y, z = ((at - shift[:, k, None]) % len(at) for k in range(3))
+    which = torch.arange(len(volumes), device=volumes.device)[:, None, None, None]
+    return volumes[which, x[:, :, None, None], y[:, None, :, None], z[:, None, None, :]]
 
 
 def tilt(objects: Tensor, shift: Tensor) -> Tensor:
@@ -124,12 +131,14 @@ def _heat_pixels(counts: Tensor, good: Tensor, peak: Tensor, g: torch.Generator,
     hot = choose(g, batch, share)[:, None] & away
     fate = uniform(g, batch, number)
     value = peak[:, None] * 10 ** uniform(g, batch, number, low=-4.0, high=-1.5)
-    b, k = torch.nonzero(hot & (fate < 0.5), as_tuple=True)
-    good[b, :, row[b, k], column[b, k]] = False
-    b, k = torch.nonzero(hot & (fate >= 0.5) & (fate < 0.8), as_tuple=True)
-    good[b, frame[b, k], row[b, k], column[b, k]] = False
-    b, k = torch.nonzero(hot & (fate >= 0.8), as_tuple=True)
-    counts[b, frame[b, k], row[b, k], column[b, k]] = value[b, k].clamp_min(10).round()
+    # every pixel is written to in every crystal, as it is or anew: to pick those that are hot a GPU would be waited for
+    b = torch.arange(batch, device=counts.device)
+    for k in range(number):
+        at, voxel = (b, slice(None), row[:, k], column[:, k]), (b, frame[:, k], row[:, k], column[:, k])
+        good[at] &= ~(hot & (fate < 0.5))[:, k, None]
+        good[voxel] &= ~(hot & (fate >= 0.5) & (fate < 0.8))[:, k]
+        stays = ~(hot & (fate >= 0.8))[:, k]
+        counts[voxel] = torch.where(stays, counts[voxel], value[:, k].clamp_min(10).round())
 
 
 def inpaint(counts: Tensor, good: Tensor) -> Tensor:
@@ -137,8 +146,6 @@ def inpaint(counts: Tensor, good: Tensor) -> Tensor:
 
     A network is shown whole volumes: preparation fills a scan's gaps in much the same way before inference.
     """
-    if bool(good.all()):
-        return counts
     weight = good.to(counts.dtype)
     modulus = counts.clamp_min(0).sqrt() * weight
     filled, known = modulus, weight

@@ -45,7 +45,10 @@ class Ranks:
     def join(self, device: torch.device) -> None:
         """Meet the others, once for the life of the process."""
         if self.world > 1 and not distributed.is_initialized():
-            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            if device.type == "cuda":  # NCCL guesses the device of a process otherwise
+                distributed.init_process_group("nccl", device_id=device)
+            else:
+                distributed.init_process_group("gloo")
             atexit.register(distributed.destroy_process_group)
 
     def wait(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..network.physics import OBJECT
-from .population import Population, axis, choose, normal, outer, uniform
+from .population import Population, axis, choose, normal, of_some, outer, uniform
 from .shapes import TWIN, Shapes
 
 POISSON_RATIO = 0.3
@@ -99,14 +99,21 @@ def dislocations(g: torch.Generator, p: Population, batch: int) -> tuple[Tensor,
     core = torch.ones_like(phase)
     frame = torch.stack([across, torch.linalg.cross(line, across)], 2)  # of the plane that the line pierces
     for which in range(2):
-        rows = torch.nonzero(number > which).flatten()
-        if len(rows):
-            u, v = (_linear(frame[rows, which, i], origin[rows, which]) for i in range(2))
-            angle = torch.atan2(v, u)
-            bent = angle + edge[rows, which, None, None, None] * torch.sin(2 * angle)
-            phase[rows] += sense[rows, which, None, None, None] * bent
-            core[rows] *= 1 - 0.4 * torch.exp(-(u * u + v * v) / 2)
+        here = (frame[:, which], origin[:, which], sense[:, which], edge[:, which])
+        phase = of_some(number > which, _with_dislocation, phase, *here)
+        core = of_some(number > which, _with_core, core, *here[:2])
     return phase, core
+
+
+def _with_dislocation(phase: Tensor, frame: Tensor, origin: Tensor, sense: Tensor, edge: Tensor) -> Tensor:
+    angle = torch.atan2(_linear(frame[:, 1], origin), _linear(frame[:, 0], origin))
+    bent = angle + edge[:, None, None, None] * torch.sin(2 * angle)
+    return phase + sense[:, None, None, None] * bent
+
+
+def _with_core(core: Tensor, frame: Tensor, origin: Tensor) -> Tensor:
+    u, v = (_linear(frame[:, i], origin) for i in range(2))
+    return core * (1 - 0.4 * torch.exp(-(u * u + v * v) / 2))
 
 
 def _linear(direction: Tensor, origin: Tensor) -> Tensor:

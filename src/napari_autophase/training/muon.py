@@ -43,13 +43,20 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.sub_(group["lr"] * self._update(parameter, parameter.grad))
+            every = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for parameter in every:
+                self._count(parameter)
+            if every:
+                torch._foreach_mul_(every, 1 - group["lr"] * group["weight_decay"])
+            for alike in _groups(every, lambda one: tuple(one.shape) if is_kernel(one) else None):
+                self._turn(alike, group["lr"])
+            for alike in _groups(
+                every, lambda one: None if is_kernel(one) else float(self.state[one]["step"])
+            ):
+                self._adapt(alike, group["lr"])
         return loss
 
-    def _update(self, parameter: Tensor, gradient: Tensor) -> Tensor:
+    def _count(self, parameter: Tensor) -> None:
         state: dict[str, Any] = self.state[parameter]
         if not state:
             state["step"] = torch.tensor(0.0)
@@ -57,16 +64,49 @@ class Muon(torch.optim.Optimizer):
             if not is_kernel(parameter):
                 state["exp_avg_sq"] = torch.zeros_like(parameter)
         state["step"] += 1
-        mean = state["exp_avg"]
-        if is_kernel(parameter):
-            mean.lerp_(gradient, 1 - MOMENTUM)
-            matrix = orthogonalised(gradient.lerp(mean, MOMENTUM).reshape(len(parameter), -1))
-            return 0.2 * max(matrix.shape) ** 0.5 * matrix.reshape(parameter.shape)
-        square, count = state["exp_avg_sq"], float(state["step"])
-        mean.lerp_(gradient, 1 - BETAS[0])
-        square.lerp_(gradient.square(), 1 - BETAS[1])
-        size = (square / (1 - BETAS[1] ** count)).sqrt_().add_(EPSILON)
-        return mean / (1 - BETAS[0] ** count) / size
+
+    def _turn(self, kernels: list[Tensor], rate: float) -> None:
+        """Update kernels of one shape: on a GPU as one batch, as each would take eighty launches."""
+        means, gradients = self._of(kernels, "exp_avg"), _gradients(kernels)
+        torch._foreach_lerp_(means, gradients, 1 - MOMENTUM)
+        looked_ahead = torch._foreach_lerp(gradients, means, MOMENTUM)
+        matrices = orthogonalised(torch.stack([one.reshape(len(one), -1) for one in looked_ahead]))
+        size = 0.2 * max(matrices.shape[1:]) ** 0.5
+        updates = [size * one.reshape(kernel.shape) for one, kernel in zip(matrices, kernels, strict=True)]
+        torch._foreach_add_(kernels, updates, alpha=-rate)
+
+    def _adapt(self, others: list[Tensor], rate: float) -> None:
+        """Update what is no kernel as AdamW does, all that was updated as often at once."""
+        means, squares, gradients = (
+            self._of(others, "exp_avg"),
+            self._of(others, "exp_avg_sq"),
+            _gradients(others),
+        )
+        count = float(self.state[others[0]]["step"])
+        torch._foreach_lerp_(means, gradients, 1 - BETAS[0])
+        torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - BETAS[1])
+        sizes = torch._foreach_div(squares, 1 - BETAS[1] ** count)
+        torch._foreach_sqrt_(sizes)
+        torch._foreach_add_(sizes, EPSILON)
+        updates = torch._foreach_div(torch._foreach_div(means, 1 - BETAS[0] ** count), sizes)
+        torch._foreach_add_(others, updates, alpha=-rate)
+
+    def _of(self, parameters: list[Tensor], name: str) -> list[Tensor]:
+        return [self.state[parameter][name] for parameter in parameters]
+
+
+def _gradients(parameters: list[Tensor]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def _groups(parameters: list[Tensor], key: Callable[[Tensor], object]) -> Iterable[list[Tensor]]:
+    """Return those parameters together that have the same key; those that have none are left out."""
+    found: dict[object, list[Tensor]] = {}
+    for parameter in parameters:
+        name = key(parameter)
+        if name is not None:
+            found.setdefault(name, []).append(parameter)
+    return found.values()
 
 
 def is_kernel(parameter: Tensor) -> bool:
@@ -74,13 +114,13 @@ def is_kernel(parameter: Tensor) -> bool:
     return parameter.ndim == 5 and min(len(parameter), parameter[0].numel()) >= 8
 
 
-def orthogonalised(matrix: Tensor, steps: int = 5) -> Tensor:
-    """Return roughly U Vᵀ of a matrix (rows, columns) = U S Vᵀ, by Newton–Schulz steps (Jordan et al. 2024)."""
+def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Return roughly U Vᵀ of matrices (..., rows, columns) = U S Vᵀ, by Newton–Schulz steps (Jordan et al. 2024)."""
     a, b, c = _QUINTIC
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return x.mT if tall else x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -154,3 +155,17 @@ def outer(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     plane = (x[..., :, None] * y[..., None, :]).flatten(2)
     side = x.shape[-1]
     return (plane.transpose(1, 2) @ z).reshape(-1, side, side, side)
+
+
+def of_some(chosen: Tensor, work: Callable[..., Tensor], volumes: Tensor, *more: Tensor) -> Tensor:
+    """Return volumes (B, D, H, W) with what `work` makes of some of them, and of as much `more`, in their place.
+
+    On a CPU the others are spared, and `volumes` are written to.  A GPU does the work for all: it would have to be waited for to
+    know which are `chosen`, bool (B,).
+    """
+    if chosen.device.type == "cpu":
+        rows = torch.nonzero(chosen).flatten()
+        if len(rows):
+            volumes[rows] = work(volumes[rows], *(one[rows] for one in more))
+        return volumes
+    return torch.where(chosen.view(-1, 1, 1, 1), work(volumes, *more), volumes)

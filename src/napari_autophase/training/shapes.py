@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .population import Population, axis, normal, uniform
+from .population import Population, axis, normal, of_some, uniform
 
 FAR = 4.0
 """Distance in the body frame at which a plane cuts nothing."""
@@ -45,8 +45,8 @@ class Shapes(NamedTuple):
 
 def draw(batch: int, g: torch.Generator, p: Population) -> Shapes:
     """Draw `batch` shapes, the bounding box of each centred at index 16."""
-    shares = torch.tensor([p.winterbottom, p.cut_twins, p.twins, p.rods, p.platelets], device=g.device)
-    kind = torch.bucketize(uniform(g, batch), shares.cumsum(0), right=True)
+    shares = torch.tensor([p.winterbottom, p.cut_twins, p.twins, p.rods, p.platelets]).cumsum(0)
+    kind = torch.bucketize(uniform(g, batch), shares.to(g.device), right=True)
     normals, distance = _facets(batch, g, kind)
     mirror = _cubic_normals(g.device)[torch.randint(18, 26, (batch, 1), generator=g, device=g.device)]
     # a twin is squeezed obliquely to its mirror plane, so that the edges where the two meet are hollow
@@ -89,10 +89,7 @@ def draw(batch: int, g: torch.Generator, p: Population) -> Shapes:
 
     unit, offset = place(normals)
     depth = _depth(unit, offset)
-    rows = torch.nonzero(twinned).flatten()
-    if len(rows):
-        other, other_offset = place(mirrored)
-        depth[rows] = torch.minimum(depth[rows], _depth(other[rows], other_offset[rows]))
+    depth = of_some(twinned, lambda d, n, o: torch.minimum(d, _depth(n, o)), depth, *place(mirrored))
     return Shapes(depth, unit, offset, kind)
 
 
@@ -112,7 +109,9 @@ def _facets(batch: int, g: torch.Generator, kind: Tensor) -> tuple[Tensor, Tenso
     family = uniform(g, batch, 3, low=0.75, high=1.15)
     family = torch.where(uniform(g, batch, 3) < 0.25, FAR, family)
     family[:, 0] = family[:, 0].clamp_max(1.1)
-    wulff = family.repeat_interleave(torch.tensor([6, 12, 8], device=device), 1)
+    wulff = torch.cat(
+        [one.expand(-1, number) for one, number in zip(family.split(1, 1), (6, 12, 8), strict=True)], 1
+    )
     wulff = wulff * uniform(g, batch, 26, low=0.8, high=1.1)
 
     scattered = F.normalize(normal(g, batch, 26, 3), dim=-1)
@@ -145,10 +144,10 @@ def _facets(batch: int, g: torch.Generator, kind: Tensor) -> tuple[Tensor, Tenso
 @cache
 def _cubic_normals(device: torch.device) -> Tensor:
     """Return unit vectors (26, 3): 6 of {100}, 12 of {110}, 8 of {111}."""
-    step = torch.tensor([-1.0, 0.0, 1.0], device=device)
+    step = torch.tensor([-1.0, 0.0, 1.0])
     every = torch.cartesian_prod(step, step, step)
     every = every[every.abs().sum(1) > 0]
-    return F.normalize(every[every.abs().sum(1).argsort(stable=True)], dim=1)
+    return F.normalize(every[every.abs().sum(1).argsort(stable=True)], dim=1).to(device)
 
 
 @cache
@@ -163,10 +162,10 @@ def _prism(device: torch.device) -> Tensor:
 @cache
 def _directions(device: torch.device) -> Tensor:
     """Return unit vectors (2048, 3) spread evenly over the sphere (a Fibonacci spiral)."""
-    k = torch.arange(2048, device=device, dtype=torch.float64) + 0.5
+    k = torch.arange(2048, dtype=torch.float64) + 0.5
     z, turn = 1 - k / 1024, k * (math.pi * (3 - math.sqrt(5)))
     ring = (1 - z * z).sqrt()
-    return torch.stack([ring * turn.cos(), ring * turn.sin(), z], -1).float()
+    return torch.stack([ring * turn.cos(), ring * turn.sin(), z], -1).float().to(device)
 
 
 def _radius(normals: Tensor, distance: Tensor, directions: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -106,7 +107,11 @@ class Trainer:
         bfloat16 = quick_bfloat16(self.device) if config.bfloat16 is None else config.bfloat16
         self._autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         if config.compile or (config.compile is None and self.device.type == "cuda"):
-            compile_parts(self.model)
+            why = cannot_compile(self.device)
+            if why:
+                self.notes.append(f"The network is not compiled: {why}.")
+            else:
+                compile_parts(self.model)
         self._parallel = self.ranks.parallel(self.model, self.device)
 
     @property
@@ -306,11 +311,12 @@ class Trainer:
     @torch.no_grad()
     def _average(self) -> None:
         keep = min(self.config.averaging, (self.step + 1) / (self.step + 10))
-        for mean, new in zip(self.mean.state_dict().values(), self.model.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(new, 1 - keep)
-            else:
-                mean.copy_(new)
+        means, news = (list(one.state_dict().values()) for one in (self.mean, self.model))
+        numbers = [k for k, one in enumerate(means) if one.is_floating_point()]
+        counters = [k for k, one in enumerate(means) if not one.is_floating_point()]
+        torch._foreach_lerp_([means[k] for k in numbers], [news[k] for k in numbers], 1 - keep)
+        if counters:
+            torch._foreach_copy_([means[k] for k in counters], [news[k] for k in counters])
 
     def _learning_rate(self) -> float:
         config, done = self.config, self.done
@@ -325,6 +331,17 @@ def compile_parts(model: nn.Module) -> None:
             compile_parts(part)
         else:
             part.compile()
+
+
+def cannot_compile(device: torch.device) -> str:
+    """Return in words why torch cannot compile for a device, or an empty string."""
+    if device.type != "cuda":
+        return ""
+    if find_spec("triton") is None:
+        return "triton is not installed"
+    if torch.version.hip is None and torch.cuda.get_device_capability(device) < (7, 0):
+        return "this card is too old for triton"
+    return ""
 
 
 def begin_with(model: nn.Module, file: Path) -> str:
