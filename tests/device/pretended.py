@@ -186,6 +186,8 @@ class Device(TorchDispatchMode):
                 self.uploads[place()] += 1
             return
         for one in tensors:
+            if one.device == META and not isinstance(one, Pretended):
+                raise RuntimeError(f"{name} at {place()}: a tensor without numbers came from inside torch")
             index = name in INDEXES and not one.is_floating_point()
             if one.ndim and not isinstance(one, Pretended) and not index:
                 raise MixedDevicesError(
@@ -252,6 +254,8 @@ class _Names(TorchFunctionMode):
                 return getattr(args[0].held, name)(*args[1:], **kwargs)
             if func == torch.Tensor.data.__get__:
                 return args[0].detach()
+            if name in ("__getitem__", "__setitem__"):
+                args = (args[0], _index(args[1]), *args[2:])
         if func in MAKES and "device" in kwargs:
             device = kwargs.pop("device")
             made = func(*args, **kwargs)
@@ -343,6 +347,13 @@ def _convolved(
     if x.dtype == torch.float32 and rest == (False, [0] * len(stride), 1):
         return torch.mkldnn_convolution(x, weight, bias, padding, stride, dilation, 1)
     return torch.ops.aten.convolution(x, weight, bias, stride, padding, dilation, *rest)
+
+
+def _index(given: Any) -> Any:
+    """Return an index whose lists of numbers are tensors: torch would make empty ones of ``meta`` of them."""
+    if isinstance(given, tuple):
+        return tuple(map(_index, given))
+    return torch.tensor(given, dtype=None if given else torch.long) if isinstance(given, list) else given
 
 
 def _workspace(name: str, args: Any, dtype: Any) -> int:

@@ -10,6 +10,7 @@ for bit, two backends' agree within rounding.  By hand it is made by the recipe'
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -22,8 +23,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from ..recipe.algorithm import PROJECTIONS
 from ..scan import InputError
 from .compiled import cache
+from .cuda.backend import variants
 from .iterations import Iterations, Relaxation, relaxation
 from .likelihood import Likelihood
 from .need import Need
@@ -33,6 +36,8 @@ from .torch_backend import TorchBackend
 
 VARIABLE = "NAPARI_AUTOPHASE_BACKEND"
 CHOICES = ("auto", "torch", "compiled")
+QUICKER = 0.97
+"""A variant that takes more than this part of another's time is no quicker."""
 TOLERANCE = 1e-4
 """How far a backend may be from the reference in the check, as a fraction of the largest number."""
 
@@ -117,6 +122,8 @@ def choose(device: torch.device | str = "cpu", wanted: str = "auto") -> Chosen:
         wanted = os.environ.get(VARIABLE) or "auto"
     if wanted not in CHOICES:
         raise InputError(f"There is no backend '{wanted}'; set {VARIABLE} to {', '.join(CHOICES)}.")
+    if device.type == "cuda" and wanted != "torch":
+        return quickest(device)
     if device.type != "cpu" or wanted == "torch":
         return Chosen(by_torch)
     if wanted == "auto" and not is_loaded():
@@ -184,6 +191,75 @@ def compiled() -> Backend | str:
     return f"Compiled functions computed wrong {wrong}" if wrong else found
 
 
+@cache_result
+def quickest(device: torch.device) -> Chosen:
+    """Return the quickest backend of a CUDA device: plain torch, or iterations in place, fused and launched as graphs.
+
+    None but plain torch is used unless it computed, on this device, what plain torch does on the CPU, and was quicker there.
+    """
+    best: Backend = TorchBackend(device)
+    try:
+        least, others = _seconds(best), variants(device)
+    except Exception as error:  # whatever the driver says, the run says it again
+        return Chosen(best, (f"Iterations were not tried out ({_said(error)}).",))
+    notes = []
+    for one in others:
+        try:
+            wrong = check_iterations(one)
+            took = math.inf if wrong else _seconds(one)
+        except Exception as error:
+            wrong, took = _said(error), math.inf
+        if wrong:
+            notes.append(f"Iterations {one.variant}, are not used ({wrong}).")
+        if took < QUICKER * least:
+            best, least = one, took
+    return Chosen(best, tuple(notes))
+
+
+def check_iterations(backend: Backend) -> str | None:
+    """Compare iterations on a device with the reference on the CPU; returns what is wrong, or None."""
+    objects, supports, pattern = _small_problem()
+    modulus, counts = pattern.modulus.to(backend.device), pattern.counts.to(backend.device)
+    there = _Small(pattern.shape, modulus, counts, backend.device)
+    for name in PROJECTIONS:
+        rule = relaxation(name)
+        runs = [
+            backend.iterations(
+                objects.to(backend.device, copy=True), supports.to(backend.device), there, rule
+            ),
+            TorchBackend(pattern.device).iterations(objects.clone(), supports, pattern, rule),
+        ]
+        errors = []
+        for run in runs:
+            first = run.iterate(6)  # a graph is captured on the way
+            run.confine(supports.roll(1, 1).to(run.objects.device))
+            errors.append(torch.cat([first, run.iterate(2)]))
+        found, expected = (run.objects.cpu() for run in runs)
+        if _apart(*errors) or _apart(found, expected):
+            return f"they computed wrong numbers for {name}"
+    return None
+
+
+def _seconds(backend: Backend) -> float:
+    """Return the time of an iteration of one start at 64³, the shortest of some."""
+    side, times = 64, []
+    objects = torch.ones((1, side, side, side), dtype=torch.complex64, device=backend.device)
+    modulus = torch.ones((side, side, side), device=backend.device)
+    pattern = _Small((side, side, side), modulus, modulus, backend.device)
+    run = backend.iterations(objects, objects.real > 0, pattern, relaxation("HIO"))
+    run.iterate(10)
+    for _ in range(5):
+        begin = time.perf_counter()
+        run.iterate(20)  # which is waited for
+        times.append((time.perf_counter() - begin) / 20)
+    return min(times)
+
+
+def _apart(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    # a comparison with what is no number is false
+    return not float((found - expected).abs().max()) <= TOLERANCE * float(expected.abs().max())
+
+
 def fill(folder: Path, niceness: int) -> None:
     """Make the compiled functions of a folder, in a process of its own that gives way to others.
 
@@ -227,17 +303,13 @@ def check(backend: Backend) -> str | None:
     reference = TorchBackend(torch.device("cpu"))
     objects, supports, pattern = _small_problem()
 
-    def apart(found: torch.Tensor, expected: torch.Tensor) -> bool:
-        # a comparison with what is no number is false
-        return not float((found - expected).abs().max()) <= TOLERANCE * float(expected.abs().max())
-
     for name in ("ER", "HIO", "EHIO"):
         runs = [
             one.iterations(objects.clone(), supports, pattern, relaxation(name))
             for one in (backend, reference)
         ]
         errors = [torch.cat([run.iterate(2, again=True), run.iterate(1)]) for run in runs]
-        if apart(*errors) or apart(*(run.objects for run in runs)):
+        if _apart(*errors) or _apart(*(run.objects for run in runs)):
             return f"iterations of {name}"
     confined = objects * supports
     found, wanted = (torch.tensor(each.sums(confined, pattern, True)) for each in (backend, reference))
@@ -255,7 +327,7 @@ def check(backend: Backend) -> str | None:
         derivative = torch.zeros_like(confined)
         cost.spread(rows, derivative)
         answers.append((slopes, derivative, errors_))
-    if any(apart(*pair) for pair in zip(*answers, strict=True)):
+    if any(_apart(*pair) for pair in zip(*answers, strict=True)):
         return "derivatives of the likelihood"
     return None
 

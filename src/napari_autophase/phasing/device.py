@@ -20,7 +20,7 @@ from .workers import cores
 
 DEVICES = r"auto|cpu|(cuda|mps)(:\d+)?"
 """How devices are named."""
-_LIBRARIES = 4 * 2**20
+_LIBRARIES, _LIBRARIES_OF_GPU = 4 * 2**20, 32 * 2**20
 
 
 def pick_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:
@@ -141,7 +141,8 @@ def memory_bytes(
     if at_a_time is None:
         at_a_time = min(starts, cores()) if backend.device.type == "cpu" else starts
     need = backend.need(has_gradients(algorithm), blurred)
-    return round(math.prod(shape) * need.per_voxel(starts, at_a_time)) + _LIBRARIES
+    libraries = _LIBRARIES if backend.device.type == "cpu" else _LIBRARIES_OF_GPU
+    return round(math.prod(shape) * need.per_voxel(starts, at_a_time)) + libraries
 
 
 def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -> None:

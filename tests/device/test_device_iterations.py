@@ -1,0 +1,123 @@
+"""Iterations in place: the numbers of the reference, with a graph or without, and plain torch where anything is wrong."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pretended import pretended
+
+from napari_autophase.phasing import backend as backends
+from napari_autophase.phasing.cuda import backend as cuda
+from napari_autophase.phasing.cuda.backend import CudaBackend
+from napari_autophase.phasing.cuda.iterations import TorchPasses
+from napari_autophase.phasing.torch_backend import TorchBackend
+
+CPU = torch.device("cpu")
+
+
+class Graphs:
+    """Captures steps as CUDA does, without doing them, and counts."""
+
+    def __init__(self) -> None:
+        self.captured = self.replayed = 0
+
+    def __call__(self, step):
+        self.captured += 1
+
+        def replay():
+            self.replayed += 1
+            step()
+
+        return replay
+
+
+class WrongPasses(TorchPasses):
+    def impose(self, fields, modulus, scale):
+        return super().impose(fields, modulus, scale * 1.001)
+
+
+def test_iterations_in_place_are_those_of_the_reference():
+    assert backends.check_iterations(CudaBackend(CPU, TorchPasses(), None)) is None
+    graphs = Graphs()
+    assert backends.check_iterations(CudaBackend(CPU, TorchPasses(), graphs)) is None
+    assert graphs.captured == 4  # ER, HIO, RAAR, EHIO
+    assert graphs.replayed == 4 * (8 - 3)
+
+
+def test_nothing_that_a_graph_holds_moves():
+    objects, supports, pattern = backends._small_problem()
+    run = CudaBackend(CPU, TorchPasses(), Graphs()).iterations(
+        objects, supports, pattern, backends.relaxation("HIO")
+    )
+    places = [run.objects.data_ptr(), run.reach.data_ptr()]
+    run.iterate(5)
+    run.confine(~supports)
+    assert len(run.iterate(150)) == 150  # more than the table holds
+    assert [run.objects.data_ptr(), run.reach.data_ptr()] == places
+    assert not supports.equal(run.reach)
+
+
+def test_wrong_numbers_are_found():
+    assert (
+        backends.check_iterations(CudaBackend(CPU, WrongPasses(), None))
+        == "they computed wrong numbers for ER"
+    )
+
+
+def test_a_graph_that_cannot_be_captured_is_done_without():
+    def refuse(step):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    assert backends.check_iterations(CudaBackend(CPU, TorchPasses(), refuse)) is None
+
+
+def among(monkeypatch, seconds, *candidates):
+    """Return what is chosen on a pretended card where candidates take so long."""
+    monkeypatch.setattr(backends, "variants", lambda device: list(candidates))
+    monkeypatch.setattr(backends, "_seconds", lambda one: seconds[type(one), getattr(one, "variant", "")])
+    return backends.quickest(torch.device("cuda"))
+
+
+PLAIN = (TorchBackend, "")
+IN_PLACE, GRAPH = (CudaBackend, "in place, torch"), (CudaBackend, "in place, torch, as a graph")
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [((1, 1, 1), ""), ((1, 0.9, 0.5), GRAPH[1]), ((1, 0.5, 0.9), IN_PLACE[1]), ((1, 0.99, 2), "")],
+)
+def test_a_variant_is_used_where_it_is_quicker(monkeypatch, times, expected):
+    with pretended("cuda"):
+        device = torch.device("cuda")
+        tried = [CudaBackend(device, TorchPasses(), capture) for capture in (None, Graphs())]
+        chosen = among(monkeypatch, dict(zip((PLAIN, IN_PLACE, GRAPH), times, strict=True)), *tried)
+    assert getattr(chosen.backend, "variant", "") == expected
+    assert chosen.notes == ()
+
+
+@pytest.mark.parametrize("fault", ["wrong", "raises"])
+def test_a_variant_that_fails_is_not_used_and_a_note_says_why(monkeypatch, fault):
+    passes = WrongPasses()
+    if fault == "raises":
+        monkeypatch.setattr(passes, "relax", lambda *_: 1 / 0)
+    with pretended("cuda"):
+        tried = CudaBackend(torch.device("cuda"), passes, None)
+        key = (CudaBackend, tried.variant)
+        chosen = among(monkeypatch, {PLAIN: 1.0, key: 0.1}, tried)
+    assert type(chosen.backend) is TorchBackend
+    (note,) = chosen.notes
+    assert note.startswith(f"Iterations {tried.variant}, are not used (")
+    assert ("wrong numbers" if fault == "wrong" else "ZeroDivisionError") in note
+
+
+def test_a_device_is_tried_out_for_itself(monkeypatch):
+    with pretended("cuda"):
+        chosen = backends.choose("cuda", "auto")
+        assert type(chosen.backend) is TorchBackend  # which the environment asks for
+        monkeypatch.delenv(backends.VARIABLE)
+        monkeypatch.setattr(cuda, "find_spec", lambda name: None)
+        chosen = backends.choose("cuda", "auto")
+        # there are no graphs on a pretended card, and whether in place is quicker there says nothing
+        assert isinstance(chosen.backend, TorchBackend)
+        assert chosen.backend.device.type == "cuda"
+    assert backends.choose("mps", "auto").backend.name == "torch"

@@ -1,0 +1,241 @@
+"""The network on a device: the guesses of the CPU, a way back when memory runs out, fine-tuning, training; and which is taken."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from phasing_crystals import crystal, finish, photons
+from pretended import pretended
+
+import napari_autophase
+from napari_autophase import network
+from napari_autophase.network import inference, weights
+from napari_autophase.network.compact import CompactNet
+from napari_autophase.phasing import check_memory, device, device_lines, pick_device
+from napari_autophase.recipe import Guess, Recipe
+from napari_autophase.scan import InputError, Scan
+from napari_autophase.training import Trainer, TrainingConfig
+from napari_autophase.training import trainer as trainers
+from napari_autophase.training.crystals import Population, simulate, stream
+from napari_autophase.training.finetune import finetune
+from napari_autophase.training.muon import Muon
+
+sys.path.append(str(Path(__file__).parents[1] / "training"))
+
+CHOICE = Guess(candidates=2, starts=0, keep=1, polish="2*ER", rounds=1, side=16, enough=0)
+
+
+class Small(CompactNet):
+    """The compact network with few channels."""
+
+    def __init__(self) -> None:
+        super().__init__(width=(2, 4, 4, 8), correction_width=(2, 4, 4), stages=2, projections=1)
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A file with weights of a small network."""
+    monkeypatch.setitem(weights.NETWORKS, "small", Small)
+    torch.manual_seed(0)
+    file = tmp_path / "small.safetensors"
+    weights.save_weights(file, weights.build("small"), "small", {})
+    yield file
+    weights._loaded.cache_clear()
+
+
+def counts() -> np.ndarray:
+    return photons(crystal((16, 18, 16)), peak=1e4)
+
+
+def guessed(file: Path, where: str, choice: Guess = CHOICE):
+    measured = counts()
+    model = network.load(file, where)
+    job = network.guess(model, measured, np.ones(measured.shape, bool), (3.0, 3.0, 3.0), choice)
+    return finish(job)[1]
+
+
+def test_a_guess_is_that_of_the_cpu(kind, small):
+    expected = guessed(small, "cpu")
+    with pretended(kind) as pretence:
+        found = guessed(small, kind)
+        assert sum(pretence.launches.values()) > 200
+    assert found.notes == ()
+    np.testing.assert_array_equal(found.starts.supports, expected.starts.supports)
+    atol = 1e-3 * np.abs(expected.starts.objects).max()
+    np.testing.assert_allclose(found.starts.objects, expected.starts.objects, rtol=0, atol=atol)
+
+
+def test_memory_that_runs_out_at_any_place_costs_no_guess(small):
+    expected = guessed(small, "cpu")
+    with pretended("cuda") as pretence:
+        guessed(small, "cuda")
+        places = sorted(pretence.allocations)
+        assert {place.partition(":")[0] for place in places} >= {
+            "network/compact.py", "network/inference.py", "network/weights.py", "network/window.py", "phasing/iterations.py"
+        }  # fmt: skip
+        files = {place.partition(":")[0]: place for place in places}  # the last line of each
+        for place in files.values():
+            weights._loaded.cache_clear()
+            pretence.fails = {place}
+            found = guessed(small, "cuda")
+            assert not pretence.fails, place
+            assert "The memory of cuda ran out" in found.notes[0], place
+            atol = 1e-3 * np.abs(expected.starts.objects).max()
+            np.testing.assert_allclose(found.starts.objects, expected.starts.objects, rtol=0, atol=atol)
+
+
+def test_a_network_that_fits_nowhere_guesses_on_the_cpu(kind, small):
+    with pretended(kind, limit=100_000) as pretence:
+        found = guessed(small, kind)
+        assert found.notes[0] == f"The memory of {kind} ran out: guessed on the CPU."
+        assert pretence.peak <= 100_000
+
+
+def test_a_scan_is_reconstructed_from_preparation_to_analysis(kind, small):
+    settings = {
+        "guess.weights": str(small), "guess.candidates": 2, "guess.starts": 2, "guess.rounds": 1, "guess.polish": "2*EHIO+2*ER",
+        "guess.side": 16, "refine.algorithm": "4*HIO+4*ER", "model.coherence": "estimate", "device": kind,
+    }  # fmt: skip
+    recipe = Recipe().with_settings(settings)
+    with pretended(kind):
+        found = napari_autophase.run(Scan(counts()), recipe, lambda _: None)
+    assert (found.device, found.backend) == (kind, "torch")
+    assert not any("memory" in note for note in found.notes)
+    assert np.isfinite(found.object).all()
+    assert found.figures["chi2"] < 0.5
+    with pretended(kind) as pretence:
+        pretence.limit = 200_000
+        found = napari_autophase.run(Scan(counts()), recipe, lambda _: None)
+    assert f"The memory of {kind} ran out: guessed on the CPU." in found.notes
+
+
+def test_a_network_is_fine_tuned(kind, small):
+    settings = {
+        "guess.weights": str(small), "guess.candidates": 1, "guess.starts": 1, "guess.rounds": 1, "guess.polish": "ER",
+        "guess.side": 16, "refine.algorithm": "3*ER", "model.coherence": "off", "device": kind,
+    }  # fmt: skip
+    with pretended(kind):
+        _, tuned = finish(finetune([Scan(counts())], Recipe().with_settings(settings), steps=1, views=1))
+        assert {p.device.type for p in tuned.network.parameters()} == {kind}
+        assert np.isfinite(tuned.after[0]["free_chi2"])
+
+
+def test_a_network_is_trained(kind, small, tmp_path):
+    run = TrainingConfig(
+        network="small", folder=str(tmp_path / "run"), steps=1, batch=2, device=kind, validation_crystals=8, seed=1,
+        compile=True,
+    )  # fmt: skip
+    with pretended(kind):
+        trainer = Trainer(run)
+        _, figures = finish(trainer.train())
+        assert {p.device.type for p in trainer.model.parameters()} == {kind}
+    assert figures
+    assert (tmp_path / "run" / "weights.safetensors").exists()
+    assert trainer.notes == (
+        ["The network is not compiled: triton is not installed."] if kind == "cuda" else []
+    )
+
+
+def test_crystals_are_drawn_without_waiting(monkeypatch):
+    every = Population(twins=0.5, dislocations=1, partially_coherent=0.5, hot_pixels=1, gaps=0.5)
+    with pretended("cuda") as pretence:
+        simulate(2, stream("train", 0, 0, "cuda"), every)  # constants are made once
+        pretence.forget()
+        drawn = simulate(2, stream("train", 0, 1, "cuda"), every)
+        assert not pretence.syncs
+        found = drawn.to(torch.device("cpu"))
+    expected = simulate(2, stream("train", 0, 1), every)
+    torch.testing.assert_close(found.objects, expected.objects, rtol=0, atol=1e-4)
+    torch.testing.assert_close(found.counts, expected.counts, rtol=1e-3, atol=1.0)
+
+
+def test_an_optimizer_step_is_a_few_launches(kind):
+    shapes = [(8, 8, 3, 3, 3)] * 6 + [(8, 2, 3, 3, 3)] * 3 + [(8,)] * 12
+    with pretended(kind) as pretence:
+        parameters = [torch.nn.Parameter(torch.ones(shape, device=kind)) for shape in shapes]
+        optimizer = Muon(parameters, lr=0.1)
+        for one in parameters:
+            one.grad = torch.ones_like(one)
+        optimizer.step()
+        pretence.forget()
+        optimizer.step()
+        assert sum(pretence.launches.values()) < 150  # 21 parameters took 650
+        assert not pretence.syncs
+
+
+def test_old_cards_are_not_asked_for_bfloat16(monkeypatch):
+    with pretended("cuda"):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)  # by emulation
+        for capability, quick in (((7, 5), False), ((8, 0), True), ((9, 0), True)):
+            monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_, c=capability: c)
+            assert inference.quick_bfloat16(torch.device("cuda")) is quick
+
+
+def test_a_network_is_compiled_where_it_can_be(monkeypatch):
+    cuda = torch.device("cuda")
+    monkeypatch.setattr(trainers, "find_spec", lambda name: None)
+    assert trainers.cannot_compile(cuda) == "triton is not installed"
+    monkeypatch.setattr(trainers, "find_spec", lambda name: name)
+    for capability, able in (((6, 1), False), ((7, 0), True)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_, c=capability: c)
+        assert (trainers.cannot_compile(cuda) == "") is able
+    assert trainers.cannot_compile(torch.device("cpu")) == ""
+
+
+# which device
+
+
+def test_a_device_that_computes_is_taken(kind):
+    with pretended(kind):
+        assert pick_device("auto") == (torch.device(kind), ())
+        assert pick_device(kind) == (torch.device(kind), ())
+        assert pick_device(f"{kind}:0") == (torch.device(kind, 0), ())
+        assert any(line.startswith(kind) for line in device_lines())
+
+
+def test_one_of_several_cards_is_taken(monkeypatch):
+    with pretended("cuda"):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        assert pick_device("cuda:1") == (torch.device("cuda", 1), ())
+        assert pick_device("cuda:2")[1] == ("This computer has no cuda:2 device: phased on the CPU.",)
+
+
+def test_a_card_that_does_not_compute_is_left_alone(kind, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("CUDA error: no kernel image is available\nfor execution on the device")
+
+    with pretended(kind):
+        monkeypatch.setattr(torch.fft, "fftn", broken)
+        found, notes = pick_device(kind)
+        assert found == torch.device("cpu")
+        assert (
+            "cannot be used (CUDA error: no kernel image is available for execution on the device)"
+            in notes[0]
+        )
+        found, notes = pick_device("auto")
+        assert found == torch.device("cpu")
+        assert "cannot be used" in notes[0]
+    device._computes.cache_clear()
+    with pretended(kind):
+        monkeypatch.setattr(torch.fft, "fftn", lambda one, **_: 2 * one)
+        assert "wrong numbers" in pick_device(kind)[1][0]
+
+
+def test_the_computer_needs_less_memory_where_a_gpu_phases(monkeypatch):
+    recipe = Recipe.from_preset("iterative")
+    shape, starts = (128, 128, 128), recipe.number_of_starts
+    host = 128**3 * (8 + 18 * starts)
+    with pretended("cuda"):
+        free = {"cpu": int(1.01 * host), "cuda": 10**12}
+        monkeypatch.setattr(device, "available_bytes", lambda where: free[where.type])
+        check_memory(shape, recipe, torch.device("cuda"))
+        free["cuda"] = 10**6
+        with pytest.raises(InputError, match="the GPU has"):
+            check_memory(shape, recipe, torch.device("cuda"))
+        free = {"cpu": int(0.9 * host), "cuda": 10**12}
+        with pytest.raises(InputError, match="or ask for fewer starts"):
+            check_memory(shape, recipe, torch.device("cuda"))
