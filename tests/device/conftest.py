@@ -23,10 +23,10 @@ def by_torch(monkeypatch):
     """What gives way to the CPU is computed there by the same arithmetic; and no test remembers another's device."""
     monkeypatch.setenv(backend.VARIABLE, "torch")
     device._computes.cache_clear()
-    backend.quickest.cache_clear()
+    backend.on_cuda.cache_clear()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
     device._computes.cache_clear()
-    backend.quickest.cache_clear()
+    backend.on_cuda.cache_clear()
