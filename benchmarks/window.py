@@ -22,7 +22,6 @@ from qtpy.QtCore import QEventLoop, Qt, QTimer
 
 from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.simulation import simulate
-from napari_autophase.viewer.model.results import ROLES
 from napari_autophase.viewer.sessions import session_of
 from napari_autophase.viewer.warmup import engine
 
@@ -47,7 +46,7 @@ def measure(viewer: napari.Viewer, recipe: Recipe) -> dict[str, object]:
             stages.append(("show", time.perf_counter()))
 
     def when_shown() -> None:
-        shown = len(session.results[-1].layers) == len(ROLES)
+        shown = session.results[-1].shown
         QTimer.singleShot(500, loop.quit if shown else when_shown)  # the drawing belongs to it
 
     loop = QEventLoop()

@@ -146,7 +146,7 @@ class GoldTour(Tour):
     def look_at_the_strain(self) -> None:
         """The crystal by its strain, cut open, and in slices."""
         self.turn_to("Display")
-        self.button("Strain").click()
+        self.choose("strain")
         self.picture("11_strain")
         self.button("Slices (2-D)").click()
         self.picture("12_slices")

@@ -125,7 +125,7 @@ def use(_: Path, folder: Path) -> None:
     wait(button.isEnabled, "the button")
     button.click()
     wait(
-        lambda: sum("phase" in layer.name or "strain" in layer.name for layer in viewer.layers) >= 2,
+        lambda: any("isosurface" in layer.name for layer in viewer.layers),
         "the crystal",
     )
     pump(2)

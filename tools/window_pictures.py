@@ -82,10 +82,12 @@ def main() -> None:
     while controller.busy:
         wait(100)
     workspace.setCurrentIndex(2)
-    until(lambda: len(viewer.layers) == 5)
+    until(lambda: len(session.results) == 1 and session.results[0].shown)
     shoot(window=window, panel_done=workspace)
     workspace.display.cut.setChecked(True)
-    next(one for one in workspace.display.colours.buttons() if one.property("quantity") == "strain").click()
+    colour = workspace.display.colour
+    colour.setCurrentIndex(colour.findData("strain"))
+    colour.activated.emit(colour.currentIndex())
     shoot(strain=window)
     session.show_diffraction()
     workspace.setCurrentIndex(1)

@@ -141,4 +141,4 @@ def test_layers_of_a_result_are_called_alike_whatever_the_route(session, viewer,
     for data, options, kind in layers.reconstruction_layer_data(make_reconstruction("crystal")):
         viewer._add_layer_from_data(data, options, kind)
     names = {layer.name for layer in viewer.layers}
-    assert names == {f"crystal · {group} {role}" for group in (1, 2) for role in layers.ROLES}
+    assert names == {f"crystal · {group} {role}" for group in (1, 2) for role in ["isosurface"]}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import gc
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from viewer_doubles import make_reconstruction, make_scan
+from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import formats
 from napari_autophase.viewer.docks import display_dock
@@ -34,11 +35,12 @@ def settle(dock):
 
 
 def pressed(dock):
-    return [button.property("quantity") for button in dock.colours.buttons() if button.isChecked()]
+    return dock.colour.currentData()
 
 
 def press(dock, quantity):
-    next(button for button in dock.colours.buttons() if button.property("quantity") == quantity).click()
+    dock.colour.setCurrentIndex(dock.colour.findData(quantity))
+    dock.colour.activated.emit(dock.colour.currentIndex())
 
 
 def test_without_a_result_it_says_what_to_do(dock):
@@ -54,7 +56,7 @@ def test_a_new_result_sets_the_controls(dock, result):
     assert dock.current is result
     assert dock.result.currentText() == "crystal · 1"
     assert dock.threshold.value() == pytest.approx(0.3)
-    assert pressed(dock) == ["phase"]
+    assert pressed(dock) == "phase"
     assert dock.empty.isHidden()
     assert "0.0123" in dock.facts.text()
     assert "nm" in dock.facts.text()
@@ -81,7 +83,6 @@ def test_the_threshold_moves_the_support(dock, result):
     dock.threshold.setValue(0.55)
     settle(dock)
     assert result.threshold == pytest.approx(0.55)
-    assert result.layer("amplitude").iso_threshold == pytest.approx(0.55)
 
 
 def test_colours(dock, result, viewer):
@@ -136,7 +137,7 @@ def test_choosing_a_result_shows_it_and_its_own_settings(dock, result, session):
     assert dock.cut.isChecked()
     assert dock.axis.currentIndex() == 1
     assert dock.position.value() == pytest.approx(-4.0)
-    assert pressed(dock) == ["amplitude"]
+    assert pressed(dock) == "amplitude"
     dock.threshold.setValue(0.4)
     settle(dock)
     assert second.threshold == pytest.approx(0.3)
@@ -152,12 +153,14 @@ def test_a_replaced_result_keeps_the_controls(dock, result, session):
     assert dock.result.count() == 1
     assert dock.result.currentText() == "better · 1"
     assert dock.threshold.value() == pytest.approx(0.5)
-    assert pressed(dock) == ["strain"]
+    assert pressed(dock) == "strain"
 
 
 def test_deleted_layers(dock, result, session, viewer):
     second = session.add_result(make_reconstruction("second"))
+    dock.flat.click()
     viewer.layers.remove(second.layer("isosurface"))
+    dock.flat.click()
     dock.threshold.setValue(0.5)
     settle(dock)
     for layer in list(second.layers):
@@ -175,11 +178,13 @@ def test_a_layer_that_was_deleted_is_brought_back_by_the_controls_that_show_it(d
     dock.threshold.setValue(0.5)
     settle(dock)
     before = result.layer("isosurface").data[0]
+    dock.flat.click()  # which makes slices
+    dock.flat.click()
     viewer.layers.remove(result.layer("isosurface"))
     if how == "home":
         dock.home.click()
     elif how == "colour":
-        dock.colours.buttons()[1].click()
+        press(dock, "strain")
     else:
         dock.flat.click()
         assert result.layer("isosurface") is None, "slices do not need it"
@@ -187,7 +192,7 @@ def test_a_layer_that_was_deleted_is_brought_back_by_the_controls_that_show_it(d
     surface = result.layer("isosurface")
     assert [layer for layer in viewer.layers if layer.visible] == [surface]
     np.testing.assert_array_equal(surface.data[0], before)
-    assert len(result.layers) == 4
+    assert len(result.layers) == 2
     viewer.layers.clear()
     dock.home.click()
     assert len(viewer.layers) == 0, "a result that is gone is gone"
@@ -299,3 +304,35 @@ def test_a_closed_dock_hears_no_more(qtbot, viewer, session):
     viewer.dims.ndisplay = 2
     viewer.layers.clear()
     assert not result.alive
+
+
+def test_a_result_of_another_program_gets_its_geometry_here(dock, session, viewer, qtbot):
+    """No scan is open, and nobody knows the pixel of the peak: the detector's angles are those of the peak."""
+    result = session.add_result(make_reconstruction(nm=False))
+    assert not dock.placing.isHidden()
+    assert result.quantities.unit == "pixel"
+    given = replace(GEOMETRY, direct_beam_pixel=None)
+    lines = dock.placing.form.lines
+    dock.placing.form.beamline.setCurrentText("ID01")
+    for name in ("energy_kev", "distance_m", "rocking_step_deg", "sample_angles_deg", "detector_angles_deg"):
+        value = getattr(given, name)
+        lines[name].setText(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    lines["energy_kev"].editingFinished.emit()
+    assert "lacks Pixel size" in dock.placing.note.text()
+    lines["pixel_size_um"].setText("55")
+    lines["pixel_size_um"].editingFinished.emit()
+    qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=120_000)
+    # λ D / (N p) along the detector: 0.13776 nm × 0.5 m / (24 × 55 µm)
+    assert result.reconstruction.voxel_size_nm[2] == pytest.approx(52.2, rel=0.02)
+    qtbot.waitUntil(lambda: not session._queue._works, timeout=120_000)
+    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"nanometer"}
+    assert "displacement" in result.offered
+    qtbot.waitUntil(lambda: dock.placing.note.text() == "", timeout=120_000)
+    dock.placing.peak.choose("twelve")
+    assert "no pixel" in dock.placing.note.text()
+
+
+def test_where_the_scan_is_here_its_geometry_is_the_result_s(dock, session, scan):
+    session.add_scan(scan)
+    session.add_result(replace(make_reconstruction(nm=False), peak=(12.0, 12.0, 12.0)))
+    assert dock.placing.isHidden()

@@ -154,3 +154,37 @@ def test_a_result_that_came_from_no_file_cannot_be_repeated(dock, session):
     session.add_result(replace(make_reconstruction(), origin=None))
     assert not dock.exports.repeat.isEnabled()
     assert dock.exports.export.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("figure.pdf", b"%PDF"), ("figure.svg", b"<?xml"), ("figure.png", b"\x89PNG"), ("figure", b"%PDF")],
+)
+def test_a_figure_in_one_click(dock, session, qtbot, tmp_path, monkeypatch, errors, name, begins):
+    result = session.add_result(make_reconstruction())
+    result.set_threshold(0.4)
+    monkeypatch.setattr(export_section.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / name), ""))
+    dock.exports.figure.click()
+    settle(qtbot, dock)
+    (written,) = tmp_path.iterdir()
+    assert written.read_bytes().startswith(begins)
+    assert str(written) in dock.exports.note.text()
+    assert errors == []
+
+
+def test_a_figure_that_cannot_be_written_is_said(dock, session, qtbot, tmp_path, errors):
+    session.add_result(make_reconstruction())
+    dock.exports.draw(str(tmp_path / "nowhere" / "figure.png"))
+    settle(qtbot, dock)
+    assert "no such folder" in errors[0]
+
+
+def test_a_result_in_a_line_for_the_logbook(dock, session, qapp, errors):
+    assert not dock.exports.line.isEnabled()
+    session.add_result(make_reconstruction())
+    dock.exports.line.click()
+    line = qapp.clipboard().text()
+    assert "\n" not in line
+    # a box of 12 voxels of 5, 6 and 7 nm, with a voxel around it
+    for part in ("crystal", "fast, seed 0", "χ² 0.0123", "held-out likelihood 1.5", "amplitude ≥ 0.30", "nm"):
+        assert part in line, line

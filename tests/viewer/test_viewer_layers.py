@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import weakref
 
@@ -14,12 +15,12 @@ from viewer_doubles import make_scan
 from napari_autophase import analysis
 from napari_autophase.analysis.colours import oklab_to_linear_rgb, phase_lab
 from napari_autophase.recipe import Recipe
-from napari_autophase.reconstruction import Reconstruction
+from napari_autophase.reconstruction import Reconstruction, Trust
 from napari_autophase.scan import Scan
 from napari_autophase.viewer.model import compat, layers
-from napari_autophase.viewer.model.colormaps import colour_map
 from napari_autophase.viewer.model.drawing import draw
 from napari_autophase.viewer.model.mesh import LIGHT, SHADE, Cut, mesh
+from napari_autophase.viewer.model.quantity import colour_map
 from napari_autophase.viewer.sessions import session_of
 
 RADIUS = 9.0
@@ -49,6 +50,13 @@ def result(viewer):
     return layers.add_reconstruction(viewer, ball(), group=1)
 
 
+@pytest.fixture
+def slices(viewer, result):
+    """Its slices, which are made when they are first looked at, and are then seen."""
+    viewer.dims.ndisplay = 2
+    return result.layer("slices")
+
+
 def from_centre(vertices, quantities):
     return vertices - np.array(quantities.amplitude.shape) // 2 * np.array(quantities.voxel_size)
 
@@ -72,18 +80,17 @@ def area_and_volume(vertices, faces):
 
 
 def test_a_result_lies_in_nm_around_its_centre(viewer, result):
-    assert [layer.name for layer in viewer.layers] == [
-        "ball · 1 amplitude", "ball · 1 phase", "ball · 1 strain", "ball · 1 isosurface",
-    ]  # fmt: skip
+    assert [layer.name for layer in viewer.layers] == ["ball · 1 isosurface"]
+    viewer.dims.ndisplay = 2
+    assert [layer.name for layer in viewer.layers] == ["ball · 1 slices", "ball · 1 isosurface"]
     for layer in viewer.layers:
         assert [str(unit) for unit in layer.units] == ["nanometer"] * 3
         assert layer.axis_labels == ("z", "y", "x")
-    for role in ("amplitude", "phase", "strain"):
-        layer = result.layer(role)
-        np.testing.assert_allclose(layer.scale, STEP)
-        centre = np.array(layer.data.shape) // 2
-        np.testing.assert_allclose(layer.data_to_world(centre), 0, atol=1e-9)
-        assert result.quantities.amplitude[tuple(centre)] == pytest.approx(1, abs=0.01)
+    layer = result.layer("slices")
+    np.testing.assert_allclose(layer.scale, STEP)
+    centre = np.array(layer.data.shape) // 2
+    np.testing.assert_allclose(layer.data_to_world(centre), 0, atol=1e-9)
+    assert result.quantities.amplitude[tuple(centre)] == pytest.approx(1, abs=0.01)
     surface = result.layer("isosurface")
     world = np.array([surface.data_to_world(vertex) for vertex in surface.vertices[::50]])
     np.testing.assert_allclose(np.linalg.norm(world, axis=1), (RADIUS + 2 - 4 * 0.3) * STEP, rtol=0.03)
@@ -117,18 +124,77 @@ def test_the_camera_sees_the_whole_crystal_and_up_is_up(viewer, result):
 # -- colours
 
 
-def test_colour_limits_are_pi_and_the_99th_percentile(result):
-    assert tuple(result.layer("phase").contrast_limits) == (-np.pi, np.pi)
+def test_colour_limits_are_pi_and_the_99th_percentile(viewer, result, slices):
+    assert tuple(slices.contrast_limits) == (-np.pi, np.pi)
     assert tuple(result.layer("isosurface").contrast_limits) == (-np.pi, np.pi)
-    strain = result.layer("strain")
-    expected = np.nanpercentile(np.abs(strain.data), 99)
-    np.testing.assert_allclose(strain.contrast_limits, (-expected, expected), rtol=1e-5)
-    result.set_limits(0.5)
-    assert tuple(strain.contrast_limits) == (-0.5, 0.5)
     result.set_colour_by("strain")
+    expected = np.nanpercentile(np.abs(slices.data), 99)
+    np.testing.assert_allclose(slices.contrast_limits, (-expected, expected), rtol=1e-5)
+    result.set_limits(0.5)
+    assert tuple(slices.contrast_limits) == (-0.5, 0.5)
+    viewer.dims.ndisplay = 3
     assert tuple(result.layer("isosurface").contrast_limits) == (-0.5, 0.5)
     result.set_limits(None)
-    np.testing.assert_allclose(strain.contrast_limits, (-expected, expected), rtol=1e-5)
+    np.testing.assert_allclose(slices.contrast_limits, (-expected, expected), rtol=1e-5)
+
+
+def test_every_quantity_that_is_known_can_be_shown(viewer, result, slices):
+    assert result.offered == ("phase", "strain", "displacement", "spacing", "tilt", "amplitude")
+    inside = result.quantities.support
+    shown = {}
+    for quantity in result.offered:
+        result.set_colour_by(quantity)
+        shown[quantity] = slices.data
+        low, high = slices.contrast_limits
+        assert low < high
+        assert quantity.split("_")[0] in compat.text(viewer).text or quantity == "amplitude"
+    np.testing.assert_array_equal(np.isfinite(shown["displacement"]), inside)
+    # u = −φ/|Q| in pm, but for the mean; along the middle of the ball the phase is 0.02 (x² − z²)
+    z, _, x = np.indices(inside.shape) - np.array(inside.shape)[:, None, None, None] // 2
+    expected = -1e3 * 0.02 * (x**2 - z**2) / 26.7
+    difference = (shown["displacement"] - expected)[inside]
+    assert np.ptp(difference) < 0.02 * np.ptp(expected[inside])
+    # d = d0 (1 + strain) where the strain is small
+    spacing = shown["spacing"][np.isfinite(shown["strain"])]
+    mean = spacing.mean()
+    np.testing.assert_allclose(spacing / mean - 1, shown["strain"][np.isfinite(shown["strain"])], atol=1e-4)
+
+
+def test_without_geometry_and_with_one_run_less_is_offered(viewer):
+    bare = layers.add_reconstruction(viewer, ball(nm=False), group=1)
+    assert bare.offered == ("phase", "strain", "amplitude")
+
+
+def test_the_error_of_several_runs_is_shown_inside_the_crystal(viewer):
+    found = ball()
+    error = np.where(found.support, np.float32(2e-4), np.float32(np.nan)).astype(np.float32)
+    error[16, 16, 16] = 9e-4
+    trust = Trust(error, error, error, error, {})
+    result = layers.add_reconstruction(viewer, dataclasses.replace(found, trust=trust), group=1)
+    assert "error" in result.offered
+    viewer.dims.ndisplay = 2
+    result.set_colour_by("error")
+    seen = result.layer("slices").data
+    np.testing.assert_array_equal(np.isfinite(seen), result.quantities.support & np.isfinite(seen))
+    assert seen[tuple(np.array(seen.shape) // 2)] == pytest.approx(9e-4)
+    assert np.nanmedian(seen) == pytest.approx(2e-4)
+
+
+def test_the_layer_list_shows_a_crystal_and_nothing_black(viewer, result):
+    """Of a surface, and of what was never seen, napari itself draws a black square."""
+    slices_of = {}
+    for quantity in ("phase", "strain"):
+        result.set_colour_by(quantity)
+        picture = result.layer("isosurface").thumbnail
+        slices_of[quantity] = picture.copy()
+        lit = picture[..., :3].max(axis=-1)
+        assert 0.2 < (lit > 0).mean() < 0.9, "a disc"
+        assert lit[lit > 0].min() > 60
+    assert (slices_of["phase"] != slices_of["strain"]).any()
+    viewer.dims.ndisplay = 2
+    result.frame()  # as the button does
+    viewer.dims.ndisplay = 3
+    assert result.layer("slices").thumbnail[..., :3].any()
 
 
 def test_colours_on_the_surface_are_those_just_inside(result):
@@ -169,25 +235,27 @@ def test_the_phase_map_closes_keeps_its_pace_and_is_light():
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.8])
-def test_everything_follows_the_threshold(result, threshold):
+def test_everything_follows_the_threshold(viewer, result, slices, threshold):
+    viewer.dims.ndisplay = 3
     result.set_threshold(threshold)
     assert result.threshold == threshold
-    assert result.layer("amplitude").iso_threshold == threshold
     np.testing.assert_allclose(radii(result), (RADIUS + 2 - 4 * threshold) * STEP, atol=0.3 * STEP)
     inside = result.quantities.amplitude >= threshold
-    np.testing.assert_array_equal(np.isfinite(result.layer("phase").data), inside)
-    strained = np.isfinite(result.layer("strain").data)
-    assert not (strained & ~inside).any()
-    assert strained.sum() > 0.98 * inside.sum()
     surface = result.layer("isosurface")
     assert len(surface.texcoords) == len(surface.vertices) == len(surface.vertex_values)
+    viewer.dims.ndisplay = 2  # what was hidden follows when it is shown
+    np.testing.assert_array_equal(np.isfinite(slices.data), inside)
+    result.set_colour_by("strain")
+    strained = np.isfinite(slices.data)
+    assert not (strained & ~inside).any()
+    assert strained.sum() > 0.98 * inside.sum()
 
 
 def test_a_threshold_above_everything_leaves_nothing_and_comes_back(result):
     before = result.layer("isosurface").vertices.copy()
     result.set_threshold(5.0)
     assert len(result.layer("isosurface").vertices) == 0
-    assert np.isnan(result.layer("phase").data).all()
+    assert np.isnan(result.quantities.phase).all()
     result.set_clipping(Cut((1, 0, 0), 0.0))
     result.frame()
     result.set_clipping(None)
@@ -255,9 +323,10 @@ def visible(viewer):
 def test_slices_in_2d_the_isosurface_in_3d(viewer, result):
     assert visible(viewer) == ["isosurface"]
     viewer.dims.ndisplay = 2
-    assert visible(viewer) == ["phase"]
+    assert visible(viewer) == ["slices"]
     result.set_colour_by("strain")
-    assert visible(viewer) == ["strain"]
+    assert visible(viewer) == ["slices"]
+    np.testing.assert_array_equal(result.layer("slices").data, result.quantities.strain)
     viewer.dims.ndisplay = 3
     assert visible(viewer) == ["isosurface"]
 
@@ -268,9 +337,7 @@ def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
     # napari draws the bars of hidden layers too
     assert not any(layer.colorbar.visible for layer in viewer.layers if not layer.visible)
     viewer.dims.ndisplay = 2
-    assert result.layer("phase").colorbar.visible
-    result.layer("amplitude").visible = True
-    assert result.layer("amplitude").colorbar.visible
+    assert result.layer("slices").colorbar.visible
     viewer.dims.ndisplay = 3
     assert compat.text(viewer).text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
     result.set_colour_by("strain")
@@ -281,8 +348,8 @@ def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
 # -- layers come and go
 
 
-@pytest.mark.parametrize("role", ["amplitude", "phase", "strain", "isosurface"])
-def test_a_deleted_layer_is_simply_no_longer_updated(viewer, result, role):
+@pytest.mark.parametrize("role", layers.ROLES)
+def test_a_deleted_layer_is_simply_no_longer_updated(viewer, result, slices, role):
     viewer.layers.remove(result.layer(role))
     assert result.layer(role) is None
     result.set_threshold(0.6)
@@ -293,7 +360,7 @@ def test_a_deleted_layer_is_simply_no_longer_updated(viewer, result, role):
     result.frame()
     assert result.alive
     assert layers.results(viewer) == [result]
-    assert len(result.layers) == 3
+    assert len(result.layers) == 1
 
 
 def test_a_result_dies_with_its_last_layer(viewer, result):
@@ -304,21 +371,20 @@ def test_a_result_dies_with_its_last_layer(viewer, result):
     result.show()
 
 
-def test_renamed_and_reordered_layers_are_still_the_result(viewer, result):
-    phase = result.layer("phase")
-    phase.name = "mine"
-    viewer.layers.move(0, 3)
+def test_renamed_and_reordered_layers_are_still_the_result(viewer, result, slices):
+    slices.name = "mine"
+    viewer.layers.move(0, 2)
     result.set_threshold(0.7)
-    np.testing.assert_array_equal(np.isfinite(phase.data), result.quantities.support)
+    np.testing.assert_array_equal(np.isfinite(slices.data), result.quantities.support)
     assert layers.results(viewer) == [result]
 
 
-def test_a_copy_of_a_layer_is_no_result_and_is_left_alone(viewer, result):
-    data, state, kind = result.layer("phase").as_layer_data_tuple()
+def test_a_copy_of_a_layer_is_no_result_and_is_left_alone(viewer, result, slices):
+    data, state, kind = slices.as_layer_data_tuple()
     copy = viewer.add_layer(Layer.create(data.copy(), {**state, "name": "copy"}, kind))
     result.set_threshold(0.8)
     assert layers.results(viewer) == [result]
-    assert np.isfinite(copy.data).sum() > np.isfinite(result.layer("phase").data).sum()
+    assert np.isfinite(copy.data).sum() > np.isfinite(slices.data).sum()
 
 
 def test_a_new_result_hides_the_one_before_and_leaves_the_camera(viewer, result):
@@ -340,8 +406,10 @@ def test_another_drawing_takes_over_the_layers_and_the_look(viewer, result):
     result.set_limits(0.01)
     result.set_relief(False)
     result.set_clipping(Cut((0, 0, 1), 3.0))
+    viewer.dims.ndisplay = 2
+    viewer.dims.ndisplay = 3
     before = list(viewer.layers)
-    before[1].name = "mine"
+    before[0].name = "mine"
     smaller = ball(name="other", size=28)
     for _ in layers.redraw(result, draw(smaller)):
         pass
@@ -352,15 +420,12 @@ def test_another_drawing_takes_over_the_layers_and_the_look(viewer, result):
     assert (result.strain_limit, result.relief, result.cut) == (0.01, False, Cut((0, 0, 1), 3.0))
     assert outward(result)[:, 2].max() <= 3.0 + 1e-3
     assert tuple(result.layer("isosurface").contrast_limits) == (-0.01, 0.01)
-    assert [layer.name for layer in viewer.layers] == [
-        "other · 1 amplitude", "mine", "other · 1 strain", "other · 1 isosurface",
-    ]  # fmt: skip
-    for role in ("amplitude", "phase", "strain"):
-        layer = result.layer(role)
-        assert layer.metadata[layers.RECONSTRUCTION] is smaller
-        centre = np.array(layer.data.shape) // 2
-        assert tuple(centre) == (13, 13, 13)
-        np.testing.assert_allclose(layer.data_to_world(centre), 0, atol=1e-9)
+    assert [layer.name for layer in viewer.layers] == ["mine", "other · 1 isosurface"]
+    layer = result.layer("slices")
+    assert layer.metadata[layers.RECONSTRUCTION] is smaller
+    centre = np.array(layer.data.shape) // 2
+    assert tuple(centre) == (13, 13, 13)
+    np.testing.assert_allclose(layer.data_to_world(centre), 0, atol=1e-9)
 
 
 def test_layers_from_a_reader_become_a_result_while_they_arrive(viewer):
@@ -369,8 +434,8 @@ def test_layers_from_a_reader_become_a_result_while_they_arrive(viewer):
     for data in layers.reconstruction_layer_data(ball()):
         viewer.add_layer(Layer.create(*data))
     (result,) = layers.results(viewer)
-    assert seen == [[result]] * 4
-    assert len(result.layers) == 4
+    assert seen == [[result]]
+    assert len(result.layers) == 1
     assert viewer.dims.ndisplay == 3
     assert visible(viewer) == ["isosurface"]
     result.set_threshold(0.5)
@@ -425,8 +490,9 @@ def test_what_is_not_believed_is_not_shown():
     assert not shown[:, [3, 5]].any()
 
 
-def test_colours_that_a_person_has_chosen_stay_while_the_quantity_does(viewer, result):
-    surface, strain = result.layer("isosurface"), result.layer("strain")
+def test_colours_that_a_person_has_chosen_stay_while_the_quantity_does(viewer, result, slices):
+    viewer.dims.ndisplay = 3
+    surface = result.layer("isosurface")
     surface.colormap, surface.contrast_limits = "gray", (-1.0, 1.0)
     result.set_threshold(0.4)
     assert (surface.colormap.name, tuple(surface.contrast_limits)) == ("gray", (-1.0, 1.0))
@@ -434,13 +500,16 @@ def test_colours_that_a_person_has_chosen_stay_while_the_quantity_does(viewer, r
     assert surface.colormap.name == "RdBu_r"
     reach = result.quantities.strain_limit
     assert surface.contrast_limits == pytest.approx((-reach, reach))
-    strain.contrast_limits = (-1e-3, 2e-3)
+    viewer.dims.ndisplay = 2
+    slices.contrast_limits = (-1e-3, 2e-3)
     result.set_threshold(0.5)
-    assert strain.contrast_limits == pytest.approx((-1e-3, 2e-3))
+    assert slices.contrast_limits == pytest.approx((-1e-3, 2e-3))
+    viewer.dims.ndisplay = 3
     reach = result.quantities.strain_limit
     assert surface.contrast_limits == pytest.approx((-reach, reach)), "what nobody has changed follows"
     result.set_limits(5e-4)  # which is asked for
-    assert strain.contrast_limits == pytest.approx((-5e-4, 5e-4))
+    assert surface.contrast_limits == pytest.approx((-5e-4, 5e-4))
+    assert slices.contrast_limits == pytest.approx((-5e-4, 5e-4))
 
 
 def test_slices_begin_in_the_middle_of_the_crystal_and_tell_their_values(viewer, result):
@@ -454,6 +523,37 @@ def test_slices_begin_in_the_middle_of_the_crystal_and_tell_their_values(viewer,
     other = viewer.add_points(np.zeros((1, 3)))
     viewer.dims.ndisplay = 3
     assert viewer.layers.selection == {other}, "what a person has selected stays"
+
+
+def said_at(layer, position, shown=(0, 1, 2)):
+    return layer.get_status(
+        position, view_direction=np.array([-1.0, 0.0, 0.0]), dims_displayed=list(shown), world=True
+    )["value"]
+
+
+def test_the_cursor_tells_the_quantity_in_its_unit(viewer, result, slices):
+    viewer.dims.set_point(0, 0.0)
+    middle = np.array(slices.data.shape) // 2
+    for quantity, unit, factor in (("phase", "rad", 1), ("displacement", "pm", 1), ("spacing", "nm", 1)):
+        result.set_colour_by(quantity)
+        text = said_at(slices, (0.0, 0.0, 0.0), (1, 2))
+        assert text.endswith(unit), text
+        value = float(text.split()[-2])
+        assert value == pytest.approx(factor * slices.data[tuple(middle)], abs=0.05)
+    assert said_at(slices, (0.0, 500.0, 0.0), (1, 2)) == "", "there is nothing"
+    viewer.dims.ndisplay = 3
+    result.set_colour_by("phase")
+    # along z through the middle of the ball: a phase, and no vertex's number
+    text = said_at(result.layer("isosurface"), (200.0, 0.5, 0.5))
+    assert text.startswith("phase ")
+    assert text.endswith(" rad")
+
+
+def test_the_cursor_tells_counts_on_the_diffraction(viewer):
+    scan = make_scan(size=24)
+    session_of(viewer).add_scan(scan)
+    brightest = np.unravel_index(scan.counts.argmax(), scan.shape)
+    assert said_at(viewer.layers[0], brightest, (1, 2)) == f"{scan.counts.max():.6g} counts"
 
 
 def test_the_caption_keeps_clear_of_the_colour_bar(viewer, result, monkeypatch):

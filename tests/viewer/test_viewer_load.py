@@ -846,6 +846,8 @@ def test_results_gain_their_nanometres_and_stay_in_the_list(dock, session, viewe
     qtbot.addWidget(display)
     session.add_scan(make_scan(geometry=None))
     result = session.add_result(make_result())
+    viewer.dims.ndisplay = 2  # which makes slices
+    viewer.dims.ndisplay = 3
     before = list(viewer.layers)
     assert "lengths in voxels" in display.facts.text()
     fill_in(dock, TYPED)
@@ -860,10 +862,13 @@ def test_results_gain_their_nanometres_and_stay_in_the_list(dock, session, viewe
     wanted = analysis.quantities(
         replace(make_result(), voxel_steps_nm=steps, q_bragg_per_nm=q_bragg), result.threshold
     )
-    for role in ("amplitude", "phase", "strain"):
-        layer = result.layer(role)
-        np.testing.assert_allclose(layer.data, getattr(wanted, role), rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(layer.scale, wanted.voxel_size)
+    layer = result.layer("slices")
+    np.testing.assert_allclose(layer.scale, wanted.voxel_size)
+    for quantity in ("amplitude", "strain", "phase"):
+        result.set_colour_by(quantity)
+        viewer.dims.ndisplay = 2
+        np.testing.assert_allclose(layer.data, getattr(wanted, quantity), rtol=1e-5, atol=1e-6)
+        viewer.dims.ndisplay = 3
     for layer in result.layers:
         assert {str(unit) for unit in layer.units} == {"nanometer"}
         assert tuple(layer.axis_labels) == ("z", "y", "x")
@@ -922,4 +927,5 @@ def test_a_look_that_has_lost_its_meaning_goes(dock, session, qtbot):
     qtbot.waitUntil(lambda: not session._queue._works, timeout=120_000)
     assert (result.threshold, result.strain_limit, result.cut) == (0.5, None, None)
     limit = result.quantities.strain_limit
-    np.testing.assert_allclose(result.layer("strain").contrast_limits, (-limit, limit), rtol=1e-5)
+    result.set_colour_by("strain")
+    np.testing.assert_allclose(result.layer("isosurface").contrast_limits, (-limit, limit), rtol=1e-5)

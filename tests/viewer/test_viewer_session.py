@@ -156,8 +156,9 @@ def test_results_are_numbered_or_replaced(viewer, session):
 
 def test_a_replaced_result_gets_the_layers_back_that_were_deleted(viewer, session):
     result = session.add_result(make_reconstruction())
-    for role in ("isosurface", "phase"):
-        viewer.layers.remove(result.layer(role))
+    viewer.dims.ndisplay = 2
+    viewer.layers.remove(result.layer("isosurface"))
+    viewer.dims.ndisplay = 3
     session.add_result(make_reconstruction(), replace_last=True)
     assert names(viewer) == [f"crystal · 1 {role}" for role in layers.ROLES]
     assert shown(viewer) == ["crystal · 1 isosurface"]
@@ -212,7 +213,7 @@ def test_opening_a_saved_result_hides_the_diffraction(viewer, session, scan, rec
         getattr(viewer, f"add_{kind}")(data, **options)
     assert not session.diffraction_shown
     assert len(session.results) == 1
-    assert len(viewer.layers) == 5
+    assert len(viewer.layers) == 2
     assert shown(viewer) == ["crystal · 1 isosurface"]
 
 
@@ -260,7 +261,7 @@ def test_a_result_comes_layer_by_layer_the_crystal_first(viewer, session, turns)
     assert compat.camera(viewer).zoom == pytest.approx(zoom, rel=0.02), (
         "the crystal was framed before the rest came"
     )
-    assert names(viewer) == ["crystal", *(f"crystal · 1 {role}" for role in layers.ROLES)]
+    assert names(viewer) == ["crystal", "crystal · 1 isosurface"]
     assert shown(viewer) == ["crystal · 1 isosurface"]
     assert viewer.layers.selection.active is viewer.layers[-1]
 
@@ -269,10 +270,10 @@ def test_in_slices_the_slices_that_are_seen_come_first(viewer, session, turns):
     session.add_result(make_reconstruction())
     viewer.dims.ndisplay = 2
     session.show_drawing(draw(make_reconstruction()))
-    assert "crystal · 2 phase" in names(viewer)
+    assert "crystal · 2 slices" in names(viewer)
     assert "crystal · 2 isosurface" not in names(viewer)
     turns.all()
-    assert shown(viewer) == ["crystal · 2 phase"]
+    assert shown(viewer) == ["crystal · 2 slices"]
 
 
 @pytest.mark.parametrize("after", range(8))
@@ -285,7 +286,7 @@ def test_what_happens_while_a_result_comes(viewer, session, turns, launch, after
     launch.job.done(make_reconstruction())
     turns.all()
     assert [result.group for result in session.results] == [1, 2]
-    assert len(viewer.layers) == 9
+    assert len(viewer.layers) == 3
     assert shown(viewer) == ["crystal · 2 isosurface"]
 
 
@@ -311,7 +312,7 @@ def test_the_diffraction_called_back_while_a_result_comes(viewer, session, turns
     assert viewer.dims.ndisplay == 2
     session.show_result()
     turns.all()
-    assert names(viewer) == ["crystal", *(f"crystal · 1 {role}" for role in layers.ROLES)]
+    assert names(viewer) == ["crystal", "crystal · 1 isosurface"]
     assert shown(viewer) == ["crystal · 1 isosurface"]
     assert viewer.dims.ndisplay == 3
 
@@ -325,7 +326,7 @@ def test_a_look_changed_during_the_run_is_kept(viewer, session, turns):
     turns.all()
     (second,) = session.results
     assert (second.group, second.threshold, second.colour_by) == (1, 0.55, "strain")
-    assert names(viewer) == ["crystal", *(f"crystal · 1 {role}" for role in layers.ROLES)]
+    assert names(viewer) == ["crystal", "crystal · 1 isosurface"]
     assert second.layer("isosurface").colormap.name == "RdBu_r"
 
 
@@ -359,7 +360,7 @@ def interrupted(start):
         left = bool(turns.waiting)
         yield viewer, session, turns
         done += 1
-    assert done > 3, "nothing was shown piece by piece"
+    assert done > 1, "nothing was shown piece by piece"
 
 
 @pytest.mark.parametrize("work", WORKS)

@@ -94,8 +94,10 @@ def test_the_diffraction_has_a_view_of_its_own(viewer, session, scan):
 def test_a_volume_shown_beside_the_crystal_comes_back_with_it(viewer, session, scan):
     session.add_scan(scan)
     first = session.add_result(make_reconstruction())
+    viewer.dims.ndisplay = 2  # which makes slices
+    viewer.dims.ndisplay = 3
     session.add_result(make_reconstruction())
-    first.layer("strain").visible = True
+    first.layer("slices").visible = True
     before = state(viewer)
     session.show_diffraction()
     session.show_result()
@@ -160,6 +162,7 @@ def test_sliders_reach_over_what_is_seen(viewer, session):
     scan = make_scan(size=32)
     session.add_scan(scan)
     result = session.add_result(make_reconstruction(size=40))
+    viewer.dims.ndisplay = 2
     n, step = result.quantities.amplitude.shape[0], result.quantities.voxel_size[0]
     low, high, _ = viewer.dims.range[0]
     assert low == pytest.approx(-(n // 2) * step)

@@ -64,7 +64,7 @@ def test_a_sample_is_reconstructed_and_shown(window, qtbot):
     qtbot.waitUntil(lambda: not dock._controller.busy, timeout=120_000)
     assert dock.summary.text().startswith("χ²"), dock.summary.text()
     assert len(dock.curve.errors) == 4
-    qtbot.waitUntil(lambda: len(window.layers) == 4, timeout=120_000)
+    qtbot.waitUntil(lambda: len(window.layers) == 2, timeout=120_000)
     assert {str(unit) for layer in window.layers for unit in layer.units} == {"nanometer"}
     canvas = window.screenshot(canvas_only=True, flash=False)[..., :3]
     assert len(np.unique(canvas.reshape(-1, 3), axis=0)) > 100, "the crystal is drawn in many colours"

@@ -173,8 +173,10 @@ class Quantities:
         limit = float(np.percentile(values, 99)) if values.size else 0.0
         return limit or 1.0
 
-    def surface(self, colour_by: Colour = "phase") -> Surface:
-        """Return the surface of the support, vertices in the grid's unit, coloured by phase, strain or amplitude."""
+    def surface(self, colour_by: Colour | np.ndarray = "phase") -> Surface:
+        """Return the surface of the support, vertices in the grid's unit, coloured by phase, strain, amplitude or a volume."""
+        if isinstance(colour_by, np.ndarray):
+            return self._mesh.coloured(colour_by)
         return self._mesh.coloured(
             {"phase": self.object, "strain": self.strain, "amplitude": self.amplitude}[colour_by]
         )

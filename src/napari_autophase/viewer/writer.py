@@ -11,7 +11,7 @@ from ..scan import InputError
 from . import palette
 from .model.drawing import Look
 from .model.layers import RECONSTRUCTION, LayerData, ResultLayers
-from .model.results import RESULT
+from .model.result_data import RESULT
 from .model.saving import save
 
 

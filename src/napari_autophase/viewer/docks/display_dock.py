@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import (
-    QButtonGroup,
     QCheckBox,
     QComboBox,
     QFileDialog,
@@ -21,15 +20,16 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
-from ...reconstruction import Reconstruction
 from ...scan import InputError
 from ..model import compat, layers, saving
-from ..model.mesh import COLOUR_BY, Cut
+from ..model.mesh import Cut
+from ..model.quantity import label
 from ..sessions import session_of
 from ..widgets.layout import form, row
 from ..widgets.notes import Note
 from ..widgets.page import Page
 from .export_section import ExportSection
+from .result_geometry import ResultGeometry
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -64,15 +64,11 @@ class DisplayDock(Page):
             "The crystal is where the amplitude exceeds this fraction of its maximum:\n"
             "support, isosurface, the masks of phase and strain, and the strain's colours follow."
         )
-        self.colours = QButtonGroup(self)
-        buttons = []
-        for quantity in COLOUR_BY:
-            button = QPushButton(quantity.capitalize())
-            button.setCheckable(True)
-            button.setToolTip(f"Colour the isosurface by the {quantity}; in 2-D, show its slices.")
-            button.setProperty("quantity", quantity)
-            self.colours.addButton(button)
-            buttons.append(button)
+        self.colour = QComboBox()
+        self.colour.setToolTip(
+            "What colours the crystal; in 2-D, what its slices show.\n"
+            "Spacing and tilt need the geometry, the strain's error several runs."
+        )
         self.strain_limit = _slider(0.0, 1.0, 0.01, 2)
         self.strain_limit.setToolTip("The strain's colours reach from minus to plus this.")
         self.automatic = QCheckBox("auto")
@@ -87,10 +83,7 @@ class DisplayDock(Page):
         rows = form(self.look)
         rows.setContentsMargins(8, 10, 8, 8)
         rows.addRow("Threshold", self.threshold)
-        thirds = row(*buttons)
-        for index in range(len(buttons)):
-            thirds.setStretch(index, 1)
-        rows.addRow("Colour by", thirds)
+        rows.addRow("Colour by", self.colour)
         rows.addRow("Strain ±", row(self.strain_limit, self.automatic))
         rows.addRow("", self.relief)
 
@@ -122,7 +115,8 @@ class DisplayDock(Page):
             "Save…", "Write the result with everything needed to repeat it (.cxi).", self._save
         )
         self.not_saved = Note()
-        self.exports = ExportSection(self._session, self._reconstruction)
+        self.placing = ResultGeometry(self._session, lambda: self.current)
+        self.exports = ExportSection(self._session, lambda: self.current)
 
         choice = form()
         choice.addRow("Result", self.result)
@@ -139,6 +133,7 @@ class DisplayDock(Page):
             page.addLayout(line)
         self.column.addLayout(page)
         self.column.addWidget(self.not_saved)
+        self.column.addWidget(self.placing)
         self.column.addWidget(self.exports)
         self.column.addStretch(1)
 
@@ -148,7 +143,7 @@ class DisplayDock(Page):
         self.position.valueChanged.connect(self._redraw)
         self.automatic.toggled.connect(self._redraw)
         self.relief.toggled.connect(self._redraw)
-        self.colours.buttonClicked.connect(self._colour)
+        self.colour.activated.connect(lambda _: self._colour())
         self.cut.toggled.connect(self._face_camera)
         self.axis.currentIndexChanged.connect(self._face_camera)
         self.flip.clicked.connect(self._turn_cut)
@@ -172,9 +167,6 @@ class DisplayDock(Page):
         """The result that is chosen, while it is alive."""
         result = self._chosen
         return result if result is not None and result.alive else None
-
-    def _reconstruction(self) -> Reconstruction | None:
-        return None if self.current is None else self.current.reconstruction
 
     @property
     def _chosen(self) -> layers.ResultLayers | None:
@@ -221,16 +213,27 @@ class DisplayDock(Page):
         self.facts.setVisible(result is not None)
         self._on_ndisplay()
         self.exports.follow()
+        self.placing.follow()
         if result is None:
             return
         self.facts.say(_facts(result))
-        controls = (self.threshold, self.automatic, self.relief, self.cut, self.axis, self.position)
+        controls = (
+            self.threshold,
+            self.automatic,
+            self.relief,
+            self.cut,
+            self.axis,
+            self.position,
+            self.colour,
+        )
         blocked = [QSignalBlocker(control) for control in controls]
         self.threshold.setValue(result.threshold)
         self.automatic.setChecked(result.strain_limit is None)
         self.relief.setChecked(result.relief)
-        for button in self.colours.buttons():
-            button.setChecked(button.property("quantity") == result.colour_by)
+        self.colour.clear()
+        for quantity in result.offered:
+            self.colour.addItem(label(quantity, result.quantities), quantity)
+        self.colour.setCurrentIndex(self.colour.findData(result.colour_by))
         self.axis.clear()
         self.axis.addItems(result.axis_names)
         self.cut.setChecked(result.cut is not None)
@@ -285,9 +288,9 @@ class DisplayDock(Page):
         with QSignalBlocker(self.position):
             self.position.setRange(low, high)
 
-    def _colour(self, button: QPushButton) -> None:
+    def _colour(self) -> None:
         if self.current is not None:
-            self.current.set_colour_by(button.property("quantity"))
+            self.current.set_colour_by(self.colour.currentData())
             layers.bring_back(self.current)
 
     def _face_camera(self) -> None:
@@ -328,6 +331,7 @@ class DisplayDock(Page):
     def _on_side(self) -> None:
         shown = self._session.diffraction_shown
         self.diffraction.setText("Show result" if shown else "Show diffraction")
+        self.placing.follow()
         self.diffraction.setEnabled(bool(self._session.scans) and bool(self._results or not shown))
         self.exports.follow()
 

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton
 
 from ...reconstruction import Reconstruction
 from ...scan import InputError, Scan
+from ..model import saving
+from ..model.logbook import logbook_line
+from ..model.results import ResultLayers
 from ..model.session import Session
 from ..threads import Tasks
 from ..widgets.fields import Choice, Words
@@ -27,6 +30,7 @@ _FRAMES = {
     "sample": "sample: its circles at zero",
     "crystal": "crystal: Q along y",
 }
+_FIGURES = "PDF (*.pdf);;SVG (*.svg);;PNG (*.png)"
 _FILES = "NeXus (*.h5);;NumPy (*.npz)"
 
 
@@ -41,9 +45,9 @@ class ExportSection(Section):
         Returns the result that is chosen, or None.
     """
 
-    def __init__(self, session: Session, result: Callable[[], Reconstruction | None]) -> None:
+    def __init__(self, session: Session, result: Callable[[], ResultLayers | None]) -> None:
         super().__init__("Export and repeat")
-        self._session, self._result = session, result
+        self._session, self._shown_result = session, result
         self._tasks = Tasks(self._on_busy)
         self.frame = Choice(_FRAMES)
         self.frame.setToolTip("Along which axes the volume is written.")
@@ -58,16 +62,26 @@ class ExportSection(Section):
         self.repeat.setToolTip(
             "Read the scan as it was read for this result, refuse it if anything has changed, and phase it with the same recipe."
         )
+        self.figure = QPushButton("Figure…")
+        self.figure.setToolTip(
+            "Write the crystal's surface by phase and strain and its slices, at the present threshold, for a paper or a logbook\n"
+            "(PDF, SVG or PNG)."
+        )
+        self.line = QPushButton("Copy logbook line")
+        self.line.setToolTip("Copy name, recipe, figures and sizes of the result in one line.")
         self.activity = ActivityBar()
         self.note = Note()
         lines = form(self.body)
         lines.addRow(caption("Frame", self.frame.toolTip()), self.frame)
         lines.addRow(caption("Voxel size", self.voxel.toolTip()), self.voxel)
+        lines.addRow(row(self.figure, self.line))
         lines.addRow(row(self.export, self.repeat))
         lines.addRow(self.activity)
         lines.addRow(self.note)
         self.export.clicked.connect(self._ask)
         self.repeat.clicked.connect(self._repeat)
+        self.figure.clicked.connect(self._ask_for_figure)
+        self.line.clicked.connect(self._copy_line)
         self.destroyed.connect(partial(_close, self._tasks))
         self.follow()
 
@@ -76,13 +90,47 @@ class ExportSection(Section):
         found, busy = self._shown(), self._tasks.at_work("export") or self._tasks.at_work("repeat")
         self.export.setEnabled(found is not None and not busy)
         result = self._result()
+        self.figure.setEnabled(result is not None and not self._tasks.at_work("figure"))
+        self.line.setEnabled(result is not None)
         self.repeat.setEnabled(result is not None and result.origin is not None and not busy)
+
+    def _result(self) -> Reconstruction | None:
+        result = self._shown_result()
+        return None if result is None else result.reconstruction
 
     def _shown(self) -> Scan | Reconstruction | None:
         scan = self._session.current
         if self._session.diffraction_shown and isinstance(scan, Scan):
             return scan
         return self._result()
+
+    # -- a figure, a line ----------------------------------------------------------------------------------------------
+
+    def _ask_for_figure(self) -> None:
+        result = self._shown_result()
+        if result is None:
+            return
+        name = saving.suggested_name(result.reconstruction, result.group, ".pdf")
+        path, _ = QFileDialog.getSaveFileName(self, "Write a figure", name, _FIGURES)
+        if path:
+            self.draw(path)
+
+    def draw(self, path: str) -> None:
+        """Draw the chosen result to `path`, in the background."""
+        result = self._shown_result()
+        if result is None:
+            return
+        path = path if Path(path).suffix else f"{path}.pdf"
+        self.note.say(f"Drawing {Path(path).name}…")
+        work = (draw_figure, result.reconstruction, path, result.threshold)
+        self._tasks.start("figure", *work, done=self._say, failed=self._refuse)
+
+    def _copy_line(self) -> None:
+        result, clipboard = self._shown_result(), QApplication.clipboard()
+        if result is not None and clipboard is not None:
+            line = logbook_line(result)
+            clipboard.setText(line)
+            self.note.say(f"Copied: {line}")
 
     # -- orthogonal ----------------------------------------------------------------------------------------------------
 
@@ -130,7 +178,7 @@ class ExportSection(Section):
 
     def _start(self, recipe: Recipe, scan: Scan) -> None:
         try:
-            self._session.repeat(scan, recipe)
+            _repeat(self._session, scan, recipe)
         except (InputError, RuntimeError) as error:
             self._refuse(error)
             return
@@ -151,6 +199,31 @@ class ExportSection(Section):
         self.follow()
 
 
+def _repeat(session: Session, scan: Scan, recipe: Recipe) -> None:
+    """Phase a scan of a result again by its recipe; both are shown, so that one can go on from there.
+
+    Raises
+    ------
+    InputError
+        If a panel shows what cannot be used yet.
+    RuntimeError
+        If a run is in progress.
+    """
+    if session.controller.busy:
+        raise RuntimeError("A reconstruction is running; repeat the result when it is over.")
+    same = next((each for each in session.scans if _is_same(each, scan)), None)
+    if same is None:
+        session.add_scan(scan)
+    else:
+        session.choose(same)
+    session.recipe_given.emit(recipe)
+    session.reconstruct(recipe)
+
+
+def _is_same(one: Scan, other: Scan) -> bool:
+    return one.origin is not None and one.origin == other.origin and one.geometry == other.geometry
+
+
 def orthogonalise(found: Scan | Reconstruction, frame: Any, voxel_size: float | None, path: str) -> str:
     """Write a volume on an orthogonal grid, and say what was written."""
     from ... import orthogonal
@@ -159,6 +232,14 @@ def orthogonalise(found: Scan | Reconstruction, frame: Any, voxel_size: float | 
     orthogonal.write(made, path)
     sides = " × ".join(map(str, made.data.shape))
     return f"Wrote {path}: {sides} voxels of {made.voxel_size:.4g} {made.unit} along z, y, x of the {frame} frame."
+
+
+def draw_figure(found: Reconstruction, path: str, threshold: float) -> str:
+    """Draw a result, and say where."""
+    from ... import analysis
+
+    analysis.draw_picture(found, path, threshold=threshold, dpi=300)
+    return f"Wrote {path}."
 
 
 def reread(result: Reconstruction) -> Scan:

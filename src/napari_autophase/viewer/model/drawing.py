@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...reconstruction import Reconstruction
-from .mesh import COLOUR_BY, ColourBy, Cut, Mesh, mesh
+from .mesh import Cut, Mesh, mesh
+from .quantity import COLOUR_BY, ColourBy, offered
 
 if TYPE_CHECKING:
     from ... import analysis
@@ -65,12 +69,27 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A reconstruction with the volumes and the mesh that show it."""
+    """A reconstruction with the volumes and the mesh that show it.
+
+    Parameters
+    ----------
+    reconstruction, look
+        What is shown, and how.
+    quantities
+        Its volumes at the threshold of the look.
+    error
+        Standard error of the strain on their grid; None: unknown.
+    """
 
     reconstruction: Reconstruction
     look: Look
     quantities: analysis.Quantities
-    mesh: Mesh
+    error: np.ndarray | None = None
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """The surface of the crystal."""
+        return mesh(self.quantities, self.look.colour_by, self.look.cut, self.error)
 
 
 def draw(reconstruction: Reconstruction, look: Look | None = None) -> Drawing:
@@ -85,6 +104,12 @@ def draw(reconstruction: Reconstruction, look: Look | None = None) -> Drawing:
 
     look = look or Look.of(reconstruction)
     quantities = analysis.quantities(reconstruction, look.threshold)
-    for volume in ("phase", "strain", "strain_limit"):
-        getattr(quantities, volume)  # which keeps it
-    return Drawing(reconstruction, look, quantities, mesh(quantities, look.colour_by, look.cut))
+    trusted = analysis.trusted(reconstruction, quantities)
+    error = trusted["strain_error"].values if trusted else None
+    if look.colour_by not in offered(quantities, error):
+        look = replace(look, colour_by="phase")
+    drawing = Drawing(reconstruction, look, quantities, error)
+    for kept in ("phase", "strain", "strain_limit"):
+        getattr(quantities, kept)
+    assert drawing.mesh is not None  # which it keeps too
+    return drawing

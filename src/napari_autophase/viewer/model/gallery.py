@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from napari.components import ViewerModel
 from psygnal import Signal
 
+from ...geometry import Geometry
 from ...reconstruction import Reconstruction
 from ...scan import Scan
 from . import layers
@@ -75,7 +76,7 @@ class Gallery:
         self._queue.finish()
         last, group = self.place(replace_last)
         drawing = draw(reconstruction, None if last is None else last.look)
-        result = last or layers.ResultLayers(self._live, reconstruction, drawing.quantities, group)
+        result = last or layers.ResultLayers(self._live, drawing, group)
         for _ in self._draw(result, drawing):
             pass
         return result
@@ -104,11 +105,26 @@ class Gallery:
                     failed=_log_failure,  # the panel that gave the geometry says why
                 )
 
+    def give_geometry(
+        self,
+        result: layers.ResultLayers,
+        geometry: Geometry | None,
+        peak: tuple[float, float] | None,
+        failed: Callable[[Exception], object],
+    ) -> None:
+        """Draw a result by another geometry, in the background."""
+        self._tasks = self._tasks or self._make_tasks()
+        self._tasks.start(
+            f"result {result.group}",
+            draw_placed,
+            *(result.reconstruction, geometry, peak, result.look),
+            done=partial(self._redraw, result),
+            failed=failed,
+        )
+
     def _show(self, drawing: Drawing, replace_last: bool) -> Iterator[None]:
         last, group = self.place(replace_last)
-        result = last or layers.ResultLayers(
-            self._live, drawing.reconstruction, drawing.quantities, group, drawing.look
-        )
+        result = last or layers.ResultLayers(self._live, drawing, group)
         yield from self._draw(result, drawing)
         self.place_anew()  # the scan may have been given its geometry while it was phased
 
@@ -130,6 +146,21 @@ class Gallery:
         self.updated.emit(before, drawing.reconstruction)
 
 
+def draw_placed(
+    found: Reconstruction, geometry: Geometry | None, peak: tuple[float, float] | None, look: Look
+) -> Drawing:
+    """Return the drawing of a result, another program's too, by a geometry; see `placement.placed`."""
+    from ...placement import placed
+
+    return _drawn(found, placed(found, geometry, peak=None if found.peak is not None else peak), look)
+
+
+def _drawn(before: Reconstruction, now: Reconstruction, look: Look) -> Drawing:
+    if (now.geometry is None) != (before.geometry is None):
+        look = replace(look, strain_limit=None, cut=None)  # which mean nothing in the other unit
+    return draw(now, look)
+
+
 def draw_with_geometry_of(scan: Scan, found: Reconstruction, look: Look) -> Drawing | None:
     """Return the drawing of what was found in `scan` by its present geometry, or None if that is what `found` has."""
     from ...reconstruct import with_geometry_of
@@ -137,9 +168,7 @@ def draw_with_geometry_of(scan: Scan, found: Reconstruction, look: Look) -> Draw
     placed = with_geometry_of(scan, found)
     if placed is found:
         return None
-    if (placed.geometry is None) != (found.geometry is None):
-        look = replace(look, strain_limit=None, cut=None)  # which mean nothing in the other unit
-    return draw(placed, look)
+    return _drawn(found, placed, look)
 
 
 def _log_failure(error: Exception) -> None:

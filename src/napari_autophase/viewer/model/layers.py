@@ -6,7 +6,6 @@ Everything of a result lies in nm with the crystal's centre at the origin; witho
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -15,10 +14,9 @@ from napari.layers import Layer
 from ...preparation import find_flagged
 from ...reconstruction import Reconstruction
 from ...scan import Scan
-from .colormaps import colour_map, limits
 from .drawing import Drawing, draw
-from .mesh import RELIEF_TEXTURE, mesh
-from .results import AXES, QUANTITIES, RECONSTRUCTION, ROLE, ROLES, ResultLayers, adopt, results
+from .result_data import AXES, RECONSTRUCTION, ROLES, LayerData, result_layer_data
+from .results import ResultLayers, adopt, results
 from .stage import SCAN, Stage
 
 __all__ = [
@@ -37,8 +35,6 @@ __all__ = [
     "scan_layer_data",
     "update_scan",
 ]
-
-LayerData = tuple[Any, dict[str, Any], str]
 
 
 def scan_layer_data(scan: Scan) -> LayerData:
@@ -77,43 +73,37 @@ def _is_same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
 
 
 def reconstruction_layer_data(reconstruction: Reconstruction) -> list[LayerData]:
-    """Return amplitude, phase, strain and isosurface as layer data for a reader; `adopt` makes them a result."""
-    drawing = draw(reconstruction)
-    found = []
-    for role in ROLES:
-        data, options, kind = _layer_data(drawing, role, f"{reconstruction.name} · {role}")
-        found.append((data, {**options, "visible": role == "isosurface"}, kind))
-    return found
+    """Return the surface of a result as layer data for a reader; `adopt` makes it a result, which adds slices when needed."""
+    data, options, kind = result_layer_data(
+        draw(reconstruction), "isosurface", f"{reconstruction.name} · isosurface"
+    )
+    return [(data, {**options, "visible": True}, kind)]
 
 
 def add_reconstruction(viewer: ViewerModel, reconstruction: Reconstruction, *, group: int) -> ResultLayers:
-    """Add a reconstruction as a group of layers at once, as `add_drawing` does piece by piece."""
+    """Add a reconstruction at once, as `add_drawing` does piece by piece."""
     drawing = draw(reconstruction)
-    result = ResultLayers(viewer, reconstruction, drawing.quantities, group)
+    result = ResultLayers(viewer, drawing, group)
     for _ in add_drawing(viewer, result, drawing):
         pass
     return result
 
 
 def add_drawing(viewer: ViewerModel, result: ResultLayers, drawing: Drawing) -> Iterator[None]:
-    """Add those layers of a result that are not there, piece by piece; show it as soon as the one that is seen is there.
+    """Add the layer of a result that is seen, if it is not there, and show it piece by piece.
 
-    Between two pieces anything may happen to the layers: once the last of them is deleted, no others come.
+    Between two pieces anything may happen to the layers: once the last of the result's is deleted, nothing else comes.
     """
     stage, new = Stage.of(viewer), not result.alive
-    seen = "isosurface" if stage.dimensions_of("results") == 3 else result.colour_by
-    for role in sorted(ROLES, key=lambda role: role != seen):
-        if result.layer(role) is None:
-            data, options, kind = _layer_data(drawing, role, f"{result.title} {role}")
-            result.add(Layer.create(data, options | stage.names, kind))
-            yield
-        if role == seen:
-            yield from stage.show_result(result)
-            if new and (layer := result.seen_layer) is not None:
-                viewer.layers.selection = {layer}
-            yield
-        if not result.alive:
-            break
+    role = "isosurface" if stage.dimensions_of("results") == 3 else "slices"
+    if result.layer(role) is None:
+        data, options, kind = result_layer_data(drawing, role, f"{result.title} {role}")
+        result.add(Layer.create(data, options | stage.names, kind))
+        yield
+    yield from stage.show_result(result)
+    if new and (layer := result.seen_layer) is not None:
+        viewer.layers.selection = {layer}
+    yield
 
 
 def bring_back(result: ResultLayers) -> None:
@@ -121,12 +111,7 @@ def bring_back(result: ResultLayers) -> None:
     viewer = result.viewer
     if viewer is None or not (result.shown and result.alive) or result.seen_layer is not None:
         return
-    role, look = result.seen_role(viewer), result.look
-    drawing = Drawing(
-        result.reconstruction, look, result.quantities, mesh(result.quantities, look.colour_by, look.cut)
-    )
-    data, options, kind = _layer_data(drawing, role, f"{result.title} {role}")
-    result.add(Layer.create(data, options | Stage.of(viewer).names, kind))
+    result.make(result.seen_role(viewer))
     result.show()
 
 
@@ -141,10 +126,11 @@ def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
     if result.look != drawing.look:
         drawing = draw(drawing.reconstruction, result.look)  # it was changed in the meantime
     result.reconstruction, result.quantities = drawing.reconstruction, drawing.quantities
+    result.error, result.colour_by = drawing.error, drawing.look.colour_by
     for role in sorted(ROLES, key=lambda role: result.layer(role) is not result.seen_layer):
         if (layer := result.layer(role)) is None:
             continue
-        data, options, _ = _layer_data(drawing, role, layer.name)
+        data, options, _ = result_layer_data(drawing, role, layer.name)
         if role == "isosurface":
             # the old relief must not meet the new vertices: there is another number of them
             layer.texcoords = None
@@ -152,7 +138,7 @@ def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
         layer.metadata.update(options["metadata"])
         if layer.name == f"{title} {role}":
             layer.name = f"{result.title} {role}"
-        for name in ("scale", "translate", "iso_threshold", "texcoords"):
+        for name in ("scale", "translate", "texcoords"):
             if name in options:
                 setattr(layer, name, options[name])
         yield
@@ -162,28 +148,3 @@ def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
         if result.shown:
             result.show()
             result.frame()
-
-
-def _layer_data(drawing: Drawing, role: str, name: str) -> LayerData:
-    quantities = drawing.quantities
-    quantity = drawing.look.colour_by if role == "isosurface" else role
-    options: dict[str, Any] = {
-        "name": name,
-        "metadata": {RECONSTRUCTION: drawing.reconstruction, QUANTITIES: quantities, ROLE: role},
-        "translate": [
-            -(n // 2) * size
-            for n, size in zip(quantities.amplitude.shape, quantities.voxel_size, strict=True)
-        ],
-        "units": (quantities.unit,) * 3,
-        "axis_labels": AXES[quantities.unit],
-        "colormap": colour_map(quantity),
-        "contrast_limits": limits(quantity, quantities, drawing.look.strain_limit),
-        "visible": False,
-    }
-    if role == "isosurface":
-        relief = {"texture": RELIEF_TEXTURE, "texcoords": drawing.mesh.texcoords(drawing.look.relief)}
-        return drawing.mesh.data, {**options, **relief, "shading": "none"}, "surface"
-    options |= {"scale": quantities.voxel_size, "interpolation2d": "nearest"}
-    if role == "amplitude":
-        options |= {"rendering": "iso", "iso_threshold": quantities.threshold}
-    return getattr(quantities, role), options, "image"

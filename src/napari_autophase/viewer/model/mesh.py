@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .quantity import ColourBy, volume
+
 if TYPE_CHECKING:
     from ... import analysis
-
-ColourBy = Literal["phase", "strain", "amplitude"]
-COLOUR_BY: tuple[ColourBy, ...] = ("phase", "strain", "amplitude")
 
 LIGHT = (0.75, 0.65, 0.1)
 """Where the light stands, as (z, y, x): above and downstream, as the camera does at first."""
@@ -76,7 +75,9 @@ class Mesh:
         return self.relief if relief else np.full_like(self.relief, _WHITE)
 
 
-def mesh(quantities: analysis.Quantities, colour_by: ColourBy, cut: Cut | None) -> Mesh:
+def mesh(
+    quantities: analysis.Quantities, colour_by: ColourBy, cut: Cut | None, error: np.ndarray | None = None
+) -> Mesh:
     """Return the surface of the crystal, capped where it is cut open.
 
     The cut is the intersection of two implicit solids, min(amplitude, level + slope × depth behind the plane): one run of
@@ -84,19 +85,16 @@ def mesh(quantities: analysis.Quantities, colour_by: ColourBy, cut: Cut | None) 
     linear, but for a chamfer of about a voxel at its rim, which a gentle slope keeps narrow.  It shows the inside.
     """
     level, step = quantities.threshold, quantities.voxel_size
+    # a phase is interpolated with the object: by itself it would show seams where it wraps
+    colour = quantities.object if colour_by == "phase" else volume(colour_by, quantities, error)
     if cut is None:
-        solid, surface = quantities.amplitude, quantities.surface(colour_by)
+        solid, surface = quantities.amplitude, quantities.surface(colour)
     else:
         # specks apart from the crystal are no part of its support, so none of its surface either
         specks = (quantities.amplitude >= level) & ~quantities.support
         slope = max(0.2 * (1 - level), 0.01) / float(np.mean(step))
         plane = level + slope * cut.depth(specks.shape, step)
         solid = np.minimum(np.where(specks, 0, quantities.amplitude), plane)
-        colour = {
-            "phase": quantities.object,
-            "strain": quantities.strain,
-            "amplitude": quantities.amplitude,
-        }[colour_by]
         from ...analysis import isosurface  # brings scipy, as below: a dock opens without
 
         surface = isosurface(solid, level, step, colour)

@@ -7,7 +7,7 @@ renaming, reordering and deleting layers needs no bookkeeping.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import numpy as np
 from napari.components import ViewerModel
@@ -17,21 +17,12 @@ from napari.utils.colormaps import ensure_colormap
 from ...reconstruction import Reconstruction
 from . import compat
 from .canvas import orient, show_colour_bar
-from .colormaps import colour_map, label, limits
-from .drawing import Look
-from .mesh import ColourBy, Cut, mesh
+from .drawing import Drawing, Look
+from .mesh import Cut
+from .quantity import ColourBy, colour_map, in_words, label, limits, offered, thumbnail, volume
+from .readout import say_values
+from .result_data import AXES, ERROR, QUANTITIES, RECONSTRUCTION, RESULT, ROLE, ROLES, result_layer_data
 
-if TYPE_CHECKING:
-    from ... import analysis
-
-ROLES = ("amplitude", "phase", "strain", "isosurface")
-RECONSTRUCTION = "autophase_reconstruction"
-QUANTITIES = "autophase_quantities"
-ROLE = "autophase_role"
-RESULT = "autophase_result"
-
-AXES = {"nm": ("z", "y", "x"), "pixel": ("frame", "row", "col")}
-"""Names of a result's axes: the laboratory's with geometry, the detector's without."""
 _LETTER_PX, _BAR_PX = 9, 120
 """Width of a letter of the caption, and of the colour bar, on the canvas."""
 VIEW_DIRECTION = (-1.0, -0.45, -0.6)
@@ -61,40 +52,36 @@ def adopt(viewer: ViewerModel, layer: Layer) -> ResultLayers | None:
         home.adopt(layer)
         return None
     group = 1 + max((result.group for result in known), default=0)
-    new = ResultLayers(viewer, reconstruction, layer.metadata[QUANTITIES], group, Look.of(reconstruction))
+    quantities, error = layer.metadata[QUANTITIES], layer.metadata.get(ERROR)
+    new = ResultLayers(viewer, Drawing(reconstruction, Look.of(reconstruction), quantities, error), group)
     new.adopt(layer)
     return new
 
 
 class ResultLayers:
-    """The layers of one reconstruction, and what is shown of it.
+    """The layers of one reconstruction, and what is shown of it: its surface, and slices from when they are first looked at.
+
+    A layer that is hidden is brought up to date when it is shown again.
 
     Parameters
     ----------
     viewer
         Held weakly.
-    reconstruction, quantities
-        What was found, and what is shown of it at the current threshold.
+    drawing
+        What was found, and how it is shown.
     group
         Number of the result in the viewer.
-    look
-        How else than at that threshold it is shown.
     """
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        reconstruction: Reconstruction,
-        quantities: analysis.Quantities,
-        group: int,
-        look: Look | None = None,
-    ) -> None:
-        look = look or Look(quantities.threshold)
+    def __init__(self, viewer: ViewerModel, drawing: Drawing, group: int) -> None:
+        look = drawing.look
         self._viewer = weakref.ref(viewer)
         self._layers: dict[str, Layer] = {}
+        self._stale: set[str] = set()
         self._given: dict[str, tuple[str, str, tuple[float, float]]] = {}  # quantity, map and limits, by role
-        self.reconstruction = reconstruction
-        self.quantities = quantities
+        self.reconstruction = drawing.reconstruction
+        self.quantities = drawing.quantities
+        self.error = drawing.error
         self.group = group
         self.colour_by = look.colour_by
         self.strain_limit = look.strain_limit
@@ -119,6 +106,16 @@ class ResultLayers:
         return Look(self.threshold, self.colour_by, self.strain_limit, self.cut, self.relief)
 
     @property
+    def drawing(self) -> Drawing:
+        """What is shown, and how."""
+        return Drawing(self.reconstruction, self.look, self.quantities, self.error)
+
+    @property
+    def offered(self) -> tuple[ColourBy, ...]:
+        """What it can be coloured by."""
+        return offered(self.quantities, self.error)
+
+    @property
     def viewer(self) -> ViewerModel | None:
         """The viewer, while it lives."""
         return self._viewer()
@@ -134,7 +131,7 @@ class ResultLayers:
         return bool(self.layers)
 
     def layer(self, role: str) -> Layer | None:
-        """Return the layer that plays `role` (amplitude, phase, strain, isosurface), or None once it was deleted."""
+        """Return the layer that plays `role`, or None where it is not there, or was deleted."""
         viewer, layer = self.viewer, self._layers.get(role)
         if viewer is None or layer is None:
             return None
@@ -159,9 +156,18 @@ class ResultLayers:
     def _take(self, layer: Layer) -> None:
         role = layer.metadata[ROLE]
         self._layers[role] = layer
-        self._given[role] = (self._quantity(role), layer.colormap.name, tuple(layer.contrast_limits))
+        self._given[role] = (self.colour_by, layer.colormap.name, tuple(layer.contrast_limits))
+        self._stale.discard(role)
         layer.metadata[RESULT] = self
         show_colour_bar(layer)
+        say_values(layer, self.in_words)
+        self._sketch(layer)
+
+    def make(self, role: str) -> None:
+        """Add the layer that plays `role`, hidden."""
+        data, options, kind = result_layer_data(self.drawing, role, f"{self.title} {role}")
+        names = [{"units": layer.units, "axis_labels": layer.axis_labels} for layer in self.layers[:1]]
+        self.add(Layer.create(data, {**options, **(names[0] if names else {})}, kind))
 
     def _place(self, role: str, viewer: ViewerModel) -> int:
         """Return where in the list a layer belongs: below those of the later roles."""
@@ -175,25 +181,24 @@ class ResultLayers:
         self.redraw()
 
     def set_colour_by(self, quantity: ColourBy) -> None:
-        """Colour the isosurface by phase, strain or amplitude; in 2-D, show the slices of that quantity."""
+        """Colour the crystal by a quantity that is `offered`; in 2-D, show its slices."""
         self.colour_by = quantity
-        self._redraw_surface()
-        self._arrange()
+        self.redraw()
 
     def set_limits(self, strain_limit: float | None) -> None:
         """Let the strain's colours reach from minus to plus `strain_limit`; None: the 99th percentile inside."""
         self.strain_limit = strain_limit
-        self.recolour(anew=True)
+        self.recolour(anew=self.colour_by == "strain")
 
     def set_relief(self, relief: bool) -> None:
         """Darken the facets that are turned away from the light, so that the shape is seen, or show the colours bare."""
         self.relief = relief
-        self._redraw_surface()
+        self._redraw(["isosurface"])
 
     def set_clipping(self, cut: Cut | None) -> None:
         """Cut the isosurface open along a plane, or close it again."""
         self.cut = cut
-        self._redraw_surface()
+        self._redraw(["isosurface"])
 
     @property
     def axis_names(self) -> tuple[str, str, str]:
@@ -207,20 +212,47 @@ class ResultLayers:
         first, last = (inside.start, inside.stop - 1) if inside.stop > inside.start else (0, n - 1)
         return (first - n // 2) * size, (last - n // 2) * size
 
+    def in_words(self, value: float) -> str:
+        """Return a value of the quantity that is shown with its unit."""
+        return in_words(self.colour_by, value, self.quantities)
+
     @property
     def limits(self) -> tuple[float, float]:
         """Colour limits of the quantity that is shown."""
-        return self._limits(self.colour_by)
+        return limits(self.colour_by, self.quantities, self.strain_limit, self.error)
 
     def redraw(self) -> None:
-        """Bring all its layers up to date with the quantities."""
-        quantities = self.quantities
-        if (amplitude := self.layer("amplitude")) is not None:
-            amplitude.iso_threshold = quantities.threshold
-        for role in ("phase", "strain"):
-            if (layer := self.layer(role)) is not None:
-                layer.data = getattr(quantities, role)
-        self._redraw_surface()
+        """Bring its layers up to date with the quantities: the one that is seen now, others when they are."""
+        self._redraw(ROLES)
+
+    def _redraw(self, roles: Iterable[str]) -> None:
+        self._stale |= {role for role in roles if self.layer(role) is not None}
+        seen = self.seen_layer if self.shown else None
+        if seen is not None:
+            self._refresh(seen.metadata[ROLE])
+        self._recaption()
+
+    def _refresh(self, role: str) -> None:
+        """Bring a layer up to date, if it is not."""
+        layer = self.layer(role)
+        if role not in self._stale or layer is None:
+            return
+        self._stale.discard(role)
+        if role == "isosurface":
+            crystal = self.drawing.mesh
+            # the old relief must not meet the new vertices: there is another number of them
+            layer.texcoords = None
+            layer.data = crystal.data
+            layer.texcoords = crystal.texcoords(self.relief)
+        else:
+            layer.data = volume(self.colour_by, self.quantities, self.error)
+        self._colour(layer, role)
+        self._sketch(layer)
+
+    def _sketch(self, layer: Layer) -> None:
+        """Let the layer list show the middle of the crystal: napari draws nothing for a surface, or for what was never seen."""
+        values = volume(self.colour_by, self.quantities, self.error)
+        layer.thumbnail = thumbnail(self.colour_by, values, self.limits, ensure_colormap(layer.colormap))
 
     def hide(self) -> None:
         """Hide all its layers, until it is shown again."""
@@ -279,11 +311,17 @@ class ResultLayers:
         if viewer is None or not self.alive:
             return
         wanted = self.seen_role(viewer) if self.shown else None
+        if wanted is not None:
+            if wanted not in self._layers:  # slices that nobody has looked at yet
+                self.make(wanted)
+            self._refresh(wanted)
         for role in ROLES:
             layer = self.layer(role)
             # whatever is set, the whole scene is arranged anew for it
             if layer is not None and layer.visible != (role == wanted):
                 layer.visible = role == wanted
+                if role != wanted:
+                    self._sketch(layer)
         if self.shown:
             self._caption(viewer)
             seen, selected = self.seen_layer, viewer.layers.selection
@@ -291,8 +329,8 @@ class ResultLayers:
                 viewer.layers.selection = {seen}  # what is hidden has no values to tell
 
     def seen_role(self, viewer: ViewerModel) -> str:
-        """Return the role of the layer that is seen: the isosurface in 3-D, in 2-D the slices of the chosen quantity."""
-        return "isosurface" if viewer.dims.ndisplay == 3 else self.colour_by
+        """Return the role of the layer that is seen: the isosurface in 3-D, else the slices."""
+        return "isosurface" if viewer.dims.ndisplay == 3 else "slices"
 
     @property
     def seen_layer(self) -> Layer | None:
@@ -314,28 +352,20 @@ class ResultLayers:
         text.position = "top_left"
         text.visible = True
 
-    def _redraw_surface(self) -> None:
-        surface = self.layer("isosurface")
-        if surface is not None:
-            crystal = mesh(self.quantities, self.colour_by, self.cut)
-            # the old relief must not meet the new vertices: there is another number of them
-            surface.texcoords = None
-            surface.data = crystal.data
-            surface.texcoords = crystal.texcoords(self.relief)
-        self.recolour()
-
     def recolour(self, anew: bool = False) -> None:
         """Bring maps and limits up to date; those that a person has changed stay as long as the quantity does, unless `anew`."""
-        for role in ("phase", "strain", "isosurface"):
+        for role in ROLES:
             if (layer := self.layer(role)) is not None:
                 self._colour(layer, role, anew)
+        self._recaption()
+
+    def _recaption(self) -> None:
         if (viewer := self.viewer) is not None and self.shown and self.alive:
             self._caption(viewer)
 
-    def _colour(self, layer: Layer, role: str, anew: bool) -> None:
-        quantity = self._quantity(role)
-        before, wanted = self._given.get(role), ensure_colormap(colour_map(quantity))
-        reach = self._limits(quantity)
+    def _colour(self, layer: Layer, role: str, anew: bool = False) -> None:
+        quantity, before = self.colour_by, self._given.get(role)
+        wanted, reach = ensure_colormap(colour_map(quantity)), self.limits
         own_map = own_limits = False
         if before is not None and before[0] == quantity:
             own_map = layer.colormap.name != before[1]
@@ -346,10 +376,3 @@ class ResultLayers:
         if anew or not own_limits:
             layer.contrast_limits = layer.contrast_limits_range = reach
             self._given[role] = (quantity, wanted.name, reach)
-
-    def _quantity(self, role: str) -> str:
-        """Return what a layer shows."""
-        return self.colour_by if role == "isosurface" else role
-
-    def _limits(self, quantity: str) -> tuple[float, float]:
-        return limits(quantity, self.quantities, self.strain_limit)

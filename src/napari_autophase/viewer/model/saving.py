@@ -26,7 +26,7 @@ def save(reconstruction: Reconstruction, path: str | Path, look: Look | None = N
     return str(target)
 
 
-def suggested_name(reconstruction: Reconstruction, group: int) -> str:
+def suggested_name(reconstruction: Reconstruction, group: int, suffix: str = ".cxi") -> str:
     """Return a file name for a result, such as ``S0054_result1.cxi``."""
     stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in reconstruction.name)
-    return f"{stem}_result{group}.cxi"
+    return f"{stem}_result{group}{suffix}"

@@ -11,6 +11,7 @@ import numpy as np
 from napari.layers import Labels, Layer
 from psygnal import Signal
 
+from ...geometry import Geometry
 from ...recipe import Recipe
 from ...reconstruction import Reconstruction
 from ...scan import Scan
@@ -22,6 +23,7 @@ from .controller import Controller, Job, Run
 from .drawing import Drawing
 from .gallery import Gallery
 from .piece_queue import PieceQueue, followed
+from .readout import counts, say_values
 from .scan_entry import ScanEntry
 from .stage import Stage
 
@@ -235,6 +237,9 @@ class Session:
         if entry is not None:
             self._queue.start(followed(self._stage.show_scan(entry.layer), then))
 
+    def _on_side(self) -> None:
+        self.side_changed.emit()
+
     def show_result(self, result: layers.ResultLayers | None = None) -> None:
         """Hide the diffraction and show this result, or the one that was seen last, with the view that results had."""
         self._queue.start(self._to_result(result))
@@ -243,9 +248,6 @@ class Session:
         result = result or self._stage.last_result
         if result is not None and result.alive:
             yield from self._stage.show_result(result)
-
-    def _on_side(self) -> None:
-        self.side_changed.emit()
 
     # -- results -------------------------------------------------------------------------------------------------------
 
@@ -269,26 +271,6 @@ class Session:
             self._replace = replace_last
             self.controller.start(scan, recipe)
 
-    def repeat(self, scan: Scan, recipe: Recipe) -> None:
-        """Phase a scan of a result again by its recipe; both are shown, so that one can go on from there.
-
-        Raises
-        ------
-        InputError
-            If a panel shows what cannot be used yet.
-        RuntimeError
-            If a run is in progress.
-        """
-        if self.controller.busy:
-            raise RuntimeError("A reconstruction is running; repeat the result when it is over.")
-        same = next((each for each in self.scans if _is_same(each, scan)), None)
-        if same is None:
-            self.add_scan(scan)
-        else:
-            self.choose(same)
-        self.recipe_given.emit(recipe)
-        self.reconstruct(recipe)
-
     def add_result(self, reconstruction: Reconstruction, replace_last: bool = False) -> layers.ResultLayers:
         """Show `reconstruction` at once, as a new numbered group of layers or in the place of the last one."""
         return self._gallery.add(reconstruction, replace_last)
@@ -297,6 +279,21 @@ class Session:
         """Show a result likewise, layer by layer, so that the window answers in between; one result after the other."""
         self._gallery.show(drawing, replace_last)
 
+    def scan_of(self, result: layers.ResultLayers) -> Scan | None:
+        """Return the scan that a result was found in, if it is here and the result's place in it is known."""
+        home = self._home(result.reconstruction)
+        return None if home is None or result.reconstruction.peak is None else home.scan
+
+    def place_result(
+        self,
+        result: layers.ResultLayers,
+        geometry: Geometry | None,
+        peak: tuple[float, float] | None = None,
+        failed: Callable[[Exception], object] = bool,
+    ) -> None:
+        """Draw a result by another geometry, as `placement.placed` takes it; `failed` is told where that cannot be."""
+        self._gallery.give_geometry(result, geometry, peak, failed)
+
     def _make_room(self) -> None:
         """Hide the image that was phased, which is not ours, before its result is seen."""
         if isinstance(self._current, Layer) and self._current.visible:
@@ -304,10 +301,12 @@ class Session:
 
     def _placed(self, found: Reconstruction) -> Scan | None:
         """Return the scan of a result if it was given another geometry here."""
-        for entry in self._entries:
-            if entry.placed and found.source == entry.scan.source and found.name in entry.names:
-                return entry.scan
-        return None
+        home = self._home(found)
+        return home.scan if home is not None and home.placed else None
+
+    def _home(self, found: Reconstruction) -> ScanEntry | None:
+        same = (entry for entry in self._entries if found.source == entry.scan.source)
+        return next((entry for entry in same if found.name in entry.names), None)
 
     def _launch(self, scan: Scan, recipe: Recipe, run: Run) -> Job:
         last, _ = self._gallery.place(self._replace)
@@ -340,6 +339,7 @@ class Session:
 
     def _enter_scan(self, scan: Scan, layer: Layer) -> None:
         show_colour_bar(layer)
+        say_values(layer, counts)
         layer.events.name.connect(self._on_renamed)
         self._entries.append(ScanEntry(scan, layer))
         self._show_new_scan(self._entries[-1])
@@ -381,7 +381,3 @@ class Session:
                 self.show_result()
             else:
                 self.show_diffraction()
-
-
-def _is_same(one: Scan, other: Scan) -> bool:
-    return one.origin is not None and one.origin == other.origin and one.geometry == other.geometry

@@ -19,7 +19,8 @@ from psygnal import Signal
 from . import compat
 from .canvas import orient, set_stage
 from .piece_queue import while_there
-from .results import AXES, QUANTITIES, RECONSTRUCTION, ResultLayers, results
+from .result_data import AXES, QUANTITIES, RECONSTRUCTION
+from .results import ResultLayers, results
 
 SCAN = "autophase_scan"
 UNITS = {"nm": "nanometer", "pixel": "pixel"}

@@ -1,0 +1,85 @@
+"""The geometry of a result whose scan is not here: another program's, or one that was opened alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from napari.utils.notifications import show_error
+
+from ...scan import InputError
+from ..model.results import ResultLayers
+from ..model.session import Session
+from ..widgets.fields import Words
+from ..widgets.geometry_form import GeometryForm, Incomplete
+from ..widgets.layout import caption, form
+from ..widgets.notes import Note
+from ..widgets.section import Section
+
+
+class ResultGeometry(Section):
+    """A geometry form that acts on a result as soon as a line is entered: it is placed anew, not phased anew.
+
+    Parameters
+    ----------
+    session
+        Of the viewer.
+    result
+        Returns the result that is chosen, or None.
+    """
+
+    def __init__(self, session: Session, result: Callable[[], ResultLayers | None]) -> None:
+        super().__init__("Geometry of this result")
+        self._session, self._result = session, result
+        self.form = GeometryForm()
+        self.peak = Words("row, column")
+        self.peak.setToolTip(
+            "Where the Bragg peak lies in the scan's frames.\n"
+            "Wanted where the direct beam is given; without either, the detector's angles are those of the peak."
+        )
+        self.note = Note()
+        lines = form(self.body)
+        lines.addRow(self.form)
+        lines.addRow(caption("Bragg peak", self.peak.toolTip()), self.peak)
+        lines.addRow(self.note)
+        self.form.typed.connect(lambda: self.note.say("Press Enter to use this."))
+        self.form.entered.connect(self._use)
+        self.peak.chosen.connect(lambda _: self._use(anew=True))
+        self.follow()
+
+    def follow(self) -> None:
+        """Show the geometry of the chosen result; where its scan is here, the geometry is given there."""
+        result = self._result()
+        alone = result is not None and self._session.scan_of(result) is None
+        self.setVisible(alone)
+        if result is None or not alone:
+            return
+        found = result.reconstruction
+        self.form.show_geometry(found.scan_geometry, found.metadata)
+        self.peak.setEnabled(found.peak is None)
+        self.note.say("")
+
+    def _use(self, anew: bool = False) -> None:
+        result = self._result()
+        if result is None or not (self.form.edited or anew):
+            return
+        try:
+            geometry, peak = self.form.read_geometry(), _pixel(self.peak.path)
+        except InputError as error:
+            self.note.say(str(error), error=not isinstance(error, Incomplete))
+            return
+        self.note.say("Placing the crystal…")
+        self._session.place_result(result, geometry, peak, self._refuse)
+
+    def _refuse(self, error: Exception) -> None:
+        self.note.say(str(error), error=True)
+        show_error(str(error))
+
+
+def _pixel(text: str) -> tuple[float, float] | None:
+    if not text:
+        return None
+    with suppress(ValueError):
+        row, column = (float(part) for part in text.replace(",", " ").split())
+        return row, column
+    raise InputError(f"Bragg peak: '{text}' is no pixel; write a row and a column, such as 100, 128.5.")

@@ -1,0 +1,32 @@
+"""A result in a line for a logbook."""
+
+from __future__ import annotations
+
+from ...reconstruction import Reconstruction
+from .quantity import in_words
+from .results import ResultLayers
+
+
+def logbook_line(result: ResultLayers) -> str:
+    """Return name, recipe, figures and sizes of a result in one line."""
+    found, quantities = result.reconstruction, result.quantities
+    changes = found.recipe.changes()
+    edited = f" (with {', '.join(changes)} changed)" if changes else ""
+    names = {"chi2": "χ²", "free_llk": "held-out likelihood"}
+    figures = [f"{name} {found.figures[key]:.4g}" for key, name in names.items() if key in found.figures]
+    low, high = zip(*(result.extent(axis) for axis in range(3)), strict=True)
+    size = " × ".join(f"{b - a:.0f}" for a, b in zip(low, high, strict=True))
+    parts = [
+        found.name,
+        f"{found.recipe.preset}{edited}, seed {found.seed}, {found.iterations} iterations on {found.device}",
+        *figures,
+        f"{size} {quantities.unit} at amplitude ≥ {result.threshold:.2f}",
+        f"± {in_words('strain', quantities.strain_limit, quantities)} (99 %)",
+        *_version(found),
+    ]
+    return "; ".join(parts)
+
+
+def _version(found: Reconstruction) -> list[str]:
+    version = found.versions.get("napari-autophase")
+    return [f"AutoPhase {version}"] if version else []

@@ -1,0 +1,137 @@
+"""What colours a crystal: each quantity's numbers, its name and unit, its map and its limits; all readable on a black canvas."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from napari.utils.colormaps import Colormap
+
+if TYPE_CHECKING:
+    from ... import analysis
+
+ColourBy = Literal["phase", "strain", "displacement", "spacing", "tilt", "error", "amplitude"]
+COLOUR_BY: tuple[ColourBy, ...] = get_args(ColourBy)
+_MAPS = {
+    "strain": "RdBu_r",
+    "displacement": "RdBu_r",
+    "spacing": "viridis",
+    "tilt": "magma",
+    "error": "magma",
+    "amplitude": "viridis",
+}
+
+
+def offered(quantities: analysis.Quantities, error: np.ndarray | None) -> tuple[ColourBy, ...]:
+    """Return the quantities that are known of a crystal."""
+    unknown: set[ColourBy] = set()
+    if quantities.relative:
+        unknown |= {"displacement"}
+    if quantities.lattice is None:
+        unknown |= {"spacing", "tilt"}
+    if error is None:
+        unknown |= {"error"}
+    return tuple(name for name in COLOUR_BY if name not in unknown)
+
+
+def volume(quantity: ColourBy, quantities: analysis.Quantities, error: np.ndarray | None) -> np.ndarray:
+    """Return a quantity in every voxel, float32; displacements in pm."""
+    if quantity == "displacement":
+        found = quantities.displacement_nm
+        return np.full_like(quantities.amplitude, np.nan) if found is None else 1e3 * found
+    known = {
+        "phase": lambda: quantities.phase,
+        "strain": lambda: quantities.strain,
+        "spacing": lambda: quantities.spacing_nm,
+        "tilt": lambda: quantities.tilt_deg,
+        "error": lambda: None if error is None else np.where(quantities.support, error, np.float32(np.nan)),
+        "amplitude": lambda: quantities.amplitude,
+    }[quantity]()
+    return np.full_like(quantities.amplitude, np.nan) if known is None else known
+
+
+@lru_cache
+def phase_map() -> Colormap:
+    """Return the cyclic map of the phase, to be used with limits exactly (−π, π)."""
+    from ...analysis.colours import phase_rgb  # brings scipy: a dock opens without
+
+    rgb = phase_rgb()
+    return Colormap(np.c_[rgb, np.ones(len(rgb))], name="autophase phase", display_name="phase (cyclic)")
+
+
+def colour_map(quantity: str) -> Colormap | str:
+    """Return the map of a quantity."""
+    return phase_map() if quantity == "phase" else _MAPS[quantity]
+
+
+def limits(
+    quantity: ColourBy,
+    quantities: analysis.Quantities,
+    strain_limit: float | None = None,
+    error: np.ndarray | None = None,
+) -> tuple[float, float]:
+    """Return the colour limits of a quantity.
+
+    ±π, ± the strain's limit (None: its 99th percentile inside), 0 to 1 for the amplitude; else from the 1st to the 99th
+    percentile inside, symmetric where the sign counts.
+    """
+    if quantity == "phase":
+        return (-np.pi, np.pi)
+    if quantity == "strain":
+        limit = quantities.strain_limit if strain_limit is None else strain_limit
+        return (-limit, limit)
+    if quantity == "amplitude":
+        return (0.0, 1.0)
+    values = volume(quantity, quantities, error)[quantities.box]
+    values = values[np.isfinite(values)]
+    if quantity == "displacement":
+        limit = float(np.percentile(np.abs(values), 99)) if values.size else 0.0
+        return (-(limit or 1.0), limit or 1.0)
+    low, high = (float(each) for each in np.percentile(values, (1, 99))) if values.size else (0.0, 1.0)
+    if quantity in ("tilt", "error"):
+        low = 0.0
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def label(quantity: str, quantities: analysis.Quantities) -> str:
+    """Return the name of a quantity with its unit."""
+    strain = "relative strain (rad/voxel)" if quantities.relative else "strain"
+    return {
+        "phase": "phase (rad)",
+        "strain": strain,
+        "displacement": "displacement (pm)",
+        "spacing": "lattice spacing d (nm)",
+        "tilt": "tilt (°)",
+        "error": f"error of the {strain}",
+        "amplitude": "amplitude",
+    }[quantity]
+
+
+def in_words(quantity: str, value: float, quantities: analysis.Quantities) -> str:
+    """Return a value of a quantity with its name and unit, as the status bar says it."""
+    unit = " rad/voxel" if quantities.relative else ""
+    return {
+        "phase": f"phase {value:.2f} rad",
+        "strain": f"strain {value:.2e}{unit}",
+        "displacement": f"displacement {value:.1f} pm",
+        "spacing": f"d {value:.5f} nm",
+        "tilt": f"tilt {value:.3f}°",
+        "error": f"error of the strain {value:.1e}{unit}",
+        "amplitude": f"amplitude {value:.2f}",
+    }[quantity]
+
+
+def thumbnail(
+    quantity: ColourBy, values: np.ndarray, reach: tuple[float, float], colours: Colormap, side: int = 32
+) -> np.ndarray:
+    """Return the middle slice of a volume in its colours, uint8 (side, side, 4): what the layer list shows of a hidden layer."""
+    middle = values[values.shape[0] // 2]
+    rows, columns = (np.linspace(0, n - 1, side).round().astype(int) for n in middle.shape)
+    flat = middle[np.ix_(rows, columns)]
+    known = np.isfinite(flat)
+    if quantity == "amplitude":
+        known &= flat > 0
+    part = np.clip((np.where(known, flat, reach[0]) - reach[0]) / (reach[1] - reach[0]), 0, 1)
+    rgba = np.asarray(colours.map(part.ravel())).reshape(side, side, 4)
+    return (255 * np.where(known[..., None], rgba, 0)).astype(np.uint8)

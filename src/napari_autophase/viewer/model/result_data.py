@@ -1,0 +1,51 @@
+"""The layers of a result as napari's layer data: one surface, and slices of the chosen quantity.
+
+Everything of a result lies in nm with the crystal's centre at the origin; without geometry it lies in voxels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .drawing import Drawing
+from .mesh import RELIEF_TEXTURE
+from .quantity import colour_map, limits, volume
+
+LayerData = tuple[Any, dict[str, Any], str]
+ROLES = ("slices", "isosurface")
+RECONSTRUCTION = "autophase_reconstruction"
+QUANTITIES = "autophase_quantities"
+ERROR = "autophase_error"
+ROLE = "autophase_role"
+RESULT = "autophase_result"
+
+AXES = {"nm": ("z", "y", "x"), "pixel": ("frame", "row", "col")}
+"""Names of a result's axes: the laboratory's with geometry, the detector's without."""
+
+
+def result_layer_data(drawing: Drawing, role: str, name: str) -> LayerData:
+    """Return a hidden layer of a result: its ``slices`` or its ``isosurface``."""
+    quantities, look = drawing.quantities, drawing.look
+    options: dict[str, Any] = {
+        "name": name,
+        "metadata": {
+            RECONSTRUCTION: drawing.reconstruction,
+            QUANTITIES: quantities,
+            ERROR: drawing.error,
+            ROLE: role,
+        },
+        "translate": [
+            -(n // 2) * size
+            for n, size in zip(quantities.amplitude.shape, quantities.voxel_size, strict=True)
+        ],
+        "units": (quantities.unit,) * 3,
+        "axis_labels": AXES[quantities.unit],
+        "colormap": colour_map(look.colour_by),
+        "contrast_limits": limits(look.colour_by, quantities, look.strain_limit, drawing.error),
+        "visible": False,
+    }
+    if role == "isosurface":
+        relief = {"texture": RELIEF_TEXTURE, "texcoords": drawing.mesh.texcoords(look.relief)}
+        return drawing.mesh.data, {**options, **relief, "shading": "none"}, "surface"
+    options |= {"scale": quantities.voxel_size, "interpolation2d": "nearest"}
+    return volume(look.colour_by, quantities, drawing.error), options, "image"
