@@ -15,7 +15,7 @@ import numpy as np
 from . import analysis, formats, geometry, memory, preparation, progress, runs
 from .placement import doubts_of, placed
 from .recipe import Recipe
-from .reconstruction import UNKNOWN_GEOMETRY, Coherence, Progress, Reconstruction
+from .reconstruction import UNKNOWN_GEOMETRY, Background, Coherence, Progress, Reconstruction
 from .scan import InputError, Scan, fingerprint
 from .version import full_version
 
@@ -51,7 +51,8 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
 
     with stage("prepare"):
         yield Progress("prepare", 0, 1)
-        prepared = preparation.prepare(scan, recipe.prepare)
+        dark = background_of(recipe)
+        prepared = preparation.prepare(scan, recipe.prepare, dark)
         notes = (*notes, *prepared.notes)
         steps, q_bragg = geometry.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
         if prepared.geometry is None:
@@ -90,9 +91,10 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
         versions=versions(),
         notes=(*notes, *found.notes),
         origin=scan.origin,
-        used_sha256={**used_sha256(scan), **found.judged_by},
+        used_sha256={**used_sha256(scan, dark), **found.judged_by},
         good=prepared.good,
         coherence=_coherence(recipe, found.blur),
+        background=_background(recipe, prepared),
         verdict=verdict,
         trust=found.trust,
         scan_shape=scan.shape,
@@ -106,11 +108,43 @@ def _coherence(recipe: Recipe, blur: Blur | None) -> Coherence:
     return Coherence("none" if recipe.model.coherence == "estimate" else "off")
 
 
-def used_sha256(scan: Scan) -> dict[str, str]:
-    """Return the SHA-256 of the ``counts`` of a scan, and of its ``mask`` if it masks anything."""
+def background_of(recipe: Recipe) -> preparation.Background:
+    """Return the background that a recipe speaks of, read if it is a file's.
+
+    Raises
+    ------
+    InputError
+        If that cannot be read.
+    """
+    told = recipe.model.background
+    if told == "off" or told == "estimate":
+        return told
+    if isinstance(told, str):
+        return np.asarray(formats.read_scan(told, values="counts").counts, np.float32)
+    return np.array(told, np.float32) if isinstance(told, tuple) else told
+
+
+def _background(recipe: Recipe, prepared: preparation.Prepared) -> Background:
+    """Return what is said of the light that is not the crystal's."""
+    told, level = recipe.model.background, float(np.mean(prepared.background))
+    if told == "off":
+        return Background()
+    if told == "estimate":
+        return Background("flat" if level else "none", level)
+    return Background(
+        "volume" if isinstance(told, str) else "frames" if isinstance(told, tuple) else "flat", level
+    )
+
+
+def used_sha256(scan: Scan, background: preparation.Background = "off") -> dict[str, str]:
+    """Return the SHA-256 of the ``counts`` of a scan, of its ``mask`` if it masks anything, and of a ``background`` if that is
+    given per frame or per voxel.
+    """
     found = {"counts": fingerprint(scan.counts)}
     if scan.mask is not None and scan.mask.any():
         found["mask"] = fingerprint(scan.mask)
+    if isinstance(background, np.ndarray):
+        found["background"] = fingerprint(background)
     return found
 
 

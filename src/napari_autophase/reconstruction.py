@@ -72,6 +72,23 @@ class Coherence:
     sigma_px: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
+@dataclass(frozen=True)
+class Background:
+    """Light that was not the crystal's.
+
+    Parameters
+    ----------
+    kind
+        ``off``: all was taken for the crystal's; ``none``: no other was found; ``flat``: the same in every voxel, estimated or
+        given; ``frames`` and ``volume``: given, per frame or per voxel.
+    photons_per_voxel
+        Their mean over the phased grid.
+    """
+
+    kind: Literal["off", "none", "flat", "frames", "volume"] = "off"
+    photons_per_voxel: float = 0.0
+
+
 JUDGED = "judged_by"
 """Under this name `used_sha256` has the held-out pixels and their counts: figures with the same can be compared."""
 
@@ -154,6 +171,8 @@ class Reconstruction:
         bool, shape of the object: which voxels of the phased grid were measured; None if nobody knows.
     coherence
         How coherent the light was.
+    background
+        What of it was not the crystal's.
     recipe_as_written
         The recipe's JSON where another version wrote it and `recipe` does not hold all of it; None: it does.
     path
@@ -195,6 +214,7 @@ class Reconstruction:
     used_sha256: dict[str, str] = field(default_factory=dict)
     good: np.ndarray | None = None
     coherence: Coherence = Coherence()
+    background: Background = Background()
     recipe_as_written: str | None = None
     path: str | None = None
     verdict: str = ""
@@ -311,6 +331,7 @@ class Reconstruction:
                 **asdict(self.coherence),
                 "length_nm": None if self.coherence_length_nm is None else list(self.coherence_length_nm),
             },
+            "background": asdict(self.background),
             "trust": None
             if self.trust is None
             else {**self.trust.figures, "unit": self.trust.unit, "runs": list(self.trust.runs)},

@@ -101,7 +101,11 @@ def _attempt(
         choice = recipe.with_random_starts() if careful else recipe
         if careful and choice.refine.algorithm:
             first = phasing.Diffraction(
-                prepared.shown, free=data.held_out_pixels(), device=device, backend=recipe.backend
+                prepared.shown,
+                free=data.held_out_pixels(),
+                device=device,
+                background=prepared.background,
+                backend=recipe.backend,
             )
             first, starts = yield from _begin(model, first, prepared, choice)
             data = data.explained(first.blur)
@@ -211,16 +215,15 @@ def _diffraction(prepared: Prepared, recipe: Recipe, device: torch.device) -> Di
         prepared.good,
         recipe.refine.free_fraction,
         device=device,
+        background=prepared.background,
         backend=recipe.backend,
         bounded=True,
     )
 
 
-def _mode(recipe: Recipe) -> Literal["as it is", "given", "estimated"]:
+def _mode(recipe: Recipe) -> Literal["given", "estimated"]:
     """Return what phasing does about the light's coherence."""
-    modes: dict[object, Literal["as it is", "estimated"]] = {"off": "as it is", "estimate": "estimated"}
-    coherence = recipe.model.coherence
-    return modes.get(coherence, "as it is") if isinstance(coherence, str) else "given"
+    return "estimated" if recipe.model.coherence == "estimate" else "given"
 
 
 def _begin(
@@ -243,6 +246,7 @@ def _begin(
             recipe.seed,
             recipe.backend,
             coherence,
+            prepared.background,
         )
         found = yield from guessed
         starts.append(found.starts)

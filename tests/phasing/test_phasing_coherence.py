@@ -12,7 +12,8 @@ from phasing_crystals import crystal, field, finish, intensity, likeness
 
 from napari_autophase import InputError, Recipe, run
 from napari_autophase.phasing import Blur, Diffraction, Starts, coherence, refine
-from napari_autophase.phasing.coherence import Seeker, estimate, middle, ratio, sharpened
+from napari_autophase.phasing.coherence import Seeker, estimate, middle
+from napari_autophase.phasing.forward import Forward, ratio, sharpened
 from napari_autophase.recipe import Refinement, ShrinkWrap
 from napari_autophase.simulation import simulate
 
@@ -91,7 +92,9 @@ def test_sharpened_counts_are_nearer_to_coherent_ones(masked):
     if masked:
         fitted[:, 11:13] = fitted[5:8, :, 20:22] = False
         counts[~fitted] = 1e7  # of no meaning
-    found = sharpened(in_fft_order(counts), torch.from_numpy(np.fft.ifftshift(fitted)), Blur(SIGMA), 12)
+    found = sharpened(
+        in_fft_order(counts), torch.from_numpy(np.fft.ifftshift(fitted)), Forward(Blur(SIGMA)), 12
+    )
     found = np.fft.fftshift(found.numpy())
 
     seen = fitted & (expected > 30)
@@ -109,8 +112,8 @@ def test_an_object_that_explains_the_counts_is_left_alone():
     bright = expected > 10
     every = torch.ones(SHAPE, dtype=torch.bool)
     for found in (
-        sharpened(expected, every, Blur(SIGMA), 2, coherent),
-        ratio(coherent, expected, Blur(SIGMA)),
+        sharpened(expected, every, Forward(Blur(SIGMA)), 2, coherent),
+        ratio(coherent, expected, Forward(Blur(SIGMA))),
     ):
         assert torch.allclose(found[bright], coherent[bright], rtol=2e-3, atol=0.5)
 

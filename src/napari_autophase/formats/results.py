@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from ..reconstruction import TRUST_MAPS, Coherence, Reconstruction, Trust
+from ..reconstruction import TRUST_MAPS, Background, Coherence, Reconstruction, Trust
 from ..scan import InputError, Origin
 from . import nexus
 from .common import Dataset
@@ -122,6 +122,11 @@ def _read_ours(
         coherence=Coherence(nexus.scalar(more["coherence"]), tuple(more["coherence_sigma_px"][()].tolist()))
         if "coherence" in more
         else Coherence(),
+        background=Background(
+            nexus.scalar(more["background"]), float(nexus.scalar(more["background_photons_per_voxel"]))
+        )
+        if "background" in more
+        else Background(),
         verdict=nexus.scalar(configuration.get("verdict")) or "",
         trust=_read_trust(local(process, "trust")),
         phased_shape=None if phased_shape == found.shape else phased_shape,

@@ -62,6 +62,7 @@ def guess(
     seed: int = 0,
     backend: str = "auto",
     coherence: Widths | Literal["off", "estimate"] = "off",
+    background: np.ndarray | float = 0.0,
 ) -> Generator[Progress, None, Guessed]:
     """Predict the object from several orientations of the data, and return the best predictions on the scan's grid.
 
@@ -86,6 +87,8 @@ def guess(
         What computes (see `phasing.backend.choose`).
     coherence
         How coherent the light is: the widths of its blur in pixels of the scan, or whether they are estimated.
+    background
+        Photons per voxel among the counts that are not the crystal's: a number, or float32 (N0, N1, N2).
 
     Returns
     -------
@@ -122,20 +125,25 @@ def _guess(
 ) -> Generator[Progress, None, Guessed]:
     side, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     shown = window_samples(counts.shape, oversampling, side, extent)
-    window = to_window(counts, good, shown, model.device, (side,) * 3, coarse=side < 2 * extent)
+    light = counts - background if np.any(background) else counts
+    window = to_window(light, good, shown, model.device, (side,) * 3, coarse=side < 2 * extent)
     chosen = orientations(choice.candidates)
     shows = [reoriented(window, *each) for each in chosen]
 
     samples = window_samples(counts.shape, oversampling)
     part = measured_part(samples, choice.side)
-    if shown != samples or side != WINDOW:
+    if shown != samples or side != WINDOW or light is not counts:
         window = to_window(counts, good, samples, model.device)
+    dark = background
+    if isinstance(dark, np.ndarray):
+        dark = fit(to_window(dark, np.ones_like(good), samples, model.device), part).cpu().numpy()
     data = Diffraction(
         fit(window, part).cpu().numpy(),
         measured(good, samples, part),
         free_fraction,
         seed=seed,
         device=model.device,
+        background=dark,
         backend=backend,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from . import coherence, gradient, scoring, support
+from . import coherence, forward, gradient, scoring, support
 from .coherence import Blur
 from .diffraction import Diffraction
 from .iterations import Gradient, Iterations, Rule
@@ -71,9 +71,13 @@ class Chunk:
         If projections are to `renew` what they aim at, it is the intensity of each object, times measured over blurred ones.
         """
         aims = None
-        if renew and blur is not None:
+        model = forward.Forward(blur, self._data.forward.background)
+        if model.is_plain and self._data.forward.is_plain:
+            return
+        if renew and not model.is_plain:
             sides = self._data.lit
-            aims = coherence.ratio(self._intensity(sides), coherence.middle(self._data.counts, sides), blur)
+            counts = coherence.middle(self._data.counts, sides)
+            aims = forward.ratio(self._intensity(sides), counts, model.within(sides))
             aims = aims if len(self) > 1 else aims[0]
         self._stop()
         self._data = self._data.explained(blur, aims)
@@ -82,7 +86,8 @@ class Chunk:
         """Return the blur with which one of the objects explains the counts best."""
         sides = coherence.sought(self._data.shape)
         counts, modulus = (coherence.middle(v, sides) for v in (self._data.counts, self._data.measured))
-        return coherence.estimate(self._intensity(sides, [index])[0], counts, modulus >= 0, begin)
+        dark = self._data.forward.within(sides).background
+        return coherence.estimate(self._intensity(sides, [index])[0], counts, modulus >= 0, begin, dark)
 
     def _intensity(self, sides: tuple[int, ...], which: list[int] | None = None) -> torch.Tensor:
         """Return the coherent intensity of objects in the middle of the pattern."""

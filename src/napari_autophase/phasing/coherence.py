@@ -5,10 +5,7 @@ which is the transform of its intensity, is multiplied by the complex degree of 
 (2012)).  Here that is ``exp(−2π² Σ σ²f²)`` with the place f of the autocorrelation as a fraction of the array, so that σ, along
 the array's axes, is the width in pixels of the Gaussian that blurs the intensity.
 
-Three things follow.  Likelihoods are of the blurred intensity, and so are their derivatives.  Projections need a modulus of
-coherent light: the counts are sharpened for them by the steps of Richardson and Lucy (`sharpened`), which begin either at the
-counts or at the intensity of an object that is known already; from there one step is the ratio of measured and blurred
-intensities.  And the widths are those with which an object explains the counts best (`estimate`).
+The widths are those with which an object explains the counts best (`estimate`); what follows from them says `forward`.
 
 All arrays are in FFT order.
 """
@@ -27,10 +24,6 @@ from .pattern import AXES, wide
 Widths = tuple[float, float, float]
 """Standard deviations in pixels along the three axes."""
 
-FLOOR = 0.1
-"""Photons: the least blurred intensity that counts are divided by."""
-LARGEST, LEAST_SEEN = 4.0, 0.1
-"""The most that one step multiplies an intensity by; the least share of a pixel's light that tells anything of it."""
 WIDEST, LONGEST_STEP = 2.0, 0.3
 """Pixels: widths are not sought beyond; pixels squared: no step towards them is longer."""
 STEPS, CLOSE = 6, 5e-4
@@ -46,6 +39,8 @@ FEW = 2**19
 """Voxels that a transform is quick for."""
 SIDE, MARGIN = 64, 4
 """Pixels: widths are sought in the middle of the pattern, which holds nearly all photons, without its edge."""
+GLANCE, UNSEEN = 32, 0.12
+"""Pixels: the middle in which a first step tells whether there is any blur; widths below which there is none."""
 
 
 @dataclass(frozen=True)
@@ -112,76 +107,19 @@ def sought(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(min(n, SIDE) for n in shape)
 
 
-def ratio(intensity: torch.Tensor, counts: torch.Tensor, blur: Blur) -> torch.Tensor:
-    """Return the coherent intensity that projections aim at from an object: its own times measured over blurred ones.
-
-    That is what Clark et al. do (Nat. Commun. 3, 993 (2012)).
-
-    Parameters
-    ----------
-    intensity
-        float32 (..., N0, N1, N2): |F|² of the object, on the scale of the counts.
-    counts, blur
-        float32 (N0, N1, N2): photons; what lies between.
-    """
-    return intensity * (counts / blur(intensity).clamp_(min=FLOOR)).clamp_(max=LARGEST**2)
-
-
-def sharpened(
+def estimate(
+    intensity: torch.Tensor,
     counts: torch.Tensor,
     fitted: torch.Tensor,
-    blur: Blur,
-    steps: int,
-    start: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Return the coherent intensity that explains counts, by Richardson and Lucy's steps.
-
-    Each is one of expectation and maximisation of the Poisson likelihood, I ← I·K(n/KI)/K1, with K the blur over the fitted
-    pixels (Richardson, J. Opt. Soc. Am. 62, 55 (1972); Lucy, Astron. J. 79, 745 (1974)).  Few steps leave the noise alone.
-
-    Parameters
-    ----------
-    counts, fitted
-        float32 and bool (N0, N1, N2): photons, and where they are to be explained.
-    blur
-        What lies between.
-    steps
-        How many.
-    start
-        Where to begin, float32 (..., N0, N1, N2); None: the counts, where they are known, and elsewhere what is around.
-
-    Returns
-    -------
-    float32, the shape of `start`
-    """
-    whole = bool(fitted.all())
-    seen = torch.where(fitted, counts, 0)
-    weight = blur(fitted.to(counts.dtype)).clamp_(min=LEAST_SEEN)
-    if start is None:
-        start = (seen if whole else torch.where(fitted, seen, _surroundings(seen, fitted))) + FLOOR / 4
-    found = start
-    for _ in range(steps):
-        # bounded, as the Gaussian that is sampled has small negative parts where it is narrow
-        ratio = seen.div(blur(found).clamp_(min=FLOOR)).clamp_(max=LARGEST)
-        factor = blur(ratio).clamp_(min=0)
-        found = found * (factor if whole else factor.div_(weight).clamp_(max=LARGEST))
-    return found
-
-
-def _surroundings(seen: torch.Tensor, fitted: torch.Tensor) -> torch.Tensor:
-    """Return the mean of the known pixels around, which are weighed by a Gaussian of two pixels."""
-    wide = Blur((2.0, 2.0, 2.0))
-    return wide(seen).clamp_(min=0) / wide(fitted.to(seen.dtype)).clamp_(min=0.01)
-
-
-def estimate(
-    intensity: torch.Tensor, counts: torch.Tensor, fitted: torch.Tensor, begin: Blur | None = None
+    begin: Blur | None = None,
+    background: torch.Tensor | None = None,
 ) -> Blur:
     """Return the blur with which a coherent intensity explains counts best, on a scale of its own.
 
     Gauss and Newton's steps on the squares of the widths and a scale, each pixel weighted by the variance of Poisson's
     statistics: that is Fisher's scoring of the Poisson likelihood.  Only the middle of the pattern takes part, so that the time
-    does not depend on the size of the scan, and of that only where light is expected.
+    does not depend on the size of the scan, and of that only where light is expected.  Where nothing is known, a step in a small
+    middle says first whether there is anything to be sought.
 
     Parameters
     ----------
@@ -191,14 +129,35 @@ def estimate(
         float32 and bool, same shape.
     begin
         Where to begin; None: at no blur.
+    background
+        Photons per pixel that are not the object's: float32, same shape or one number; None: none.
     """
-    sides = sought(tuple(intensity.shape))
+    dark = torch.zeros((), device=intensity.device) if background is None else background
+    if begin is None:
+        glance = _scored(intensity, counts, fitted, Blur((0.0, 0.0, 0.0)), dark, GLANCE, 1)
+        if max(glance.sigma_px) < UNSEEN:
+            return glance
+    return _scored(intensity, counts, fitted, begin or Blur((0.0, 0.0, 0.0)), dark, SIDE, STEPS)
+
+
+def _scored(
+    intensity: torch.Tensor,
+    counts: torch.Tensor,
+    fitted: torch.Tensor,
+    begin: Blur,
+    dark: torch.Tensor,
+    side: int,
+    steps: int,
+) -> Blur:
+    """Return a blur after so many steps at most, in a middle of such a side."""
+    sides = tuple(min(n, side) for n in intensity.shape)
     intensity, counts, fitted = (middle(volume, sides) for volume in (intensity, counts, fitted))
+    dark = middle(dark, sides) if dark.ndim else dark
     shape, squares = fitted.shape, _squares(fitted.shape, intensity.device)
     spectrum = torch.fft.rfftn(intensity, dim=AXES)
-    variances = torch.tensor(begin.sigma_px if begin else (0.0, 0.0, 0.0), dtype=torch.float64).square()
+    variances = torch.tensor(begin.sigma_px, dtype=torch.float64).square()
     scale, seen = 1.0, fitted
-    for step_number in range(STEPS):
+    for step_number in range(steps):
         now = spectrum
         for variance, square in zip(variances.tolist(), squares, strict=True):
             now = now * torch.exp(-variance * square)
@@ -206,8 +165,8 @@ def estimate(
         if step_number == 0:
             lit = expected > LIT
             seen = fitted & _away_from_edges(shape, intensity.device) & lit
-            counts = counts[seen]
-        model = scale * expected[seen]
+            counts, dark = counts[seen], dark.expand(shape)[seen]
+        model = scale * expected[seen] + dark
         slopes = torch.stack(
             [scale * _back(now * -square, shape)[seen] for square in squares] + [expected[seen]]
         )

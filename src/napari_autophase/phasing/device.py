@@ -180,7 +180,8 @@ def _recipe_bytes(
     phased: tuple[int, ...], recipe: Recipe, device: torch.device, at_a_time: int | None = None
 ) -> int:
     backend = backends.choose(device, recipe.backend).backend
-    blurred = recipe.model.coherence != "off"
+    # a background is computed with as a blur is
+    blurred = recipe.model.coherence != "off" or recipe.model.background != "off"
     return memory_bytes(
         phased,
         recipe.number_of_starts,

@@ -24,9 +24,10 @@ from ..preparation import middle
 from ..scan import InputError
 from . import backend as backends
 from .backend import Backend
-from .blurred import BlurredBackend
 from .coherence import Blur, lit, put_middle
 from .coherence import middle as middle_of
+from .forward import Forward
+from .modelled import ModelledBackend
 from .pattern import AXES, BOUND, HELD_OUT, MASKED
 
 _Result = TypeVar("_Result")
@@ -75,6 +76,8 @@ class Diffraction:
         ``auto``, ``torch`` or ``compiled``: what computes, see `backend.choose`.
     bounded
         Whether counts that are not good are lower bounds, above which the modulus is free, as those of a saturated detector.
+    background
+        Photons per pixel that are not the crystal's, known beforehand: a number, or float32, same shape.
 
     Attributes
     ----------
@@ -83,13 +86,15 @@ class Diffraction:
     measured
         float32 tensor, √counts, and negative where the modulus is not fitted (see `pattern`).
     modulus
-        The same of coherent light, onto which objects are projected: `measured` itself unless `explained` was given another.
-    blur
-        What lies between the coherent intensity and the measured one; None: nothing.
+        The same of coherent light without background, onto which objects are projected: `measured` itself where there is neither
+        blur nor background, unless `explained` was given another.
+    forward
+        What lies between the coherent intensity and the measured one.
     counts
         float32 tensor, photons.
     total, fitted, held_out
-        Σ counts over the fitted pixels, the denominator of chi²; the numbers of fitted and of held-out pixels.
+        Σ counts over the fitted pixels, less the background, the denominator of chi²; the numbers of fitted and of held-out
+        pixels.
     floor
         Photons: the least expected count in likelihoods.
     room
@@ -115,6 +120,7 @@ class Diffraction:
         device: torch.device | str = "cpu",
         free: np.ndarray | None = None,
         bounded: bool = False,
+        background: np.ndarray | float = 0.0,
         backend: str = "auto",
     ) -> None:
         counts = np.asarray(counts, dtype=np.float32)
@@ -136,16 +142,27 @@ class Diffraction:
         self.notes: tuple[str, ...] = ()
         self.room = Room()
         self._wanted = backend
-        self.blur: Blur | None = None
-        self._move_to(torch.device(device))
-        volumes = [torch.from_numpy(np.fft.ifftshift(volume)) for volume in (counts, modulus)]
-        self.counts, self.measured = self.or_on_cpu(lambda: [one.to(self.device) for one in volumes])
-        self.modulus = self.measured
-        self.total = float(counts[fitted].sum(dtype=np.float64))
+        self.forward = Forward()
+        self._choose(torch.device(device))
+        dark = np.asarray(background, np.float32)
+        volumes = [counts, modulus, np.broadcast_to(dark, counts.shape) if dark.ndim else dark]
+        tensors = [torch.from_numpy(np.fft.ifftshift(volume)) for volume in volumes]
+        self.counts, self.measured, there = self.or_on_cpu(lambda: [one.to(self.device) for one in tensors])
+        if dark.any():
+            self.forward = Forward(None, there)
+        self._apart = self.modulus = without(self.measured, self.forward)
+        self._compute()
+        light = np.maximum(counts - dark, 0) if dark.any() else counts
+        self.total = float(light[fitted].sum(dtype=np.float64))
         self.fitted = int(fitted.sum())
         self.held_out = int(free.sum())
         self._bounded = bounded
         self.floor = min(LARGEST_FLOOR, 0.01 * float(counts[good].mean(dtype=np.float64)))
+
+    @property
+    def blur(self) -> Blur | None:
+        """What partly coherent light does to the intensity; None: nothing."""
+        return self.forward.blur
 
     @property
     def good(self) -> torch.Tensor:
@@ -169,9 +186,9 @@ class Diffraction:
             light that explains the counts, of one object or of each of P; None: what projections have now stays.
         """
         other = copy.copy(self)
-        other.blur = blur
-        other._compute_by(self._unblurred)
-        if blur is None:
+        other.forward = Forward(blur, self.forward.background)
+        other._compute()
+        if other.forward.is_plain:
             other.modulus = self.measured
         elif coherent is not None:
             here = middle_of(self.measured, coherent.shape[-3:])
@@ -182,7 +199,7 @@ class Diffraction:
     @cached_property
     def lit(self) -> tuple[int, ...]:
         """Sides of the middle beyond which there are hardly any photons, and a blur does not matter."""
-        return lit(torch.where(self.measured >= 0, self.counts, 0))
+        return lit(torch.where(self.measured >= 0, self.forward.apart(self.counts), 0))
 
     def of_some(self, objects: list[int]) -> Diffraction:
         """Return the same pattern for some of the objects that have a modulus each."""
@@ -209,11 +226,12 @@ class Diffraction:
             device=self.device,
             free=free,
             bounded=self._bounded,
+            background=self._background(shape),
             backend=self._wanted,
         )
         small.room = self.room
         if small.device == self.device:
-            small._compute_by(self._unblurred)
+            small._unmodelled = self._unmodelled
         return small.explained(self.blur)  # its pixels are the same
 
     def make_room(self) -> None:
@@ -235,24 +253,35 @@ class Diffraction:
             self.notes = (*notes, f"{ran_out}phased at most {self.room.most} start(s) at a time.")
         else:
             device, self.notes = self.device, (*notes, f"{ran_out}phased on the CPU.")
+            self._choose(torch.device("cpu"))
             if hasattr(self, "measured"):  # else it was that which did not fit
                 self.counts, self.measured = self.counts.cpu(), self.measured.cpu()
+                self.forward = self.forward.on(self.device)
                 self.modulus = self.modulus.cpu()
-            self._move_to(torch.device("cpu"))
+                self._apart = without(self.measured, self.forward)
+            self._compute()
             empty_cache(device.type)
             return
         empty_cache(self.device.type)
 
-    def _move_to(self, device: torch.device) -> None:
+    def _choose(self, device: torch.device) -> None:
         chosen = backends.choose(device, self._wanted)
         self.device: torch.device = device
-        self._compute_by(chosen.backend)
+        self._unmodelled = chosen.backend
         self.notes = (*self.notes, *chosen.notes)
 
-    def _compute_by(self, unblurred: Backend) -> None:
-        self._unblurred = self.backend = unblurred
-        if self.blur is not None:
-            self.backend = BlurredBackend(unblurred, self.blur, self.measured)
+    def _compute(self) -> None:
+        self.backend = self._unmodelled
+        if not self.forward.is_plain:
+            self.backend = ModelledBackend(self._unmodelled, self.forward, self.measured, self._apart)
+
+    def _background(self, shape: tuple[int, ...]) -> np.ndarray | float:
+        """Return the background in the middle of reciprocal space."""
+        dark = self.forward.background
+        if dark is None:
+            return 0.0
+        values = dark.cpu().numpy()
+        return middle(np.fft.fftshift(values), shape) if values.ndim else float(values)
 
     def or_on_cpu(self, job: Callable[[], _Result]) -> _Result:
         """Return what `job` returns, doing it again with more room, or on the CPU, if the device runs out of memory."""
@@ -324,3 +353,13 @@ def propagate(objects: torch.Tensor) -> torch.Tensor:
 def back_propagate(fields: torch.Tensor) -> torch.Tensor:
     """Return the centred objects whose field is `fields`: the inverse of `propagate`."""
     return torch.fft.fftshift(torch.fft.ifftn(torch.fft.ifftshift(fields, AXES), dim=AXES), AXES)
+
+
+def without(modulus: torch.Tensor, forward: Forward) -> torch.Tensor:
+    """Return a modulus (see `pattern`) less what the background has in it, bounds as well."""
+    if forward.background is None:
+        return modulus
+    measured, bounded = modulus >= 0, modulus < HELD_OUT
+    light = forward.apart(torch.where(measured, modulus, modulus * (-1 / BOUND)).square()).sqrt_()
+    bound = torch.where(light > 0, -BOUND * light, MASKED)
+    return torch.where(measured, light, torch.where(bounded, bound, modulus))

@@ -86,8 +86,8 @@ def refine(
     runs out of memory begins anew with fewer starts at a time, and at last on the CPU.
 
     `stage` is what the progress is reported as, `keep` how many starts are handed back whole.  Where light is only partly
-    coherent, what projections aim at stays `as it is` in `data`, or is made anew from the objects every few iterations, with the
-    blur `given` there, or one that is `estimated` too.
+    coherent, or there is a background, what projections aim at stays `as it is` in `data`, or is made anew from the objects every
+    few iterations, with the blur `given` there, or one that is `estimated` too.
 
     Raises
     ------
@@ -190,6 +190,7 @@ class _Run:
     ) -> None:
         self.refinement, self.shape, self.stage, self.keep = refinement, data.shape, stage, keep
         self.coherence, self.blur, self._seeker = coherence, data.blur, Seeker(data.blur)
+        self.renews = coherence == "estimated" or (coherence == "given" and not data.forward.is_plain)
         self.steps = algorithm.parse(refinement.algorithm)
         self.notes: tuple[str, ...] = ()
         if coherence == "estimated" and data.blur is not None and self.steps:
@@ -199,7 +200,7 @@ class _Run:
         self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
         changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
         self.pauses = changes | {*self.widths, refinement.twin_break}
-        if coherence != "as it is":
+        if self.renews:
             down = algorithm.tail(self.steps)
             self.pauses |= {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)}
         self.done = 0
@@ -246,22 +247,19 @@ class _Run:
 
     def _explain(self, batch: Batch) -> None:
         """Estimate how coherent the light is, if objects tell, and renew what projections aim at."""
-        if self.coherence == "as it is":
+        if not self.renews:
             return
         if self.coherence == "estimated" and self._tells():
-            before, self.blur = self.blur, known(self._seeker.further(batch.blur(self._best(), self.blur)))
+            self.blur = known(self._seeker.further(batch.blur(self._best(), self.blur)))
             if self.blur is None:
                 self._seeker = Seeker(None)
-                if before is None:
-                    return
-        if self.blur is not None or self.coherence == "estimated":
-            batch.explain(self.blur)
+        batch.explain(self.blur)
 
     def conclude(self, batch: Batch) -> None:
         """Estimate how coherent the light was from what was found, and judge it by that."""
         if self.coherence == "estimated":
             self.blur = known(batch.blur(self._best(), self.blur))
-        if self.coherence != "as it is":
+        if self.renews:
             batch.explain(self.blur, renew=False)
 
     def _tells(self) -> bool:

@@ -14,9 +14,10 @@ import torch
 from ..recipe import Guess, Refinement
 from ..reconstruction import Progress
 from .batch import Starts
-from .coherence import Blur, Seeker, Widths, estimate, known, sharpened
+from .coherence import Blur, Seeker, Widths, estimate, known
 from .diffraction import Diffraction
 from .engine import Phased, refine
+from .forward import Forward, sharpened
 from .search import search
 from .starts import join, random_phases
 
@@ -31,8 +32,9 @@ DOUBTFUL = 0.2
 
 def sharp(data: Diffraction, blur: Blur) -> Diffraction:
     """Return a pattern with the modulus for projections that comes of its counts alone."""
+    forward = Forward(blur, data.forward.background)
     return data.or_on_cpu(
-        lambda: data.explained(blur, sharpened(data.counts, data.measured >= 0, blur, SHARPENING))
+        lambda: data.explained(blur, sharpened(data.counts, data.measured >= 0, forward, SHARPENING))
     )
 
 
@@ -44,7 +46,11 @@ def alike(one: Blur, other: Blur) -> bool:
 def told(data: Diffraction, found: Phased, begin: Blur | None) -> Blur:
     """Return the blur with which an object explains the counts best."""
     power = torch.fft.fftn(torch.fft.ifftshift(torch.from_numpy(found.object))).abs().square_()
-    return data.or_on_cpu(lambda: estimate(power.to(data.device), data.counts, data.measured >= 0, begin))
+    return data.or_on_cpu(
+        lambda: estimate(
+            power.to(data.device), data.counts, data.measured >= 0, begin, data.forward.background
+        )
+    )
 
 
 def settle(

@@ -1,5 +1,6 @@
 """Preparation: from photon counts to what phasing needs."""
 
+from .background import Background, find_flat
 from .filling import Completed, complete_peak
 from .halves import halves
 from .oversampling import estimate_oversampling, fill_gaps
@@ -10,6 +11,7 @@ from .repeats import sum_of, sum_scans
 
 __all__ = [
     "FLAGS",
+    "Background",
     "Completed",
     "Prepared",
     "assumed",
@@ -19,6 +21,7 @@ __all__ = [
     "fill_gaps",
     "find_dead_pixels",
     "find_flagged",
+    "find_flat",
     "find_hot_pixels",
     "find_isolated",
     "find_peak",

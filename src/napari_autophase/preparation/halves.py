@@ -33,6 +33,7 @@ def halves(prepared: Prepared, seed: int = 0) -> tuple[Prepared, Prepared]:
 
 
 def _with(prepared: Prepared, counts: np.ndarray) -> Prepared:
-    if prepared.shown is prepared.counts:
-        return replace(prepared, counts=counts, shown=counts)
-    return replace(prepared, counts=counts, shown=np.where(prepared.good, counts, prepared.shown / 2))
+    shown = counts
+    if prepared.shown is not prepared.counts:
+        shown = np.where(prepared.good, counts, prepared.shown / 2)
+    return replace(prepared, counts=counts, shown=shown, background=prepared.background / 2)

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ..geometry import check, check_spacing, frame
 from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
+from .background import Background, find_flat, given
 from .blur import blurred
 from .filling import complete_peak
 from .lit import find_second_peak, lit_by
@@ -46,6 +47,8 @@ class Prepared:
         Voxels by which the binned array was rolled, per axis.
     oversampling
         Side of the array over the width of the crystal, per axis.
+    background
+        Photons per voxel that are not the crystal's and lie in `counts`: one number, or float32, same shape.
     doubtful
         Whether the middle of the peak lies in a gap, or is missing and its surroundings do not tell what it was.
     notes
@@ -61,11 +64,12 @@ class Prepared:
     peak: tuple[float, float, float]
     shift: tuple[int, int, int]
     oversampling: tuple[float, float, float]
+    background: np.ndarray | float = 0.0
     doubtful: bool = False
     notes: tuple[str, ...] = ()
 
 
-def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
+def prepare(scan: Scan, preparation: Preparation | None = None, background: Background = "off") -> Prepared:
     """Prepare a scan for phasing: mask, subtract, bin, centre, crop, pad.
 
     Centring is a circular roll.  The discrete Fourier transform is periodic, so that rolling the field is exactly a linear
@@ -77,6 +81,8 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
         Any scan; it is not changed.
     preparation
         The recipe's choices; None: the defaults.
+    background
+        Light that is not the crystal's: it stays in the counts, and goes with them through all that is done to them.
 
     Returns
     -------
@@ -85,12 +91,13 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     Raises
     ------
     InputError
-        If nothing is left after masking, subtraction or binning, a binning is impossible, or the geometry is.
+        If nothing is left after masking, subtraction or binning, a binning is impossible, or the geometry or the background is.
     """
     choice = preparation or Preparation()
     geometry = scan.geometry
     if geometry is not None:
         check(geometry)
+    dark = given(background, scan)
     counts, good, notes = _judge(scan, choice)
     notes = [*scan.notes, *notes]
     if choice.background:
@@ -110,6 +117,11 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
         notes += assumed(geometry, scan.shape)
     if choice.binning != (1, 1, 1):
         counts, good = bin_blocks(counts, good, choice.binning)
+        dark = None if dark is None else _of_blocks(dark, choice.binning)
+    if dark is None:
+        flat = find_flat(counts, good)
+        dark = flat.level
+        notes += flat.words()
 
     completed = complete_peak(counts, good)
     # all that is rolled, cropped and padded alike; the last two are what is shown and known
@@ -125,6 +137,8 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     shift = (centre[0] - peak[0], centre[1] - peak[1], centre[2] - peak[2])
     scanned = volumes[-2:]
     volumes = [np.roll(volume, shift, (0, 1, 2)) for volume in volumes]
+    if isinstance(dark, np.ndarray):
+        dark = np.roll(dark, shift, (0, 1, 2))
     before = counts.shape
     if any(abs(s) > n // 4 for s, n in zip(shift, before, strict=True)):
         notes.append(
@@ -148,6 +162,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     if choice.crop is not None:
         wanted = lit_shape(*volumes[:2]) if choice.crop == "auto" else choice.crop
         volumes = [middle(volume, wanted) for volume in volumes]
+        dark = middle(dark, wanted) if isinstance(dark, np.ndarray) else dark
         after = volumes[0].shape
         if not volumes[0].any():
             raise InputError(f"Nothing is left of {scan.name} after cropping to {after}; crop less.")
@@ -156,6 +171,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
     if choice.pad == "fast":
         before = volumes[0].shape
         volumes = [pad_fast(volume) for volume in volumes]
+        dark = pad_fast(dark) if isinstance(dark, np.ndarray) else dark
         after = volumes[0].shape
         if after != before:
             notes.append(f"Padded from {before} to {after} voxels; the voxel size shrinks accordingly.")
@@ -170,6 +186,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None) -> Prepared:
         good=volumes[1],
         shown=volumes[-2],
         known=volumes[-1],
+        background=np.ascontiguousarray(dark, np.float32) if isinstance(dark, np.ndarray) else dark,
         geometry=geometry,
         phased_geometry=phased,
         peak=(float(peak[0]), float(peak[1]), float(peak[2])),
@@ -341,6 +358,12 @@ def bin_blocks(
     if not total.any():
         raise InputError(f"Nothing is left of the scan after binning by {factors}; bin less or mask less.")
     return total, kept
+
+
+def _of_blocks(background: np.ndarray | float, factors: tuple[int, int, int]) -> np.ndarray | float:
+    if isinstance(background, float):
+        return background * float(np.prod(factors))
+    return bin_blocks(background, np.ones(background.shape, bool), factors)[0] if background.any() else 0.0
 
 
 def find_peak(counts: np.ndarray, good: np.ndarray, what: str = "peak") -> tuple[int, int, int]:

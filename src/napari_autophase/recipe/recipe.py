@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ..faults import InputError
 from ..presets import PRESETS
@@ -45,6 +45,7 @@ SEARCH = "20*ER+120*EHIO+40*ER"
 
 Side = Annotated[int, Field(ge=16)]
 Width = Annotated[float, Field(ge=0, le=5)]
+Photons = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Algorithm = Annotated[str, AfterValidator(readable)]
 """Iterations in the language of `algorithm`."""
 
@@ -61,7 +62,12 @@ class Preparation(_Part):
     saturation: float | None = Field(
         None, gt=0, description="Counts at and above this value are saturated: lower bounds."
     )
-    background: float = Field(0.0, ge=0, description="Counts per voxel subtracted before anything else.")
+    background: float = Field(
+        0.0,
+        ge=0,
+        description="Counts per voxel subtracted before anything else, such as a detector's offset; light that is not the "
+        "crystal's belongs into the forward model.",
+    )
     centre: Literal["peak", "mass", "none"] = Field(
         "peak", description="What comes to the middle (by a lossless roll)."
     )
@@ -84,6 +90,21 @@ class ForwardModel(_Part):
         description="How coherent the light is: off (fully), estimate, or the widths in pixels, per axis, of the Gaussian that "
         "blurs the intensity.",
     )
+    background: Literal["off", "estimate"] | Photons | tuple[Photons, ...] | str = Field(
+        "estimate",
+        description="Photons per voxel that are not the crystal's: off (none), estimate (a flat one, from the emptiest part of "
+        "the scan), a number, one per frame, or a file with a volume of the scan's shape.",
+    )
+
+    @field_validator("background", mode="before")
+    @classmethod
+    def _as_numbers(cls, value: Any) -> Any:
+        """Take text that holds numbers for these: nobody calls a file so."""
+        if isinstance(value, str):
+            with suppress(ValueError):
+                numbers = [float(part) for part in value.replace(",", " ").split()]
+                return numbers[0] if len(numbers) == 1 else numbers or value
+        return value
 
 
 class Guess(_Part):

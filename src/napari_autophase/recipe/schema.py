@@ -46,10 +46,11 @@ def _put(document: dict[str, Any], key: str, value: Any) -> None:
     part.setdefault(last, value)
 
 
-SCHEMA = 2
+SCHEMA = 3
 """The schema of the recipes that this version writes."""
 STEPS: dict[int, tuple[Step, ...]] = {
     1: (unsaid("model.coherence", "off"), unsaid("prepare.other_peaks", False)),
+    2: (unsaid("model.background", "off"),),
 }
 """By the schema that a document has: what brings it to the next one."""
 

@@ -1,8 +1,8 @@
-"""The Poisson likelihood of a pattern of partly coherent light, exactly: see `likelihood` and `coherence`.
+"""The Poisson likelihood of a pattern of partly coherent light on a background, exactly: see `likelihood` and `forward`.
 
-With q = K|F|² expected photons, K being the blur, the derivative by the coherent intensity is K applied to the derivative by q,
-as K is its own adjoint; along a direction D the blurred intensity is a parabola, K|F|² + t·K(2 Re F*D) + t²·K|D|², so that its
-slope at any step costs no transform.
+With q = K|F|² + b expected photons, K being the blur and b the background, the derivative by the coherent intensity is K applied
+to the derivative by q, as K is its own adjoint; along a direction D the expected counts are a parabola,
+K|F|² + b + t·K(2 Re F*D) + t²·K|D|², so that their slope at any step costs no transform.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .coherence import Blur
+from .forward import Forward
 from .iterations import Iterations, Relaxation
 from .likelihood import Likelihood, LikelihoodByTransforms, power
 from .need import Need
@@ -22,21 +22,22 @@ if TYPE_CHECKING:
     from .backend import Backend
 
 
-class BlurredBackend:
-    """Another backend, in whose place plain torch computes what asks of the blur; see `backend.Backend`.
+class ModelledBackend:
+    """Another backend, in whose place plain torch computes what asks of blur and background; see `backend.Backend`.
 
     Parameters
     ----------
     inner
         The other one.
-    blur
+    forward
         What lies between the coherent intensity and the measured one.
-    measured
-        The modulus that was measured (see `pattern`); that of the patterns it is asked about is one of coherent light.
+    measured, apart
+        The modulus that was measured, and that without the background (see `pattern`); that of the patterns it is asked about is
+        one of coherent light.
     """
 
-    def __init__(self, inner: Backend, blur: Blur, measured: torch.Tensor) -> None:
-        self._inner, self._blur, self._measured = inner, blur, measured
+    def __init__(self, inner: Backend, forward: Forward, measured: torch.Tensor, apart: torch.Tensor) -> None:
+        self._inner, self._forward, self._measured, self._apart = inner, forward, measured, apart
         self.name, self.device = inner.name, inner.device
         self.project, self.starts_at_once = inner.project, inner.starts_at_once
         self.threads_within = inner.threads_within
@@ -55,37 +56,49 @@ class BlurredBackend:
         floor: float,
     ) -> Likelihood:
         """Return the likelihood of some objects, exactly."""
-        return BlurredLikelihood(objects, reach, self._measured, floor, self._blur)
+        return ModelledLikelihood(objects, reach, self._measured, floor, self._forward)
 
     def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
-        """Return the sums of objects, whose intensity is blurred."""
-        blurred = self._blur(power(torch.fft.fftn(objects, dim=AXES))).clamp_(min=0).sqrt_()
-        return sums_of(blurred, self._measured, pattern, deviances)
+        """Return the sums of objects: of their blurred intensity, and the errors and deviances with the background."""
+        blurred = self._forward.blurred(power(torch.fft.fftn(objects, dim=AXES))).clamp(min=0)
+        dark = self._forward.background
+        if dark is None:
+            return sums_of(blurred.sqrt_(), self._measured, pattern, deviances)
+        every = sums_of((blurred + dark).sqrt_(), self._measured, pattern, deviances)
+        light = sums_of(blurred.sqrt_(), self._apart, pattern)
+        return [
+            one._replace(overlap=its.overlap, power=its.power) for one, its in zip(every, light, strict=True)
+        ]
 
     def need(self, gradients: bool, blurred: bool) -> Need:  # noqa: ARG002 - it is
         """Return the memory that phasing takes, where starts have a modulus each and intensities are blurred."""
         return self._inner.need(gradients, blurred=True)
 
 
-class BlurredLikelihood(LikelihoodByTransforms):
+class ModelledLikelihood(LikelihoodByTransforms):
     """See `likelihood.Likelihood`; on any device."""
 
     def __init__(
-        self, objects: torch.Tensor, reach: torch.Tensor, modulus: torch.Tensor, floor: float, blur: Blur
+        self,
+        objects: torch.Tensor,
+        reach: torch.Tensor,
+        modulus: torch.Tensor,
+        floor: float,
+        forward: Forward,
     ) -> None:
         super().__init__(objects, reach, modulus, floor)
-        self._blur = blur
+        self._forward = forward
         self._begin = self._linear = self._square = self._modulus
 
     def derivative(self, far: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return derivative and squared errors."""
-        expected = self._blur(power(self._field)).clamp_(min=0)
+        expected = self._forward(power(self._field))
         modulus, fits = target(self._modulus, expected)
         squared_errors = total(torch.where(fits, expected.sqrt() - modulus, 0).square_())
         ratio = modulus.square() / (expected + self._floor).clamp_(min=float(TINY))
         factor = torch.where(far.view(-1, 1, 1, 1), 2 - 2 * ratio.sqrt(), 1 - ratio)
         del ratio
-        by_intensity = self._blur(torch.where(fits, factor, 0))
+        by_intensity = self._forward.blurred(torch.where(fits, factor, 0))
         del factor, fits
         # without a factor: the adjoint of the unnormalised transform
         by_object = torch.fft.ifftn(self._field * by_intensity, dim=AXES, norm="forward")
@@ -96,8 +109,8 @@ class BlurredLikelihood(LikelihoodByTransforms):
         """Look along another direction."""
         super().look_along(direction)
         here, way = self._field, self._way
-        self._linear = self._blur(2 * (here.real * way.real + here.imag * way.imag))
-        self._square = self._blur(power(way))
+        self._linear = self._forward.blurred(2 * (here.real * way.real + here.imag * way.imag))
+        self._square = self._forward.blurred(power(way))
 
     def slope(self, step: torch.Tensor, far: torch.Tensor) -> torch.Tensor:
         """Return the slope along the direction."""

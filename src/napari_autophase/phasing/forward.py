@@ -1,0 +1,130 @@
+"""From the intensity of coherent light to the counts that are expected, and what projections aim at on the way back.
+
+Expected are K·I + b photons: the coherent intensity I, blurred by what `coherence` describes, on a background b that is known.
+Likelihoods are of that, and so are their derivatives.  Projections need a modulus of coherent light.  It comes of the counts by
+the steps of Richardson and Lucy (`sharpened`), which begin either at the counts less the background or at the intensity of an
+object that is known already; from there one step is the `ratio` of measured and expected counts.
+
+All arrays are in FFT order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from .coherence import Blur, middle
+
+FLOOR = 0.1
+"""Photons: the least expected count that counts are divided by."""
+LARGEST, LEAST_SEEN = 4.0, 0.1
+"""The most that one step multiplies an intensity by; the least share of a pixel's light that tells anything of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Forward:
+    """What lies between the coherent intensity and the counts.
+
+    Parameters
+    ----------
+    blur
+        What partly coherent light does; None: nothing.
+    background
+        Photons per pixel that are not the crystal's, float32, of the pattern's shape or one number (no axes); None: none.
+    """
+
+    blur: Blur | None = None
+    background: torch.Tensor | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the coherent intensity itself is expected."""
+        return self.blur is None and self.background is None
+
+    def __call__(self, intensity: torch.Tensor) -> torch.Tensor:
+        """Return the counts that are expected of a coherent intensity (..., N0, N1, N2), never negative."""
+        blurred = self.blurred(intensity).clamp(min=0)
+        return blurred if self.background is None else blurred.add_(self.background)
+
+    def blurred(self, volume: torch.Tensor) -> torch.Tensor:
+        """Return a volume (..., N0, N1, N2) blurred: the part that is linear, and its own adjoint."""
+        return volume if self.blur is None else self.blur(volume)
+
+    def apart(self, counts: torch.Tensor) -> torch.Tensor:
+        """Return counts less the background, never negative."""
+        return counts if self.background is None else (counts - self.background).clamp_(min=0)
+
+    def on(self, device: torch.device) -> Forward:
+        """Return the same on another device."""
+        return Forward(self.blur, None if self.background is None else self.background.to(device))
+
+    def within(self, sides: tuple[int, ...]) -> Forward:
+        """Return what it is in the `middle` of a pattern."""
+        if self.background is None or self.background.ndim == 0:
+            return self
+        return Forward(self.blur, middle(self.background, sides))
+
+
+def ratio(intensity: torch.Tensor, counts: torch.Tensor, forward: Forward) -> torch.Tensor:
+    """Return the coherent intensity that projections aim at from an object: its own times measured over expected counts.
+
+    That is what Clark et al. do (Nat. Commun. 3, 993 (2012)).
+
+    Parameters
+    ----------
+    intensity
+        float32 (..., N0, N1, N2): |F|² of the object, on the scale of the counts.
+    counts, forward
+        float32 (N0, N1, N2): photons; what lies between.
+    """
+    return intensity * (counts / forward(intensity).clamp_(min=FLOOR)).clamp_(max=LARGEST**2)
+
+
+def sharpened(
+    counts: torch.Tensor,
+    fitted: torch.Tensor,
+    forward: Forward,
+    steps: int,
+    start: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the coherent intensity that explains counts, by Richardson and Lucy's steps.
+
+    Each is one of expectation and maximisation of the Poisson likelihood, I ← I·K(n/(KI + b))/K1, with K the blur over the fitted
+    pixels (Richardson, J. Opt. Soc. Am. 62, 55 (1972); Lucy, Astron. J. 79, 745 (1974)).  Few steps leave the noise alone.
+
+    Parameters
+    ----------
+    counts, fitted
+        float32 and bool (N0, N1, N2): photons, and where they are to be explained.
+    forward
+        What lies between.
+    steps
+        How many.
+    start
+        Where to begin, float32 (..., N0, N1, N2); None: the counts less the background, where they are known, and elsewhere what
+        is around.
+
+    Returns
+    -------
+    float32, the shape of `start`
+    """
+    whole = bool(fitted.all())
+    seen = torch.where(fitted, counts, 0)
+    weight = forward.blurred(fitted.to(counts.dtype)).clamp(min=LEAST_SEEN)
+    if start is None:
+        light = torch.where(fitted, forward.apart(counts), 0)
+        start = (light if whole else torch.where(fitted, light, _surroundings(light, fitted))) + FLOOR / 4
+    found = start
+    for _ in range(steps):
+        # bounded, as the Gaussian that is sampled has small negative parts where it is narrow
+        quotient = seen.div(forward(found).clamp_(min=FLOOR)).clamp_(max=LARGEST)
+        factor = forward.blurred(quotient).clamp(min=0)
+        found = found * (factor if whole else factor.div_(weight).clamp_(max=LARGEST))
+    return found
+
+
+def _surroundings(seen: torch.Tensor, fitted: torch.Tensor) -> torch.Tensor:
+    """Return the mean of the known pixels around, which are weighed by a Gaussian of two pixels."""
+    wide = Blur((2.0, 2.0, 2.0))
+    return wide(seen).clamp_(min=0) / wide(fitted.to(seen.dtype)).clamp_(min=0.01)

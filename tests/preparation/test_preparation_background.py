@@ -1,0 +1,85 @@
+"""Light that is not the crystal's: told from its own by how much it varies, and carried along with the counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_autophase import InputError, Scan
+from napari_autophase.preparation import find_flat, halves, prepare
+from napari_autophase.recipe import Preparation
+from napari_autophase.simulation import simulate
+
+SHAPE = (24, 20, 22)
+
+
+@pytest.mark.parametrize("peak", [1e4, 1e6])
+@pytest.mark.parametrize("background", [0.2, 1.0, 5.0])
+def test_a_flat_background_is_found_below_the_crystals_light(peak, background):
+    scan = simulate(3, 64, peak=peak, background=background, gaps=True).scan
+    found = find_flat(scan.counts, ~scan.mask)
+    assert found.level == pytest.approx(background, rel=0.1)
+    words = found.words()
+    assert len(words) == 1
+    assert f"{found.level:.2g} photons" in words[0]
+
+
+@pytest.mark.parametrize("peak", [1e4, 1e6, 1e8])
+def test_light_of_the_crystal_alone_is_no_background(peak):
+    """In the emptiest part of the brightest scan, many photons a voxel are its own."""
+    counts = simulate(3, 64, peak=peak).scan.counts
+    found = find_flat(counts, np.ones(counts.shape, bool))
+    assert found.level == 0
+    assert (found.light > 5) == (peak > 1e7)
+    assert bool(found.words()) == (peak > 1e7)
+
+
+def test_of_nothing_nothing_is_found():
+    counts = np.zeros((16, 16, 16), np.float32)
+    assert find_flat(counts, counts == 0).level == 0
+    assert find_flat(counts + 9, counts > 0).level == 0
+
+
+def peaked(background: np.ndarray | float) -> Scan:
+    at = np.indices(SHAPE) - np.array([9, 12, 10])[:, None, None, None]
+    return Scan(np.rint(1e4 * np.exp(-np.square(at).sum(0) / 6) + background).astype(np.float32))
+
+
+def test_a_background_goes_with_the_counts_through_everything():
+    volume = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE) / 1e3
+    choice = Preparation(hot_pixels=False, other_peaks=False, crop=(16, 16, 16))
+    scan = peaked(volume)
+    found = prepare(scan, choice, volume)
+    # counts less what they would be without: what is left are the roundings
+    alone = prepare(peaked(0.0), choice)
+    assert found.shift == alone.shift != (0, 0, 0)
+    assert np.abs(found.counts - alone.counts - found.background).max() < 1
+    assert found.background.max() > 5
+    first, second = halves(found)
+    assert np.allclose(first.background + second.background, found.background)
+
+    binned = Preparation(hot_pixels=False, other_peaks=False, binning=(1, 1, 1), pad="fast")
+    padded = prepare(scan, binned, np.linspace(1, 2, SHAPE[0]))
+    assert padded.background.shape == padded.counts.shape == (24, 20, 24)
+    assert padded.background[12 + padded.shift[0] - 12, 5, 5] > 0
+    per_frame = prepare(scan, Preparation(centre="none"), np.linspace(1, 2, SHAPE[0])).background
+    assert np.allclose(per_frame, np.linspace(1, 2, SHAPE[0])[:, None, None])
+
+
+def test_a_block_of_voxels_has_the_background_of_all():
+    scan = simulate(2, 32, peak=1e5, background=1.5).scan
+    choice = Preparation(binning=(1, 2, 2))
+    assert prepare(scan, choice, 1.5).background == 6.0
+    volume = prepare(scan, choice, np.full(scan.shape, 1.5)).background
+    assert volume.shape == (32, 16, 16)
+    assert (volume == 6.0).all()
+    assert prepare(scan, choice, "estimate").background == pytest.approx(6.0, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [(-1.0, "negative"), (np.nan, "infinite"), (np.ones(7), "shape"), (np.ones((3, 3, 3)), "shape")],
+)
+def test_a_background_that_does_not_fit_is_refused(wrong, word):
+    with pytest.raises(InputError, match=word):
+        prepare(peaked(0.0), Preparation(), wrong)
