@@ -117,9 +117,11 @@ def background_of(recipe: Recipe) -> preparation.Background:
         If that cannot be read.
     """
     told = recipe.model.background
-    if told == "off" or told == "estimate":
-        return told
     if isinstance(told, str):
+        if told == "off":
+            return "off"
+        if told == "estimate":
+            return "estimate"
         return np.asarray(formats.read_scan(told, values="counts").counts, np.float32)
     return np.array(told, np.float32) if isinstance(told, tuple) else told
 

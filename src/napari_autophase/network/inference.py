@@ -99,7 +99,7 @@ def guess(
     notes
         Whether memory ran out.
     """
-    rest = (counts, good, oversampling, choice, free_fraction, seed, backend, coherence)
+    rest = (counts, good, oversampling, choice, free_fraction, seed, backend, coherence, background)
     try:
         return (yield from _guess(model, *rest))
     except (RuntimeError, MemoryError) as error:
@@ -122,6 +122,7 @@ def _guess(
     seed: int,
     backend: str,
     coherence: Widths | Literal["off", "estimate"],
+    background: np.ndarray | float,
 ) -> Generator[Progress, None, Guessed]:
     side, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     shown = window_samples(counts.shape, oversampling, side, extent)

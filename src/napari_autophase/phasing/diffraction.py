@@ -145,8 +145,8 @@ class Diffraction:
         self.forward = Forward()
         self._choose(torch.device(device))
         dark = np.asarray(background, np.float32)
-        volumes = [counts, modulus, np.broadcast_to(dark, counts.shape) if dark.ndim else dark]
-        tensors = [torch.from_numpy(np.fft.ifftshift(volume)) for volume in volumes]
+        volumes = [np.fft.ifftshift(volume) if volume.ndim else volume for volume in (counts, modulus, dark)]
+        tensors = [torch.from_numpy(volume) for volume in volumes]
         self.counts, self.measured, there = self.or_on_cpu(lambda: [one.to(self.device) for one in tensors])
         if dark.any():
             self.forward = Forward(None, there)
