@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..common import damage
-from .log import ScanLog, number_in
+from .log import ScanLog, is_row, number_in
 
 _COLUMN = re.compile(r"\s*Col\s+(\d+)\s+(\S+)\s+(\w+)", re.IGNORECASE)
 _PAIR = re.compile(r"\s*([^=]+?)\s*=\s*(.*?)\s*$")
@@ -62,7 +62,7 @@ def _parsed(path: Path, text: str) -> ScanLog:
             labels.append((name, column[3].upper() not in ("STRING", "CHAR")))
         elif block == "%d":
             rows.append(plain.split())
-    whole = [row for row in rows if len(row) == len(labels)]
+    whole = [row for row in rows if is_row(row, len(labels))]
     if len(whole) < len(rows):
         cut = len(rows) - len(whole)
         what = "1 row" if cut == 1 else f"{cut} rows"

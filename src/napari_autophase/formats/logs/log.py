@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,11 @@ def number_in(text: str) -> float:
         return float(text)
     except ValueError:
         return float("nan")
+
+
+def is_row(cells: Sequence[str], count: int) -> bool:
+    """Tell whether a line is a row of a table of so many columns: it has a cell for each, and a number in one at least."""
+    return len(cells) == count and any(number_in(cell) == number_in(cell) for cell in cells)
 
 
 def unsteady(values: np.ndarray) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...scan import InputError
 from ..common import damage
-from .log import ScanLog, number_in
+from .log import ScanLog, is_row, number_in
 
 _SCAN = re.compile(r"#S +(\d+)(?:[ \t]+(.*))?")
 _MARK = re.compile(r"^#([FS]) ", re.MULTILINE)
@@ -105,7 +105,7 @@ def _parsed(path: Path, number: int, command: str, body: str, header: str, notes
         )
     labels = _parts(of_scan.get("L", ""))
     rows = [line.split() for line in body.splitlines() if line[:1] not in ("#", "", "@", "\\")]
-    whole = [row for row in rows if len(row) == len(labels)]
+    whole = [row for row in rows if is_row(row, len(labels))]
     if len(whole) < len(rows):
         notes.append(
             f"{len(rows) - len(whole)} rows of scan {number} in {path.name} are cut short, and left out."
