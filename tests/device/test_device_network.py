@@ -101,12 +101,13 @@ def test_a_scan_is_reconstructed_from_preparation_to_analysis(kind, small):
         "guess.side": 16, "refine.algorithm": "4*HIO+4*ER", "model.coherence": "estimate", "device": kind,
     }  # fmt: skip
     recipe = Recipe().with_settings(settings)
+    there = recipe.with_settings({"device": "cpu", "backend": "torch"})
+    expected = napari_autophase.run(Scan(counts()), there, lambda _: None)
     with pretended(kind):
         found = napari_autophase.run(Scan(counts()), recipe, lambda _: None)
     assert (found.device, found.backend) == (kind, "torch")
     assert not any("memory" in note for note in found.notes)
-    assert np.isfinite(found.object).all()
-    assert found.figures["chi2"] < 0.5
+    assert found.figures["chi2"] == pytest.approx(expected.figures["chi2"], rel=1e-3)
     with pretended(kind) as pretence:
         pretence.limit = 200_000
         found = napari_autophase.run(Scan(counts()), recipe, lambda _: None)
@@ -127,7 +128,7 @@ def test_a_network_is_fine_tuned(kind, small):
 def test_a_network_is_trained(kind, small, tmp_path):
     run = TrainingConfig(
         network="small", folder=str(tmp_path / "run"), steps=1, batch=2, device=kind, validation_crystals=8, seed=1,
-        compile=True,
+        compile=kind == "cuda",
     )  # fmt: skip
     with pretended(kind):
         trainer = Trainer(run)
