@@ -108,10 +108,6 @@ def test_a_scan_is_reconstructed_from_preparation_to_analysis(kind, small):
     assert (found.device, found.backend) == (kind, "torch")
     assert not any("memory" in note for note in found.notes)
     assert found.figures["chi2"] == pytest.approx(expected.figures["chi2"], rel=1e-3)
-    with pretended(kind) as pretence:
-        pretence.limit = 200_000
-        found = napari_autophase.run(Scan(counts()), recipe, lambda _: None)
-    assert f"The memory of {kind} ran out: guessed on the CPU." in found.notes
 
 
 def test_a_network_is_fine_tuned(kind, small):
