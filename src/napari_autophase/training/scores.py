@@ -25,7 +25,8 @@ def phase_class(reach: float) -> str:
 
 def seen_by(model: nn.Module, batch: Batch) -> Batch:
     """Return simulated measurements and crystals in the window of `model`, on its device."""
-    batch = batch.to(next(model.parameters()).device)
+    weight = next(model.parameters(), None)
+    batch = batch if weight is None else batch.to(weight.device)
     window, extent = int(getattr(model, "window", WINDOW)), float(getattr(model, "extent", EXTENT))
     counts, objects = view(batch.counts, batch.objects, window, extent)
     return replace(batch, counts=counts, objects=objects)
