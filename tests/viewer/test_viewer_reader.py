@@ -30,11 +30,11 @@ def test_a_scan_becomes_its_logarithm(tmp_path):
     np.testing.assert_array_equal(read.counts, scan.counts)
 
 
-def test_a_result_becomes_its_layers(tmp_path):
+def test_a_result_becomes_its_layer(tmp_path):
     path = str(tmp_path / "result.cxi")
     formats.write(make_reconstruction(), path)
     found = reader.get_reader(path)(path)
-    assert [kind for _, _, kind in found] == ["image", "image", "image", "surface"]
+    assert [kind for _, _, kind in found] == ["surface"]
     assert all(options["units"] == ("nm",) * 3 for _, options, _ in found)
 
 
