@@ -105,6 +105,6 @@ def test_a_recipe_with_an_algorithm_that_nobody_can_read_is_refused_and_an_old_r
     assert "at character 9 ('HOI') of the algorithm; write for example" in str(refused.value)
 
     part, name = setting.split(".")
-    recipe, lost = Recipe.recovered({"version": 2, part: {name: "20*ER+5*HOI"}})
+    recipe, lost = Recipe.recovered({"version": Recipe().version, part: {name: "20*ER+5*HOI"}})
     assert recipe == Recipe()
     assert lost == (f"{setting}=20*ER+5*HOI",)
