@@ -42,7 +42,8 @@ class ErrorPlot(pg.PlotWidget):
         item.setLogMode(y=True)
         item.setMenuEnabled(False)
         item.hideButtons()
-        item.setLabel("bottom", "χ² over the iterations")
+        # set once: the axis does not centre a longer one anew, and it would be cut off
+        item.setLabel("bottom", "χ² over the iterations; shaded: expected to rise")
         item.getAxis("left").enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(46)
         item.getAxis("bottom").setHeight(48)  # by itself it cuts the label's descenders off
@@ -72,7 +73,6 @@ class ErrorPlot(pg.PlotWidget):
             item.setXRange(1, total, padding=0.02)
         else:
             item.enableAutoRange("x")
-        item.setLabel("bottom", "χ² over the iterations" + ("; shaded: expected to rise" if spans else ""))
         self._paint()
 
     def draw(self, errors: list[float]) -> None:
