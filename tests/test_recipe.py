@@ -78,6 +78,8 @@ recipes = st.builds(
         ({"guess": {"start": "oracle"}}, "guess.start=oracle (it takes network, random or both)"),
         ({"guess": {"side": 99}}, "guess.side=99 (it takes a whole number from 16 to 64)"),
         ({"prepare": {"hot_pixels": "perhaps"}}, "prepare.hot_pixels=perhaps (it takes true or false)"),
+        ({"model": {"background": [-1, 2]}}, "model.background=[-1,2] (it takes off or estimate, a number of at least 0, "
+         "several numbers of at least 0 or text)"),
         ({"refine": {"bta": 1}}, "'refine.bta': there is no such setting"),
     ],
 )  # fmt: skip

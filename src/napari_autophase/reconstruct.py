@@ -51,7 +51,7 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
 
     with stage("prepare"):
         yield Progress("prepare", 0, 1)
-        dark = background_of(recipe)
+        dark = background_of(recipe, scan)
         prepared = preparation.prepare(scan, recipe.prepare, dark)
         notes = (*notes, *prepared.notes)
         steps, q_bragg = geometry.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
@@ -108,8 +108,8 @@ def _coherence(recipe: Recipe, blur: Blur | None) -> Coherence:
     return Coherence("none" if recipe.model.coherence == "estimate" else "off")
 
 
-def background_of(recipe: Recipe) -> preparation.Background:
-    """Return the background that a recipe speaks of, read if it is a file's.
+def background_of(recipe: Recipe, scan: Scan) -> preparation.Background:
+    """Return the background that a recipe speaks of; that of a file is read, and cut as the scan was when it was read.
 
     Raises
     ------
@@ -122,7 +122,14 @@ def background_of(recipe: Recipe) -> preparation.Background:
             return "off"
         if told == "estimate":
             return "estimate"
-        return np.asarray(formats.read_scan(told, values="counts").counts, np.float32)
+        try:
+            volume = np.asarray(formats.image(told, "background"), np.float32)
+        except InputError as error:
+            raise InputError(f"The background cannot be read: {error}") from None
+        origin = scan.origin
+        if origin is not None and origin.box is not None and volume.shape == origin.whole:
+            volume = volume[tuple(slice(*ends) for ends in origin.box)]
+        return volume
     return np.array(told, np.float32) if isinstance(told, tuple) else told
 
 

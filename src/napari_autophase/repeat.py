@@ -14,7 +14,7 @@ from . import analysis, formats
 from .geometry import complete
 from .preparation import sum_scans
 from .recipe import Recipe
-from .reconstruct import run, used_sha256, versions
+from .reconstruct import background_of, run, used_sha256, versions
 from .reconstruction import Progress, Reconstruction
 from .scan import Geometry, InputError, Origin, Scan
 
@@ -170,11 +170,11 @@ def repeat(
     Raises
     ------
     InputError
-        As `reread`; also if the network's weights are not those of the result.
+        As `reread`; also if the network's weights, or the background, are not those of the result.
     """
     scan = reread(known, source)
     check_weights(known)
-    recipe = known.recipe
+    recipe = _with_background(known, scan)
     if recipe.backend == "auto" and known.backend in ("torch", "compiled"):  # their bits differ
         recipe = recipe.with_settings({"backend": known.backend})
     found = replace(run(scan, recipe, report), recipe=known.recipe)
@@ -187,6 +187,21 @@ def repeat(
     if changed:
         found = replace(found, notes=(*found.notes, f"Repeated with other packages: {'; '.join(changed)}."))
     return _compared(found, known)
+
+
+def _with_background(known: Record, scan: Scan) -> Recipe:
+    """Return the recipe of a result, with its background's file where it lies now, if that is what it was."""
+    told = known.recipe.model.background
+    if not isinstance(told, str) or told in ("off", "estimate"):
+        return known.recipe
+    place = _found(known, told)
+    recipe = known.recipe.with_settings({"model.background": place})
+    if used_sha256(scan, background_of(recipe, scan)).get("background") != known.sha256.get("background"):
+        raise InputError(
+            f"{place} is not the background that {known.path.name} was made with; nothing was computed. "
+            f"To use it all the same: reconstruct SCAN --recipe {known.path.name}."
+        )
+    return recipe
 
 
 def _compared(found: Reconstruction, known: Record) -> Reconstruction:

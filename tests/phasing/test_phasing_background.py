@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from phasing_crystals import crystal, field, finish, intensity, likeness
 
-from napari_autophase import InputError, Recipe, formats, run
+from napari_autophase import InputError, Recipe, formats, repeat, run
 from napari_autophase.phasing import Blur, Diffraction, Starts, refine
 from napari_autophase.phasing.forward import Forward, ratio
 from napari_autophase.phasing.iterations import relaxation
@@ -171,3 +173,63 @@ def test_a_background_is_written_as_a_word_numbers_or_a_file(written, value):
 def test_a_background_that_means_nothing_is_refused(wrong):
     with pytest.raises(InputError, match="background"):
         Recipe().with_settings({"model.background": wrong})
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """A scan in a file, with a background of one photon a voxel, which another file holds."""
+    formats.write_scan(simulate(7, 32, peak=1e5, background=1.0).scan, tmp_path / "scan.h5")
+    np.save(tmp_path / "empty.npy", np.ones((32, 32, 32), np.float32))
+    return tmp_path
+
+
+def reconstructed(folder, background, **how):
+    settings = {"refine.algorithm": "2*ER", "model.background": background}
+    recipe = Recipe.from_preset("iterative").with_settings(settings)
+    return run(formats.read_scan(folder / "scan.h5", **how), recipe)
+
+
+def test_a_file_that_holds_the_same_everywhere_is_a_background_though_no_rocking_curve(measured):
+    filed, told = (reconstructed(measured, what) for what in (str(measured / "empty.npy"), 1.0))
+    np.testing.assert_allclose(filed.object, told.object, rtol=0, atol=1e-4 * np.abs(told.object).max())
+
+
+def test_the_background_of_a_whole_scan_is_cut_as_the_scan_was(measured):
+    rising = np.linspace(1, 2, 32)[:, None, None] * np.ones((32, 32, 32))
+    np.save(measured / "rising.npy", rising)
+    found = reconstructed(measured, str(measured / "rising.npy"), crop=(16, 24, 24))
+    ((first, end), *_) = found.origin.box
+    assert end - first == 16
+    assert found.background.photons_per_voxel == pytest.approx(rising[first:end].mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(-9.0, "must not be negative"), (np.nan, "must not be negative or infinite")]
+)
+def test_one_voxel_that_is_no_number_of_photons_is_refused(measured, value, said):
+    volume = np.load(measured / "empty.npy")
+    volume[3, 4, 5] = value
+    np.save(measured / "odd.npy", volume)
+    with pytest.raises(InputError, match=said):
+        reconstructed(measured, str(measured / "odd.npy"))
+
+
+def test_more_background_than_light_is_refused(measured):
+    with pytest.raises(InputError, match=r"background of up to 1e\+09 photons a voxel leaves nothing"):
+        reconstructed(measured, 1e9)
+
+
+def test_a_result_is_repeated_with_the_background_it_had_or_not_at_all(measured, tmp_path_factory):
+    reconstructed(measured, str(measured / "empty.npy")).save(measured / "found.cxi")
+    again = repeat.repeat(repeat.record(measured / "found.cxi"))
+    assert again.figures["repeat_correlation"] == 1
+    # the folder was moved
+    moved = tmp_path_factory.mktemp("elsewhere") / "moved"
+    shutil.move(measured, moved)
+    assert repeat.repeat(repeat.record(moved / "found.cxi")).figures["repeat_correlation"] == 1
+    np.save(moved / "empty.npy", np.full((32, 32, 32), 2, np.float32))
+    with pytest.raises(InputError, match=r"empty\.npy is not the background that found\.cxi was made with"):
+        repeat.repeat(repeat.record(moved / "found.cxi"))
+    (moved / "empty.npy").unlink()
+    with pytest.raises(InputError, match=r"empty\.npy, which found\.cxi was made from, is not there"):
+        repeat.repeat(repeat.record(moved / "found.cxi"))

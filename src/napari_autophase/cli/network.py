@@ -150,6 +150,8 @@ def run(
     from .. import formats, reconstruct
     from ..recipe import Recipe
 
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}; check the path.")
     kinds = formats.suffixes()
     scans = sorted(file for file in folder.glob("*") if file.suffix.lower() in kinds)
     if not scans:

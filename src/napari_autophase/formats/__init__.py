@@ -23,7 +23,7 @@ from .correction import split_path
 from .crop import Crop, crop_in, memory_bytes
 from .origin import sha256_of
 from .patience import patient
-from .reading import Reading, make_scan, numbers_in
+from .reading import Reading, image, make_scan, numbers_in
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
 from .values import Values
@@ -39,6 +39,7 @@ __all__ = [
     "cropping_line",
     "datasets",
     "frames_of",
+    "image",
     "numbers_in",
     "read",
     "read_reconstruction",

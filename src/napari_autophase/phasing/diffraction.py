@@ -154,6 +154,11 @@ class Diffraction:
         self._compute()
         light = np.maximum(counts - dark, 0) if dark.any() else counts
         self.total = float(light[fitted].sum(dtype=np.float64))
+        if not self.total:
+            raise InputError(
+                f"A background of up to {dark.max():.3g} photons a voxel leaves nothing for the crystal: give less, or let it be "
+                "estimated."
+            )
         self.fitted = int(fitted.sum())
         self.held_out = int(free.sum())
         self._bounded = bounded

@@ -125,7 +125,8 @@ def _kind(kind: Any, metadata: list[Any]) -> str:
     if origin is Literal:
         return _listed([json.dumps(choice) if not isinstance(choice, str) else choice for choice in parts])
     if origin is tuple:
-        return f"{len(parts)} {_plural(_kind(parts[0], []))}"
+        number = "several" if parts[1:] == (...,) else str(len(parts))
+        return f"{number} {_plural(_kind(parts[0], []))}"
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
     name = names.get(kind, str(kind))
     return f"{name} {_limits(metadata)}".strip() if kind in (int, float) else name
