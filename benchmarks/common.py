@@ -26,7 +26,7 @@ from napari_autophase.scan import Scan
 RESULTS = Path(__file__).parent / "results"
 SUCCESS = 0.95
 """Correlation of the complex objects, after alignment, from which a reconstruction counts as found."""
-ENGINE = ("simulation", "reconstruct.py", "runs.py", "preparation", "phasing", "network", "analysis")
+ENGINE = ("simulation", "reconstruct", "runs", "preparation", "phasing", "network", "analysis")
 
 
 class Rows:
@@ -77,11 +77,21 @@ def recipe_key(recipe: Recipe) -> list[Any]:
 
 
 def code(*parts: str) -> str:
-    """Return a hash of modules or folders of the package; comments and layout do not count."""
+    """Return a hash of modules or packages, named as ``phasing`` or ``training/losses``; comments and layout do not count.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none of a name: rows would be taken for those of other code.
+    """
     root = Path(napari_autophase.__file__).parent
-    files = [
-        f for part in parts for f in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
-    ]
+    files: list[Path] = []
+    for part in parts:
+        module = root / f"{part}.py"
+        found = [module] if module.is_file() else list((root / part).rglob("*.py"))
+        if not found:
+            raise FileNotFoundError(f"the package has no module {part}")
+        files += found
     trees = [ast.dump(ast.parse(file.read_text(encoding="utf-8"))) for file in sorted(files)]
     return hashlib.sha256("".join(trees).encode()).hexdigest()[:16]
 

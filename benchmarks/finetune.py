@@ -93,7 +93,7 @@ def main() -> None:
     rows = Rows(RESULTS / "finetune.jsonl")
     engine = [
         sha256(SHIPPED),
-        code("simulation", "network", "phasing", "preparation", "training/finetune.py"),
+        code("simulation", "network", "phasing", "preparation", "training/finetune"),
     ]
     groups: dict[tuple[int, bool], list[dict[str, Any]]] = {}
     plans = [(int(steps), False) for steps in options.steps.split(",")] + [(50, True)]

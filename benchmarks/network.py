@@ -234,7 +234,7 @@ def collect(store: Rows, row: str, options: argparse.Namespace) -> dict[str, lis
                     continue
             else:
                 key = common.key(
-                    which, *([common.code("simulation.py")] if recipe is None else common.recipe_key(recipe))
+                    which, *([common.code("simulation")] if recipe is None else common.recipe_key(recipe))
                 )
 
             def make(

@@ -25,7 +25,6 @@ from napari_autophase.network.physics import propagate, twin
 from napari_autophase.training import crystals, losses
 from napari_autophase.training.crystals import Population, simulate, stream
 
-TRAINING = Path(crystals.__file__).parent
 GENERATOR = ("crystals", "population", "shapes", "fields", "detector")
 POPULATION = Population(phase_range=2 * math.pi)
 REACHES = {"≤ π": (0.0, math.pi), "π–2π": (math.pi, 2 * math.pi)}
@@ -141,7 +140,7 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 def generator() -> str:
     """Return the hash of what draws the crystals."""
-    return common.code(*(f"training/{part}.py" for part in GENERATOR if (TRAINING / f"{part}.py").exists()))
+    return common.code(*(f"training/{part}" for part in GENERATOR))
 
 
 def identity(variant: str, options: argparse.Namespace) -> str:

@@ -142,7 +142,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     known, rows = common.Rows(options.output), []
-    parts = [common.code("phasing", "analysis", "simulation.py"), Refinement().model_dump(), HELD_OUT]
+    parts = [common.code("phasing", "analysis", "simulation"), Refinement().model_dump(), HELD_OUT]
     for index, (phase_range, peak) in enumerate(itertools.product(RANGES, PEAKS)):
         for start, algorithm in itertools.product(STARTS, ALGORITHMS):
             what = (FIRST_SEED + index, phase_range, peak, start, *algorithm)

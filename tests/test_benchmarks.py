@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -96,11 +97,11 @@ def test_the_codes_hash_sees_code_and_not_comments(part, tmp_path, monkeypatch):
     monkeypatch.setattr(common.napari_autophase, "__file__", str(tmp_path / "__init__.py"))
     file = tmp_path / "one.py"
     file.write_text("a = 1\n")
-    first = common.code("one.py")
+    first = common.code("one")
     file.write_text("a  =  1  # one\n")
-    assert common.code("one.py") == first
+    assert common.code("one") == first
     file.write_text("a = 2\n")
-    assert common.code("one.py") != first
+    assert common.code("one") != first
 
 
 def test_tables_give_medians_and_bold_only_what_meets_its_target(part):
@@ -157,3 +158,15 @@ def test_a_reciprocal_phase_that_is_right_gives_the_crystal_back(part):
     planes = variants.fold(torch.stack([phasor.real, phasor.imag], 1))
     found = variants.reciprocal_phase(planes, field.abs())
     assert (found - truth).abs().max() < 1e-3
+
+
+def test_rows_name_code_that_is_there(part):
+    common = part("common")
+    assert len(common.code(*common.ENGINE)) == 16
+    for name in ("network", "refinement", "finetune", "objectives"):
+        called = (BENCHMARKS / f"{name}.py").read_text(encoding="utf-8")
+        for inside in re.findall(r"\bcode\(([^()]*)\)", called):
+            common.code(*re.findall(r'"([^"]+)"', inside))
+    assert part("objectives").generator()
+    with pytest.raises(FileNotFoundError, match="no module simulated"):
+        common.code("simulated")

@@ -11,8 +11,10 @@ from pathlib import Path
 import h5py
 import pytest
 
+from napari_autophase import formats
 from napari_autophase.cli.app import COMMANDS
 from napari_autophase.cli.lazy import Commands
+from napari_autophase.simulation import simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "src").rglob("*.py"))
@@ -117,6 +119,13 @@ def test_a_list_of_scans_loads_no_more_than_files_need(tmp_path):
     loaded = loaded_by("info", str(tmp_path / "many.h5"))
     assert "h5py" in loaded
     assert not {*HEAVY, "scipy", "skimage", "psutil", "pydantic", "tifffile", "rich"} & loaded
+
+
+def test_a_reconstruction_loads_no_statistics_that_take_half_a_second(tmp_path):
+    formats.write_scan(simulate(3, 32, oversampling=(2.5, 2.5, 2.5)).scan, tmp_path / "scan.h5")
+    loaded = loaded_by("reconstruct", str(tmp_path / "scan.h5"), "-o", str(tmp_path / "result.cxi"))
+    assert {"torch", "scipy"} <= loaded
+    assert not {"scipy.stats", "matplotlib", "napari", "qtpy"} & loaded
 
 
 def test_property_tests_draw_the_same_examples_whatever_was_loaded_before(tmp_path):

@@ -61,6 +61,11 @@ def test_every_backend_computes_what_the_reference_does(backend):
     assert backends.check(backend) is None
 
 
+def test_compiled_functions_are_taken_in_inference_mode_too(afresh):
+    with torch.inference_mode():  # where a network's stages may ask first
+        assert backends.compiled().name == "compiled"
+
+
 @pytest.mark.parametrize(
     ("module", "name", "said"),
     [

@@ -37,20 +37,27 @@ _lock = Lock()
 def columns(pattern: Pattern) -> np.ndarray:
     """Return the modulus of a pattern in `column_order`; held-out pixels are −2 − √counts there.
 
-    It is kept as long as the pattern lives and its modulus is the same.
+    It is kept as long as the pattern lives and its modulus is the same, unless the modulus was made in `torch.inference_mode`:
+    of such a tensor nobody can tell whether it changed.
     """
     now = pattern.modulus
+    if now.is_inference():
+        return _columns(now, pattern)
     with _lock:
         if (before := _known.get(pattern)) is not None:
             known, version, found = before
             if known() is now and version == now._version:
                 return found
-        modulus = now.cpu().numpy().copy()
-        hidden = modulus == HELD_OUT
-        modulus[hidden] -= np.sqrt(np.maximum(pattern.counts.cpu().numpy()[hidden], 0))
-        found = column_order(modulus)
+        found = _columns(now, pattern)
         _known[pattern] = ref(now), now._version, found
         return found
+
+
+def _columns(now: torch.Tensor, pattern: Pattern) -> np.ndarray:
+    modulus = now.cpu().numpy().copy()
+    hidden = modulus == HELD_OUT
+    modulus[hidden] -= np.sqrt(np.maximum(pattern.counts.cpu().numpy()[hidden], 0))
+    return column_order(modulus)
 
 
 def places(filled: np.ndarray) -> list[np.ndarray]:
