@@ -226,7 +226,13 @@ def test_measured_scans_and_results_are_claimed(name, kind):
 
 def test_every_suffix_is_known():
     assert formats.suffixes() == (
+        ".cbf",
+        ".cbf.bz2",
+        ".cbf.gz",
         ".cxi",
+        ".edf",
+        ".edf.bz2",
+        ".edf.gz",
         ".fio",
         ".h5",
         ".hdf5",

@@ -15,12 +15,14 @@ import numpy as np
 
 from ..scan import InputError
 from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, damage
-from .images import header_of, is_frame, read_frame
+from .images import header_of, is_frame, read_frame, said_by
 from .logs import ScanLog, find_log
 from .registry import Format, register
 from .rocking import frames_to_look_at
 
-_NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.(tiff?|(edf|cbf)(\.gz)?)$", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.(tiff?|edf|cbf)(\.(gz|bz2))?$", re.IGNORECASE)
+_FILES = (".h5", ".hdf5", ".nxs", ".cxi", ".npz", ".npy", ".mat", ".spec")
+"""How the names of files end that are opened themselves."""
 _SCAN = 16
 """As many numbered files as this could be a scan of their own."""
 
@@ -80,7 +82,11 @@ class Frames(Format):
         others = sorted(each.name for each in _images(path) if each not in there)
         missing = [number for number, each in zip(_numbers(frames), frames, strict=True) if each is None]
         found = {"other_files": others, "missing_frames": missing}
-        metadata = {"frames": len(frames), **{key: value for key, value in found.items() if value}}
+        metadata = {
+            "frames": len(frames),
+            **{key: value for key, value in found.items() if value},
+            **said_by(there[0]),
+        }
         if not missing:
             return Description(metadata=metadata, notes=_unevenly(there))
         mask = np.zeros(dataset.shape, bool)
@@ -213,8 +219,11 @@ def frames_in(folder: Path) -> list[Path]:
         if _NUMBERED.match(each.name):
             series.setdefault(_match(each)["series"], []).append(each)
     if not series:
+        others = sorted(each.name for each in folder.glob("*") if each.suffix.lower() in _FILES)
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        advice = f"open {', '.join(others[:3])}{more}" if others else "choose the folder of one scan"
         raise InputError(
-            f"{folder} holds no numbered frames (TIFF, EDF or CBF, such as scan_00000.tif); choose the folder of one scan."
+            f"{folder} holds no numbered frames (TIFF, EDF or CBF, such as scan_00000.tif); {advice}."
         )
     first, *rest = sorted(series, key=lambda name: -len(series[name]))
     if rest and len(series[rest[0]]) >= _SCAN:

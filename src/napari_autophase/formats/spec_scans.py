@@ -18,7 +18,7 @@ from .logs import ScanLog, is_log, read_log, scans_of
 from .measured import told_from
 from .registry import Format, register
 
-_NUMBER = re.compile(r"(\d+)\.[a-z]+(\.gz)?$", re.IGNORECASE)
+_NUMBER = re.compile(r"(\d+)\.[a-z]+(\.(gz|bz2))?$", re.IGNORECASE)
 
 
 @register

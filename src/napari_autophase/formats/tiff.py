@@ -6,7 +6,10 @@ import logging
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -99,9 +102,9 @@ def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     """Return shape and dtype of the file's one series of pages, and make sure that all of it is there."""
     import tifffile
 
-    with damage(path):
-        _check_whole(path)
-        with tifffile.TiffFile(path, _multifile=False) as file:
+    with damage(path), _binary(path) as bytes_:
+        size = _check_whole(path, bytes_)
+        with tifffile.TiffFile(bytes_, name=path.name, _multifile=False) as file:
             if not file.series:
                 raise InputError(f"{path} holds no frames; copy or export it again.")
             if len(file.series) != 1:
@@ -113,7 +116,6 @@ def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
                 raise InputError(
                     f"{path} has colours or channels; a scan is photon counts, one number a pixel."
                 )
-            size = path.stat().st_size
             for page in series.pages:
                 if page is None:
                     raise InputError(
@@ -134,28 +136,45 @@ def read_stack(path: Path) -> np.ndarray:
     """Return the stack."""
     import tifffile
 
-    with damage(path):
-        return tifffile.imread(path, series=0, _multifile=False)
+    with damage(path), _binary(path) as bytes_:
+        return tifffile.imread(bytes_, series=0, _multifile=False)
 
 
-def _check_whole(path: Path) -> None:
-    """Follow the chain of page headers to its end: tifffile takes a chain that leaves the file for a shorter stack."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(16)
-        order = "<" if start[:2] == b"II" else ">"
-        big = start[2:4] in (b"+\0", b"\0+")
-        count, tag, offset = ("Q", 20, "Q") if big else ("H", 12, "I")
-        width = struct.calcsize(offset)
-        (page,) = struct.unpack_from(order + offset, start, 8 if big else 4)
-        seen: set[int] = set()
-        while page:
-            if page in seen or page >= size:
-                raise InputError(
-                    f"{path} is damaged or cut short (its list of frames breaks off); copy or export it again."
-                )
-            seen.add(page)
-            file.seek(page)
-            (tags,) = struct.unpack(order + count, file.read(struct.calcsize(count)))
-            file.seek(tags * tag, 1)
-            (page,) = struct.unpack(order + offset, file.read(width))
+@contextmanager
+def _binary(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file; one that is packed is unpacked in memory."""
+    packing = {".gz": "gzip", ".bz2": "bz2"}.get(path.suffix.lower())
+    if packing is None:
+        with path.open("rb") as file:
+            yield file
+    else:
+        with import_module(packing).open(path, "rb") as packed:
+            yield BytesIO(packed.read())
+
+
+def _check_whole(path: Path, file: IO[bytes]) -> int:
+    """Follow the chain of page headers to its end: tifffile takes a chain that leaves the file for a shorter stack.
+
+    Returns the file's size in bytes.
+    """
+    size = file.seek(0, 2)
+    file.seek(0)
+    start = file.read(16)
+    order = "<" if start[:2] == b"II" else ">"
+    big = start[2:4] in (b"+\0", b"\0+")
+    count, tag, offset = ("Q", 20, "Q") if big else ("H", 12, "I")
+    width = struct.calcsize(offset)
+    (page,) = struct.unpack_from(order + offset, start, 8 if big else 4)
+    seen: set[int] = set()
+    while page:
+        if page in seen or page >= size:
+            raise InputError(
+                f"{path} is damaged or cut short (its list of frames breaks off); copy or export it again."
+            )
+        seen.add(page)
+        file.seek(page)
+        (tags,) = struct.unpack(order + count, file.read(struct.calcsize(count)))
+        file.seek(tags * tag, 1)
+        (page,) = struct.unpack(order + offset, file.read(width))
+    file.seek(0)
+    return size
