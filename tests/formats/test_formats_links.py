@@ -52,6 +52,26 @@ def master(folder: Path, counts: np.ndarray, parts: int, entry: str = "entry/dat
     return folder / "s_master.h5"
 
 
+# -- trees that were moved -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", ["/data/visitor/hc1234/S1_0001/", "/data/visitor/", "C:\\data\\S1_0001\\"])
+def test_a_link_by_its_whole_path_is_followed_after_the_tree_was_moved(tmp_path, counts, before):
+    slash = "\\" if "\\" in before else "/"
+    (tmp_path / "scan0001").mkdir()
+    with h5py.File(tmp_path / "scan0001/mpx1x4_0000.h5", "w") as file:
+        file["data"] = counts
+    with h5py.File(tmp_path / "S1_0001.h5", "w") as file:
+        file["entry/data"] = h5py.ExternalLink(f"{before}scan0001{slash}mpx1x4_0000.h5", "/data")
+    np.testing.assert_array_equal(formats.read_scan(tmp_path / "S1_0001.h5").counts, counts)
+    (tmp_path / "scan0001/mpx1x4_0000.h5").rename(tmp_path.parent / "outside.h5")
+    with h5py.File(tmp_path / "S1_0001.h5", "r+") as file:
+        del file["entry/data"]
+        file["entry/data"] = h5py.ExternalLink(f"/elsewhere/{tmp_path.name}/../outside.h5", "/data")
+    with pytest.raises(InputError, match=r"no link is followed|is not there"):
+        formats.read_scan(tmp_path / "S1_0001.h5")
+
+
 # -- virtual datasets ----------------------------------------------------------------------------------------------------
 
 

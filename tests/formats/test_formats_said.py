@@ -10,7 +10,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from beamline_trees import bliss, eiger, lima, scanned
+from beamline_trees import bliss, cristal, eiger, lima, nanomax, scanned, sixs
 from beamline_trees import counts as peak
 from test_formats_beamlines import MOTORS_34, PARAMETERS, write_34, write_p10
 from test_formats_transformations import placed
@@ -34,6 +34,91 @@ def one_note(scan: Scan, *words: str) -> str:
     (found,) = notes_with(scan, *words)
     assert "\n" not in found
     return found
+
+
+# -- circles -------------------------------------------------------------------------------------------------------------
+
+
+def _id01(folder):
+    return bliss(folder).parent / "S1/S1_0001/S1_0001.h5", "1.1/instrument/positioners/nu"
+
+
+def _sixs(folder):
+    return sixs(folder / "a_00012.nxs", 2022), "com/SIXS/i14-c-cx1-ex-med-v-dif-group.1-gamma/position"
+
+
+def _cristal(folder):
+    return cristal(folder / "c.nxs"), "exp_0012/CRISTAL/Diffractometer/i06-c-c07-ex-dif-gamma/position"
+
+
+def _nanomax(folder):
+    return nanomax(folder / "000123.h5"), "entry/snapshots/pre_scan/gamma"
+
+
+@pytest.mark.parametrize("written", [_id01, _sixs, _cristal, _nanomax])
+def test_a_circle_that_a_file_lacks_is_named_and_the_others_are_known(tmp_path, written):
+    path, circle = written(tmp_path)
+    with h5py.File(path, "r+") as file:
+        del file[circle]
+    scan = formats.read_scan(path)
+    assert scan.geometry is None
+    one_note(scan, "does not say where nu stood" if written is _id01 else "does not say where gamma stood")
+    assert "detector_angles_deg" in one_note(scan, "not complete", "lacks")
+    assert scan.metadata["rocking_step_deg"] != 0
+    assert scan.metadata["energy_kev"] in (8.5, 9)
+
+
+def test_a_scan_without_a_command_is_not_said_to_have_an_empty_one(tmp_path):
+    path = sixs(tmp_path / "a_00012.nxs", 2022)
+    with h5py.File(path, "r+") as file:
+        del file["com/scan_data/actuator_1_1"]
+    said = one_note(formats.read_scan(path), "is it a rocking curve?")
+    assert said.startswith(
+        "What a_00012.nxs records for each frame turns none of the sample's circles (beta, mu)"
+    )
+
+
+@pytest.mark.parametrize("apart", [0.01, 1.0])
+def test_two_circles_that_may_have_moved_are_both_named(tmp_path, apart):
+    path = cristal(tmp_path / "c.nxs")
+    with h5py.File(path, "r+") as file:
+        file["exp_0012/CRISTAL/i06-c-c07-ex-mg_phi/position"][...] = 16.4 + apart
+    found = notes_with(formats.read_scan(path), "mg_omega/position is taken", "mg_phi/position stood within")
+    assert len(found) == (1 if apart < 0.04 else 0)
+
+
+def test_a_direct_beam_on_pixel_zero_was_never_set(tmp_path):
+    path, _ = _id01(tmp_path)
+    with h5py.File(path, "r+") as file:
+        for axis in "xy":
+            file[f"1.1/instrument/mpx1x4/beam_center_{axis}"][...] = 0
+    assert formats.read_scan(path).geometry.direct_beam_pixel is None
+
+
+@pytest.mark.parametrize("moved", ["eta", "phi"])
+def test_a_motor_may_be_recorded_among_what_was_measured(tmp_path, moved):
+    """As BLISS writes continuous scans: in the group of the motors stands only where it began."""
+    path, _ = _id01(tmp_path)
+    values = scanned(3.0, -0.02)
+    with h5py.File(path, "r+") as file:
+        place = "1.1/instrument/positioners"
+        del file[f"{place}/{moved}"], file["1.1/title"], file["1.1/measurement/eta"]
+        if moved == "phi":
+            del file[f"{place}/eta"]
+            file[f"{place}/eta"] = 17.5
+        file[f"{place}/{moved}"], file[f"1.1/measurement/{moved}"] = values[0], values
+        file["1.1/title"] = f"fscan {moved} 3.16 -0.02 17 1.0"
+    geometry = formats.read_scan(path).geometry
+    assert geometry.rocking_circle == {"eta": 1, "phi": 2}[moved]
+    assert geometry.rocking_angles_deg == pytest.approx(values)
+    assert geometry.sample_angles_deg[geometry.rocking_circle] == pytest.approx(3)
+
+
+def test_the_log_beside_what_a_symbolic_link_leads_to_is_found(tmp_path):
+    folder = write_34(tmp_path / "data", counts((20, 32, 32)), (100, 32, 30, 32))
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk/today").symlink_to(folder)
+    assert formats.read_scan(tmp_path / "desk/today").geometry == formats.read_scan(folder).geometry
 
 
 # -- frames and points ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from beamline_trees import COLUMNS, FRAMES, ROWS, SHAPE, counts, scanned
 from scipy.spatial.transform import Rotation
 
-from napari_autophase import formats
+from napari_autophase import cli, formats
 from napari_autophase.geometry import reciprocal_steps, scattering_vector
 from napari_autophase.scan import InputError, Scan
 
@@ -181,10 +182,6 @@ def test_an_arm_that_follows_is_part_of_each_step(tmp_path):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def _delete_energy(file):
-    del file["entry/sample/beam/incident_energy"]
-
-
 def _go_round(file):
     file["entry/instrument/arm/gamma"].attrs["depends_on"] = "delta"
 
@@ -205,7 +202,6 @@ def _odd_number(file):
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (_delete_energy, "lacks energy_kev"),
         (_go_round, "goes round"),
         (_lead_nowhere, "depends on table"),
         (_strange_unit, "furlong"),
@@ -219,6 +215,66 @@ def test_transformations_that_cannot_be_used_are_said_to_be(tmp_path, spoil, say
     scan = formats.read_scan(path)
     assert scan.geometry is None
     assert any(says in note for note in scan.notes)
+
+
+def test_what_transformations_say_is_kept_where_only_the_energy_is_lacking(tmp_path, capsys):
+    """Given by a person, it makes the geometry that the file would have made."""
+    whole = formats.read_scan(placed(tmp_path / "whole.nxs")).geometry
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        beam = file["entry/sample/beam"]
+        del beam["incident_energy"]
+        beam["incident_wavelength"] = 1.3776  # in whatever unit
+    scan = formats.read_scan(path)
+    assert scan.geometry is None
+    (said,) = (note for note in scan.notes if "incident_wavelength" in note)
+    assert "1.3776, without a unit, is no energy or wavelength of X-rays" in said
+    (said,) = (note for note in scan.notes if "places detector and sample" in note)
+    assert said.endswith("says no energy, so the geometry is not complete: --set geometry.energy_kev=…")
+    assert cli.main(["info", str(path), "--json", "--set", f"geometry.energy_kev={ENERGY_KEV}"]) == 0
+    found = json.loads(capsys.readouterr().out)["geometry"]
+    for name in (
+        "distance_m",
+        "direct_beam_pixel",
+        "detector_angles_deg",
+        "sample_angles_deg",
+        "rocking_angles_deg",
+    ):
+        assert np.allclose(found[name], getattr(whole, name)), name
+    assert found["energy_kev"] == ENERGY_KEV
+
+
+def test_an_energy_that_is_none_is_named(tmp_path):
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        file["entry/sample/beam/incident_energy"][...] = 9000.0  # said to be keV
+    notes = formats.read_scan(path).notes
+    assert any("incident_energy of a.nxs is not used: 9000 keV is no energy" in note for note in notes)
+
+
+def test_what_turns_nothing_is_no_rocking_curve(tmp_path):
+    scan = formats.read_scan(placed(tmp_path / "a.nxs", rocked=()))
+    assert scan.geometry is None
+    assert any("turns nothing from frame to frame" in note for note in scan.notes)
+    assert scan.metadata["sample_angles_deg"] == pytest.approx((2, 15))
+
+
+def test_an_angle_without_a_type_turns(tmp_path):
+    path = placed(tmp_path / "a.nxs")
+    whole = formats.read_scan(path).geometry
+    with h5py.File(path, "r+") as file:
+        for name in ("mu", "om"):
+            del file[f"entry/sample/circles/{name}"].attrs["transformation_type"]
+    assert formats.read_scan(path).geometry == whole
+
+
+def test_a_sample_that_depends_on_nothing_is_said(tmp_path):
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        del file["entry/sample/depends_on"]
+    scan = formats.read_scan(path)
+    assert scan.geometry is None
+    assert any("no sample that depends on any" in note for note in scan.notes)
 
 
 # -- a scan of I16, as the beamline wrote it -----------------------------------------------------------------------------

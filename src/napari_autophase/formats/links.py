@@ -370,7 +370,9 @@ class Tree:
         beside = Path(file.filename).parent
         given = Path(name)
         if given.is_absolute() or PureWindowsPath(name).is_absolute():
-            places = (given, beside / PureWindowsPath(name).name)
+            # a tree that was moved as a whole has the end of the path
+            parts = PureWindowsPath(name).parts[1:]
+            places = (given, *(beside.joinpath(*parts[at:]) for at in range(len(parts))))
         else:
             places = (beside / given, _real(Path(file.filename)).parent / given)
         there = next((place for place in places if place.exists()), None)

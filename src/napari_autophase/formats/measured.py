@@ -126,6 +126,19 @@ def told_from(log: ScanLog) -> list[Beamline]:
     return [beamlines()[name] for name, score in scores.items() if score == best]
 
 
+def nearly_from(log: ScanLog) -> list[Beamline]:
+    """Return the one beamline that a log is evidently from though it lacks some circles; none if it is not clear."""
+    found = []
+    for each in beamlines().values():
+        files = each.files
+        circles = {circle.motor for circle in (*each.sample, *each.arm)} - set(files.fixed_deg)
+        has = {motor for motor in circles if _first(log, files.of_motor(motor)) is not None}
+        known = all(map(log.has, files.evidence)) if files.evidence else _first(log, files.energy) is not None
+        if log.kind in files.kinds and known and has and 2 * len(has) >= len(circles):
+            found.append(each)
+    return found if len(found) == 1 else []
+
+
 def find_detector(beamline: Beamline, log: ScanLog | None, frames: Frames) -> tuple[Detector, list[str]]:
     """Return the detector: as the log calls it, as the folders are called, or by its shape; the usual one with a note."""
     named = [log.word(each) for each in beamline.files.detector] if log is not None else []
@@ -251,7 +264,8 @@ def _document(
         found["rocking_step_deg"] = 0.0
     else:
         circles = ", ".join(circle.motor for circle in beamline.sample)
-        none = f"'{log.command}' turns none of the sample's circles ({circles}); is it a rocking curve?"
+        what = f"'{log.command}'" if log.command else f"What {log.path.name} records for each frame"
+        none = f"{what} turns none of the sample's circles ({circles}); is it a rocking curve?"
         notes.append(still(log, beamline.sample, beamline) or none)
     _follow(found, beamline, log, moving, shape[0])
     return found
@@ -298,6 +312,8 @@ def _direct_beam(
 ) -> tuple[float, float] | None:
     """Return the pixel of the frames that the direct beam meets; None: unknown."""
     given = [_first(log, sources) for sources in (beamline.files.beam_row, beamline.files.beam_column)]
+    if not any(given):  # zeros were never set
+        given = [None, None]
     if region is None:
         if log.kind != "hdf5" or given[0] is None or given[1] is None:
             return None

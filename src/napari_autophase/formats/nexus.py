@@ -234,7 +234,25 @@ def _energy(inside: Sequence[tuple[str, h5py.Group]], notes: list[str]) -> float
     low, high = _PHOTONS_KEV
     lengths = (value for place in _LENGTHS for value in _quantities(inside, *place, METRES, "m", notes))
     found = (HC_KEV_NM / (each * 1e9) for each in lengths)
-    return next((value for value in found if low <= value <= high), None)
+    energy = next((value for value in found if low <= value <= high), None)
+    if energy is None:
+        notes += _no_energies(inside)
+    return energy
+
+
+def _no_energies(inside: Sequence[tuple[str, h5py.Group]]) -> Iterator[str]:
+    """Yield what stands where the photons' energy or wavelength should, and is none; a source's may be the electrons'."""
+    for kind, name in (*_ENERGIES, *_LENGTHS):
+        for has, group in inside if kind != "NXsource" else ():
+            item = local(group, name)
+            value = scalar(item)
+            if has == kind and isinstance(item, h5py.Dataset) and isinstance(value, int | float) and value:
+                unit = attribute(item, "units")
+                what = f"{value:g} {unit}" if unit else f"{value:g}, without a unit,"
+                yield (
+                    f"{item.name} of {Path(item.file.filename).name} is not used: {what} is no energy or wavelength of X-rays; "
+                    "give the energy with --set geometry.energy_kev=…"
+                )
 
 
 def _beam_centre(detectors: list[h5py.Group], sizes_um: tuple[float, ...]) -> tuple[float, ...] | None:

@@ -8,7 +8,7 @@ the arm, the pixels and where the first of them lies.  NeXus' frame (z along the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import h5py
@@ -27,6 +27,9 @@ _CHAIN = 24
 _MOVES_DEG = 1e-5
 """What turns by less than this is at rest."""
 _ZERO_M = 1e-12
+_OPEN = {"energy_kev": 10.0, "rocking_step_deg": 0.01}
+"""What stands for that which is not known: no other length and no angle depends on it."""
+_WHY = {"energy_kev": "says no energy", "rocking_step_deg": "turns nothing from frame to frame"}
 _NAMED: tuple[Axis, ...] = ("x+", "x-", "y+", "y-", "z+", "z-")
 
 
@@ -83,17 +86,19 @@ def describe(tree: Tree, entry: h5py.Group, path: str, frames: int) -> Descripti
     """Return what the transformations around the frames at `path` say; None: there are none."""
     parent = tree.groups(path)[-1]
     own = parent if nexus.attribute(parent, "NX_class") == "NXdetector" else None
-    geometry, notes = read(entry, own, frames)
+    geometry, notes, known = read(entry, own, frames)
     if geometry is None:
-        return Description(notes=tuple(notes)) if notes else None
+        return Description(metadata=known, notes=tuple(notes)) if notes else None
     command = nexus.command(entry)
     name = f"{geometry.beamline}, {geometry.detector}," if geometry.beamline else "the scan"
     note = f"Geometry of {name} from the transformations in {tree.path.name}{command and f': {command}'}."
     return Description(geometry=geometry, notes=(note,))
 
 
-def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> tuple[Geometry | None, list[str]]:
-    """Return the geometry that an entry's transformations give, and notes.
+def read(
+    entry: h5py.Group, detector: h5py.Group | None, frames: int
+) -> tuple[Geometry | None, list[str], dict[str, Any]]:
+    """Return the geometry that an entry's transformations give, notes, and what is known where it is not complete.
 
     Parameters
     ----------
@@ -110,16 +115,25 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> tuple[G
         None where the entry has no full chains; where it has and they cannot be used, a note says why.
     list of str
         What a person should know.
+    dict
+        Fields of the geometry, where only something beside the transformations is lacking.
     """
     modules, sample = _modules(entry, detector), _first(entry, "NXsample")
-    if not modules or sample is None:
-        return None, []
+    if not modules:
+        return None, [], {}
+    if sample is None:
+        unplaced = (
+            f"{entry.file.filename} places its detector by transformations, but no sample that depends on any: how it was turned "
+            "is not known, and they are not used; give the geometry with --beamline and --set."
+        )
+        return None, [unplaced], {}
     if len(modules) > 1:
         names = ", ".join(each.name for each in modules[:4])
-        return None, [
+        several = (
             f"{entry.file.filename} places {len(modules)} detector modules ({names}), and it is not known which of them the "
             "frames are: their transformations are not used; give the geometry with --beamline and --set."
-        ]
+        )
+        return None, [several], {}
     module = modules[0]
     where = entry.file.filename
     try:
@@ -135,9 +149,22 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> tuple[G
         document |= _names(entry, module)
         origin = document.pop("origin_m")
         given = {key: value for key, value in document.items() if value is not None}
-        return on_plane(complete(given, f"{where}: the transformations"), origin), []
+        lacking = {key: value for key, value in _OPEN.items() if not given.get(key)}
+        if given.get("energy_step_kev"):
+            lacking.pop("rocking_step_deg", None)
+        found = on_plane(complete(given | lacking, where), origin)
     except (_Unusable, InputError) as error:
-        return None, [f"The transformations of {where} are not used: {error}"]
+        return None, [f"The transformations of {where} are not used: {error}"], {}
+    if not lacking:
+        return found, [], {}
+    known = {key: value for key, value in asdict(found).items() if value is not None and key not in lacking}
+    why = " and ".join(_WHY[key] for key in lacking)
+    how = " ".join(f"--set geometry.{key}=…" for key in lacking)
+    return (
+        None,
+        [f"{where} places detector and sample, but {why}, so the geometry is not complete: {how}"],
+        known,
+    )
 
 
 def _detector(fast: _Step, slow: _Step, chain: Sequence[_Step]) -> dict[str, Any]:
@@ -233,7 +260,12 @@ def _step(group: h5py.Group, path: str, frames: int) -> tuple[_Step, h5py.Group,
     item = _item(group, path)
     if not isinstance(item, h5py.Dataset) or "vector" not in item.attrs:
         raise _Unusable(f"{group.name} depends on {path}, which is no transformation in this file.")
-    turns = nexus.attribute(item, "transformation_type") == "rotation"
+    kind = nexus.attribute(item, "transformation_type")
+    if kind is None:  # an angle turns
+        kind = (
+            "rotation" if (nexus.attribute(item, "units") or "").strip().lower() in DEGREES else "translation"
+        )
+    turns = kind == "rotation"
     own, default = (DEGREES, "deg") if turns else (METRES, "m")
     unit, factor = _factor(item, "units", own, default)
     values = _numbers(item[()], item.name) * factor

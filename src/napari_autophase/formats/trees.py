@@ -21,7 +21,7 @@ from .links import Item, Lost, Tree, link_of, local, why_not_local
 from .logs.log import unsteady
 from .logs.tree import TreeLog
 from .masks import StoredMask, lost_mask
-from .measured import Frames, described, quantity, told_from
+from .measured import Frames, described, nearly_from, quantity, told_from
 
 _OBJECTS = 4000
 """So many groups and datasets of a scan are looked at."""
@@ -57,7 +57,9 @@ def describe(
     for group in groups:
         detector = _detector(path)
         log = _log(tree, group, shape[0], detector)
-        found = told_from(log) if beamline is None else [beamline] if _has_motors(log, beamline) else []
+        found = [beamline] if beamline is not None else told_from(log) or nearly_from(log)
+        if beamline is not None and not _has_motors(log, beamline):
+            continue
         if len(found) != 1 or "hdf5" not in found[0].files.kinds:
             continue
         site = found[0]
@@ -285,12 +287,23 @@ def _named(log: TreeLog, site: Beamline, values: np.ndarray) -> TreeLog:
     circles = {each.motor for each in (*site.sample, *site.arm)}
     usual = [*site.rocking, *sorted(circles - set(site.rocking))]
     sources = [each for motor in usual for each in site.files.of_motor(motor)]
+    stood = []
     for source in (*sources, *site.files.energy):
         name = next((each for each in log.motors if source.fits(each)), None)
         if name is not None and values.min() - step <= log.motors[name] <= values.max() + step:
-            motors = {key: value for key, value in log.motors.items() if key != name}
-            return replace(log, motors=motors, columns={**log.columns, name: values})
-    return log
+            stood.append(name)
+    stood = list(dict.fromkeys(stood))
+    if not stood:
+        return log
+    name, *others = stood
+    notes = log.notes
+    if others:
+        notes += (
+            f"{log.path.name} does not name what was scanned: {name} is taken, and {' or '.join(others)} stood within the same "
+            "values; if it was another, say --set geometry.rocking_circle.",
+        )
+    motors = {key: value for key, value in log.motors.items() if key != name}
+    return replace(log, motors=motors, columns={**log.columns, name: values}, notes=notes)
 
 
 def _mask(

@@ -121,15 +121,23 @@ def scan_numbers(frames: Path) -> list[int]:
     """
     stem = frames.name if frames.is_dir() else frames.name.split(".")[0].removesuffix("_master")
     names = [stem] if frames.is_dir() else [stem, frames.parent.name]
+    names.append(frames.resolve().name.split(".")[0])
     marked = [_MARKED.findall(name)[-1:] for name in names]
     last = [_LAST.findall(name) for name in names]
     return list(dict.fromkeys(int(number) for found in (*marked, *last) for number in found))
 
 
 def _around(frames: Path) -> tuple[Path, ...]:
-    """Return the folder of the frames and those around it, the nearest first."""
-    folder = Path(os.path.abspath(frames if frames.is_dir() else frames.parent))
-    return (folder, *folder.parents[:_ABOVE])
+    """Return the folder of the frames and those around it, the nearest first; then those of what a symbolic link leads to."""
+    folders = (frames if frames.is_dir() else frames.parent, _behind(frames))
+    there = (Path(os.path.abspath(folder)) for folder in folders)
+    return tuple(dict.fromkeys(each for folder in there for each in (folder, *folder.parents[:_ABOVE])))
+
+
+def _behind(frames: Path) -> Path:
+    """Return the folder of the frames that a symbolic link may stand for."""
+    real = frames.resolve()
+    return real if real.is_dir() else real.parent
 
 
 def _logs(folder: Path) -> Iterator[tuple[Path, str]]:
