@@ -213,7 +213,7 @@ def test_what_is_written_says_axes_and_units(sphere, tmp_path, name, capsys):
 
 
 def test_a_scan_goes_through_the_command_too(tmp_path, capsys):
-    formats.write_scan(simulate(1, 32).scan, tmp_path / "s.h5")
+    formats.write_scan(simulate(1, 48, background=2.0).scan, tmp_path / "s.h5")
     assert (
         cli.main(
             ["orthogonalise", str(tmp_path / "s.h5"), "-o", str(tmp_path / "q.npz"), "--frame", "sample"]
@@ -223,6 +223,8 @@ def test_a_scan_goes_through_the_command_too(tmp_path, capsys):
     with np.load(tmp_path / "q.npz", allow_pickle=False) as file:
         assert str(file["unit"]) == "1/nm"
         assert file["data"].dtype == np.float32
+        assert "flat background of 2" in capsys.readouterr().out
+        assert np.quantile(file["data"][file["mask"] == 0], 0.2) > 1  # it is still there
         assert file["mask"].dtype == bool
 
 
@@ -260,3 +262,5 @@ def test_what_cannot_be_is_said(sphere, spots, tmp_path, capsys):
     assert cli.main([str(each) for each in arguments]) == 2
     assert "is a result" in capsys.readouterr().err
     assert not (tmp_path / "a.h5").exists()
+    assert cli.main([*map(str, arguments[:-1]), "energy_kev=8"]) == 2
+    assert "takes the geometry's settings alone, such as geometry.energy_kev=9" in capsys.readouterr().err

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from napari_autophase import cli, formats
+from napari_autophase.recipe import Recipe
 from napari_autophase.scan import Geometry, InputError, Scan
+from napari_autophase.simulation import simulate
 from napari_autophase.summary import summarise
 
 SIZE, SIDE = 48, 16
@@ -63,6 +65,30 @@ def test_the_command_line_says_the_same(tmp_path, capsys):
     for name in ("shape", "counts", "peak", "masked", "oversampling", "voxel_size_nm", "spacing_nm", "notes"):
         value = getattr(found, name)
         assert said[name] == (list(value) if isinstance(value, tuple) else value)
+
+
+def test_the_background_is_said_as_a_reconstruction_takes_it(tmp_path, capsys):
+    counts = simulate(3, 64, peak=1e5, background=2.0).scan.counts
+    np.save(tmp_path / "scan.npy", counts)
+    levels = np.linspace(1, 3, 64)
+    np.savetxt(tmp_path / "levels.txt", levels)
+    recipe = Recipe().with_settings({"model.background": str(tmp_path / "levels.txt")})
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+
+    def said(*more):
+        assert cli.main(["info", str(tmp_path / "scan.npy"), "--json", *more]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    found = said()
+    assert found["background"]["kind"] == "flat"
+    assert found["background"]["photons_per_voxel"] == pytest.approx(2, rel=0.1)
+    assert any("flat background of 2" in note for note in found["notes"])
+    assert said("--set", "model.background=off")["background"] == {"kind": "off", "photons_per_voxel": 0.0}
+    framed = said("--recipe", str(tmp_path / "recipe.json"))["background"]
+    assert framed["kind"] == "frames"
+    assert framed["photons_per_voxel"] == pytest.approx(2, rel=1e-6)
+    assert cli.main(["info", str(tmp_path / "scan.npy")]) == 0
+    assert "background  kind flat, photons_per_voxel" in capsys.readouterr().out
 
 
 def test_what_cannot_be_phased_is_said():

@@ -11,7 +11,7 @@ import numpy as np
 from . import analysis, formats
 from .geometry import reciprocal_steps, rotation, scattering_vector
 from .preparation import prepare
-from .recipe import Preparation
+from .recipe import Recipe
 from .reconstruction import Reconstruction
 from .scan import Geometry, InputError, Scan
 
@@ -47,6 +47,8 @@ class Orthogonal:
         Q in this frame, (x, y, z).
     frame, name, source
         The frame; what it was.
+    notes
+        What a person should know; a background that is spoken of is still among the counts.
     """
 
     data: np.ndarray
@@ -124,7 +126,8 @@ def _object(found: Reconstruction, frame: Frame, voxel_size: float | None) -> Or
 
 
 def _counts(scan: Scan, frame: Frame, voxel_size: float | None) -> Orthogonal:
-    prepared = prepare(scan, Preparation())
+    recipe = Recipe()
+    prepared = prepare(scan, recipe.prepare, formats.background(recipe.model.background, scan))
     if prepared.geometry is None:
         raise InputError(f"{scan.name} has no geometry; give one with --geometry, or --beamline and --set.")
     shape = prepared.counts.shape

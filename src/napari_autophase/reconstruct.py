@@ -15,7 +15,7 @@ import numpy as np
 from . import analysis, formats, geometry, memory, preparation, progress, runs
 from .placement import doubts_of, placed
 from .recipe import Recipe
-from .reconstruction import UNKNOWN_GEOMETRY, Background, Coherence, Progress, Reconstruction
+from .reconstruction import UNKNOWN_GEOMETRY, Coherence, Progress, Reconstruction
 from .scan import InputError, Scan, fingerprint
 from .version import full_version
 
@@ -23,11 +23,20 @@ if TYPE_CHECKING:
     from .phasing import Blur
 
 
-def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress, None, Reconstruction]:
+def reconstruct(
+    scan: Scan, recipe: Recipe | None = None, background: preparation.Background | None = None
+) -> Generator[Progress, None, Reconstruction]:
     """Reconstruct the crystal that scattered `scan`, as `recipe` says.
 
     A generator: it yields `Progress` and returns the `Reconstruction` (``run`` drives it to the end).  Closing it cancels: it is
     never busy for longer than one iteration, or a few hundredths of a second, before it yields.
+
+    Parameters
+    ----------
+    scan, recipe
+        What was measured, and every choice; None: the preset ``fast``.
+    background
+        Photons of the scan that are not the crystal's, where they are known already; None: as the recipe says.
 
     Raises
     ------
@@ -36,10 +45,12 @@ def reconstruct(scan: Scan, recipe: Recipe | None = None) -> Generator[Progress,
         suffice.
     """
     with memory.or_say(f"phasing {' × '.join(map(str, scan.shape))} voxels"):
-        return (yield from _reconstruct(scan, recipe or Recipe()))
+        return (yield from _reconstruct(scan, recipe or Recipe(), background))
 
 
-def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Reconstruction]:
+def _reconstruct(
+    scan: Scan, recipe: Recipe, background: preparation.Background | None
+) -> Generator[Progress, None, Reconstruction]:
     # torch costs a second, and importing this module alone does not need it
     from . import network, phasing
 
@@ -51,7 +62,7 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
 
     with stage("prepare"):
         yield Progress("prepare", 0, 1)
-        dark = background_of(recipe, scan)
+        dark = formats.background(recipe.model.background, scan) if background is None else background
         prepared = preparation.prepare(scan, recipe.prepare, dark)
         notes = (*notes, *prepared.notes)
         steps, q_bragg = geometry.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
@@ -94,7 +105,7 @@ def _reconstruct(scan: Scan, recipe: Recipe) -> Generator[Progress, None, Recons
         used_sha256={**used_sha256(scan, dark), **found.judged_by},
         good=prepared.good,
         coherence=_coherence(recipe, found.blur),
-        background=_background(recipe, prepared),
+        background=preparation.said_background(dark, prepared.background),
         verdict=verdict,
         trust=found.trust,
         scan_shape=scan.shape,
@@ -106,43 +117,6 @@ def _coherence(recipe: Recipe, blur: Blur | None) -> Coherence:
     if blur is not None:
         return Coherence("gaussian", blur.sigma_px)
     return Coherence("none" if recipe.model.coherence == "estimate" else "off")
-
-
-def background_of(recipe: Recipe, scan: Scan) -> preparation.Background:
-    """Return the background that a recipe speaks of; that of a file is read, and cut as the scan was when it was read.
-
-    Raises
-    ------
-    InputError
-        If that cannot be read.
-    """
-    told = recipe.model.background
-    if isinstance(told, str):
-        if told == "off":
-            return "off"
-        if told == "estimate":
-            return "estimate"
-        try:
-            volume = np.asarray(formats.image(told, "background"), np.float32)
-        except InputError as error:
-            raise InputError(f"The background cannot be read: {error}") from None
-        origin = scan.origin
-        if origin is not None and origin.box is not None and volume.shape == origin.whole:
-            volume = volume[tuple(slice(*ends) for ends in origin.box)]
-        return volume
-    return np.array(told, np.float32) if isinstance(told, tuple) else told
-
-
-def _background(recipe: Recipe, prepared: preparation.Prepared) -> Background:
-    """Return what is said of the light that is not the crystal's."""
-    told, level = recipe.model.background, float(np.mean(prepared.background))
-    if told == "off":
-        return Background()
-    if told == "estimate":
-        return Background("flat" if level else "none", level)
-    return Background(
-        "volume" if isinstance(told, str) else "frames" if isinstance(told, tuple) else "flat", level
-    )
 
 
 def used_sha256(scan: Scan, background: preparation.Background = "off") -> dict[str, str]:

@@ -14,7 +14,7 @@ from . import analysis, formats
 from .geometry import complete
 from .preparation import sum_scans
 from .recipe import Recipe
-from .reconstruct import background_of, run, used_sha256, versions
+from .reconstruct import run, used_sha256, versions
 from .reconstruction import Progress, Reconstruction
 from .scan import Geometry, InputError, Origin, Scan
 
@@ -196,7 +196,8 @@ def _with_background(known: Record, scan: Scan) -> Recipe:
         return known.recipe
     place = _found(known, told)
     recipe = known.recipe.with_settings({"model.background": place})
-    if used_sha256(scan, background_of(recipe, scan)).get("background") != known.sha256.get("background"):
+    now = used_sha256(scan, formats.background(place, scan))
+    if now.get("background") != known.sha256.get("background"):
         raise InputError(
             f"{place} is not the background that {known.path.name} was made with; nothing was computed. "
             f"To use it all the same: reconstruct SCAN --recipe {known.path.name}."

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from . import geometry
+from . import formats, geometry
 from .geometry import GeometrySummary
-from .preparation import prepare
+from .preparation import prepare, said_background
 from .recipe import Recipe
+from .reconstruction import Background
 from .scan import Geometry, Scan
 
 
 @dataclass(frozen=True)
 class ScanSummary:
-    """A scan as a reconstruction would see it: after the default preparation.
+    """A scan as a reconstruction would see it: after its preparation.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ class ScanSummary:
         Momentum transfer at the peak, (x, y, z) of the laboratory; None without geometry.
     geometry, metadata
         What the file (or the person) said of the experiment.
+    background
+        Light that is not the crystal's.
     notes
         What a person should know.
     seen
@@ -55,6 +58,7 @@ class ScanSummary:
     q_bragg_per_nm: tuple[float, float, float] | None
     geometry: Geometry | None
     metadata: dict[str, Any]
+    background: Background
     notes: tuple[str, ...]
     seen: GeometrySummary | None
 
@@ -73,7 +77,9 @@ class ScanSummary:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
 
-def summarise(scan: Scan, material: str | None = None, spacing_nm: float | None = None) -> ScanSummary:
+def summarise(
+    scan: Scan, material: str | None = None, spacing_nm: float | None = None, recipe: Recipe | None = None
+) -> ScanSummary:
     """Look at a scan as a reconstruction would.
 
     Parameters
@@ -82,13 +88,17 @@ def summarise(scan: Scan, material: str | None = None, spacing_nm: float | None 
         Any scan.
     material, spacing_nm
         What the spacing of the lattice planes is compared with: see `geometry.summarise`.
+    recipe
+        How it is to be prepared, and which background it has; None: as a reconstruction does unless told otherwise.
 
     Raises
     ------
     InputError
         If it cannot be phased.
     """
-    prepared = prepare(scan, Recipe().prepare)
+    recipe = recipe or Recipe()
+    told = formats.background(recipe.model.background, scan)
+    prepared = prepare(scan, recipe.prepare, told)
     at = prepared.geometry, prepared.peak, prepared.counts.shape
     seen, q_bragg = None, None
     if at[0] is not None:
@@ -108,6 +118,7 @@ def summarise(scan: Scan, material: str | None = None, spacing_nm: float | None 
         q_bragg_per_nm=None if q_bragg is None else _three(q_bragg),
         geometry=scan.geometry,
         metadata=scan.metadata,
+        background=said_background(told, prepared.background),
         notes=tuple(prepared.notes),
         seen=seen,
     )

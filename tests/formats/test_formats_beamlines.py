@@ -125,6 +125,23 @@ def test_34_id_c_fields_and_mask_of_the_whole_detector(tmp_path):
     assert scan.mask[0].sum() == 2
 
 
+def test_34_id_c_turned(tmp_path):
+    """What is known of the detector turns with the frames: seam, gaps, fields and masks of the whole, and the direct beam."""
+    rng = np.random.default_rng(3)
+    folder = write_34(tmp_path, counts((20, 40, 48)), (240, 48, 236, 40))
+    mask = np.zeros((512, 512), "u1")
+    mask[238, 281:284] = 1
+    fields = {"dark": np.zeros((512, 512), "f4"), "white": rng.integers(500, 1500, (512, 512)), "mask": mask}
+    upright = formats.read_scan(folder, **fields)
+    turned = formats.read_scan(folder, axes=(0, 2, 1), **fields)
+    np.testing.assert_array_equal(turned.counts, upright.counts.swapaxes(1, 2))
+    np.testing.assert_array_equal(turned.mask, upright.mask.swapaxes(1, 2))
+    assert turned.geometry == upright.geometry.transposed()
+    placed = formats.read_scan(folder, axes=(0, 2, 1), roi=(240, 288, 236, 276), **fields)
+    np.testing.assert_array_equal(placed.counts, turned.counts)
+    np.testing.assert_array_equal(placed.mask, turned.mask)
+
+
 def test_34_id_c_when_things_are_missing(tmp_path):
     without = {name: value for name, value in MOTORS_34.items() if name != "Gamma"}
     scan = formats.read_scan(write_34(tmp_path / "a", counts((20, 32, 32)), (0, 32, 0, 32), motors=without))

@@ -151,6 +151,10 @@ def test_a_background_in_a_file_or_per_frame_is_used(tmp_path):
     np.save(file, np.broadcast_to(level[:, None, None], (32, 32, 32)).astype(np.float32))
     recipe = Recipe.from_preset("iterative").with_settings({"refine.algorithm": "4*ER"})
     framed = run(truth.scan, recipe.with_settings({"model.background": level.tolist()}))
+    np.savetxt(tmp_path / "level.txt", level)
+    texted = run(truth.scan, recipe.with_settings({"model.background": str(tmp_path / "level.txt")}))
+    assert np.array_equal(texted.object, framed.object)
+    assert texted.background.kind == "frames"
     filed = run(truth.scan, recipe.with_settings({"model.background": str(file)}))
     assert np.array_equal(framed.object, filed.object)
     assert (framed.background.kind, filed.background.kind) == ("frames", "volume")

@@ -76,9 +76,22 @@ def test_a_block_of_voxels_has_the_background_of_all():
     assert prepare(scan, choice, "estimate").background == pytest.approx(6.0, rel=0.15)
 
 
+def test_an_image_is_the_background_of_every_frame():
+    image = np.arange(np.prod(SHAPE[1:]), dtype=np.float32).reshape(SHAPE[1:]) / 100
+    scan = peaked(image)
+    found = prepare(scan, Preparation(centre="none"), image).background
+    np.testing.assert_array_equal(found, np.broadcast_to(image, SHAPE))
+
+
 @pytest.mark.parametrize(
     ("wrong", "word"),
-    [(-1.0, "negative"), (np.nan, "infinite"), (np.ones(7), "shape"), (np.ones((3, 3, 3)), "shape")],
+    [
+        (-1.0, "negative"),
+        (np.nan, "infinite"),
+        (np.ones(7), "has 7 numbers, but scan has 24 frames"),
+        (np.ones((3, 3, 3)), r"has shape \(3, 3, 3\)"),
+        (np.ones((22, 20)), "an image of a frame's shape"),
+    ],
 )
 def test_a_background_that_does_not_fit_is_refused(wrong, word):
     with pytest.raises(InputError, match=word):

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_autophase.preparation import find_dead_pixels, find_flagged, find_hot_pixels, pixels
+from napari_autophase.preparation import (
+    find_dead_pixels,
+    find_flagged,
+    find_hot_pixels,
+    find_saturated,
+    pixels,
+)
 from napari_autophase.simulation import simulate
 
 SIZE = 32
@@ -135,6 +141,52 @@ def test_flags_survive_a_change_of_type(dtype):
     assert np.count_nonzero(found) == SIZE + 1
     assert found[:, 10, 11].all()
     assert found[0, 5, 5]
+
+
+def divided_by_the_monitor(counts: np.ndarray) -> np.ndarray:
+    """Return counts over a monitor that drifts: no value stays whole, and no flag the same in two frames."""
+    number = len(counts)
+    monitor = 1 + 0.05 * np.sin(np.arange(number) / 7) + np.random.default_rng(5).normal(0, 0.01, number)
+    return (counts / (monitor / monitor.min())[:, None, None]).astype(np.float32)
+
+
+@pytest.mark.parametrize("peak", [1e3, 1e4, 6e4])
+def test_flags_of_sixteen_bits_are_found_after_a_division_by_the_monitor(peak):
+    counts, gap = clean(7, peak), np.zeros((SIZE,) * 3, bool)
+    gap[:, 20:22] = gap[:, 3, 4] = True
+    counts[gap] = 65535
+    assert np.array_equal(find_flagged(divided_by_the_monitor(counts)), gap)
+
+
+def test_a_limit_is_found_after_a_division_by_the_monitor():
+    counts = clean(7, 4e5)
+    saturated = counts > 65535
+    counts[saturated] = 65535
+    divided = divided_by_the_monitor(counts)
+    found = find_flagged(divided)
+    assert saturated.sum() > 20
+    assert not found[~saturated].any()
+    assert found.sum() > 0.9 * saturated.sum()  # a few frames have hardly any
+    assert np.array_equal(find_saturated(divided, found), found)
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.float32])
+def test_a_lit_block_is_no_limit(dtype):
+    """In many frames its pixels hold the same number, with nothing brighter there."""
+    counts, block = clean(7, 1e5), np.zeros((SIZE,) * 3, bool)
+    block[:, 25:28, 4:7] = True
+    counts[block] += 2000
+    assert not find_flagged(counts.astype(dtype)).any()
+    assert find_hot_pixels(counts)[block].mean() > 0.99
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.37])
+def test_light_without_noise_is_no_plateau(scale):
+    """Not that of a body with a centre between voxels either, whose maxima are the same four or eight times."""
+    x, y, z = (np.arange(SIZE) - (SIZE - 1) / 2 for _ in range(3))
+    radius = np.sqrt(x[:, None, None] ** 2 + y[None, :, None] ** 2 + z**2)
+    counts = (1e5 * scale * np.sinc(radius / 4) ** 2).astype(np.float32)
+    assert not find_flagged(counts).any()
 
 
 def test_saturation_is_found_by_value_and_by_its_plateau():

@@ -150,6 +150,27 @@ def test_masked_voxels_are_free(small_network):
     )
 
 
+@pytest.mark.parametrize("told", ["estimate", 5.0])
+def test_a_background_is_not_shown_as_light(small_network, monkeypatch, told):
+    """Far from the peak nearly all photons are the background's; blocks of two voxels have twice as many of them."""
+    scan = simulation.simulate(5_000_110, 32, peak=1e5, background=5.0, oversampling=(2.5, 2.6, 2.4)).scan
+    recipe = QUICK.with_settings({"model.background": told, "prepare.binning": (1, 1, 2)})
+    known = []
+    reconstruct = module.reconstruct
+    monkeypatch.setattr(
+        module,
+        "reconstruct",
+        lambda scan, recipe, dark: known.append(dark) or reconstruct(scan, recipe, dark),
+    )
+    lesson = finish(module._learn(scan, recipe, network.load()))
+    assert known == [pytest.approx(10, rel=0.15)]
+    shown, measured_there = lesson.shown, lesson.seen > 0
+    darkest = shown[measured_there].quantile(0.25)
+    assert darkest < 2
+    blind = finish(module._learn(scan, recipe.with_settings({"model.background": "off"}), network.load()))
+    assert blind.shown[measured_there].quantile(0.25) > 5
+
+
 def test_what_was_found_stands_where_the_network_would_put_it():
     generator = torch.Generator().manual_seed(0)
     guess = torch.zeros(32, 32, 32, dtype=torch.complex64)

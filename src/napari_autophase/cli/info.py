@@ -9,6 +9,7 @@ import typer
 
 from . import show
 from .options import (
+    AnySettings,
     Axes,
     BeamlineName,
     CropTo,
@@ -18,6 +19,7 @@ from .options import (
     MaskGood,
     MaskPath,
     MaterialName,
+    RecipePath,
     Reflection,
     Roi,
     ScanPath,
@@ -44,10 +46,8 @@ def info(
     crop: CropTo = None,
     geometry: GeometryPath = None,
     beamline: BeamlineName = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change the geometry, e.g. 'geometry.energy_kev=9'."),
-    ] = None,
+    recipe: RecipePath = None,
+    settings: AnySettings = None,
     material: MaterialName = None,
     hkl: Reflection = None,
     spacing: Spacing = None,
@@ -63,15 +63,16 @@ def info(
     from ..faults import InputError
     from ..scan import Scan
     from ..summary import summarise
-    from .inputs import GeometryChoice, ScanFiles, reference_nm, reflected
+    from .inputs import GeometryChoice, ScanFiles, choose_recipe, reference_nm, reflected
 
-    stood = GeometryChoice.of(geometry, beamline, settings)
+    stood = GeometryChoice.of(geometry, beamline, settings, beside_recipe=True)
     stood.document()
+    prepared_as = choose_recipe(None, recipe, settings or [])
     files = ScanFiles(dataset, mask, mask_good, dark, white, roi, values, axes, spec, crop)
     found = formats.read(scan, beamline=stood.said_beamline(), **files.options())
     lines: list[tuple[str, str]] = []
     if isinstance(found, Scan):
-        seen = summarise(reflected(stood.applied(found), hkl), material, spacing)
+        seen = summarise(reflected(stood.applied(found), hkl), material, spacing, prepared_as)
         document, lines = seen.document(), seen.lines()
     else:
         if stood.document():

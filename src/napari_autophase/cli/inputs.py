@@ -36,9 +36,26 @@ class GeometryChoice:
     settings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, path: Path | None, beamline: str | None, settings: list[str] | None) -> GeometryChoice:
-        """Return the choice, from all the settings that a command was given."""
-        own = (each.strip() for each in settings or ())
+    def of(
+        cls,
+        path: Path | None,
+        beamline: str | None,
+        settings: list[str] | None,
+        beside_recipe: bool = False,
+    ) -> GeometryChoice:
+        """Return the choice, from all the settings that a command was given, the recipe's among them or not.
+
+        Raises
+        ------
+        InputError
+            If one is not the geometry's, and the command has no recipe.
+        """
+        own = [each.strip() for each in settings or ()]
+        others = [each for each in own if not each.startswith(_GEOMETRY)]
+        if others and not beside_recipe:
+            raise InputError(
+                f"--set {others[0]}: this command takes the geometry's settings alone, such as {_GEOMETRY}energy_kev=9."
+            )
         return cls(
             path, beamline, tuple(each[len(_GEOMETRY) :] for each in own if each.startswith(_GEOMETRY))
         )

@@ -79,6 +79,14 @@ BeamlineName = Annotated[
         help="Where it was measured, e.g. 34-ID-C (`geometry` lists them), or a beamline's JSON file."
     ),
 ]
+RecipePath = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe",
+        metavar="FILE",
+        help="A recipe (.json), or a report or result with one: the scan is prepared as it says.",
+    ),
+]
 MaterialName = Annotated[
     str | None,
     typer.Option(metavar="FORMULA", help="What the crystal is, e.g. Au, to compare its spacing with."),
@@ -92,6 +100,14 @@ Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set", metavar="KEY=VALUE", help="One field of the geometry, e.g. 'geometry.energy_kev=9'."
+    ),
+]
+AnySettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One field of the geometry, or of the recipe, e.g. 'geometry.energy_kev=9' or 'model.background=off'.",
     ),
 ]
 Result = Annotated[

@@ -69,4 +69,7 @@ def orthogonalise(
         f"{made.name}: {' × '.join(map(str, made.data.shape))} voxels of {made.voxel_size:.5g} {made.unit} along z, y, x of the "
         f"{made.frame} frame"
     )
+    if isinstance(found, Scan):
+        for note in made.notes:
+            print(f"note: {note}")
     print(f"wrote {output}")

@@ -118,7 +118,7 @@ def reconstruct(
     }
     chosen = chosen.with_settings({key: value for key, value in explicit.items() if value is not None})
     check_weights(chosen)
-    stood = GeometryChoice.of(geometry, beamline, settings)
+    stood = GeometryChoice.of(geometry, beamline, settings, beside_recipe=True)
     stood.document()  # a misspelt file is told before the scan is read
     files = ScanFiles(dataset, mask, mask_good, dark, white, roi, values, axes, spec, crop)
     files.options()  # as soon

@@ -17,6 +17,7 @@ from ..maps import Maps
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
+from .background import background
 from .choice import choose
 from .common import AmbiguousDataset, AmbiguousScan, Dataset, ScanEntry, check_memory
 from .correction import split_path
@@ -34,6 +35,7 @@ __all__ = [
     "AmbiguousScan",
     "Dataset",
     "ScanEntry",
+    "background",
     "check_memory",
     "crop_in",
     "cropping_line",

@@ -77,6 +77,11 @@ class Hdf5(Format):
         with opened(path) as tree:
             return list(_walk(tree, tree.root["/"], "/", set()))
 
+    def vectors(self, path: Path) -> list[Dataset]:
+        """Return the numeric arrays of one dimension."""
+        with opened(path) as tree:
+            return [each for each in _walk(tree, tree.root["/"], "/", set(), 1) if len(each.shape) == 1]
+
     def lists_own(self, path: Path) -> list[Dataset]:
         """Return the numeric arrays whose bytes stand in this very file."""
         with opened(path) as tree:
@@ -243,7 +248,10 @@ def _with_tree(tree: Tree, path: str, dataset: Dataset, found: Description, hint
     return found if more is None else joined(more, found)
 
 
-def _walk(tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[Path, int]]) -> Iterator[Dataset]:
+def _walk(
+    tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[Path, int]], least: int = 2
+) -> Iterator[Dataset]:
+    """Yield the numeric arrays of at least so many dimensions below a group."""
     if prefix.count("/") > _DEEP:
         return
     parts: dict[int, Dataset] = {}
@@ -253,8 +261,8 @@ def _walk(tree: Tree, group: h5py.Group, prefix: str, seen: set[tuple[Path, int]
                 continue
             seen.add(which)
         if isinstance(item, h5py.Group):
-            yield from _walk(tree, item, f"{prefix}{name}/", seen)
-        elif (found := _as_dataset(item, prefix + name)) is not None:
+            yield from _walk(tree, item, f"{prefix}{name}/", seen, least)
+        elif (found := _as_dataset(item, prefix + name, least)) is not None:
             number = _number(prefix, name)
             if number is None:
                 yield found
@@ -332,10 +340,10 @@ def stretch(
     return np.concatenate(found)
 
 
-def _as_dataset(item: Item | Lost, path: str) -> Dataset | None:
+def _as_dataset(item: Item | Lost, path: str, least: int = 2) -> Dataset | None:
     if isinstance(item, Lost):
         return Dataset(path, (), _UNKNOWN, item.why)
-    if not isinstance(item, h5py.Dataset) or item.shape is None or len(item.shape) < 2:
+    if not isinstance(item, h5py.Dataset) or item.shape is None or len(item.shape) < least:
         return None
     dtype = item.dtype
     if dtype.names == ("real", "imag"):  # as MATLAB writes complex numbers

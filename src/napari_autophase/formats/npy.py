@@ -48,10 +48,17 @@ class Npy(Format):
 
     def lists(self, path: Path) -> list[Dataset]:
         """Return the array, if it is numeric and has two or more dimensions."""
+        return [each for each in self._numbers(path) if len(each.shape) >= 2]
+
+    def vectors(self, path: Path) -> list[Dataset]:
+        """Return the array, if it is numeric and has one dimension."""
+        return [each for each in self._numbers(path) if len(each.shape) == 1]
+
+    def _numbers(self, path: Path) -> list[Dataset]:
         with damage(path), path.open("rb") as file:
             shape, _, dtype = header(file)
         refuse_pickle(path, dtype)
-        return [Dataset("", shape, dtype)] if len(shape) >= 2 and dtype.kind in "buifc" else []
+        return [Dataset("", shape, dtype)] if dtype.kind in "buifc" else []
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return the array."""

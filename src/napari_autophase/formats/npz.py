@@ -43,6 +43,10 @@ class Npz(Format):
         """Return the numeric arrays of two or more dimensions, from the headers alone."""
         return [each for each in _headers(path) if len(each.shape) >= 2 and each.dtype.kind in "buifc"]
 
+    def vectors(self, path: Path) -> list[Dataset]:
+        """Return the numeric arrays of one dimension, from the headers alone."""
+        return [each for each in _headers(path) if len(each.shape) == 1 and each.dtype.kind in "buif"]
+
     def find(self, path: Path, name: str) -> Dataset | None:
         """Return the array called `name`, whatever it is, or None."""
         return next((each for each in _headers(path) if each.path == name.strip("/")), None)

@@ -11,6 +11,7 @@ import numpy as np
 from .. import memory
 from ..geometry import Beamline, find_beamline
 from ..scan import Geometry, InputError, Scan
+from .axes import Axes
 from .choice import choose
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
 from .correction import flat_field, insert_seam, split_path
@@ -79,7 +80,7 @@ class Reading:
     def hints(self) -> Hints:
         """What helps to understand the scan's own files."""
         place = find_beamline(self.beamline) if isinstance(self.beamline, str) else self.beamline
-        return Hints(None if self.spec is None else Path(self.spec), place, self.roi)
+        return Hints(None if self.spec is None else Path(self.spec), place, Axes(self.axes).region(self.roi))
 
 
 def make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
@@ -107,14 +108,13 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
             f"{source} holds a crystal in direct space, not counts; open it as a reconstruction (read, or File > Open), or give "
             "the diffraction that it was phased from."
         )
-    turn = _Axes(how.axes)
+    turn = Axes(how.axes)
     whole = turn.shape(chosen.frames)
     asked = replace(chosen, shape=turn.detector(chosen.frames))
     about = kind.describes(path, asked, how.hints)
     if about.geometry is None:
         about = _with_log(path, kind, asked, about, how.hints)
-    if about.mask is not None and turn.mirrored:
-        about = replace(about, mask=about.mask.swapaxes(1, 2))
+    about = turn.described(about)
     place = _Place(whole, _checked(how.roi, whole) or about.region, about.detector)
     masks = _stored_masks(about, how, turn)
     for stored, _ in masks:
@@ -133,14 +133,14 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         counts,
         name=f"{path.stem}_{part}" if part else path.stem,
         mask=bad,
-        geometry=None if about.geometry is None else place.seen(turn.geometry(about.geometry), counts.shape),
+        geometry=None if about.geometry is None else place.seen(about.geometry, counts.shape),
         source=source,
         metadata=about.metadata,
         notes=(*about.notes, *cropped, *notes, *said, *_repeated(counts)),
     )
     if how.dark is not None or how.white is not None:
         dark, white = (
-            None if field is None else place.field(image(field, name), f"{name} field")
+            None if field is None else place.field(turn.volume(image(field, name)), f"{name} field")
             for field, name in ((how.dark, "dark"), (how.white, "white"))
         )
         scan = flat_field(scan, dark, white, place.region)
@@ -207,7 +207,7 @@ def _read(
     path: Path,
     kind: Format,
     chosen: Dataset,
-    turn: _Axes,
+    turn: Axes,
     place: _Place,
     mask: np.ndarray | None,
     masks: list[tuple[StoredMask, int | None]],
@@ -252,40 +252,6 @@ def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hin
     )
 
 
-@dataclass(frozen=True)
-class _Axes:
-    """Which axes of a file's volume are the rocking curve, the rows and the columns; None: these, in that order."""
-
-    order: tuple[int, int, int] | None
-
-    def shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape in the order that is wanted."""
-        return stored if self.order is None else tuple(stored[axis] for axis in self.order)
-
-    def geometry(self, geometry: Geometry) -> Geometry:
-        """Return the geometry of frames as they are wanted from that of the frames as they are stored."""
-        return geometry.transposed() if self.mirrored else geometry
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether the detector's frames lie transposed in the file."""
-        return self.order is not None and self.order[1] > self.order[2]
-
-    def detector(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape with the rocking axis first and the frames as they are stored."""
-        if self.order is None or len(shape) != 3:
-            return shape
-        return tuple(shape[axis] for axis in (self.order[0], *sorted(self.order[1:])))
-
-    def volume(self, array: np.ndarray) -> np.ndarray:
-        """Return a volume, or one frame, in the order that is wanted."""
-        if self.order is None or array.ndim not in (2, 3):
-            return array
-        if array.ndim == 2:
-            return array.T if self.mirrored else array
-        return np.ascontiguousarray(array.transpose(self.order))
-
-
 def _checked(roi: Region | None, shape: tuple[int, ...]) -> Region | None:
     if roi is not None and (roi[1] - roi[0], roi[3] - roi[2]) != shape[1:]:
         raise InputError(
@@ -295,7 +261,7 @@ def _checked(roi: Region | None, shape: tuple[int, ...]) -> Region | None:
     return roi
 
 
-def _stored_masks(about: Description, how: Reading, turn: _Axes) -> list[tuple[StoredMask, int | None]]:
+def _stored_masks(about: Description, how: Reading, turn: Axes) -> list[tuple[StoredMask, int | None]]:
     """Return the masks of the file and of the person, and what good pixels are in each, where that was said."""
     found = []
     if about.stored_mask is not None:

@@ -65,6 +65,10 @@ class Format(ABC):
         whole = as_volume(self.reads(path, dataset))
         yield Volume(lambda box: whole[box].copy())
 
+    def vectors(self, path: Path) -> list[Dataset]:  # noqa: ARG002
+        """Return the arrays of numbers along one axis, from the file's headers alone."""
+        return []
+
     def lists_own(self, path: Path) -> list[Dataset]:
         """Return the arrays that stand in this very file, without following a link."""
         return self.lists(path)

@@ -1,6 +1,6 @@
 """Preparation: from photon counts to what phasing needs."""
 
-from .background import Background, find_flat
+from .background import Background, find_flat, said_background
 from .filling import Completed, complete_peak
 from .halves import halves
 from .oversampling import estimate_oversampling, fill_gaps
@@ -30,6 +30,7 @@ __all__ = [
     "middle",
     "on_grids",
     "prepare",
+    "said_background",
     "sum_of",
     "sum_scans",
 ]

@@ -13,11 +13,12 @@ from typing import Literal
 
 import numpy as np
 
+from .. import reconstruction
 from ..scan import InputError, Scan
 
 Background = Literal["off", "estimate"] | float | np.ndarray
 """What a recipe says, the file of a volume having been read: nothing, what the scan tells, photons per voxel of the scan, or as
-many per frame (n,) or per voxel (frames, rows, columns)."""
+many per frame (frames,), per pixel (rows, columns) or per voxel (frames, rows, columns)."""
 
 _BLOCKS, _LARGEST, _SMALLEST = 8, 8, 2
 """So many blocks lie along the shortest side; sides of a block in voxels."""
@@ -112,12 +113,33 @@ def given(background: Background, scan: Scan) -> np.ndarray | float | None:
         return float(values)
     if values.shape == scan.shape[:1]:
         return np.broadcast_to(values[:, None, None], scan.shape)
+    if values.shape == scan.shape[1:]:
+        return np.broadcast_to(values, scan.shape)
     if values.shape != scan.shape:
+        what = f"{values.size} numbers" if values.ndim == 1 else f"shape {values.shape}"
         raise InputError(
-            f"The background has shape {values.shape}, but {scan.name} has {scan.shape}: give one number, one per frame, or a "
-            "volume of the scan's shape."
+            f"The background has {what}, but {scan.name} has {scan.shape[0]} frames of {scan.shape[1]} × {scan.shape[2]} pixels: "
+            "give one number, one per frame, an image of a frame's shape, or a volume of the scan's."
         )
     return values
+
+
+def said_background(told: Background, found: np.ndarray | float) -> reconstruction.Background:
+    """Return what a result says of its background.
+
+    Parameters
+    ----------
+    told
+        What the recipe said.
+    found
+        Photons per voxel of the phased grid, as `prepare` gives them.
+    """
+    level = float(np.mean(found))
+    if isinstance(told, str):
+        off = reconstruction.Background()
+        return off if told == "off" else reconstruction.Background("flat" if level else "none", level)
+    kinds: dict[int, Literal["flat", "frames", "volume"]] = {0: "flat", 1: "frames"}
+    return reconstruction.Background(kinds.get(np.ndim(told), "volume"), level)
 
 
 def _blocks(volume: np.ndarray, side: int) -> np.ndarray:

@@ -16,6 +16,11 @@ from .lit import find_flashes, find_lit_patches
 FLAGS = (2.0**32 - 1, 2.0**32 - 2, 2.0**31 - 1, 2.0**24 - 1, 2.0**16 - 1, 2.0**16 - 2)
 """Largest values of detectors' number formats, by which they mark bad or overflown pixels."""
 
+_PLATEAU, _PATCH = 1000, 5
+"""A maximum above this that occurs again and again is none; pixels of one frame that lie side by side, and have just the same
+value, which is no whole number."""
+_DRIFT = 0.5
+"""A monitor falls to this part of its largest value at most, while a rocking curve is measured."""
 _CONTRAST = 8.0
 """A voxel may be this many times brighter than its third-brightest neighbour: the peak of a crystal that is oversampled
 only 1.5-fold, where sinc²(1/1.5) = 0.17, still passes."""
@@ -36,8 +41,8 @@ def find_flagged(counts: np.ndarray, saturation: float | None = None) -> np.ndar
     """Find voxels whose value is a flag or saturated.
 
     Flags are the largest value of the array's own integer type, any of `FLAGS` as long as nothing lies above it, a plateau (the
-    same maximum of over a thousand counts four times, which photon statistics do not make), and what lies far above all light: a
-    flag that was divided by a monitor or a white field.
+    same maximum of over a thousand counts four times, which photon statistics do not make), in one frame as well (see
+    `_plateaus`), and what lies far above all light: a flag that was divided by a white field.
 
     Parameters
     ----------
@@ -61,10 +66,33 @@ def find_flagged(counts: np.ndarray, saturation: float | None = None) -> np.ndar
         # float32 rounds 2³² - 1 up
         is_flag = any(top == value or top == np.float32(value) for value in FLAGS)
         where = (counts == top) & ~flagged
-        if not is_flag and not (top > 1000 and np.count_nonzero(where) >= 4 and float(top).is_integer()):
+        if not is_flag and not (top > _PLATEAU and np.count_nonzero(where) >= 4 and float(top).is_integer()):
             break
         flagged |= where
+    if counts.ndim == 3:
+        flagged |= _plateaus(counts, flagged)
     return flagged | (counts >= _end_of_light(counts, flagged))
+
+
+def _plateaus(counts: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    """Find what is as bright, in its frame, as a patch of pixels that are all as bright as its brightest.
+
+    That is a flag, or a limit, that was divided by each frame's monitor: another number in each frame, and no whole one.  Nothing
+    in the scan is much brighter, however the monitor drifts; lit pixels, which may be alike in a frame, lie below the peak.
+    """
+    found = np.zeros(counts.shape, bool)
+    if counts.dtype.kind != "f":
+        return found
+    least = max(_PLATEAU, _DRIFT * counts.max(where=~flagged, initial=0))
+    for frame, bad, mine in zip(counts, flagged, found, strict=True):
+        top = frame.max(where=~bad, initial=0)
+        where = (frame == top) & ~bad
+        if top < least or np.count_nonzero(where) < _PATCH:
+            continue
+        patches, _ = ndimage.label(where)
+        if np.bincount(patches.ravel())[1:].max() >= _PATCH:
+            mine[:] = where
+    return found
 
 
 def _end_of_light(counts: np.ndarray, flagged: np.ndarray) -> float:

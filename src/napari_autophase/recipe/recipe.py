@@ -93,7 +93,7 @@ class ForwardModel(_Part):
     background: Literal["off", "estimate"] | Photons | tuple[Photons, ...] | str = Field(
         "estimate",
         description="Photons per voxel that are not the crystal's: off (none), estimate (a flat one, from the emptiest part of "
-        "the scan), a number, one per frame, or a file with a volume of the scan's shape.",
+        "the scan), a number, one per frame, or a file (one per frame, an image of a frame's shape, or a volume of the scan's).",
     )
 
     @field_validator("background", mode="before")

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .. import network, phasing, preparation
+from .. import formats, network, phasing, preparation
 from ..network.inference import orientations, original, quick_bfloat16, reoriented
 from ..network.physics import EXTENT, WINDOW, propagate
 from ..network.weights import NETWORKS, SHIPPED, Model, save_weights
@@ -209,26 +209,30 @@ class _Lesson:
 
 def _learn(scan: Scan, recipe: Recipe, model: Model) -> Generator[Progress, None, _Lesson]:
     yield Progress("prepare", 0, 1)
-    prepared = preparation.prepare(scan, recipe.prepare)
+    told = formats.background(recipe.model.background, scan)
+    prepared = preparation.prepare(scan, recipe.prepare, told)
     data = phasing.Diffraction(
         prepared.counts,
         prepared.good,
         FREE_FRACTION,
         seed=recipe.seed,
         device=model.device,
+        background=prepared.background,
         bounded=True,
     )
     good = prepared.known & ~data.held_out_pixels()
     prepared_scan = Scan(prepared.shown, mask=~good, name=scan.name)
     as_it_is = Preparation(hot_pixels=False, centre="none")
-    phased = yield from reconstruct(prepared_scan, recipe.model_copy(update={"prepare": as_it_is}))
+    again = recipe.model_copy(update={"prepare": as_it_is})
+    phased = yield from reconstruct(prepared_scan, again, prepared.background)
 
     window, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     side = (window,) * 3
     oversampling = preparation.estimate_oversampling(prepared.shown, good)
     samples = window_samples(good.shape, oversampling, window, extent)
     coarse = window < 2 * extent
-    shown = to_window(prepared.shown, good, samples, model.device, side, coarse=coarse)
+    light = prepared.shown - prepared.background if np.any(prepared.background) else prepared.shown
+    shown = to_window(light, good, samples, model.device, side, coarse=coarse)
     with torch.no_grad():
         guess = model.network(shown[None])[-1].object[0]
     carried = regrid(fit(torch.from_numpy(phased.object * phased.support), samples).numpy(), side)
