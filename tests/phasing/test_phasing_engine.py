@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from phasing_crystals import crystal, field, finish, intensity, likeness, photons, reference
+from scipy import ndimage
 
 from napari_autophase.phasing import (
     Diffraction,
@@ -158,12 +159,29 @@ def test_shrink_wrap_finds_the_crystal_from_a_support_too_large():
     ball = np.linalg.norm(np.indices(truth.shape) - 16, axis=0) < 10
     recipe = Refinement(
         algorithm="40*ER+80*HIO+40*ER",
-        shrink_wrap=ShrinkWrap(every=10, start=10, sigma=2, sigma_end=0.5, threshold=0.2),
+        shrink_wrap=ShrinkWrap(every=10, start=10, sigma=2, sigma_end=0.5, threshold=0.2, outline=0),
     )
     _, found = finish(refine(data, Starts(starts.objects, ball[None]), recipe))
     body = np.abs(truth) > 0.2
     assert (found.support & body).sum() / (found.support | body).sum() > 0.8
     assert found.support.sum() < 0.4 * ball.sum()
+
+
+def test_one_bright_voxel_does_not_eat_the_last_support():
+    truth = crystal(seed=3)
+    body = np.abs(truth) > 0.5
+    bright = truth.copy()
+    bright[16, 16, 16] *= 25
+    data, starts = noise_free(bright)
+    wide = Starts(starts.objects, ndimage.binary_dilation(body, iterations=3)[None])
+
+    def found(**last) -> float:
+        wrap = ShrinkWrap(every=10, start=20, sigma=0.6, sigma_end=0.6, **last)
+        inside = finish(refine(data, wide, Refinement(algorithm="25*ER", shrink_wrap=wrap)))[1].support
+        return (inside & body).sum() / (inside | body).sum()
+
+    assert found(outline=0.5) > 0.7  # it is a voxel wider than the crystal, which has nine
+    assert found(outline=0.0) < 0.2
 
 
 def test_twin_breaking_empties_half_of_the_support_once():

@@ -101,6 +101,10 @@ class Batch:
         """Update every support from the amplitude of its object."""
         self._each(lambda chunk: chunk.shrink_wrap(sigma, threshold))
 
+    def outline(self, sigma: float, threshold: float) -> None:
+        """Update every support by the outline of its object."""
+        self._each(lambda chunk: chunk.outline(sigma, threshold))
+
     def explain(self, blur: Blur | None, renew: bool = True) -> None:
         """Take the light to be as coherent as `blur` says, and renew what projections aim at."""
         self._each(lambda chunk: chunk.explain(blur, renew))

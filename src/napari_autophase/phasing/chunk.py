@@ -61,9 +61,16 @@ class Chunk:
 
     def shrink_wrap(self, sigma: float, threshold: float) -> None:
         """Update the supports from the amplitudes."""
-        self.supports = support.shrink_wrap(self.objects, sigma, threshold)
+        self._confine(support.shrink_wrap(self.objects, sigma, threshold))
+
+    def outline(self, sigma: float, threshold: float) -> None:
+        """Update the supports by the outlines of what is inside them."""
+        self._confine(support.outline(self.objects * self._reach, self.supports, sigma, threshold))
+
+    def _confine(self, supports: torch.Tensor) -> None:
+        self.supports = supports
         if self._iterations is not None:
-            self._iterations.confine(self.supports)
+            self._iterations.confine(supports)
 
     def explain(self, blur: Blur | None, renew: bool) -> None:
         """Take the light to be as coherent as `blur` says.

@@ -170,8 +170,10 @@ class _Run:
     ----------
     steps
         The algorithm of every iteration.
+    renewals
+        Iterations after which the blur is estimated, and what projections aim at renewed; none where there is nothing to renew.
     pauses
-        Iterations after which the algorithm changes, or the objects or supports are.
+        Iterations after which the algorithm changes, or the objects or supports are, or anything is renewed.
     stops
         Iterations after which the starts are looked at, or anything is changed.
     coarse
@@ -199,10 +201,11 @@ class _Run:
         self.coarse = min(refinement.coarse, len(self.steps))
         self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
         changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
-        self.pauses = changes | {*self.widths, refinement.twin_break}
-        if self.renews:
-            down = algorithm.tail(self.steps)
-            self.pauses |= {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)}
+        down = algorithm.tail(self.steps)
+        self.renewals = (
+            {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)} if self.renews else set()
+        )
+        self.pauses = changes | {*self.widths, refinement.twin_break, *self.renewals}
         self.done = 0
         self.chi2 = torch.zeros((len(self.steps), 0))
         self.tail = max(self.coarse, algorithm.tail(self.steps))
@@ -232,8 +235,8 @@ class _Run:
             if step == self.refinement.twin_break:
                 batch.halve()
             if step in self.widths:
-                batch.shrink_wrap(scale * self.widths[step], self.refinement.shrink_wrap.threshold)
-            if step in self.pauses and step < len(self.steps):
+                self._wrap(batch, step, scale)
+            if step in self.renewals:
                 self._explain(batch)
             if self._stalls(batch, step):
                 self.notes = (
@@ -244,6 +247,14 @@ class _Run:
             elif self._prunes(batch, step):
                 best = 0
             yield Progress(self.stage, step, total, error[-1], self._preview(batch, best))
+
+    def _wrap(self, batch: Batch, step: int, scale: float) -> None:
+        """Update the supports: the last time by the crystal's outline, which does not hang on one bright voxel."""
+        wrap = self.refinement.shrink_wrap
+        if wrap.outline and step == max(self.widths):
+            batch.outline(support.OUTLINE_SIGMA, wrap.outline)
+        else:
+            batch.shrink_wrap(scale * self.widths[step], wrap.threshold)
 
     def _explain(self, batch: Batch) -> None:
         """Estimate how coherent the light is, if objects tell, and renew what projections aim at."""

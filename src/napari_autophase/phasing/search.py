@@ -21,8 +21,6 @@ from .engine import Phased, refine
 from .pattern import AXES
 from .starts import random_phases
 
-SIGMA = 0.6
-"""Width in voxels of the Gaussian before a body is outlined."""
 PARENTS = 6
 """One start in so many hands its body on."""
 MARGINS = (0, 1)
@@ -62,4 +60,6 @@ def _bodies(found: Starts, threshold: float, margin: int) -> np.ndarray:
     objects, supports = (
         torch.from_numpy(np.fft.ifftshift(volumes, AXES)) for volumes in (found.objects, found.supports)
     )
-    return np.fft.fftshift(support.outline(objects, supports, SIGMA, threshold, margin).numpy(), AXES)
+    return np.fft.fftshift(
+        support.outline(objects, supports, support.OUTLINE_SIGMA, threshold, margin).numpy(), AXES
+    )

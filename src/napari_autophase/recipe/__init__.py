@@ -2,22 +2,8 @@
 
 from ..presets import PRESETS, Preset
 from .algorithm import parse, unparse
-from .recipe import (
-    FINISH,
-    GENTLE,
-    ITERATIVE,
-    POLISH,
-    PRELUDE,
-    SEARCH,
-    Analysis,
-    ForwardModel,
-    Guess,
-    Preparation,
-    Recipe,
-    Refinement,
-    ShrinkWrap,
-    finish,
-)
+from .plans import FINISH, GENTLE, ITERATIVE, POLISH, PRELUDE, SEARCH, finish
+from .recipe import Analysis, ForwardModel, Guess, Preparation, Recipe, Refinement, ShrinkWrap
 
 __all__ = [
     "FINISH",

@@ -13,35 +13,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ..faults import InputError
 from ..presets import PRESETS
 from .algorithm import readable
+from .plans import FINISH, GENTLE, ITERATIVE, PLANS, POLISH, THOROUGH
 from .schema import SCHEMA, migrated
 from .settings import as_table, fault, salvaged, settings, value_of, written
-
-ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
-"""The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
-POLISH = "60*EHIO"
-"""What a guess goes through on a small grid, where an iteration costs the same for any scan."""
-
-
-def finish(iterations: int) -> str:
-    """Return what follows a network's guess on the scan's own grid: HIO, and ER for the last fifth.
-
-    With a network that says which voxels the crystal fills, HIO corrects what ER cannot leave any more, if the last update of
-    the support comes before its end.
-    """
-    last = -(-iterations // 5)
-    parts = ((iterations - last, "HIO"), (last, "ER"))
-    return "+".join(f"{count}*{name}" for count, name in parts if count)
-
-
-FINISH = finish(50)
-"""As many iterations as AutoPhaseNN's 50 of ER."""
-PRELUDE = "20*ER+180*HIO+20*ER"
-"""What comes first where the middle of the peak was not measured: what its surroundings say of it is taken as measured."""
-GENTLE = {"threshold": 0.15}
-"""Shrink-wrap of long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update."""
-SEARCH = "20*ER+120*EHIO+40*ER"
-"""What every start of a search goes through there; see `phasing.projections.project_uniform`."""
-
 
 Side = Annotated[int, Field(ge=16)]
 Width = Annotated[float, Field(ge=0, le=5)]
@@ -158,6 +132,13 @@ class ShrinkWrap(_Part):
         1.0, ge=0, description="Width at the last update; in between it falls geometrically."
     )
     threshold: float = Field(0.2, gt=0, lt=1, description="Fraction of the maximum of the blurred amplitude.")
+    outline: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Fraction of the usual amplitude inside at which the last update outlines the crystal, a voxel wider; "
+        "0: as the others.",
+    )
 
 
 class Refinement(_Part):
@@ -237,12 +218,25 @@ class Recipe(_Part):
         """
         if self.guess.start != "network" or not self.refine.algorithm:
             return self
-        refine = {"starts": max(2, self.refine.starts), "algorithm": ITERATIVE, "shrink_wrap": GENTLE}
+        refine = self.refine.model_dump()
+        refine["shrink_wrap"] |= GENTLE
+        refine |= {"starts": max(2, self.refine.starts), "algorithm": ITERATIVE}
         return self.model_copy(
             update={
                 "guess": self.guess.model_copy(update={"start": "both"}),
-                "refine": Refinement.model_validate({**self.refine.model_dump(), **refine}),
+                "refine": Refinement.model_validate(refine),
             }
+        )
+
+    def with_more_starts(self) -> Recipe:
+        """Return a copy for a scan that a first guess did not explain: the next begins with as many as that of ``best``.
+
+        Where nothing is guessed, or a guess is not refined, or it was as thorough, it is the same recipe.
+        """
+        if self.guess.start == "random" or not (self.refine.algorithm and self.guess.polish):
+            return self
+        return self.model_copy(
+            update={"guess": self.guess.model_copy(update={**THOROUGH, "keep": self.guess.keep})}
         )
 
     @classmethod
@@ -256,22 +250,7 @@ class Recipe(_Part):
         """
         if preset not in PRESETS:
             raise InputError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
-        changes: dict[str, dict[str, dict[str, Any]]] = {
-            "network": {"guess": {"side": 64, "polish": "", "starts": 0}, "refine": {"algorithm": ""}},
-            "fast": {},
-            "iterative": {
-                "guess": {"start": "random"},
-                "refine": {"algorithm": ITERATIVE, "shrink_wrap": GENTLE},
-            },
-            "best": {
-                "guess": {
-                    **{"candidates": 4, "keep": 2},
-                    **{"starts": 24, "rounds": 3, "enough": 0.0, "side": 64, "polish": SEARCH},
-                },
-                "refine": {"algorithm": "100*ER", "shrink_wrap": GENTLE},
-            },
-        }
-        return cls.model_validate({"preset": preset, **changes[preset]})
+        return cls.model_validate({"preset": preset, **PLANS[preset]})
 
     @classmethod
     def from_document(cls, document: Any) -> Recipe:

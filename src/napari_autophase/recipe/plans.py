@@ -1,0 +1,44 @@
+"""The plans of the presets: their algorithms, and what differs from a recipe's defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
+"""The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
+POLISH = "60*EHIO"
+"""What a guess goes through on a small grid, where an iteration costs the same for any scan."""
+
+
+def finish(iterations: int) -> str:
+    """Return what follows a network's guess on the scan's own grid: HIO, and ER for the last fifth.
+
+    With a network that says which voxels the crystal fills, HIO corrects what ER cannot leave any more, if the last update of
+    the support comes before its end.
+    """
+    last = -(-iterations // 5)
+    parts = ((iterations - last, "HIO"), (last, "ER"))
+    return "+".join(f"{count}*{name}" for count, name in parts if count)
+
+
+FINISH = finish(50)
+"""As many iterations as AutoPhaseNN's 50 of ER."""
+PRELUDE = "20*ER+180*HIO+20*ER"
+"""What comes first where the middle of the peak was not measured: what its surroundings say of it is taken as measured."""
+GENTLE = {"threshold": 0.15}
+"""Shrink-wrap of long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update."""
+SEARCH = "20*ER+120*EHIO+40*ER"
+"""What every start of a search goes through there; see `phasing.projections.project_uniform`."""
+THOROUGH: dict[str, Any] = {
+    **{"candidates": 4, "keep": 2},
+    **{"starts": 24, "rounds": 3, "enough": 0.0, "side": 64, "polish": SEARCH},
+}
+"""A guess from many starts, for crystals that are hard to find."""
+
+PLANS: dict[str, dict[str, dict[str, Any]]] = {
+    "network": {"guess": {"side": 64, "polish": "", "starts": 0}, "refine": {"algorithm": ""}},
+    "fast": {},
+    "iterative": {"guess": {"start": "random"}, "refine": {"algorithm": ITERATIVE, "shrink_wrap": GENTLE}},
+    "best": {"guess": THOROUGH, "refine": {"algorithm": "100*ER", "shrink_wrap": GENTLE}},
+}
+"""By the name of the preset."""
