@@ -228,6 +228,15 @@ def test_what_follows_a_guess_has_as_many_iterations_as_asked(count, algorithm):
     assert finish(count) == algorithm
 
 
+def test_more_starts_are_those_of_best_where_there_are_more():
+    best = Recipe.from_preset("best")
+    assert best.with_more_starts() == best
+    assert Recipe.from_preset("fast").with_more_starts().guess == best.guess.model_copy(update={"keep": 1})
+    for preset in ("network", "iterative"):
+        recipe = Recipe.from_preset(preset)
+        assert recipe.with_more_starts() is recipe
+
+
 def test_random_starts_are_added_where_a_guess_is_refined():
     for preset in PRESETS:
         recipe = Recipe.from_preset(preset)

@@ -175,3 +175,22 @@ def test_a_clipped_peak_that_a_first_attempt_does_not_explain_is_phased_again(cr
     once = run(Scan(counts), quick)
     assert not any("begun anew" in note for note in once.notes)
     assert once.figures["free_llk"] > found.figures["free_llk"]
+
+
+def test_a_whole_scan_that_a_first_attempt_does_not_explain_is_phased_again(crystal, monkeypatch):
+    quick = Recipe().with_settings({"refine.algorithm": "2*ER", "guess.polish": "1*ER", "device": "cpu"})
+    found = run(crystal.scan, quick)
+    assert sum("begun anew" in note for note in found.notes) == 1
+    assert abs(analysis.align(found.object, crystal.object, ramp=True)[1]) > 0.95
+    assert found.recipe == quick
+    monkeypatch.setattr(analysis.trust, "explains", lambda *_: True)
+    once = run(crystal.scan, quick)
+    assert not any("begun anew" in note for note in once.notes)
+    assert once.figures["free_llk"] > found.figures["free_llk"]
+
+
+def test_a_scan_that_a_first_attempt_explains_is_phased_once():
+    easy = simulate(21, 64, kind="cut", peak=1e5, oversampling=(3, 3, 3))
+    found = run(easy.scan, Recipe().with_settings({"device": "cpu"}))
+    assert not any("begun anew" in note for note in found.notes)
+    assert found.iterations == 50

@@ -5,9 +5,10 @@ from .average import Aligned, agreement, aligned
 from .comparable import incomparable
 from .noise import expected_deviance, noise_level
 from .resolution import frequencies, prtf_resolution, resolution, shell_correlation, smoothed, transfer
-from .verdict import explains, verdict
+from .verdict import CONVERGED, explains, verdict
 
 __all__ = [
+    "CONVERGED",
     "REPRODUCES",
     "Aligned",
     "agreement",
