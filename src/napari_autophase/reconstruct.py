@@ -78,7 +78,7 @@ def _reconstruct(
     with stage("analyse"):
         yield Progress("analyse", 0, 1)
         notes = (*notes, *doubts_of(prepared.geometry, prepared.peak, found.support))
-        verdict = analysis.trust.verdict(found.figures, found.trust)
+        verdict = analysis.trust.verdict(found.figures, found.trust, found.shells)
 
     seconds["total"] = sum(seconds.values())
     return Reconstruction(
@@ -108,6 +108,7 @@ def _reconstruct(
         background=preparation.said_background(dark, prepared.background),
         verdict=verdict,
         trust=found.trust,
+        shells=found.shells,
         scan_shape=scan.shape,
     )
 

@@ -126,6 +126,42 @@ class Trust:
     unit: Literal["nm", "voxels"] = "voxels"
 
 
+@dataclass(frozen=True, eq=False)
+class Shells:
+    """How well a model explains the counts, shell by shell of resolution.
+
+    Parameters
+    ----------
+    frequency
+        float64 (K,): the shells' middles, without 2π.
+    deviance, noise
+        Mean Poisson deviance ``calc − obs + obs·log(obs/calc)`` per voxel, and what photon noise about the model would leave.
+    photons, voxels
+        Mean counts per voxel, and how many voxels were measured.
+    unit
+        Frequencies are over this.
+    """
+
+    frequency: np.ndarray
+    deviance: np.ndarray
+    noise: np.ndarray
+    photons: np.ndarray
+    voxels: np.ndarray
+    unit: Literal["nm", "voxels"] = "voxels"
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """Deviance in units of what photon noise leaves: 1 for a model that is right."""
+        return self.deviance / np.maximum(self.noise, 1e-30)
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        rows = ("frequency", "deviance", "noise", "photons", "voxels")
+        return {"unit": f"1/{self.unit.removesuffix('s') if self.unit == 'voxels' else self.unit}"} | {
+            name: getattr(self, name).tolist() for name in rows
+        }
+
+
 TRUST_MAPS = ("strain", "strain_error", "amplitude_error", "phase_error")
 
 
@@ -141,7 +177,8 @@ class Reconstruction:
         bool, same shape.
     figures
         Figures of quality: at least ``chi2`` (Σ(|Fp|−|Fm|)²/Σ|Fm|²) and ``free_llk`` (Poisson likelihood of the held-out pixels),
-        ``noise_llk``, what of that photon noise alone would leave, and ``free_photons``, their mean in those pixels.
+        ``noise_llk``, what of that photon noise alone would leave, ``free_photons``, their mean in those pixels, and
+        ``deviance_ratio``, the deviance of all good pixels over what photon noise about the model would leave.
     errors
         chi² per refinement iteration of the chosen start.
     iterations
@@ -181,6 +218,8 @@ class Reconstruction:
         Whether it has converged and how far it reproduces, in words; empty if nobody knows.
     trust
         What several runs say of it; None if there was one.
+    shells
+        How well it explains the counts at every resolution; None if nobody knows.
     shown
         How it was shown when it was saved, as plain values (threshold, colours, cut); empty: as its recipe says.
     phased_shape
@@ -219,6 +258,7 @@ class Reconstruction:
     path: str | None = None
     verdict: str = ""
     trust: Trust | None = None
+    shells: Shells | None = None
     shown: dict[str, Any] = field(default_factory=dict)
     phased_shape: tuple[int, int, int] | None = None
     scan_shape: tuple[int, int, int] | None = None
@@ -332,6 +372,7 @@ class Reconstruction:
                 "length_nm": None if self.coherence_length_nm is None else list(self.coherence_length_nm),
             },
             "background": asdict(self.background),
+            "shells": None if self.shells is None else self.shells.document(),
             "trust": None
             if self.trust is None
             else {**self.trust.figures, "unit": self.trust.unit, "runs": list(self.trust.runs)},

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from . import analysis, preparation
+from . import analysis, geometry, preparation
 from .analysis import trust
 from .analysis.trust import CONVERGED
 from .recipe import PRELUDE, Recipe, parse
-from .reconstruction import JUDGED, Progress, Trust
+from .reconstruction import JUDGED, Progress, Shells, Trust
 from .scan import fingerprint
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Run:
         SHA-256 of the held-out pixels and their counts, by its name in `Reconstruction.used_sha256`; empty if none are.
     trust
         Of several runs.
+    shells
+        How well it explains the counts at every resolution.
     """
 
     object: np.ndarray
@@ -66,6 +68,7 @@ class Run:
     blur: Blur | None
     judged_by: dict[str, str]
     trust: Trust | None = None
+    shells: Shells | None = None
 
 
 def single(
@@ -210,9 +213,12 @@ def _averaged(
 
     data = _diffraction(prepared, recipe, device).explained(best.blur)
     object, figures = phasing.judged(object, support, data)
+    shells, figures["deviance_ratio"] = _shells(object, prepared, data)
     figures = {**best.figures, **figures}
     notes = tuple(dict.fromkeys(note for run in found for note in run.notes))
-    return replace(best, object=object, support=support, figures=figures, notes=notes, trust=assessed)
+    return replace(
+        best, object=object, support=support, figures=figures, notes=notes, trust=assessed, shells=shells
+    )
 
 
 def _diffraction(prepared: Prepared, recipe: Recipe, device: torch.device) -> Diffraction:
@@ -311,7 +317,9 @@ def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Genera
 def _finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
     object, support = analysis.normalise(phased.object, phased.support)
     free = data.held_out_pixels()
+    data = data.explained(phased.blur)
     figures, judged = dict(phased.figures), {}
+    shells, figures["deviance_ratio"] = _shells(phased.object, prepared, data)
     if free.any():
         figures["noise_llk"] = trust.noise_level(prepared.counts, prepared.good, free)
         figures["free_photons"] = float(prepared.counts[free].mean(dtype=np.float64))
@@ -327,4 +335,14 @@ def _finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
         backend=data.backend.name,
         blur=phased.blur,
         judged_by=judged,
+        shells=shells,
     )
+
+
+def _shells(object: np.ndarray, prepared: Prepared, data: Diffraction) -> tuple[Shells, float]:
+    """Return how well an object explains the counts, shell by shell and altogether."""
+    from . import phasing
+
+    steps, _ = geometry.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
+    expected = phasing.expected(object, data)
+    return trust.explained(prepared.counts, expected, prepared.good, data.floor, steps)

@@ -234,3 +234,61 @@ def test_figures_that_cannot_be_compared_say_why():
     )
     old = replace(one, used_sha256={"counts": "a"})
     assert "older version" in trust.incomparable(one, old)
+
+
+def pattern(peak: float) -> np.ndarray:
+    """A smooth expectation with a bright middle and a faint edge."""
+    return peak / (1 + np.square(INDEX / 2.5).sum(0)) ** 2
+
+
+def shell_of(index: np.ndarray) -> np.ndarray:
+    """Frequency of places around the middle, in 1/nm, from the phase that a wave gains along each voxel step."""
+    f = np.linalg.solve(SHEARED.T, (index / N).reshape(3, -1))
+    return np.linalg.norm(f, axis=0).reshape(index.shape[1:])
+
+
+@pytest.mark.parametrize("peak", [30.0, 1e3, 1e6])
+def test_a_model_that_is_right_is_off_by_noise_in_every_shell(peak):
+    mean = pattern(peak)
+    counts = np.random.default_rng(2).poisson(mean).astype(np.float32)
+    good = np.random.default_rng(3).random(mean.shape) > 0.1
+    spoilt = np.where(good, counts, 1e6).astype(np.float32)  # what is masked must not matter
+    shells, ratio = trust.explained(spoilt, mean.astype(np.float32), good, 1e-4, SHEARED)
+    assert ratio == pytest.approx(1, abs=0.03)
+    # a deviance of mean about ½ has a standard deviation of about 0.7
+    assert (np.abs(shells.ratio - 1) < 4 * 1.5 / np.sqrt(shells.voxels)).all()
+    assert shells.voxels.sum() <= good.sum()
+    assert "well at every resolution" in trust.shells_in_words(shells)
+
+
+def test_what_is_not_explained_is_told_at_its_resolution():
+    mean = pattern(1e4)
+    counts = np.random.default_rng(2).poisson(mean).astype(np.float32)
+    length = shell_of(INDEX)
+    last = 0.5 / np.linalg.norm(SHEARED, axis=0).max()
+    wrong = (length > 0.5 * last) & (length < 0.5625 * last)
+    model = np.where(wrong, 3 * mean + 3, mean).astype(np.float32)
+    shells, ratio = trust.explained(counts, model, np.ones(mean.shape, bool), 1e-4, SHEARED)
+    assert ratio > 1.02
+    assert shells.frequency[shells.ratio > 3] == pytest.approx([0.53125 * last])
+    assert f"poorly at a resolution of {1 / (0.53125 * last):.3g} nm" in trust.shells_in_words(shells)
+    words = trust.verdict({"free_llk": 0.4, "noise_llk": 0.3}, None, shells)
+    assert words.startswith("Converged")
+    assert "poorly" in words
+
+
+def test_a_faint_scan_is_not_condemned_for_its_noise():
+    """χ² of photons that come one by one is near 1 whatever the model, that of a right one as well."""
+    mean = pattern(3.0)
+    counts = np.random.default_rng(2).poisson(mean).astype(np.float32)
+    good = np.ones(mean.shape, bool)
+
+    def figures(model: np.ndarray) -> dict[str, float]:
+        ratio = trust.explained(counts, model.astype(np.float32), good, 1e-4, None)[1]
+        chi2 = float(np.square(np.sqrt(model) - np.sqrt(counts)).sum() / counts.sum())
+        return {"chi2": chi2, "free_llk": 0.03, "noise_llk": 0.03, "deviance_ratio": ratio}
+
+    assert figures(mean)["chi2"] > 0.5
+    assert trust.verdict(figures(mean)).startswith("Converged")
+    for wrong in (np.zeros_like(mean), 100 * mean):
+        assert trust.verdict(figures(wrong)).startswith("Not converged")

@@ -161,7 +161,11 @@ def test_a_background_in_a_file_or_per_frame_is_used(tmp_path):
     assert filed.background.photons_per_voxel == pytest.approx(3, rel=1e-3)
     assert filed.used_sha256["background"] == fingerprint(np.load(file))
     filed.save(tmp_path / "found.cxi")
-    assert formats.read_reconstruction(tmp_path / "found.cxi").background == filed.background
+    again = formats.read_reconstruction(tmp_path / "found.cxi")
+    assert again.background == filed.background
+    assert again.shells.document() == filed.shells.document() == filed.report()["shells"]
+    assert again.shells.unit == "nm"
+    assert "resolution" in filed.verdict
     with pytest.raises(InputError, match="nowhere"):
         run(truth.scan, recipe.with_settings({"model.background": "nowhere.npy"}))
 

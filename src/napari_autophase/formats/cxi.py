@@ -85,6 +85,10 @@ def write_reconstruction(result: Reconstruction, path: Path, maps: Maps | None =
         _write_process(process, result)
         if result.trust is not None:
             _write_trust(nexus.group(process, "trust", "NXcollection"), result.trust)
+        if result.shells is not None:
+            group = nexus.group(process, "shells", "NXcollection")
+            for key, value in vars(result.shells).items():
+                group[key] = value
         if result.metadata:
             entry[nexus.METADATA] = json.dumps(result.metadata, default=_plain)
         data = nexus.group(entry, "data_1", "NXdata")

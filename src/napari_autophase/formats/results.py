@@ -7,14 +7,14 @@ PyNX's sign, so that the phase is −Q·u in both.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
-from ..reconstruction import TRUST_MAPS, Background, Coherence, Reconstruction, Trust
+from ..reconstruction import TRUST_MAPS, Background, Coherence, Reconstruction, Shells, Trust
 from ..scan import InputError, Origin
 from . import nexus
 from .common import Dataset
@@ -129,6 +129,7 @@ def _read_ours(
         else Background(),
         verdict=nexus.scalar(configuration.get("verdict")) or "",
         trust=_read_trust(local(process, "trust")),
+        shells=_read_shells(local(process, "shells")),
         phased_shape=None if phased_shape == found.shape else phased_shape,
         scan_shape=sides("scan_shape"),
         metadata={} if metadata is None else json.loads(metadata),
@@ -146,6 +147,14 @@ def _read_trust(group: Any) -> Trust | None:
         runs=tuple(json.loads(nexus.scalar(local(group, "runs")))),
         unit=nexus.scalar(local(group, "unit")),
     )
+
+
+def _read_shells(group: Any) -> Shells | None:
+    names = [one.name for one in fields(Shells)]
+    if not isinstance(group, h5py.Group) or any(name not in group for name in names):
+        return None
+    *rows, unit = (local(group, name) for name in names)
+    return Shells(*(row[()] for row in rows), unit=nexus.scalar(unit))
 
 
 def _recipe(written: str) -> tuple[Recipe, tuple[str, ...]]:

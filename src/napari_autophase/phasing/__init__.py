@@ -6,7 +6,7 @@ from .coherence import Blur
 from .device import check_memory, device_lines, memory_bytes, memory_line, pick_device
 from .diffraction import Diffraction, back_propagate, propagate
 from .engine import Phased, refine
-from .scoring import judged
+from .scoring import expected, judged
 from .search import search
 from .settle import settle
 from .starts import join, keep_best, random_phases, random_starts
@@ -19,6 +19,7 @@ __all__ = [
     "back_propagate",
     "check_memory",
     "device_lines",
+    "expected",
     "join",
     "judged",
     "keep_best",

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from .diffraction import Diffraction
+from .likelihood import power
 
 
 def figures(objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> list[dict[str, float]]:
@@ -39,6 +40,16 @@ def figures(objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) ->
             row["free_llk"] = found.held_out / data.held_out
         rows.append(row)
     return rows
+
+
+def expected(object: np.ndarray, data: Diffraction) -> np.ndarray:
+    """Return the counts that are expected of an object, float32 (N0, N1, N2), natural order as the object, complex64."""
+
+    def compute() -> np.ndarray:
+        one = torch.from_numpy(np.fft.ifftshift(object)).to(data.device)
+        return data.forward(power(torch.fft.fftn(one))).cpu().numpy()
+
+    return np.fft.fftshift(data.or_on_cpu(compute))
 
 
 def judged(object: np.ndarray, support: np.ndarray, data: Diffraction) -> tuple[np.ndarray, dict[str, float]]:

@@ -13,7 +13,7 @@ import numpy as np
 from .. import analysis
 from ..analysis import Quantities
 from ..export import Against
-from ..reconstruction import Reconstruction
+from ..reconstruction import Reconstruction, Shells
 from ..scan import Scan
 from . import figures
 
@@ -115,6 +115,8 @@ def gather(
             for key, value in found.trust.figures.items()
         ]
         tables.append(Table("How far it reproduces", rows))
+    if found.shells is not None and len(found.shells.frequency):
+        tables.append(_shells(found.shells))
     if shown.dislocations:
         tables.append(_dislocations(shown))
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -273,6 +275,36 @@ def _runs(found: Reconstruction) -> Table:
         figures_ = (f"{run.get(name, np.nan):.4g}" for name in ("chi2", "free_llk", "agreement"))
         rows.append((str(number), f"{run['seed']:.0f}", shares[int(run["share"])], *figures_, said))
     return Table("Runs", rows, head=True)
+
+
+def _shells(shells: Shells) -> Table:
+    """Return the table of how well the model explains the counts at every resolution."""
+    rows: list[tuple[str, ...]] = [
+        (
+            f"resolution ({shells.unit})",
+            "voxels",
+            "photons a voxel",
+            "deviance",
+            "of noise alone",
+            "times",
+            "",
+        )
+    ]
+    for frequency, deviance, noise, photons, voxels, ratio, word in zip(
+        shells.frequency,
+        shells.deviance,
+        shells.noise,
+        shells.photons,
+        shells.voxels,
+        shells.ratio,
+        analysis.trust.bands(shells),
+        strict=True,
+    ):
+        numbers = (photons, deviance, noise, ratio)
+        rows.append(
+            (f"{1 / frequency:.3g}", str(voxels), *(f"{number:.3g}" for number in numbers), str(word))
+        )
+    return Table("How well the model explains the data", rows, head=True)
 
 
 def _run(found: Reconstruction) -> Table:

@@ -5,7 +5,8 @@ from .average import Aligned, agreement, aligned
 from .comparable import incomparable
 from .noise import expected_deviance, noise_level
 from .resolution import frequencies, prtf_resolution, resolution, shell_correlation, smoothed, transfer
-from .verdict import CONVERGED, explains, verdict
+from .shells import explained
+from .verdict import CONVERGED, bands, explains, shells_in_words, verdict
 
 __all__ = [
     "CONVERGED",
@@ -14,7 +15,9 @@ __all__ = [
     "agreement",
     "aligned",
     "assess",
+    "bands",
     "expected_deviance",
+    "explained",
     "explains",
     "frequencies",
     "incomparable",
@@ -22,6 +25,7 @@ __all__ = [
     "prtf_resolution",
     "resolution",
     "shell_correlation",
+    "shells_in_words",
     "smoothed",
     "transfer",
     "verdict",

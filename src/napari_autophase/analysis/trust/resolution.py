@@ -131,12 +131,16 @@ def cut(volumes: np.ndarray, support: np.ndarray) -> np.ndarray:
     return np.stack([fitted(each, shape) for each in volumes])
 
 
+def reach(voxel_steps_nm: np.ndarray) -> float:
+    """Return the frequency up to which the grid of voxels with these steps, 3 × 3, is whole in all directions."""
+    # the nearest face of the grid's parallelepiped lies half a period of the longest voxel step away
+    return float(0.5 / np.linalg.norm(voxel_steps_nm, axis=0).max())
+
+
 def _shells(shape: tuple[int, ...], voxel_steps_nm: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the shell of every frequency, FFT order, and the middles of the shells up to where the grid is whole."""
     length = frequencies(shape, voxel_steps_nm)
-    steps = np.eye(3) if voxel_steps_nm is None else np.asarray(voxel_steps_nm, float)
-    # the nearest face of the grid's parallelepiped lies half a period of the longest voxel step away
-    last = 0.5 / np.linalg.norm(steps, axis=0).max()
+    last = reach(np.eye(3) if voxel_steps_nm is None else np.asarray(voxel_steps_nm, float))
     number = min(shape) // 2
     index = np.rint(length * (number / last)).astype(int).ravel()
     return np.minimum(index, number + 1), np.arange(number + 1) * last / number

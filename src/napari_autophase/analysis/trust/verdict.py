@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from ...reconstruction import Trust
+import numpy as np
+
+from ...reconstruction import Shells, Trust
 from .assess import REPRODUCES
+from .shells import GOOD, POOR
 
 CONVERGED, DOUBTFUL = 3.0, 8.0
 """Held-out likelihood in units of what photon noise leaves: below the first a result has converged, above the second it has not.
@@ -15,12 +18,15 @@ FAITHFUL = 0.002
 """Share of the held-out light that is unexplained below which a result has converged, however little noise there is: with 1e8
 photons at the peak, a crystal that is found to 0.999 is hundreds of times further off than they are noisy."""
 WRONG = 0.5
-"""χ² above which a result has not converged, though held-out pixels with hardly a photon may agree: an empty volume has 1."""
+"""χ² above which a result has not converged, though held-out pixels with hardly a photon may agree: an empty volume has 1.  But
+where counts are few, photon noise alone leaves as much: a model that explains all pixels within noise is not wrong."""
+_CHANCE = 3.0
+"""Two standard deviations of a voxel's deviance over what noise leaves of it in the mean (0.71 of ½ for many photons)."""
 AGREE = 0.95
 """Correlation of runs from which they are called the same."""
 
 
-def verdict(figures: Mapping[str, float], trust: Trust | None = None) -> str:
+def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Shells | None = None) -> str:
     """Return one sentence or two on a result; empty where there is nothing to judge it by.
 
     Parameters
@@ -29,8 +35,12 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None) -> str:
         ``chi2``, ``free_llk``, ``noise_llk``, what photon noise alone would leave of it, and ``free_photons`` a pixel.
     trust
         Of several runs.
+    shells
+        How well it explains the counts at every resolution.
     """
     said = [_explained(figures)]
+    if shells is not None and len(shells.frequency):
+        said.append(shells_in_words(shells))
     if trust is not None:
         said += [_agreed(trust), _strained(trust)]
     return " ".join(each for each in said if each)
@@ -48,7 +58,8 @@ def explains(figures: Mapping[str, float], within: float = CONVERGED) -> bool:
 
 
 def _is_wrong(figures: Mapping[str, float]) -> bool:
-    return figures.get("chi2", 0.0) > WRONG
+    within_noise = figures.get("deviance_ratio", math.inf) < CONVERGED
+    return figures.get("chi2", 0.0) > WRONG and not within_noise
 
 
 def _off(figures: Mapping[str, float]) -> tuple[float, float]:
@@ -61,6 +72,35 @@ def _off(figures: Mapping[str, float]) -> tuple[float, float]:
         return math.nan, math.nan
     photons = figures.get("free_photons", math.nan)
     return unseen / noise, max(unseen - noise, 0.0) / (2 * photons) if photons > 0 else math.inf
+
+
+def bands(shells: Shells) -> np.ndarray:
+    """Return a word for every shell: good, fair or poor.
+
+    However little noise there is, a shell with hardly any unexplained light is good; and one of few voxels may be off by chance.
+    """
+    unexplained = np.maximum(shells.deviance - shells.noise, 0) / (2 * np.maximum(shells.photons, 1e-30))
+    least = shells.ratio - _CHANCE / np.sqrt(shells.voxels)
+    ratio = np.where(unexplained < FAITHFUL, np.minimum(least, 1), least)
+    return np.where(ratio < GOOD, "good", np.where(ratio < POOR, "fair", "poor"))
+
+
+def shells_in_words(shells: Shells) -> str:
+    """Return one sentence on how well a model explains the counts, and at which resolutions it does not."""
+    ratio, found = shells.ratio, bands(shells)
+    if not (found == "poor").any():
+        how = "well" if (found == "good").all() else "fairly"
+        return (
+            f"The model explains the data {how} at every resolution: the deviance is {ratio.min():.2g} to "
+            f"{ratio.max():.2g} times what photon noise leaves."
+        )
+    wrong = shells.frequency[found == "poor"]
+    first, last = 1 / wrong.min(), 1 / wrong.max()
+    where = f"{first:.3g} {shells.unit}" if len(wrong) == 1 else f"{first:.3g} to {last:.3g} {shells.unit}"
+    return (
+        f"The model explains the data poorly at a resolution of {where}: the deviance is up to {ratio.max():.2g} times "
+        f"what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})."
+    )
 
 
 def _explained(figures: Mapping[str, float]) -> str:
