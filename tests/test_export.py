@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,8 +13,9 @@ import pytest
 from scipy import ndimage
 
 from napari_autophase import export, formats, write
+from napari_autophase.evidence import Curve, Shells, Trust
 from napari_autophase.recipe import Recipe
-from napari_autophase.reconstruction import Reconstruction, Trust
+from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.scan import InputError
 
 STEPS = np.array([[0.4, 0.5, 7.1], [0.9, 7.4, -0.6], [8.0, 0.8, 0.7]])
@@ -296,7 +298,7 @@ def test_the_crystals_frame_has_q_along_y(found, tmp_path):
 
 def test_without_geometry_lengths_are_voxels_and_no_strain_is_claimed(found, tmp_path):
     unknown = replace(found, voxel_steps_nm=None, q_bragg_per_nm=None)
-    for suffix in export.SUFFIXES:
+    for suffix in set(export.SUFFIXES) - {".csv"}:
         export.export(unknown, tmp_path / f"a{suffix}")
     with np.load(tmp_path / "a.npz") as file:
         assert "strain" not in file
@@ -315,6 +317,8 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(found, tmp_path):
         export.export(empty, tmp_path / "a.vti")
     with pytest.raises(InputError, match="no such folder"):
         export.export(found, tmp_path / "nowhere/a.vti")
+    with pytest.raises(InputError, match="no curves"):
+        export.export(found, tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
     # an empty result is saved all the same: somebody may want to know why
     write(empty, tmp_path / "a.cxi")
@@ -345,3 +349,31 @@ def test_what_several_runs_say_goes_along(found, tmp_path, known):
             at = np.broadcast_to(file["x_nm"][None, None], got.shape)
             np.testing.assert_allclose(got[inside], 1e-5 * at[inside], atol=1e-5 * 4)
         np.testing.assert_allclose(error[inside], np.abs(got[inside]))
+
+
+def test_curves_are_a_table(found, tmp_path):
+    ramp = np.array([0.1, 0.2])
+    shells = Shells(
+        frequency=ramp,
+        voxels=np.array([10, 20]),
+        photons=np.ones(2),
+        deviance=np.array([1.0, 4.0]),
+        expected=np.array([1.0, 0.5]),
+        expected_error=np.ones(2),
+        free_voxels=np.array([0, 3]),
+        free_deviance=np.array([np.nan, 1.0]),
+        free_expected=np.array([np.nan, 0.5]),
+        unit="nm",
+    )
+    nothing = np.zeros(found.shape, np.float32)
+    curve = Curve(np.array([0.0, 0.2]), np.array([1.0, 0.25]), np.array([0.5, 0.4]))
+    trust = Trust(nothing, nothing, nothing, nothing, figures={}, unit="nm", fsc=curve)
+    export.export(replace(found, shells=shells, trust=trust), tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["curve"] for row in rows] == ["deviance", "deviance", "deviance_held_out", "fsc", "fsc"]
+    assert [float(row["frequency_per_nm"]) for row in rows] == [0.1, 0.2, 0.2, 0, 0.2]
+    assert [row["resolution_nm"] for row in rows] == ["10", "5", "5", "", "5"]
+    assert [float(row["value"]) for row in rows] == [1, 8, 2, 1, 0.25]
+    assert [float(row["threshold"]) for row in rows] == [3, 3, 3, 0.5, 0.4]
+    assert [row["voxels"] for row in rows] == ["10", "20", "3", "", ""]

@@ -14,12 +14,16 @@ from matplotlib.image import imread
 
 from napari_autophase import formats
 from napari_autophase.cli import main
+from napari_autophase.evidence import Curve, Trust
 from napari_autophase.export import Against
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run
-from napari_autophase.report import figures, gather, write_report
+from napari_autophase.reconstruction import Background, Coherence
+from napari_autophase.report import gather, write_report
+from napari_autophase.report import seen as seen_
 from napari_autophase.scan import InputError
 from napari_autophase.simulation import simulate
+from napari_autophase.simulation.measurement import blurred
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +89,8 @@ def test_the_page_is_whole_in_itself_and_says_what_the_crystal_is(made, tmp_path
         "Distributions",
         "Diffraction",
         "Rocking curve and convergence",
+        "Resolution and trust",
+        "How well the model explains the data",
     ]
     assert [title for title in titles if title in shown] == shown
 
@@ -100,13 +106,13 @@ def test_the_pdf_has_the_same_pages_in_it(made, tmp_path):
 
 def test_data_and_model_lie_on_one_grid_and_one_scale(made):
     _, scan, found = made
-    seen = figures.Seen.of(found, scan)
+    seen = seen_.Seen.of(found, scan)
     assert "on one scale" in seen.words
     inside = seen.good
     assert np.corrcoef(np.sqrt(seen.data[inside]), np.sqrt(seen.model[inside]))[0, 1] > 0.97
     assert seen.model[inside].sum() == pytest.approx(seen.data[inside].sum(), rel=0.1)
     # the slices of q are those of the laboratory: the peak lies at Q
-    for plane, (left, right, low, high), (across, up) in figures._planes(seen, "measured", seen.data):
+    for plane, (left, right, low, high), (across, up) in seen_._planes(seen, seen.data):
         row, column = np.unravel_index(np.nanargmax(plane), plane.shape)
         axes = ["x", "y", "z"]
         at = [
@@ -119,18 +125,82 @@ def test_data_and_model_lie_on_one_grid_and_one_scale(made):
             )
 
 
+def test_the_model_has_the_blur_and_the_background_that_the_result_says(made):
+    _, scan, found = made
+    plain = seen_.Seen.of(replace(found, coherence=Coherence(), background=Background()), None)
+    assert plain.words.startswith(
+        "Computed from the crystal alone: |FFT|² of the object inside its support; the scan"
+    )
+    widths = (0.6, 0.3, 0.0)
+    spoilt = replace(found, coherence=Coherence("gaussian", widths), background=Background("flat", 4.0))
+    seen = seen_.Seen.of(spoilt, None)
+    np.testing.assert_allclose(seen.model, blurred(plain.model, np.array(widths)) + 4, rtol=1e-3, atol=0.05)
+    assert "blurred by 0.60 × 0.30 × 0.00 pixels (σ)" in seen.words
+    assert "on a background of 4 photons in every voxel" in seen.words
+    beside = seen_.Seen.of(spoilt, scan)
+    # what is left is the crystal's own light, whatever lies below it
+    assert np.corrcoef(beside.model.ravel(), seen.model.ravel())[0, 1] > 0.999
+    level = np.linspace(1, 7, 32)
+    framed = replace(spoilt, background=Background("frames", 4.0))
+    assert np.ptp(seen_.Seen.of(framed, scan, level).model.min(axis=(1, 2))) == pytest.approx(6, abs=0.5)
+    assert seen_.Seen.of(framed, scan).model.min() >= 4  # the mean, where it is not known voxel by voxel
+
+
+def test_what_is_left_is_measured_in_units_of_noise(made):
+    _, scan, found = made
+    mean = np.full((24, 24, 24), 40.0)
+    counts = np.random.default_rng(0).poisson(mean)
+    seen = replace(seen_.Seen.of(found, scan), model=mean, data=counts, good=mean > 0)
+    assert seen.unexplained.std() == pytest.approx(1, abs=0.03)
+    assert np.sign(seen.unexplained.ravel()[counts.argmax()]) == 1
+
+
+def trusted_(found, reached: bool):
+    """The result with what several runs would say of it."""
+    f = np.linspace(0, 0.1, 11)
+    falling = np.linspace(1, 0, 11) if reached else np.ones(11)
+    nothing = np.zeros(found.shape, np.float32)
+    curve = Curve(f, falling, np.full(11, 0.35))
+    run_ = {"seed": 0.0, "share": 0.0, "kept": 1.0, "agreement": 1.0, "twin": 0.0}
+    return replace(
+        found,
+        trust=Trust(nothing, nothing, nothing, nothing, {}, (run_, run_), unit="nm", fsc=curve, prtf=curve),
+    )
+
+
+@pytest.mark.parametrize(("reached", "words"), [(True, "15.4 nm"), (False, "10 nm or better")])
+def test_fsc_and_prtf_are_drawn_against_their_thresholds(made, reached, words):
+    _, _, found = made
+    report = gather(trusted_(found, reached))
+    picture = next(each for each in report.pictures if each.title == "Resolution and trust")
+    assert "half-bit" in picture.caption
+    assert "1/e" in picture.caption
+    axes = [each for each in picture.figure.axes if each.get_ylabel()]
+    assert [each.get_title() for each in axes] == ["Model and data", f"FSC: {words}", f"PRTF: {words}"]
+    fsc = axes[1]
+    assert fsc.get_xlabel() == "q (1/nm)"
+    drawn = {line.get_label(): line.get_xydata() for line in fsc.lines}
+    np.testing.assert_allclose(drawn["FSC"][-1], [0.2 * np.pi, 0 if reached else 1])
+    np.testing.assert_allclose(drawn["half-bit"][:, 1], 0.35)
+    table = next(each for each in report.tables if each.title == "How well the model explains the data")
+    assert len(table.rows) == 1 + len(found.shells.frequency)
+    assert {row[-1] for row in table.rows[1:]} <= {"good", "fair", "poor"}
+    older = replace(found, shells=None, trust=replace(trusted_(found, True).trust, fsc=None, prtf=None))
+    assert "Resolution and trust" not in [each.title for each in gather(older).pictures]
+
+
 def test_without_scan_or_geometry_it_says_so(made, tmp_path):
     _, _, found = made
     unknown = replace(found, voxel_steps_nm=None, q_bragg_per_nm=None, errors=np.zeros(0, np.float32))
     report = gather(unknown)
     titles = [each.title for each in report.pictures if each.title != "Facets"]
-    assert titles == ["Surface", "Central slices", "Distributions", "Diffraction"]
-    assert "the scan is not at hand" in report.pictures[-1].caption
+    assert titles == ["Surface", "Central slices", "Distributions", "Diffraction", "Resolution and trust"]
+    assert "the scan is not at hand" in report.pictures[-2].caption
     assert "the geometry is unknown" in report.pictures[0].caption
     with pytest.raises(InputError, match=r"r\.docx"):
         write_report(found, tmp_path / "r.docx")
     other = simulate(7, 48).scan
-    assert "another shape" in figures.Seen.of(found, other).words
+    assert "another shape" in seen_.Seen.of(found, other).words
 
 
 def test_the_command_finds_the_scan_again(made, tmp_path, monkeypatch, capsys):

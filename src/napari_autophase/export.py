@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import analysis, formats
+from . import analysis, files, formats
 from .formats import export as writers
 from .maps import Maps
 from .orthogonal import FRAMES, Frame, turned
 from .reconstruction import Reconstruction
 from .scan import InputError
 
-SUFFIXES = (".cxi", *writers.WRITERS)
+SUFFIXES = (".cxi", *writers.WRITERS, ".csv")
 """How the names of files end that `export` writes."""
 
 
@@ -53,7 +53,7 @@ def maps_of(
     InputError
         If the result is empty, or the frame is not known.
     """
-    there = turned(found, frame)
+    there = turned(found.corrected, frame)  # along the beams, which stand in the laboratory
     lattice = analysis.mean_lattice(there, **({} if against is None else vars(against)))
     shown = analysis.quantities(there, threshold, voxel_size_nm, lattice)
     about = {
@@ -62,6 +62,7 @@ def maps_of(
         "frame": "" if shown.relative else frame,
         "axes_are": "" if shown.relative else FRAMES[frame],
         "strain_limit": shown.strain_limit,
+        "corrections": "\n".join(" ".join(each) for each in shown.corrections),
         "notes": "\n".join(found.notes),
     }
     maps = analysis.mapped(shown, about)
@@ -81,7 +82,7 @@ def export(
 
     ``.cxi`` is ours and PyNX's: the whole result, which opens again, with its maps beside the object.  ``.nxs`` or ``.h5``
     (NeXus), ``.npz``, ``.mat``, ``.tif`` (ImageJ) and ``.vti`` (ParaView) hold the maps, ``.vtp``, ``.stl`` and ``.ply`` the
-    surface.
+    surface; ``.csv`` the curves of how far it is to be trusted.
 
     Parameters
     ----------
@@ -93,13 +94,16 @@ def export(
     Raises
     ------
     InputError
-        If the name ends otherwise, there is nothing in the result, or the place cannot be written.
+        If the name ends otherwise, there is nothing in the result, no curve for a table, or the place cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
             f"A result cannot be written as {path.name}; choose a name that ends in one of {', '.join(SUFFIXES)}."
         )
+    if path.suffix.lower() == ".csv":
+        files.write(path, analysis.trust.table(found))
+        return
     maps = maps_of(found, threshold=threshold, voxel_size_nm=voxel_size_nm, frame=frame, against=against)
     if path.suffix.lower() == ".cxi":
         formats.write(found, path, maps)

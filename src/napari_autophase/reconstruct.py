@@ -60,6 +60,7 @@ def _reconstruct(
     device, notes = phasing.pick_device(recipe.device)
     phasing.check_memory(scan.shape, recipe, device)
 
+    analysis.check_refraction(recipe.analyse, scan.geometry)
     with stage("prepare"):
         yield Progress("prepare", 0, 1)
         dark = formats.background(recipe.model.background, scan) if background is None else background
@@ -105,7 +106,7 @@ def _reconstruct(
         used_sha256={**used_sha256(scan, dark), **found.judged_by},
         good=prepared.good,
         coherence=_coherence(recipe, found.blur),
-        background=preparation.said_background(dark, prepared.background),
+        background=preparation.said_background(dark, prepared.background, prepared.background_known),
         verdict=verdict,
         trust=found.trust,
         shells=found.shells,

@@ -15,10 +15,11 @@ import math
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from .evidence import Shells, Trust
 from .on_demand import on_demand
 from .scan import Geometry, Origin
 
@@ -71,6 +72,14 @@ class Coherence:
     kind: Literal["off", "none", "gaussian"] = "off"
     sigma_px: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
+    @property
+    def words(self) -> str:
+        """Return what it is in a few words."""
+        if self.kind == "gaussian":
+            widths = " × ".join(f"{sigma:.2f}" for sigma in self.sigma_px)
+            return f"partial: the intensity is blurred by a Gaussian of {widths} pixels (σ)"
+        return {"off": "taken for full", "none": "full: no blur was found"}[self.kind]
+
 
 @dataclass(frozen=True)
 class Background:
@@ -79,90 +88,50 @@ class Background:
     Parameters
     ----------
     kind
-        ``off``: all was taken for the crystal's; ``none``: no other was found; ``flat``: the same in every voxel, estimated or
-        given; ``frames`` and ``volume``: given, per frame or per voxel.
+        ``off``: all was taken for the crystal's; ``none``: no other was found; ``undetermined``: the crystal's own light fills
+        the scan, so that nobody knows, and all was taken for it; ``flat``: the same in every voxel, estimated or given;
+        ``frames`` and ``volume``: given, per frame or per voxel.
     photons_per_voxel
         Their mean over the phased grid.
     """
 
-    kind: Literal["off", "none", "flat", "frames", "volume"] = "off"
+    kind: Literal["off", "none", "undetermined", "flat", "frames", "volume"] = "off"
     photons_per_voxel: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """Return what it is in a few words."""
+        how = {
+            "flat": "in every voxel",
+            "frames": "in the mean, given per frame",
+            "volume": "in the mean, given per voxel",
+        }
+        if self.kind in how:
+            return f"{self.photons_per_voxel:.3g} photons {how[self.kind]}"
+        return {
+            "off": "not looked for: all light was taken for the crystal's",
+            "none": "none found",
+            "undetermined": "undetermined, as the crystal's own light fills the scan: none was taken into account",
+        }[self.kind]
+
+
+class Correction(NamedTuple):
+    """What was done to an object before phase and strain are read from it.
+
+    Parameters
+    ----------
+    name
+        What it is in a few words, with its numbers, as it stands beside the name of a map.
+    words
+        What else there is to say, going on from the name.
+    """
+
+    name: str
+    words: str
 
 
 JUDGED = "judged_by"
 """Under this name `used_sha256` has the held-out pixels and their counts: figures with the same can be compared."""
-
-
-@dataclass(frozen=True, eq=False)
-class Trust:
-    """What several runs, and runs of two halves of the photons, say of a result.
-
-    Parameters
-    ----------
-    strain
-        float32, shape of the object: ∂u/∂Q̂ relative to the mean lattice, smoothed to the resolution at which it reproduces, NaN
-        outside the crystal; in radians per voxel without geometry (see `analysis.strain`).
-    strain_error, amplitude_error, phase_error
-        float32, same shape: standard errors of the strain, of the amplitude in units of the largest, and of the phase in rad, at
-        the same resolution.
-    figures
-        ``agreement`` of the runs and ``half_agreement`` of the halves (correlations of the objects), ``strain_correlation`` of
-        the halves at ``strain_resolution`` (full width at half maximum) and ``strain_correlation_per_voxel``,
-        ``fsc_resolution`` (of the halves, half-bit) and ``prtf_resolution`` (of the runs, 1/e), ``strain_spread`` and
-        ``strain_error`` over the crystal.
-    runs
-        A row for each: ``seed``, ``share`` (0: all photons; 1, 2: a half), ``kept`` (whether it is in a mean), ``agreement`` with
-        the best, ``twin`` (whether it was its twin) and the figures of the run.
-    unit
-        Of the resolutions: nm, or voxels.
-    """
-
-    strain: np.ndarray
-    strain_error: np.ndarray
-    amplitude_error: np.ndarray
-    phase_error: np.ndarray
-    figures: dict[str, float]
-    runs: tuple[dict[str, float], ...] = ()
-    unit: Literal["nm", "voxels"] = "voxels"
-
-
-@dataclass(frozen=True, eq=False)
-class Shells:
-    """How well a model explains the counts, shell by shell of resolution.
-
-    Parameters
-    ----------
-    frequency
-        float64 (K,): the shells' middles, without 2π.
-    deviance, noise
-        Mean Poisson deviance ``calc − obs + obs·log(obs/calc)`` per voxel, and what photon noise about the model would leave.
-    photons, voxels
-        Mean counts per voxel, and how many voxels were measured.
-    unit
-        Frequencies are over this.
-    """
-
-    frequency: np.ndarray
-    deviance: np.ndarray
-    noise: np.ndarray
-    photons: np.ndarray
-    voxels: np.ndarray
-    unit: Literal["nm", "voxels"] = "voxels"
-
-    @property
-    def ratio(self) -> np.ndarray:
-        """Deviance in units of what photon noise leaves: 1 for a model that is right."""
-        return self.deviance / np.maximum(self.noise, 1e-30)
-
-    def document(self) -> dict[str, Any]:
-        """Return all of it as plain values."""
-        rows = ("frequency", "deviance", "noise", "photons", "voxels")
-        return {"unit": f"1/{self.unit.removesuffix('s') if self.unit == 'voxels' else self.unit}"} | {
-            name: getattr(self, name).tolist() for name in rows
-        }
-
-
-TRUST_MAPS = ("strain", "strain_error", "amplitude_error", "phase_error")
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,6 +189,8 @@ class Reconstruction:
         What several runs say of it; None if there was one.
     shells
         How well it explains the counts at every resolution; None if nobody knows.
+    corrections
+        What was done to the object for analysis (see `analysis.corrected`); empty: nothing, as it was phased.
     shown
         How it was shown when it was saved, as plain values (threshold, colours, cut); empty: as its recipe says.
     phased_shape
@@ -259,6 +230,7 @@ class Reconstruction:
     verdict: str = ""
     trust: Trust | None = None
     shells: Shells | None = None
+    corrections: tuple[Correction, ...] = ()
     shown: dict[str, Any] = field(default_factory=dict)
     phased_shape: tuple[int, int, int] | None = None
     scan_shape: tuple[int, int, int] | None = None
@@ -295,6 +267,11 @@ class Reconstruction:
             for n, edge, sigma in zip(self.shape, self.voxel_size_nm, self.coherence.sigma_px, strict=True)
         )
         return first, second, third
+
+    @cached_property
+    def corrected(self) -> Reconstruction:
+        """The same as its recipe wants it analysed: see `analysis.corrected`; itself where that asks for nothing."""
+        return on_demand("analysis").corrected(self)
 
     @cached_property
     def quantities(self) -> Quantities:

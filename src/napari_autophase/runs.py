@@ -12,8 +12,9 @@ import numpy as np
 from . import analysis, geometry, preparation
 from .analysis import trust
 from .analysis.trust import CONVERGED
+from .evidence import Shells, Trust
 from .recipe import PRELUDE, Recipe, parse
-from .reconstruction import JUDGED, Progress, Shells, Trust
+from .reconstruction import JUDGED, Progress
 from .scan import fingerprint
 
 if TYPE_CHECKING:
@@ -344,5 +345,11 @@ def _shells(object: np.ndarray, prepared: Prepared, data: Diffraction) -> tuple[
     from . import phasing
 
     steps, _ = geometry.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
-    expected = phasing.expected(object, data)
-    return trust.explained(prepared.counts, expected, prepared.good, data.floor, steps)
+    return trust.explained(
+        prepared.counts,
+        phasing.expected(object, data),
+        prepared.good,
+        data.held_out_pixels(),
+        data.floor,
+        steps,
+    )

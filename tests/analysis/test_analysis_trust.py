@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_autophase.analysis import trust, twin
+from napari_autophase.evidence import Curve, Trust
 from napari_autophase.recipe import Recipe
-from napari_autophase.reconstruction import JUDGED, Reconstruction, Trust
+from napari_autophase.reconstruction import JUDGED, Reconstruction
 
 SHEARED = np.array([[1.0, 0.4, 4.9], [0.6, 4.7, -0.8], [6.2, 1.1, 0.5]])
 Q = np.array([6.0, 22.0, -13.0])
@@ -39,18 +41,22 @@ def noisy(object: np.ndarray, size: float, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("photons", [0.003, 0.05, 0.7, 1.0, 4.0, 28.0, 33.0, 1e4])
-def test_the_deviance_that_noise_leaves_is_that_of_drawn_counts(photons):
+def test_the_likelihood_that_noise_leaves_is_that_of_drawn_counts(photons):
     counts = np.random.default_rng(3).poisson(photons, 400_000)
     logs = counts * np.log(np.where(counts > 0, counts / photons, 1))
-    assert float(trust.expected_deviance(np.array(photons))) == pytest.approx(
+    assert float(trust.expected_llk(np.array(photons))) == pytest.approx(
         (photons - counts + logs).mean(), rel=0.02
+    )
+    assert float(trust.llk_variance(np.array(photons))) == pytest.approx(
+        (photons - counts + logs).var(), rel=0.04
     )
 
 
-def test_no_photons_leave_no_deviance_and_the_table_has_no_seams():
-    assert trust.expected_deviance(np.array(0.0)) == 0
+@pytest.mark.parametrize("moment", [trust.expected_llk, trust.llk_variance])
+def test_no_photons_leave_no_likelihood_and_the_table_has_no_seams(moment):
+    assert moment(np.array(0.0)) == 0
     for seam in (1e-4, 30.0):
-        below, above = trust.expected_deviance(np.array([0.999 * seam, 1.001 * seam]))
+        below, above = moment(np.array([0.999 * seam, 1.001 * seam]))
         assert below == pytest.approx(above, rel=0.02)
 
 
@@ -107,8 +113,21 @@ def test_shells_correlate_as_far_as_two_objects_have_the_same_frequencies():
     frequency, correlation, threshold = trust.shell_correlation(a, b, None, 1.0)
     np.testing.assert_allclose(correlation[frequency < 0.23], 1, atol=1e-6)
     assert (correlation < threshold)[frequency > 0.3].all()
-    assert trust.resolution(frequency, correlation, threshold) == pytest.approx(4, rel=0.15)
-    assert trust.resolution(frequency, np.ones_like(frequency), 0.5) == pytest.approx(2)
+    curve = trust.fsc(a, b, None, 1.0)
+    np.testing.assert_array_equal(curve.value, correlation)
+    np.testing.assert_array_equal(curve.threshold, threshold)
+    assert curve.resolution == pytest.approx(4, rel=0.1)
+
+
+def test_the_resolution_is_where_a_curve_passes_its_threshold():
+    frequency = np.arange(1, 6) / 10
+    falling = Curve(frequency, np.array([1, 0.9, 0.7, 0.1, 0.6]), np.full(5, 0.5))
+    assert falling.resolution == pytest.approx(1 / (0.3 + 0.1 * 0.2 / 0.6))
+    assert falling.reached
+    never = Curve(frequency, np.ones(5), np.full(5, 0.5))
+    assert (never.resolution, never.reached) == (2, False)
+    at_once = Curve(np.arange(5) / 10, np.zeros(5), np.full(5, 0.5))
+    assert at_once.resolution == math.inf
 
 
 def test_the_transfer_is_one_for_equal_runs_and_the_root_of_their_number_for_unlike_ones():
@@ -119,7 +138,7 @@ def test_the_transfer_is_one_for_equal_runs_and_the_root_of_their_number_for_unl
     np.testing.assert_allclose(equal, 1)
     # ⟨|Σ F|⟩ / ⟨Σ |F|⟩ of 16 Gaussian numbers
     np.testing.assert_allclose(unlike[3:], 1 / 4, atol=0.03)
-    assert trust.prtf_resolution(np.stack([runs[0]] * 4), None) == pytest.approx(2)
+    assert trust.prtf(np.stack([runs[0]] * 4), None).resolution == pytest.approx(2)
 
 
 def assessed(object: np.ndarray, noise: float) -> Trust:
@@ -247,18 +266,81 @@ def shell_of(index: np.ndarray) -> np.ndarray:
     return np.linalg.norm(f, axis=0).reshape(index.shape[1:])
 
 
+def moments_of(photons: float) -> tuple[float, float]:
+    """Mean and variance of the deviance of Poisson counts about what is expected, count by count."""
+    share, mean, square = math.exp(-photons), 0.0, 0.0
+    for count in range(int(photons + 30 * math.sqrt(photons) + 30)):
+        if count:
+            share *= photons / count
+        deviance = 2 * (photons - count + (count * math.log(count / photons) if count else 0))
+        mean, square = mean + share * deviance, square + share * deviance**2
+    return mean, square - mean**2
+
+
+NOBODY = np.zeros((N, N, N), bool)
+
+
+def test_the_deviance_of_every_shell_is_measured_by_what_noise_leaves_of_it():
+    length, last = shell_of(INDEX), 0.5 / np.linalg.norm(SHEARED, axis=0).max()
+    levels = (300.0, 20.0, 2.0, 0.3, 0.01)
+    edges = np.array([4, 7, 10, 13]) / 16 * last
+    mean = np.array(levels)[np.digitize(length, edges)].astype(np.float32)
+    counts = np.random.default_rng(4).poisson(mean).astype(np.float32)
+    shells, _ = trust.explained(counts, mean, ~NOBODY, NOBODY, 1e-5, SHEARED)
+    for number, level in enumerate(levels):
+        inside = np.digitize(shells.frequency, edges) == number
+        expected, variance = moments_of(level)
+        np.testing.assert_allclose(shells.expected[inside], expected, rtol=5e-3)
+        np.testing.assert_allclose(
+            shells.expected_error[inside] ** 2 * shells.voxels[inside], variance, rtol=0.02
+        )
+        np.testing.assert_allclose(shells.photons[inside], level, rtol=0.5)
+    assert moments_of(300.0)[0] == pytest.approx(1, abs=2e-3)  # of many counts
+    off = (shells.deviance - shells.expected) / shells.expected_error
+    assert (np.abs(off) < 3.5).all()
+    assert 0.5 < off.std() < 1.6
+
+
 @pytest.mark.parametrize("peak", [30.0, 1e3, 1e6])
 def test_a_model_that_is_right_is_off_by_noise_in_every_shell(peak):
     mean = pattern(peak)
     counts = np.random.default_rng(2).poisson(mean).astype(np.float32)
     good = np.random.default_rng(3).random(mean.shape) > 0.1
-    spoilt = np.where(good, counts, 1e6).astype(np.float32)  # what is masked must not matter
-    shells, ratio = trust.explained(spoilt, mean.astype(np.float32), good, 1e-4, SHEARED)
+    spoilt = np.where(good, counts, 0).astype(np.float32)  # what is masked must not matter
+    shells, ratio = trust.explained(spoilt, mean.astype(np.float32), good, NOBODY, 1e-4, SHEARED)
     assert ratio == pytest.approx(1, abs=0.03)
-    # a deviance of mean about ½ has a standard deviation of about 0.7
-    assert (np.abs(shells.ratio - 1) < 4 * 1.5 / np.sqrt(shells.voxels)).all()
+    assert (np.abs(shells.deviance - shells.expected) < 4 * shells.expected_error).all()
     assert shells.voxels.sum() <= good.sum()
     assert "well at every resolution" in trust.shells_in_words(shells)
+    assert np.isnan(shells.free_deviance).all()
+    assert shells.document()["free_deviance"] == [None] * len(shells.frequency)
+    assert shells.document()["unit"] == "1/nm"
+
+
+def test_held_out_voxels_are_told_apart_from_those_that_were_fitted():
+    mean = pattern(1e4)
+    counts = np.random.default_rng(2).poisson(mean).astype(np.float32)
+    free = np.random.default_rng(3).random(mean.shape) < 0.2
+    model = np.where(free, 2 * mean, counts).astype(np.float32)  # a fit that follows all noise
+    shells, _ = trust.explained(counts, model, ~NOBODY, free, 1e-4, None)
+    assert (shells.ratio < 0.3).all()
+    assert (shells.free_ratio > 2)[shells.photons > 20].all()
+    assert shells.free_voxels.sum() + shells.voxels.sum() <= N**3
+    assert shells.unit == "voxels"
+
+
+def test_a_saturated_voxel_counts_where_the_model_stays_below_its_bound():
+    mean = pattern(1e4)
+    counts = np.random.default_rng(2).poisson(mean).astype(np.float32)
+    bright = mean > 500
+    clipped = np.where(bright, np.float32(500), counts)
+    right, _ = trust.explained(clipped, mean.astype(np.float32), ~bright, NOBODY, 1e-4, None)
+    assert right.voxels[0] == 0 or right.ratio[0] < 1.5
+    dark = np.where(bright, 100, mean).astype(np.float32)
+    wrong, ratio = trust.explained(clipped, dark, ~bright, NOBODY, 1e-4, None)
+    assert wrong.deviance[0] == pytest.approx(2 * (100 - 500 + 500 * math.log(5)), rel=0.1)
+    assert "poorly" in trust.shells_in_words(wrong)
+    assert ratio > 1
 
 
 def test_what_is_not_explained_is_told_at_its_resolution():
@@ -268,7 +350,7 @@ def test_what_is_not_explained_is_told_at_its_resolution():
     last = 0.5 / np.linalg.norm(SHEARED, axis=0).max()
     wrong = (length > 0.5 * last) & (length < 0.5625 * last)
     model = np.where(wrong, 3 * mean + 3, mean).astype(np.float32)
-    shells, ratio = trust.explained(counts, model, np.ones(mean.shape, bool), 1e-4, SHEARED)
+    shells, ratio = trust.explained(counts, model, ~NOBODY, NOBODY, 1e-4, SHEARED)
     assert ratio > 1.02
     assert shells.frequency[shells.ratio > 3] == pytest.approx([0.53125 * last])
     assert f"poorly at a resolution of {1 / (0.53125 * last):.3g} nm" in trust.shells_in_words(shells)
@@ -281,10 +363,9 @@ def test_a_faint_scan_is_not_condemned_for_its_noise():
     """χ² of photons that come one by one is near 1 whatever the model, that of a right one as well."""
     mean = pattern(3.0)
     counts = np.random.default_rng(2).poisson(mean).astype(np.float32)
-    good = np.ones(mean.shape, bool)
 
     def figures(model: np.ndarray) -> dict[str, float]:
-        ratio = trust.explained(counts, model.astype(np.float32), good, 1e-4, None)[1]
+        ratio = trust.explained(counts, model.astype(np.float32), ~NOBODY, NOBODY, 1e-4, None)[1]
         chi2 = float(np.square(np.sqrt(model) - np.sqrt(counts)).sum() / counts.sum())
         return {"chi2": chi2, "free_llk": 0.03, "noise_llk": 0.03, "deviance_ratio": ratio}
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_autophase import formats
+from napari_autophase.evidence import Trust
 from napari_autophase.recipe import PRESETS, Recipe
-from napari_autophase.reconstruction import Reconstruction, Trust
+from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.scan import Geometry, InputError, Scan
 
 SHAPE = (16, 18, 20)

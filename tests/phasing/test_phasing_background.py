@@ -10,12 +10,13 @@ import torch
 from phasing_crystals import crystal, field, finish, intensity, likeness
 
 from napari_autophase import InputError, Recipe, formats, repeat, run
-from napari_autophase.phasing import Blur, Diffraction, Starts, refine
+from napari_autophase.phasing import Blur, Diffraction, Starts, expected, refine
 from napari_autophase.phasing.forward import Forward, ratio
 from napari_autophase.phasing.iterations import relaxation
 from napari_autophase.recipe import Refinement, ShrinkWrap
 from napari_autophase.scan import fingerprint
 from napari_autophase.simulation import simulate
+from napari_autophase.simulation.measurement import blurred
 
 SHAPE = (16, 14, 15)
 
@@ -75,6 +76,17 @@ def test_figures_are_of_the_light_on_its_background():
     assert found.overlap / found.power == pytest.approx(1, abs=0.02)
     blind = Diffraction(counts)
     assert blind.backend.sums(one[None], blind, deviances=True)[0].deviance > 3 * found.deviance
+
+
+def test_the_counts_that_are_expected_are_those_of_blurred_light_on_the_background():
+    truth, widths = crystal(SHAPE, phase=1.0), (0.6, 0.0, 0.4)
+    background = np.random.default_rng(1).uniform(1, 4, SHAPE).astype(np.float32)
+    light = np.abs(field(truth)) ** 2
+    data = Diffraction(np.full(SHAPE, 9, np.float32), background=background)
+    found = expected(truth.astype(np.complex64), data.explained(Blur(widths)))
+    np.testing.assert_allclose(found, blurred(light, np.array(widths)) + background, rtol=2e-3, atol=1e-3)
+    plain = expected(truth.astype(np.complex64), Diffraction(np.full(SHAPE, 9, np.float32)))
+    np.testing.assert_allclose(plain, light, rtol=1e-3, atol=1e-3)
 
 
 def test_bounds_and_unknown_pixels_stay_what_they_are():
@@ -142,6 +154,20 @@ def test_fast_finds_a_crystal_on_a_background_as_well_as_without():
     assert found.report()["background"]["kind"] == "flat"
     assert plain.report()["background"] == {"kind": "off", "photons_per_voxel": 0.0}
     assert any("flat background of" in note for note in found.notes)
+
+
+def test_a_background_that_cannot_be_told_is_called_undetermined(tmp_path):
+    """The light of a small crystal fills its scan: a background below it is as likely as none."""
+    filled = simulate(3, 32, peak=1e7, oversampling=(4.0, 4.0, 4.0)).scan
+    empty = simulate(7, 32, peak=300.0, oversampling=(1.6, 1.6, 1.6)).scan
+    quick = Recipe.from_preset("iterative").with_settings({"refine.algorithm": "2*ER"})
+    unknown, none = run(filled, quick), run(empty, quick)
+    assert any("was not determined" in note for note in unknown.notes)
+    assert unknown.background.kind == unknown.report()["background"]["kind"] == "undetermined"
+    assert "undetermined" in unknown.background.words
+    assert none.background.kind == "none"
+    unknown.save(tmp_path / "found.cxi")
+    assert formats.read_reconstruction(tmp_path / "found.cxi").background == unknown.background
 
 
 def test_a_background_in_a_file_or_per_frame_is_used(tmp_path):

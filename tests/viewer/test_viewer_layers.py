@@ -14,8 +14,9 @@ from viewer_doubles import make_scan
 
 from napari_autophase import analysis
 from napari_autophase.analysis.colours import oklab_to_linear_rgb, phase_lab
+from napari_autophase.evidence import Trust
 from napari_autophase.recipe import Recipe
-from napari_autophase.reconstruction import Reconstruction, Trust
+from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.scan import Scan
 from napari_autophase.viewer.model import compat, layers
 from napari_autophase.viewer.model.drawing import draw

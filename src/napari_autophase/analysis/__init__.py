@@ -6,6 +6,7 @@ from .align import Alignment, align, alignment, correlation, fitted
 from .cards import result_card, scan_card
 from .comparison import Comparison, compare_results
 from .comparison_picture import draw_comparison
+from .corrections import check_refraction, corrected, with_corrections
 from .dislocations import Dislocation, find_dislocations
 from .facets import Facet, face_labels, find_facets
 from .isosurface import Surface, isosurface
@@ -44,10 +45,12 @@ __all__ = [
     "alignment",
     "amplitude_ssim",
     "bare_mesh",
+    "check_refraction",
     "chi2",
     "compare",
     "compare_results",
     "compare_with_truth",
+    "corrected",
     "correlation",
     "displacement",
     "draw_comparison",
@@ -82,4 +85,5 @@ __all__ = [
     "trusted",
     "twin",
     "unwrap",
+    "with_corrections",
 ]

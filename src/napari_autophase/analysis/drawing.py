@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,19 @@ STYLE: Any = {
     "axes.edgecolor": PALE,
     "axes.linewidth": 0.6,
 }
+
+
+def styled(draw: Any) -> Any:
+    """Return a function that draws in our `STYLE`."""
+
+    @functools.wraps(draw)
+    def drawn(*arguments: Any, **keys: Any) -> Any:
+        import matplotlib
+
+        with matplotlib.rc_context(STYLE):
+            return draw(*arguments, **keys)
+
+    return drawn
 
 
 class Colours:

@@ -146,7 +146,7 @@ def mean_lattice(
         reference = Reference(spacing_nm(data, hkl), f"{formula} ({' '.join(map(str, hkl))}), {data.source}")
     if found.voxel_steps_nm is None or found.q_bragg_per_nm is None or found.metadata.get(RAMP_REMOVED):
         return None
-    slope = ramp(np.where(found.support, found.object, 0))
+    slope = ramp(np.where(found.support, found.corrected.object, 0))
     return Lattice(
         found.q_bragg_per_nm + np.linalg.solve(found.voxel_steps_nm.T, slope), hkl, reference, cell
     )

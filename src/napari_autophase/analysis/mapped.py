@@ -72,6 +72,11 @@ def mapped(shown: Quantities, about: dict[str, Any]) -> Maps:
         "1",
         "complex object without its linear ramp; fft leads to the detector",
     )
+    if shown.corrections:
+        volumes = {
+            name: each if name == "support" else replace(each, meaning=shown.named(each.meaning))
+            for name, each in volumes.items()
+        }
     axes = ("0", "1", "2") if shown.relative else ("z", "y", "x")
     said = {
         "threshold": shown.threshold,
@@ -103,14 +108,14 @@ def trusted(found: Reconstruction, shown: Quantities) -> dict[str, Map]:
     """
     if found.trust is None:
         return {}
-    unit = "rad/voxel" if shown.relative else "1"
+    slope = "rad/voxel" if shown.relative else "1"
     parts = {
         "strain_averaged": (
             found.trust.strain,
-            unit,
+            slope,
             "strain of the runs' mean at the resolution at which it reproduces, relative to the mean",
         ),
-        "strain_error": (found.trust.strain_error, unit, "standard error of strain_averaged"),
+        "strain_error": (found.trust.strain_error, slope, "standard error of strain_averaged"),
         "amplitude_error": (
             found.trust.amplitude_error,
             "1",
@@ -118,7 +123,11 @@ def trusted(found: Reconstruction, shown: Quantities) -> dict[str, Map]:
         ),
         "phase_error": (found.trust.phase_error, "rad", "standard error of the phase"),
     }
-    return {name: Map(_on_grid(values, found, shown), *said) for name, (values, *said) in parts.items()}
+    plain = f" (of the object as it was phased, not {' nor '.join(each.name for each in shown.corrections)})"
+    return {
+        name: Map(_on_grid(values, found, shown), unit, meaning + (plain if shown.corrections else ""))
+        for name, (values, unit, meaning) in parts.items()
+    }
 
 
 def _on_grid(values: np.ndarray, found: Reconstruction, shown: Quantities) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from ..reconstruction import Reconstruction
+from ..reconstruction import Correction, Reconstruction
 from .align import fitted
 from .dislocations import Dislocation, find_dislocations, near_lines
 from .isosurface import Surface, bounding_box, isosurface
@@ -47,6 +47,8 @@ class Quantities:
         Phase steps along the axes (see `strain.phase_steps`).
     lattice
         The mean lattice, whose ramp was taken out of `object`; None: unknown.
+    corrections
+        What was done to the object before (see `analysis.corrected`).
     """
 
     object: np.ndarray
@@ -58,6 +60,7 @@ class Quantities:
     weights: np.ndarray
     steps: tuple[np.ndarray, ...]
     lattice: Lattice | None = None
+    corrections: tuple[Correction, ...] = ()
 
     def __repr__(self) -> str:
         """Return size and threshold in a line."""
@@ -70,6 +73,10 @@ class Quantities:
     def at_threshold(self, threshold: float) -> Quantities:
         """Return the same crystal at another threshold."""
         return replace(self, threshold=float(threshold))
+
+    def named(self, quantity: str) -> str:
+        """Return the name of something that is read from the phase, with what was done to the object before."""
+        return ", ".join([quantity, *(each.name for each in self.corrections)])
 
     @property
     def relative(self) -> bool:
@@ -233,7 +240,7 @@ def quantities(
     Parameters
     ----------
     reconstruction
-        As `reconstruct` returns it.
+        As `reconstruct` returns it; it is corrected as its recipe says (see `corrections`).
     threshold
         Amplitude, as a fraction of the largest, that bounds the crystal; None: the recipe's.
     voxel_size_nm
@@ -253,6 +260,7 @@ def quantities(
         If the geometry is known and there is nothing inside the support.
     """
     threshold = reconstruction.recipe.analyse.threshold if threshold is None else threshold
+    reconstruction = reconstruction.corrected
     steps_nm, q_bragg = reconstruction.voxel_steps_nm, reconstruction.q_bragg_per_nm
     object = _cropped(reconstruction.object, reconstruction.support)
     # a fast ramp would not survive the interpolation: it goes first
@@ -275,4 +283,5 @@ def quantities(
         weights=weights,
         steps=phase_steps(object),
         lattice=lattice or mean_lattice(reconstruction),
+        corrections=reconstruction.corrections,
     )

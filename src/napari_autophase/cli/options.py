@@ -159,3 +159,19 @@ FrameName = Annotated[
         help="Axes of the grid: the laboratory's, the sample's with its circles at zero, or Q along y."
     ),
 ]
+Apodise = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WINDOW:WIDTH",
+        help="Smooth the object before phase and strain: gaussian, hann or blackman, and the width of a point in nm (in voxels "
+        "without geometry), such as gaussian:12; off: not. What the result's recipe says otherwise.",
+    ),
+]
+Refraction = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MATERIAL|DELTA,BETA",
+        help="Correct for refraction and absorption on the beams' ways through the crystal: a material such as Pt, or δ and β of "
+        "n = 1 − δ + iβ; off: not. What the result's recipe says otherwise.",
+    ),
+]

@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from ..faults import InputError
 from . import show
 from .arguments import file_of, numbers
 from .options import (
+    Apodise,
     BeamlineName,
     Binning,
     Conjugate,
@@ -25,6 +26,7 @@ from .options import (
     PicturePath,
     Quiet,
     Reflection,
+    Refraction,
     ReportPath,
     Result,
     Settings,
@@ -36,6 +38,7 @@ from .targets import as_json, check_targets, write_each, write_json
 
 if TYPE_CHECKING:
     from ..export import Against
+    from ..preparation import Background
     from ..reconstruction import Reconstruction
     from ..scan import Scan
     from .inputs import GeometryChoice
@@ -152,6 +155,8 @@ def analyse(
         typer.Option(metavar="OUT.csv", help="A table of the dislocations that the phase winds about."),
     ] = None,
     threshold: Threshold = None,
+    apodise: Apodise = None,
+    refraction: Refraction = None,
     report: ReportPath = None,
     picture: PicturePath = None,
     quiet: Quiet = False,
@@ -171,6 +176,7 @@ def analyse(
     found = _read(
         result, GeometryChoice.of(geometry, beamline, settings), conjugate, peak, binning, phased_shape
     )
+    found = analysis.with_corrections(found, apodise, refraction)
     from ..report.content import facet_words, facts
 
     against = _against(material, hkl, spacing)
@@ -207,12 +213,14 @@ def export_result(
             "-o",
             metavar="OUT",
             help="By its ending: .cxi (whole, opens again), .nxs or .h5 (NeXus), .npz, .mat, .tif (ImageJ), .vti (ParaView): "
-            "volumes; .vtp, .stl, .ply: the surface. May be repeated.",
+            "volumes; .vtp, .stl, .ply: the surface; .csv: curves of trust and resolution. May be repeated.",
         ),
     ],
     frame: FrameName = "laboratory",
     voxel_size: VoxelSize = None,
     threshold: Threshold = None,
+    apodise: Apodise = None,
+    refraction: Refraction = None,
     conjugate: Conjugate = False,
     material: MaterialName = None,
     hkl: Reflection = None,
@@ -220,12 +228,12 @@ def export_result(
     quiet: Quiet = False,
 ) -> None:
     """Write RESULT as other programs open it: amplitude, phase, displacement and strain on an orthogonal grid, or the surface."""
-    from .. import export
+    from .. import analysis, export
     from .inputs import GeometryChoice
 
     for path in output:
         _check([(path, export.SUFFIXES)], result)
-    found = _read(result, GeometryChoice(), conjugate)
+    found = analysis.with_corrections(_read(result, GeometryChoice(), conjugate), apodise, refraction)
     options = {
         "threshold": threshold,
         "voxel_size_nm": voxel_size,
@@ -244,6 +252,8 @@ def picture(
         ),
     ] = None,
     threshold: Threshold = None,
+    apodise: Apodise = None,
+    refraction: Refraction = None,
     conjugate: Conjugate = False,
     quiet: Quiet = False,
 ) -> None:
@@ -253,7 +263,7 @@ def picture(
 
     output = output or Path(f"{file_of(result).stem}.png")
     _check([(output, PICTURES)], result)
-    found = _read(result, GeometryChoice(), conjugate)
+    found = analysis.with_corrections(_read(result, GeometryChoice(), conjugate), apodise, refraction)
     write_each([(output, lambda path: analysis.draw_picture(found, path, threshold))], quiet=quiet)
 
 
@@ -274,27 +284,40 @@ def report(
     hkl: Reflection = None,
     spacing: Spacing = None,
     threshold: Threshold = None,
+    apodise: Apodise = None,
+    refraction: Refraction = None,
     conjugate: Conjugate = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a report of RESULT: its surface, slices, histograms, data and model, what was found, and how."""
+    from .. import analysis
     from ..report import SUFFIXES, write_report
     from .inputs import GeometryChoice
 
     output = output or Path(f"{file_of(result).stem}.html")
     _check([(output, SUFFIXES)], result)
-    found = _read(result, GeometryChoice(), conjugate)
+    found = analysis.with_corrections(_read(result, GeometryChoice(), conjugate), apodise, refraction)
     measured = _scan_of(result, found, scan)
-    against = _against(material, hkl, spacing)
-    write_each(
-        [
-            (
-                output,
-                lambda path: write_report(found, path, scan=measured, threshold=threshold, against=against),
-            )
-        ],
-        quiet=quiet,
-    )
+    options: dict[str, Any] = {
+        "scan": measured,
+        "threshold": threshold,
+        "against": _against(material, hkl, spacing),
+        "background": None if measured is None else _background_of(found, measured),
+    }
+    write_each([(output, lambda path: write_report(found, path, **options))], quiet=quiet)
+
+
+def _background_of(found: Reconstruction, scan: Scan) -> Background | None:
+    """Return the background of each voxel of a scan, where a result has one; None: its mean does."""
+    if found.background.kind not in ("frames", "volume"):
+        return None
+    from ..formats import background
+
+    try:
+        return background(found.recipe.model.background, scan)
+    except InputError as error:
+        print(f"The report shows the mean of the background: {error}", file=sys.stderr)
+        return None
 
 
 def _scan_of(result: str, found: Reconstruction, said: str | None) -> Scan | None:

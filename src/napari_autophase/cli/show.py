@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..analysis import Comparison
+    from ..evidence import Trust
     from ..formats import ScanEntry
-    from ..reconstruction import Reconstruction, Trust
+    from ..reconstruction import Reconstruction
 
 
 def summarise(found: Reconstruction) -> None:

@@ -20,8 +20,9 @@ import h5py
 import numpy as np
 
 from .. import files
+from ..evidence import TRUST_MAPS, Trust
 from ..maps import Maps
-from ..reconstruction import TRUST_MAPS, Reconstruction, Trust
+from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from ..version import full_version
 from . import nexus
@@ -173,6 +174,11 @@ def _write_trust(group: h5py.Group, trust: Trust) -> None:
     figures = nexus.group(group, "figures", "NXcollection")
     for key, figure in trust.figures.items():
         figures[key] = float(figure)
+    for name in ("fsc", "prtf"):
+        if (curve := getattr(trust, name)) is not None:
+            inside = nexus.group(group, name, "NXcollection")
+            for key, values in vars(curve).items():
+                inside[key] = values
 
 
 @register

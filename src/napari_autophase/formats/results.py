@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from ..reconstruction import TRUST_MAPS, Background, Coherence, Reconstruction, Shells, Trust
+from ..evidence import TRUST_MAPS, Curve, Shells, Trust
+from ..reconstruction import Background, Coherence, Reconstruction
 from ..scan import InputError, Origin
 from . import nexus
 from .common import Dataset
@@ -146,15 +147,24 @@ def _read_trust(group: Any) -> Trust | None:
         figures={key: nexus.scalar(local(figures, key)) for key in figures},
         runs=tuple(json.loads(nexus.scalar(local(group, "runs")))),
         unit=nexus.scalar(local(group, "unit")),
+        fsc=_read_curve(local(group, "fsc")),
+        prtf=_read_curve(local(group, "prtf")),
     )
+
+
+def _read_curve(group: Any) -> Curve | None:
+    names = [one.name for one in fields(Curve)]
+    if not isinstance(group, h5py.Group) or any(name not in group for name in names):
+        return None
+    return Curve(*(group[name][()] for name in names))
 
 
 def _read_shells(group: Any) -> Shells | None:
     names = [one.name for one in fields(Shells)]
     if not isinstance(group, h5py.Group) or any(name not in group for name in names):
         return None
-    *rows, unit = (local(group, name) for name in names)
-    return Shells(*(row[()] for row in rows), unit=nexus.scalar(unit))
+    values: dict[str, Any] = {name: group[name][()] for name in names}
+    return Shells(**{**values, "unit": nexus.scalar(group["unit"])})
 
 
 def _recipe(written: str) -> tuple[Recipe, tuple[str, ...]]:

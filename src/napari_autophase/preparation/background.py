@@ -47,6 +47,11 @@ class Flat:
     level: float
     light: float
 
+    @property
+    def determined(self) -> bool:
+        """Whether the scan tells if there is one."""
+        return self.level > 0 or self.light < _WORTH_SAYING
+
     def words(self) -> list[str]:
         """Return what a person should know of it."""
         if self.level:
@@ -54,7 +59,7 @@ class Flat:
                 f"A flat background of {self.level:.2g} photons a voxel was found and is taken into account "
                 "(model.background=off takes it for the crystal's light)."
             ]
-        if self.light < _WORTH_SAYING:
+        if self.determined:
             return []
         return [
             f"The crystal's own light fills the scan ({self.light:.2g} photons a voxel in its emptiest part): whether there is a "
@@ -124,7 +129,9 @@ def given(background: Background, scan: Scan) -> np.ndarray | float | None:
     return values
 
 
-def said_background(told: Background, found: np.ndarray | float) -> reconstruction.Background:
+def said_background(
+    told: Background, found: np.ndarray | float, known: bool = True
+) -> reconstruction.Background:
     """Return what a result says of its background.
 
     Parameters
@@ -133,11 +140,16 @@ def said_background(told: Background, found: np.ndarray | float) -> reconstructi
         What the recipe said.
     found
         Photons per voxel of the phased grid, as `prepare` gives them.
+    known
+        Whether it could be told from the crystal's own light.
     """
     level = float(np.mean(found))
     if isinstance(told, str):
-        off = reconstruction.Background()
-        return off if told == "off" else reconstruction.Background("flat" if level else "none", level)
+        if told == "off":
+            return reconstruction.Background()
+        if not known:
+            return reconstruction.Background("undetermined")
+        return reconstruction.Background("flat" if level else "none", level)
     kinds: dict[int, Literal["flat", "frames", "volume"]] = {0: "flat", 1: "frames"}
     return reconstruction.Background(kinds.get(np.ndim(told), "volume"), level)
 

@@ -49,6 +49,8 @@ class Prepared:
         Side of the array over the width of the crystal, per axis.
     background
         Photons per voxel that are not the crystal's and lie in `counts`: one number, or float32, same shape.
+    background_known
+        Whether that is given, or the scan tells it; False: there may be some, and none is taken into account.
     doubtful
         Whether the middle of the peak lies in a gap, or is missing and its surroundings do not tell what it was.
     notes
@@ -65,6 +67,7 @@ class Prepared:
     shift: tuple[int, int, int]
     oversampling: tuple[float, float, float]
     background: np.ndarray | float = 0.0
+    background_known: bool = True
     doubtful: bool = False
     notes: tuple[str, ...] = ()
 
@@ -97,7 +100,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None, background: Back
     geometry = scan.geometry
     if geometry is not None:
         check(geometry)
-    dark = given(background, scan)
+    dark, known = given(background, scan), True
     counts, good, notes = _judge(scan, choice)
     notes = [*scan.notes, *notes]
     if choice.background:
@@ -120,7 +123,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None, background: Back
         dark = None if dark is None else _of_blocks(dark, choice.binning)
     if dark is None:
         flat = find_flat(counts, good)
-        dark = flat.level
+        dark, known = flat.level, flat.determined
         notes += flat.words()
 
     completed = complete_peak(counts, good)
@@ -187,6 +190,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None, background: Back
         shown=volumes[-2],
         known=volumes[-1],
         background=np.ascontiguousarray(dark, np.float32) if isinstance(dark, np.ndarray) else dark,
+        background_known=known,
         geometry=geometry,
         phased_geometry=phased,
         peak=(float(peak[0]), float(peak[1]), float(peak[2])),

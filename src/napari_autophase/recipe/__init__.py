@@ -3,7 +3,7 @@
 from ..presets import PRESETS, Preset
 from .algorithm import parse, unparse
 from .plans import FINISH, GENTLE, ITERATIVE, POLISH, PRELUDE, SEARCH, finish
-from .recipe import Analysis, ForwardModel, Guess, Preparation, Recipe, Refinement, ShrinkWrap
+from .recipe import Analysis, ForwardModel, Guess, Preparation, Recipe, Refinement, ShrinkWrap, Window
 
 __all__ = [
     "FINISH",
@@ -21,6 +21,7 @@ __all__ = [
     "Recipe",
     "Refinement",
     "ShrinkWrap",
+    "Window",
     "finish",
     "parse",
     "unparse",

@@ -19,6 +19,8 @@ from .settings import as_table, fault, salvaged, settings, value_of, written
 
 Side = Annotated[int, Field(ge=16)]
 Width = Annotated[float, Field(ge=0, le=5)]
+Index = Annotated[float, Field(ge=0, lt=0.1)]
+Window = Literal["gaussian", "hann", "blackman"]
 Photons = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Algorithm = Annotated[str, AfterValidator(readable)]
 """Iterations in the language of `algorithm`."""
@@ -177,6 +179,19 @@ class Analysis(_Part):
 
     threshold: float = Field(
         0.3, gt=0, lt=1, description="Isosurface of the amplitude that bounds phase and strain."
+    )
+    apodisation: Literal["off"] | Window = Field(
+        "off", description="Window through which the object's transform is seen before phase and strain."
+    )
+    apodisation_width: float = Field(
+        10.0,
+        gt=0,
+        description="Its width: full width at half maximum of a point, in nm; in voxels without geometry.",
+    )
+    refraction: Literal["off"] | tuple[Index, Index] | str = Field(
+        "off",
+        description="Correction for refraction and absorption on the beams' ways through the crystal: off, a material such as "
+        "Pt, or δ and β of n = 1 − δ + iβ.",
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .. import files
 from ..export import Against
+from ..preparation import Background
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .content import Report, gather
@@ -23,6 +24,7 @@ def write_report(
     scan: Scan | None = None,
     threshold: float | None = None,
     against: Against | None = None,
+    background: Background | None = None,
 ) -> None:
     """Write a report, whole or not at all.
 
@@ -36,6 +38,8 @@ def write_report(
         What it was found in: then data and model are shown side by side.
     threshold, against
         As for `export.maps_of`.
+    background
+        Light of the scan that is not the crystal's, where it differs from voxel to voxel; None: the mean that the result says.
 
     Raises
     ------
@@ -47,7 +51,7 @@ def write_report(
         raise InputError(
             f"A report cannot be written as {path.name}; choose a name that ends in {' or '.join(SUFFIXES)}."
         )
-    report = gather(found, scan=scan, threshold=threshold, against=against)
+    report = gather(found, scan=scan, threshold=threshold, against=against, background=background)
     if path.suffix.lower() == ".html":
         from .html import page
 

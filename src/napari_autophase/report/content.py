@@ -12,10 +12,12 @@ import numpy as np
 
 from .. import analysis
 from ..analysis import Quantities
+from ..evidence import Shells, Trust
 from ..export import Against
-from ..reconstruction import Reconstruction, Shells
+from ..preparation import Background
+from ..reconstruction import Reconstruction
 from ..scan import Scan
-from . import figures
+from . import figures, seen, trusted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,6 +71,7 @@ def gather(
     scan: Scan | None = None,
     threshold: float | None = None,
     against: Against | None = None,
+    background: Background | None = None,
 ) -> Report:
     """Return the report of a result; parameters as for `write_report`."""
     lattice = analysis.mean_lattice(found, **({} if against is None else vars(against)))
@@ -91,17 +94,20 @@ def gather(
             figures.histograms(shown),
         ),
     ]
-    seen = figures.Seen.of(found, scan)
-    pictures.append(Picture("Diffraction", seen.words, figures.diffraction(seen)))
-    curves = figures.curves(found, seen)
+    both = seen.Seen.of(found, scan, background)
+    pictures.append(Picture("Diffraction", both.words, seen.diffraction(both)))
+    curves = seen.curves(found, both)
     if curves is not None:
         pictures.append(
             Picture(
                 "Rocking curve and convergence",
-                "Photons in each frame, measured and computed from the crystal; χ² in the course of phasing.",
+                "Photons in each frame, measured and expected by the model; χ² in the course of phasing.",
                 curves,
             )
         )
+    trusting = trusted.curves(found)
+    if trusting is not None:
+        pictures.append(Picture("Resolution and trust", _trusting(found), trusting))
     facets = analysis.facets_of(shown, analysis.bare_mesh(shown))
     if facets:
         caption = f"{facet_words(facets)}. Coloured by the mean strain of each, {_relative(shown)}; the table has the numbers."
@@ -109,12 +115,7 @@ def gather(
     tables = [_statistics(shown), *([_facets(shown, facets)] if facets else [])]
     if found.trust is not None:
         tables.append(_runs(found))
-        unit = found.trust.unit
-        rows = [
-            (f"{key} ({unit})" if "resolution" in key else key, f"{value:.4g}")
-            for key, value in found.trust.figures.items()
-        ]
-        tables.append(Table("How far it reproduces", rows))
+        tables.append(_reproduced(found.trust))
     if found.shells is not None and len(found.shells.frequency):
         tables.append(_shells(found.shells))
     if shown.dislocations:
@@ -130,8 +131,29 @@ def gather(
     )
 
 
+def _trusting(found: Reconstruction) -> str:
+    """Return what is seen in the curves of trust."""
+    said = []
+    if found.shells is not None:
+        share = 200 * float(found.support.sum()) / max(int(found.shells.voxels.sum()), 1)
+        said.append(
+            "Deviance of the counts about what the model expects, over what photon noise leaves, with two standard deviations: "
+            f"good below {analysis.trust.GOOD:g}, poor above {analysis.trust.POOR:g}. Fitted voxels may have less than 1, as the "
+            f"object can follow up to {share:.0f} % of their noise."
+        )
+    trust = found.trust
+    if trust is not None and trust.fsc is not None:
+        said.append(
+            "FSC: correlation of two independent halves of the photons, against the half-bit threshold."
+        )
+    if trust is not None and trust.prtf is not None:
+        number = sum(bool(run["kept"]) for run in trust.runs if not run["share"])
+        said.append(f"PRTF: |mean| over mean modulus of the {number} runs’ transforms, against 1/e.")
+    return " ".join(said)
+
+
 def _relative(shown: Quantities) -> str:
-    return (
+    return shown.named(
         "per voxel along axis 1 (the geometry is unknown)"
         if shown.relative
         else "relative to the mean lattice"
@@ -172,6 +194,7 @@ def facts(found: Reconstruction, shown: Quantities) -> list[tuple[str, str]]:
         lines += shown.lattice.lines()
     elif not shown.relative:
         lines.append(("mean lattice", "not in this file: the phase has lost its ramp"))
+    lines += [("corrections", " ".join(each)) for each in shown.corrections]
     if shown.dislocations:
         length = sum(each.length for each in shown.dislocations)
         count = len(shown.dislocations)
@@ -277,39 +300,53 @@ def _runs(found: Reconstruction) -> Table:
     return Table("Runs", rows, head=True)
 
 
+def _reproduced(trust: Trust) -> Table:
+    """Return the table of the figures of several runs."""
+    unit, strain = trust.unit, "" if trust.unit == "nm" else " (rad/voxel)"
+    names = {
+        "agreement": "runs, correlation of the objects",
+        "half_agreement": "halves of the photons, correlation of the objects",
+        "fsc_resolution": f"resolution by FSC, half-bit ({unit})",
+        "prtf_resolution": f"resolution by PRTF, 1/e ({unit})",
+        "strain_correlation_per_voxel": "halves, correlation of the strain of single voxels",
+        "strain_correlation": "halves, correlation of the strain at its resolution",
+        "strain_resolution": f"resolution of the strain ({unit})",
+        "strain_spread": f"strain, standard deviation over the crystal{strain}",
+        "strain_error": f"strain, standard error in the mean{strain}",
+    }
+    known = [*names, *(key for key in trust.figures if key not in names)]
+    rows = [(names.get(key, key), f"{trust.figures[key]:.4g}") for key in known if key in trust.figures]
+    return Table("How far it reproduces", rows)
+
+
 def _shells(shells: Shells) -> Table:
     """Return the table of how well the model explains the counts at every resolution."""
     rows: list[tuple[str, ...]] = [
-        (
-            f"resolution ({shells.unit})",
-            "voxels",
-            "photons a voxel",
-            "deviance",
-            "of noise alone",
-            "times",
-            "",
-        )
-    ]
-    for frequency, deviance, noise, photons, voxels, ratio, word in zip(
+        (f"resolution ({shells.unit})", "voxels", "photons a voxel", "deviance a voxel", "of noise alone", "ratio",
+         "ratio, held-out", "")
+    ]  # fmt: skip
+    for frequency, voxels, photons, deviance, expected, ratio, unseen, word in zip(
         shells.frequency,
-        shells.deviance,
-        shells.noise,
-        shells.photons,
         shells.voxels,
+        shells.photons,
+        shells.deviance,
+        shells.expected,
         shells.ratio,
+        shells.free_ratio,
         analysis.trust.bands(shells),
         strict=True,
     ):
-        numbers = (photons, deviance, noise, ratio)
-        rows.append(
-            (f"{1 / frequency:.3g}", str(voxels), *(f"{number:.3g}" for number in numbers), str(word))
-        )
+        numbers = (f"{number:.3g}" for number in (photons, deviance, expected, ratio))
+        held_out = f"{unseen:.3g}" if np.isfinite(unseen) else "–"
+        rows.append((f"{1 / frequency:.4g}", str(voxels), *numbers, held_out, str(word)))
     return Table("How well the model explains the data", rows, head=True)
 
 
 def _run(found: Reconstruction) -> Table:
     """Return the table of the run; what another program did not leave is left out."""
     rows = [(key, f"{value:.6g}") for key, value in found.figures.items() if np.isfinite(value)]
+    if found.seconds:  # another program says nothing of these
+        rows += [("coherence", found.coherence.words), ("background", found.background.words)]
     if found.iterations:
         rows.append(("iterations", str(found.iterations)))
     if found.seconds:

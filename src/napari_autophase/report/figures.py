@@ -1,19 +1,16 @@
-"""The figures of a report."""
+"""The figures of a report that show the crystal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import analysis
 from ..analysis import Quantities
 from ..analysis.drawing import (
-    INK,
     PALE,
-    STYLE,
     Colours,
     Stage,
     colour_bar,
@@ -24,11 +21,9 @@ from ..analysis.drawing import (
     maps,
     new_page,
     strain_map,
+    styled,
 )
 from ..analysis.quantities import Colour
-from ..preparation import prepare
-from ..reconstruction import Reconstruction
-from ..scan import Scan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,25 +37,10 @@ VIEWS = {
 """Right, up and towards the viewer as (z, y, x): see `drawing.VIEW`."""
 _NAMES = {"from downstream": "along axis 0", "from outboard": "along axis 2", "from above": "along axis 1"}
 """What the views are called without geometry."""
-Plane = tuple[np.ndarray, tuple[float, float, float, float], tuple[str, str]]
-"""A slice, its ends along both axes, and what they are called."""
-BULK, SURFACE, DATA, MODEL = "#3b6fb6", "#d0743c", "#20242b", "#d0743c"
+BULK, SURFACE = "#3b6fb6", "#d0743c"
 
 
-def _styled(draw: Any) -> Any:
-    import functools
-
-    @functools.wraps(draw)
-    def drawn(*arguments: Any, **keys: Any) -> Any:
-        import matplotlib
-
-        with matplotlib.rc_context(STYLE):
-            return draw(*arguments, **keys)
-
-    return drawn
-
-
-@_styled
+@styled
 def surfaces(shown: Quantities) -> Figure:
     """Draw the surface from three directions, by strain and by phase."""
     figure, colours = new_page(12, 8.2), maps(shown)
@@ -78,7 +58,7 @@ def surfaces(shown: Quantities) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def facets(shown: Quantities, found: Sequence[analysis.Facet]) -> Figure:
     """Draw the facets from three directions, each in the colour of its mean strain, with its number."""
     strain = "relative_strain" if shown.relative else "strain"
@@ -115,7 +95,7 @@ def _standing_bar(figure: Figure, place: Axes, colours: Colours) -> None:
     bar.outline.set_linewidth(0.5)
 
 
-@_styled
+@styled
 def slices(shown: Quantities) -> Figure:
     """Draw three slices of every map."""
     colours = maps(shown)
@@ -155,7 +135,7 @@ def _spacings(values: np.ndarray) -> Colours:
     )
 
 
-@_styled
+@styled
 def histograms(shown: Quantities) -> Figure:
     """Draw how amplitude and strain are distributed."""
     figure = new_page(12, 3.8)
@@ -201,160 +181,4 @@ def histograms(shown: Quantities) -> Figure:
     right.legend(frameon=False)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What the detector saw and what the crystal makes of it, on one grid.
-
-    Parameters
-    ----------
-    model, data
-        Counts on the phased grid, the peak in the middle; None: the data are not at hand.
-    good
-        Where they were measured.
-    steps_per_nm, q_per_nm
-        Steps of q along the grid's axes (3 × 3, columns), and Q of its centre; None without geometry.
-    words
-        What is seen, and where the data are if they are not.
-    """
-
-    model: np.ndarray
-    data: np.ndarray | None
-    good: np.ndarray | None
-    steps_per_nm: np.ndarray | None
-    q_per_nm: np.ndarray | None
-    words: str
-
-    @classmethod
-    def of(cls, found: Reconstruction, scan: Scan | None) -> Seen:
-        """Return both for a result and its scan."""
-        grid = found.phased_shape or found.shape
-        object = analysis.fitted(np.where(found.support, found.object, 0), grid)
-        model = np.abs(np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(object)))) ** 2
-        steps = None
-        if found.voxel_steps_nm is not None:
-            steps = 2 * np.pi * np.linalg.inv(found.voxel_steps_nm).T / np.array(grid)
-        data = good = None
-        words = "Computed from the crystal alone: |FFT|² of the object inside its support"
-        if scan is None:
-            words += "; the scan is not at hand."
-        else:
-            prepared = prepare(scan, found.recipe.prepare)
-            if prepared.counts.shape == model.shape:
-                data, good = prepared.counts, prepared.good
-                words = "Measured, and |FFT|² of the object inside its support, on one scale"
-            else:
-                words += "; the scan that was given is of another shape than the phased grid."
-        if data is not None and good is not None:
-            amplitude = np.sqrt(model[good])
-            model = model * (float(np.sum(amplitude * np.sqrt(data[good]))) / float(np.sum(model[good]))) ** 2
-            words += (
-                ". Slices through the peak along two axes of the laboratory’s q."
-                if steps is not None
-                else "."
-            )
-        return cls(model, data, good, steps, found.q_bragg_per_nm, words)
-
-
-@_styled
-def diffraction(seen: Seen) -> Figure:
-    """Draw slices through the peak, of data and model: in the laboratory's q with geometry, else in the detector's voxels."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LogNorm
-
-    planes = {
-        name: each for name, each in (("measured", seen.data), ("|FFT|²", seen.model)) if each is not None
-    }
-    top = max(float(each.max()) for each in planes.values())
-    floor = 0.1 if seen.data is not None else top * 1e-6
-    norm = LogNorm(floor, top)
-    shown = ScalarMappable(norm, "inferno")
-    figure = new_page(12.2, 4.1 * len(planes) + 0.3)
-    grid = figure.add_gridspec(
-        len(planes), 3, left=0.065, right=0.9, top=0.94, bottom=0.08, wspace=0.3, hspace=0.22
-    )
-    for row, (name, each) in enumerate(planes.items()):
-        for column, (values, ends, labels) in enumerate(_planes(seen, name, each)):
-            axes = figure.add_subplot(grid[row, column])
-            axes.imshow(
-                np.where(np.isfinite(values), np.maximum(values, floor), np.nan),
-                origin="lower",
-                extent=ends,
-                norm=norm,
-                cmap=shown.cmap,
-                interpolation="nearest",
-                aspect="auto" if seen.steps_per_nm is None else "equal",
-            )
-            axes.set_facecolor("#d7dade")
-            axes.set(xlabel=labels[0], ylabel=labels[1])
-            axes.set_title(name, fontsize=9)
-    bar = figure.colorbar(shown, cax=figure.add_axes((0.925, 0.2, 0.012, 0.6)))
-    bar.set_label("photons" if seen.data is not None else "intensity")
-    bar.outline.set_linewidth(0.5)
-    return figure
-
-
-def _planes(seen: Seen, name: str, volume: np.ndarray) -> list[Plane]:
-    """Return the three slices through the peak, with their ends and what their axes are called."""
-    shown = np.where(seen.good, volume, np.nan) if name == "measured" and seen.good is not None else volume
-    if seen.steps_per_nm is None:
-        names, size = ("frame", "row", "column"), np.ones(3)
-    else:
-        shown, step = _in_laboratory(seen.steps_per_nm, shown)
-        names, size = ("q$_z$ (1/nm)", "q$_y$ (1/nm)", "q$_x$ (1/nm)"), np.full(3, step)
-    centre = np.zeros(3) if seen.q_per_nm is None else np.asarray(seen.q_per_nm)[::-1]
-    found = []
-    for axis, (across, up) in {0: (2, 1), 1: (2, 0), 2: (0, 1)}.items():
-        plane = shown.take(shown.shape[axis] // 2, axis=axis)
-        plane = plane if across > up else plane.T
-        left, right, bottom, high = (
-            float(centre[a] + size[a] * (edge - shown.shape[a] // 2 - 0.5))
-            for a in (across, up)
-            for edge in (0, shown.shape[a])
-        )
-        found.append((plane, (left, right, bottom, high), (names[across], names[up])))
-    return found
-
-
-def _in_laboratory(steps: np.ndarray, volume: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return intensities on an orthogonal grid along z, y, x of q, NaN where nothing was measured, and the grid's step."""
-    step = float(abs(np.linalg.det(steps)) ** (1 / 3))
-    last = np.array(volume.shape) - 1
-    half = np.minimum(analysis.reach(np.zeros(3), last, np.array(volume.shape) // 2, steps, step), 160)
-    known = np.isfinite(volume)
-    weight = analysis.resampled(known.astype(np.float32), steps, step, half)
-    found = analysis.resampled(np.where(known, volume, 0).astype(np.float32), steps, step, half)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > 0.5, found / weight, np.nan), step
-
-
-@_styled
-def curves(found: Reconstruction, seen: Seen) -> Figure | None:
-    """Draw photons per frame, and χ² in the course of phasing; None where neither is known."""
-    drawn = []
-    if seen.data is not None and seen.good is not None:
-        drawn.append("rocking")
-    if len(found.errors) > 1:
-        drawn.append("errors")
-    if not drawn:
-        return None
-    figure = new_page(12, 3.4)
-    room = {"left": 0.07, "right": 0.985, "top": 0.93, "bottom": 0.17, "wspace": 0.22}
-    places = figure.subplots(1, len(drawn), squeeze=False, gridspec_kw=room)[0]
-    for axes, what in zip(places, drawn, strict=True):
-        axes.spines[["top", "right"]].set_visible(False)
-        if what == "rocking" and seen.data is not None and seen.good is not None:
-            for values, colour, name, line in (
-                (seen.data, DATA, "measured", "o"),
-                (seen.model, MODEL, "|FFT|²", "-"),
-            ):
-                frames = np.sum(values, axis=(1, 2), where=seen.good)
-                axes.plot(frames, line, color=colour, label=name, markersize=2.5, linewidth=1)
-            axes.set(xlabel="frame of the phased grid", ylabel="photons in good pixels", yscale="log")
-            axes.legend(frameon=False)
-        else:
-            axes.plot(np.arange(1, len(found.errors) + 1), found.errors, color=INK, linewidth=1)
-            axes.set(xlabel="iteration", ylabel="χ²", yscale="log")
     return figure

@@ -3,30 +3,35 @@
 from .assess import REPRODUCES, assess
 from .average import Aligned, agreement, aligned
 from .comparable import incomparable
-from .noise import expected_deviance, noise_level
-from .resolution import frequencies, prtf_resolution, resolution, shell_correlation, smoothed, transfer
-from .shells import explained
+from .curves import table
+from .noise import expected_llk, llk_variance, noise_level
+from .resolution import frequencies, fsc, prtf, shell_correlation, smoothed, transfer
+from .shells import GOOD, POOR, explained
 from .verdict import CONVERGED, bands, explains, shells_in_words, verdict
 
 __all__ = [
     "CONVERGED",
+    "GOOD",
+    "POOR",
     "REPRODUCES",
     "Aligned",
     "agreement",
     "aligned",
     "assess",
     "bands",
-    "expected_deviance",
+    "expected_llk",
     "explained",
     "explains",
     "frequencies",
+    "fsc",
     "incomparable",
+    "llk_variance",
     "noise_level",
-    "prtf_resolution",
-    "resolution",
+    "prtf",
     "shell_correlation",
     "shells_in_words",
     "smoothed",
+    "table",
     "transfer",
     "verdict",
 ]

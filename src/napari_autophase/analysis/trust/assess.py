@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ...reconstruction import Trust
+from ...evidence import Trust
 from ..phase import ramp, remove_ramp
 from ..quantities import robust_maximum
 from ..strain import strain
 from .average import Aligned, agreement
-from .resolution import cut, prtf_resolution, resolution, shell_correlation, smoothed
+from .resolution import cut, fsc, prtf, smoothed
 
 REPRODUCES = 0.9
 """Correlation of the strain of two halves from which a map is called reproducible."""
@@ -57,12 +57,15 @@ def assess(
     whole = runs.objects[shares == 0]
     oversampling = support.size / max(int(support.sum()), 1)
     halves = np.stack([runs.objects[shares == number].mean(0) for number in (1, 2)])
-    shells = shell_correlation(halves[0], halves[1], voxel_steps_nm, oversampling)
+    alike_in_shells, transferred = (
+        fsc(halves[0], halves[1], voxel_steps_nm, oversampling),
+        prtf(whole, voxel_steps_nm),
+    )
     figures = {
         "agreement": agreement(whole),
         "half_agreement": agreement(halves),
-        "fsc_resolution": resolution(*shells),
-        "prtf_resolution": prtf_resolution(whole, voxel_steps_nm),
+        "fsc_resolution": alike_in_shells.resolution,
+        "prtf_resolution": transferred.resolution,
     }
 
     inside = cut(support[None], support)[0]
@@ -110,6 +113,8 @@ def assess(
         amplitude_error=_placed(error(amplitudes[1] - amplitudes[2]), support.shape),
         phase_error=_placed(error(turned), support.shape),
         figures=figures,
+        fsc=alike_in_shells,
+        prtf=transferred,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
+from ...evidence import Curve
 from ..align import fitted
 from ..isosurface import bounding_box
 
@@ -89,16 +90,15 @@ def transfer(objects: np.ndarray, voxel_steps_nm: np.ndarray | None) -> tuple[np
     return centres, total(np.abs(mean)) / np.where(below > 0, below, 1)
 
 
-def resolution(frequency: np.ndarray, values: np.ndarray, threshold: np.ndarray | float) -> float:
-    """Return 1/frequency where `values` first fall below the threshold, or at the last frequency if they never do."""
-    below = np.flatnonzero(values < threshold)
-    at = frequency[below[0]] if len(below) else frequency[-1]
-    return float(1 / at) if at > 0 else float("inf")
+def fsc(a: np.ndarray, b: np.ndarray, voxel_steps_nm: np.ndarray | None, oversampling: float) -> Curve:
+    """Return `shell_correlation` as a curve, the half-bit its threshold."""
+    return Curve(*shell_correlation(a, b, voxel_steps_nm, oversampling))
 
 
-def prtf_resolution(objects: np.ndarray, voxel_steps_nm: np.ndarray | None) -> float:
-    """Return 1/frequency where the `transfer` of aligned objects falls below 1/e."""
-    return resolution(*transfer(objects, voxel_steps_nm), _ONE_OVER_E)
+def prtf(objects: np.ndarray, voxel_steps_nm: np.ndarray | None) -> Curve:
+    """Return `transfer` of aligned objects as a curve, its threshold 1/e."""
+    frequency, values = transfer(objects, voxel_steps_nm)
+    return Curve(frequency, values, np.full(len(frequency), _ONE_OVER_E))
 
 
 def smoothed(object: np.ndarray, fwhm: float, voxel_steps_nm: np.ndarray | None) -> np.ndarray:

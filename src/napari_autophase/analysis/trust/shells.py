@@ -1,11 +1,16 @@
-"""How well a model explains the counts, shell by shell of resolution."""
+"""How well a model explains the counts, shell by shell of resolution.
+
+The figure is the Poisson deviance, ``2 Σ (calc − obs + obs·log(obs/calc))``, twice the likelihood `llk` of the other figures: 1 a
+voxel is what the noise of many photons leaves of a model that is right, and the exact mean and variance of few are known too
+(`noise`), so that deviance over what is expected has a scale of its own: 1, whatever the counts.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ...reconstruction import Shells
-from .noise import expected_deviance
+from ...evidence import Shells
+from .noise import expected_llk, llk_variance
 from .resolution import reach
 
 NUMBER = 16
@@ -15,12 +20,14 @@ GOOD, POOR = 1.5, 3.0
 _FEWEST = 8
 """Voxels in a shell without which it says nothing."""
 _FINE, _LEAST, _MOST = 2000, 1e-6, 1e4
+_FITTED, _FREE = ("voxels", "photons", "deviance", "expected", "variance"), ("voxels", "deviance", "expected")
 
 
 def explained(
     counts: np.ndarray,
-    expected: np.ndarray,
+    calculated: np.ndarray,
     good: np.ndarray,
+    free: np.ndarray,
     floor: float,
     voxel_steps_nm: np.ndarray | None,
 ) -> tuple[Shells, float]:
@@ -28,10 +35,12 @@ def explained(
 
     Parameters
     ----------
-    counts, expected
-        float32 (N0, N1, N2), the peak at ``shape // 2``: photons, and what the model expects.
-    good
-        bool, same shape.
+    counts, calculated
+        float32 (N0, N1, N2), the peak at ``shape // 2``: photons, and how many of them the model expects, with all that lies
+        between the crystal and the detector.
+    good, free
+        bool, same shape: what was measured, and what of that was held out from the fit.  Counts above 0 that are not good are
+        lower bounds (a saturated detector): they count where the model stays below them.
     floor
         Photons: no less is expected anywhere.
     voxel_steps_nm
@@ -42,34 +51,49 @@ def explained(
     Shells
         Those with at least a few voxels.
     float
-        Sum of the deviances of all good voxels, over what Poisson counts about the model would have in the mean.
+        Sum of the deviances of all voxels, over what Poisson counts about the model would have in the mean.
     """
     steps = np.eye(3) if voxel_steps_nm is None else np.asarray(voxel_steps_nm, float)
     rows = np.linalg.inv(steps).T
     last = reach(steps)
-    table = expected_deviance(np.geomspace(_LEAST, _MOST, _FINE)).astype(np.float32)
-    scale = np.float32((_FINE - 1) / np.log(_MOST / _LEAST))
+    means = np.geomspace(_LEAST, _MOST, _FINE)
+    mean, variance = 2 * expected_llk(means), 4 * llk_variance(means)
+    scale = (_FINE - 1) / np.log(_MOST / _LEAST)
     axes = [(np.arange(n) - n // 2) / n for n in counts.shape]
-    sums = np.zeros((4, NUMBER + 1))
+    fitted, unseen = np.zeros((len(_FITTED), NUMBER + 1)), np.zeros((len(_FREE), NUMBER + 1))
     for plane, first in enumerate(axes[0]):  # a plane at a time stays in the processor's cache
-        n, q = counts[plane], np.maximum(expected[plane], np.float32(floor))
+        n, q = counts[plane], np.maximum(calculated[plane], np.float32(floor))
         places = (row[0] * first + row[1] * axes[1][:, None] + row[2] * axes[2] for row in rows)
         length = np.sqrt(sum(place**2 for place in places))
         shell = np.minimum((length * (NUMBER / last)).astype(int), NUMBER)
-        known = good[plane]
-        deviance = q - n + n * np.log(np.maximum(n, np.float32(1e-30)) / q)
-        at = np.clip((np.log(q) - np.float32(np.log(_LEAST))) * scale, 0, _FINE - 1).astype(int)
-        for total, values in zip(sums, (known, deviance * known, table[at] * known, n * known), strict=True):
-            total += np.bincount(shell.ravel(), values.ravel(), NUMBER + 1)
-    voxels, deviance, noise, photons = sums
-    enough = voxels[:NUMBER] >= _FEWEST
-    each = np.maximum(voxels, 1)
+        bounded = ~good[plane] & (n > q)
+        held = free[plane] & good[plane]
+        deviance = 2 * (q - n + n * np.log(np.maximum(n, np.float32(1e-30)) / q))
+        at = np.clip(np.rint((np.log(q) - np.float32(np.log(_LEAST))) * scale), 0, _FINE - 1).astype(int)
+        one = np.ones_like(q)
+        for sums, where, values in (
+            (fitted, (good[plane] & ~held) | bounded, (one, n, deviance, mean[at], variance[at])),
+            (unseen, held, (one, deviance, mean[at])),
+        ):
+            for total, each in zip(sums, values, strict=True):
+                total += np.bincount(shell[where], each[where], NUMBER + 1)
+    ratio = float((fitted[2].sum() + unseen[1].sum()) / max(fitted[3].sum() + unseen[2].sum(), 1e-30))
+    enough = fitted[0][:NUMBER] >= _FEWEST
+    voxels, *others = fitted[:, :NUMBER][:, enough]
+    photons, deviances, noises, variances = (each / voxels for each in others)
+    free_voxels, *others = unseen[:, :NUMBER][:, enough]
+    with np.errstate(invalid="ignore"):
+        free_deviances, free_noises = (each / free_voxels for each in others)
     shells = Shells(
         frequency=((np.arange(NUMBER) + 0.5) * last / NUMBER)[enough],
-        deviance=(deviance / each)[:NUMBER][enough],
-        noise=(noise / each)[:NUMBER][enough],
-        photons=(photons / each)[:NUMBER][enough],
-        voxels=voxels[:NUMBER][enough].astype(int),
+        voxels=voxels.astype(int),
+        photons=photons,
+        deviance=deviances,
+        expected=noises,
+        expected_error=np.sqrt(variances / voxels),
+        free_voxels=free_voxels.astype(int),
+        free_deviance=free_deviances,
+        free_expected=free_noises,
         unit="voxels" if voxel_steps_nm is None else "nm",
     )
-    return shells, float(deviance.sum() / max(noise.sum(), 1e-30))
+    return shells, ratio

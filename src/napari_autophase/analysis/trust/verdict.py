@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...reconstruction import Shells, Trust
+from ...evidence import Shells, Trust
 from .assess import REPRODUCES
 from .shells import GOOD, POOR
 
@@ -20,8 +20,8 @@ photons at the peak, a crystal that is found to 0.999 is hundreds of times furth
 WRONG = 0.5
 """χ² above which a result has not converged, though held-out pixels with hardly a photon may agree: an empty volume has 1.  But
 where counts are few, photon noise alone leaves as much: a model that explains all pixels within noise is not wrong."""
-_CHANCE = 3.0
-"""Two standard deviations of a voxel's deviance over what noise leaves of it in the mean (0.71 of ½ for many photons)."""
+_CHANCE = 2.0
+"""Standard deviations by which a shell may be off by chance."""
 AGREE = 0.95
 """Correlation of runs from which they are called the same."""
 
@@ -79,8 +79,8 @@ def bands(shells: Shells) -> np.ndarray:
 
     However little noise there is, a shell with hardly any unexplained light is good; and one of few voxels may be off by chance.
     """
-    unexplained = np.maximum(shells.deviance - shells.noise, 0) / (2 * np.maximum(shells.photons, 1e-30))
-    least = shells.ratio - _CHANCE / np.sqrt(shells.voxels)
+    unexplained = np.maximum(shells.deviance - shells.expected, 0) / (4 * np.maximum(shells.photons, 1e-30))
+    least = shells.ratio - _CHANCE * shells.expected_error / np.maximum(shells.expected, 1e-30)
     ratio = np.where(unexplained < FAITHFUL, np.minimum(least, 1), least)
     return np.where(ratio < GOOD, "good", np.where(ratio < POOR, "fair", "poor"))
 

@@ -97,7 +97,7 @@ def limits(
 def label(quantity: str, quantities: analysis.Quantities) -> str:
     """Return the name of a quantity with its unit."""
     strain = "relative strain (rad/voxel)" if quantities.relative else "strain"
-    return {
+    name = {
         "phase": "phase (rad)",
         "strain": strain,
         "displacement": "displacement (pm)",
@@ -106,6 +106,7 @@ def label(quantity: str, quantities: analysis.Quantities) -> str:
         "error": f"error of the {strain}",
         "amplitude": "amplitude",
     }[quantity]
+    return name if quantity == "error" else quantities.named(name)
 
 
 def in_words(quantity: str, value: float, quantities: analysis.Quantities) -> str:

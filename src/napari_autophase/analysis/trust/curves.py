@@ -1,0 +1,51 @@
+"""What is known of a result at every resolution, as a table for other programs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...reconstruction import Reconstruction
+from ...scan import InputError
+from .shells import POOR
+
+_Row = tuple[str, float, float, float, float | None]
+
+
+def table(found: Reconstruction) -> str:
+    """Return the curves of a result as CSV, a line for each shell of each curve.
+
+    ``deviance`` and ``deviance_held_out`` are over what photon noise leaves, and poor above their threshold; ``fsc`` and ``prtf``
+    hold up to where they fall below theirs.
+
+    Raises
+    ------
+    InputError
+        If none is known.
+    """
+    rows: list[_Row] = []
+    unit = "voxels"
+    if (shells := found.shells) is not None:
+        unit = shells.unit
+        for name, values, voxels in (
+            ("deviance", shells.ratio, shells.voxels),
+            ("deviance_held_out", shells.free_ratio, shells.free_voxels),
+        ):
+            columns = zip(shells.frequency, values, voxels, strict=True)
+            rows += [(name, f, value, POOR, number) for f, value, number in columns if np.isfinite(value)]
+    if found.trust is not None:
+        unit = found.trust.unit
+        for name, curve in (("fsc", found.trust.fsc), ("prtf", found.trust.prtf)):
+            if curve is not None:
+                columns = zip(curve.frequency, curve.value, curve.threshold, strict=True)
+                rows += [(name, f, value, limit, None) for f, value, limit in columns]
+    if not rows:
+        raise InputError(
+            f"{found.name} holds no curves (another program, or an older version, wrote it): there is nothing to put into a "
+            "table."
+        )
+    over = "nm" if unit == "nm" else "voxel"
+    lines = [f"curve,frequency_per_{over},resolution_{unit},value,threshold,voxels"]
+    for name, f, value, limit, number in rows:
+        size = f"{1 / f:.6g}" if f else ""
+        lines.append(f"{name},{f:.6g},{size},{value:.6g},{limit:.6g},{'' if number is None else number}")
+    return "\n".join(lines) + "\n"
