@@ -180,7 +180,7 @@ class Analysis(_Part):
     threshold: float = Field(
         0.3, gt=0, lt=1, description="Isosurface of the amplitude that bounds phase and strain."
     )
-    apodisation: Literal["off"] | Window = Field(
+    apodisation: Literal["off", "gaussian", "hann", "blackman"] = Field(
         "off", description="Window through which the object's transform is seen before phase and strain."
     )
     apodisation_width: float = Field(

@@ -306,6 +306,7 @@ def _reproduced(trust: Trust) -> Table:
     names = {
         "agreement": "runs, correlation of the objects",
         "half_agreement": "halves of the photons, correlation of the objects",
+        "twin_likeness": "object and its own twin, correlation",
         "fsc_resolution": f"resolution by FSC, half-bit ({unit})",
         "prtf_resolution": f"resolution by PRTF, 1/e ({unit})",
         "strain_correlation_per_voxel": "halves, correlation of the strain of single voxels",

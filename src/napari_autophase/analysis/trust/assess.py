@@ -3,6 +3,12 @@
 What neighbouring voxels differ by is where runs differ most: the strain of single voxels reproduces hardly at all on a measured
 scan, though objects agree to 0.95.  So a map is smoothed until the maps of two halves, which share no photon and no random
 number, correlate to `REPRODUCES`.  The mean of both then correlates with the truth to about √(2c/(1+c)) = 0.97.
+
+The error of the map has two estimates.  Half the difference of the halves is it where the halves err apart, as photon noise does.
+Where they err together, by what phasing makes of any counts, they agree and are both off: then it is their distance from the map
+of all photons, which for photon noise alone is the same again (its variance is that of a half less that of the whole, one half
+of a half's).  The squares of both are averaged.  What all three share shows in neither: so a crystal that is nearly its own twin
+is said to be, as parts of its phase may then be the other twin's in every run.
 """
 
 from __future__ import annotations
@@ -11,9 +17,11 @@ import numpy as np
 from scipy import ndimage
 
 from ...evidence import Trust
+from ..align import align
 from ..phase import ramp, remove_ramp
 from ..quantities import robust_maximum
 from ..strain import strain
+from ..symmetries import twin
 from .average import Aligned, agreement
 from .resolution import cut, fsc, prtf, smoothed
 
@@ -52,7 +60,7 @@ def assess(
     Returns
     -------
     Trust
-        Errors are those of the mean of all: half the difference of the halves, squared and averaged around each voxel.
+        Errors are those of the mean of all, squared and averaged around each voxel (see the module).
     """
     whole = runs.objects[shares == 0]
     oversampling = support.size / max(int(support.sum()), 1)
@@ -64,6 +72,7 @@ def assess(
     figures = {
         "agreement": agreement(whole),
         "half_agreement": agreement(halves),
+        "twin_likeness": abs(align(twin(found), found, ramp=True, twins=False)[1]),
         "fsc_resolution": alike_in_shells.resolution,
         "prtf_resolution": transferred.resolution,
     }
@@ -96,13 +105,15 @@ def assess(
     width = max(_AROUND * resolved / voxel, 2.0) / np.sqrt(8 * np.log(2))
     smooth = [smoothed(each, resolved, voxel_steps_nm) for each in flat]
     amplitudes = [np.abs(each) / scale for each in smooth]
-    turned = np.angle(smooth[1] * np.conj(smooth[2]))
-    turned = np.angle(np.exp(1j * (turned - np.angle(np.exp(1j * turned[mask]).sum()))))
+    phases = [_angle(each * np.conj(smooth[0]), mask) for each in smooth]
 
-    def error(difference: np.ndarray) -> np.ndarray:
-        return _local(difference / 2, mask, width)
+    def error(maps: list[np.ndarray]) -> np.ndarray:
+        whole, one, two = (each - each[mask & np.isfinite(each)].mean() for each in maps)
+        apart = np.square(one - two) / 4
+        together = (np.square(one - whole) + np.square(two - whole)) / 2
+        return _local((apart + together) / 2, mask, width)
 
-    strain_error = error(strains[1] - strains[2])
+    strain_error = error(strains)
     values = strains[0][mask & np.isfinite(strains[0])]
     figures["strain_spread"] = float(values.std()) if values.size else float("nan")
     known = strain_error[np.isfinite(strain_error)]
@@ -110,8 +121,8 @@ def assess(
     return Trust(
         strain=_placed(strains[0], support.shape),
         strain_error=_placed(strain_error, support.shape),
-        amplitude_error=_placed(error(amplitudes[1] - amplitudes[2]), support.shape),
-        phase_error=_placed(error(turned), support.shape),
+        amplitude_error=_placed(error(amplitudes), support.shape),
+        phase_error=_placed(error(phases), support.shape),
         figures=figures,
         fsc=alike_in_shells,
         prtf=transferred,
@@ -140,10 +151,16 @@ def _alike(a: np.ndarray, b: np.ndarray) -> float:
     return float(one @ two) / norm if norm > 0 else 0.0
 
 
-def _local(values: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
-    """Return the root of the mean square around each voxel of the mask, NaN outside."""
-    known = mask & np.isfinite(values)
-    square = ndimage.gaussian_filter(np.where(known, values, 0).astype(np.float64) ** 2, sigma)
+def _angle(turned: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the phase of a product against its mean over the mask."""
+    mean = turned[mask].sum(dtype=np.complex128)
+    return np.angle(turned * np.conj(mean))
+
+
+def _local(squares: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
+    """Return the root of the mean of squares around each voxel of the mask, NaN outside."""
+    known = mask & np.isfinite(squares)
+    square = ndimage.gaussian_filter(np.where(known, squares, 0).astype(np.float64), sigma)
     weight = ndimage.gaussian_filter(known.astype(np.float64), sigma)
     return np.where(known, np.sqrt(square / np.maximum(weight, 1e-12)), np.nan).astype(np.float32)
 

@@ -24,6 +24,8 @@ _CHANCE = 2.0
 """Standard deviations by which a shell may be off by chance."""
 AGREE = 0.95
 """Correlation of runs from which they are called the same."""
+ITS_TWIN = 0.95
+"""Correlation with its own twin from which a crystal is nearly that: the moduli then hardly tell the signs of what differs."""
 
 
 def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Shells | None = None) -> str:
@@ -135,6 +137,13 @@ def _strained(trust: Trust) -> str:
     figures = trust.figures
     value, width = figures["strain_correlation"], figures["strain_resolution"]
     text = f"The strain of two halves of the photons correlates to {value:.2f} at {width:.3g} {trust.unit}"
+    likeness = figures.get("twin_likeness", 0.0)
+    doubt = ""
+    if likeness > ITS_TWIN:
+        doubt = (
+            f" The crystal is nearly its own twin (correlation {likeness:.3f}): parts of its phase may be the other twin's in "
+            "all runs, which no error shows."
+        )
     if value < REPRODUCES:
-        return f"No strain stands above its error: {text[0].lower()}{text[1:]}, and less at any other resolution."
-    return f"{text} (single voxels: {figures['strain_correlation_per_voxel']:.2f})."
+        return f"No strain stands above its error: {text[0].lower()}{text[1:]}, and less at any other resolution.{doubt}"
+    return f"{text} (single voxels: {figures['strain_correlation_per_voxel']:.2f}).{doubt}"
