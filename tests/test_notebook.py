@@ -54,7 +54,7 @@ def test_the_name_of_a_preset_is_a_recipe(scan, monkeypatch):
 
     seen = []
 
-    def pretend(scan, recipe):
+    def pretend(scan, recipe, begin=None):
         seen.append(recipe)
         return scan
         yield

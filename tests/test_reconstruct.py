@@ -12,7 +12,7 @@ from napari_autophase.geometry import scattering_vector
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import reconstruct, run, with_geometry_of
 from napari_autophase.reconstruction import Progress, Reconstruction
-from napari_autophase.scan import InputError
+from napari_autophase.scan import InputError, fingerprint
 from napari_autophase.simulation import Simulated, simulate
 
 STAGES = ["prepare", "guess", "refine", "analyse"]
@@ -231,3 +231,36 @@ def test_a_crystal_is_found_although_its_bragg_peak_is_clipped_or_lies_in_a_gap(
     found = run(replace(truth.scan, counts=np.where(mask, 0, counts), mask=mask), recipe)
     assert abs(analysis.align(found.object, truth.object, ramp=True)[1]) > 0.95
     assert not [note for note in found.notes if "undersampled" in note]
+
+
+# on from a result
+
+
+def test_one_can_go_on_from_a_result():
+    """As many iterations in two parts: the second begins where the first has ended, and is of one piece with it."""
+    scan = simulate(2, 32, oversampling=(2.5, 2.5, 2.5)).scan
+    recipe = Recipe.from_preset("iterative").with_settings(
+        {"refine.algorithm": "30*HIO+20*ER", "device": "cpu", "model.coherence": "off"}
+    )
+    first = run(scan, recipe, report=lambda _: None)
+    more = recipe.with_settings({"refine.algorithm": "40*ER", "refine.shrink_wrap.every": 0})
+    stages = []
+    found = run(scan, more, report=lambda step: stages.append(step.stage), begin=first)
+    assert "guess" not in stages
+    assert found.iterations == 90
+    assert len(found.errors) == 90
+    np.testing.assert_array_equal(found.errors[:50], first.errors)
+    # the first error is that of what was begun with, as the result's figures have it
+    assert found.errors[50] == pytest.approx(first.figures["chi2"], rel=0.02)
+    assert found.figures["chi2"] <= first.figures["chi2"]
+    assert found.used_sha256["begun_with"] == fingerprint(first.object)
+    np.testing.assert_array_equal(found.support, first.support)
+    assert any("Went on" in note for note in found.notes)
+
+
+def test_of_another_shape_one_cannot_go_on():
+    scan = simulate(2, 32, oversampling=(2.5, 2.5, 2.5)).scan
+    quick = Recipe.from_preset("iterative").with_settings({"refine.algorithm": "2*ER", "device": "cpu"})
+    first = run(scan, quick, report=lambda _: None)
+    with pytest.raises(InputError, match="go on with the preparation"):
+        run(scan, quick.with_settings({"prepare.crop": [16, 16, 16]}), report=lambda _: None, begin=first)

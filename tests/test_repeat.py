@@ -264,3 +264,11 @@ def test_a_sum_of_scans_repeats(tmp_path, capsys):
     assert "--sum needs two" in capsys.readouterr().err
     assert cli.main(["reconstruct", scans[0], "--least", "0.9", "-o", str(tmp_path / "x.cxi")]) == 2
     assert "add --sum" in capsys.readouterr().err
+
+
+def test_what_went_on_from_another_result_is_not_repeated_as_if_it_had_not(made):
+    known = record(made / "r.cxi")
+    assert "begun_with" not in known.sha256
+    went_on = replace(known, sha256={**known.sha256, "begun_with": known.sha256["counts"]})
+    with pytest.raises(InputError, match="went on from another result"):
+        repeat(went_on, report=lambda _: None)

@@ -15,7 +15,7 @@ import numpy as np
 from . import analysis, formats, geometry, memory, preparation, progress, runs
 from .placement import doubts_of, placed
 from .recipe import Recipe
-from .reconstruction import UNKNOWN_GEOMETRY, Coherence, Progress, Reconstruction
+from .reconstruction import BEGUN_WITH, UNKNOWN_GEOMETRY, Coherence, Progress, Reconstruction
 from .scan import InputError, Scan, fingerprint
 from .version import full_version
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def reconstruct(
-    scan: Scan, recipe: Recipe | None = None, background: preparation.Background | None = None
+    scan: Scan,
+    recipe: Recipe | None = None,
+    background: preparation.Background | None = None,
+    begin: Reconstruction | None = None,
 ) -> Generator[Progress, None, Reconstruction]:
     """Reconstruct the crystal that scattered `scan`, as `recipe` says.
 
@@ -37,19 +40,22 @@ def reconstruct(
         What was measured, and every choice; None: the preset ``fast``.
     background
         Photons of the scan that are not the crystal's, where they are known already; None: as the recipe says.
+    begin
+        A result of the same scan to go on from: its object and support are refined, and nothing is guessed.  The result's
+        ``iterations`` and ``errors`` are then of both.
 
     Raises
     ------
     InputError
         If the scan cannot be phased, its geometry contradicts itself, the weights are missing or altered, or memory would not
-        suffice.
+        suffice; if the result to go on from has another shape than the scan once it is prepared.
     """
     with memory.or_say(f"phasing {' × '.join(map(str, scan.shape))} voxels"):
-        return (yield from _reconstruct(scan, recipe or Recipe(), background))
+        return (yield from _reconstruct(scan, recipe or Recipe(), background, begin))
 
 
 def _reconstruct(
-    scan: Scan, recipe: Recipe, background: preparation.Background | None
+    scan: Scan, recipe: Recipe, background: preparation.Background | None, begin: Reconstruction | None
 ) -> Generator[Progress, None, Reconstruction]:
     # torch costs a second, and importing this module alone does not need it
     from . import network, phasing
@@ -69,9 +75,14 @@ def _reconstruct(
         steps, q_bragg = geometry.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
         if prepared.geometry is None:
             notes = (*notes, UNKNOWN_GEOMETRY)
+        yield Progress("prepare", 1, 1, voxel_steps_nm=steps)
 
-    model = None if recipe.guess.start == "random" else network.load(recipe.guess.weights, device)
-    if recipe.runs == 1:
+    guesses = begin is None and recipe.guess.start != "random"
+    model = network.load(recipe.guess.weights, device) if guesses else None
+    if begin is not None:
+        found = yield from runs.further(prepared, recipe, begin, device, stage)
+        notes = (*notes, f"Went on from a result of {begin.iterations} iterations.")
+    elif recipe.runs == 1:
         found = yield from runs.single(prepared, recipe, model, device, stage)
     else:
         found = yield from runs.several(prepared, recipe, model, device, stage, steps, q_bragg)
@@ -103,7 +114,11 @@ def _reconstruct(
         versions=versions(),
         notes=(*notes, *found.notes),
         origin=scan.origin,
-        used_sha256={**used_sha256(scan, dark), **found.judged_by},
+        used_sha256={
+            **used_sha256(scan, dark),
+            **found.judged_by,
+            **({} if begin is None else {BEGUN_WITH: fingerprint(begin.object)}),
+        },
         good=prepared.good,
         coherence=_coherence(recipe, found.blur),
         background=preparation.said_background(dark, prepared.background, prepared.background_known),
@@ -157,6 +172,7 @@ def run(
     scan: Scan | np.ndarray | str | Path,
     recipe: Recipe | str | None = None,
     report: Callable[[Progress], object] | None = None,
+    begin: Reconstruction | None = None,
 ) -> Reconstruction:
     """Reconstruct a scan.
 
@@ -168,6 +184,8 @@ def run(
         A `Recipe`, or the name of a preset; None: ``fast``.
     report
         Called with every `Progress`; None: a progress bar is shown in a notebook and in a terminal.
+    begin
+        A result of the scan to go on from (see `reconstruct`).
 
     Raises
     ------
@@ -176,8 +194,9 @@ def run(
     """
     if report is None:
         with progress.shown() as bar:
-            return run(scan, recipe, bar)
-    job = reconstruct(_as_scan(scan), Recipe.from_preset(recipe) if isinstance(recipe, str) else recipe)
+            return run(scan, recipe, bar, begin)
+    choice = Recipe.from_preset(recipe) if isinstance(recipe, str) else recipe
+    job = reconstruct(_as_scan(scan), choice, begin=begin)
     while True:
         try:
             step = next(job)

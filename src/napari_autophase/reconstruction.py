@@ -15,7 +15,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,6 +33,26 @@ UNKNOWN_GEOMETRY = "Geometry unknown: lengths are in voxels and the strain is re
 """What a result without geometry says."""
 
 
+class BestStart(Protocol):
+    """The start that fits best, as it stands: to be asked before the job goes on, as often as its time may cost."""
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """Its voxels along the axes, in those of the phased grid: guesses, and coarse iterations, have larger ones."""
+
+    def with_voxel(self, size: tuple[float, float, float]) -> BestStart:
+        """Return the same with voxels that are said to be of another size."""
+
+    def object(self) -> np.ndarray:
+        """Return the object, complex64, centred."""
+
+    def support(self) -> np.ndarray:
+        """Return its support, bool."""
+
+    def held_out(self) -> float | None:
+        """Return the Poisson likelihood of the held-out pixels (``free_llk``); None where none are."""
+
+
 @dataclass(frozen=True, eq=False)
 class Progress:
     """One step of a reconstruction.
@@ -45,15 +65,21 @@ class Progress:
         Steps done and to be done in this stage.
     error
         chi² of the current estimate of the best start, or None.
-    preview
-        Amplitude of the current best start (float32, measured grid), now and then; else None.
+    errors
+        chi² of every start that is left, at the beginning of the iteration.
+    best
+        The start that fits best; None in between, while several iterations are done at once.
+    voxel_steps_nm
+        As `Reconstruction.voxel_steps_nm`, when the scan has been prepared and its geometry is known; else None.
     """
 
     stage: str
     step: int
     total: int
     error: float | None = None
-    preview: np.ndarray | None = None
+    errors: tuple[float, ...] = ()
+    best: BestStart | None = None
+    voxel_steps_nm: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +158,9 @@ class Correction(NamedTuple):
 
 JUDGED = "judged_by"
 """Under this name `used_sha256` has the held-out pixels and their counts: figures with the same can be compared."""
+
+BEGUN_WITH = "begun_with"
+"""Under this name it has the object of the result that was gone on from."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from .geometry import complete
 from .preparation import sum_scans
 from .recipe import Recipe
 from .reconstruct import run, used_sha256, versions
-from .reconstruction import Progress, Reconstruction
+from .reconstruction import BEGUN_WITH, Progress, Reconstruction
 from .scan import Geometry, InputError, Origin, Scan
 
 OURS = "napari-autophase"
@@ -119,6 +119,11 @@ def reread(known: Record, source: Path | None = None) -> Scan:
         raise InputError(
             f"{known.path} does not say how its scan was read (an older version wrote it, or the scan came from no file); "
             f"give the scan: reconstruct SCAN --recipe {known.path.name}."
+        )
+    if BEGUN_WITH in known.sha256:
+        raise InputError(
+            f"{known.path} went on from another result, which it does not hold, so that it cannot be repeated; repeat that one, "
+            "and go on from it."
         )
     if source is not None and known.origin.summed:
         raise InputError(f"{known.path} is of a sum of scans; put them back where they were, or beside it.")

@@ -14,8 +14,8 @@ from .analysis import trust
 from .analysis.trust import CONVERGED
 from .evidence import Shells, Trust
 from .recipe import PRELUDE, Recipe, parse
-from .reconstruction import JUDGED, Progress
-from .scan import fingerprint
+from .reconstruction import JUDGED, Progress, Reconstruction
+from .scan import InputError, fingerprint
 
 if TYPE_CHECKING:
     import torch
@@ -96,6 +96,37 @@ def single(
         "begun anew, with random starts."
     )
     return replace(min(found, again, key=_judged), notes=(*found.notes, said))
+
+
+def further(
+    prepared: Prepared, recipe: Recipe, begin: Reconstruction, device: torch.device, stage: Stage
+) -> Generator[Progress, None, Run]:
+    """Go on with what was found in the same scan.
+
+    Raises
+    ------
+    InputError
+        If it has another shape than the scan as it is prepared now.
+    """
+    from . import phasing
+
+    if begin.object.shape != prepared.counts.shape:
+        then, now = (" × ".join(map(str, shape)) for shape in (begin.object.shape, prepared.counts.shape))
+        raise InputError(
+            f"The result to go on from has {then} voxels, but the scan, prepared as the recipe says, has {now}; "
+            "go on with the preparation that it was found with."
+        )
+    with stage("refine"):
+        blur = phasing.Blur(begin.coherence.sigma_px) if begin.coherence.kind == "gaussian" else None
+        data = _diffraction(prepared, recipe, device).explained(blur)
+        starts = phasing.Starts(begin.object[None], begin.support[None])
+        phased = yield from phasing.refine(data, starts, recipe.refine, coherence=_mode(recipe))
+    found = _finished(phased, prepared, data)
+    return replace(
+        found,
+        errors=np.concatenate([begin.errors, found.errors]).astype(np.float32),
+        iterations=begin.iterations + found.iterations,
+    )
 
 
 def _attempt(

@@ -14,7 +14,6 @@ from napari_autophase.phasing import (
     Diffraction,
     Starts,
     batch,
-    engine,
     keep_best,
     random_starts,
     refine,
@@ -228,26 +227,75 @@ def test_a_start_does_not_depend_on_its_neighbours():
     assert together.object.tobytes() == alone[best].object.tobytes()
 
 
-def test_progress_is_told_at_every_iteration(monkeypatch):
-    monkeypatch.setattr(engine, "PREVIEW_EVERY_S", 0.0)
-    monkeypatch.setattr(engine, "PREVIEW_SHARE", 1e9)
+def test_progress_is_told_at_every_iteration():
     data = Diffraction(photons(crystal((20, 22, 24))), None, 0.02)
     told, found = finish(refine(data, random_starts(data, 2, 0.1, 0), Refinement(algorithm="60*ER")))
     assert all(isinstance(one, Progress) and one.stage == "refine" for one in told)
     assert [one.step for one in told] == list(range(1, 61))
     assert {one.total for one in told} == {60}
     assert all(0 < one.error <= error + 1e-12 for one, error in zip(told, found.errors, strict=True))
-    previews = {one.step: one.preview for one in told if one.preview is not None}
-    last = previews[60]
-    assert last.dtype == np.float32
-    assert last.shape == data.shape
-    assert np.abs(np.array(np.unravel_index(last.argmax(), data.shape)) - [10, 11, 12]).max() < 6
+    assert all(len(one.errors) == 2 and min(one.errors) == one.error for one in told)
 
 
-def test_previews_are_rare():
+@pytest.mark.parametrize("plan", [{}, {"coarse": 30}, {"prune": True}], ids=str)
+def test_the_best_start_is_shown_as_it_stands_and_looking_changes_nothing(plan):
     data = Diffraction(photons(crystal((20, 22, 24))), None, 0.02)
-    told, _ = finish(refine(data, random_starts(data, 1, 0.1, 0), Refinement(algorithm="60*ER")))
-    assert sum(one.preview is not None for one in told) <= 1
+    starts = random_starts(data, 4, 0.1, 0)
+    recipe = Refinement(algorithm="10*ER+10*HIO+20*ER+20*HIO+10*ER", **plan)
+    unseen = finish(refine(data, starts, recipe))[1]
+    job, seen, counts = refine(data, starts, recipe), [], []
+    while True:
+        try:
+            now = next(job)
+        except StopIteration as done:
+            found = done.value
+            break
+        counts.append(len(now.errors))
+        if now.best is not None:
+            seen.append((now, now.best.object(), now.best.support(), now.best.held_out()))
+    assert found.object.tobytes() == unseen.object.tobytes()
+    assert found.errors.tobytes() == unseen.errors.tobytes()
+    assert counts == sorted(counts, reverse=True)
+    assert (len(set(counts)) > 1) == ("prune" in plan)
+
+    for now, object, support, held_out in seen:
+        sides = tuple(m / n for m, n in zip(data.shape, object.shape, strict=True))
+        assert now.best.voxel_size == pytest.approx(sides)
+        assert object.dtype == np.complex64
+        assert support.shape == object.shape
+        assert held_out > 0
+    assert {one.best.voxel_size == (1, 1, 1) for one, *_ in seen} == (
+        {False, True} if "coarse" in plan else {True}
+    )
+
+
+def test_at_the_end_the_best_start_is_the_result():
+    data = Diffraction(photons(crystal((20, 22, 24))), None, 0.02)
+    job = refine(data, random_starts(data, 1, 0.1, 0), Refinement(algorithm="40*ER"))
+    while True:
+        try:
+            now = next(job)
+        except StopIteration as done:
+            found = done.value
+            break
+        if now.best is not None:
+            object, held_out = now.best.object() * now.best.support(), now.best.held_out()
+    likeness = abs(np.vdot(object, found.object)) / np.linalg.norm(object) / np.linalg.norm(found.object)
+    assert likeness == pytest.approx(1, abs=1e-5)
+    assert held_out == pytest.approx(found.figures["free_llk"], rel=1e-4)
+
+
+def test_what_holds_the_progress_does_not_hold_the_starts():
+    data = Diffraction(photons(crystal((20, 22, 24))), None, 0.02)
+    told, _ = finish(refine(data, random_starts(data, 1, 0.1, 0), Refinement(algorithm="5*ER")))
+    with pytest.raises(RuntimeError, match="gone on"):
+        told[-1].best.object()
+
+
+def test_nothing_held_out_nothing_to_judge_by():
+    data = Diffraction(photons(crystal((20, 22, 24))), None, 0.0)
+    job = refine(data, random_starts(data, 1, 0.1, 0), Refinement(algorithm="1*ER"))
+    assert next(job).best.held_out() is None
 
 
 @pytest.mark.parametrize("steps", [0, 1, 9, 15])

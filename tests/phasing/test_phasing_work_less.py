@@ -7,7 +7,7 @@ import pytest
 from phasing_crystals import crystal, field, finish, likeness, photons
 from scipy import ndimage
 
-from napari_autophase.phasing import Diffraction, Starts, engine, grids, random_starts, refine
+from napari_autophase.phasing import Diffraction, Starts, grids, random_starts, refine
 from napari_autophase.phasing import batch as batch_module
 from napari_autophase.phasing.batch import Batch
 from napari_autophase.phasing.compiled.box import Box
@@ -127,8 +127,7 @@ def test_nothing_that_is_held_out_is_fitted_on_the_coarse_grid(truth):
     assert small.held_out == free.sum()
 
 
-def test_a_coarse_beginning_finds_the_crystal_and_is_shown_on_the_scans_grid(truth, data, monkeypatch):
-    monkeypatch.setattr(engine, "PREVIEW_EVERY_S", 0.0)
+def test_a_coarse_beginning_finds_the_crystal_and_is_shown_on_the_scans_grid(truth, data):
     starts = random_starts(data, 2, 0.1, seed=0)
     recipe = Refinement(algorithm="2*(20*ER+80*HIO)+40*ER", coarse=120)
     told, found = finish(refine(data, starts, recipe))
@@ -138,7 +137,8 @@ def test_a_coarse_beginning_finds_the_crystal_and_is_shown_on_the_scans_grid(tru
     assert [one.step for one in told] == list(range(1, 241))
     assert {one.total for one in told} == {240}
     assert len(found.errors) == found.iterations == 240
-    assert {one.preview.shape for one in told if one.preview is not None} == {truth.shape}
+    assert {one.best.voxel_size for one in told if one.best is not None and one.step <= 120} == {(2, 1.8, 2)}
+    assert {one.best.voxel_size for one in told if one.best is not None and one.step > 120} == {(1, 1, 1)}
     again = finish(refine(data, starts, recipe))[1]
     assert again.object.tobytes() == found.object.tobytes()
 

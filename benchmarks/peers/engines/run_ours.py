@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from serve import serve
 
 
 def load():
     from napari_autophase import Recipe, phasing, run
-    from napari_autophase.phasing import engine
     from napari_autophase.recipe import Refinement, ShrinkWrap
     from napari_autophase.scan import Scan
 
@@ -23,8 +20,6 @@ def load():
             text = "+".join(f"{number}*{name}" for name, number in recipe)
             data = phasing.Diffraction(self.counts, self.good)
             starts = phasing.random_starts(data, 1, 0.1, seed)
-            # while the others take their turns, the second between two previews always passes; they make none
-            engine.PREVIEW_EVERY_S = math.inf
             self.job = phasing.refine(
                 data, starts, Refinement(algorithm=text, shrink_wrap=ShrinkWrap(every=0))
             )

@@ -26,7 +26,7 @@ from .metrics import (
 from .orthogonal import orthogonalise, reach, regridded, resampled
 from .phase import remove_ramp, unwrap
 from .picture import draw_picture
-from .quantities import Quantities, quantities
+from .quantities import Quantities, bare_quantities, quantities
 from .statistics import Statistics, statistics, surface_and_bulk
 from .strain import displacement, strain
 from .symmetries import normalise, twin
@@ -45,6 +45,7 @@ __all__ = [
     "alignment",
     "amplitude_ssim",
     "bare_mesh",
+    "bare_quantities",
     "check_refraction",
     "chi2",
     "compare",

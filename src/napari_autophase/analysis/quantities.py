@@ -219,6 +219,22 @@ def robust_maximum(amplitude: np.ndarray) -> float:
     return float(np.percentile(amplitude[amplitude >= maximum / 10], 99)) if maximum > 0 else 1.0
 
 
+def bare_quantities(object: np.ndarray, threshold: float) -> Quantities:
+    """Return what is seen of a complex object on its own grid, in voxels, whatever shape it has: a start's, not a result's."""
+    flat = remove_ramp(object)
+    flat = (flat / robust_maximum(np.abs(flat))).astype(np.complex64)
+    return Quantities(
+        object=flat,
+        amplitude=np.abs(flat),
+        threshold=float(threshold),
+        voxel_size=(1.0, 1.0, 1.0),
+        unit="pixel",
+        q_bragg_per_nm=None,
+        weights=strain_weights(None, None),
+        steps=phase_steps(flat),
+    )
+
+
 def _cropped(object: np.ndarray, support: np.ndarray) -> np.ndarray:
     """Return the object inside the support, cropped about the centre of the array to what the support needs."""
     half = [

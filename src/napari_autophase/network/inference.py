@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import permutations, product
 from typing import Literal, NamedTuple
@@ -100,16 +101,32 @@ def guess(
         Whether memory ran out.
     """
     rest = (counts, good, oversampling, choice, free_fraction, seed, backend, coherence, background)
+    samples = window_samples(counts.shape, oversampling)
+    part = measured_part(samples, choice.side)
+    voxel = (samples[0] / part[0], samples[1] / part[1], samples[2] / part[2])
     try:
-        return (yield from _guess(model, *rest))
+        return (yield from _sized(_guess(model, *rest), voxel))
     except (RuntimeError, MemoryError) as error:
         if model.device.type == "cpu" or not ran_out(error):
             raise
     # what the error held is let go before
     note = f"The memory of {model.device.type} ran out: guessed on the CPU."
     empty_cache(model.device.type)
-    found = yield from _guess(model.on_cpu(), *rest)
+    found = yield from _sized(_guess(model.on_cpu(), *rest), voxel)
     return found._replace(notes=(note, *found.notes))
+
+
+def _sized(
+    job: Generator[Progress, None, Guessed], voxel: tuple[float, float, float]
+) -> Generator[Progress, None, Guessed]:
+    """Do a job that phases in the window; what is told of its starts has voxels of this size, in those of the scan."""
+    while True:
+        try:
+            now = next(job)
+        except StopIteration as done:
+            found: Guessed = done.value
+            return found
+        yield now if now.best is None else replace(now, best=now.best.with_voxel(voxel))
 
 
 def _guess(

@@ -130,6 +130,11 @@ class Batch:
         """Return what every start is judged by, as it would be if it finished now (see `scoring.score`)."""
         return [score for chunk in self._each(Chunk.scores) for score in chunk]
 
+    def score(self, start: int) -> float:
+        """Return what one start is judged by likewise."""
+        chunk, index = self._place(start)
+        return self._workers.do([partial(chunk.score, index)], alone=self._short)[0]
+
     def keep(self, chosen: Sequence[int]) -> None:
         """Go on with some of the starts only, in the order that they have."""
         places = [self._place(start) for start in sorted(chosen)]
@@ -146,11 +151,6 @@ class Batch:
         """Return the object of one start, complex64 (N0, N1, N2), centred."""
         chunk, index = self._place(start)
         return _natural(chunk.objects[index])
-
-    def amplitude(self, start: int) -> np.ndarray:
-        """Return the amplitude of one start, float32 (N0, N1, N2), centred."""
-        chunk, index = self._place(start)
-        return _natural(chunk.objects[index].abs())
 
     def support(self, start: int) -> np.ndarray:
         """Return the support of one start, bool (N0, N1, N2), centred."""

@@ -118,6 +118,12 @@ class Chunk:
         """Return what every object is judged by, cut by its support as `finish` would cut it."""
         return scoring.scores(self.objects * self._reach, self._data)
 
+    def score(self, index: int) -> float:
+        """Return what one object is judged by likewise."""
+        data = self._data.of_some([index]) if self._data.modulus.ndim > 3 else self._data
+        one = slice(index, index + 1)
+        return scoring.scores(self.objects[one] * self._reach[one], data)[0]
+
     def keep(self, chosen: list[int]) -> None:
         """Go on with some of the objects; the others were part of what iterations remember, which begin anew."""
         if len(chosen) < len(self):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
+import weakref
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -24,8 +24,6 @@ from .grids import on_grid
 from .iterations import rule
 from .scoring import ranking
 
-PREVIEW_EVERY_S, PREVIEW_SHARE = 1.0, 0.02
-"""Seconds between two previews, and the fraction of the time that they may take."""
 JUDGE_EVERY, GAIN = 10, 0.002
 """Iterations between two looks at the held-out pixels, and the fraction of their likelihood that counts as a gain."""
 SETTLING = 30
@@ -158,6 +156,39 @@ def _refine(
     )
 
 
+def _size_of_voxels(shape: tuple[int, ...], coarse: tuple[int, ...]) -> tuple[float, float, float]:
+    return (shape[0] / coarse[0], shape[1] / coarse[1], shape[2] / coarse[2])
+
+
+@dataclass(frozen=True, eq=False)
+class _Best:
+    """One start of a batch, as `reconstruction.BestStart`; it does not keep the batch alive."""
+
+    batch: weakref.ref[Batch]
+    start: int
+    voxel_size: tuple[float, float, float]
+
+    def with_voxel(self, size: tuple[float, float, float]) -> _Best:
+        return replace(self, voxel_size=size)
+
+    def object(self) -> np.ndarray:
+        return self._living.object(self.start)
+
+    def support(self) -> np.ndarray:
+        return self._living.support(self.start)
+
+    def held_out(self) -> float | None:
+        batch = self._living
+        return batch.score(self.start) if batch.data.held_out else None
+
+    @property
+    def _living(self) -> Batch:
+        batch = self.batch()
+        if batch is None:
+            raise RuntimeError("The job has gone on since.")
+        return batch
+
+
 class _Run:
     """What the iterations of a run share, whichever grid they are done on.
 
@@ -213,7 +244,6 @@ class _Run:
         self.best_score, self.gained = math.inf, 0
         judged = range(self.tail + JUDGE_EVERY, len(self.steps), JUDGE_EVERY) if refinement.patience else ()
         self.stops = sorted({*self.pauses, *self.resting, *judged, self.coarse, len(self.steps)})
-        self.preview_due = time.perf_counter() + PREVIEW_EVERY_S
 
     def iterate(self, batch: Batch, last: int) -> Generator[Progress, None, None]:
         """Go on until `last` iterations are done, or more are of no use."""
@@ -229,9 +259,9 @@ class _Run:
             chi2 = batch.iterate(doing, stop - begin, again)
             step = self.done = begin + len(chi2)
             self.chi2[begin:step] = chi2
-            error, best = chi2.numpy().min(1).tolist(), int(chi2[-1].argmin())
-            for i in range(1, len(chi2)):
-                yield Progress(self.stage, begin + i, total, error[i - 1])
+            errors, best = [tuple(row) for row in chi2.tolist()], int(chi2[-1].argmin())
+            for i, row in enumerate(errors[:-1], 1):
+                yield Progress(self.stage, begin + i, total, min(row), row)
             if step == self.refinement.twin_break:
                 batch.halve()
             if step in self.widths:
@@ -246,7 +276,10 @@ class _Run:
                 last = total = step
             elif self._prunes(batch, step):
                 best = 0
-            yield Progress(self.stage, step, total, error[-1], self._preview(batch, best))
+            size = _size_of_voxels(self.shape, batch.data.shape)
+            yield Progress(
+                self.stage, step, total, min(errors[-1]), errors[-1], _Best(weakref.ref(batch), best, size)
+            )
 
     def _wrap(self, batch: Batch, step: int, scale: float) -> None:
         """Update the supports: the last time by the crystal's outline, which does not hang on one bright voxel."""
@@ -307,20 +340,3 @@ class _Run:
         if score < (1 - GAIN) * self.best_score:
             self.best_score, self.gained = score, step
         return step - self.gained >= patience
-
-    def _preview(self, batch: Batch, start: int) -> np.ndarray | None:
-        """Return the amplitude of a start on the grid of the data, if it is time to."""
-        begin = time.perf_counter()
-        if begin < self.preview_due:
-            return None
-        found = batch.amplitude(start)
-        if found.shape != self.shape:
-            # the nearest voxels: to interpolate would take longer than the coarse iterations between two previews
-            nearest = (
-                np.clip(np.rint((np.arange(n) - n // 2) * m / n).astype(int) + m // 2, 0, m - 1)
-                for n, m in zip(self.shape, found.shape, strict=True)
-            )
-            found = found[np.ix_(*nearest)]
-        end = time.perf_counter()
-        self.preview_due = end + max(PREVIEW_EVERY_S, (end - begin) / PREVIEW_SHARE)
-        return found

@@ -8,6 +8,7 @@ one they were found in, and the next random phases begin there.
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ def search(
                 found: Phased = done.value
                 break
             step, total = steps * number + now.step, steps * choice.rounds
-            yield Progress(now.stage, step, total, now.error, now.preview)
+            yield replace(now, step=step, total=total)
         if not last:
             bodies = np.concatenate([_bodies(found.kept, choice.outline, margin) for margin in MARGINS])
             starts = random_phases(bodies, max(len(MARGINS), len(starts) // 2), seed + number + 1)
