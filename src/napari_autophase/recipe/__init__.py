@@ -2,8 +2,9 @@
 
 from ..presets import PRESETS, Preset
 from .algorithm import parse, unparse
+from .parts import Analysis, ForwardModel, Guess, Preparation, Refinement, ShrinkWrap, Window
 from .plans import FINISH, GENTLE, ITERATIVE, POLISH, PRELUDE, SEARCH, finish
-from .recipe import Analysis, ForwardModel, Guess, Preparation, Recipe, Refinement, ShrinkWrap, Window
+from .recipe import Recipe
 
 __all__ = [
     "FINISH",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from html import escape
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -45,6 +45,37 @@ def takes(info: FieldInfo) -> str:
     return _kind(info.annotation, info.metadata)
 
 
+def name_of(key: str, info: FieldInfo) -> str:
+    """Return what a setting is called where people choose it."""
+    return info.title or key.rpartition(".")[2].replace("_", " ").capitalize()
+
+
+def unit_of(info: FieldInfo) -> str:
+    """Return the unit that a setting is in; empty: none."""
+    return _extra(info, "unit")
+
+
+def zero_of(info: FieldInfo) -> str:
+    """Return what 0 means, where it means something of its own."""
+    return _extra(info, "zero")
+
+
+def _extra(info: FieldInfo, name: str) -> str:
+    return str(info.json_schema_extra.get(name, "")) if isinstance(info.json_schema_extra, dict) else ""
+
+
+def problem(model: type[BaseModel], key: str, value: Any) -> str:
+    """Say what is wrong with the value of one setting, as `fault` does; nothing: it is good."""
+    document: Any = value
+    for name in reversed(key.split(".")):
+        document = {name: document}
+    try:
+        model.model_validate(document)
+    except ValidationError as error:
+        return _reason(error.errors()[0], dict(settings(model))[key])
+    return ""
+
+
 def fault(model: type[BaseModel], error: ValidationError, document: Any) -> str:
     """Say what is wrong with the first setting that pydantic refuses: its name, its value, and what it takes.
 
@@ -70,9 +101,15 @@ def fault(model: type[BaseModel], error: ValidationError, document: Any) -> str:
     value = document
     for step in setting.split("."):
         value = value[step]
-    if first["type"] == "value_error":  # a validator of our own says it better
-        return f"{written(setting, value)}: {first['ctx']['error']}"
-    return f"{written(setting, value)} (it takes {takes(known[setting])})"
+    reason = _reason(first, known[setting])
+    own = first["type"] == "value_error"
+    return f"{written(setting, value)}: {reason}" if own else f"{written(setting, value)} ({reason})"
+
+
+def _reason(error: Mapping[str, Any], info: FieldInfo) -> str:
+    if error["type"] == "value_error":  # a validator of our own says it better
+        return str(error["ctx"]["error"])
+    return f"it takes {takes(info)}"
 
 
 def salvaged(model: type[_Model], document: dict[str, Any]) -> tuple[_Model, tuple[str, ...]]:
