@@ -14,13 +14,13 @@ from napari_autophase.viewer.model.pace import Pace, Plan, steps_of
 def best_of(voxels: int):
     """Steps of `best` and when each is done, in a machine on which a step of one start takes as long as it has voxels.
 
-    28 starts on 64³ voxels, then 14, then 7, of 120 steps each; then 100 steps of two starts on the scan's own grid.
+    28 starts on 64³ voxels, then 14, then 7, of 180 steps each; then 100 steps of two starts on the scan's own grid.
     """
     now, window = 0.0, 64**3
     for index, starts in enumerate((28, 14, 7)):
-        for step in range(120):
+        for step in range(180):
             now += starts * window
-            yield now, Progress("guess", 120 * index + step + 1, 360)
+            yield now, Progress("guess", 180 * index + step + 1, 540)
     for step in range(100):
         now += 2 * voxels
         yield now, Progress("refine", step + 1, 100)
@@ -71,3 +71,75 @@ def test_which_iterations_a_stage_does():
     assert steps_of(recipe, Progress("refine", 1, 12)) == ("ER", "HIO", "HIO") * 4, "two runs"
     assert steps_of(recipe, Progress("refine", 1, 7)) == (), "nobody knows which"
     assert steps_of(recipe, Progress("prepare", 0, 1)) == ()
+
+
+# what is learned
+
+
+def slow_network(plan, look_s=4.0, search_s=8.0, refine_s=30.0, analyse_s=3.0):
+    """Steps of a run in which every phase takes as long as it likes, whatever its constants say, and when each is done."""
+    now = 0.5
+    yield now, Progress("prepare", 0, 1)
+    yield now, Progress("guess", 0, 1)
+    for step in range(4):  # each orientation that the network sees
+        now += look_s / 4
+        yield now, Progress("guess", step + 1, 4)
+    total = plan.polish * plan.rounds
+    weights = [2.0 ** -(step // plan.polish) for step in range(total)]
+    for step in range(total):
+        now += search_s * weights[step] / sum(weights)
+        yield now, Progress("guess", step + 1, total)
+    for step in range(100):
+        now += refine_s / 100
+        yield now, Progress("refine", step + 1, 100)
+    yield now, Progress("analyse", 0, 1)
+    yield now + analyse_s, None
+
+
+def followed(pace, run):
+    """Return when, how much, and for how long each step says, and the end."""
+    said = []
+    for now, progress in run:
+        if progress is None:
+            pace.finish(now)
+            return said, now
+        said.append((progress, now, *pace.follow(progress, now)))
+    raise AssertionError
+
+
+def test_what_a_run_took_is_known_to_the_next():
+    plan, known = Plan.of((96, 96, 96), Recipe.from_preset("best")), {}
+    followed(Pace(plan, 0.0, known), slow_network(plan))
+    said, end = followed(Pace(plan, 0.0, known), slow_network(plan))
+    for progress, now, part, left in said:
+        assert left == pytest.approx(end - now, rel=0.05, abs=0.6), progress
+        assert part == pytest.approx(now / end, abs=0.03), progress
+
+
+def test_a_computer_that_is_twice_as_busy_is_heard_of_at_once():
+    plan, known = Plan.of((96, 96, 96), Recipe.from_preset("best")), {}
+    followed(Pace(plan, 0.0, known), slow_network(plan))
+    twice = [(2 * now, progress) for now, progress in slow_network(plan)]
+    said, end = followed(Pace(plan, 0.0, known), twice)
+    for progress, now, _, left in said:
+        if progress.stage == "refine" or (
+            progress.stage == "guess" and progress.total > 4 and progress.step > 20
+        ):
+            assert left == pytest.approx(end - now, rel=0.15, abs=1), progress
+
+
+def test_of_a_first_run_a_phase_is_known_once_it_has_begun():
+    plan = Plan.of((96, 96, 96), Recipe.from_preset("best"))
+    said, end = followed(Pace(plan, 0.0), slow_network(plan, analyse_s=0.1))
+    for progress, now, _, left in said:
+        if progress.stage == "refine" and progress.step > 5:
+            assert left == pytest.approx(end - now, rel=0.1, abs=0.7), progress
+
+
+def test_the_network_s_looks_are_no_steps_of_the_search():
+    plan = Plan.of((96, 96, 96), Recipe.from_preset("best"))
+    assert plan.place(Progress("guess", 4, 4)) == ("look", 1.0)
+    assert plan.place(Progress("guess", 0, 1)) == ("look", 0.0)
+    phase, within = plan.place(Progress("guess", plan.polish, plan.polish * 3))
+    assert (phase, within) == ("search", pytest.approx(4 / 7))
+    assert plan.place(Progress("guess", 10, 50))[0] == "settle"

@@ -23,7 +23,9 @@ from napari_autophase.viewer import warmup
 from napari_autophase.viewer.docks import device_and_memory, run_report
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
 from napari_autophase.viewer.model.run_words import EXPLANATIONS, duration
-from napari_autophase.viewer.widgets.plot import LogAxis
+from napari_autophase.viewer.model.watch import Seen
+from napari_autophase.viewer.widgets.notes import Note
+from napari_autophase.viewer.widgets.plot import LogAxis, side_by_side
 
 
 @pytest.fixture
@@ -168,8 +170,8 @@ def test_a_preset_that_was_changed_says_so(dock):
     dock.form.settings["guess.keep"].value = 3
     assert dock.preset.currentText() == "fast*"
     text = dock.explanation.text()
-    assert "refinement algorithm 96*HIO+24*ER" in text
-    assert "start keep 3" in text
+    assert "algorithm 96*HIO+24*ER" in text
+    assert "guesses kept 3" in text
     assert "50 iterations" not in text, "which is not what will be done"
     assert dock.recipe().preset == "fast"
     dock.basic["seed"].value, dock.basic["device"].value = 9, "cpu"
@@ -184,7 +186,7 @@ def test_a_preset_that_was_changed_says_so(dock):
 def test_a_recipe_that_was_loaded_is_shown_with_what_is_its_own(dock):
     dock.show_recipe(Recipe.from_preset("iterative").with_settings({"prepare.binning": [1, 2, 2]}))
     assert dock.preset.currentText() == "iterative*"
-    assert "preparation binning 1, 2, 2" in dock.explanation.text()
+    assert "binning 1, 2, 2" in dock.explanation.text()
     dock.show_recipe(Recipe.from_preset("iterative"))
     assert dock.preset.currentText() == "iterative"
 
@@ -193,7 +195,8 @@ def test_a_number_left_in_the_midst_of_typing_is_the_one_that_is_used(ready, lau
     side = ready.form.settings["guess.side"].widget
     side.lineEdit().setText("1")  # at least 16
     ready.button.click()
-    assert str(launch.job.recipe.guess.side) == side.text()
+    assert str(launch.job.recipe.guess.side) == side.cleanText()
+    assert side.text().endswith(" voxels")
 
 
 def test_numbers_are_shown_without_idle_zeros(dock):
@@ -201,6 +204,53 @@ def test_numbers_are_shown_without_idle_zeros(dock):
     rate.value = 0.00025
     assert rate.widget.text() == "0.00025"
     assert dock.basic["refine.shrink_wrap.threshold"].widget.text() == "0.2"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "said"),
+    [
+        ("prepare.crop", "10", "It takes 3 whole numbers of at least 16, auto or nothing."),
+        ("prepare.binning", "1, 2", "It takes 3 whole numbers."),
+        ("refine.algorithm", "20*ERR", "ERR"),
+        ("model.coherence", "some", "It takes off or estimate or 3 numbers from 0 to 5."),
+    ],
+)
+def test_what_is_wrong_with_a_setting_stands_under_it(dock, key, text, said):
+    setting = dock.form.settings[key]
+    note = dock.form.findChild(Note, f"{key} problem")
+    assert note.isHidden()
+    good = setting.widget.text()
+    setting.widget.setText(text)
+    assert not note.isHidden()
+    assert said in note.text()
+    assert "tuple" not in note.text()
+    assert "constrained" not in note.text()
+    setting.widget.setText(good)
+    assert note.isHidden()
+
+
+def test_every_setting_has_a_name_of_its_own_and_says_what_it_takes(dock):
+    labels = [setting.label for setting in (*dock.basic.values(), *dock.form.settings.values())]
+    assert len(set(labels)) == len(labels)
+    assert all(len(label) > 5 or label in ("Seed",) for label in labels), "no jargon of one word"
+    assert (
+        dock.form.settings["guess.enough"].widget.toolTip().endswith("guess.enough: a number of at least 0")
+    )
+    assert dock.form.settings["refine.shrink_wrap.every"].widget.text() == "20 iterations"
+    dock.form.settings["refine.shrink_wrap.every"].value = 0
+    assert dock.form.settings["refine.shrink_wrap.every"].widget.text() == "never"
+    assert dock.recipe().refine.shrink_wrap.every == 0
+
+
+def test_parts_stand_once_folded_and_say_what_was_changed(dock):
+    heads = [part.head.text() for part in dock.form.parts.values()]
+    assert len(set(heads)) == len(heads)
+    assert all(part.body.isHidden() for part in dock.form.parts.values())
+    dock.form.settings["refine.beta"].value = 0.8
+    dock.form.settings["refine.starts"].value = 3
+    assert dock.form.parts["refine"].head.text() == " Refinement · 2 changed"
+    dock.preset.activated.emit(dock.preset.currentIndex())
+    assert dock.form.parts["refine"].head.text() == " Refinement"
 
 
 def test_lengths_in_voxels_are_said_before_the_run(dock, session, viewer, scan):
@@ -323,6 +373,47 @@ def test_a_stage_has_a_curve_of_its_own(ready, launch):
     launch.job.refine(2, errors=[0.3, 0.2])
     launch.job.refine(3, errors=[0.1])
     assert ready.curve.errors == [0.3, 0.2, 0.1], "as many points as iterations are said"
+
+
+def test_held_out_pixels_and_all_starts_stand_beside_the_best_start(ready, launch):
+    ready.button.click()
+    rows = ((0.9, 0.5), (0.8, 0.4), (0.7, 0.3))
+    seen = Seen(starts=rows, held_out=((1, 10.0), (3, 1.0)))
+    launch.job.run.on_progress(Progress("refine", 3, 50), (0.5, 0.4, 0.3), seen)
+    plot = ready.curve.plot
+    assert plot.getPlotItem().getAxis("right").isVisible()
+    np.testing.assert_allclose(plot._held_out.getData(), [[1, 3], [1, 0]])  # logarithms, as its axis says
+    iterations, errors = plot._all.getOriginalDataset()
+    drawn = [(i, e) for i, e in zip(iterations, errors, strict=True) if np.isfinite(e)]
+    assert drawn == [(1, 0.9), (2, 0.8), (3, 0.7), (1, 0.5), (2, 0.4), (3, 0.3)]
+    assert "held-out" in plot.getPlotItem().titleLabel.text
+
+    launch.job.done(make_reconstruction())
+    ready.button.click()
+    launch.job.run.on_progress(Progress("refine", 1, 50), (0.5,), Seen(starts=((0.5,),)))
+    assert not plot.getPlotItem().getAxis("right").isVisible(), "this run holds nothing out"
+    assert plot._all.getOriginalDataset()[0] is None or len(plot._all.getOriginalDataset()[0]) == 0
+
+
+def test_lines_of_all_starts_break_where_their_number_changes_and_long_ones_are_thinned():
+    iterations, errors = side_by_side([(3.0, 2.0), (2.9, 1.9), (1.8,), (1.7,)])
+    shown = [(i, e) for i, e in zip(iterations, errors, strict=True) if np.isfinite(e)]
+    assert shown == [(1, 3.0), (2, 2.9), (4, 1.7), (1, 2.0), (2, 1.9)]
+    iterations, _ = side_by_side([(1.0, 2.0)] * 5000)
+    assert len(iterations) <= 2 * 401
+    assert iterations.max() > 4900
+    assert len(side_by_side([(1.0,)] * 9)[0]) == 0, "one start is the best"
+
+
+def test_the_live_crystal_can_be_turned_off_and_a_panel_that_is_opened_again_knows(
+    dock, session, viewer, qtbot
+):
+    assert dock.live.isChecked()
+    dock.live.click()
+    assert not session.controller.live
+    again = ReconstructDock(viewer)
+    qtbot.addWidget(again)
+    assert not again.live.isChecked()
 
 
 def test_return_starts_and_esc_cancels_and_the_focus_stays_with_them(ready, launch, qtbot):

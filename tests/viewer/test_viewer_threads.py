@@ -38,7 +38,7 @@ def clock(monkeypatch):
 def test_between_two_updates_steps_are_collected_and_none_is_lost(controller, clock, qtbot):
     steps = 3000
 
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         yield Progress("prepare", 0, 1)
         for step in range(steps):
             yield Progress("refine", step + 1, steps, error=float(step))
@@ -56,7 +56,7 @@ def test_between_two_updates_steps_are_collected_and_none_is_lost(controller, cl
 
 
 def test_what_is_told_together_is_of_one_stage(controller, qtbot):
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         for stage, first in (("guess", 0), ("refine", 100)):
             for step in range(5):
                 yield Progress(stage, step, 5, error=float(first + step))
@@ -77,7 +77,7 @@ def test_what_is_told_together_is_of_one_stage(controller, qtbot):
 def test_the_window_rests_four_times_as_long_as_it_draws(clock, drawing, between):
     step_s, steps, updates, moments = 0.002, 500, [], []
 
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         for _ in range(steps):
             clock.now += step_s
             yield Progress("refine", 1, 2, error=1.0)
@@ -93,13 +93,13 @@ def test_the_window_rests_four_times_as_long_as_it_draws(clock, drawing, between
     assert work.work() is FOUND
     assert np.diff(moments[:-1]) == pytest.approx(between, abs=1.01 * step_s)
     assert len(updates) == 2 + int((steps - 1) * step_s / between)
-    assert sum(len(errors) for _, errors in updates) == steps
+    assert sum(len(errors) for _, errors, _ in updates) == steps
 
 
 def test_until_the_window_has_drawn_nothing_more_is_told(clock):
     steps, updates = 50, []
 
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         for _ in range(steps):
             clock.now += 10.0
             yield Progress("refine", 1, 2, error=1.0)
@@ -108,11 +108,11 @@ def test_until_the_window_has_drawn_nothing_more_is_told(clock):
     work = threads.ReconstructionWorker(SCAN, Recipe(), engine)
     work.yielded.connect(updates.append)
     assert work.work() is FOUND
-    assert [len(errors) for _, errors in updates] == [1, steps - 1]
+    assert [len(errors) for _, errors, _ in updates] == [1, steps - 1]
 
 
 def test_how_long_the_window_drew_is_measured(controller, clock, monkeypatch, qtbot):
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         yield Progress("refine", 1, 2, error=1.0)
         return FOUND
 
@@ -129,7 +129,7 @@ def test_how_long_the_window_drew_is_measured(controller, clock, monkeypatch, qt
 
 
 def test_results_arrive_in_the_window_s_thread(controller, qtbot):
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         assert threading.current_thread() is not threading.main_thread()
         yield Progress("prepare", 0, 1)
         return FOUND
@@ -147,7 +147,7 @@ def test_results_arrive_in_the_window_s_thread(controller, qtbot):
 def test_cancel_takes_effect_within_one_iteration(controller, qtbot):
     go, done, closed = threading.Semaphore(0), [], threading.Event()
 
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         try:
             for step in range(1000):
                 go.acquire()
@@ -170,7 +170,7 @@ def test_cancel_takes_effect_within_one_iteration(controller, qtbot):
 
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), ValueError("bad"), MemoryError()])
 def test_errors_reach_the_controller(controller, qtbot, error):
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         yield Progress("prepare", 0, 1)
         raise error
 
@@ -185,7 +185,7 @@ def test_errors_reach_the_controller(controller, qtbot, error):
 def test_closing_waits_until_the_thread_is_done(controller, qtbot):
     begun, closed = threading.Event(), threading.Event()
 
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         try:
             while True:
                 begun.set()

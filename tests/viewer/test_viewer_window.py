@@ -15,7 +15,9 @@ from qtpy.QtWidgets import QApplication
 from viewer_doubles import make_reconstruction
 
 from napari_autophase import reconstruct as verb
+from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
+from napari_autophase.viewer.model.controller import Log
 from napari_autophase.viewer.sessions import session_of
 
 pytestmark = pytest.mark.screen
@@ -33,7 +35,7 @@ def endless(monkeypatch):
     """An engine that goes on until it is stopped; set when it has been."""
     stopped = threading.Event()
 
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         try:
             step = 0
             while True:
@@ -146,7 +148,7 @@ def test_closing_the_window_in_mid_run(window, qtbot, endless):
 def test_deleting_the_layers_in_mid_run(window, qtbot, monkeypatch):
     go = threading.Event()
 
-    def engine(scan, recipe):
+    def engine(scan, recipe, begin=None):
         yield Progress("refine", 1, 2, error=1.0)
         go.wait(120)
         return make_reconstruction()
@@ -160,7 +162,7 @@ def test_deleting_the_layers_in_mid_run(window, qtbot, monkeypatch):
 
 def test_the_curve_takes_the_viewer_s_theme(window, qtbot):
     _, dock = open_dock(window, "Reconstruct")
-    dock.curve.extend((1.0, 0.1))
+    dock.curve.draw(Log(Recipe(), errors=[1.0, 0.1]))
     dark = dock.curve.plot.backgroundBrush().color().lightness()
     window.theme = "light"
     assert dock.curve.plot.backgroundBrush().color().lightness() > dark

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from ..recipe import Recipe
+    from ..reconstruction import Reconstruction
     from ..scan import Scan
     from .model.background import Tasks
     from .model.drawing import Look
@@ -53,13 +54,15 @@ class QtBackground:
     def __init__(self, launch: Launch | None = None) -> None:
         self._launch = launch
 
-    def reconstruct(self, scan: Scan, recipe: Recipe, run: Run, look: Look | None) -> Job:
-        """Start a reconstruction that reports to `run` in this thread."""
+    def reconstruct(
+        self, scan: Scan, recipe: Recipe, run: Run, look: Look | None, begin: Reconstruction | None
+    ) -> Job:
+        """Start a reconstruction that reports to `run` in this thread, or go on from one."""
         if self._launch is not None:
             return self._launch(scan, recipe, run)
         from . import threads
 
-        return threads.launch(scan, recipe, run, partial(threads.reconstruct, look=look))
+        return threads.launch(scan, recipe, run, partial(threads.reconstruct, look=look, begin=begin))
 
     def tasks(self) -> Tasks:
         """Return what does its work in threads and tells of it in this one."""

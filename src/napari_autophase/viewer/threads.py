@@ -7,17 +7,20 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker
 from qtpy.QtCore import QTimer
 
 from ..recipe import Recipe
-from ..reconstruction import Progress
+from ..reconstruction import Progress, Reconstruction
 from ..scan import Scan
 from .model.background import phase
 from .model.controller import Run
 from .model.drawing import Drawing, Look
+from .model.sketch import Sketch
+from .model.watch import Seen, Watch
 from .warmup import engine
 
 _log = logging.getLogger(__name__)
@@ -34,9 +37,9 @@ many iterations and the same processors.
 
 def launch(scan: Scan, recipe: Recipe, run: Run, work: Work | None = None) -> ReconstructionWorker:
     """Start a reconstruction (or other `work` of that kind) in a thread; it reports to `run` in the caller's thread."""
-    worker = ReconstructionWorker(scan, recipe, work or reconstruct)
+    worker = ReconstructionWorker(scan, recipe, work or reconstruct, lambda: run.live)
 
-    def deliver(update: tuple[Progress, tuple[float, ...]]) -> None:
+    def deliver(update: tuple[Progress, tuple[float, ...], Seen]) -> None:
         begin = time.monotonic()
         run.on_progress(*update)
         QTimer.singleShot(0, lambda: worker.rest(time.monotonic() - begin))  # comes after the drawing
@@ -112,26 +115,35 @@ class _QuietFunctionWorker(_Quiet, FunctionWorker):
 
 
 class ReconstructionWorker(_Quiet, GeneratorWorker):
-    """Drives `reconstruct.reconstruct` or another generator of `Progress`.
+    """Drives `reconstruct.reconstruct` or another generator of `Progress`; `live`: whether the crystal is to be sketched.
 
     Looks for `quit` after every step, and yields when the window is ready for more.
 
-    What it yields is ``(latest progress, errors since the last yield)``.
+    What it yields is ``(latest progress, errors since the last yield, what was seen since then)``.
     """
 
-    def __init__(self, scan: Scan, recipe: Recipe, work: Work) -> None:
+    def __init__(
+        self, scan: Scan, recipe: Recipe, work: Work, live: Callable[[], bool] = lambda: False
+    ) -> None:
         super().__init__(work, scan, recipe)
+        self._watch = Watch(recipe.analyse.threshold, live)
         self._over = threading.Event()
         self._due = 0.0
 
     def rest(self, drawing_s: float) -> None:
         """Say that the last update was drawn, and how long that took; the next one is due after a while."""
+        self._watch.drew(drawing_s)
         self._due = time.monotonic() + max(UPDATE_INTERVAL_S, DRAWING_SHARE * drawing_s)
 
     def work(self) -> Any:
         """Run to the end or until `quit` was called."""
         errors: list[float] = []
         progress = Progress("", 0, 1)
+
+        def tell(now: Progress, sketch: Sketch | None = None) -> None:
+            self.yielded.emit((now, tuple(errors), self._watch.told(sketch)))
+            errors.clear()
+
         try:
             while not self.abort_requested:
                 before = progress
@@ -139,17 +151,17 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
                     progress = next(self._gen)
                 except StopIteration as end:
                     if errors:
-                        self.yielded.emit((progress, tuple(errors)))
+                        tell(progress)
                     return end.value
                 if progress.stage != before.stage and errors:  # what is told together is of one stage
-                    self.yielded.emit((before, tuple(errors)))
-                    errors.clear()
+                    tell(before)
+                sketch = self._watch.look(progress)
+                progress = replace(progress, best=None)  # the window must not ask it
                 if progress.error is not None:
                     errors.append(progress.error)
-                if progress.stage != before.stage or time.monotonic() >= self._due:
+                if sketch is not None or progress.stage != before.stage or time.monotonic() >= self._due:
                     self._due = math.inf  # until it is drawn
-                    self.yielded.emit((progress, tuple(errors)))
-                    errors.clear()
+                    tell(progress, sketch)
             self.aborted.emit()
             return None
         finally:
@@ -167,7 +179,9 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
         return self._over.wait(seconds)
 
 
-def reconstruct(scan: Scan, recipe: Recipe, look: Look | None = None) -> Generator[Progress, None, Drawing]:
+def reconstruct(
+    scan: Scan, recipe: Recipe, look: Look | None = None, begin: Reconstruction | None = None
+) -> Generator[Progress, None, Drawing]:
     """Reconstruct, and compute what the window shows of the result."""
     engine.load()
-    return (yield from phase(scan, recipe, look))
+    return (yield from phase(scan, recipe, look, begin))

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from psygnal import SignalInstance
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
+    QApplication,
     QCheckBox,
     QComboBox,
     QFileDialog,
@@ -25,6 +27,7 @@ from ... import files
 from ...recipe import PRESETS, Recipe
 from ...recipe.settings import settings, value_of
 from ...scan import InputError, Scan
+from ..model.command import command
 from ..model.run_words import DEVICES, EXPLANATIONS
 from ..sessions import session_of
 from ..widgets.buttons import PrimaryButton, SampleButton
@@ -32,10 +35,11 @@ from ..widgets.iterations import Iterations
 from ..widgets.layout import caption, form, row
 from ..widgets.notes import Note
 from ..widgets.page import Page
-from ..widgets.recipe_form import RecipeForm, Setting, changed, make_setting
+from ..widgets.recipe_form import RecipeForm, Setting, changed, in_words, make_setting
 from ..widgets.section import Section
 from .device_and_memory import DeviceAndMemory, offer_devices
 from .finetune_section import FineTuneSection
+from .going_on import GoingOn
 from .run_report import RunReport
 
 if TYPE_CHECKING:
@@ -114,6 +118,12 @@ class ReconstructDock(Page):
         self.replace.setToolTip(
             "Put the result in the place of the last one instead of into a new numbered group."
         )
+        self.live = QCheckBox("Show the crystal while it is refined")
+        self.live.setChecked(self._session.live.enabled)
+        self.live.setToolTip(
+            "Show the surface of the best start so far, coloured by its phase, now and then: it takes about 3 % of a run's time."
+        )
+        self.live.toggled.connect(lambda on: setattr(self._session.live, "enabled", on))
         self.advanced = Section("Advanced")
         self.form = RecipeForm(elsewhere=("version", "preset", *self.basic))
         self.algorithm = self.form.settings["refine.algorithm"].widget
@@ -129,6 +139,12 @@ class ReconstructDock(Page):
         self.open = QPushButton("Load recipe…")
         self.open.setToolTip("Take all choices from a JSON file.")
         self.open.clicked.connect(self._ask_what_to_load)
+        self.copy = QPushButton("Copy command")
+        self.copy.setToolTip(
+            "Copy the command line that reconstructs this scan in the same way, to be pasted into a shell."
+        )
+        self.copy.clicked.connect(lambda: self._try(self._copy_command))
+        self.copied = Note()
 
     def _make_panel(self, viewer: ViewerModel) -> None:
         self.button = PrimaryButton("Reconstruct", viewer)
@@ -141,6 +157,7 @@ class ReconstructDock(Page):
         self.lengths = Note()
         self.sample = SampleButton(viewer)
         self.report = RunReport(self._session, viewer)
+        self.going_on = GoingOn(self._session, self.report.refuse, self.replace.isChecked)
         self.stage, self.bar, self.curve = self.report.stage, self.report.bar, self.report.curve
         self.summary, self.notes = self.report.summary, self.report.notes
         self._focused = False
@@ -150,14 +167,13 @@ class ReconstructDock(Page):
         top.addRow(caption("Scan"), self.scan)
         top.addRow(caption("Preset"), self.preset)
         choices = form()
-        choices.addRow(caption("Refinement"), self.iterations)
+        choices.addRow(caption("Iterations"), self.iterations)
         choices.addRow(caption("Support threshold"), self.basic["refine.shrink_wrap.threshold"].widget)
         choices.addRow(caption("Seed"), self.basic["seed"].widget)
         choices.addRow(caption("Device"), self.basic["device"].widget)
         inside = QVBoxLayout(self.advanced.body)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.form)
-        inside.addLayout(row(self.save, self.open, stretch=-1))
 
         column = self.column
         column.addLayout(top)
@@ -167,8 +183,13 @@ class ReconstructDock(Page):
         for above in (self.stage, self.bar, self.hint, self.sample, self.lengths):
             column.addWidget(above)
         column.addLayout(choices)
-        for below in (self.replace, self.curve, self.summary, self.notes, self.device_and_memory):
+        for below in (
+            *(self.live, self.replace, self.curve, self.summary, self.notes),
+            *(self.going_on, self.device_and_memory),
+        ):
             column.addWidget(below)
+        column.addLayout(row(self.save, self.open, self.copy))
+        column.addWidget(self.copied)
         column.addWidget(self.advanced)
         column.addWidget(self.finetune)
         column.addStretch(1)
@@ -225,9 +246,13 @@ class ReconstructDock(Page):
         self._remember()
         preset = self.preset.currentData()
         try:
-            changes = changed(self.recipe(), self._settings)
-        except InputError:  # which is said when the button is pressed
-            changes = []
+            recipe = self.recipe()
+            others = changed(recipe, self._settings)
+        except InputError:  # which is said under the setting, and when the button is pressed
+            changes, others = [], []
+        else:
+            changes = [in_words(recipe, each) for each in others]
+        self.form.mark(others)
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         self.explanation.say(
             f"As {preset}, but with {', '.join(changes[:3])}{more}; choose {preset} again for its own."
@@ -273,6 +298,14 @@ class ReconstructDock(Page):
         if path:
             self._try(lambda: self.show_recipe(recipe_of(path)))
 
+    def _copy_command(self) -> None:
+        self._session.settle()
+        scan, clipboard = self._session.current_scan(), QApplication.clipboard()
+        if scan is not None and clipboard is not None:
+            line = command(scan, self.settled_recipe(), self._session.was_placed(scan))
+            clipboard.setText(line)
+            self.copied.say(f"Copied: {shorten(line, 160, placeholder=' …')}")
+
     def _try(self, action: Callable[[], object]) -> None:
         try:
             action()
@@ -309,6 +342,7 @@ class ReconstructDock(Page):
         busy = self._controller.busy or self.finetune.busy
         self._focused |= self.button.hasFocus() or self.cancel.hasFocus()
         self.button.setEnabled(self._session.current is not None and not busy)
+        self.copy.setEnabled(self._session.current is not None)
         self.cancel.setEnabled(self._controller.state == "running")
         here = self.cancel if self.cancel.isEnabled() else self.button
         if self._focused and here.isEnabled():  # else the focus would stay with whatever comes next

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QLabel, QProgressBar
 
 from ...reconstruction import Reconstruction
 from ...scan import InputError
-from ..model.controller import Update
+from ..model.controller import Log, Update
 from ..model.drawing import Drawing
 from ..model.run_words import BAR, STAGES, STATES, duration, figures
 from ..model.session import Session
@@ -113,8 +113,11 @@ class RunReport:
         self.bar.setValue(round(BAR * update.part))
         log = self._controller.log
         if update.errors and log is not None:
-            self.curve.extend(update.errors, progress.stage, log.steps)
-            self.curve.show()
+            self._draw(log)
+
+    def _draw(self, log: Log) -> None:
+        self.curve.draw(log)
+        self.curve.show()
 
     def _recall(self) -> None:
         """Show what was told of the last run while there was no panel."""
@@ -122,8 +125,7 @@ class RunReport:
         if log is None or self._controller.state == "idle":
             return
         if log.errors:
-            self.curve.extend(log.errors, log.stage, log.steps)
-            self.curve.show()
+            self._draw(log)
         if isinstance(log.outcome, Drawing):
             self._on_finished(log.outcome)
         elif isinstance(log.outcome, Exception):

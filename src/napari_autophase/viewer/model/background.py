@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from ...recipe import Recipe
-from ...reconstruction import Progress
+from ...reconstruction import Progress, Reconstruction
 from ...scan import Scan
 from .controller import Job, Run
 from .drawing import Drawing, Look, draw
@@ -29,8 +29,10 @@ class Tasks(Protocol):
 class Background(Protocol):
     """Where a session's work is done."""
 
-    def reconstruct(self, scan: Scan, recipe: Recipe, run: Run, look: Look | None) -> Job:
-        """Start a reconstruction that reports to `run`; its result is drawn as `look` says."""
+    def reconstruct(
+        self, scan: Scan, recipe: Recipe, run: Run, look: Look | None, begin: Reconstruction | None
+    ) -> Job:
+        """Start a reconstruction that reports to `run`, or go on from one; its result is drawn as `look` says."""
 
     def tasks(self) -> Tasks:
         """Return a place for work that must not hold up the window."""
@@ -39,19 +41,23 @@ class Background(Protocol):
         """Have a function called in a later turn of the event loop; False where none runs."""
 
 
-def phase(scan: Scan, recipe: Recipe, look: Look | None = None) -> Generator[Progress, None, Drawing]:
+def phase(
+    scan: Scan, recipe: Recipe, look: Look | None = None, begin: Reconstruction | None = None
+) -> Generator[Progress, None, Drawing]:
     """Reconstruct, and compute what the window shows of the result."""
     from ...reconstruct import reconstruct  # brings torch: a second that the window must not wait
 
-    return draw((yield from reconstruct(scan, recipe)), look)
+    return draw((yield from reconstruct(scan, recipe, begin)), look)
 
 
 class AtOnce:
     """A background that does everything at once: for scripts without a window."""
 
-    def reconstruct(self, scan: Scan, recipe: Recipe, run: Run, look: Look | None) -> Job:
+    def reconstruct(
+        self, scan: Scan, recipe: Recipe, run: Run, look: Look | None, begin: Reconstruction | None
+    ) -> Job:
         """Reconstruct; the run is over when this returns."""
-        work = phase(scan, recipe, look)
+        work = phase(scan, recipe, look, begin)
         try:
             while True:
                 step = next(work)

@@ -13,7 +13,9 @@ from ...recipe import Recipe
 from ...reconstruction import Progress
 from ...scan import Scan
 from .pace import Pace, Plan, steps_of
+from .watch import Seen
 
+_NOTHING = Seen()
 State = Literal["idle", "running", "cancelling", "done", "failed"]
 
 
@@ -41,12 +43,15 @@ class Update:
         Which part of the run is done; it never falls.
     remaining_s
         Seconds that the run will still take, or None while nobody can tell.
+    seen
+        What was seen of the starts.
     """
 
     progress: Progress
     errors: tuple[float, ...] = ()
     part: float = 0.0
     remaining_s: float | None = None
+    seen: Seen = _NOTHING
 
 
 @dataclass(eq=False)
@@ -57,10 +62,16 @@ class Log:
     ----------
     recipe
         How it phases.
+    name
+        Of what.
     stage
         The stage that the errors are of.
     errors
         chi² of the best start after each iteration of that stage.
+    starts
+        The same of every start that was left.
+    held_out
+        Iterations of that stage, and the likelihood of held-out pixels after them.
     steps
         The algorithm of every iteration of the stage; none: nobody knows.
     latest
@@ -70,8 +81,11 @@ class Log:
     """
 
     recipe: Recipe
+    name: str = ""
     stage: str = ""
     errors: list[float] = field(default_factory=list)
+    starts: list[tuple[float, ...]] = field(default_factory=list)
+    held_out: list[tuple[int, float]] = field(default_factory=list)
     steps: tuple[str, ...] = ()
     latest: Update | None = None
     outcome: Any = None
@@ -79,8 +93,11 @@ class Log:
     def add(self, update: Update) -> None:
         """Keep an update; another stage begins anew."""
         if update.errors and update.progress.stage != self.stage:
-            self.stage, self.errors = update.progress.stage, []
+            self.stage = update.progress.stage
+            self.errors, self.starts, self.held_out = [], [], []
         self.errors += (error for error in update.errors if error > 0)
+        self.starts += update.seen.starts
+        self.held_out += update.seen.held_out
         self.steps = steps_of(self.recipe, update.progress)
         self.latest = update
 
@@ -91,10 +108,16 @@ class Run:
     def __init__(self, controller: Controller) -> None:
         self._controller: Controller | None = controller
 
-    def on_progress(self, progress: Progress, errors: tuple[float, ...] = ()) -> None:
+    @property
+    def live(self) -> bool:
+        """Whether the crystal is to be shown while it is refined; may be asked from any thread."""
+        controller = self._controller
+        return controller is not None and controller.live
+
+    def on_progress(self, progress: Progress, errors: tuple[float, ...] = (), seen: Seen = _NOTHING) -> None:
         """Report steps."""
         if self._controller is not None:
-            self._controller._on_progress(progress, errors)
+            self._controller._on_progress(progress, errors, seen)
 
     def on_done(self, result: Any) -> None:
         """Report the result."""
@@ -150,12 +173,15 @@ class Controller:
         self._launch = launch
         self._clock = clock
         self._plan = plan
+        self.live = True
+        """Whether the crystal is shown while it is refined."""
         self.log: Log | None = None
         """Of the last run; None: there was none."""
         self._state: State = "idle"
         self._run: Run | None = None
         self._job: Job | None = None
         self._pace: Pace | None = None
+        self._rates: dict[str, float] = {}  # of earlier runs
 
     @property
     def state(self) -> State:
@@ -177,8 +203,8 @@ class Controller:
         """
         if self.busy:
             raise RuntimeError("A reconstruction is running already.")
-        self._pace = Pace(self._plan or Plan.of(scan.shape, recipe), self._clock())
-        self.log = Log(recipe)
+        self._pace = Pace(self._plan or Plan.of(scan.shape, recipe), self._clock(), self._rates)
+        self.log = Log(recipe, scan.name)
         self._run = Run(self)
         self._enter("running")
         try:
@@ -208,14 +234,16 @@ class Controller:
         if self.busy:
             self._enter("idle")
 
-    def _on_progress(self, progress: Progress, errors: tuple[float, ...]) -> None:
+    def _on_progress(self, progress: Progress, errors: tuple[float, ...], seen: Seen) -> None:
         if self._state == "running" and self._pace is not None and self.log is not None:
-            update = Update(progress, errors, *self._pace.follow(progress, self._clock()))
+            update = Update(progress, errors, *self._pace.follow(progress, self._clock()), seen)
             self.log.add(update)
             self.advanced.emit(update)
 
     def _on_done(self, result: Any) -> None:
         if self._state == "running":
+            if self._pace is not None:
+                self._pace.finish(self._clock())
             self._end(result)
             self._enter("done")
             self.finished.emit(result)

@@ -17,6 +17,7 @@ from ...reconstruction import Reconstruction
 from ...scan import Scan
 from . import layers
 from .drawing import Drawing, Look, draw
+from .live import Live
 from .piece_queue import PieceQueue, while_there
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Gallery:
         Called before a result is seen.
     placed
         Returns the scan of a result if that was given another geometry since, else None.
+    live
+        What is seen of a run in progress, which its result takes over.
     """
 
     updated = Signal(Reconstruction, Reconstruction)
@@ -50,12 +53,13 @@ class Gallery:
         viewer: ViewerModel,
         queue: PieceQueue,
         make_tasks: Callable[[], Tasks],
-        make_room: Callable[[], None],
+        make_room: Callable[[], object],
         placed: Callable[[Reconstruction], Scan | None],
+        live: Live | None = None,
     ) -> None:
         self._viewer = weakref.ref(viewer)
         self._queue, self._make_tasks = queue, make_tasks
-        self._make_room, self._placed = make_room, placed
+        self._make_room, self._placed, self._live_crystal = make_room, placed, live
         self._tasks: Tasks | None = None
 
     @property
@@ -134,7 +138,7 @@ class Gallery:
             yield from self._redrawing(result, drawing)
             if not result.alive:
                 return
-        yield from layers.add_drawing(self._live, result, drawing)
+        yield from layers.add_drawing(self._live, result, drawing, self._live_crystal)
 
     def _redraw(self, result: layers.ResultLayers, drawing: Drawing | None) -> None:
         if drawing is not None and result.alive:

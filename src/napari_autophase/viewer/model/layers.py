@@ -6,6 +6,7 @@ Everything of a result lies in nm with the crystal's centre at the origin; witho
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -15,11 +16,13 @@ from ...preparation import find_flagged
 from ...reconstruction import Reconstruction
 from ...scan import Scan
 from .drawing import Drawing, draw
-from .result_data import AXES, RECONSTRUCTION, ROLES, LayerData, result_layer_data
+from .live import Live
+from .result_data import AXES, LIVE, RECONSTRUCTION, ROLES, LayerData, result_layer_data
 from .results import ResultLayers, adopt, results
 from .stage import SCAN, Stage
 
 __all__ = [
+    "LIVE",
     "RECONSTRUCTION",
     "ROLES",
     "SCAN",
@@ -89,21 +92,43 @@ def add_reconstruction(viewer: ViewerModel, reconstruction: Reconstruction, *, g
     return result
 
 
-def add_drawing(viewer: ViewerModel, result: ResultLayers, drawing: Drawing) -> Iterator[None]:
+def add_drawing(
+    viewer: ViewerModel, result: ResultLayers, drawing: Drawing, live: Live | None = None
+) -> Iterator[None]:
     """Add the layer of a result that is seen, if it is not there, and show it piece by piece.
 
-    Between two pieces anything may happen to the layers: once the last of the result's is deleted, nothing else comes.
+    Between two pieces anything may happen to the layers: once the last of the result's is deleted, nothing else comes.  The
+    surface that was seen while it was phased becomes the result's.
     """
     stage, new = Stage.of(viewer), not result.alive
     role = "isosurface" if stage.dimensions_of("results") == 3 else "slices"
+    framed = False
     if result.layer(role) is None:
         data, options, kind = result_layer_data(drawing, role, f"{result.title} {role}")
-        result.add(Layer.create(data, options | stage.names, kind))
+        framed = live is not None and live.untouched
+        seen = live.hand_over() if live is not None and role == "isosurface" else None
+        if seen is None:
+            result.add(Layer.create(data, options | stage.names, kind))
+        else:
+            become_surface(seen, data, options)
+            result.adopt(seen)
         yield
     yield from stage.show_result(result)
+    if framed and result.shown:  # the shape has changed since
+        result.frame()
     if new and (layer := result.seen_layer) is not None:
         viewer.layers.selection = {layer}
     yield
+
+
+def become_surface(layer: Layer, data: Any, options: dict[str, Any]) -> None:
+    """Let a surface that is there already be that of a result."""
+    layer.texcoords = None  # which must not meet the new vertices: there is another number of them
+    layer.data = data
+    layer.metadata.update(options["metadata"])
+    layer.metadata.pop(LIVE, None)
+    for name in ("texcoords", "translate", "colormap", "contrast_limits"):
+        setattr(layer, name, options[name])
 
 
 def bring_back(result: ResultLayers) -> None:

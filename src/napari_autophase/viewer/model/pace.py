@@ -1,4 +1,4 @@
-"""How far a run is, and how long it will still take: from what its recipe asks for, and from its pace so far."""
+"""How far a run is, and how long it will still take: from what its recipe asks for, and from its pace and earlier runs'."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from ...recipe.algorithm import parse
 from ...reconstruction import Progress
 
 SOON_S = 0.2
-"""Of a stage that began less long ago nobody can tell the pace: the first guesses would only flicker."""
-NETWORK = 6e7
-"""What the network takes to look at a scan once, in iterations of one voxel."""
-PREPARE, ANALYSE = 4.0, 4.0
-"""What is done once with every voxel, in iterations."""
-COARSE = 0.1
-"""A coarse iteration takes this part of a fine one."""
+"""Of a phase that began less long ago nobody can tell the pace: the first guesses would only flicker."""
+NETWORK, PREPARE, ANALYSE, COARSE = 6e7, 4.0, 4.0, 0.1
+"""What is thought of a first run, before it has told: what a look of the network takes, in iterations of one voxel; what is done
+once with every voxel, in iterations; which part of a fine iteration a coarse one takes."""
 
 
 def steps_of(recipe: Recipe, progress: Progress) -> tuple[str, ...]:
@@ -37,48 +34,56 @@ class Plan:
     Parameters
     ----------
     work
-        How much each stage has to do, in any unit, in the order of the stages.
-    rounds
-        Rounds of the search for a start (stage ``guess``), each with half the starts of the one before.
-    opening
-        Part of that stage's work that is done before its steps are counted: the network's.
+        How much each phase has to do, in any unit, in their order.  The phases are the stages of a reconstruction; its stage
+        ``guess`` is in two, ``look`` (the network's) and ``search``, unless it is among them itself.
+    rounds, polish
+        Rounds of the search, each with half the starts of the one before, and iterations of one.
+    looks
+        How often the network looks.
     """
 
     work: Mapping[str, float]
     rounds: int = 1
-    opening: float = 0.0
+    polish: int = 0
+    looks: int = 1
 
     @classmethod
     def of(cls, shape: tuple[int, ...], recipe: Recipe) -> Plan:
         """Return what phasing a scan of this shape by a recipe takes, in iterations of one voxel."""
         voxels = math.prod(shape) / math.prod(recipe.prepare.binning)
         guess, refine = recipe.guess, recipe.refine
-        search = opening = 0.0
+        look, search, polish = voxels, 0.0, 0
         if guess.start != "random":
-            starts = guess.starts + guess.candidates
-            polish = len(parse(guess.polish)) * min(guess.side**3, voxels)
-            opening = NETWORK + voxels
-            search = NETWORK + polish * sum(max(2, starts / 2**k) for k in range(guess.rounds))
+            starts, polish = guess.starts + guess.candidates, len(parse(guess.polish))
+            look += NETWORK * guess.candidates
+            part = min(guess.side**3, voxels)
+            search = polish * part * sum(max(2, starts / 2**k) for k in range(guess.rounds))
         steps = len(parse(refine.algorithm))
         coarse = min(refine.coarse, steps)
         runs = 1 if recipe.runs == 1 else recipe.runs + max(recipe.runs, 2)
         work = {
             "prepare": PREPARE * voxels,
-            "guess": search + voxels,
+            "look": look,
+            "search": search,
             "refine": runs * (steps - (1 - COARSE) * coarse) * voxels * max(1, recipe.number_of_starts),
             "analyse": ANALYSE * voxels,
         }
-        return cls(work, 1 if guess.start == "random" else guess.rounds, opening / work["guess"])
+        return cls(work, guess.rounds, polish, guess.candidates)
 
-    def within(self, progress: Progress) -> float:
-        """Return which part of its stage's work is done."""
+    def place(self, progress: Progress) -> tuple[str, float]:
+        """Return the phase of a step, and which part of its work is done; ``settle``, which nobody can foresee, is none."""
         done = progress.step / max(1, progress.total)
-        if progress.stage != "guess" or progress.total <= 1:
-            return done
+        if progress.stage != "guess" or "guess" in self.work:
+            return progress.stage, 0.0 if progress.total <= 1 else done
+        if progress.total <= self.looks:
+            return "look", 0.0 if progress.total <= 1 else done
+        if progress.total not in (self.polish, self.polish * self.rounds):
+            return "settle", done
+        if progress.total == self.polish:
+            return "search", done
         work = [2.0**-k for k in range(self.rounds)]
         past, part = divmod(done * self.rounds, 1)
-        searched = (sum(work[: int(past)]) + part * sum(work[int(past) : int(past) + 1])) / sum(work)
-        return self.opening + (1 - self.opening) * searched
+        return "search", (sum(work[: int(past)]) + part * sum(work[int(past) : int(past) + 1])) / sum(work)
 
 
 class Pace:
@@ -90,33 +95,69 @@ class Pace:
         What the run will do.
     now
         When it began, in seconds.
+    known
+        Seconds that a unit of each phase's work took in earlier runs; what this one takes is put down there.
     """
 
-    def __init__(self, plan: Plan, now: float) -> None:
-        self._plan = plan
-        self._stage, self._begun, self._first, self._last = "", now, 0.0, 0.0
-        self._rate: float | None = None  # seconds for a unit of work
+    def __init__(self, plan: Plan, now: float, known: dict[str, float] | None = None) -> None:
+        self._plan, self._known = plan, {} if known is None else known
+        self._phase, self._begun, self._first, self._last = "", now, 0.0, 0.0
+        self._rates: dict[str, float] = {}  # of this run
+        self._told = False  # it has taken long enough for them to mean something
         self._base, self._part = 0.0, 0.0
 
     def follow(self, progress: Progress, now: float) -> tuple[float, float | None]:
         """Return which part of the run is done, and the seconds that it will still take; None while nobody can tell."""
-        stages, work = list(self._plan.work), self._plan.work
-        within = self._plan.within(progress)
-        if progress.stage not in work:
+        phases, work = list(self._plan.work), self._plan.work
+        phase, within = self._plan.place(progress)
+        if phase not in work:
             return self._part, None
-        if progress.stage != self._stage:
-            if self._stage and stages.index(progress.stage) < stages.index(self._stage):
+        if phase != self._phase:
+            if self._phase and phases.index(phase) < phases.index(self._phase):
                 self._base = self._part  # it begins anew: what is left of the bar is for that
-            self._stage, self._begun, self._first = progress.stage, now, within
+            elif self._phase:
+                self._put_down(now, 1.0)
+            self._phase, self._begun, self._first = phase, now, within
         elif within < self._last:  # the steps are counted anew
             self._begun, self._first = now, within
+        elif now - self._begun >= SOON_S:
+            self._put_down(now, within)
         self._last = within
-        place = stages.index(progress.stage)
-        own, later = work[progress.stage], sum(work[stage] for stage in stages[place + 1 :])
-        before = sum(work[stage] for stage in stages[:place])
-        done = (before + within * own) / (before + own + later)
+        place = phases.index(phase)
+        seconds = {name: work[name] * self._rate(name) for name in phases}
+        own, later = seconds[phase], sum(seconds[name] for name in phases[place + 1 :])
+        before = sum(seconds[name] for name in phases[:place])
+        whole = before + own + later
+        done = (before + within * own) / whole if whole else 0.0
         self._part = max(self._part, self._base + (1 - self._base) * done)
-        seconds, doing = now - self._begun, (within - self._first) * own
-        if doing > 0 and seconds >= SOON_S:
-            self._rate = seconds / doing
-        return self._part, None if self._rate is None else self._rate * ((1 - within) * own + later)
+        if not self._told and phase not in self._known:
+            return self._part, None
+        return self._part, (1 - within) * own + later
+
+    def finish(self, now: float) -> None:
+        """Put down what the last phase took: the run has come to its end."""
+        if self._phase:
+            self._put_down(now, 1.0)
+        self._known.update(self._rates)
+
+    def _put_down(self, now: float, within: float) -> None:
+        doing = (within - self._first) * self._plan.work[self._phase]
+        if doing > 0:
+            self._rates[self._phase] = (now - self._begun) / doing
+            self._told |= now - self._begun >= SOON_S
+
+    def _rate(self, phase: str) -> float:
+        """Return what a unit of a phase's work takes: as measured, or as in earlier runs, faster or slower as this one is."""
+        if phase in self._rates:
+            return self._rates[phase]
+        both = [name for name in self._rates if name in self._known]
+        haste = self._rates[both[-1]] / self._known[both[-1]] if both and self._known[both[-1]] > 0 else 1.0
+        if phase in self._known:
+            return self._known[phase] * haste
+        # nobody knows: as the phase that takes longest of those that are known
+        rates = self._rates or self._known
+        return (
+            max(rates.items(), key=lambda each: each[1] * self._plan.work.get(each[0], 0.0))[1]
+            if rates
+            else 1.0
+        )

@@ -18,6 +18,8 @@ QUANTITIES = "autophase_quantities"
 ERROR = "autophase_error"
 ROLE = "autophase_role"
 RESULT = "autophase_result"
+LIVE = "autophase_live"
+"""Under this name the layer of a run in progress has its unit."""
 
 AXES = {"nm": ("z", "y", "x"), "pixel": ("frame", "row", "col")}
 """Names of a result's axes: the laboratory's with geometry, the detector's without."""

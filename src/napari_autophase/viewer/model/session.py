@@ -22,6 +22,7 @@ from .canvas import show_colour_bar
 from .controller import Controller, Job, Run
 from .drawing import Drawing
 from .gallery import Gallery
+from .live import Live
 from .piece_queue import PieceQueue, followed
 from .readout import counts, say_values
 from .scan_entry import ScanEntry
@@ -65,10 +66,16 @@ class Session:
         self._entries: list[ScanEntry] = []
         self._current: Scan | Layer | None = None
         self._replace = False
+        self._begin: Reconstruction | None = None
         self._stage = Stage.of(viewer)
         self._stage.side_changed.connect(self._on_side)
         self._queue = PieceQueue(self._background.soon, self._open_viewer)
-        self._gallery = Gallery(viewer, self._queue, self._background.tasks, self._make_room, self._placed)
+        self.controller = Controller(self._launch)
+        self.live = Live(viewer, self._queue, self.controller, self._make_room)
+        """The crystal while it is refined."""
+        self._gallery = Gallery(
+            viewer, self._queue, self._background.tasks, self._make_room, self._placed, self.live
+        )
         self._gallery.updated.connect(self.result_updated.emit)
         self._adoption = Adoption(self._make_scan, self._background.tasks)
         self.material = ""
@@ -78,7 +85,6 @@ class Session:
         self.unsettled: list[Callable[[], object]] = []
         """Called before a scan is used: each applies what a panel shows of it, or raises an `InputError` that says what is
         missing."""
-        self.controller = Controller(self._launch)
         self.controller.finished.connect(self._on_finished)
         for layer in viewer.layers:
             self._adopt(layer)
@@ -149,11 +155,10 @@ class Session:
         InputError
             If the image that was chosen cannot be a scan.
         """
-        if isinstance(self._current, Layer):
-            return Scan.from_array(
-                np.asarray(self._current.data), name=self._current.name, source="napari layer"
-            )
-        return self._current
+        current = self._current
+        if isinstance(current, Layer):
+            return Scan.from_array(np.asarray(current.data), name=current.name, source="napari layer")
+        return current
 
     @property
     def current_shape(self) -> tuple[int, ...] | None:
@@ -221,6 +226,10 @@ class Session:
             entry.placed = True
             self._gallery.place_anew()
 
+    def was_placed(self, scan: Scan) -> bool:
+        """Whether a person has given the geometry of a scan."""
+        return any(entry.scan is scan and entry.placed for entry in self._entries)
+
     def _entry(self, scan: Any) -> ScanEntry | None:
         return next((entry for entry in self._entries if entry.scan is scan), None)
 
@@ -245,6 +254,9 @@ class Session:
         self._queue.start(self._to_result(result))
 
     def _to_result(self, result: layers.ResultLayers | None) -> Iterator[None]:
+        if result is None and (live := self.live.layer_of_run) is not None:
+            yield from self._stage.show_live(live, live.metadata[layers.LIVE])
+            return
         result = result or self._stage.last_result
         if result is not None and result.alive:
             yield from self._stage.show_result(result)
@@ -257,8 +269,10 @@ class Session:
         viewer = self._viewer()
         return [] if viewer is None else layers.results(viewer)
 
-    def reconstruct(self, recipe: Recipe, replace_last: bool = False) -> None:
-        """Reconstruct the current scan in the background.
+    def reconstruct(
+        self, recipe: Recipe, replace_last: bool = False, begin: Reconstruction | None = None
+    ) -> None:
+        """Reconstruct the current scan in the background, or go on from a result of it.
 
         Raises
         ------
@@ -268,7 +282,7 @@ class Session:
         self.settle()
         scan = self.current_scan()
         if scan is not None:
-            self._replace = replace_last
+            self._replace, self._begin = replace_last, begin
             self.controller.start(scan, recipe)
 
     def add_result(self, reconstruction: Reconstruction, replace_last: bool = False) -> layers.ResultLayers:
@@ -294,10 +308,12 @@ class Session:
         """Draw a result by another geometry, as `placement.placed` takes it; `failed` is told where that cannot be."""
         self._gallery.give_geometry(result, geometry, peak, failed)
 
-    def _make_room(self) -> None:
-        """Hide the image that was phased, which is not ours, before its result is seen."""
-        if isinstance(self._current, Layer) and self._current.visible:
-            self._current.visible = False
+    def _make_room(self) -> Layer | None:
+        """Hide the image that was phased, which is not ours, before its result is seen; return it if it was not hidden."""
+        if not isinstance(self._current, Layer) or not self._current.visible:
+            return None
+        self._current.visible = False
+        return self._current
 
     def _placed(self, found: Reconstruction) -> Scan | None:
         """Return the scan of a result if it was given another geometry here."""
@@ -310,7 +326,7 @@ class Session:
 
     def _launch(self, scan: Scan, recipe: Recipe, run: Run) -> Job:
         last, _ = self._gallery.place(self._replace)
-        return self._background.reconstruct(scan, recipe, run, None if last is None else last.look)
+        return self._background.reconstruct(scan, recipe, run, last.look if last else None, self._begin)
 
     def _on_finished(self, drawing: Drawing) -> None:
         self.show_drawing(drawing, self._replace)

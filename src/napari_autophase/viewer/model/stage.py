@@ -7,7 +7,7 @@ and the sliders reach over all there is.  So all layers bear the unit and the ax
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -19,8 +19,8 @@ from psygnal import Signal
 from . import compat
 from .canvas import orient, set_stage
 from .piece_queue import while_there
-from .result_data import AXES, QUANTITIES, RECONSTRUCTION
-from .results import ResultLayers, results
+from .result_data import AXES, LIVE, QUANTITIES, RECONSTRUCTION
+from .results import VIEW_DIRECTION, ResultLayers, results
 
 SCAN = "autophase_scan"
 UNITS = {"nm": "nanometer", "pixel": "pixel"}
@@ -68,6 +68,9 @@ class Stage:
     side_changed = Signal(str)
     """From now on the diffraction is seen, or the results are."""
 
+    seen_changed = Signal()
+    """Another result is seen, or a scan."""
+
     _stages: ClassVar[weakref.WeakKeyDictionary[ViewerModel, Stage]] = weakref.WeakKeyDictionary()
 
     def __init__(self, viewer: ViewerModel) -> None:
@@ -108,6 +111,10 @@ class Stage:
             return self._live.dims.ndisplay
         return self._views[side].ndisplay if side in self._views else 2 if side == "diffraction" else 3
 
+    def is_new(self, side: Side) -> bool:
+        """Whether a side is to be seen for the first time."""
+        return self.side != side and side not in self._views
+
     def _is_on(self, side: Side) -> bool:
         return self.side == side and self._entered
 
@@ -122,6 +129,13 @@ class Stage:
         found = results(self._live)
         last = None if self._last is None else self._last()
         return last if last in found else found[-1] if found else None
+
+    @property
+    def seen(self) -> ResultLayers | Layer | None:
+        """What of ours is seen now: a result, or the layer of a scan."""
+        if self.side == "results":
+            return next((result for result in results(self._live) if result.shown), None)
+        return next((layer for layer in _scans(self._live) if layer.visible), None)
 
     # -- what is seen --------------------------------------------------------------------------------------------------
 
@@ -159,6 +173,7 @@ class Stage:
         with self._turn():
             for other in _scans(viewer):
                 _set_visible(other, other is layer)
+        self.seen_changed.emit()
 
     def show_result(self, result: ResultLayers) -> Iterator[None]:
         """Show a result with the view that results had; the first time in 3-D, with the camera on the crystal.
@@ -170,29 +185,73 @@ class Stage:
     def _show_result(self, result: ResultLayers) -> Iterator[None]:
         viewer = self._live
         entering = not self._is_on("results")
+        yield from self._to_results(result.quantities.unit, result.orient, result.frame)
+        with self._turn():
+            for layer in _live_layers(viewer):
+                _set_visible(layer, False)
+            result.show()
+            for layer in viewer.layers:
+                if entering and layer in self._beside:
+                    _set_visible(layer, True)
+        self.seen_changed.emit()
+
+    def show_live(self, layer: Layer, unit: str) -> Iterator[None]:
+        """Show the layer of a run in progress with the view that results had; the first time in 3-D, framed.
+
+        It ends once the layer is deleted.
+        """
+
+        def there() -> bool:
+            viewer = self._viewer()
+            return viewer is not None and layer in viewer.layers
+
+        return while_there(there, self._show_live(layer, unit))
+
+    def _show_live(self, layer: Layer, unit: str) -> Iterator[None]:
+        viewer = self._live
+
+        def turn_axes() -> None:
+            orient(viewer, laboratory=unit == "nm")
+
+        def frame() -> None:
+            if viewer.dims.ndisplay == 3:
+                up = 1.0 if unit == "nm" else -1.0
+                z, y, x = VIEW_DIRECTION
+                compat.look(viewer, (z, up * y, x), (0.0, up, 0.0))
+            compat.fit_to_view(viewer, [layer])
+
+        yield from self._to_results(unit, turn_axes, frame)
+        with self._turn():
+            for result in results(viewer):
+                result.hide()
+            turn_axes()
+            _set_visible(layer, True)
+        viewer.layers.selection = {layer}
+
+    def _to_results(
+        self, unit: str, turn_axes: Callable[[], object], frame: Callable[[], object]
+    ) -> Iterator[None]:
+        """Turn to the side of the results, with their unit; the first time, framed."""
+        viewer = self._live
+        entering = not self._is_on("results")
         if entering:
             ndisplay = self.dimensions_of("results")
             self._enter("results")
             yield
             viewer.dims.ndisplay = ndisplay
-            result.orient()
+            turn_axes()
             yield
             if "results" not in self._views:
                 yield from set_stage(viewer)
-        self._tell(result.quantities.unit)
+        self._tell(unit)
         if entering:
             yield
             if "results" in self._views:
                 self._views["results"].restore(viewer)
             else:
-                result.frame()
+                frame()
             self._entered = True
             yield
-        with self._turn():
-            result.show()
-            for layer in viewer.layers:
-                if entering and layer in self._beside:
-                    _set_visible(layer, True)
 
     def _enter(self, side: Side) -> None:
         """Leave the other side as it is now, to come back to, and hide everything that is ours."""
@@ -206,7 +265,7 @@ class Stage:
             self._beside = weakref.WeakSet(layer for layer in seen if layer not in usual)
             self._last = weakref.ref(shown[-1]) if shown else None
         self.side, self._entered, self._turning = side, False, True
-        for layer in _scans(viewer):
+        for layer in (*_scans(viewer), *_live_layers(viewer)):
             _set_visible(layer, False)
         for result in results(viewer):
             result.hide()
@@ -236,9 +295,7 @@ class Stage:
         # a file's layers come one by one, the hidden ones first: they are what is about to be seen
         visible = [layer for layer in ours if layer.visible] or ours
         sides = {_side_of(layer) for layer in visible}
-        lengths = any(
-            _side_of(layer) == "results" and layer.metadata[QUANTITIES].unit == "nm" for layer in visible
-        )
+        lengths = any(_side_of(layer) == "results" and _unit_of(layer) == "nm" for layer in visible)
         self._tell("nm" if lengths and "diffraction" not in sides else "pixel")
         self._span()
 
@@ -296,7 +353,7 @@ class Stage:
     def _on_removed(self) -> None:
         if (viewer := self._viewer()) is None:
             return
-        left = {_side_of(layer) for layer in viewer.layers}
+        left = {_side_of(layer) for layer in viewer.layers if layer.visible or LIVE not in layer.metadata}
         self._views = {side: view for side, view in self._views.items() if side in left}
         if self.side not in left:
             self.side = None
@@ -306,11 +363,19 @@ class Stage:
 def _side_of(layer: Layer) -> Side | None:
     if SCAN in layer.metadata:
         return "diffraction"
-    return "results" if RECONSTRUCTION in layer.metadata else None
+    return "results" if RECONSTRUCTION in layer.metadata or LIVE in layer.metadata else None
+
+
+def _unit_of(layer: Layer) -> str:
+    return str(layer.metadata[LIVE] if LIVE in layer.metadata else layer.metadata[QUANTITIES].unit)
 
 
 def _scans(viewer: ViewerModel) -> list[Layer]:
     return [layer for layer in viewer.layers if SCAN in layer.metadata]
+
+
+def _live_layers(viewer: ViewerModel) -> list[Layer]:
+    return [layer for layer in viewer.layers if LIVE in layer.metadata]
 
 
 def _names(layer: Layer) -> _Names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,25 +33,45 @@ class LogAxis(pg.AxisItem):
         return [f"{10.0**value:.3g}" for value in values]
 
 
+MOST = 400
+"""Points of a faint line, at most."""
+
+
 class ErrorPlot(pg.PlotWidget):
-    """Errors over the iterations, on a logarithmic scale, in the viewer's colours."""
+    """Errors over the iterations, on a logarithmic scale, in the viewer's colours; held-out pixels have a scale of their own."""
 
     def __init__(self, viewer: ViewerModel) -> None:
-        super().__init__(axisItems={"left": LogAxis("left")})
+        super().__init__(axisItems={"left": LogAxis("left"), "right": LogAxis("right")})
         self._viewer = viewer
         item = self.getPlotItem()
         item.setLogMode(y=True)
         item.setMenuEnabled(False)
         item.hideButtons()
         # set once: the axis does not centre a longer one anew, and it would be cut off
-        item.setLabel("bottom", "χ² over the iterations; shaded: expected to rise")
+        item.setLabel("bottom", "iterations; shaded: χ² is expected to rise")
         item.getAxis("left").enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(46)
+        right = item.getAxis("right")
+        right.setLogMode(False, True)
+        right.setWidth(46)
+        self._beside = pg.ViewBox(enableMouse=False, enableMenu=False)
+        item.scene().addItem(self._beside)
+        right.linkToView(self._beside)
+        self._beside.setXLink(item.getViewBox())
+        item.getViewBox().sigResized.connect(self._fit)
+        item.hideAxis("right")
         item.getAxis("bottom").setHeight(48)  # by itself it cuts the label's descenders off
         self.setMouseEnabled(False, False)
         self._shades: list[pg.LinearRegionItem] = []
         self._shaded: tuple[list[tuple[int, int]], int] = ([], 0)
+        self._all = item.plot(connect="finite")
         self._line = item.plot()
+        # the other scale is no plot, and takes logarithms
+        self._held_out = pg.PlotCurveItem()
+        self._points = pg.ScatterPlotItem(size=4, pen=None)
+        for each in (self._held_out, self._points):
+            self._beside.addItem(each)
+        self._lines = (False, False)
         viewer.events.theme.connect(self._paint)
         self._paint()
 
@@ -75,20 +96,75 @@ class ErrorPlot(pg.PlotWidget):
             item.enableAutoRange("x")
         self._paint()
 
-    def draw(self, errors: list[float]) -> None:
-        """Draw these errors."""
+    def draw(
+        self,
+        errors: Sequence[float],
+        starts: Sequence[tuple[float, ...]] = (),
+        held_out: Sequence[tuple[int, float]] = (),
+    ) -> None:
+        """Draw the errors of the best start, those of all, and what was said of held-out pixels after some iterations."""
         self._line.setData(np.arange(1, len(errors) + 1), np.asarray(errors))
+        self._all.setData(*side_by_side(starts))
+        steps, likelihoods = np.array([row for row in held_out if row[1] > 0]).reshape(-1, 2).T
+        self._held_out.setData(steps, np.log10(likelihoods))
+        self._points.setData(steps, np.log10(likelihoods))
+        lines = any(len(row) > 1 for row in starts), len(steps) > 0
+        if lines != self._lines:
+            self._lines = lines
+            self.getPlotItem().showAxis("right", lines[1])
+            self._fit()
+            self._paint()
+
+    def _fit(self) -> None:
+        self._beside.setGeometry(self.getPlotItem().getViewBox().sceneBoundingRect())
 
     def _paint(self) -> None:
         theme = get_theme(self._viewer.theme)
         self.setBackground(theme.background.as_hex())
-        for name in ("left", "bottom"):
+        for name in ("left", "bottom", "right"):
             axis = self.getPlotItem().getAxis(name)
             axis.setPen(theme.secondary.as_hex())
             axis.setTextPen(theme.text.as_hex())
-        colour = theme.current.as_hex() if theme.type == "light" else "#7f9cff"
+        colour, other = ("#2f5bd8", "#b8560f") if theme.type == "light" else ("#7f9cff", "#ffb259")
         self._line.setPen(pg.mkPen(colour, width=2))
+        pale = pg.mkColor(colour)
+        pale.setAlpha(80)
+        self._all.setPen(pg.mkPen(pale, width=1))
+        self._held_out.setPen(pg.mkPen(other, width=1))
+        self._points.setBrush(pg.mkBrush(other))
+        for name, shade in (("left", colour), ("right", other)):
+            self.getPlotItem().getAxis(name).setTextPen(shade)
+        several, judged = self._lines
+        words = [f'<span style="color:{colour}"><b>χ²</b> of the best start</span>']
+        if several:
+            words.append(f'<span style="color:{_blend(colour, theme.background.as_hex())}">of all</span>')
+        if judged:
+            words.append(f'<span style="color:{other}">held-out likelihood</span>')
+        self.getPlotItem().setTitle(" · ".join(words), size="9pt")
         faint = pg.mkColor(theme.secondary.as_hex())
         faint.setAlpha(90)
         for shade in self._shades:
             shade.setBrush(faint)
+
+
+def side_by_side(starts: Sequence[tuple[float, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lines of all starts as one, with gaps between them and wherever their number changes."""
+    most = max(map(len, starts), default=0)
+    if most < 2:
+        return np.zeros(0), np.zeros(0)
+    table = np.full((len(starts) + 1, most), np.nan)
+    for row, errors in enumerate(starts):
+        if row == 0 or len(errors) == len(starts[row - 1]):
+            table[row, : len(errors)] = errors
+    step = -(-len(table) // MOST)
+    iterations = np.arange(1, len(table) + 1)[::step]
+    table = table[::step]
+    table[-1] = np.nan
+    table[table <= 0] = np.nan
+    return np.tile(iterations, most).astype(float), table.T.ravel()
+
+
+def _blend(colour: str, other: str) -> str:
+    one, two = pg.mkColor(colour), pg.mkColor(other)
+    mixed = [round((a + b) / 2) for a, b in zip(one.getRgb()[:3], two.getRgb()[:3], strict=True)]
+    return "#" + "".join(f"{part:02x}" for part in mixed)

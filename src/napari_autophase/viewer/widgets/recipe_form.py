@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from textwrap import wrap
 from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
@@ -13,7 +16,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QLabel,
     QLineEdit,
     QSpinBox,
     QVBoxLayout,
@@ -21,17 +23,20 @@ from qtpy.QtWidgets import (
 )
 
 from ...recipe import Recipe
-from ...recipe.settings import settings, value_of
+from ...recipe.settings import name_of, problem, settings, takes, unit_of, value_of, zero_of
 from .layout import caption, form
+from .notes import Note
+from .section import Section
 from .weights_row import WeightsRow
 
 _TITLES = {
     "prepare": "Preparation",
-    "model": "Forward model",
+    "model": "Light and background",
     "guess": "Start",
     "refine": "Refinement",
-    "refine.shrink_wrap": "Shrink-wrap",
+    "refine.shrink_wrap": "Support (shrink-wrap)",
     "analyse": "Analysis",
+    "": "Computing",
 }
 _NO_PRESET_S = ("device", "backend", "seed", "runs", "guess.weights")
 """Settings that no preset makes."""
@@ -49,10 +54,15 @@ class Setting:
     tip: str
 
     @property
-    def title(self) -> str:
-        """What it is called where its part of the recipe is not named above it."""
-        part = _TITLES.get(self.key.rpartition(".")[0], "")
-        return f"{part} {self.label}".strip().lower()
+    def part(self) -> str:
+        """The part of the recipe that it stands in."""
+        return self.key.rpartition(".")[0]
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with its value; nothing: it is good."""
+        found = problem(Recipe, self.key, self.value).replace("null", "nothing")
+        return found and f"{found[0].upper()}{found[1:]}."
 
     @property
     def value(self) -> Any:
@@ -121,7 +131,7 @@ class Number(QDoubleSpinBox):
 
 
 class RecipeForm(QWidget):
-    """Every setting but those in `elsewhere`, which another widget shows.
+    """Every setting but those in `elsewhere`, which another widget shows, folded away by the parts of the recipe.
 
     Parameters
     ----------
@@ -132,23 +142,29 @@ class RecipeForm(QWidget):
     def __init__(self, elsewhere: tuple[str, ...]) -> None:
         super().__init__()
         self.settings: dict[str, Setting] = {}
+        self.parts: dict[str, Section] = {part: Section(title) for part, title in _TITLES.items()}
+        rows = {part: form(section.body) for part, section in self.parts.items()}
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        rows, part = None, None
+        column.setContentsMargins(8, 0, 0, 0)
+        column.setSpacing(2)
+        for section in self.parts.values():
+            column.addWidget(section)
         for key, info in settings(Recipe):
             if key in elsewhere:
                 continue
-            parent = key.rpartition(".")[0]
-            if parent != part or rows is None:
-                part, rows = parent, form()
-                rows.setContentsMargins(0, 0, 0, 6)
-                title = QLabel(_TITLES.get(parent, parent))
-                title.setStyleSheet("font-weight: bold;")
-                column.addWidget(title)
-                column.addLayout(rows)
-            setting = make_setting(key, info)
-            rows.addRow(caption(setting.label, setting.tip), setting.widget)
-            self.settings[key] = setting
+            setting = self.settings[key] = make_setting(key, info)
+            rows[setting.part].addRow(caption(setting.label, setting.tip), setting.widget)
+            if isinstance(setting.widget, QLineEdit):  # others take nothing that is out of range
+                note = Note()
+                note.setObjectName(f"{key} problem")
+                rows[setting.part].addRow(note)
+                setting.on_change(partial(_say_problem, setting, note))
+
+    def mark(self, changed: Iterable[Setting]) -> None:
+        """Say above each part how many of its settings are not as their preset makes them."""
+        counts = Counter(setting.part for setting in changed if setting.key in self.settings)
+        for part, section in self.parts.items():
+            section.name(_TITLES[part] + (f" · {counts[part]} changed" if counts[part] else ""))
 
     def show_recipe(self, recipe: Recipe, parts: tuple[str, ...] = ("",)) -> None:
         """Show the settings of `recipe` whose names begin with one of `parts`."""
@@ -161,25 +177,40 @@ class RecipeForm(QWidget):
         return {key: setting.value for key, setting in self.settings.items()}
 
 
-def changed(recipe: Recipe, shown: Iterable[Setting]) -> list[str]:
-    """Return in words those of the settings that are shown which are not as the recipe's preset makes them."""
+def changed(recipe: Recipe, shown: Iterable[Setting]) -> list[Setting]:
+    """Return those of the settings that are shown which are not as the recipe's preset makes them."""
     preset = Recipe.from_preset(recipe.preset)
-    values = {each: value_of(recipe, each.key) for each in shown if each.key not in _NO_PRESET_S}
     return [
-        f"{each.title} {to_text(value) or 'none'}"
-        for each, value in values.items()
-        if value != value_of(preset, each.key)
+        each
+        for each in shown
+        if each.key not in _NO_PRESET_S and value_of(recipe, each.key) != value_of(preset, each.key)
     ]
 
 
+def in_words(recipe: Recipe, setting: Setting) -> str:
+    """Return a setting with its value, as a person says it."""
+    label = setting.label if setting.label[:2].isupper() else setting.label[0].lower() + setting.label[1:]
+    return f"{label} {to_text(value_of(recipe, setting.key)) or 'none'}"
+
+
 def make_setting(key: str, info: FieldInfo) -> Setting:
-    """Return the widget that suits the kind of a setting, with its description as the tooltip."""
+    """Return the widget that suits the kind of a setting, with what it does and what it takes as the tooltip."""
     widget = WeightsRow() if key == "guess.weights" else _widget(info)
-    tip = info.description or key
+    tip = "\n".join([*wrap(info.description or key, 90), f"{key}: {takes(info)}"])
     widget.setToolTip(tip)
     widget.setObjectName(key)
-    label = key.rpartition(".")[2].replace("_", " ").capitalize()
-    return Setting(key, widget, label, tip)
+    unit, zero = unit_of(info), zero_of(info)
+    if isinstance(widget, QSpinBox | QDoubleSpinBox):
+        widget.setSuffix(f" {unit}" if unit else "")
+        if zero and widget.minimum() == 0:
+            widget.setSpecialValueText(zero)
+    elif isinstance(widget, QLineEdit) and unit and widget.placeholderText():
+        widget.setPlaceholderText(f"{widget.placeholderText()} ({unit})")
+    return Setting(key, widget, name_of(key, info), tip)
+
+
+def _say_problem(setting: Setting, note: Note, *_: object) -> None:
+    note.say(setting.problem, error=True)
 
 
 def _widget(info: FieldInfo) -> QWidget:

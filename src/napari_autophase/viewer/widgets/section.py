@@ -29,6 +29,10 @@ class Section(QWidget):
         self.head.toggled.connect(self._fold)
         self._fold(is_open)
 
+    def name(self, title: str) -> None:
+        """Put another title above it."""
+        self.head.setText(f" {title}")
+
     def _fold(self, is_open: bool) -> None:
         self.head.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
         self.body.setVisible(is_open)

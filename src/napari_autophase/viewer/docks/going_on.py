@@ -1,0 +1,141 @@
+"""After a run: more iterations, polish, another seed, or back to how an earlier result was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from psygnal import SignalInstance
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+
+from ...recipe import Recipe
+from ...scan import InputError
+from ..model.further import MORE, POLISH, another_seed, further
+from ..model.results import ResultLayers
+from ..model.session import Session
+from ..model.stage import Stage
+from ..widgets.layout import row
+
+
+class GoingOn(QWidget):
+    """Buttons that act on the result that is seen, or was seen last; nothing is there while there is none.
+
+    Parameters
+    ----------
+    session
+        Of the viewer.
+    refuse
+        Told why something cannot be done.
+    replaces
+        Whether a new result takes the place of the last.
+    """
+
+    def __init__(
+        self, session: Session, refuse: Callable[[InputError], object], replaces: Callable[[], bool]
+    ) -> None:
+        super().__init__()
+        self._session, self._refuse, self._replaces = session, refuse, replaces
+        self.name = QLabel()
+        self.more = _button(
+            "+50 iterations",
+            f"Refine it by {MORE} more, in the support that it has come to: what it was found with is not done again.",
+        )
+        self.polish = _button(
+            "Polish",
+            f"Refine it by {POLISH}: conjugate gradients of the Poisson likelihood, which weigh every photon as its noise does.",
+        )
+        self.seed = _button(
+            "Another seed", "Phase its scan again by its recipe, but from other random numbers."
+        )
+        self.recipe = _button(
+            "Its recipe", "Let this panel show the recipe that it was found with, and choose its scan."
+        )
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.name)
+        column.addLayout(row(self.more, self.polish, self.seed, self.recipe, stretch=-1))
+        self.more.clicked.connect(lambda: self._go_on(MORE))
+        self.polish.clicked.connect(lambda: self._go_on(POLISH))
+        self.seed.clicked.connect(lambda: self._try(self._again))
+        self.recipe.clicked.connect(lambda: self._try(self._show_recipe))
+        links: list[SignalInstance] = [
+            session.results_changed,
+            session.choices_changed,
+            Stage.of(session.viewer).seen_changed,
+            session.controller.state_changed,
+        ]
+        follow = partial(_follow, self)
+        for signal in links:
+            signal.connect(follow)
+
+        def close() -> None:
+            for signal in links:
+                signal.disconnect(follow)
+
+        self.destroyed.connect(lambda _: close())
+        self.follow()
+
+    @property
+    def result(self) -> ResultLayers | None:
+        """The result that the buttons act on."""
+        if not self._session.results:  # nor is there a viewer, perhaps
+            return None
+        stage = Stage.of(self._session.viewer)
+        return stage.seen if isinstance(stage.seen, ResultLayers) else stage.last_result
+
+    def follow(self) -> None:
+        """Offer what can be done with the result."""
+        result = self.result
+        self.setVisible(result is not None)
+        if result is None:
+            return
+        self.name.setText(f"Go on from {result.title}")
+        here = self._session.scan_of(result) is not None and not self._session.controller.busy
+        for button in (self.more, self.polish, self.seed):
+            button.setEnabled(here)
+
+    def _go_on(self, algorithm: str) -> None:
+        def go_on(result: ResultLayers) -> None:
+            found = result.reconstruction
+            self._start(result, further(found.recipe, algorithm), goes_on=True)
+
+        self._try(go_on)
+
+    def _again(self, result: ResultLayers) -> None:
+        recipe = another_seed(result.reconstruction.recipe)
+        self._session.recipe_given.emit(recipe)
+        self._start(result, recipe)
+
+    def _show_recipe(self, result: ResultLayers) -> None:
+        scan = self._session.scan_of(result)
+        if scan is not None:
+            self._session.choose(scan)
+        self._session.recipe_given.emit(result.reconstruction.recipe)
+
+    def _start(self, result: ResultLayers, recipe: Recipe, goes_on: bool = False) -> None:
+        scan = self._session.scan_of(result)
+        if scan is None or self._session.controller.busy:
+            return
+        self._session.choose(scan)
+        begin = result.reconstruction if goes_on else None
+        self._session.reconstruct(recipe, replace_last=self._replaces(), begin=begin)
+
+    def _try(self, action: Callable[[ResultLayers], object]) -> None:
+        result = self.result
+        if result is None:
+            return
+        try:
+            action(result)
+        except InputError as error:
+            self._refuse(error)
+
+
+def _follow(panel: GoingOn, *_: object) -> None:
+    panel.follow()
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    return button

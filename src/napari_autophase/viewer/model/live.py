@@ -1,0 +1,181 @@
+"""The crystal on the canvas while it is refined: one surface, which becomes that of the result."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Layer
+from napari.utils.colormaps import ensure_colormap
+
+from . import compat
+from .canvas import show_colour_bar
+from .controller import Controller, Update
+from .mesh import RELIEF_TEXTURE
+from .piece_queue import PieceQueue
+from .quantity import colour_map
+from .result_data import AXES, LIVE
+from .results import ResultLayers
+from .sketch import Sketch
+from .stage import Stage
+
+
+class Live:
+    """Shows sketches of the run in progress in a layer of its own, which is never removed.
+
+    The first sketch of a run takes the place of what is seen; what a person turns to after that stays.  The layer then becomes
+    the surface of the result (`hand_over`), or is hidden until the next run, where there is none.
+
+    Parameters
+    ----------
+    viewer
+        Held weakly.
+    queue
+        Does what is done piece by piece.
+    controller
+        Whose runs are shown.
+    make_room
+        Called before the first sketch is seen; returns what it has hidden for that.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        queue: PieceQueue,
+        controller: Controller,
+        make_room: Callable[[], Layer | None],
+    ) -> None:
+        self._viewer, self._queue, self._make_room = weakref.ref(viewer), queue, make_room
+        self._controller = controller
+        controller.advanced.connect(self._on_advanced)
+        controller.state_changed.connect(self._on_state)
+        self._layer: weakref.ref[Layer] | None = None
+        self._running = False
+        self._before: tuple[ResultLayers | Layer | None, Layer | None] = (None, None)
+        self._camera: tuple[object, ...] | None = None
+
+    @property
+    def layer(self) -> Layer | None:
+        """Its layer, while that is in the viewer."""
+        viewer, layer = self._viewer(), None if self._layer is None else self._layer()
+        return layer if viewer is not None and layer is not None and layer in viewer.layers else None
+
+    @property
+    def layer_of_run(self) -> Layer | None:
+        """The same if it shows the run in progress."""
+        return self.layer if self._running and self._controller.busy else None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether runs are shown; without, what is seen stays until the result comes."""
+        return self._controller.live
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        self._controller.live = enabled
+        if not enabled:
+            self._rest()
+
+    def _on_state(self, state: str) -> None:
+        if state == "running":
+            self._running, self._camera = False, None
+        elif state in ("idle", "failed"):
+            self._rest()
+
+    def _on_advanced(self, update: Update) -> None:
+        log = self._controller.log
+        if update.seen.sketch is not None and self.enabled and log is not None:
+            self._show(update.seen.sketch, log.name)
+
+    def _show(self, sketch: Sketch, name: str) -> None:
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        layer, first = self.layer, not self._running
+        if layer is None:
+            if not first:
+                return  # a person has deleted it
+            layer = self._make(viewer, sketch)
+        else:
+            draw(layer, sketch)
+        self._running = True
+        if first:
+            layer.name, layer.metadata[LIVE] = f"{name} · live", sketch.unit
+            self._queue.start(self._bring(viewer, layer, sketch, name))
+
+    def hand_over(self) -> Layer | None:
+        """Return the layer if it is seen now, and have nothing to do with it any more; a result takes it."""
+        layer = self.layer
+        if layer is None or not layer.visible or not self._running:
+            return None
+        self._layer, self._running = None, False
+        return layer
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the camera stands as it was put for the first sketch."""
+        viewer = self._viewer()
+        return viewer is not None and self._camera is not None and _camera(viewer) == self._camera
+
+    def _rest(self) -> None:
+        """Hide the layer and go back to what was seen before, if a person has not turned to something else."""
+        layer, viewer, running = self.layer, self._viewer(), self._running
+        self._running = False
+        if layer is None or viewer is None or not (running and layer.visible):
+            return
+        self._queue.start(self._go_back(viewer, layer))
+
+    def _go_back(self, viewer: ViewerModel, layer: Layer) -> Iterator[None]:
+        stage, (seen, hidden) = Stage.of(viewer), self._before
+        if isinstance(seen, ResultLayers) and seen.alive:
+            yield from stage.show_result(seen)
+        elif isinstance(seen, Layer) and seen in viewer.layers:
+            yield from stage.show_scan(seen)
+        layer.visible = False
+        if hidden is not None and hidden in viewer.layers:
+            hidden.visible = True
+
+    def _make(self, viewer: ViewerModel, sketch: Sketch) -> Layer:
+        found = sketch.mesh
+        options = {
+            "metadata": {LIVE: sketch.unit},
+            "colormap": ensure_colormap(colour_map("phase")),
+            "contrast_limits": (-np.pi, np.pi),
+            "texture": RELIEF_TEXTURE,
+            "texcoords": found.texcoords(True),
+            "shading": "none",
+            "visible": False,
+            "axis_labels": AXES[sketch.unit],
+        }
+        layer = Layer.create(found.data, options | Stage.of(viewer).names, "surface")
+        show_colour_bar(layer)
+        self._layer = weakref.ref(layer)
+        before = set(viewer.layers.selection)
+        viewer.layers.append(layer)  # which selects it
+        viewer.layers.selection = before.intersection(viewer.layers)
+        return layer
+
+    def _bring(self, viewer: ViewerModel, layer: Layer, sketch: Sketch, name: str) -> Iterator[None]:
+        stage = Stage.of(viewer)
+        if self.layer is not layer:  # in the meantime it has become a result's
+            return
+        self._before, anew = (stage.seen, self._make_room()), stage.is_new("results")
+        yield from stage.show_live(layer, sketch.unit)
+        text = compat.text(viewer)
+        text.text, text.position, text.visible = f"{name} · live   phase (rad)", "top_left", True
+        self._camera = _camera(viewer) if anew else None
+
+
+def draw(layer: Layer, sketch: Sketch) -> None:
+    """Let a surface show a sketch."""
+    # the old relief must not meet the new vertices: there is another number of them
+    layer.texcoords = None
+    layer.data = sketch.mesh.data
+    layer.texcoords = sketch.mesh.texcoords(True)
+
+
+def _camera(viewer: ViewerModel) -> tuple[object, ...]:
+    camera = compat.camera(viewer)
+    return camera.center, camera.zoom, camera.angles
