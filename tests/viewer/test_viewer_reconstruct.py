@@ -389,6 +389,8 @@ def test_held_out_pixels_and_all_starts_stand_beside_the_best_start(ready, launc
     assert "held-out" in plot.getPlotItem().titleLabel.text
 
     launch.job.done(make_reconstruction())
+    assert plot._held_out.getData()[0].tolist() == [1, 3, 3], "the result's own comes last"
+    assert plot._held_out.getData()[1][-1] == pytest.approx(np.log10(1.5))
     ready.button.click()
     launch.job.run.on_progress(Progress("refine", 1, 50), (0.5,), Seen(starts=((0.5,),)))
     assert not plot.getPlotItem().getAxis("right").isVisible(), "this run holds nothing out"

@@ -136,6 +136,10 @@ class RunReport:
     def _on_finished(self, drawing: Drawing) -> None:
         found = drawing.reconstruction
         self.stage.setText(f"Done in {duration(found.seconds.get('total', 0.0))} on {found.device}")
+        log, judged = self._controller.log, found.figures.get("free_llk")
+        if log is not None and log.stage == "refine" and judged is not None:
+            log.judge(judged)
+            self._draw(log)
         self._summarise(found)
 
     def _summarise(self, found: Reconstruction) -> None:

@@ -101,6 +101,12 @@ class Log:
         self.steps = steps_of(self.recipe, update.progress)
         self.latest = update
 
+    def judge(self, likelihood: float) -> None:
+        """Keep what is said of held-out pixels at the end; a second time changes nothing."""
+        end = (len(self.errors), likelihood)
+        if self.errors and self.held_out[-1:] != [end]:
+            self.held_out.append(end)
+
 
 class Run:
     """What a job calls, in the window's thread; a run that was given up is heard no more."""

@@ -25,7 +25,7 @@ class ErrorCurve(QWidget):
         self._viewer = viewer
         self._log: Log | None = None
         self.plot: ErrorPlot | None = None
-        self.setFixedHeight(180)
+        self.setFixedHeight(210)
         self.setToolTip(
             "χ² = Σ(|F| − √I)² / ΣI over the measured pixels, of the best start and, faint, of all others, in this stage.\n"
             "Held-out likelihood: how well the best start foretells pixels that it was not fitted to (0 is perfect, about ½\n"

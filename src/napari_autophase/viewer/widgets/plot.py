@@ -60,7 +60,7 @@ class ErrorPlot(pg.PlotWidget):
         self._beside.setXLink(item.getViewBox())
         item.getViewBox().sigResized.connect(self._fit)
         item.hideAxis("right")
-        item.getAxis("bottom").setHeight(48)  # by itself it cuts the label's descenders off
+        item.getAxis("bottom").setHeight(52)  # by itself it cuts the label's descenders off
         self.setMouseEnabled(False, False)
         self._shades: list[pg.LinearRegionItem] = []
         self._shaded: tuple[list[tuple[int, int]], int] = ([], 0)
