@@ -56,11 +56,13 @@ class ErrorPlot(pg.PlotWidget):
         right.setWidth(46)
         self._beside = pg.ViewBox(enableMouse=False, enableMenu=False)
         item.scene().addItem(self._beside)
+        self._beside.setZValue(5)  # above the shades
         right.linkToView(self._beside)
         self._beside.setXLink(item.getViewBox())
         item.getViewBox().sigResized.connect(self._fit)
         item.hideAxis("right")
-        item.getAxis("bottom").setHeight(52)  # by itself it cuts the label's descenders off
+        item.getAxis("bottom").setHeight(38)
+        item.layout.setContentsMargins(1, 1, 1, 8)  # the label reaches beyond its axis
         self.setMouseEnabled(False, False)
         self._shades: list[pg.LinearRegionItem] = []
         self._shaded: tuple[list[tuple[int, int]], int] = ([], 0)
@@ -135,10 +137,10 @@ class ErrorPlot(pg.PlotWidget):
         for name, shade in (("left", colour), ("right", other)):
             self.getPlotItem().getAxis(name).setTextPen(shade)
         several, judged = self._lines
-        words = [f'<span style="color:{colour}"><b>χ²</b> of the best start</span>']
+        words = [f'<span style="color:{colour}"><b>χ²</b> best</span>']
         if several:
-            words.append(f'<span style="color:{_blend(colour, theme.background.as_hex())}">of all</span>')
-        if judged:
+            words.append(f'<span style="color:{_blend(colour, theme.background.as_hex())}">all</span>')
+        if judged:  # no longer: the title would make the plot wider than a narrow panel
             words.append(f'<span style="color:{other}">held-out likelihood</span>')
         self.getPlotItem().setTitle(" · ".join(words), size="9pt")
         faint = pg.mkColor(theme.secondary.as_hex())
