@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import analysis, formats
+from . import analysis, formats, painted
 from .geometry import complete
 from .preparation import sum_scans
 from .recipe import Recipe
@@ -132,6 +132,8 @@ def reread(known: Record, source: Path | None = None) -> Scan:
         scan = sum_scans([_read(known, each, None) for each in origin.summed], origin.least or 0.0)
     else:
         scan = _read(known, origin, source)
+    if origin.painted:
+        scan = painted.over(scan, painted.unpacked(origin.painted, scan.shape))
     others = _differing(scan.geometry, known.geometry)
     note = f"The geometry is that of {known.path.name}; what the scan's files say now differs: {others}."
     scan = replace(scan, geometry=known.geometry, notes=(*scan.notes, note) if others else scan.notes)

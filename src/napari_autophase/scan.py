@@ -221,6 +221,8 @@ class Origin:
         Shape of what is stored, and the part of it that was read (starts and ends of frames, rows and columns); None: all.
     summed, least
         If it is a sum: how all those scans were read, this one among them, and the correlation that they needed.
+    painted
+        The mask that a person painted over what was read, as `painted.packed` has it; empty: none.
     """
 
     source: str
@@ -230,6 +232,7 @@ class Origin:
     box: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None
     summed: tuple[Origin, ...] = ()
     least: float | None = None
+    painted: str = ""
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Origin:
@@ -289,6 +292,8 @@ class Scan:
         Sentences that a person should read.
     origin
         How it was read; None: it comes from no file.
+    painted
+        bool, same shape: what of `mask` a person painted over what came masked; None: nothing.  See `painted.over`.
     """
 
     counts: np.ndarray
@@ -300,6 +305,7 @@ class Scan:
     corrections: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
+    painted: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_counts(self.counts, self.name)

@@ -3,6 +3,7 @@
 from .background import Background, find_flat, said_background
 from .filling import Completed, complete_peak
 from .halves import halves
+from .judge import WHY, why_masked
 from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import FLAGS, find_dead_pixels, find_flagged, find_hot_pixels, find_isolated, find_saturated
 from .prepare import Prepared, assumed, find_peak, on_grids, prepare
@@ -11,6 +12,7 @@ from .repeats import sum_of, sum_scans
 
 __all__ = [
     "FLAGS",
+    "WHY",
     "Background",
     "Completed",
     "Prepared",
@@ -33,4 +35,5 @@ __all__ = [
     "said_background",
     "sum_of",
     "sum_scans",
+    "why_masked",
 ]

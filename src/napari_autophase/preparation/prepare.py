@@ -13,9 +13,9 @@ from ..scan import Geometry, InputError, Scan
 from .background import Background, find_flat, given
 from .blur import blurred
 from .filling import complete_peak
+from .judge import judged, voxels
 from .lit import find_second_peak, lit_by
 from .oversampling import estimate_oversampling
-from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_saturated
 from .region import lit_shape, middle, pad_fast
 
 _OTHERS = 4
@@ -101,7 +101,8 @@ def prepare(scan: Scan, preparation: Preparation | None = None, background: Back
     if geometry is not None:
         check(geometry)
     dark, known = given(background, scan), True
-    counts, good, notes = _judge(scan, choice)
+    counts, why, notes = judged(scan, choice)
+    good = why == 0
     notes = [*scan.notes, *notes]
     if choice.background:
         counts = np.maximum(counts - np.float32(choice.background), 0)
@@ -221,7 +222,7 @@ def _other_peaks(
         its = lit_by(other, counts, good, peak, oversampling)
         foreign = its if foreign is None else foreign | its
         notes.append(
-            f"{text}: it is taken for another crystal's, and {_voxels(its & good)} around it are masked "
+            f"{text}: it is taken for another crystal's, and {voxels(its & good)} around it are masked "
             "(prepare.other_peaks=false leaves them)."
         )
     return foreign, notes
@@ -271,51 +272,6 @@ def on_grids(
     check_spacing(geometry, np.asarray(q))
     first = tuple(round(p) - n // 2 for p, n in zip(peak, phased, strict=True))
     return geometry, geometry.cropped(first, unrolled, phased)
-
-
-def _judge(scan: Scan, choice: Preparation) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return the counts, or the least that they can be, which of them can be believed, and what to say about the others."""
-    good = np.ones(scan.shape, bool) if scan.mask is None else ~scan.mask
-    notes = (
-        []
-        if good.all()
-        else [f"In all, {_voxels(~good)} came masked with the scan: its masks, NaN and negative counts."]
-    )
-    seen = np.where(good, scan.counts, scan.counts.dtype.type(0))
-    flagged = find_flagged(seen, choice.saturation) & good
-    saturated, limit = np.zeros(scan.shape, bool), 0.0
-    if flagged.any():
-        good &= ~flagged
-        saturated = find_saturated(seen, flagged)
-        if saturated.any():
-            limit = float(scan.counts[saturated].min())
-            notes.append(
-                f"Saturated at {limit:,.0f} counts, and taken as at least that bright: {_voxels(saturated)}."
-            )
-        if (flagged & ~saturated).any():
-            notes.append(f"Masked {_voxels(flagged & ~saturated)}, flagged by the detector.")
-    if not good.any():
-        raise InputError(f"Every voxel of {scan.name} is masked; check the mask and the saturation.")
-    counts = np.where(good, scan.counts, 0).astype(np.float32)
-    if choice.hot_pixels:
-        hot = find_hot_pixels(counts, good)
-        if hot.any():
-            good &= ~hot
-            notes.append(f"Masked {_voxels(hot, 'hot ')}.")
-    dead = find_dead_pixels(counts, good)
-    if dead.any():
-        good &= ~dead
-        notes.append(f"Masked {_voxels(dead)} of dead pixels, detector gaps or lost frames.")
-    if good.mean() < 0.5:
-        notes.append(f"{1 - good.mean():.0%} of the scan is masked; expect a poor reconstruction.")
-    counts[~good] = 0
-    counts[saturated] = limit
-    return counts, good, notes
-
-
-def _voxels(found: np.ndarray, kind: str = "") -> str:
-    number = np.count_nonzero(found)
-    return f"{number:,} {kind}voxel{'' if number == 1 else 's'}"
 
 
 def bin_blocks(
