@@ -8,7 +8,7 @@ import pytest
 from matplotlib.text import Text
 
 from napari_autophase.analysis import draw_picture, drawing
-from napari_autophase.analysis.colours import phase_lab, phase_rgb
+from napari_autophase.analysis.colours import phase_lab, phase_rgb, signed_rgb
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.scan import InputError
@@ -105,3 +105,16 @@ def test_the_phase_map_is_a_closed_even_walk_readable_on_black_and_white():
     paces = np.linalg.norm(np.diff(lab, axis=0), axis=1)
     assert np.ptp(paces) < 0.05 * paces.mean()
     assert 0.5 < lab[:, 0].min() <= lab[:, 0].max() < 0.9
+
+
+def test_no_strain_is_seen_on_white_and_on_black():
+    """By the contrast ratio of WCAG 2, (L1 + 0.05) / (L2 + 0.05): white on white has 1, and 1.5 is seen."""
+    rgb = signed_rgb()
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    assert (1.05 / (luminance + 0.05)).min() > 1.5
+    assert ((luminance + 0.05) / 0.05).min() > 2
+    middle = rgb[len(rgb) // 2]
+    np.testing.assert_allclose(middle, middle.mean(), atol=0.01)
+    assert rgb[0][2] > 2 * rgb[0][0], "negative is blue"
+    assert rgb[-1][0] > 2 * rgb[-1][2], "positive is red"

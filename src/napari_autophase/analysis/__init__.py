@@ -8,9 +8,11 @@ from .comparison import Comparison, compare_results
 from .comparison_picture import draw_comparison
 from .corrections import check_refraction, corrected, with_corrections
 from .dislocations import Dislocation, find_dislocations
+from .edges import Edge, edges_along
 from .facets import Facet, face_labels, find_facets
 from .isosurface import Surface, isosurface
 from .lattice import Lattice, Reference, mean_lattice
+from .levels import amplitude_histogram, proposed_level
 from .mapped import bare_mesh, facets_of, mapped, trusted
 from .metrics import (
     amplitude_ssim,
@@ -35,6 +37,7 @@ __all__ = [
     "Alignment",
     "Comparison",
     "Dislocation",
+    "Edge",
     "Facet",
     "Lattice",
     "Quantities",
@@ -43,6 +46,7 @@ __all__ = [
     "Surface",
     "align",
     "alignment",
+    "amplitude_histogram",
     "amplitude_ssim",
     "bare_mesh",
     "bare_quantities",
@@ -56,6 +60,7 @@ __all__ = [
     "displacement",
     "draw_comparison",
     "draw_picture",
+    "edges_along",
     "face_labels",
     "facets_of",
     "find_dislocations",
@@ -70,6 +75,7 @@ __all__ = [
     "normalise",
     "orthogonalise",
     "phase_error",
+    "proposed_level",
     "quantities",
     "reach",
     "regridded",

@@ -1,6 +1,6 @@
-"""Colours of the phase: a cyclic map readable on white and on black.
+"""Colours that are readable on white and on black: a cyclic map of the phase, and one of what is negative or positive.
 
-The map is computed, not copied: a closed curve around the grey axis of OKLCh (B. Ottosson's OKLab, 2020) that stays at
+The cyclic map is computed, not copied: a closed curve around the grey axis of OKLCh (B. Ottosson's OKLab, 2020) that stays at
 lightnesses above one half, takes nearly all the chroma that sRGB has there, and is walked at constant speed, so that
 equal steps of phase look equally large and +π meets −π without a seam.  Phase zero is green; negative phases turn through
 blue, positive ones through yellow and red, and both meet in magenta.
@@ -69,5 +69,21 @@ def phase_lab(steps: int = 256) -> np.ndarray:
 @lru_cache
 def phase_rgb(steps: int = 256) -> np.ndarray:
     """Return the phase map's colours in sRGB within 0…1, shape (steps, 3), from −π to +π, both ends the same."""
-    linear = np.clip(oklab_to_linear_rgb(phase_lab(steps)), 0, 1)
+    return _srgb(phase_lab(steps))
+
+
+@lru_cache
+def signed_rgb(steps: int = 255) -> np.ndarray:
+    """Return blue, grey and red in sRGB within 0…1, shape (steps, 3): the grey of zero is seen on white and on black.
+
+    Lightness and chroma change evenly from zero to either end, so that equal steps look equally large; those who see no red or no
+    green tell blue from red too.
+    """
+    t = np.linspace(-1, 1, steps)
+    hue = np.deg2rad(np.where(t < 0, 258.0, 27.0))
+    return _srgb(_lab(0.80 - 0.30 * np.abs(t), 0.17 * np.abs(t), hue))
+
+
+def _srgb(lab: np.ndarray) -> np.ndarray:
+    linear = np.clip(oklab_to_linear_rgb(lab), 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
