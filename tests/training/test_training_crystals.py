@@ -270,7 +270,7 @@ def test_noise_is_poisson_on_the_intensity():
     field = propagate(batch(size=1).objects)
     expected = field.abs().square()
     expected = expected / expected.max() * 1e4
-    counts, good = detector.count(
+    counts, good, *_ = detector.count(
         expected.repeat(30, 1, 1, 1),
         torch.Generator().manual_seed(0),
         Population(log10_peak=(4.0, 4.0), **CLEAN),
@@ -287,7 +287,7 @@ def test_the_background_is_uniform_and_as_high_as_asked():
     dark = torch.zeros(3, 64, 64, 64)
     dark[:, 32, 32, 32] = 1
     p = Population(**{**CLEAN, "background": 1.0}, log10_background=(-1.0, -1.0))
-    counts, _ = detector.count(dark, torch.Generator().manual_seed(0), p)
+    counts, *_ = detector.count(dark, torch.Generator().manual_seed(0), p)
     for corner in (counts[:, :16], counts[:, -16:], counts[..., :16], counts[..., -16:]):
         assert corner.mean() == pytest.approx(0.1, rel=0.03)
 
@@ -336,7 +336,7 @@ def test_hot_pixels_are_masked_filled_in_or_missed():
     dark = torch.zeros(40, 64, 64, 64)
     dark[:, 32, 32, 32] = 1
     p = Population(**{**CLEAN, "hot_pixels": 1.0}, log10_peak=(5.0, 5.0))
-    counts, good = detector.count(dark, torch.Generator().manual_seed(0), p)
+    counts, good, *_ = detector.count(dark, torch.Generator().manual_seed(0), p)
     assert good[:, :, 28:37, 28:37].all()
     masked = (~good).sum(1)  # per pixel of the detector: in how many frames
     assert set(masked.unique().tolist()) == {0, 1, 64}
@@ -349,7 +349,7 @@ def test_gaps_run_along_rows_or_columns_and_spare_the_peak():
     dark = torch.zeros(60, 64, 64, 64)
     dark[:, 32, 32, 32] = 1
     p = Population(**{**CLEAN, "gaps": 1.0})
-    _, good = detector.count(dark, torch.Generator().manual_seed(0), p)
+    _, good, *_ = detector.count(dark, torch.Generator().manual_seed(0), p)
     assert torch.equal(good, good[:, :1].expand_as(good))  # in all frames
     assert good[:, :, 31:34, 31:34].all()
     rows, columns = ~good[:, 0].any(2), ~good[:, 0].any(1)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..scan import InputError
-from . import shapes
+from . import interior, shapes
 from .detector import blur, inpaint, measure
 from .fields import correlated, phases
 from .population import Population, uniform
@@ -33,7 +33,7 @@ class Batch:
     objects
         complex64 (B, 32, 32, 32), bounding box centred at index 16.
     phase_range
-        float32 (B,), peak-to-peak phase in rad before the peak was centred, dislocations left out.
+        float32 (B,), peak-to-peak phase in rad before the peak was centred, dislocations and shells left out.
     """
 
     counts: Tensor
@@ -78,8 +78,15 @@ def simulate(batch: int, generator: torch.Generator, population: Population | No
     """
     p, g = population or Population(), generator
     drawn = shapes.draw(batch, g, p)
+    if p.rough:
+        drawn = drawn._replace(depth=interior.roughened(drawn.depth, g, p))
     phase, phase_range, core = phases(g, p, drawn)
     amplitude = shapes.soften(drawn.depth, g) * core
     amplitude *= 1 + p.texture * uniform(g, batch, 1, 1, 1) * correlated(g, batch, 8)
+    if p.core_shell:
+        factor, step = interior.core_shell(drawn.depth, g, p)
+        amplitude, phase = amplitude * factor, phase + step
+    if p.hollow:
+        amplitude *= interior.around_a_void(drawn.depth, g, p)
     counts, objects = measure(torch.polar(amplitude.clamp_min_(0), phase), g, p)
     return Batch(counts, objects, phase_range)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..network.physics import WINDOW, propagate
+from . import beamline
 from .population import Population, axis, choose, of_some, uniform
 
 _EVERY = (1, 2, 3)
@@ -35,12 +36,15 @@ def measure(objects: Tensor, g: torch.Generator, p: Population) -> tuple[Tensor,
     blurred = choose(g, len(objects), p.partially_coherent)
     length = uniform(g, len(objects), 3, low=p.coherence_length[0], high=p.coherence_length[1])
     intensity = of_some(blurred, lose_coherence, intensity, length)
-    counts, good = count(intensity, g, p)
-    return of_some(~good.flatten(1).all(1), inpaint, counts, good), objects
+    if p.neighbours or p.blurred or p.drifting:
+        intensity = beamline.disturbed(intensity, g, p)
+    counted = count(intensity, g, p)
+    shown = of_some(~counted.good.flatten(1).all(1), inpaint, counted.counts, counted.good)
+    return beamline.completed(shown, counted, g, p), objects
 
 
 def centre_peak(objects: Tensor, g: torch.Generator, p: Population) -> tuple[Tensor, Tensor]:
-    """Bring the Bragg peak to the middle voxel, as preparation does; sometimes miss by a voxel, as real preparation does.
+    """Bring the Bragg peak to the middle voxel, as preparation does; sometimes miss it, as real preparation does.
 
     Returns the objects with the corresponding linear phase, and their intensities float32 (B, 64, 64, 64).
     """
@@ -50,7 +54,8 @@ def centre_peak(objects: Tensor, g: torch.Generator, p: Population) -> tuple[Ten
     intensity = field.real.square() + field.imag.square()
     peak = blur(intensity).flatten(1).argmax(1)
     found = torch.stack([peak // WINDOW**2, peak // WINDOW % WINDOW, peak % WINDOW], 1)
-    miss = torch.randint(-1, 2, (batch, 3), generator=g, device=g.device)
+    most = p.off_centre_voxels
+    miss = torch.randint(-most, most + 1, (batch, 3), generator=g, device=g.device)
     shift = _MIDDLE - found + miss * choose(g, batch, p.off_centre)[:, None]
     # moving the pattern by whole voxels is the same linear phase, without a second transform
     return tilt(objects, shift.float()), rolled(intensity, shift)
@@ -96,17 +101,19 @@ def lose_coherence(intensity: Tensor, length: Tensor) -> Tensor:
     return torch.fft.irfftn(pattern, s=(WINDOW,) * 3, dim=_EVERY).clamp_min_(0)
 
 
-def count(intensity: Tensor, g: torch.Generator, p: Population) -> tuple[Tensor, Tensor]:
+def count(intensity: Tensor, g: torch.Generator, p: Population) -> beamline.Counted:
     """Return counts (B, 64, 64, 64), Poisson-distributed on the intensity and a background, and which voxels are good."""
     batch = len(intensity)
     peak = 10 ** uniform(g, batch, 1, 1, 1, low=p.log10_peak[0], high=p.log10_peak[1])
     level = 10 ** uniform(g, batch, 1, 1, 1, low=p.log10_background[0], high=p.log10_background[1])
     level = level * choose(g, batch, p.background)[:, None, None, None]
     expected = intensity * (peak / intensity.amax(_EVERY, keepdim=True))
-    counts = torch.poisson(expected.add_(level), generator=g)
+    expected.add_(level)
+    counts = torch.poisson(expected, generator=g)
     good = _between_gaps(batch, g, p.gaps)
     _heat_pixels(counts, good, peak.flatten(), g, p.hot_pixels)
-    return counts.mul_(good), good
+    counted = beamline.Counted(counts.mul_(good), good, expected, level)
+    return beamline.without_the_peak(counted, peak, g, p) if p.saturated or p.peak_gaps else counted
 
 
 def _between_gaps(batch: int, g: torch.Generator, share: float) -> Tensor:

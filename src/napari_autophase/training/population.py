@@ -18,6 +18,9 @@ from ..scan import InputError
 class Population:
     """What is drawn.  Pairs are ranges, drawn from uniformly; shares are parts of 1 of all crystals.
 
+    The second half, from `rough` on, is of measurements as beamlines make them, and is off by default.  What has a share of 0
+    draws no random number, so that a population without it goes on seeing the crystals that it always saw.
+
     Parameters
     ----------
     extent
@@ -40,7 +43,7 @@ class Population:
     dislocations
         Share crossed by one dislocation or two; their phase of 2π around each line is added to the drawn range.
     off_centre
-        Share of measurements whose centring missed the peak by up to a voxel along each axis.
+        Share of measurements whose centring missed the peak by up to `off_centre_voxels` along each axis.
     sub_voxel
         Largest distance in voxels, along each axis, of the peak from the middle of its voxel, that a measurement of a perfect
         crystal can have.
@@ -58,6 +61,34 @@ class Population:
         Share of measurements with hot pixels, most of them masked and filled in.
     gaps
         Share of measurements with a masked, filled-in gap of the detector.
+    off_centre_voxels
+        See `off_centre`.
+    rough, roughness
+        Share of crystals with a rough surface, and the standard deviation of its height in voxels.
+    hollow, wall
+        Share of crystals with a void inside, and the thickness in voxels of what is left around it.
+    core_shell, shell, shell_amplitude, mismatch
+        Share of crystals with a shell of another material; its thickness in voxels; its amplitude over the core's; and the
+        largest slope in rad per voxel of the phase in it, from where it meets the core: its lattice spacing is another one.
+    blurred, blur_px
+        Share of measurements in partly coherent light, and the standard deviation in pixels of the Gaussian that blurs the
+        intensity, drawn for each of three perpendicular axes that lie anyhow.
+    drifting, drift_px
+        Share of measurements during which the crystal turned or the beam moved, and the largest way in pixels of a frame from
+        where the middle one is.
+    neighbours, neighbour_distance, log10_neighbour
+        Share of measurements into which the light of another crystal falls; how far its peak lies from the middle, in voxels
+        along the farthest axis (32 is the window's edge); and the decimal logarithm of its brightness over that of the peak.
+    saturated, saturation
+        Share of measurements with a peak that is too bright for the detector, and the largest count over that expected in the
+        brightest voxel.
+    peak_gaps
+        Share of measurements with a gap of the detector through the peak.
+    completion
+        How far preparation completes what `saturated` and `peak_gaps` took from the peak: 0, as its surroundings say; 1, as it
+        is.
+    background_known
+        Share of the measurements whose background, if they have any, is known and subtracted before a network sees them.
 
     Raises
     ------
@@ -90,6 +121,27 @@ class Population:
     log10_background: tuple[float, float] = (-3.0, -0.5)
     hot_pixels: float = 0.15
     gaps: float = 0.25
+    off_centre_voxels: int = 1
+    rough: float = 0.0
+    roughness: tuple[float, float] = (0.3, 1.2)
+    hollow: float = 0.0
+    wall: tuple[float, float] = (3.0, 6.0)
+    core_shell: float = 0.0
+    shell: tuple[float, float] = (2.0, 5.0)
+    shell_amplitude: tuple[float, float] = (0.65, 1.0)
+    mismatch: float = 0.5
+    blurred: float = 0.0
+    blur_px: tuple[float, float] = (0.0, 1.0)
+    drifting: float = 0.0
+    drift_px: tuple[float, float] = (0.0, 0.6)
+    neighbours: float = 0.0
+    neighbour_distance: tuple[float, float] = (28.0, 48.0)
+    log10_neighbour: tuple[float, float] = (-2.0, 0.0)
+    saturated: float = 0.0
+    saturation: tuple[float, float] = (0.1, 0.9)
+    peak_gaps: float = 0.0
+    completion: tuple[float, float] = (0.5, 1.0)
+    background_known: float = 0.0
 
     def __post_init__(self) -> None:
         shapes = ("winterbottom", "cut_twins", "twins", "rods", "platelets")
@@ -102,6 +154,15 @@ class Population:
             "background",
             "hot_pixels",
             "gaps",
+            "rough",
+            "hollow",
+            "core_shell",
+            "blurred",
+            "drifting",
+            "neighbours",
+            "saturated",
+            "peak_gaps",
+            "background_known",
         )
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:
@@ -114,6 +175,16 @@ class Population:
             ("coherence_length", 1, math.inf),
             ("log10_peak", 0, 12),
             ("log10_background", -12, 6),
+            ("roughness", 0, 4),
+            ("wall", 1, OBJECT),
+            ("shell", 0.5, OBJECT),
+            ("shell_amplitude", 0.6, 1.5),  # below a half nobody calls it the crystal
+            ("blur_px", 0, 5),
+            ("drift_px", 0, OBJECT),
+            ("neighbour_distance", 16, 2 * OBJECT - 1),
+            ("log10_neighbour", -12, 0),
+            ("saturation", 1e-6, 1),
+            ("completion", 0, 1),
         ):
             pair = getattr(self, name)
             if len(pair) != 2 or not low <= pair[0] <= pair[1] <= high:
@@ -125,6 +196,8 @@ class Population:
             ("phase_range", math.inf),
             ("phase_skew", 100),
             ("sub_voxel", 0.5),
+            ("off_centre_voxels", OBJECT // 2),
+            ("mismatch", math.pi),
         ):
             if not 0 <= getattr(self, name) <= high:
                 raise InputError(f"The population's '{name}' has to lie between 0 and {high}.")
