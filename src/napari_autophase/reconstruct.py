@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def reconstruct(
     scan: Scan,
     recipe: Recipe | None = None,
+    *,
     background: preparation.Background | None = None,
     begin: Reconstruction | None = None,
 ) -> Generator[Progress, None, Reconstruction]:

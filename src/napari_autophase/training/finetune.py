@@ -224,7 +224,7 @@ def _learn(scan: Scan, recipe: Recipe, model: Model) -> Generator[Progress, None
     prepared_scan = Scan(prepared.shown, mask=~good, name=scan.name)
     as_it_is = Preparation(hot_pixels=False, centre="none")
     again = recipe.model_copy(update={"prepare": as_it_is})
-    phased = yield from reconstruct(prepared_scan, again, prepared.background)
+    phased = yield from reconstruct(prepared_scan, again, background=prepared.background)
 
     window, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     side = (window,) * 3

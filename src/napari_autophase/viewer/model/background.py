@@ -47,7 +47,7 @@ def phase(
     """Reconstruct, and compute what the window shows of the result."""
     from ...reconstruct import reconstruct  # brings torch: a second that the window must not wait
 
-    return draw((yield from reconstruct(scan, recipe, begin)), look)
+    return draw((yield from reconstruct(scan, recipe, begin=begin)), look)
 
 
 class AtOnce:
