@@ -160,7 +160,9 @@ def test_a_background_is_not_shown_as_light(small_network, monkeypatch, told):
     monkeypatch.setattr(
         module,
         "reconstruct",
-        lambda scan, recipe, dark: known.append(dark) or reconstruct(scan, recipe, dark),
+        lambda scan, recipe, background: (
+            known.append(background) or reconstruct(scan, recipe, background=background)
+        ),
     )
     lesson = finish(module._learn(scan, recipe, network.load()))
     assert known == [pytest.approx(10, rel=0.15)]

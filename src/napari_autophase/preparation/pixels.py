@@ -21,6 +21,8 @@ _PLATEAU, _PATCH = 1000, 5
 value, which is no whole number."""
 _DRIFT = 0.5
 """A monitor falls to this part of its largest value at most, while a rocking curve is measured."""
+_MOSTLY = 0.5
+"""Of the frames; a limit is reached in few, around the peak."""
 _CONTRAST = 8.0
 """A voxel may be this many times brighter than its third-brightest neighbour: the peak of a crystal that is oversampled
 only 1.5-fold, where sinc²(1/1.5) = 0.17, still passes."""
@@ -92,7 +94,8 @@ def _plateaus(counts: np.ndarray, flagged: np.ndarray) -> np.ndarray:
         patches, _ = ndimage.label(where)
         if np.bincount(patches.ravel())[1:].max() >= _PATCH:
             mine[:] = where
-    return found
+    # what is so in most frames is a flag in those too in which the crystal outshines it
+    return found | (found.mean(0) > _MOSTLY)
 
 
 def _end_of_light(counts: np.ndarray, flagged: np.ndarray) -> float:
