@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..preparation import Background
 from ..scan import InputError, Origin, Scan
 from .axes import Axes
 from .common import AmbiguousDataset, check_file, damage
 from .correction import split_path
 from .reading import image
 from .registry import Format, format_of
+
+if TYPE_CHECKING:
+    from ..preparation import Background  # takes longer to import than to list a file's scans
 
 _TEXTS = (".txt", ".dat", ".csv")
 """How the names of files end that hold numbers as text."""
