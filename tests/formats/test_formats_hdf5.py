@@ -361,6 +361,29 @@ def test_a_file_that_is_still_written_to_is_read_as_it_stands(tmp_path, mode):
             writer.communicate()
 
 
+@pytest.mark.parametrize("chunks", [(1, 16, 16), (4, 16, 24)])
+def test_frames_that_were_announced_and_never_written_are_no_darkness(tmp_path, chunks):
+    """As a detector's file has them while a scan runs, or after it was aborted; a frame without photons is one."""
+    counts = np.random.default_rng(1).poisson(3, (20, 16, 24)).astype("u4")
+    counts[5] = 0
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("entry/data/data", counts.shape, "u4", chunks=chunks, compression="gzip")
+        data[:14] = counts[:14]
+        whole = file.create_dataset("whole", data=counts, chunks=chunks, compression="gzip")
+        assert whole.id.get_num_chunks() == np.prod(-(-np.array(counts.shape) // chunks))
+    first = (
+        -(-14 // chunks[0]) * chunks[0]
+    )  # what shares a chunk with a frame that was written has a place too
+    scan = formats.read_scan(tmp_path / "a.h5", dataset="/entry/data/data")
+    assert scan.mask[first:].all()
+    assert not scan.mask[:first].any()
+    (note,) = (note for note in scan.notes if "never written" in note)
+    assert note.startswith(f"Frames {first} to 19 were announced and never written")
+    assert formats.read_scan(tmp_path / "a.h5", dataset="/whole").mask is None
+    part = formats.read_scan(tmp_path / "a.h5", dataset="/entry/data/data", crop=((2, 20), (0, 16), (0, 24)))
+    assert part.mask[first - 2 :].all()
+
+
 def test_importing_the_formats_loads_neither_torch_nor_qt():
     code = "import sys, napari_autophase.formats; print(*{m.partition('.')[0] for m in sys.modules})"
     loaded = subprocess.run(

@@ -75,6 +75,14 @@ def test_a_file_cut_short_is_damaged(tmp_path, counts, version):
         formats.read_scan(path)
 
 
+def test_a_structure_is_named_and_what_to_do(tmp_path):
+    savemat(tmp_path / "a.mat", {"scan": {"data": np.ones((16, 16, 16))}})
+    with pytest.raises(
+        InputError, match=r"holds no array of numbers by itself, but scan \(struct\); save the volume"
+    ):
+        formats.read_scan(tmp_path / "a.mat")
+
+
 def test_matlabs_files_are_offered():
     assert ".mat" in formats.suffixes()
 

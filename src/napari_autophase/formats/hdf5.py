@@ -33,7 +33,7 @@ from .common import (
     joined,
     kept_axes,
 )
-from .hdf5_mask import centred, mask_of
+from .hdf5_mask import centred, mask_of, never_written
 from .links import Absent, Dangling, Item, LinkError, Lost, Tree, local
 from .logs import ScanLog, find_log
 from .registry import Format, register
@@ -190,7 +190,8 @@ class Hdf5(Format):
             geometry, metadata, said = nexus.read_geometry(entry)
             if dataset.path.endswith(f"/{_SERIES}"):
                 said += nexus.short_of(entry, dataset.path, dataset.frames[0])
-            found = Description(None, geometry, metadata, mask, (*said, *notes))
+            lost, unwritten = never_written(tree, _parts(tree, dataset.path), dataset.frames)
+            found = Description(lost, geometry, metadata, mask, (*said, *notes, *unwritten))
             if geometry is None:
                 found = joined(found, transformations.describe(tree, entry, place, dataset.frames[0]))
             if found.geometry is None:

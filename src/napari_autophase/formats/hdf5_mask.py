@@ -54,3 +54,34 @@ def mask_of(
     if values.ndim == 3:  # a mask of the volume is shifted as the volume is
         values = centred(item, values)
     return StoredMask(values, f"{path.name}::{found.name}", needed=False), tuple(notes)
+
+
+def never_written(
+    tree: Tree, parts: list[str], shape: tuple[int, ...]
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return the mask of frames that were announced and never written, and say so; None: there are none.
+
+    Parameters
+    ----------
+    tree, parts
+        The datasets that the frames are, one after the other.
+    shape
+        Frames, rows and columns of all.
+    """
+    found = []
+    for part in parts:
+        with tree.visit(part) as item:
+            if isinstance(item, h5py.Dataset):
+                found.append(sources.unwritten(item))
+    lost = np.concatenate(found) if found else np.zeros(0, bool)
+    if not lost.any() or lost.shape != shape[:1]:
+        return None, ()
+    numbers = np.flatnonzero(lost)
+    run = f"{numbers[0]} to {numbers[-1]}"
+    which = run if len(numbers) == numbers[-1] - numbers[0] + 1 else ", ".join(map(str, numbers[:8]))
+    more = ", …" if which != run and len(numbers) > 8 else ""
+    note = (
+        f"Frames {which}{more} were announced and never written (aborted, or still running): {len(numbers)} of {len(lost)} "
+        "are masked."
+    )
+    return np.broadcast_to(lost[:, None, None], shape), (note,)

@@ -14,6 +14,7 @@ from typing import IO, Any, Literal
 import h5py
 import numpy as np
 
+from ..scan import InputError
 from .common import Dataset, Description, Hints, check_memory, damage, joined
 from .hdf5 import Hdf5, opened
 from .links import local
@@ -52,7 +53,13 @@ class Matlab5(Format):
 
     def lists(self, path: Path) -> list[Dataset]:
         """Return the numeric arrays, from their headers alone."""
-        return [each for each in _headers(path) if max(each.shape, default=0) < np.prod(each.shape)]
+        found = [each for each in _headers(path) if max(each.shape, default=0) < np.prod(each.shape)]
+        if not found and (others := _others(path)):
+            raise InputError(
+                f"{path} holds no array of numbers by itself, but {', '.join(others)}; save the volume of the rocking curve as a "
+                "variable of its own."
+            )
+        return found
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return one array, frames first."""
@@ -98,6 +105,14 @@ def _headers(path: Path) -> list[Dataset]:
         for name, shape, kind in found
         if kind in _KINDS
     ]
+
+
+def _others(path: Path) -> list[str]:
+    """Return what a file holds that is no array of numbers, with its kind."""
+    from scipy.io import whosmat
+
+    with damage(path):
+        return [f"{name} ({kind})" for name, _, kind in whosmat(path)[:4] if kind not in _KINDS]
 
 
 def _complex_ones(path: Path) -> set[str]:

@@ -171,6 +171,19 @@ def _unknown(log: ScanLog, found: list[Beamline]) -> str:
     if found:
         names = " or ".join(each.name for each in found)
         return f"{log.path.name} may be from {names}: say which with --beamline, and its motors are read."
+    near = nearly_from(log)
+    if near:
+        circles = (*near[0].sample, *near[0].arm)
+        has = [
+            circle.motor
+            for circle in circles
+            if _first(log, near[0].files.of_motor(circle.motor)) is not None
+        ]
+        lacking = ", ".join(circle.motor for circle in circles if circle.motor not in has)
+        return (
+            f"{log.path.name} seems to be from {near[0].name}, but does not say where {lacking} stood, so the geometry is open: "
+            f"say --beamline {near[0].name}, and give its angles with --set."
+        )
     if not log.motors:
         return f"{log.path.name} names no motors, so the geometry is not known; was it cut short?"
     motors = ", ".join(list(log.motors)[:6])

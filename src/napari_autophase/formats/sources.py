@@ -7,6 +7,7 @@ is cut.  A scan must not lose frames that way, so sources are looked at before a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import h5py
 import numpy as np
 
 from ..scan import InputError
-from .common import damage
+from .common import damage, kept_axes
 from .links import Item, MissingFile, Tree
 
 _NESTED = 8
@@ -39,6 +40,28 @@ def read(tree: Tree, item: h5py.Dataset, selection: Any = ()) -> np.ndarray:
     except OSError as error:
         with damage(_broken(tree, item)):
             raise error
+
+
+def unwritten(item: h5py.Dataset) -> np.ndarray:
+    """Return which frames of a dataset were announced and never written, whole or in part: bool (frames,).
+
+    HDF5 reads zeros there.  Only chunks tell: what was written has a place in the file, be it zero everywhere.
+    """
+    frames = kept_axes(item.shape)[0]
+    found = np.zeros(item.shape[frames], bool)
+    if item.chunks is None or item.is_virtual:
+        return found
+    along = [-(-side // chunk) for side, chunk in zip(item.shape, item.chunks, strict=True)]
+    if item.id.get_num_chunks() >= prod(along):
+        return found
+    written = np.zeros(along[frames], int)
+
+    def count(chunk: Any) -> None:
+        written[chunk.chunk_offset[frames] // item.chunks[frames]] += 1
+
+    item.id.chunk_iter(count)
+    lacking = written < prod(along) // along[frames]
+    return np.repeat(lacking, item.chunks[frames])[: len(found)]
 
 
 def _broken(tree: Tree, item: h5py.Dataset, nested: int = 0) -> Path:
