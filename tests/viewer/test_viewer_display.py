@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, Qt
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import formats
@@ -107,21 +108,74 @@ def test_the_cut_takes_away_what_hides_it_from_the_camera(dock, result, viewer):
     dock.cut.setChecked(True)
     settle(dock)
     for axis in range(3):
-        dock.axis.setCurrentIndex(axis)
+        dock.cut.axis.setCurrentIndex(axis)
         settle(dock)
         assert np.dot(result.cut.normal, compat.looking(viewer)[0]) < 0
         assert abs(result.cut.normal[axis]) == 1
     normal = np.array(result.cut.normal)
-    dock.flip.click()
+    dock.cut.flip.click()
     settle(dock)
     np.testing.assert_array_equal(result.cut.normal, -normal)
-    dock.position.setValue(10.0)
+    dock.cut.position.setValue(10.0)
     settle(dock)
     plane = result.cut.position * np.array(result.cut.normal)
     np.testing.assert_allclose(plane, 10.0 * np.abs(normal), atol=0.1)
     dock.cut.setChecked(False)
     settle(dock)
     assert result.cut is None
+
+
+def test_a_cut_across_the_view_is_any_plane(dock, result, viewer):
+    dock.cut.setChecked(True)
+    settle(dock)
+    compat.look(viewer, (-1.0, -0.5, -0.7), (0.0, 1.0, 0.0))
+    dock.cut.axis.setCurrentIndex(3)
+    settle(dock)
+    np.testing.assert_allclose(result.cut.normal, -compat.looking(viewer)[0], atol=1e-9)
+    vertices = result.layer("isosurface").vertices * result.layer("isosurface").scale
+    beyond = (vertices + result.layer("isosurface").translate) @ result.cut.normal
+    assert beyond.max() < 1.5 * max(result.quantities.voxel_size), "nothing is left in front of the plane"
+    assert beyond.min() < -20
+    # the corners of the box along the normal bound where the plane can go
+    low, high = dock.cut.position.minimum(), dock.cut.position.maximum()
+    assert low < beyond.min() + 10 < high
+    compat.look(viewer, (0.0, -1.0, -0.2), (0.0, 0.0, 1.0))
+    dock.cut.axis.activated.emit(3)
+    settle(dock)
+    np.testing.assert_allclose(result.cut.normal, -compat.looking(viewer)[0], atol=1e-9)
+    dock.cut.flip.click()
+    dock.cut.position.setValue(5.0)
+    settle(dock)
+    np.testing.assert_allclose(result.cut.normal, compat.looking(viewer)[0], atol=1e-9)
+    assert result.cut.position == pytest.approx(-5.0, abs=0.06)
+    kept = result.cut
+    dock._load()
+    settle(dock)
+    np.testing.assert_allclose(dock.cut.cut.normal, kept.normal, atol=1e-9)
+    assert dock.cut.cut.position == pytest.approx(kept.position)
+
+
+def test_the_histogram_proposes_half_of_the_inside_and_takes_a_press(dock, result, qtbot):
+    assert dock.histogram.proposed == pytest.approx(0.5, abs=0.02), "the box has one amplitude"
+    dock.suggest.click()
+    settle(dock)
+    assert result.threshold == pytest.approx(dock.histogram.proposed, abs=0.01)
+    dock.histogram.resize(204, 46)
+    qtbot.mouseClick(dock.histogram, Qt.MouseButton.LeftButton, pos=QPoint(2 + 80, 20))
+    settle(dock)
+    assert result.threshold == pytest.approx(0.4, abs=0.011)
+    assert result.histogram[0].sum() == np.count_nonzero(result.quantities.amplitude)
+
+
+def test_the_fields_of_all_boxes_begin_in_one_line(dock, result, qtbot):
+    dock.resize(400, 900)
+    dock.show()
+    fields = (dock.result, dock.threshold, dock.colour, dock.cut.axis, dock.cut.position)
+    left = {dock.look: [], dock.cut: []}
+    for field in fields[1:]:
+        box = dock.look if dock.look.isAncestorOf(field) else dock.cut
+        left[box].append(field.mapTo(dock, QPoint(0, 0)).x())
+    assert len({x for xs in left.values() for x in xs}) == 1
 
 
 def test_choosing_a_result_shows_it_and_its_own_settings(dock, result, session):
@@ -135,8 +189,8 @@ def test_choosing_a_result_shows_it_and_its_own_settings(dock, result, session):
     assert result.layer("isosurface").visible
     assert not second.layer("isosurface").visible
     assert dock.cut.isChecked()
-    assert dock.axis.currentIndex() == 1
-    assert dock.position.value() == pytest.approx(-4.0)
+    assert dock.cut.axis.currentIndex() == 1
+    assert dock.cut.position.value() == pytest.approx(-4.0)
     assert pressed(dock) == "amplitude"
     dock.threshold.setValue(0.4)
     settle(dock)

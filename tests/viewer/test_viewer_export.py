@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 from viewer_doubles import make_reconstruction, make_scan
 
-from napari_autophase import formats
+from napari_autophase import export, formats, report
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run
+from napari_autophase.scan import InputError
 from napari_autophase.viewer.docks import export_section
 from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.model import compat, outputs, turntable
 
 
 @pytest.fixture
@@ -188,3 +192,107 @@ def test_a_result_in_a_line_for_the_logbook(dock, session, qapp, errors):
     # a box of 12 voxels of 5, 6 and 7 nm, with a voxel around it
     for part in ("crystal", "fast, seed 0", "χ² 0.0123", "held-out likelihood 1.5", "amplitude ≥ 0.30", "nm"):
         assert part in line, line
+
+
+def test_a_report_in_one_click_shows_the_data_of_a_scan_that_is_open(dock, session, qtbot, tmp_path, errors):
+    session.add_result(make_reconstruction())
+    dock.exports.write_report(str(tmp_path / "alone.html"))
+    settle(qtbot, dock)
+    assert errors == []
+    assert "without data" in dock.exports.note.text()
+    assert "crystal" in (tmp_path / "alone.html").read_text()
+
+
+@pytest.mark.parametrize("kind", ["vti", "vtp", "nxs", "npz", "mat", "tif", "stl", "ply", "cxi"])
+def test_what_other_programs_open_is_written_at_the_present_threshold(
+    dock, session, qtbot, tmp_path, monkeypatch, errors, kind
+):
+    """Each kind that the command line writes; the dialog gives a name without its ending."""
+    result = session.add_result(make_reconstruction())
+    result.set_threshold(0.4)
+    filters = f"whatever (*.{kind})"
+    monkeypatch.setattr(
+        export_section.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "crystal"), filters)
+    )
+    dock.exports.maps.click()
+    settle(qtbot, dock)
+    assert errors == []
+    assert (tmp_path / f"crystal.{kind}").stat().st_size > 200
+    assert f"crystal.{kind}, at amplitude ≥ 0.40" in dock.exports.note.text()
+
+
+def test_all_that_the_command_line_writes_is_offered():
+    other_spellings = {".hdf5", ".tiff"}
+    offered = set(re.findall(r"\*(\.\w+)", outputs.PROGRAMS + outputs.GRIDS))
+    assert set(export.SUFFIXES) - other_spellings == offered
+    assert set(re.findall(r"\*(\.\w+)", outputs.REPORTS)) == set(report.SUFFIXES)
+
+
+def pictures(count=12, side=40):
+    """A bright square that goes round on black."""
+    found = []
+    for index in range(count):
+        picture = np.zeros((side, side + 10, 3), np.uint8)
+        angle = 2 * np.pi * index / count
+        row, column = (int(side / 2 + side / 3 * f(angle)) for f in (np.sin, np.cos))
+        picture[row - 3 : row + 3, column - 3 : column + 3] = (200, 60, 30)
+        found.append(picture)
+    return found
+
+
+def test_a_film_begins_anew_and_shows_each_picture_in_its_colours(tmp_path):
+    shot = pictures()
+    said = outputs.write_film(shot, str(tmp_path / "turn.gif"))
+    assert "12 pictures" in said
+    with Image.open(tmp_path / "turn.gif") as film:
+        assert film.info["loop"] == 0, "for ever"
+        assert film.n_frames == 12
+        for index, picture in enumerate(shot):
+            film.seek(index)
+            np.testing.assert_allclose(np.asarray(film.convert("RGB")), picture, atol=8)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("turn.mp4", "pip install imageio-ffmpeg"), ("turn.avi", "ends in .gif or .mp4")]
+)
+def test_a_film_that_cannot_be_made_is_said(tmp_path, monkeypatch, name, says):
+    monkeypatch.setattr(outputs, "find_spec", lambda _: None)
+    assert outputs.films() == "GIF (*.gif)"
+    with pytest.raises(InputError, match=says):
+        outputs.write_film(pictures(), str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_turn_goes_once_around_the_vertical_and_back(viewer, session, monkeypatch):
+    result = session.add_result(make_reconstruction())
+    before = compat.camera(viewer).angles
+    seen = []
+
+    def shoot(viewer):
+        seen.append(compat.looking(viewer))
+        return np.zeros((4, 5, 4), np.uint8)
+
+    monkeypatch.setattr(compat, "picture", shoot)
+    kept, ends = [], []
+    session.piecewise(turntable.turning(viewer, result, kept.append, ends.append))
+    assert ends == [True]
+    assert {picture.shape for picture in kept} == {(4, 5, 3)}
+    assert len(kept) == turntable.PICTURES
+    np.testing.assert_allclose(compat.camera(viewer).angles, before)
+    directions = np.array([direction for direction, _ in seen])
+    np.testing.assert_allclose(directions[:, 1], directions[0, 1], atol=1e-6, err_msg="as steep all around")
+    around = np.unwrap(np.arctan2(directions[:, 2], directions[:, 0]))
+    np.testing.assert_allclose(np.abs(np.diff(around)), 2 * np.pi / turntable.PICTURES, rtol=1e-6)
+
+
+def test_a_result_deleted_while_it_turns_ends_the_film(viewer, session, monkeypatch):
+    result = session.add_result(make_reconstruction())
+    monkeypatch.setattr(compat, "picture", lambda _: np.zeros((4, 5, 4), np.uint8))
+    ends, before = [], compat.camera(viewer).angles
+    work = turntable.turning(viewer, result, lambda _: None, ends.append)
+    for _ in range(5):
+        next(work)
+    viewer.layers.clear()
+    list(work)
+    assert ends == [False]
+    np.testing.assert_allclose(compat.camera(viewer).angles, before)

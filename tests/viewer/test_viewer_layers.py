@@ -97,9 +97,11 @@ def test_a_result_lies_in_nm_around_its_centre(viewer, result):
     np.testing.assert_allclose(np.linalg.norm(world, axis=1), (RADIUS + 2 - 4 * 0.3) * STEP, rtol=0.03)
 
 
-def test_without_geometry_lengths_are_in_pixels_and_the_strain_is_called_relative(viewer):
+def test_without_geometry_lengths_are_in_voxels_and_the_strain_is_called_relative(viewer):
     layers.add_reconstruction(viewer, ball(nm=False), group=1).set_colour_by("strain")
-    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"pixel"}
+    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"voxel"}
+    assert viewer.dims.axis_labels == ("0", "1", "2")
+    assert f"{5 * viewer.layers[0].units[0]:g~#P}" == "5 voxel", "as napari writes it under the scale bar"
     np.testing.assert_allclose(viewer.layers[0].scale, 1)
     assert "relative strain (rad/voxel)" in compat.text(viewer).text
 
@@ -498,7 +500,7 @@ def test_colours_that_a_person_has_chosen_stay_while_the_quantity_does(viewer, r
     result.set_threshold(0.4)
     assert (surface.colormap.name, tuple(surface.contrast_limits)) == ("gray", (-1.0, 1.0))
     result.set_colour_by("strain")
-    assert surface.colormap.name == "RdBu_r"
+    assert surface.colormap.name == "autophase signed"
     reach = result.quantities.strain_limit
     assert surface.contrast_limits == pytest.approx((-reach, reach))
     viewer.dims.ndisplay = 2

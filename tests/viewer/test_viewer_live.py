@@ -46,7 +46,7 @@ def spans(found):
 def test_a_sketch_has_the_size_of_the_crystal_and_stands_in_the_middle():
     found = sketch(Start(), None, 0.5)
     size, middle = spans(found)
-    assert found.unit == "pixel"
+    assert found.unit == "voxel"
     np.testing.assert_allclose(
         size, (8, 6, 4), atol=0.01
     )  # the half-way surface of a box of N voxels is N across
@@ -270,10 +270,10 @@ def test_the_crystal_is_seen_while_it_is_refined_and_becomes_the_result(run, vie
 def test_of_a_scan_without_geometry_too(run, viewer):
     run.show(steps=None)
     (layer,) = live_layers(viewer)
-    assert str(layer.units[0]) == "pixel"
+    assert str(layer.units[0]) == "voxel"
     run.done(nm=False)
     assert layer.name == "crystal · 1 isosurface"
-    assert str(layer.units[0]) == "pixel"
+    assert str(layer.units[0]) == "voxel"
 
 
 def test_after_cancelling_what_was_seen_is_seen_again(run, viewer, session):

@@ -14,7 +14,15 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QToolButton
-from viewer_doubles import GEOMETRY, make_reconstruction, make_scan, threads_are_over
+from viewer_doubles import (
+    GEOMETRY,
+    TYPED,
+    enter,
+    fill_in,
+    make_reconstruction,
+    make_scan,
+    threads_are_over,
+)
 
 from napari_autophase import analysis, formats
 from napari_autophase.geometry import BEAMLINES, find_beamline, frame
@@ -46,39 +54,6 @@ def errors(monkeypatch):
 
 def settle(qtbot, dock):
     qtbot.waitUntil(lambda: not dock._tasks._newest, timeout=120_000)
-
-
-TYPED = replace(
-    GEOMETRY,
-    sample_circles=("y-", "x-", "y-"),
-    sample_angles_deg=(0.3, 17.5, 0.0),
-    rocking_circle=1,
-    pixel_directions=("y-", "x+"),
-    beamline="ID01",
-    detector="mpx1x4",
-)
-"""A geometry of ID01, to be typed."""
-
-
-def enter(dock, field, text, key=Qt.Key.Key_Return):
-    """Type `text` into a line of the geometry as a person does; without a key the line is not left."""
-    line = dock.geometry_box.form.lines[field]
-    line.clear()
-    QTest.keyClicks(line, text)
-    if key is not None:
-        QTest.keyClick(line, key)
-
-
-def fill_in(dock, geometry):
-    """Type a whole geometry of the beamline ID01."""
-    form = dock.geometry_box.form
-    form.beamline.setCurrentText("ID01")
-    form.beamline.activated.emit(form.beamline.currentIndex())
-    for field, line in form.lines.items():
-        value = getattr(geometry, field)
-        if value is not None:
-            enter(dock, field, " ".join(map(str, value)) if isinstance(value, tuple) else str(value))
-        assert line.isEnabled()
 
 
 def press_clear(field):
@@ -589,10 +564,10 @@ def test_a_correction_that_fails_is_not_shown_as_used(dock, session, qtbot, tmp_
 
 
 def test_corrections_wait_for_a_scan(dock, session, qtbot, tmp_path):
-    assert not dock.corrections.isEnabled()
+    assert not dock.corrections.mask_file.isEnabled()
     dock.file.choose(write(tmp_path, make_scan()))
     settle(qtbot, dock)
-    assert dock.corrections.isEnabled()
+    assert dock.corrections.mask_file.isEnabled()
 
 
 def test_a_correction_leaves_the_view_alone(dock, session, viewer, qtbot, tmp_path):

@@ -38,11 +38,12 @@ def test_every_contribution_names_a_command():
         "Load scan",
         "Reconstruct",
         "Display",
+        "Slices",
     ]
 
 
 def test_importing_the_docks_loads_no_torch():
-    modules = ["load_dock", "reconstruct_dock", "display_dock", "workspace"]
+    modules = ["load_dock", "reconstruct_dock", "display_dock", "slices_dock", "workspace"]
     modules = [*(f"docks.{name}" for name in modules), "reader", "samples"]
     code = f"""
 import importlib, sys

@@ -14,7 +14,6 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
 from napari_autophase.viewer.model import compat, layers
-from napari_autophase.viewer.model.adoption import is_foreign_volume
 from napari_autophase.viewer.model.drawing import draw
 from napari_autophase.viewer.model.session import Session
 from napari_autophase.viewer.sessions import session_of
@@ -79,22 +78,20 @@ def test_somebody_else_s_volume_can_be_a_scan(viewer, session):
     layer.name = "renamed"
     assert changes == [[("renamed", layer)]]
     assert session.current is layer
-    scan = session.current_scan()
-    assert scan.name == "renamed"
-    assert scan.mask[0, 0, 0]
     viewer.add_image(np.zeros((24, 24)), name="flat")
     viewer.add_labels(np.zeros((24, 24, 24), int))
     assert len(session.choices) == 1
+    scan = session.settled_scan()
+    assert scan.name == "renamed"
+    assert scan.mask[0, 0, 0]
+    assert session.choices == [("renamed", scan)]
 
 
 def test_images_that_cannot_be_scans(viewer):
-    assert is_foreign_volume(Image(np.zeros((16, 16, 16))))
-    assert not is_foreign_volume(Image(np.zeros((16, 16, 3)), rgb=True))
-    assert not is_foreign_volume(Image(np.zeros((2, 16, 16, 16))))
     viewer.add_image(np.zeros((20, 20, 20)))
     session = Session(viewer)
     with pytest.raises(InputError, match="no counts"):
-        session.current_scan()
+        session.settled_scan()
 
 
 def test_diffraction_is_hidden_for_the_result_and_comes_back(viewer, session, scan):
@@ -327,7 +324,7 @@ def test_a_look_changed_during_the_run_is_kept(viewer, session, turns):
     (second,) = session.results
     assert (second.group, second.threshold, second.colour_by) == (1, 0.55, "strain")
     assert names(viewer) == ["crystal", "crystal · 1 isosurface"]
-    assert second.layer("isosurface").colormap.name == "RdBu_r"
+    assert second.layer("isosurface").colormap.name == "autophase signed"
 
 
 WORKS = {

@@ -137,12 +137,25 @@ def test_the_unit_follows_the_eyes_of_the_layer_list(viewer, session, scan):
 def test_results_with_and_without_lengths(viewer, session):
     lengths = session.add_result(make_reconstruction())
     voxels = session.add_result(make_reconstruction(nm=False))
-    assert units(viewer) == {"pixel"}
-    assert viewer.dims.axis_labels == ("frame", "row", "col")
+    assert units(viewer) == {"voxel"}
+    assert viewer.dims.axis_labels == ("0", "1", "2")
     session.show_result(lengths)
     assert units(viewer) == {"nanometer"}
     session.show_result(voxels)
-    assert units(viewer) == {"pixel"}
+    assert units(viewer) == {"voxel"}
+
+
+def test_a_crystal_in_voxels_after_one_in_nm_fills_the_canvas_too(viewer, session):
+    """Where the camera stays as it was for nanometres, a crystal of 12 voxels is a speck."""
+    session.add_result(make_reconstruction())
+    near = compat.camera(viewer).zoom
+    session.add_result(make_reconstruction(nm=False))
+    assert compat.camera(viewer).zoom > 3 * near
+    session.show_result(session.results[0])
+    assert compat.camera(viewer).zoom == pytest.approx(near, rel=1e-6)
+    compat.camera(viewer).zoom = 2 * near
+    session.add_result(make_reconstruction())
+    assert compat.camera(viewer).zoom == 2 * near, "of the same unit: the view is left"
 
 
 def test_units_that_a_person_gave_are_kept(viewer, session, scan):

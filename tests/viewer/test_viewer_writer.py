@@ -111,7 +111,7 @@ def test_a_saved_result_opens_as_it_was_shown(viewer, session, tmp_path):
     assert again is not result
     assert again.look == result.look
     assert again.quantities.threshold == 0.45
-    assert again.layer("isosurface").colormap.name == "RdBu_r"
+    assert again.layer("isosurface").colormap.name == "autophase signed"
     np.testing.assert_allclose(again.layer("isosurface").data[0], layer.data[0])
 
 

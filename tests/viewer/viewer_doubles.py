@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-from qtpy.QtCore import QEvent, QThreadPool
+from qtpy.QtCore import QEvent, Qt, QThreadPool
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_autophase.geometry import find_beamline
@@ -21,6 +24,38 @@ GEOMETRY = Geometry(
     sample_angles_deg=(0.0, 17.5, 0.0),
     **find_beamline("ID01").conventions(),
 )
+
+TYPED = replace(
+    GEOMETRY,
+    sample_circles=("y-", "x-", "y-"),
+    sample_angles_deg=(0.3, 17.5, 0.0),
+    rocking_circle=1,
+    pixel_directions=("y-", "x+"),
+    beamline="ID01",
+    detector="mpx1x4",
+)
+"""A geometry of ID01, to be typed."""
+
+
+def enter(dock, field, text, key=Qt.Key.Key_Return):
+    """Type `text` into a line of the geometry as a person does; without a key the line is not left."""
+    line = dock.geometry_box.form.lines[field]
+    line.clear()
+    QTest.keyClicks(line, text)
+    if key is not None:
+        QTest.keyClick(line, key)
+
+
+def fill_in(dock, geometry):
+    """Type a whole geometry of the beamline ID01."""
+    form = dock.geometry_box.form
+    form.beamline.setCurrentText("ID01")
+    form.beamline.activated.emit(form.beamline.currentIndex())
+    for field, line in form.lines.items():
+        value = getattr(geometry, field)
+        if value is not None:
+            enter(dock, field, " ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+        assert line.isEnabled()
 
 
 def threads_are_over():

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -17,17 +17,18 @@ from qtpy.QtWidgets import (
     QPushButton,
     QVBoxLayout,
 )
-from superqt import QLabeledDoubleSlider
 from superqt.utils import qthrottled
 
 from ...scan import InputError
-from ..model import compat, layers, saving
-from ..model.mesh import Cut
+from ..model import layers, saving
 from ..model.quantity import label
 from ..sessions import session_of
-from ..widgets.layout import form, row
+from ..widgets.histogram import HistogramStrip
+from ..widgets.layout import caption, form, row
 from ..widgets.notes import Note
 from ..widgets.page import Page
+from ..widgets.sliders import slider
+from .cut_box import CutBox
 from .export_section import ExportSection
 from .result_geometry import ResultGeometry
 
@@ -51,7 +52,6 @@ class DisplayDock(Page):
         super().__init__()
         self._session = session_of(napari_viewer)
         self._results: list[layers.ResultLayers] = []
-        self._side = 1.0
 
         self.empty = Note()
         self.empty.say("Nothing to show yet: load a scan and press Reconstruct, or open a saved result.")
@@ -59,17 +59,24 @@ class DisplayDock(Page):
         self.result.setToolTip("The result that is shown; the others are hidden.")
         self.facts = Note()
 
-        self.threshold = _slider(0.02, 0.95, 0.01, 2)
+        self.threshold = slider(0.02, 0.95, 0.01, 2)
         self.threshold.setToolTip(
             "The crystal is where the amplitude exceeds this fraction of its maximum:\n"
             "support, isosurface, the masks of phase and strain, and the strain's colours follow."
         )
+        self.histogram = HistogramStrip()
+        self.histogram.setToolTip(
+            "How many voxels have which amplitude, on a logarithmic scale; press or drag to choose the threshold.\n"
+            "Dashed: half of the amplitude that most of the crystal's inside has, where a blurred edge really lies."
+        )
+        self.suggest = QPushButton()
+        self.suggest.setToolTip("Take the dashed value as the threshold.")
         self.colour = QComboBox()
         self.colour.setToolTip(
             "What colours the crystal; in 2-D, what its slices show.\n"
             "Spacing and tilt need the geometry, the strain's error several runs."
         )
-        self.strain_limit = _slider(0.0, 1.0, 0.01, 2)
+        self.strain_limit = slider(0.0, 1.0, 0.01, 2)
         self.strain_limit.setToolTip("The strain's colours reach from minus to plus this.")
         self.automatic = QCheckBox("auto")
         self.automatic.setToolTip("Take the 99th percentile of the strain inside the crystal.")
@@ -82,29 +89,21 @@ class DisplayDock(Page):
         self.look = QGroupBox("Crystal")
         rows = form(self.look)
         rows.setContentsMargins(8, 10, 8, 8)
-        rows.addRow("Threshold", self.threshold)
-        rows.addRow("Colour by", self.colour)
-        rows.addRow("Strain ±", row(self.strain_limit, self.automatic))
+        rows.addRow(caption("Threshold", self.threshold.toolTip()), self.threshold)
+        rows.addRow("", row(self.histogram, self.suggest))
+        rows.addRow(caption("Colour by", self.colour.toolTip()), self.colour)
+        rows.addRow(caption("Strain ±", self.strain_limit.toolTip()), row(self.strain_limit, self.automatic))
         rows.addRow("", self.relief)
 
-        self.cut = QGroupBox("Cut open")
-        self.cut.setCheckable(True)
-        self.cut.setChecked(False)
-        self.cut.setToolTip("Take away what lies in front of a plane: the cut face shows the inside.")
-        self.axis = QComboBox()
-        self.axis.setToolTip("The axis across which the crystal is cut.")
-        self.flip = QPushButton("Flip")
-        self.flip.setToolTip("Take the other half away.")
-        self.position = _slider(-1.0, 1.0, 0.1, 1)
-        self.position.setToolTip(
-            "Distance of the cut from the crystal's centre (nm, or voxels without geometry)."
-        )
-        rows = form(self.cut)
-        rows.setContentsMargins(8, 10, 8, 8)
-        rows.addRow("Across", row(self.axis, self.flip))
-        rows.addRow("Position", self.position)
+        self.cut = CutBox()
 
         self.flat = _button("2-D / 3-D", "Change between slices and the crystal in space.", self._turn)
+        self.slices = _button(
+            "Three slices",
+            "Open a panel below with a slice across each axis, which meet where you press;\n"
+            "it says what stands there, and how sharp the edges are.",
+            self._show_slices,
+        )
         self.home = _button("Frame crystal", "Turn the camera back to the crystal.", self._frame)
         self.diffraction = _button("Show diffraction", "", self._toggle_diffraction)
         self.diffraction.setToolTip(
@@ -119,7 +118,7 @@ class DisplayDock(Page):
         self.exports = ExportSection(self._session, lambda: self.current)
 
         choice = form()
-        choice.addRow("Result", self.result)
+        choice.addRow(caption("Result", self.result.toolTip()), self.result)
         self.column.addLayout(choice)
         self.column.addWidget(self.empty)
         self.column.addWidget(self.facts)
@@ -127,9 +126,10 @@ class DisplayDock(Page):
         self.column.addWidget(self.cut)
         page = QVBoxLayout()
         page.setSpacing(4)
-        for pair in ((self.flat, self.home), (self.diffraction, self.save)):
-            line = row(*pair)
-            line.setStretch(1, 1)
+        for buttons in ((self.flat, self.slices, self.home), (self.diffraction, self.save)):
+            line = row(*buttons)
+            for index in range(len(buttons)):
+                line.setStretch(index, 1)
             page.addLayout(line)
         self.column.addLayout(page)
         self.column.addWidget(self.not_saved)
@@ -139,14 +139,14 @@ class DisplayDock(Page):
 
         self._redraw = qthrottled(self._draw, timeout=UPDATE_MS, parent=self)
         self.threshold.valueChanged.connect(self._redraw)
+        self.histogram.chosen.connect(self.threshold.setValue)
+        self.threshold.valueChanged.connect(self.histogram.show_threshold)
+        self.suggest.clicked.connect(lambda: self.threshold.setValue(self.histogram.proposed or 0.0))
         self.strain_limit.valueChanged.connect(self._redraw)
-        self.position.valueChanged.connect(self._redraw)
         self.automatic.toggled.connect(self._redraw)
         self.relief.toggled.connect(self._redraw)
         self.colour.activated.connect(lambda _: self._colour())
-        self.cut.toggled.connect(self._face_camera)
-        self.axis.currentIndexChanged.connect(self._face_camera)
-        self.flip.clicked.connect(self._turn_cut)
+        self.cut.changed.connect(self._redraw)
         self.result.activated.connect(self._choose)
 
         session = self._session
@@ -207,7 +207,7 @@ class DisplayDock(Page):
     def _load(self) -> None:
         """Set every control to what the chosen result shows."""
         result = self.current
-        for widget in (self.look, self.cut, self.home, self.save, self.result):
+        for widget in (self.look, self.cut, self.home, self.slices, self.save, self.result):
             widget.setEnabled(result is not None)
         self.empty.setVisible(result is None)
         self.facts.setVisible(result is not None)
@@ -215,38 +215,24 @@ class DisplayDock(Page):
         self.exports.follow()
         self.placing.follow()
         if result is None:
+            self.cut.show_result(None)
             return
         self.facts.say(_facts(result))
-        controls = (
-            self.threshold,
-            self.automatic,
-            self.relief,
-            self.cut,
-            self.axis,
-            self.position,
-            self.colour,
-        )
+        controls = (self.threshold, self.automatic, self.relief, self.colour)
         blocked = [QSignalBlocker(control) for control in controls]
         self.threshold.setValue(result.threshold)
+        self.histogram.show_histogram(*result.histogram)
+        self.histogram.show_threshold(result.threshold)
+        self.suggest.setVisible(self.histogram.proposed is not None)
+        self.suggest.setText(f"Use {self.histogram.proposed or 0:.2f}")
         self.automatic.setChecked(result.strain_limit is None)
         self.relief.setChecked(result.relief)
         self.colour.clear()
         for quantity in result.offered:
             self.colour.addItem(label(quantity, result.quantities), quantity)
         self.colour.setCurrentIndex(self.colour.findData(result.colour_by))
-        self.axis.clear()
-        self.axis.addItems(result.axis_names)
-        self.cut.setChecked(result.cut is not None)
-        if result.cut is not None:
-            axis = max(range(3), key=lambda k: abs(result.cut.normal[k]))  # type: ignore[union-attr]
-            self._side = 1.0 if result.cut.normal[axis] > 0 else -1.0
-            self.axis.setCurrentIndex(axis)
-            self._span_cut(result)
-            self.position.setValue(self._side * result.cut.position)
-        else:
-            self._span_cut(result)
-            self.position.setValue(0.0)
         del blocked
+        self.cut.show_result(result)
         self._span_strain(result)
 
     # -- controls ------------------------------------------------------------------------------------------------------
@@ -256,11 +242,7 @@ class DisplayDock(Page):
         result = self.current
         if result is None:
             return
-        cut = None
-        if self.cut.isChecked():
-            normal = [0.0, 0.0, 0.0]
-            normal[self.axis.currentIndex()] = self._side
-            cut = Cut((normal[0], normal[1], normal[2]), self._side * self.position.value())
+        cut = self.cut.cut
         limit = None if self.automatic.isChecked() else self.strain_limit.value()
         if limit != result.strain_limit:
             result.set_limits(limit)
@@ -283,31 +265,10 @@ class DisplayDock(Page):
             self.strain_limit.setValue(limit)
         self.strain_limit.setEnabled(not self.automatic.isChecked())
 
-    def _span_cut(self, result: layers.ResultLayers) -> None:
-        low, high = result.extent(max(self.axis.currentIndex(), 0))
-        with QSignalBlocker(self.position):
-            self.position.setRange(low, high)
-
     def _colour(self) -> None:
         if self.current is not None:
             self.current.set_colour_by(self.colour.currentData())
             layers.bring_back(self.current)
-
-    def _face_camera(self) -> None:
-        """Cut through the middle, and take away the half that hides the cut from the camera."""
-        result = self.current
-        if result is None:
-            return
-        self._span_cut(result)
-        looking = compat.looking(self._session.viewer)[0][self.axis.currentIndex()]
-        self._side = -1.0 if looking > 0 else 1.0
-        with QSignalBlocker(self.position):
-            self.position.setValue(0.0)
-        self._redraw()
-
-    def _turn_cut(self) -> None:
-        self._side = -self._side
-        self._redraw()
 
     # -- the view ------------------------------------------------------------------------------------------------------
 
@@ -327,6 +288,15 @@ class DisplayDock(Page):
             self.current.frame()
         else:
             self._session.viewer.reset_view()
+
+    def _show_slices(self) -> None:
+        """Open the panel with three slices, if it is not open."""
+        from .slices_dock import SlicesDock
+
+        viewer = self._session.viewer
+        window = getattr(viewer, "window", None)
+        if window is not None and not window._qt_window.findChildren(SlicesDock):
+            window.add_dock_widget(SlicesDock(viewer), name="Slices", area="bottom")
 
     def _on_side(self) -> None:
         shown = self._session.diffraction_shown
@@ -369,14 +339,6 @@ def _facts(result: layers.ResultLayers) -> str:
     size = " × ".join(f"{step:.3g}" for step in quantities.voxel_size)
     lengths = "no geometry: lengths in voxels, strain relative" if quantities.relative else f"voxel {size} nm"
     return f"{known}\n{lengths}" if known else lengths
-
-
-def _slider(low: float, high: float, step: float, decimals: int) -> QLabeledDoubleSlider:
-    slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-    slider.setRange(low, high)
-    slider.setSingleStep(step)  # type: ignore[arg-type]
-    slider.setDecimals(decimals)
-    return slider
 
 
 def _button(text: str, tip: str, clicked: Callable[[], object]) -> QPushButton:

@@ -7,15 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton
 
 from ...reconstruction import Reconstruction
 from ...scan import InputError, Scan
-from ..model import saving
+from ..model import outputs, saving
 from ..model.logbook import logbook_line
 from ..model.results import ResultLayers
 from ..model.session import Session
+from ..model.turntable import PICTURES, turning
 from ..threads import Tasks
 from ..widgets.fields import Choice, Words
 from ..widgets.layout import caption, form, row
@@ -30,8 +32,6 @@ _FRAMES = {
     "sample": "sample: its circles at zero",
     "crystal": "crystal: Q along y",
 }
-_FIGURES = "PDF (*.pdf);;SVG (*.svg);;PNG (*.png)"
-_FILES = "NeXus (*.h5);;NumPy (*.npz)"
 
 
 class ExportSection(Section):
@@ -49,6 +49,7 @@ class ExportSection(Section):
         super().__init__("Export and repeat")
         self._session, self._shown_result = session, result
         self._tasks = Tasks(self._on_busy)
+        self._turning = False
         self.frame = Choice(_FRAMES)
         self.frame.setToolTip("Along which axes the volume is written.")
         self.voxel = Words("a cube as large as the voxel")
@@ -67,20 +68,49 @@ class ExportSection(Section):
             "Write the crystal's surface by phase and strain and its slices, at the present threshold, for a paper or a logbook\n"
             "(PDF, SVG or PNG)."
         )
+        self.film = QPushButton("Turntable…")
+        self.film.setToolTip(
+            "Turn the crystal once around, as it is shown now, and write that as a film (GIF or MP4)."
+        )
+        self.report = QPushButton("Report…")
+        self.report.setToolTip(
+            "Write a report: surface, slices, histograms, data and model, what was found, and how (HTML or PDF)."
+        )
         self.line = QPushButton("Copy logbook line")
         self.line.setToolTip("Copy name, recipe, figures and sizes of the result in one line.")
+        self.maps = QPushButton("For other programs…")
+        self.maps.setToolTip(
+            "Write amplitude, phase, displacement and strain, or the surface, on the frame and voxels above,\n"
+            "at the present threshold: ParaView, NeXus, NumPy, MATLAB, ImageJ, STL, PLY, CXI."
+        )
         self.activity = ActivityBar()
         self.note = Note()
         lines = form(self.body)
         lines.addRow(caption("Frame", self.frame.toolTip()), self.frame)
         lines.addRow(caption("Voxel size", self.voxel.toolTip()), self.voxel)
-        lines.addRow(row(self.figure, self.line))
-        lines.addRow(row(self.export, self.repeat))
+        for pair in (
+            (self.figure, self.film),
+            (self.report, self.line),
+            (self.maps, self.export),
+        ):
+            both = row(*pair)
+            both.setStretch(1, 1)
+            lines.addRow(both)
+        lines.addRow(self.repeat)
         lines.addRow(self.activity)
         lines.addRow(self.note)
         self.export.clicked.connect(self._ask)
         self.repeat.clicked.connect(self._repeat)
-        self.figure.clicked.connect(self._ask_for_figure)
+        self.figure.clicked.connect(
+            lambda: self._ask_for(".pdf", "Write a figure", outputs.FIGURES, self.draw)
+        )
+        self.film.clicked.connect(lambda: self._ask_for(".gif", "Write a film", outputs.films(), self.turn))
+        self.report.clicked.connect(
+            lambda: self._ask_for(".html", "Write a report", outputs.REPORTS, self.write_report)
+        )
+        self.maps.clicked.connect(
+            lambda: self._ask_for(".vti", "Write for other programs", outputs.PROGRAMS, self.write_maps)
+        )
         self.line.clicked.connect(self._copy_line)
         self.destroyed.connect(partial(_close, self._tasks))
         self.follow()
@@ -90,7 +120,9 @@ class ExportSection(Section):
         found, busy = self._shown(), self._tasks.at_work("export") or self._tasks.at_work("repeat")
         self.export.setEnabled(found is not None and not busy)
         result = self._result()
-        self.figure.setEnabled(result is not None and not self._tasks.at_work("figure"))
+        for button, task in ((self.figure, "figure"), (self.report, "report"), (self.maps, "maps")):
+            button.setEnabled(result is not None and not self._tasks.at_work(task))
+        self.film.setEnabled(result is not None and not self._turning and not self._tasks.at_work("film"))
         self.line.setEnabled(result is not None)
         self.repeat.setEnabled(result is not None and result.origin is not None and not busy)
 
@@ -104,26 +136,73 @@ class ExportSection(Section):
             return scan
         return self._result()
 
-    # -- a figure, a line ----------------------------------------------------------------------------------------------
+    # -- figures, films, files, a line ---------------------------------------------------------------------------------
 
-    def _ask_for_figure(self) -> None:
+    def _ask_for(self, suffix: str, title: str, kinds: str, work: Callable[[str], object]) -> None:
+        """Ask where to, and do `work` with that."""
         result = self._shown_result()
         if result is None:
             return
-        name = saving.suggested_name(result.reconstruction, result.group, ".pdf")
-        path, _ = QFileDialog.getSaveFileName(self, "Write a figure", name, _FIGURES)
+        name = saving.suggested_name(result.reconstruction, result.group, suffix)
+        path, chosen = QFileDialog.getSaveFileName(self, title, name, kinds)
         if path:
-            self.draw(path)
+            # the ending that was chosen in the dialog is not always written by it
+            said = chosen.rpartition("(*")[2].rstrip(")") if chosen else suffix
+            work(path if Path(path).suffix else f"{path}{said or suffix}")
+
+    def _start_on(self, task: str, path: str, work: Callable[..., str], *arguments: Any) -> None:
+        self.note.say(f"Writing {Path(path).name}…")
+        self._tasks.start(task, work, *arguments, done=self._say, failed=self._refuse)
 
     def draw(self, path: str) -> None:
         """Draw the chosen result to `path`, in the background."""
+        if (result := self._shown_result()) is not None:
+            work = (outputs.draw_figure, result.reconstruction, path, result.threshold)
+            self._start_on("figure", path, *work)
+
+    def write_report(self, path: str) -> None:
+        """Write the report of the chosen result to `path`, in the background."""
+        if (result := self._shown_result()) is not None:
+            scan = self._session.scan_of(result)
+            work = (outputs.write_report, result.reconstruction, path, scan, result.threshold)
+            self._start_on("report", path, *work)
+
+    def write_maps(self, path: str) -> None:
+        """Write the chosen result as another program opens it to `path`, in the background."""
         result = self._shown_result()
         if result is None:
             return
-        path = path if Path(path).suffix else f"{path}.pdf"
-        self.note.say(f"Drawing {Path(path).name}…")
-        work = (draw_figure, result.reconstruction, path, result.threshold)
-        self._tasks.start("figure", *work, done=self._say, failed=self._refuse)
+        try:
+            voxel = _positive(self.voxel.path)
+        except InputError as error:
+            self._refuse(error)
+            return
+        work = (outputs.write_maps, result.reconstruction, path, self.frame.path, voxel, result.threshold)
+        self._start_on("maps", path, *work)
+
+    def turn(self, path: str) -> None:
+        """Turn the chosen result once around, picture by picture, and write the film to `path` in the background."""
+        result = self._shown_result()
+        if result is None:
+            return
+        pictures: list[np.ndarray] = []
+
+        def keep(picture: np.ndarray) -> None:
+            pictures.append(picture)
+            self.note.say(f"Turning the crystal: {len(pictures)} of {PICTURES}")
+
+        def over(whole: bool) -> None:
+            self._turning = False
+            self.follow()
+            if whole:
+                self._start_on("film", path, outputs.write_film, pictures, path)
+            else:
+                self.note.say("The turn was not finished: the crystal is gone.")
+
+        self._turning = True
+        self.follow()
+        self._session.show_result(result)
+        self._session.piecewise(turning(self._session.viewer, result, keep, over))
 
     def _copy_line(self) -> None:
         result, clipboard = self._shown_result(), QApplication.clipboard()
@@ -140,7 +219,7 @@ class ExportSection(Section):
             return
         name = "".join(c if c.isalnum() or c in "-_." else "_" for c in found.name)
         path, _ = QFileDialog.getSaveFileName(
-            self, "Write on an orthogonal grid", f"{name}_{self.frame.path}.h5", _FILES
+            self, "Write on an orthogonal grid", f"{name}_{self.frame.path}.h5", outputs.GRIDS
         )
         if path:
             self.write(path)
@@ -156,14 +235,7 @@ class ExportSection(Section):
             self._refuse(error)
             return
         path = path if Path(path).suffix else f"{path}.h5"
-        self.note.say(f"Writing {Path(path).name}…")
-        self._tasks.start(
-            "export",
-            orthogonalise,
-            *(found, self.frame.path, voxel, path),
-            done=self._say,
-            failed=self._refuse,
-        )
+        self._start_on("export", path, outputs.orthogonalise, found, self.frame.path, voxel, path)
 
     # -- repeat --------------------------------------------------------------------------------------------------------
 
@@ -173,7 +245,7 @@ class ExportSection(Section):
             return
         self.note.say(f"Reading the scan of {result.name} again…")
         self._tasks.start(
-            "repeat", reread, result, done=partial(self._start, result.recipe), failed=self._refuse
+            "repeat", outputs.reread, result, done=partial(self._start, result.recipe), failed=self._refuse
         )
 
     def _start(self, recipe: Recipe, scan: Scan) -> None:
@@ -222,34 +294,6 @@ def _repeat(session: Session, scan: Scan, recipe: Recipe) -> None:
 
 def _is_same(one: Scan, other: Scan) -> bool:
     return one.origin is not None and one.origin == other.origin and one.geometry == other.geometry
-
-
-def orthogonalise(found: Scan | Reconstruction, frame: Any, voxel_size: float | None, path: str) -> str:
-    """Write a volume on an orthogonal grid, and say what was written."""
-    from ... import orthogonal
-
-    made = orthogonal.orthogonalise(found, frame, voxel_size)
-    orthogonal.write(made, path)
-    sides = " × ".join(map(str, made.data.shape))
-    return f"Wrote {path}: {sides} voxels of {made.voxel_size:.4g} {made.unit} along z, y, x of the {frame} frame."
-
-
-def draw_figure(found: Reconstruction, path: str, threshold: float) -> str:
-    """Draw a result, and say where."""
-    from ... import analysis
-
-    analysis.draw_picture(found, path, threshold=threshold, dpi=300)
-    return f"Wrote {path}."
-
-
-def reread(result: Reconstruction) -> Scan:
-    """Read the scan of a result again, if all that the result came from is what it was."""
-    from ...repeat import Record, check_weights, reread
-
-    known = Record.of(result)
-    scan = reread(known)
-    check_weights(known)
-    return scan
 
 
 def _positive(text: str) -> float | None:

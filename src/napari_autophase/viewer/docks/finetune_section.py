@@ -143,8 +143,7 @@ class FineTuneSection(Section):
         """Tune the network on the current scan."""
         try:
             recipe = self._recipe()
-            self._session.settle()
-            scan = self._session.current_scan()
+            scan = self._session.settled_scan()
             if scan is not None:
                 self._tuned, self._scan_name = None, scan.name
                 self.summary.say("")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from psygnal import SignalInstance
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QComboBox
 
+from ...recipe import Preparation, Recipe
 from ...scan import InputError, Scan
 from ..model.drawing import Drawing
 from ..model.request import Request, read
@@ -26,6 +28,7 @@ from ..widgets.page import Page
 from ..widgets.repeats_form import RepeatsForm
 from ..widgets.scan_facts import ScanFacts
 from .geometry_box import GeometryBox
+from .image_section import ImageSection
 from .reading_form import ReadingForm
 
 if TYPE_CHECKING:
@@ -34,11 +37,11 @@ if TYPE_CHECKING:
     from ...summary import ScanSummary
 
 
-def summarise(scan: Scan, material: str | None) -> ScanSummary:
+def summarise(scan: Scan, material: str | None, preparation: Preparation) -> ScanSummary:
     """Look at a scan; what that needs is imported only now: a dock opens without."""
     from ... import summary
 
-    return summary.summarise(scan, material)
+    return summary.summarise(scan, material, recipe=Recipe(prepare=preparation))
 
 
 class LoadDock(Page):
@@ -58,6 +61,7 @@ class LoadDock(Page):
         self._asked = self._reading = Request("")
         self._refused: Request | None = None
         self._offers_scans = False
+        self._preparation = preparation_in(self._session.choices_made)
         self._offered: list[tuple[str, str]] = []
         self.setAcceptDrops(True)
 
@@ -87,6 +91,7 @@ class LoadDock(Page):
         self.scan_facts = ScanFacts()
         self.facts, self.off, self.notes = self.scan_facts.facts, self.scan_facts.off, self.scan_facts.notes
         self.geometry_box = GeometryBox(self._session)
+        self.image = ImageSection(self._session)
 
         choice = form()
         choice.addRow(caption("Scan"), self.file)
@@ -98,6 +103,7 @@ class LoadDock(Page):
         self.column.addWidget(self.status)
         self.column.addWidget(self.welcome)
         self.column.addWidget(self.sample)
+        self.column.addWidget(self.image)
         self.column.addWidget(self.scan_facts)
         self.column.addWidget(self.geometry_box)
         self.column.addStretch(1)
@@ -109,6 +115,7 @@ class LoadDock(Page):
         links: list[tuple[SignalInstance, Callable[[], None]]] = [
             (session.scan_changed, self._show_scan),
             (session.scan_updated, self._on_updated),
+            (session.choices_said, self._on_choices),
         ]
         for signal, slot in links:
             signal.connect(slot)
@@ -231,6 +238,7 @@ class LoadDock(Page):
             self._refused = request
             self.corrections.setVisible(True)
             self.corrections.setEnabled(True)  # what was missing can be said there
+            self.corrections.allow_reading(True)
         self._report(error, request.name)
 
     def _offer_datasets(self, candidates: list[Any]) -> None:
@@ -248,8 +256,8 @@ class LoadDock(Page):
     def _show_scan(self) -> None:
         scan = self._session.current
         known = isinstance(scan, Scan)
-        self.welcome.setVisible(not known)
-        self.sample.setVisible(not known)
+        self.welcome.setVisible(scan is None)
+        self.sample.setVisible(scan is None)
         self.scan_facts.setVisible(known)
         self.geometry_box.setVisible(known)
         self.corrections.setVisible(known or self._refused is not None)
@@ -278,8 +286,8 @@ class LoadDock(Page):
         source = f"{asked.path}::{asked.dataset}" if asked.dataset else asked.path
         self.repeats.show_scans(source, offered if self._offers_scans else [], asked.repeats)
         self._dim(False)
-        for section in (self.corrections, self.repeats):
-            section.setEnabled(bool(asked.path))
+        self.corrections.allow_reading(bool(asked.path))
+        self.repeats.setEnabled(bool(asked.path))
 
     def _dim(self, other: bool) -> None:
         """Show that the facts are of another scan than the one whose name stands above."""
@@ -291,7 +299,15 @@ class LoadDock(Page):
             self._show_source()
         self._show_facts()
 
-    def _show_facts(self) -> None:
+    def _on_choices(self) -> None:
+        """Say how the scan looks with another preparation."""
+        with suppress(InputError):  # in the midst of typing
+            preparation = preparation_in(self._session.choices_made)
+            if preparation != self._preparation:
+                self._preparation = preparation
+                self._show_facts(aloud=False)
+
+    def _show_facts(self, aloud: bool = True) -> None:
         scan = self._session.current
         if not isinstance(scan, Scan):
             return
@@ -300,19 +316,35 @@ class LoadDock(Page):
         self._tasks.start(
             "look",
             summarise,
-            *(scan, self._session.material or None),
-            done=self._show_summary,
-            failed=self._report,
+            *(scan, self._session.material or None, self._preparation),
+            done=self._show_summary if aloud else self._show_other_summary,
+            failed=self._report if aloud else lambda error: self.status.say(str(error), error=True),
         )
 
     def _show_summary(self, found: ScanSummary) -> None:
-        self.scan_facts.show_summary(found)
+        self.scan_facts.show_summary(found, self._preparation.binning)
         self.geometry_box.show_summary(found)
+
+    def _show_other_summary(self, found: ScanSummary) -> None:
+        self.status.say("")  # of a preparation that could not be
+        self._show_summary(found)
 
     def _report(self, error: Exception, name: str = "") -> None:
         text = str(error) if name in str(error) else f"{name}: {error}"
         self.status.say(text, error=True)
         show_error(text)
+
+
+def preparation_in(choices: Mapping[str, Any]) -> Preparation:
+    """Return the preparation that the Reconstruct panel says.
+
+    Raises
+    ------
+    InputError
+        If something in it is out of range.
+    """
+    said = {name: value for name, value in choices.items() if name.startswith("prepare.")}
+    return Recipe().with_settings(said).prepare
 
 
 def _with_geometry_of(old: Scan, found: Scan) -> Scan:

@@ -12,6 +12,7 @@ from ..widgets.file_row import FileRow
 from ..widgets.layout import caption, form
 from ..widgets.section import Section
 from .crop_row import CropRow
+from .mask_row import MaskRow
 
 _GOOD = {"": "told by what it covers", "0": "0 is good", "1": "1 is good"}
 _VALUES = {
@@ -67,6 +68,7 @@ class ReadingForm(Section):
         self.spec_file.setToolTip(
             "The SPEC or fio file with the scan's motors, if it is not in the folders around the frames."
         )
+        self.painted = MaskRow(session)
         self.crop = CropRow(session)
         self.fields: dict[str, FileRow | Choice | Words | CropRow] = {
             "mask": self.mask_file,
@@ -94,6 +96,8 @@ class ReadingForm(Section):
         for label, field in zip(labels, self.fields.values(), strict=True):
             rows.addRow(caption(label, field.toolTip()), field)
             field.chosen.connect(lambda _: self.changed.emit())
+            if field is self.mask_good:
+                rows.addRow(caption("Painted", self.painted.toolTip()), self.painted)
 
     def words(self) -> dict[str, str | None]:
         """Return what the fields say, as a `Request` has it; None where they say nothing."""
@@ -104,6 +108,11 @@ class ReadingForm(Section):
         for name, field in self.fields.items():
             field.show_path(words.get(name, ""))
         self.mask_file.line.setPlaceholderText(f"{masked:,} voxels masked already" if masked else "none")
+
+    def allow_reading(self, allowed: bool) -> None:
+        """Let the fields be changed that have the scan's file read anew, if there is one."""
+        for field in self.fields.values():
+            field.setEnabled(allowed)
 
     def settle(self) -> None:
         """Tell what was typed and not yet told."""

@@ -231,6 +231,7 @@ class ReconstructDock(Page):
         values = {setting.key: setting.value for setting in self._settings}
         choices = {"preset": self.preset.currentData(), "replace": self.replace.isChecked(), **values}
         self._session.choices_made = choices
+        self._session.choices_said.emit()
 
     def show_recipe(self, recipe: Recipe) -> None:
         """Show every setting of `recipe`."""
@@ -299,8 +300,7 @@ class ReconstructDock(Page):
             self._try(lambda: self.show_recipe(recipe_of(path)))
 
     def _copy_command(self) -> None:
-        self._session.settle()
-        scan, clipboard = self._session.current_scan(), QApplication.clipboard()
+        scan, clipboard = self._session.settled_scan(), QApplication.clipboard()
         if scan is not None and clipboard is not None:
             line = command(scan, self.settled_recipe(), self._session.was_placed(scan))
             clipboard.setText(line)
@@ -334,7 +334,7 @@ class ReconstructDock(Page):
             ""
             if scan is None or (isinstance(scan, Scan) and scan.geometry is not None)
             else "Geometry unknown: lengths will be in voxels, and the strain relative."
-            + (" The Load panel takes the geometry, afterwards too." if isinstance(scan, Scan) else "")
+            + " The Load panel takes the geometry, afterwards too."
         )
         self._allow()
 

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from napari.layers import Image, Layer
+from napari.layers import Layer
 
 from ...scan import Scan
-from .layers import RECONSTRUCTION, SCAN
 
 if TYPE_CHECKING:
     from .background import Tasks
@@ -67,10 +66,3 @@ def scan_in(path: str) -> Scan | None:
 
 def _log_failure(error: Exception) -> None:
     _log.info("an image stays what it is", exc_info=error)
-
-
-def is_foreign_volume(layer: Layer) -> bool:
-    """Whether `layer` is a 3-D image that did not come from here, so that it may be a scan."""
-    if not isinstance(layer, Image) or layer.rgb or layer.multiscale or layer.ndim != 3:
-        return False
-    return SCAN not in layer.metadata and RECONSTRUCTION not in layer.metadata

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Surface
 from napari.utils.camera_orientations import Handedness
 
 from . import compat
+
+_LETTER_PX, _BAR_PX = 9, 120
+"""Width of a letter of the caption, and of the colour bar, on the canvas."""
+VIEW_DIRECTION = (-1.0, -0.45, -0.6)
+"""Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen."""
 
 
 def orient(viewer: ViewerModel, *, laboratory: bool) -> None:
@@ -45,3 +50,53 @@ def set_stage(viewer: ViewerModel) -> Iterator[None]:
         if not overlay.visible:
             overlay.visible = True
             yield
+
+
+def show_caption(viewer: ViewerModel, parts: Sequence[str]) -> None:
+    """Write what is seen in the upper left corner: in a line, or where that is too long, in several."""
+    text, line = compat.text(viewer), "   ".join(parts)
+    # the colour bar stands on its right
+    fits = len(line) * _LETTER_PX < compat.canvas_size(viewer)[1] - _BAR_PX
+    text.text = line if fits else "\n".join(parts)
+    text.position = "top_left"
+    text.visible = True
+
+
+def frame(
+    viewer: ViewerModel,
+    seen: Sequence[Layer],
+    ends: Sequence[tuple[float, float]],
+    steps: Sequence[float],
+    *,
+    laboratory: bool,
+) -> None:
+    """Turn the camera to a crystal.
+
+    Parameters
+    ----------
+    viewer, seen
+        The viewer, and the layers that show the crystal.
+    ends
+        Where the crystal begins and ends along its axes; the layers may be the whole volume, or a part that a cut has left.
+    steps
+        Voxel size along the axes: slices are set to the middle, in whole voxels.
+    laboratory
+        As for `orient`.
+    """
+    camera = compat.camera(viewer)
+    if viewer.dims.ndisplay == 3:
+        # the laboratory's y points up, the detector's rows run down
+        up = 1.0 if laboratory else -1.0
+        z, y, x = VIEW_DIRECTION
+        compat.look(viewer, (z, up * y, x), (0.0, up, 0.0))
+    compat.fit_to_view(viewer, seen)
+    displayed = [ends[axis - (viewer.dims.ndim - 3)] for axis in viewer.dims.displayed]
+    low, high = viewer.layers.get_extent(seen).world
+    fitted = [high[axis] - low[axis] for axis in viewer.dims.displayed]
+    middle = [(low + high) / 2 for low, high in displayed]
+    camera.center = (0.0, *middle) if len(middle) == 2 else tuple(middle)
+    if len(middle) == 2:
+        for axis in viewer.dims.not_displayed[-1:]:
+            own = axis - (viewer.dims.ndim - 3)
+            viewer.dims.set_point(axis, steps[own] * round(sum(ends[own]) / 2 / steps[own]))
+    camera.zoom *= 0.95 * max(fitted) / max(high - low for low, high in displayed)

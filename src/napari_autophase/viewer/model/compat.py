@@ -11,6 +11,7 @@ from typing import Any
 
 import napari
 import numpy as np
+import pint
 from napari.components import ViewerModel
 from napari.components.camera import Camera
 from napari.layers import Layer
@@ -38,6 +39,13 @@ def require(version: str) -> None:
 
 
 require(napari.__version__)
+
+
+def know_voxels() -> None:
+    """Teach napari's units what a voxel is, so that the scale bar of a crystal without geometry says so."""
+    units = pint.get_application_registry()
+    if "voxel" not in units:
+        units.define("voxel = pixel")
 
 
 def surroundings(viewer: ViewerModel) -> tuple[Any, ...]:
@@ -98,6 +106,12 @@ def _turned(eye: Camera) -> np.ndarray:
     return np.where(
         [way == usual for way, usual in zip(eye.orientation, Camera().orientation, strict=True)], 1, -1
     )
+
+
+def picture(viewer: ViewerModel) -> np.ndarray:
+    """Return what the canvas of a viewer's window shows, uint8 (rows, columns, 4)."""
+    shoot: Callable[..., np.ndarray] = getattr(viewer, "screenshot")  # noqa: B009 # a model without a window has none
+    return shoot(canvas_only=True, flash=False)
 
 
 def name_axes(viewer: ViewerModel, labels: Sequence[str]) -> None:

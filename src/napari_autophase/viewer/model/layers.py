@@ -12,6 +12,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
 
+from ...painted import came_masked
 from ...preparation import find_flagged
 from ...reconstruction import Reconstruction
 from ...scan import Scan
@@ -19,7 +20,8 @@ from .drawing import Drawing, draw
 from .live import Live
 from .result_data import AXES, LIVE, RECONSTRUCTION, ROLES, LayerData, result_layer_data
 from .results import ResultLayers, adopt, results
-from .stage import SCAN, Stage
+from .scan_entry import SCAN
+from .stage import Stage
 
 __all__ = [
     "LIVE",
@@ -41,8 +43,12 @@ __all__ = [
 
 
 def scan_layer_data(scan: Scan) -> LayerData:
-    """Return the diffraction of `scan` as log10(1 + counts), float32, in pixels; nothing where it is masked or flagged."""
-    counts, good = scan.counts, True if scan.mask is None else ~scan.mask
+    """Return the diffraction of `scan` as log10(1 + counts), float32, in pixels; nothing where it came masked or flagged.
+
+    What a person painted lies over it in a layer of its own.
+    """
+    bad = came_masked(scan)
+    counts, good = scan.counts, True if bad is None else ~bad
     counts = np.where(good, counts, counts.dtype.type(0))
     shown = np.log1p(np.where(find_flagged(counts), 0, counts), dtype=np.float32) / np.float32(np.log(10))
     options = {
@@ -59,7 +65,8 @@ def scan_layer_data(scan: Scan) -> LayerData:
 def update_scan(layer: Layer, scan: Scan) -> None:
     """Let the diffraction layer of a scan show `scan` instead: the same one with other corrections or another geometry."""
     before, layer.metadata[SCAN] = layer.metadata[SCAN], scan
-    if not (_is_same(before.mask, scan.mask) and np.array_equal(before.counts, scan.counts)):
+    same = before.counts is scan.counts or np.array_equal(before.counts, scan.counts)
+    if not (same and _is_same(came_masked(before), came_masked(scan))):
         layer.data, options, _ = scan_layer_data(scan)
         layer.contrast_limits_range = layer.contrast_limits = options["contrast_limits"]
 

@@ -16,11 +16,12 @@ def logbook_line(result: ResultLayers) -> str:
     figures = [f"{name} {found.figures[key]:.4g}" for key, name in names.items() if key in found.figures]
     low, high = zip(*(result.extent(axis) for axis in range(3)), strict=True)
     size = " × ".join(f"{b - a:.0f}" for a, b in zip(low, high, strict=True))
+    unit = "nm" if result.unit == "nm" else "voxels"
     parts = [
         found.name,
         f"{found.recipe.preset}{edited}, seed {found.seed}, {found.iterations} iterations on {found.device}",
         *figures,
-        f"{size} {quantities.unit} at amplitude ≥ {result.threshold:.2f}",
+        f"{size} {unit} at amplitude ≥ {result.threshold:.2f}",
         f"± {in_words('strain', quantities.strain_limit, quantities)} (99 %)",
         *_version(found),
     ]

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 ColourBy = Literal["phase", "strain", "displacement", "spacing", "tilt", "error", "amplitude"]
 COLOUR_BY: tuple[ColourBy, ...] = get_args(ColourBy)
 _MAPS = {
-    "strain": "RdBu_r",
-    "displacement": "RdBu_r",
     "spacing": "viridis",
     "tilt": "magma",
     "error": "magma",
@@ -60,8 +58,19 @@ def phase_map() -> Colormap:
     return Colormap(np.c_[rgb, np.ones(len(rgb))], name="autophase phase", display_name="phase (cyclic)")
 
 
+@lru_cache
+def signed_map() -> Colormap:
+    """Return the map of what is negative or positive, to be used with symmetric limits."""
+    from ...analysis.colours import signed_rgb
+
+    rgb = signed_rgb()
+    return Colormap(np.c_[rgb, np.ones(len(rgb))], name="autophase signed", display_name="blue, grey, red")
+
+
 def colour_map(quantity: str) -> Colormap | str:
     """Return the map of a quantity."""
+    if quantity in ("strain", "displacement"):
+        return signed_map()
     return phase_map() if quantity == "phase" else _MAPS[quantity]
 
 

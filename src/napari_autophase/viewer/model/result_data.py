@@ -5,12 +5,17 @@ Everything of a result lies in nm with the crystal's centre at the origin; witho
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from . import compat
 from .drawing import Drawing
 from .mesh import RELIEF_TEXTURE
 from .quantity import colour_map, limits, volume
 
+if TYPE_CHECKING:
+    from ... import analysis
+
+compat.know_voxels()
 LayerData = tuple[Any, dict[str, Any], str]
 ROLES = ("slices", "isosurface")
 RECONSTRUCTION = "autophase_reconstruction"
@@ -21,8 +26,13 @@ RESULT = "autophase_result"
 LIVE = "autophase_live"
 """Under this name the layer of a run in progress has its unit."""
 
-AXES = {"nm": ("z", "y", "x"), "pixel": ("frame", "row", "col")}
-"""Names of a result's axes: the laboratory's with geometry, the detector's without."""
+AXES = {"nm": ("z", "y", "x"), "voxel": ("0", "1", "2"), "pixel": ("frame", "row", "col")}
+"""Names of axes: the laboratory's, those of an array without geometry, and the detector's."""
+
+
+def unit_of(quantities: analysis.Quantities) -> str:
+    """Return the unit of a result's layers: nm, or voxels without geometry."""
+    return "voxel" if quantities.relative else "nm"
 
 
 def result_layer_data(drawing: Drawing, role: str, name: str) -> LayerData:
@@ -40,8 +50,8 @@ def result_layer_data(drawing: Drawing, role: str, name: str) -> LayerData:
             -(n // 2) * size
             for n, size in zip(quantities.amplitude.shape, quantities.voxel_size, strict=True)
         ],
-        "units": (quantities.unit,) * 3,
-        "axis_labels": AXES[quantities.unit],
+        "units": (unit_of(quantities),) * 3,
+        "axis_labels": AXES[unit_of(quantities)],
         "colormap": colour_map(look.colour_by),
         "contrast_limits": limits(look.colour_by, quantities, look.strain_limit, drawing.error),
         "visible": False,

@@ -12,21 +12,26 @@ from collections.abc import Iterable
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
-from napari.utils.colormaps import ensure_colormap
+from napari.utils.colormaps import Colormap, ensure_colormap
+from psygnal import Signal
 
 from ...reconstruction import Reconstruction
-from . import compat
-from .canvas import orient, show_colour_bar
+from .canvas import frame, orient, show_caption, show_colour_bar
 from .drawing import Drawing, Look
 from .mesh import Cut
 from .quantity import ColourBy, colour_map, in_words, label, limits, offered, thumbnail, volume
 from .readout import say_values
-from .result_data import AXES, ERROR, QUANTITIES, RECONSTRUCTION, RESULT, ROLE, ROLES, result_layer_data
-
-_LETTER_PX, _BAR_PX = 9, 120
-"""Width of a letter of the caption, and of the colour bar, on the canvas."""
-VIEW_DIRECTION = (-1.0, -0.45, -0.6)
-"""Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen."""
+from .result_data import (
+    AXES,
+    ERROR,
+    QUANTITIES,
+    RECONSTRUCTION,
+    RESULT,
+    ROLE,
+    ROLES,
+    result_layer_data,
+    unit_of,
+)
 
 
 def results(viewer: ViewerModel) -> list[ResultLayers]:
@@ -73,11 +78,15 @@ class ResultLayers:
         Number of the result in the viewer.
     """
 
+    changed = Signal()
+    """It is shown, or shown otherwise."""
+
     def __init__(self, viewer: ViewerModel, drawing: Drawing, group: int) -> None:
         look = drawing.look
         self._viewer = weakref.ref(viewer)
         self._layers: dict[str, Layer] = {}
         self._stale: set[str] = set()
+        self._histogram: tuple[np.ndarray, np.ndarray, float | None] | None = None  # of which amplitude
         self._given: dict[str, tuple[str, str, tuple[float, float]]] = {}  # quantity, map and limits, by role
         self.reconstruction = drawing.reconstruction
         self.quantities = drawing.quantities
@@ -114,6 +123,17 @@ class ResultLayers:
     def offered(self) -> tuple[ColourBy, ...]:
         """What it can be coloured by."""
         return offered(self.quantities, self.error)
+
+    @property
+    def histogram(self) -> tuple[np.ndarray, float | None]:
+        """How many voxels have which amplitude, and the threshold that this proposes; see `analysis.levels`."""
+        amplitude = self.quantities.amplitude
+        if self._histogram is None or self._histogram[0] is not amplitude:
+            from ...analysis import amplitude_histogram, proposed_level  # brings scipy: a dock opens without
+
+            counts = amplitude_histogram(amplitude)
+            self._histogram = amplitude, counts, proposed_level(counts)
+        return self._histogram[1:]
 
     @property
     def viewer(self) -> ViewerModel | None:
@@ -201,9 +221,19 @@ class ResultLayers:
         self._redraw(["isosurface"])
 
     @property
+    def unit(self) -> str:
+        """Unit of its layers: nm, or voxels without geometry."""
+        return unit_of(self.quantities)
+
+    @property
     def axis_names(self) -> tuple[str, str, str]:
-        """Names of its axes."""
-        return AXES[self.quantities.unit]
+        """What its axes are called in a sentence."""
+        first, second, third = AXES[self.unit]
+        return (
+            (first, second, third)
+            if self.unit == "nm"
+            else (f"axis {first}", f"axis {second}", f"axis {third}")
+        )
 
     def extent(self, axis: int) -> tuple[float, float]:
         """Return where the crystal begins and ends along an axis, from its centre, in the layers' unit."""
@@ -220,6 +250,15 @@ class ResultLayers:
     def limits(self) -> tuple[float, float]:
         """Colour limits of the quantity that is shown."""
         return limits(self.colour_by, self.quantities, self.strain_limit, self.error)
+
+    @property
+    def colouring(self) -> tuple[Colormap, tuple[float, float]]:
+        """Map and limits that it is seen in: a person may have chosen others."""
+        layer = self.seen_layer
+        if layer is None:
+            return ensure_colormap(colour_map(self.colour_by)), self.limits
+        low, high = layer.contrast_limits
+        return layer.colormap, (float(low), float(high))
 
     def redraw(self) -> None:
         """Bring its layers up to date with the quantities: the one that is seen now, others when they are."""
@@ -270,6 +309,7 @@ class ResultLayers:
         self.shown = True
         self._arrange()
         self.orient()
+        self.changed.emit()
 
     def orient(self) -> None:
         """Let its axes be drawn as they lie: the laboratory's y up, a detector's rows down."""
@@ -281,29 +321,11 @@ class ResultLayers:
         viewer = self.viewer
         if viewer is None:
             return
-        camera = compat.camera(viewer)
         self.orient()  # where the camera looks depends on it
-        if viewer.dims.ndisplay == 3:
-            # the laboratory's y points up, the detector's rows run down
-            up = -1.0 if self.quantities.relative else 1.0
-            z, y, x = VIEW_DIRECTION
-            compat.look(viewer, (z, up * y, x), (0.0, up, 0.0))
         surface = self.layer("isosurface")
         seen = self.layers if surface is None or len(surface.vertices) == 0 else [surface]
-        compat.fit_to_view(viewer, seen)
-        # those may be the whole volume, or a part that a cut has left: the crystal is what is framed
-        axes = [axis - (viewer.dims.ndim - 3) for axis in viewer.dims.displayed]
-        ends = [self.extent(axis) for axis in axes]
-        low, high = viewer.layers.get_extent(seen).world
-        fitted = [high[axis] - low[axis] for axis in viewer.dims.displayed]
-        middle = [(low + high) / 2 for low, high in ends]
-        camera.center = (0.0, *middle) if len(middle) == 2 else tuple(middle)
-        if len(middle) == 2:
-            for axis in viewer.dims.not_displayed[-1:]:
-                own = axis - (viewer.dims.ndim - 3)
-                size = self.quantities.voxel_size[own]
-                viewer.dims.set_point(axis, size * round(sum(self.extent(own)) / 2 / size))
-        camera.zoom *= 0.95 * max(fitted) / max(high - low for low, high in ends)
+        ends = [self.extent(axis) for axis in range(3)]
+        frame(viewer, seen, ends, self.quantities.voxel_size, laboratory=not self.quantities.relative)
 
     def _arrange(self) -> None:
         """Show what suits the number of dimensions: the isosurface in 3-D, slices of the chosen quantity in 2-D."""
@@ -339,18 +361,11 @@ class ResultLayers:
         return None if viewer is None else self.layer(self.seen_role(viewer))
 
     def _caption(self, viewer: ViewerModel) -> None:
-        text = compat.text(viewer)
         # napari's bar has no room for the numbers of a strain
         reach = f" ± {self.limits[1]:.2g}" if self.colour_by == "strain" else ""
         quantity = label(self.colour_by, self.quantities) + reach
         bound = f"amplitude ≥ {self.threshold:.2f}"
-        parts = (self.title, *(() if self.colour_by == "amplitude" else (quantity,)), bound)
-        line = "   ".join(parts)
-        # the colour bar stands on its right
-        fits = len(line) * _LETTER_PX < compat.canvas_size(viewer)[1] - _BAR_PX
-        text.text = line if fits else "\n".join(parts)
-        text.position = "top_left"
-        text.visible = True
+        show_caption(viewer, (self.title, *(() if self.colour_by == "amplitude" else (quantity,)), bound))
 
     def recolour(self, anew: bool = False) -> None:
         """Bring maps and limits up to date; those that a person has changed stay as long as the quantity does, unless `anew`."""
@@ -362,6 +377,7 @@ class ResultLayers:
     def _recaption(self) -> None:
         if (viewer := self.viewer) is not None and self.shown and self.alive:
             self._caption(viewer)
+            self.changed.emit()
 
     def _colour(self, layer: Layer, role: str, anew: bool = False) -> None:
         quantity, before = self.colour_by, self._given.get(role)

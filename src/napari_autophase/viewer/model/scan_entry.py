@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field
 
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 
 from ...scan import Scan
+
+SCAN = "autophase_scan"
+"""Under this name a diffraction layer has its scan in its metadata."""
+OVER_SCAN = "autophase_over_scan"
+"""Layers with this in their metadata lie over a diffraction, and are seen with it."""
 
 
 @dataclass(eq=False)
@@ -19,6 +25,8 @@ class ScanEntry:
     """What it was ever called: results bear the name that it had when it was phased."""
     placed: bool = False
     """Whether it was given another geometry."""
+    mask: weakref.ref[Labels] | None = None
+    """The layer in which a mask is painted over it."""
 
     def __post_init__(self) -> None:
         self.names.add(self.scan.name)

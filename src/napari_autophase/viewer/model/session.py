@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Labels, Layer
 from psygnal import Signal
 
@@ -16,13 +15,15 @@ from ...recipe import Recipe
 from ...reconstruction import Reconstruction
 from ...scan import Scan
 from . import compat, layers
-from .adoption import Adoption, is_foreign_volume
+from .adoption import Adoption
 from .background import AtOnce, Background
 from .canvas import show_colour_bar
 from .controller import Controller, Job, Run
 from .drawing import Drawing
+from .foreign import Images, is_foreign_volume
 from .gallery import Gallery
 from .live import Live
+from .masks import PaintedMasks
 from .piece_queue import PieceQueue, followed
 from .readout import counts, say_values
 from .scan_entry import ScanEntry
@@ -55,6 +56,8 @@ class Session:
     """A result has another geometry: what it was, what it is."""
     results_changed = Signal()
     """There are other results, or other layers of them."""
+    choices_said = Signal()
+    """The Reconstruct panel says something else: see `choices_made`."""
     recipe_given = Signal(Recipe)
     """A recipe is to be shown: it has come with a result."""
     side_changed = Signal()
@@ -78,6 +81,10 @@ class Session:
         )
         self._gallery.updated.connect(self.result_updated.emit)
         self._adoption = Adoption(self._make_scan, self._background.tasks)
+        self.images = Images()
+        """What is said of other people's images."""
+        self.masks = PaintedMasks(viewer, lambda: self._entry(self._current), self.update_scan)
+        """What is painted over the scans."""
         self.material = ""
         """What the crystals are, as a formula of `geometry.MATERIALS`; empty: nobody has said."""
         self.choices_made: dict[str, Any] = {}
@@ -120,8 +127,8 @@ class Session:
     @property
     def choices(self) -> list[tuple[str, Scan | Layer]]:
         """What can be reconstructed, with what to call it: the scans, then other people's 3-D images."""
-        foreign = [layer for layer in self._layers if is_foreign_volume(layer)]
-        return [(scan.name, scan) for scan in self.scans] + [(layer.name, layer) for layer in foreign]
+        images = self.images.among(self._layers, self._entries)
+        return [(scan.name, scan) for scan in self.scans] + [(layer.name, layer) for layer in images]
 
     @property
     def current(self) -> Scan | Layer | None:
@@ -146,19 +153,25 @@ class Session:
         """
         for settle in self.unsettled:
             settle()
+        self.masks.apply()
 
-    def current_scan(self) -> Scan | None:
-        """Return the current scan; an image is read as counts.
+    def settled_scan(self) -> Scan | None:
+        """Return the current scan as the panels show it; an image becomes a scan, beside which it stays, hidden.
 
         Raises
         ------
         InputError
-            If the image that was chosen cannot be a scan.
+            If a panel shows what cannot be used yet, or the image that was chosen cannot be a scan.
         """
-        current = self._current
-        if isinstance(current, Layer):
-            return Scan.from_array(np.asarray(current.data), name=current.name, source="napari layer")
-        return current
+        self.settle()
+        image = self._current
+        if isinstance(image, Layer):
+            scan = self.images.scan(image)
+            self._make_room()
+            self.add_scan(scan)
+            self.images.made(image, self._entry(scan))
+            self.choices_changed.emit()
+        return self._current if isinstance(self._current, Scan) else None
 
     @property
     def current_shape(self) -> tuple[int, ...] | None:
@@ -279,8 +292,7 @@ class Session:
         InputError
             If a panel shows what cannot be used yet, or the image that was chosen cannot be a scan.
         """
-        self.settle()
-        scan = self.current_scan()
+        scan = self.settled_scan()
         if scan is not None:
             self._replace, self._begin = replace_last, begin
             self.controller.start(scan, recipe)
@@ -307,6 +319,10 @@ class Session:
     ) -> None:
         """Draw a result by another geometry, as `placement.placed` takes it; `failed` is told where that cannot be."""
         self._gallery.give_geometry(result, geometry, peak, failed)
+
+    def piecewise(self, work: Iterator[None]) -> None:
+        """Do work in this thread, a piece a turn of the event loop, after what was begun before."""
+        self._queue.start(work)
 
     def _make_room(self) -> Layer | None:
         """Hide the image that was phased, which is not ours, before its result is seen; return it if it was not hidden."""

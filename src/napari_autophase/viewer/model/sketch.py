@@ -24,7 +24,7 @@ class Sketch:
     mesh
         Its surface coloured by phase, the crystal's centre at the origin.
     unit
-        ``nm``: it stands in the laboratory, along (z, y, x); ``pixel``: on the phased grid, as a result without geometry does.
+        ``nm``: it stands in the laboratory, along (z, y, x); ``voxel``: on the phased grid, as a result without geometry does.
     """
 
     mesh: Mesh
@@ -67,5 +67,5 @@ def sketch(best: BestStart, voxel_steps_nm: np.ndarray | None, threshold: float)
     places = (vertices * strides + starts) * best.voxel_size
     if voxel_steps_nm is not None:
         places = (places @ np.asarray(voxel_steps_nm).T)[:, ::-1]
-    unit = "pixel" if voxel_steps_nm is None else "nm"
+    unit = "voxel" if voxel_steps_nm is None else "nm"
     return Sketch(Mesh((places.astype(np.float32), faces, values), found.relief), unit)

@@ -17,13 +17,13 @@ from napari.layers import Layer, Surface
 from psygnal import Signal
 
 from . import compat
-from .canvas import orient, set_stage
+from .canvas import VIEW_DIRECTION, orient, set_stage
 from .piece_queue import while_there
-from .result_data import AXES, LIVE, QUANTITIES, RECONSTRUCTION
-from .results import VIEW_DIRECTION, ResultLayers, results
+from .result_data import AXES, LIVE, QUANTITIES, RECONSTRUCTION, unit_of
+from .results import ResultLayers, results
+from .scan_entry import OVER_SCAN, SCAN
 
-SCAN = "autophase_scan"
-UNITS = {"nm": "nanometer", "pixel": "pixel"}
+UNITS = {"nm": "nanometer", "voxel": "voxel", "pixel": "pixel"}
 """Our units as napari spells them."""
 Side = Literal["diffraction", "results"]
 _Names = tuple[tuple[str, ...], tuple[str, ...]]
@@ -81,8 +81,10 @@ class Stage:
         self._views: dict[Side, View] = {}
         self._last: weakref.ref[ResultLayers] | None = None
         self._beside: weakref.WeakSet[Layer] = weakref.WeakSet()
+        self._over: weakref.WeakSet[Layer] = weakref.WeakSet()
         self._told: weakref.WeakKeyDictionary[Layer, tuple[_Names, _Names]] = weakref.WeakKeyDictionary()
         self._unit = "pixel"
+        self._seen_in: str | None = None  # the unit of the result that the camera was last turned to
         self._turning = False
         for layer in viewer.layers:
             layer.events.visible.connect(self.settle)
@@ -152,8 +154,8 @@ class Stage:
         return while_there(there, self._show_scan(layer, anew))
 
     def _show_scan(self, layer: Layer, anew: bool) -> Iterator[None]:
-        viewer = self._live
-        if anew or not self._is_on("diffraction"):
+        viewer, entering = self._live, not self._is_on("diffraction")
+        if anew or entering:
             ndisplay = 2 if anew else self.dimensions_of("diffraction")
             self._enter("diffraction")
             if anew:
@@ -173,6 +175,8 @@ class Stage:
         with self._turn():
             for other in _scans(viewer):
                 _set_visible(other, other is layer)
+            for other in _over_scans(viewer) if entering else ():
+                _set_visible(other, other in self._over)
         self.seen_changed.emit()
 
     def show_result(self, result: ResultLayers) -> Iterator[None]:
@@ -185,11 +189,17 @@ class Stage:
     def _show_result(self, result: ResultLayers) -> Iterator[None]:
         viewer = self._live
         entering = not self._is_on("results")
-        yield from self._to_results(result.quantities.unit, result.orient, result.frame)
+        yield from self._to_results(result.unit, result.orient, result.frame)
         with self._turn():
             for layer in _live_layers(viewer):
                 _set_visible(layer, False)
             result.show()
+            if self._seen_in not in (
+                None,
+                result.unit,
+            ):  # nanometres are not voxels: the crystal would be tiny, or huge
+                result.frame()
+            self._seen_in = result.unit
             for layer in viewer.layers:
                 if entering and layer in self._beside:
                     _set_visible(layer, True)
@@ -222,6 +232,9 @@ class Stage:
 
         yield from self._to_results(unit, turn_axes, frame)
         with self._turn():
+            if self._seen_in not in (None, unit):
+                frame()
+            self._seen_in = unit
             for result in results(viewer):
                 result.hide()
             turn_axes()
@@ -258,6 +271,10 @@ class Stage:
         viewer, before = self._live, self.side
         if before is not None and before != side and self._entered:
             self._views[before] = View.of(viewer)
+        if before == "diffraction" and before != side:
+            self._over = weakref.WeakSet(layer for layer in _over_scans(viewer) if layer.visible)
+            for layer in _over_scans(viewer):
+                _set_visible(layer, False)
         if before == "results" and before != side:
             seen = [layer for result in results(viewer) for layer in result.layers if layer.visible]
             shown = [result for result in results(viewer) if result.shown]
@@ -295,8 +312,9 @@ class Stage:
         # a file's layers come one by one, the hidden ones first: they are what is about to be seen
         visible = [layer for layer in ours if layer.visible] or ours
         sides = {_side_of(layer) for layer in visible}
-        lengths = any(_side_of(layer) == "results" and _unit_of(layer) == "nm" for layer in visible)
-        self._tell("nm" if lengths and "diffraction" not in sides else "pixel")
+        units = {_unit_of(layer) for layer in visible if _side_of(layer) == "results"}
+        crystals = "results" in sides and "diffraction" not in sides
+        self._tell("pixel" if not crystals else "nm" if "nm" in units else "voxel")
         self._span()
 
     def _tell(self, unit: str) -> None:
@@ -330,7 +348,12 @@ class Stage:
         viewer = self._viewer()
         if viewer is None or self.side is None:
             return
-        counted = [layer for layer in viewer.layers if layer.visible or _side_of(layer) in (None, self.side)]
+        over = () if self.side == "diffraction" else _over_scans(viewer)
+        counted = [
+            layer
+            for layer in viewer.layers
+            if layer.visible or (_side_of(layer) in (None, self.side) and layer not in over)
+        ]
         if not counted:
             return
         extent = viewer.layers.get_extent(counted)
@@ -367,7 +390,7 @@ def _side_of(layer: Layer) -> Side | None:
 
 
 def _unit_of(layer: Layer) -> str:
-    return str(layer.metadata[LIVE] if LIVE in layer.metadata else layer.metadata[QUANTITIES].unit)
+    return str(layer.metadata[LIVE] if LIVE in layer.metadata else unit_of(layer.metadata[QUANTITIES]))
 
 
 def _scans(viewer: ViewerModel) -> list[Layer]:
@@ -376,6 +399,10 @@ def _scans(viewer: ViewerModel) -> list[Layer]:
 
 def _live_layers(viewer: ViewerModel) -> list[Layer]:
     return [layer for layer in viewer.layers if LIVE in layer.metadata]
+
+
+def _over_scans(viewer: ViewerModel) -> list[Layer]:
+    return [layer for layer in viewer.layers if OVER_SCAN in layer.metadata]
 
 
 def _names(layer: Layer) -> _Names:

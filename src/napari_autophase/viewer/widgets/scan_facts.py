@@ -24,13 +24,17 @@ _TIPS = {
 }
 
 
+_TOO_LOW, _LOW = "#e5484d", "#d98a00"
+"""Seen on a light and on a dark panel."""
+
+
 class ScanFacts(QGroupBox):
     """A line a fact; what is off is marked."""
 
     def __init__(self) -> None:
         super().__init__("What was understood")
         self.setToolTip(
-            "As phasing sees the scan with the default preparation; cropping and binning change it."
+            "As phasing sees the scan, with the preparation that the Reconstruct panel says: cropping and binning change it."
         )
         self.facts = {name: _value(tip) for name, tip in _TIPS.items()}
         self.off = Note()
@@ -49,15 +53,15 @@ class ScanFacts(QGroupBox):
         self.off.say("")
         self.facts["Shape"].setText(" × ".join(map(str, scan.shape)) + f", {scan.counts.dtype}")
 
-    def show_summary(self, found: ScanSummary) -> None:
-        """Say all of it."""
+    def show_summary(self, found: ScanSummary, binning: tuple[int, int, int] = (1, 1, 1)) -> None:
+        """Say all of it, as it is after this binning."""
         seen = found.seen
         arm = None if seen is None else seen.arm_spacing_nm
         texts = {
             "Counts": f"{found.counts:.3g} in all, max. {found.maximum:.4g}",
             "Peak": ", ".join(str(round(index)) for index in found.peak),
             "Masked": f"{found.masked:,} voxels" if found.masked else "none",
-            "Oversampling": " × ".join(f"{ratio:.1f}" for ratio in found.oversampling),
+            "Oversampling": " × ".join(_ratio(ratio) for ratio in found.oversampling) + _binned(binning),
             "Voxel size": "unknown without geometry"
             if found.voxel_size_nm is None
             else " × ".join(f"{size:.2f}" for size in found.voxel_size_nm) + " nm",
@@ -69,6 +73,16 @@ class ScanFacts(QGroupBox):
             self.facts[name].setText(text)
         self.off.say("" if seen is None else "\n".join(seen.off), error=True)
         self.notes.say((*found.notes, *(seen.notes if seen is not None else ())))
+
+
+def _ratio(ratio: float) -> str:
+    """Return an oversampling, coloured where it is low: below 2 phasing is not unique, below 3 it is hard."""
+    colour = _TOO_LOW if ratio < 2 else _LOW if ratio < 3 else ""
+    return f'<span style="color:{colour}"><b>{ratio:.1f}</b></span>' if colour else f"{ratio:.1f}"
+
+
+def _binned(binning: tuple[int, int, int]) -> str:
+    return "" if binning == (1, 1, 1) else f", binned {' × '.join(map(str, binning))}"
 
 
 def _value(tip: str) -> QLabel:

@@ -1,0 +1,238 @@
+"""Three linked slices beside the isosurface, what stands where they meet, and how sharp the crystal ends along a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Layer, Surface
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QBoxLayout, QComboBox, QVBoxLayout, QWidget
+
+from ..model.quantity import label
+from ..model.result_data import RESULT
+from ..model.results import ResultLayers
+from ..model.sections import Sections
+from ..sessions import session_of
+from ..widgets.layout import row
+from ..widgets.notes import Note
+from ..widgets.page import GoesWithItsDock
+from ..widgets.slice_view import ProfileView, SliceView
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class SlicesDock(QWidget):
+    """Slices across the three axes of the result that is shown; a click in one, or on the isosurface, moves all.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer.
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        GoesWithItsDock(self)
+        self._session = session_of(napari_viewer)
+        self.sections: Sections | None = None
+        self._heard: list[tuple[ResultLayers, list[Layer]]] = []
+        self.views = tuple(SliceView() for _ in range(3))
+        self.profile = ProfileView()
+        self.along = QComboBox()
+        self.along.setToolTip("The axis along which the line runs through the point.")
+        self.along.setMinimumContentsLength(11)
+        self.edges, self.here, self.empty = Note(), Note(), Note()
+        self.here.setToolTip(
+            "What stands where the slices meet; press in a slice, or on the isosurface, to go there."
+        )
+        self.edges.setToolTip(
+            "From a tenth to nine tenths of the amplitude inside: how sharp the crystal ends, and so how fine the picture is."
+        )
+        self.empty.say("There is no result yet. Its slices will stand here.")
+        self._slices = QWidget()
+        lines = QVBoxLayout()
+        lines.setSpacing(2)
+        lines.addLayout(row(self.along, self.edges, stretch=1))
+        lines.addWidget(self.profile, 1)
+        self._pictures = pictures = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        for view in self.views:
+            pictures.addWidget(view, 2)
+        pictures.addLayout(lines, 3)
+        column = QVBoxLayout(self._slices)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addLayout(pictures, 1)
+        column.addWidget(self.here)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(6, 4, 6, 4)
+        whole.addWidget(self.empty)
+        whole.addWidget(self._slices, 1)
+
+        for axis, view in enumerate(self.views):
+            view.moved.connect(partial(self._on_moved, axis))
+            view.stepped.connect(partial(self._on_stepped, axis))
+            view.home.connect(self._on_home)
+        self.along.activated.connect(lambda _: self._draw())
+        session = self._session
+        links: list[tuple[Any, Callable[..., object]]] = [
+            (session.results_changed, self._listen),
+            (session.result_updated, self._follow),
+        ]
+        for signal, slot in links:
+            signal.connect(slot)
+        self.destroyed.connect(partial(_close, links, self._heard, self._follow, self._pick))
+        self._listen()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Put the slices side by side, or below each other where the dock is high and narrow."""
+        wide = (
+            QBoxLayout.Direction.LeftToRight
+            if self.width() > self.height()
+            else QBoxLayout.Direction.TopToBottom
+        )
+        self._pictures.setDirection(wide)
+        super().resizeEvent(event)
+
+    # -- which result --------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Hear of all results that there are, and of clicks on their surfaces."""
+        _forget(self._heard, self._follow, self._pick)
+        for result in self._session.results:
+            result.changed.connect(self._follow)
+            surfaces = [layer for layer in result.layers if isinstance(layer, Surface)]
+            for layer in surfaces:
+                layer.mouse_drag_callbacks.append(self._pick)
+            self._heard.append((result, surfaces))
+        self._follow()
+
+    def _follow(self, *_: object) -> None:
+        """Show the result that is shown, by its present threshold and colours."""
+        results = self._session.results
+        shown = next((result for result in reversed(results) if result.shown), None)
+        if shown is None and self.sections is not None and self.sections.result in results:
+            shown = self.sections.result
+        shown = shown or (results[-1] if results else None)
+        self.empty.setVisible(shown is None)
+        self._slices.setVisible(shown is not None)
+        if shown is None:
+            self.sections = None
+            return
+        before = self.sections
+        if before is None or before.result is not shown or before.shape_seen != _size(shown):
+            self.sections = Sections(shown)
+        names = list(shown.axis_names)
+        if [
+            self.along.itemText(index).removeprefix("along ") for index in range(self.along.count())
+        ] != names:
+            self.along.clear()
+            self.along.addItems([f"along {name}" for name in names])
+            self.along.setCurrentIndex(2)
+        self._draw()
+
+    # -- where ---------------------------------------------------------------------------------------------------------
+
+    def _on_moved(self, axis: int, right: float, down: float) -> None:
+        if (sections := self.sections) is not None:
+            sections.point_at(axis, right, down)
+            self._draw()
+
+    def _on_stepped(self, axis: int, by: int) -> None:
+        if (sections := self.sections) is not None:
+            sections.step(axis, by)
+            self._draw()
+
+    def _on_home(self) -> None:
+        if (sections := self.sections) is not None:
+            sections.point = sections.middle
+            self._draw()
+
+    def _pick(self, layer: Surface, event: Any) -> Iterator[None]:
+        """Go where the isosurface was clicked, not dragged."""
+        where = np.array(event.position)
+        yield
+        while event.type == "mouse_move":
+            if not np.allclose(event.position, where):
+                return
+            yield
+        hit = layer.get_value(
+            event.position,
+            view_direction=event.view_direction,
+            dims_displayed=event.dims_displayed,
+            world=True,
+        )
+        result = layer.metadata.get(RESULT)
+        if hit is None or hit[1] is None or not isinstance(result, ResultLayers):
+            return
+        if self.sections is None or self.sections.result is not result:
+            return
+        corners = layer.vertices[layer.faces[hit[1]]]
+        self.sections.go_to(corners.mean(axis=0) * layer.scale[-3:] + layer.translate[-3:])
+        self._draw()
+
+    # -- what ----------------------------------------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        sections = self.sections
+        if sections is None or not sections.result.alive:
+            return
+        result, names = sections.result, sections.result.axis_names
+        unit = "nm" if result.unit == "nm" else "voxels"
+        for axis, view in enumerate(self.views):
+            found = sections.slice(axis)
+            title = f"{names[axis]} = {sections.place[axis]:.0f} {unit}"
+            view.show_picture(
+                found.rgba,
+                sections.aspect(axis),
+                sections.cross(axis),
+                title,
+                (names[found.right], names[found.up]),
+            )
+        axis = max(self.along.currentIndex(), 0)
+        line, another = sections.line(axis), result.colour_by != "amplitude"
+        self.profile.show_line(
+            line.places,
+            line.amplitude,
+            line.values if another else np.full_like(line.values, np.nan),
+            result.colouring[1],
+            result.threshold,
+            sections.place[axis],
+            [line.places[0] + edge.place for edge in line.edges if edge is not None],
+            (f"{names[axis]} ({unit})", label(result.colour_by, result.quantities) if another else ""),
+        )
+        self.edges.say(sections.edge_words(axis))
+        self.here.say(sections.words())
+
+
+def _size(result: ResultLayers) -> tuple[object, ...]:
+    return (*result.quantities.amplitude.shape, *result.quantities.voxel_size)
+
+
+def _forget(
+    heard: list[tuple[ResultLayers, list[Layer]]],
+    follow: Callable[..., object],
+    pick: Callable[..., object],
+) -> None:
+    for result, surfaces in heard:
+        with suppress(ValueError):
+            result.changed.disconnect(follow)
+        for layer in surfaces:
+            if pick in layer.mouse_drag_callbacks:
+                layer.mouse_drag_callbacks.remove(pick)
+    heard.clear()
+
+
+def _close(
+    links: list[tuple[Any, Callable[..., object]]],
+    heard: list[tuple[ResultLayers, list[Layer]]],
+    follow: Callable[..., object],
+    pick: Callable[..., object],
+) -> None:
+    for signal, slot in links:
+        signal.disconnect(slot)
+    _forget(heard, follow, pick)
