@@ -300,6 +300,11 @@ def test_train_without_a_configuration(tmp_path, capsys):
         (["reconstruct", "a.npy", "--preset", "quick"], "--preset"),
         (["reconstruct", "a.npy", "--seed", "-1"], "--seed"),
         (["reconstruct", "a.npy", "--device", "tpu"], "--device"),
+        (
+            ["finetune", "a.npy", "--device", "gpu:1"],
+            "choose auto, cpu, cuda, mps, or one of several, as cuda:1",
+        ),
+        (["network", "evaluate", "--device", "gpu"], "--device"),
         (["reconstruct", "a.npy", "--no-such-option"], "--no-such-option"),
         (["reconstruct", "a.npy", "b.npy"], "b.npy"),
         (["guess", "a.npy"], "guess"),

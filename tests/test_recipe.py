@@ -63,7 +63,7 @@ recipes = st.builds(
         free_fraction=st.floats(0, 0.49),
     ),
     analyse=st.builds(Analysis, threshold=fractions),
-    device=st.sampled_from(["auto", "cpu", "cuda", "mps"]),
+    device=st.sampled_from(["auto", "cpu", "cuda", "cuda:1", "mps"]),
     seed=st.integers(0, 2**63 - 1),
 )
 
@@ -186,6 +186,8 @@ def test_an_unknown_key_of_the_document_is_named(key):
         ("prepare.saturation", -1),
         ("guess.start", "oracle"),
         ("device", "tpu"),
+        ("device", "cuda:one"),
+        ("device", "cpu:1"),
         ("seed", -1),
         ("analyse.threshold", "high"),
     ],

@@ -15,7 +15,7 @@ import sys
 import weakref
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
@@ -122,13 +122,17 @@ class Device(TorchDispatchMode):
         Lines, ``file:line``, whose next allocation finds no memory.
     """
 
-    def __init__(self, kind: str, limit: int = ROOM) -> None:
+    def __init__(self, kind: str, limit: int = ROOM, index: int = 0) -> None:
         super().__init__()
-        self.where, self.limit = torch.device(kind, 0), limit
-        self.live = 0
+        self.where, self.limit = torch.device(kind, index), limit
+        self.live = self.current = 0
         self.fails: set[str] = set()
         self._seen: set[int] = set()
         self.forget()
+
+    def make_current(self, where: Any) -> None:
+        """Take a card for the one that is meant where none is named."""
+        self.current = torch.device(where).index or 0
 
     def forget(self) -> None:
         """Begin to count anew."""
@@ -263,9 +267,10 @@ class _Names(TorchFunctionMode):
         return func(*tree_map(self._meta, args), **kwargs)
 
     def _meta(self, given: Any) -> Any:
-        if isinstance(given, torch.device):
-            return META if given.type == self._device.where.type else given
-        if isinstance(given, str) and given.partition(":")[0] == self._device.where.type:
+        if isinstance(given, torch.device | str) and str(given).partition(":")[0] == self._device.where.type:
+            index = str(given).partition(":")[2] or str(self._device.current)
+            if index != str(self._device.where.index):
+                raise MixedDevicesError(f"{given} was asked for, and all else is on {self._device.where}")
             return META
         return given
 
@@ -285,16 +290,20 @@ class _Generator(torch.Generator):
 
 
 @contextmanager
-def pretended(kind: str, limit: int = ROOM) -> Iterator[Device]:
-    """Let the program believe that this computer has a device of this kind, ``cuda`` or ``mps``."""
-    device = Device(kind, limit)
+def pretended(kind: str, limit: int = ROOM, index: int = 0) -> Iterator[Device]:
+    """Let the program believe that this computer has a device of this kind, ``cuda`` or ``mps``.
+
+    With an `index` there are cards before it, which must not be asked for anything: none but this one can hold a tensor.
+    """
+    device = Device(kind, limit, index)
     cuda, mps = kind == "cuda", kind == "mps"
     free = lambda *_: (device.limit - device.live, device.limit)  # noqa: E731
     replaced = [
         (torch.cuda, "is_available", lambda: cuda),
-        (torch.cuda, "device_count", lambda: int(cuda)),
-        (torch.cuda, "current_device", lambda: 0),
-        (torch.cuda, "set_device", lambda _: None),
+        (torch.cuda, "device_count", lambda: int(cuda) * (1 + index)),
+        (torch.cuda, "device", lambda _: nullcontext()),
+        (torch.cuda, "current_device", lambda: device.current),
+        (torch.cuda, "set_device", device.make_current),
         (torch.cuda, "get_device_name", lambda *_: "Pretended"),
         (torch.cuda, "get_device_capability", lambda *_: (0, 0)),
         (torch.cuda, "mem_get_info", free),

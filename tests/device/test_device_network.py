@@ -18,8 +18,7 @@ from napari_autophase.network.compact import CompactNet
 from napari_autophase.phasing import check_memory, device, device_lines, pick_device
 from napari_autophase.recipe import Guess, Recipe
 from napari_autophase.scan import InputError, Scan
-from napari_autophase.training import Trainer, TrainingConfig
-from napari_autophase.training import trainer as trainers
+from napari_autophase.training import Trainer, TrainingConfig, compiling
 from napari_autophase.training.crystals import Population, simulate, stream
 from napari_autophase.training.finetune import finetune
 from napari_autophase.training.muon import Muon
@@ -110,6 +109,43 @@ def test_a_scan_is_reconstructed_from_preparation_to_analysis(kind, small):
     assert found.figures["chi2"] == pytest.approx(expected.figures["chi2"], rel=1e-3)
 
 
+def test_all_is_done_on_the_second_of_two_cards(small, tmp_path):
+    settings = {
+        "guess.weights": str(small), "guess.starts": 1, "guess.polish": "2*EHIO", "guess.side": 16,
+        "refine.algorithm": "2*HIO+2*CG", "device": "cuda:1",
+    }  # fmt: skip
+    recipe = Recipe().with_settings(settings)
+    run = {
+        "network": "small",
+        "folder": str(tmp_path),
+        "steps": 1,
+        "batch": 1,
+        "validation_crystals": 8,
+        "compile": False,
+    }
+    with pretended("cuda", index=1) as pretence:
+        found = napari_autophase.run(Scan(counts()), recipe, lambda _: None)
+        assert found.device == "cuda:1"
+        assert not any("memory" in note for note in found.notes)
+        _, tuned = finish(finetune([Scan(counts())], recipe, steps=1, views=1))
+        trainer = Trainer(TrainingConfig(**run, device="cuda:1"))
+        finish(trainer.train())
+        for network_ in (tuned.network, trainer.model):
+            assert {p.device for p in network_.parameters()} == {torch.device("cuda", 1)}
+        assert sum(pretence.launches.values()) > 1000
+
+
+def test_training_says_which_device_there_is_not(tmp_path, monkeypatch):
+    run = {"network": "compact", "folder": str(tmp_path), "steps": 1}
+    with pytest.raises(InputError, match="There is no device 'tpu'"):
+        TrainingConfig.from_document({**run, "device": "tpu"}, "run.json")
+    with pytest.raises(InputError, match="no cuda:3 device for the training"):
+        Trainer(TrainingConfig(**run, device="cuda:3"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match='say "device": "cuda", not "cuda:1"'):
+        Trainer(TrainingConfig(**run, device="cuda:1"))
+
+
 def test_a_network_is_fine_tuned(kind, small):
     settings = {
         "guess.weights": str(small), "guess.candidates": 1, "guess.starts": 1, "guess.rounds": 1, "guess.polish": "ER",
@@ -137,8 +173,56 @@ def test_a_network_is_trained(kind, small, tmp_path):
     )
 
 
+def test_training_that_has_no_room_says_what_has_and_goes_on_from_its_checkpoint(small, tmp_path):
+    run = {
+        "network": "small", "folder": str(tmp_path), "steps": 1000, "slice_minutes": 1e-9, "device": "cuda", "compile": False
+    }  # fmt: skip
+
+    def slice_of(batch, limit=None):
+        """Train one batch; returns the trainer and the most memory that was taken."""
+        with pretended("cuda", **({} if limit is None else {"limit": limit})) as pretence:
+            trainer = Trainer(TrainingConfig(**run, batch=batch))
+            finish(trainer.train())
+            return trainer.step, pretence.peak
+
+    _, little = slice_of(1)
+    step, most = slice_of(4)
+    assert step == 2
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("checkpoint*")}
+    with pytest.raises(InputError) as caught:
+        slice_of(4, limit=(little + most) // 2)
+    assert str(caught.value) == (
+        'The memory of cuda:0 ran out: a batch of 4 crystals did not fit; 2 would ("batch": 2); the run goes on from the '
+        "checkpoint of batch 2."
+    )
+    assert {file.name: file.read_bytes() for file in tmp_path.glob("checkpoint*")} == before
+    assert slice_of(2, limit=(little + most) // 2)[0] == 3
+    with pytest.raises(InputError, match="a batch of 4 crystals did not fit; choose the device cpu"):
+        slice_of(4, limit=little // 3)
+
+
+def test_memory_that_runs_out_elsewhere_is_no_matter_of_training():
+    from napari_autophase.training.room import largest_that_fits, or_say
+
+    cpu = torch.device("cpu")
+    with pytest.raises(RuntimeError, match="shapes"), or_say(cpu, lambda: "never said"):
+        raise RuntimeError("shapes do not fit")
+    with pytest.raises(InputError, match="a scan is missing"), or_say(cpu, lambda: "never said"):
+        raise InputError("a scan is missing")
+
+    def needs(size):
+        if size > 5:
+            raise MemoryError
+
+    assert largest_that_fits(needs, 64, cpu) == 4
+    assert largest_that_fits(needs, 1, cpu) == 0
+
+
 def test_crystals_are_drawn_without_waiting(monkeypatch):
-    every = Population(twins=0.5, dislocations=1, partially_coherent=0.5, hot_pixels=1, gaps=0.5)
+    every = Population(
+        twins=0.5, dislocations=1, partially_coherent=0.5, hot_pixels=1, gaps=0.5, rough=0.5, hollow=0.5, core_shell=0.5,
+        blurred=0.5, drifting=0.5, neighbours=0.5, saturated=0.5, peak_gaps=0.5, background_known=0.5,
+    )  # fmt: skip
     with pretended("cuda") as pretence:
         simulate(2, stream("train", 0, 0, "cuda"), every)  # constants are made once
         pretence.forget()
@@ -174,13 +258,13 @@ def test_old_cards_are_not_asked_for_bfloat16(monkeypatch):
 
 def test_a_network_is_compiled_where_it_can_be(monkeypatch):
     cuda = torch.device("cuda")
-    monkeypatch.setattr(trainers, "find_spec", lambda name: None)
-    assert trainers.cannot_compile(cuda) == "triton is not installed"
-    monkeypatch.setattr(trainers, "find_spec", lambda name: name)
+    monkeypatch.setattr(compiling, "find_spec", lambda name: None)
+    assert compiling.cannot_compile(cuda) == "triton is not installed"
+    monkeypatch.setattr(compiling, "find_spec", lambda name: name)
     for capability, able in (((6, 1), False), ((7, 0), True)):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_, c=capability: c)
-        assert (trainers.cannot_compile(cuda) == "") is able
-    assert trainers.cannot_compile(torch.device("cpu")) == ""
+        assert (compiling.cannot_compile(cuda) == "") is able
+    assert compiling.cannot_compile(torch.device("cpu")) == ""
 
 
 # which device
@@ -194,9 +278,8 @@ def test_a_device_that_computes_is_taken(kind):
         assert any(line.startswith(kind) for line in device_lines())
 
 
-def test_one_of_several_cards_is_taken(monkeypatch):
-    with pretended("cuda"):
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+def test_one_of_several_cards_is_taken():
+    with pretended("cuda", index=1):
         assert pick_device("cuda:1") == (torch.device("cuda", 1), ())
         assert pick_device("cuda:2")[1] == ("This computer has no cuda:2 device: phased on the CPU.",)
 

@@ -298,7 +298,7 @@ recipes = st.builds(
         {},
         optional={
             "seed": st.integers(0, 2**63 - 1),
-            "device": st.sampled_from(["auto", "cpu", "cuda", "mps"]),
+            "device": st.sampled_from(["auto", "cpu", "cuda", "cuda:1", "mps"]),
             "guess.threshold": st.integers(1, 99).map(lambda n: n / 100),
             "refine.shrink_wrap.threshold": st.integers(1, 99).map(lambda n: n / 100),
             "guess.weights": st.none() | st.just("mine.safetensors"),
@@ -464,6 +464,22 @@ def test_only_devices_that_are_there_can_be_chosen(ready, engine, qtbot, monkeyp
     offered = {box.itemData(index): box.model().item(index).isEnabled() for index in range(box.count())}
     assert offered == {"auto": True, "cpu": True, "cuda": True, "mps": False}
     assert box.itemText(box.findData("mps")) == "GPU (Apple): none here"
+
+
+def test_each_of_several_cards_can_be_chosen(ready, engine, qtbot, monkeypatch):
+    lines = ["cpu: 2 cores", "cuda:0: a card", "cuda:1: another"]
+    monkeypatch.setattr(device_and_memory, "_device_lines", lambda: lines)
+    engine.begin()
+    qtbot.waitUntil(lambda: "another" in ready.device_and_memory.devices.text(), timeout=120_000)
+    box = ready.basic["device"].widget
+    offered = {
+        box.itemData(i): box.itemText(i) for i in range(box.count()) if box.model().item(i).isEnabled()
+    }
+    assert offered == {
+        "auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "cuda:0": "GPU (CUDA) 0", "cuda:1": "GPU (CUDA) 1"
+    }  # fmt: skip
+    ready.basic["device"].value = "cuda:1"
+    assert ready.recipe().device == "cuda:1"
 
 
 def test_every_setting_has_a_tooltip(dock):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from ..presets import Preset
 from .arguments import file_of
+from .options import DEVICE
 from .targets import check_targets, write_each, write_json
 
 
@@ -38,9 +39,7 @@ def finetune(
     weights: Annotated[
         Path | None, typer.Option(help="Weights to begin with, instead of those shipped.")
     ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to compute.")
-    ] = None,
+    device: Annotated[str | None, DEVICE] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers.")] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="REPORT.json", help="Figures before and after, provenance.")

@@ -22,13 +22,14 @@ import typer
 
 from ..faults import InputError
 from ..files import make_folder
+from .options import DEVICE
 from .targets import check_targets, write_each, write_json
 
 if TYPE_CHECKING:
     from ..training import Trainer, TrainingConfig
 
 
-Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
+Device = Annotated[str, DEVICE]
 Input = Annotated[Path | None, typer.Option("--input", metavar="DIR", help="A benchmark's input folder.")]
 WEIGHTS = "weights.safetensors"
 app = typer.Typer(add_completion=False, help="Train a network, evaluate it, and predict with it alone.")

@@ -7,6 +7,25 @@ from typing import Annotated, Literal
 
 import typer
 
+
+def _known_device(name: str | None) -> str | None:
+    """Refuse a device that nobody could have, before anything is read."""
+    if name is not None:
+        from ..faults import InputError
+        from ..recipe.devices import named
+
+        try:
+            named(name)
+        except InputError as error:
+            raise typer.BadParameter(str(error).rstrip(".")) from None
+    return name
+
+
+DEVICE = typer.Option(
+    metavar="auto|cpu|cuda|mps",
+    help="Where to compute; cuda:1 is the second of several GPUs.",
+    callback=_known_device,
+)
 ScanPath = Annotated[
     str, typer.Argument(metavar="SCAN", help="File or folder; FILE::DATASET picks one inside a file.")
 ]

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from ..presets import Preset
 from . import show
 from .arguments import file_of
 from .options import (
+    DEVICE,
     Axes,
     BeamlineName,
     CropTo,
@@ -89,9 +90,7 @@ def reconstruct(
             help="The network's weights instead of those shipped: .safetensors, or AutoPhaseNN's in PyTorch or Keras form."
         ),
     ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option(help="Where to compute.")
-    ] = None,
+    device: Annotated[str | None, DEVICE] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers.")] = None,
     runs: Annotated[
         int | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from functools import cache
 
 import psutil
@@ -12,14 +11,13 @@ import torch
 from ..memory import GIB, free_bytes, what_fits
 from ..recipe import Recipe
 from ..recipe.algorithm import GRADIENTS, parse
+from ..recipe.devices import named
 from ..scan import InputError
 from . import backend as backends
 from .backend import Backend
 from .need import HOST
 from .workers import cores
 
-DEVICES = r"auto|cpu|(cuda|mps)(:\d+)?"
-"""How devices are named."""
 _LIBRARIES, _LIBRARIES_OF_GPU = 4 * 2**20, 32 * 2**20
 
 
@@ -35,17 +33,13 @@ def pick_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:
         If there is no such name.
     """
     if name == "auto":
-        tried = [_tried(torch.device(kind)) for kind in ("cuda", "mps")]
+        tried = [fault_of(torch.device(kind)) for kind in ("cuda", "mps")]
         able = (torch.device(kind) for kind, why in zip(("cuda", "mps"), tried, strict=True) if why == "")
         broken = (f"The {kind} device cannot be used ({why}): phased on another."
                   for kind, why in zip(("cuda", "mps"), tried, strict=True) if why)  # fmt: skip
         return next(able, torch.device("cpu")), tuple(broken)
-    if re.fullmatch(DEVICES, name) is None:
-        raise InputError(
-            f"There is no device '{name}'; choose auto, cpu, cuda, mps, or one of several, as cuda:1."
-        )
-    wanted = torch.device(name)
-    why = _tried(wanted)
+    wanted = torch.device(named(name))
+    why = fault_of(wanted)
     if why is None:
         return torch.device("cpu"), (f"This computer has no {name} device: phased on the CPU.",)
     if why:
@@ -53,7 +47,7 @@ def pick_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:
     return wanted, ()
 
 
-def _tried(device: torch.device) -> str | None:
+def fault_of(device: torch.device) -> str | None:
     """Return an empty string if a device computes, in words why it does not, or None if it is not there."""
     if device.type == "cpu":
         return ""
@@ -83,7 +77,7 @@ def device_lines() -> list[str]:
     ]
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
-            why = _tried(torch.device("cuda", index))
+            why = fault_of(torch.device("cuda", index))
             if why:
                 lines.append(f"cuda:{index}: cannot be used ({why})")
                 continue

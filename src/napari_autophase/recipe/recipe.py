@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from ..faults import InputError
 from ..presets import PRESETS
+from .devices import KINDS, Device
 from .parts import Analysis, ForwardModel, Guess, Part, Preparation, Refinement
 from .plans import GENTLE, ITERATIVE, PLANS, THOROUGH
 from .schema import SCHEMA, migrated
@@ -28,8 +29,11 @@ class Recipe(Part):
     guess: Guess = Guess()
     refine: Refinement = Refinement()
     analyse: Analysis = Analysis()
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", title="Device", description="Where to compute; auto: a GPU where there is one."
+    device: Device = Field(
+        "auto",
+        title="Device",
+        examples=list(KINDS),
+        description="Where to compute; auto: a GPU where there is one; cuda:1: the second of several.",
     )
     backend: Literal["auto", "torch", "compiled"] = Field(
         "auto",

@@ -42,7 +42,8 @@ def written(key: str, value: Any) -> str:
 
 def takes(info: FieldInfo) -> str:
     """Say in words which values a setting takes, such as ``a number above 0 and at most 1``."""
-    return _kind(info.annotation, info.metadata)
+    kind = _kind(info.annotation, info.metadata)
+    return f"{kind}, such as {_listed([str(each) for each in info.examples])}" if info.examples else kind
 
 
 def name_of(key: str, info: FieldInfo) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from ..network.weights import NETWORKS
+from ..recipe.devices import Device
 from ..scan import InputError
 from .crystals import Population
 
@@ -63,7 +64,7 @@ class TrainingConfig(BaseModel):
     validation_crystals: int = Field(96, ge=8)
     checkpoint_minutes: float = Field(5, gt=0)
     threads: int | None = Field(None, ge=1, description="CPU threads; None: torch's choice.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Device = Field("auto", description="Where to train; of several processes each takes a GPU.")
     bfloat16: bool | None = Field(
         None, description="Convolve in bfloat16; None: where the device itself computes in it."
     )

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..phasing.device import fault_of
+from ..scan import InputError
+
 T = TypeVar("T")
 
 
@@ -41,6 +44,30 @@ class Ranks:
     def first(self) -> bool:
         """Whether this is the process that writes."""
         return self.rank == 0
+
+    def pick(self, name: str) -> torch.device:
+        """Return the device to train on; of several processes each takes the GPU of its own number.
+
+        Raises
+        ------
+        InputError
+            If there is no such device, or it cannot be used.
+        """
+        if name == "auto":
+            name = "cuda" if fault_of(torch.device("cuda", self.local)) == "" else "cpu"
+        device = torch.device(name)
+        if device.type == "cuda" and self.world > 1 and device.index is not None:
+            raise InputError(f'Each of several processes takes a GPU: say "device": "cuda", not "{name}".')
+        if device.type == "cuda" and device.index is None:
+            device = torch.device("cuda", self.local)
+        why = fault_of(device)
+        if why is None:
+            raise InputError(f'This computer has no {name} device for the training; say "device": "cpu".')
+        if why:
+            raise InputError(f'The {name} device cannot be used ({why}); say "device": "cpu".')
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        return device
 
     def join(self, device: torch.device) -> None:
         """Meet the others, once for the life of the process."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -21,12 +20,14 @@ from ..network.weights import save_weights
 from ..scan import InputError
 from . import checkpoint, losses
 from .checkpoint import Checkpoint
+from .compiling import cannot_compile, compile_parts
 from .config import TrainingConfig
 from .crystals import Batch, simulate, stream
 from .curves import Curves
 from .dataset import training_batch
 from .distributed import Ranks
 from .muon import Muon
+from .room import elsewhere, largest_that_fits, or_say
 from .scores import SCORED, phase_class, scores, seen_by
 
 VALIDATION_BATCH = 16
@@ -72,7 +73,7 @@ class Trainer:
         self.config = config
         self.begun = time.monotonic()
         self.ranks = Ranks.from_environment()
-        self.device = _pick(config.device, self.ranks.local)
+        self.device = self.ranks.pick(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
         self.ranks.join(self.device)
@@ -87,6 +88,7 @@ class Trainer:
         self.notes: list[str] = []
         self.step = self.batches = 0
         self.elapsed = 0.0
+        self._saved: int | None = None
         self.stopping = False
         self._asked = False
         self.folder = Path(config.folder)
@@ -129,8 +131,17 @@ class Trainer:
     def train(self) -> Generator[dict[str, float], None, dict[str, float]]:
         """Train to the end of the run or of the slice; yields the figures of each batch, returns the last validation's.
 
-        Closing it between two batches ends it without a checkpoint, as a kill would.
+        Closing it between two batches ends it without a checkpoint, as a kill would; so does memory that runs out.
+
+        Raises
+        ------
+        InputError
+            If memory runs out, saying what would fit, or the disk is full.
         """
+        with or_say(self.device, self._room):
+            return (yield from self._train())
+
+    def _train(self) -> Generator[dict[str, float], None, dict[str, float]]:
         config, figures = self.config, dict[str, float]()
         curves = None
         if self.ranks.first:
@@ -206,6 +217,7 @@ class Trainer:
             "config": self.config.model_dump(),
         }
         checkpoint.save(self.folder, self.step, tensors, document)
+        self._saved = self.step
 
     def _resume(self, saved: Checkpoint) -> None:
         document = saved.document
@@ -223,6 +235,7 @@ class Trainer:
                 "not what an unbroken run would give."
             )
         self.step, self.batches, self.elapsed = document["step"], document["batches"], document["elapsed"]
+        self._saved = self.step
         self.model.load_state_dict(saved.part("model"))
         self.mean.load_state_dict(saved.part("mean"))
         moments = {moment: saved.part(moment) for moment in MOMENTS}
@@ -242,10 +255,26 @@ class Trainer:
         }
         self.optimizer.load_state_dict(state)
 
+    def _room(self) -> str:
+        """Say what has room instead of a batch that has none, and where the run goes on."""
+
+        def one_batch(size: int) -> None:
+            self.optimizer.zero_grad(set_to_none=True)
+            self._gradients(self._draw(size))
+
+        batch = self.config.batch
+        if self.ranks.world > 1:  # the others cannot be asked
+            would = 'take a smaller "batch"'
+        else:
+            fits = largest_that_fits(one_batch, batch, self.device)
+            would = f'{fits} would ("batch": {fits})' if fits else elsewhere(self.device)
+        kept = "" if self._saved is None else f"; the run goes on from the checkpoint of batch {self._saved}"
+        return f"a batch of {batch} crystals did not fit; {would}{kept}."
+
     def _timed_batch(self) -> tuple[float, float]:
         """Train on one batch; return its loss and the seconds it took, both the same on every rank."""
         begin = time.monotonic()
-        loss = float(self._batch().detach())
+        loss = float(self._batch())
         now = time.monotonic()
         figures = [loss, now - begin, now - self.begun, float(self._asked)]
         loss, took, since_start, asked = self.ranks.mean(figures, self.device)
@@ -256,18 +285,18 @@ class Trainer:
         self.stopping = asked > 0 or (limit is not None and since_start > 60 * limit)
         return loss, took
 
-    def _draw(self) -> Batch:
-        """Return the crystals of this step and rank; their phases grow from a fifth of the full range over `ease_in`."""
+    def _draw(self, size: int) -> Batch:
+        """Return crystals of this step and rank; their phases grow from a fifth of the full range over `ease_in`."""
         config, number = self.config, self.batches + self.ranks.rank
         eased = min(1.0, 0.2 + 0.8 * self.done / config.ease_in) if config.ease_in else 1.0
         population = config.drawn(config.phase_range * eased)
         if self._published is None:
-            drawn = simulate(config.batch, stream("train", config.seed, number, self.device), population)
+            drawn = simulate(size, stream("train", config.seed, number, self.device), population)
         else:
             drawn = training_batch(
                 self._published,
                 number,
-                size=config.batch,
+                size=size,
                 seed=config.seed,
                 population=population,
                 device=self.device,
@@ -278,21 +307,25 @@ class Trainer:
         torch.manual_seed(
             (self.config.seed * 1_000_003 + self.batches + self.ranks.rank) % 2**32
         )  # of dropout
-        batch = self._draw()
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
-        self.model.train()
-        with self._autocast:
-            estimates = self._parallel(batch.counts)
-        loss = self._loss(estimates, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = self._gradients(self._draw(self.config.batch))
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         if self.device.type == "cpu":  # on GPUs the norms see the whole batch
             self.ranks.average_([one for one in self.model.buffers() if one.is_floating_point()])
         self._average()
         return loss
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch, whose gradients are with the parameters afterwards."""
+        self.model.train()
+        with self._autocast:
+            estimates = self._parallel(batch.counts)
+        loss = self._loss(estimates, batch)
+        loss.backward()
+        return loss.detach()
 
     def _loss(self, estimates: list[Estimate], batch: Batch) -> Tensor:
         if self.config.objective == "unsupervised":
@@ -324,26 +357,6 @@ class Trainer:
         return config.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def compile_parts(model: nn.Module) -> None:
-    """Compile the layers of a network, in place; the physics between them is complex, which compilers leave as it is."""
-    for part in model.children():
-        if isinstance(part, nn.ModuleList):
-            compile_parts(part)
-        else:
-            part.compile()
-
-
-def cannot_compile(device: torch.device) -> str:
-    """Return in words why torch cannot compile for a device, or an empty string."""
-    if device.type != "cuda":
-        return ""
-    if find_spec("triton") is None:
-        return "triton is not installed"
-    if torch.version.hip is None and torch.cuda.get_device_capability(device) < (7, 0):
-        return "this card is too old for triton"
-    return ""
-
-
 def begin_with(model: nn.Module, file: Path) -> str:
     """Copy into `model` what fits of a safetensors file, and return a sentence that says what did not.
 
@@ -371,13 +384,3 @@ def begin_with(model: nn.Module, file: Path) -> str:
     text = f"Begun with {len(fitting)} of {len(wanted)} tensors of {file.name}"
     text += f"; new are {', '.join(new)}" if new else ""
     return f"{text}{'; left are ' + ', '.join(left) if left else ''}."
-
-
-def _pick(name: str, local: int) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError('This computer has no CUDA device for the training; say "device": "cpu".')
-    if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
-        device = torch.device("cuda", local)
-        torch.cuda.set_device(device)
-        return device
-    return torch.device("cpu" if name == "auto" else name)

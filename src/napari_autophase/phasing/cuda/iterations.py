@@ -7,6 +7,7 @@ the squared errors go to the next row of a table on the device, so that the CPU 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Protocol
 
 import torch
@@ -100,13 +101,15 @@ class InPlaceIterations:
 
     def iterate(self, count: int = 1, again: bool = False) -> torch.Tensor:  # noqa: ARG002 - nothing is begun beforehand
         """Do `count` iterations; returns Σ(|F| − modulus)² before each, float64 (count, P) on the CPU."""
-        blocks = []
-        for first in range(0, count, BLOCK):
-            number = min(BLOCK, count - first)
-            self._row.zero_()
-            for _ in range(number):
-                self._once()
-            blocks.append(self._errors[:number].clone())
+        blocks, device = [], self.objects.device
+        # graphs and kernels of triton are launched on the current one of several cards
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            for first in range(0, count, BLOCK):
+                number = min(BLOCK, count - first)
+                self._row.zero_()
+                for _ in range(number):
+                    self._once()
+                blocks.append(self._errors[:number].clone())
         return torch.cat(blocks).cpu().double()
 
     def confine(self, supports: torch.Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from qtpy.QtCore import QTimer, Signal
@@ -32,7 +33,7 @@ class DeviceAndMemory(QWidget):
     """
 
     devices_known = Signal(set)
-    """Which kinds of devices there are."""
+    """The names of the devices there are, such as ``cuda:0``."""
 
     def __init__(self, session: Session, recipe: Callable[[], Recipe]) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class DeviceAndMemory(QWidget):
 
     def _show(self, lines: list[str]) -> None:
         self.devices.say("\n".join(lines))
-        self.devices_known.emit({line.partition(":")[0] for line in lines})
+        self.devices_known.emit({line.partition(": ")[0] for line in lines})
 
     def _on_failed(self, error: Exception) -> None:
         self.devices.say(f"PyTorch cannot be used: {error}")
@@ -96,14 +97,20 @@ class DeviceAndMemory(QWidget):
         self.memory.say(str(error), error=True)
 
 
-def offer_devices(box: QComboBox, kinds: set[str]) -> None:
-    """Let those devices be chosen that there are, and say of the others that there are none."""
+def offer_devices(box: QComboBox, names: set[str]) -> None:
+    """Let those devices be chosen that there are, each of several by its number, and say of the others that there are none."""
     model = box.model()
     assert isinstance(model, QStandardItemModel)
+    kinds = Counter(name.partition(":")[0] for name in names)
+    for name in sorted(names):
+        kind, _, number = name.partition(":")
+        if number and kinds[kind] > 1 and box.findData(name) < 0:
+            box.addItem(name, name)
     for index in range(box.count()):
-        kind = box.itemData(index)
-        there = kind == "auto" or kind in kinds
-        box.setItemText(index, DEVICES[kind] if there else f"{DEVICES[kind]}: none here")
+        kind, _, number = box.itemData(index).partition(":")
+        there = kind == "auto" or (box.itemData(index) in names if number else kind in kinds)
+        name = f"{DEVICES[kind]} {number}".strip()
+        box.setItemText(index, name if there else f"{name}: none here")
         item = model.item(index)
         assert item is not None
         item.setEnabled(there)

@@ -92,6 +92,8 @@ class Setting:
         elif isinstance(widget, QSpinBox | QDoubleSpinBox):
             widget.setValue(value)
         elif isinstance(widget, QComboBox):
+            if widget.findData(value) < 0:  # one that is not offered, such as another computer's device
+                widget.addItem(str(value), value)
             widget.setCurrentIndex(widget.findData(value))
         elif isinstance(widget, QLineEdit):
             widget.setText(to_text(value))
@@ -223,9 +225,10 @@ def _widget(info: FieldInfo) -> QWidget:
     }
     if kind is bool:
         return QCheckBox()
-    if typing.get_origin(kind) is Literal:
+    choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else info.examples
+    if choices:
         combo = QComboBox()
-        for choice in typing.get_args(kind):
+        for choice in choices:
             combo.addItem(str(choice), choice)
         return combo
     if kind is int and bounds.get("le", _LARGEST) <= _LARGEST:
