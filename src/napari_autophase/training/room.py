@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from traceback import clear_frames
 
 import torch
 
@@ -26,6 +27,8 @@ def or_say(device: torch.device, what: Callable[[], str]) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):
             raise
+        # whoever left the block holds the error, and that the tensors of all that it went through
+        clear_frames(error.__traceback__)
     empty_cache(device.type)
     raise InputError(f"The memory of {device} ran out: {what()}")
 
