@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_autophase import analysis, formats
+from napari_autophase.cli import main
 from napari_autophase.evidence import TRUST_MAPS
 from napari_autophase.preparation import halves, prepare
 from napari_autophase.recipe import Recipe
@@ -121,6 +123,32 @@ def test_the_same_runs_give_the_same_mean_and_come_back_from_a_file(crystal, ave
     assert read.trust.runs == found.trust.runs
     assert read.verdict == found.verdict
     np.testing.assert_array_equal(read.trust.strain_error, found.trust.strain_error)
+
+
+def test_the_curves_and_the_table_of_the_runs_come_back_from_a_file(averaged, tmp_path, monkeypatch, capsys):
+    found, _ = averaged
+    formats.write(found, tmp_path / "mean.cxi")
+    read = formats.read_reconstruction(tmp_path / "mean.cxi")
+    for name in ("fsc", "prtf"):
+        one, other = getattr(found.trust, name), getattr(read.trust, name)
+        np.testing.assert_array_equal(one.value, other.value)
+        assert other.resolution == pytest.approx(found.trust.figures[f"{name}_resolution"])
+    assert 0.5 < found.trust.figures["first_mode"] <= 1
+    monkeypatch.chdir(tmp_path)
+    assert main(["analyse", "mean.cxi", "--run-table", "runs.csv", "-o", "curves.csv", "--quiet"]) == 0
+    with (tmp_path / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["run"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    for row, run_ in zip(rows, found.trust.runs, strict=True):
+        assert float(row["chi2"]) == pytest.approx(run_["chi2"], rel=1e-8)
+    curves = (tmp_path / "curves.csv").read_text()
+    assert {line.partition(",")[0] for line in curves.splitlines()[1:]} == {
+        "deviance", "deviance_held_out", "fsc", "prtf"
+    }  # fmt: skip
+    formats.write(replace(found, trust=None), tmp_path / "one.cxi")
+    assert main(["analyse", "one.cxi", "--run-table", "none.csv"]) == 2
+    assert "single run" in capsys.readouterr().err
+    assert not (tmp_path / "none.csv").exists()
 
 
 def test_another_geometry_leaves_no_strain_of_the_first(crystal, averaged):

@@ -58,9 +58,9 @@ class Trust:
         float32, same shape: standard errors of the strain, of the amplitude in units of the largest, and of the phase in rad, at
         the same resolution.
     figures
-        ``agreement`` of the runs and ``half_agreement`` of the halves (correlations of the objects), ``twin_likeness`` (that of
-        the object with its twin), ``strain_correlation`` of
-        the halves at ``strain_resolution`` (full width at half maximum) and ``strain_correlation_per_voxel``,
+        ``agreement`` of the runs and ``half_agreement`` of the halves (correlations of the objects), ``first_mode`` (the weight
+        of the runs' first mode), ``twin_likeness`` (correlation of the object with its twin), ``strain_correlation`` of the
+        halves at ``strain_resolution`` (full width at half maximum) and ``strain_correlation_per_voxel``,
         ``fsc_resolution`` (of the halves, half-bit) and ``prtf_resolution`` (of the runs, 1/e), ``strain_spread`` and
         ``strain_error`` over the crystal.
     runs

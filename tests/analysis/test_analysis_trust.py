@@ -84,6 +84,16 @@ def test_runs_are_brought_onto_one_another_whatever_their_twin_shift_and_ramp():
     assert np.isnan(trust.agreement(found.objects[:1]))
 
 
+def test_the_first_mode_has_all_the_weight_of_equal_runs_and_an_equal_share_of_unlike_ones():
+    one, *others = np.eye(4, 4**3).reshape(4, 4, 4, 4) + 0j
+    assert trust.first_mode(np.stack([one, 2j * one, -one])) == pytest.approx(1)
+    assert trust.first_mode(np.stack([one, *others])) == pytest.approx(1 / 4)
+    # two that correlate to c: (1 + c)/2
+    mixed = np.stack([one, 0.6 * one + 0.8 * others[0]])
+    assert trust.first_mode(mixed) == pytest.approx(0.8)
+    assert np.isnan(trust.first_mode(one[None]))
+
+
 def test_frequencies_are_those_of_waves_in_the_laboratory():
     index = (3, 30, 1)  # FFT order: 3, −2 and 1 periods
     wave = np.fft.ifftn(np.eye(1, N**3, np.ravel_multi_index(index, (N,) * 3)).reshape((N,) * 3))

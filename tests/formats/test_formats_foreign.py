@@ -13,7 +13,7 @@ import pytest
 from napari_autophase import formats
 from napari_autophase.analysis import compare_results, strain
 from napari_autophase.cli.inputs import GeometryChoice
-from napari_autophase.cli.results import _read
+from napari_autophase.cli.results import read_result
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.scan import InputError
@@ -134,7 +134,7 @@ def test_a_complex_array_opens_and_says_that_its_sign_is_assumed(tmp_path, suffi
     assert "sign is not recorded" in found.notes[0]
     assert "--conjugate" in found.notes[0]
     # said to be of the other sign, the strain is too
-    turned = _read(str(path), GeometryChoice(), conjugate=True)
+    turned = read_result(str(path), GeometryChoice(), conjugate=True)
     np.testing.assert_array_equal(turned.object, foreign.ours().conj())
     with pytest.raises(InputError, match="complex"):
         formats.read_scan(path)
@@ -211,7 +211,7 @@ def test_the_published_platinum_modes_open_in_bcdis_geometry():
     folder = DATA / "id01_Pt_S11_recon"
     said = ["geometry.detector_angles_deg=0.4864,35.3627", "geometry.rocking_step_deg=0.01015"]
     choice = GeometryChoice.of(folder / "S11_config_postprocessing.yml", None, said)
-    found = _read(str(folder / "S11_modes_252_420_392_prebinning_1_1_1.h5"), choice)
+    found = read_result(str(folder / "S11_modes_252_420_392_prebinning_1_1_1.h5"), choice)
     assert found.phased_shape == (252, 420, 392)
     assert 2 * np.pi / np.linalg.norm(found.q_bragg_per_nm) == pytest.approx(0.22677, abs=2e-5)
     assert found.voxel_size_nm == pytest.approx((5.33, 3.17, 3.24), abs=0.01)

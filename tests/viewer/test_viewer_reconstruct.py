@@ -319,6 +319,9 @@ recipes = st.builds(
             "refine.shrink_wrap.sigma": st.integers(0, 50).map(lambda n: n / 10),
             "refine.free_fraction": st.integers(0, 49).map(lambda n: n / 100),
             "analyse.threshold": st.integers(1, 99).map(lambda n: n / 100),
+            "analyse.apodisation": st.sampled_from(["off", "hann", "gaussian"]),
+            "analyse.apodisation_width": st.sampled_from([0.5, 12.0]),
+            "analyse.refraction": st.sampled_from(["off", "Pt", [4.1e-5, 3.25e-06]]),
         },
     ),
 )

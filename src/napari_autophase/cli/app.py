@@ -29,7 +29,7 @@ COMMANDS = {
     "analyse": "results:analyse",
     "export": "results:export_result",
     "picture": "results:picture",
-    "report": "results:report",
+    "report": "report:report",
     "compare": "results:compare",
     "finetune": "finetune:finetune",
     "network": "network:app",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -38,13 +37,11 @@ from .targets import as_json, check_targets, write_each, write_json
 
 if TYPE_CHECKING:
     from ..export import Against
-    from ..preparation import Background
     from ..reconstruction import Reconstruction
-    from ..scan import Scan
     from .inputs import GeometryChoice
 
 
-def _read(
+def read_result(
     result: str,
     choice: GeometryChoice,
     conjugate: bool = False,
@@ -84,7 +81,8 @@ def _read(
     return choice.placed(found, row_column, factors)  # type: ignore[arg-type]
 
 
-def _against(material: str | None, hkl: str | None, spacing: float | None) -> Against:
+def held_against(material: str | None, hkl: str | None, spacing: float | None) -> Against:
+    """Return what the options say that a mean lattice is held against."""
     from ..export import Against
     from ..geometry import indices
 
@@ -108,7 +106,8 @@ def _whole(text: str, what: str) -> tuple[int, int, int]:
     return first, second, third
 
 
-def _check(outputs: list[tuple[Path | None, tuple[str, ...]]], result: str) -> None:
+def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], result: str) -> None:
+    """Make sure that files can be written as their names end, and that none of them is the result."""
     for path, suffixes in outputs:
         if path is not None:
             if path.suffix.lower() not in suffixes:
@@ -154,6 +153,9 @@ def analyse(
         Path | None,
         typer.Option(metavar="OUT.csv", help="A table of the dislocations that the phase winds about."),
     ] = None,
+    run_table: Annotated[
+        Path | None, typer.Option(metavar="OUT.csv", help="A table of the runs that RESULT is the mean of.")
+    ] = None,
     threshold: Threshold = None,
     apodise: Apodise = None,
     refraction: Refraction = None,
@@ -168,22 +170,27 @@ def analyse(
     from .inputs import GeometryChoice, reference_nm
 
     for path in output or ():
-        _check([(path, export.SUFFIXES)], result)
-    _check(
-        [(report, (".json",)), (picture, PICTURES), (facets, (".csv",)), (dislocations, (".csv",))], result
+        check_outputs([(path, export.SUFFIXES)], result)
+    check_outputs(
+        [
+            *((report, (".json",)), (picture, PICTURES)),
+            *((table, (".csv",)) for table in (facets, dislocations, run_table)),
+        ],
+        result,
     )
     second = None if facet is None else _facet(facet)
-    found = _read(
+    found = read_result(
         result, GeometryChoice.of(geometry, beamline, settings), conjugate, peak, binning, phased_shape
     )
     found = analysis.with_corrections(found, apodise, refraction)
     from ..report.content import facet_words, facts
 
-    against = _against(material, hkl, spacing)
+    against = held_against(material, hkl, spacing)
     shown = analysis.quantities(found, threshold, lattice=analysis.mean_lattice(found, **vars(against)))
     if not quiet:
         for label, words in [*facts(found, shown), *(("note", note) for note in found.notes)]:
             print(f"{label:>14}  {words}")
+    runs = "" if run_table is None else analysis.trust.run_table(found)
     flat: list[analysis.Facet] = []
     if facets is not None:
         flat = analysis.facets_of(shown, analysis.bare_mesh(shown), second)
@@ -197,6 +204,7 @@ def analyse(
             *writers,
             (facets, lambda path: files.write(path, facet_table(flat, shown.unit))),
             (dislocations, lambda path: files.write(path, line_table(shown.dislocations, shown.unit))),
+            (run_table, lambda path: files.write(path, runs)),
             (report, partial(write_json, show.document(found, reference_nm(found, material, hkl, spacing)))),
             (picture, lambda path: analysis.draw_picture(found, path, threshold)),
         ],
@@ -232,13 +240,13 @@ def export_result(
     from .inputs import GeometryChoice
 
     for path in output:
-        _check([(path, export.SUFFIXES)], result)
-    found = analysis.with_corrections(_read(result, GeometryChoice(), conjugate), apodise, refraction)
+        check_outputs([(path, export.SUFFIXES)], result)
+    found = analysis.with_corrections(read_result(result, GeometryChoice(), conjugate), apodise, refraction)
     options = {
         "threshold": threshold,
         "voxel_size_nm": voxel_size,
         "frame": frame,
-        "against": _against(material, hkl, spacing),
+        "against": held_against(material, hkl, spacing),
     }
     write_each([(path, partial(export.export, found, **options)) for path in output], quiet=quiet)  # type: ignore[arg-type]
 
@@ -262,79 +270,9 @@ def picture(
     from .inputs import GeometryChoice
 
     output = output or Path(f"{file_of(result).stem}.png")
-    _check([(output, PICTURES)], result)
-    found = analysis.with_corrections(_read(result, GeometryChoice(), conjugate), apodise, refraction)
+    check_outputs([(output, PICTURES)], result)
+    found = analysis.with_corrections(read_result(result, GeometryChoice(), conjugate), apodise, refraction)
     write_each([(output, lambda path: analysis.draw_picture(found, path, threshold))], quiet=quiet)
-
-
-def report(
-    result: Result,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help=".html or .pdf; NAME.html unless said otherwise."),
-    ] = None,
-    scan: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SCAN",
-            help="What it was found in; for results of this program it is looked for where it was.",
-        ),
-    ] = None,
-    material: MaterialName = None,
-    hkl: Reflection = None,
-    spacing: Spacing = None,
-    threshold: Threshold = None,
-    apodise: Apodise = None,
-    refraction: Refraction = None,
-    conjugate: Conjugate = False,
-    quiet: Quiet = False,
-) -> None:
-    """Write a report of RESULT: its surface, slices, histograms, data and model, what was found, and how."""
-    from .. import analysis
-    from ..report import SUFFIXES, write_report
-    from .inputs import GeometryChoice
-
-    output = output or Path(f"{file_of(result).stem}.html")
-    _check([(output, SUFFIXES)], result)
-    found = analysis.with_corrections(_read(result, GeometryChoice(), conjugate), apodise, refraction)
-    measured = _scan_of(result, found, scan)
-    options: dict[str, Any] = {
-        "scan": measured,
-        "threshold": threshold,
-        "against": _against(material, hkl, spacing),
-        "background": None if measured is None else _background_of(found, measured),
-    }
-    write_each([(output, lambda path: write_report(found, path, **options))], quiet=quiet)
-
-
-def _background_of(found: Reconstruction, scan: Scan) -> Background | None:
-    """Return the background of each voxel of a scan, where a result has one; None: its mean does."""
-    if found.background.kind not in ("frames", "volume"):
-        return None
-    from ..formats import background
-
-    try:
-        return background(found.recipe.model.background, scan)
-    except InputError as error:
-        print(f"The report shows the mean of the background: {error}", file=sys.stderr)
-        return None
-
-
-def _scan_of(result: str, found: Reconstruction, said: str | None) -> Scan | None:
-    """Return the scan that is said, or the one that the result names, if it is still there and unchanged."""
-    if said is not None:
-        from .inputs import ScanFiles, read_scan
-
-        return read_scan(said, ScanFiles())
-    if found.origin is None:
-        return None
-    from ..repeat import record, reread
-
-    try:
-        return reread(record(file_of(result)))
-    except InputError as error:
-        print(f"The report shows no data: {error}", file=sys.stderr)
-        return None
 
 
 def compare(
@@ -368,10 +306,10 @@ def compare(
     from .. import analysis
     from .inputs import GeometryChoice
 
-    _check([(picture, PICTURES)], one)
-    _check([(picture, PICTURES)], other)
+    check_outputs([(picture, PICTURES)], one)
+    check_outputs([(picture, PICTURES)], other)
     choice = GeometryChoice.of(geometry, beamline, settings)
-    pair = [_read(one, choice, conjugate), _read(other, choice)]
+    pair = [read_result(one, choice, conjugate), read_result(other, choice)]
     names = [each.name for each in pair]
     if names[0] == names[1]:
         names = [Path(one).name, Path(other).name]

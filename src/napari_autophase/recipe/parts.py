@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from .algorithm import readable
 from .plans import FINISH, POLISH
+from .settings import as_numbers
 
 Side = Annotated[int, Field(ge=16)]
 Width = Annotated[float, Field(ge=0, le=5)]
@@ -87,15 +87,7 @@ class ForwardModel(Part):
         "the scan), a number, one per frame, or a file (one per frame, an image of a frame's shape, or a volume of the scan's).",
     )
 
-    @field_validator("background", mode="before")
-    @classmethod
-    def _as_numbers(cls, value: Any) -> Any:
-        """Take text that holds numbers for these: nobody calls a file so."""
-        if isinstance(value, str):
-            with suppress(ValueError):
-                numbers = [float(part) for part in value.replace(",", " ").split()]
-                return numbers[0] if len(numbers) == 1 else numbers or value
-        return value
+    _numbers = field_validator("background", mode="before")(as_numbers)
 
 
 class Guess(Part):
@@ -307,3 +299,5 @@ class Analysis(Part):
         description="Correction for refraction and absorption on the beams' ways through the crystal: off, a material such as "
         "Pt, or δ and β of n = 1 − δ + iβ.",
     )
+
+    _numbers = field_validator("refraction", mode="before")(as_numbers)

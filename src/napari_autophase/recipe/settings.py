@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from html import escape
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -126,6 +127,15 @@ def salvaged(model: type[_Model], document: dict[str, Any]) -> tuple[_Model, tup
                 lost += _taken_out(left, each["loc"])
             if len(lost) == before:
                 raise
+
+
+def as_numbers(value: Any) -> Any:
+    """Return text that holds one number or several as these; anything else as it is."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            numbers = [float(part) for part in value.replace(",", " ").split()]
+            return numbers[0] if len(numbers) == 1 else numbers or value
+    return value
 
 
 def as_table(model: BaseModel, bold: Collection[str] = ()) -> str:

@@ -305,6 +305,7 @@ def _reproduced(trust: Trust) -> Table:
     unit, strain = trust.unit, "" if trust.unit == "nm" else " (rad/voxel)"
     names = {
         "agreement": "runs, correlation of the objects",
+        "first_mode": "runs, weight of their first mode",
         "half_agreement": "halves of the photons, correlation of the objects",
         "twin_likeness": "object and its own twin, correlation",
         "fsc_resolution": f"resolution by FSC, half-bit ({unit})",

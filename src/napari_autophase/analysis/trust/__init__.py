@@ -1,9 +1,9 @@
 """How far to trust a result: photon noise, agreement of runs and of halves of the counts, resolution, a verdict in words."""
 
 from .assess import REPRODUCES, assess
-from .average import Aligned, agreement, aligned
+from .average import Aligned, agreement, aligned, first_mode
 from .comparable import incomparable
-from .curves import table
+from .curves import run_table, table
 from .noise import expected_llk, llk_variance, noise_level
 from .resolution import frequencies, fsc, prtf, shell_correlation, smoothed, transfer
 from .shells import GOOD, POOR, explained
@@ -22,12 +22,14 @@ __all__ = [
     "expected_llk",
     "explained",
     "explains",
+    "first_mode",
     "frequencies",
     "fsc",
     "incomparable",
     "llk_variance",
     "noise_level",
     "prtf",
+    "run_table",
     "shell_correlation",
     "shells_in_words",
     "smoothed",

@@ -22,7 +22,7 @@ from ..phase import ramp, remove_ramp
 from ..quantities import robust_maximum
 from ..strain import strain
 from ..symmetries import twin
-from .average import Aligned, agreement
+from .average import Aligned, agreement, first_mode
 from .resolution import cut, fsc, prtf, smoothed
 
 REPRODUCES = 0.9
@@ -71,6 +71,7 @@ def assess(
     )
     figures = {
         "agreement": agreement(whole),
+        "first_mode": first_mode(whole),
         "half_agreement": agreement(halves),
         "twin_likeness": abs(align(twin(found), found, ramp=True, twins=False)[1]),
         "fsc_resolution": alike_in_shells.resolution,

@@ -53,3 +53,18 @@ def agreement(objects: np.ndarray) -> float:
     """Return the median correlation of all pairs of aligned objects (R, N0, N1, N2); NaN if there is one only."""
     pairs = [abs(correlation(one, other)) for number, one in enumerate(objects) for other in objects[:number]]
     return float(np.median(pairs)) if pairs else float("nan")
+
+
+def first_mode(objects: np.ndarray) -> float:
+    """Return the weight of the first mode of aligned objects (R, N0, N1, N2); NaN if there is one only.
+
+    The modes are the singular vectors of the objects as rows, of norm 1 each: σ₁² / Σσ² is 1 where all are the same, 1/R where
+    they have nothing in common.
+    """
+    if len(objects) < 2:
+        return float("nan")
+    rows = objects.reshape(len(objects), -1)
+    norms = np.linalg.norm(rows, axis=1)
+    gram = (rows @ rows.conj().T) / np.maximum(np.outer(norms, norms), 1e-30)
+    weights = np.linalg.eigvalsh(gram.astype(np.complex128))
+    return float(weights[-1] / weights.sum())

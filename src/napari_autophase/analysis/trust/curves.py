@@ -1,4 +1,4 @@
-"""What is known of a result at every resolution, as a table for other programs."""
+"""What is known of a result at every resolution, and of its runs, as tables for other programs."""
 
 from __future__ import annotations
 
@@ -48,4 +48,25 @@ def table(found: Reconstruction) -> str:
     for name, f, value, limit, number in rows:
         size = f"{1 / f:.6g}" if f else ""
         lines.append(f"{name},{f:.6g},{size},{value:.6g},{limit:.6g},{'' if number is None else number}")
+    return "\n".join(lines) + "\n"
+
+
+def run_table(found: Reconstruction) -> str:
+    """Return the runs that a result is the mean of as CSV, a line each.
+
+    Raises
+    ------
+    InputError
+        If there was one only.
+    """
+    if found.trust is None or not found.trust.runs:
+        raise InputError(
+            f"{found.name} is of a single run: there is no table of several; see --runs of reconstruct."
+        )
+    names = list(dict.fromkeys(name for run in found.trust.runs for name in run))
+    lines = [",".join(["run", *names])]
+    for number, run in enumerate(found.trust.runs, 1):
+        lines.append(
+            ",".join([str(number), *("" if name not in run else f"{run[name]:.9g}" for name in names)])
+        )
     return "\n".join(lines) + "\n"
