@@ -142,6 +142,20 @@ def test_no_more_than_its_share_is_spent_and_no_oftener_than_said(cost):
     assert spent > 0.5 * min(0.03 * 60, 60 / 0.1 * cost), "nor much less"
 
 
+def test_what_takes_longer_now_and_then_takes_no_more_of_all():
+    clock = Clock()
+    allowed, spent, costs = Allowance(0.02, 0.05, 0.002, clock), 0.0, [0.3, 0.002, 0.002]
+    while clock.now < 300:
+        clock.now += 0.01
+        if allowed.allows:
+            cost = costs[0]
+            costs.append(costs.pop(0))
+            clock.now += cost
+            spent += cost
+            allowed.took(cost)
+    assert spent <= 0.022 * (clock.now - 100)
+
+
 def watched(clock, wanted=True):
     return Watch(0.5, lambda: wanted, clock)
 

@@ -12,6 +12,8 @@ from ...reconstruction import Progress
 
 SOON_S = 0.2
 """Of a phase that began less long ago nobody can tell the pace: the first guesses would only flicker."""
+OPENING = ("prepare", "look")
+"""Phases whose pace says nothing of iterations."""
 NETWORK, PREPARE, ANALYSE, COARSE = 6e7, 4.0, 4.0, 0.1
 """What is thought of a first run, before it has told: what a look of the network takes, in iterations of one voxel; what is done
 once with every voxel, in iterations; which part of a fine iteration a coarse one takes."""
@@ -144,7 +146,7 @@ class Pace:
         doing = (within - self._first) * self._plan.work[self._phase]
         if doing > 0:
             self._rates[self._phase] = (now - self._begun) / doing
-            self._told |= now - self._begun >= SOON_S
+            self._told |= now - self._begun >= SOON_S and self._phase not in OPENING
 
     def _rate(self, phase: str) -> float:
         """Return what a unit of a phase's work takes: as measured, or as in earlier runs, faster or slower as this one is."""
@@ -155,7 +157,7 @@ class Pace:
         if phase in self._known:
             return self._known[phase] * haste
         # nobody knows: as the phase that takes longest of those that are known
-        rates = self._rates or self._known
+        rates = {name: rate for name, rate in (self._rates or self._known).items() if name not in OPENING}
         return (
             max(rates.items(), key=lambda each: each[1] * self._plan.work.get(each[0], 0.0))[1]
             if rates

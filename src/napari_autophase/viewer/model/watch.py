@@ -44,7 +44,7 @@ class Allowance:
     share, every_s
         The part, and seconds between two times at least.
     first_s
-        What the first time is thought to take; each other as long as the one before.
+        What the first time is thought to take; each other as long as the one before, or as all in the mean if that is longer.
     clock
         Seconds, monotonic.
     """
@@ -52,7 +52,7 @@ class Allowance:
     def __init__(self, share: float, every_s: float, first_s: float, clock: Callable[[], float]) -> None:
         self._share, self._every, self._next, self._clock = share, every_s, first_s, clock
         self._begun = self._last = clock()
-        self._spent = 0.0
+        self._spent, self._times = 0.0, 0
 
     @property
     def allows(self) -> bool:
@@ -64,8 +64,8 @@ class Allowance:
 
     def took(self, seconds: float) -> None:
         """Say that it was done."""
-        self._spent += seconds
-        self._next, self._last = seconds, self._clock()
+        self._spent, self._times = self._spent + seconds, self._times + 1
+        self._next, self._last = max(seconds, self._spent / self._times), self._clock()
 
 
 class Watch:
