@@ -1,10 +1,12 @@
-"""What speaks for a result: how well its model explains the counts, and what several runs and halves of the photons agree on."""
+"""What speaks for a result: how well its model explains the counts, what several runs and halves of the photons
+agree on, and what was done to its object since.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -140,3 +142,18 @@ class Shells:
 
 
 TRUST_MAPS = ("strain", "strain_error", "amplitude_error", "phase_error")
+
+
+class Correction(NamedTuple):
+    """What was done to an object before phase and strain are read from it.
+
+    Parameters
+    ----------
+    name
+        What it is in a few words, with its numbers, as it stands beside the name of a map.
+    words
+        What else there is to say, going on from the name.
+    """
+
+    name: str
+    words: str

@@ -15,11 +15,11 @@ import math
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from .evidence import Shells, Trust
+from .evidence import Correction, Shells, Trust
 from .on_demand import on_demand
 from .scan import Geometry, Origin
 
@@ -139,21 +139,6 @@ class Background:
             "none": "none found",
             "undetermined": "undetermined, as the crystal's own light fills the scan: none was taken into account",
         }[self.kind]
-
-
-class Correction(NamedTuple):
-    """What was done to an object before phase and strain are read from it.
-
-    Parameters
-    ----------
-    name
-        What it is in a few words, with its numbers, as it stands beside the name of a map.
-    words
-        What else there is to say, going on from the name.
-    """
-
-    name: str
-    words: str
 
 
 JUDGED = "judged_by"

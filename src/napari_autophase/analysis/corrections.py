@@ -22,9 +22,10 @@ from dataclasses import replace
 import numpy as np
 from scipy import fft
 
+from ..evidence import Correction
 from ..faults import InputError
 from ..recipe import Analysis, Recipe, Window
-from ..reconstruction import Correction, Reconstruction
+from ..reconstruction import Reconstruction
 from ..scan import Geometry
 from .paths import path_lengths
 from .phase import ramp

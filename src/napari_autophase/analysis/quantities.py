@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from ..reconstruction import Correction, Reconstruction
+from ..evidence import Correction
+from ..reconstruction import Reconstruction
 from .align import fitted
 from .dislocations import Dislocation, find_dislocations, near_lines
 from .isosurface import Surface, bounding_box, isosurface

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from napari.layers import Layer
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
@@ -83,7 +84,8 @@ class DeviceAndMemory(QWidget):
 
     def _ask(self) -> None:
         try:
-            shape, recipe = self._session.current_shape, self._recipe()
+            recipe, current = self._recipe(), self._session.current
+            shape = current.data.shape if isinstance(current, Layer) else current and current.shape
         except InputError:  # which is said when the button is pressed
             shape = None
         if shape is None or not engine.loaded:

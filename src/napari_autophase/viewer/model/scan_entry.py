@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from napari.layers import Labels, Layer
 
@@ -30,3 +30,9 @@ class ScanEntry:
 
     def __post_init__(self) -> None:
         self.names.add(self.scan.name)
+
+    def rename(self) -> None:
+        """Call the scan as its layer is called."""
+        self.scan = replace(self.scan, name=self.layer.name)
+        self.names.add(self.scan.name)
+        self.layer.metadata[SCAN] = self.scan

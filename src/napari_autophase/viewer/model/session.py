@@ -71,18 +71,16 @@ class Session:
         self._replace = False
         self._begin: Reconstruction | None = None
         self._stage = Stage.of(viewer)
-        self._stage.side_changed.connect(self._on_side)
+        self._stage.side_changed.connect(lambda _: self.side_changed.emit())
         self._queue = PieceQueue(self._background.soon, self._open_viewer)
         self.controller = Controller(self._launch)
         self.live = Live(viewer, self._queue, self.controller, self._make_room)
         """The crystal while it is refined."""
-        self._gallery = Gallery(
-            viewer, self._queue, self._background.tasks, self._make_room, self._placed, self.live
-        )
+        make_tasks = self._background.tasks
+        self._gallery = Gallery(viewer, self._queue, make_tasks, self._make_room, self._placed, self.live)
         self._gallery.updated.connect(self.result_updated.emit)
-        self._adoption = Adoption(self._make_scan, self._background.tasks)
-        self.images = Images()
-        """What is said of other people's images."""
+        self._adoption = Adoption(self._make_scan, make_tasks)
+        self.images = Images()  # what is said of other people's
         self.masks = PaintedMasks(viewer, lambda: self._entry(self._current), self.update_scan)
         """What is painted over the scans."""
         self.material = ""
@@ -90,8 +88,7 @@ class Session:
         self.choices_made: dict[str, Any] = {}
         """What the Reconstruct panel says, by the names of the settings: a panel that is opened again says it again."""
         self.unsettled: list[Callable[[], object]] = []
-        """Called before a scan is used: each applies what a panel shows of it, or raises an `InputError` that says what is
-        missing."""
+        """Called before a scan is used: each applies what a panel shows, or raises an `InputError` that says what is missing."""
         self.controller.finished.connect(self._on_finished)
         for layer in viewer.layers:
             self._adopt(layer)
@@ -114,8 +111,7 @@ class Session:
 
     @property
     def _layers(self) -> Sequence[Layer]:
-        viewer = self._viewer()
-        return () if viewer is None else viewer.layers
+        return () if (viewer := self._viewer()) is None else viewer.layers
 
     # -- scans ---------------------------------------------------------------------------------------------------------
 
@@ -172,13 +168,6 @@ class Session:
             self.images.made(image, self._entry(scan))
             self.choices_changed.emit()
         return self._current if isinstance(self._current, Scan) else None
-
-    @property
-    def current_shape(self) -> tuple[int, ...] | None:
-        """Shape of the current scan, or of the image that may become one."""
-        if isinstance(self._current, Layer):
-            return tuple(self._current.data.shape)
-        return None if self._current is None else self._current.shape
 
     @property
     def scan_layer(self) -> Layer | None:
@@ -259,9 +248,6 @@ class Session:
         if entry is not None:
             self._queue.start(followed(self._stage.show_scan(entry.layer), then))
 
-    def _on_side(self) -> None:
-        self.side_changed.emit()
-
     def show_result(self, result: layers.ResultLayers | None = None) -> None:
         """Hide the diffraction and show this result, or the one that was seen last, with the view that results had."""
         self._queue.start(self._to_result(result))
@@ -326,10 +312,10 @@ class Session:
 
     def _make_room(self) -> Layer | None:
         """Hide the image that was phased, which is not ours, before its result is seen; return it if it was not hidden."""
-        if not isinstance(self._current, Layer) or not self._current.visible:
-            return None
-        self._current.visible = False
-        return self._current
+        image = self._current if isinstance(self._current, Layer) and self._current.visible else None
+        if image is not None:
+            image.visible = False
+        return image
 
     def _placed(self, found: Reconstruction) -> Scan | None:
         """Return the scan of a result if it was given another geometry here."""
@@ -392,11 +378,9 @@ class Session:
     def _on_renamed(self, event: Any) -> None:
         entry = next((entry for entry in self._entries if entry.layer is event.source), None)
         if entry is not None and entry.layer.name != entry.scan.name:
-            before, entry.scan = entry.scan, replace(entry.scan, name=entry.layer.name)
-            entry.names.add(entry.scan.name)
-            entry.layer.metadata[layers.SCAN] = entry.scan
-            if self._current is before:
-                self._current = entry.scan
+            is_current = self._current is entry.scan
+            entry.rename()
+            self._current = entry.scan if is_current else self._current
         self.choices_changed.emit()
 
     def _on_removed(self, event: Any) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from napari.components import ViewerModel
@@ -22,41 +21,12 @@ from .piece_queue import while_there
 from .result_data import AXES, LIVE, QUANTITIES, RECONSTRUCTION, unit_of
 from .results import ResultLayers, results
 from .scan_entry import OVER_SCAN, SCAN
+from .view import View
 
 UNITS = {"nm": "nanometer", "voxel": "voxel", "pixel": "pixel"}
 """Our units as napari spells them."""
 Side = Literal["diffraction", "results"]
 _Names = tuple[tuple[str, ...], tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class View:
-    """Where one looks: dimensions, slices, camera, selected layers."""
-
-    ndisplay: Literal[2, 3]
-    order: tuple[int, ...]
-    point: tuple[float, ...]
-    center: tuple[float, ...]
-    zoom: float
-    angles: tuple[float, float, float]
-    selected: weakref.WeakSet[Layer]
-
-    @classmethod
-    def of(cls, viewer: ViewerModel) -> View:
-        """Return the present view."""
-        dims, camera = viewer.dims, compat.camera(viewer)
-        selected = weakref.WeakSet(viewer.layers.selection)
-        return cls(dims.ndisplay, dims.order, dims.point, camera.center, camera.zoom, camera.angles, selected)
-
-    def restore(self, viewer: ViewerModel) -> None:
-        """Look there again; layers that are gone are left out, and so are the slices where there are other axes now."""
-        dims, camera = viewer.dims, compat.camera(viewer)
-        dims.ndisplay = self.ndisplay
-        if len(self.point) == dims.ndim:
-            dims.order = self.order
-            dims.point = self.point
-        camera.center, camera.zoom, camera.angles = self.center, self.zoom, self.angles
-        viewer.layers.selection = {layer for layer in viewer.layers if layer in self.selected}
 
 
 class Stage:
@@ -397,12 +367,12 @@ def _scans(viewer: ViewerModel) -> list[Layer]:
     return [layer for layer in viewer.layers if SCAN in layer.metadata]
 
 
-def _live_layers(viewer: ViewerModel) -> list[Layer]:
-    return [layer for layer in viewer.layers if LIVE in layer.metadata]
-
-
 def _over_scans(viewer: ViewerModel) -> list[Layer]:
     return [layer for layer in viewer.layers if OVER_SCAN in layer.metadata]
+
+
+def _live_layers(viewer: ViewerModel) -> list[Layer]:
+    return [layer for layer in viewer.layers if LIVE in layer.metadata]
 
 
 def _names(layer: Layer) -> _Names:

@@ -1,0 +1,42 @@
+"""Where one looks in a viewer, to come back to."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import Literal
+
+from napari.components import ViewerModel
+from napari.layers import Layer
+
+from . import compat
+
+
+@dataclass(frozen=True)
+class View:
+    """Where one looks: dimensions, slices, camera, selected layers."""
+
+    ndisplay: Literal[2, 3]
+    order: tuple[int, ...]
+    point: tuple[float, ...]
+    center: tuple[float, ...]
+    zoom: float
+    angles: tuple[float, float, float]
+    selected: weakref.WeakSet[Layer]
+
+    @classmethod
+    def of(cls, viewer: ViewerModel) -> View:
+        """Return the present view."""
+        dims, camera = viewer.dims, compat.camera(viewer)
+        selected = weakref.WeakSet(viewer.layers.selection)
+        return cls(dims.ndisplay, dims.order, dims.point, camera.center, camera.zoom, camera.angles, selected)
+
+    def restore(self, viewer: ViewerModel) -> None:
+        """Look there again; layers that are gone are left out, and so are the slices where there are other axes now."""
+        dims, camera = viewer.dims, compat.camera(viewer)
+        dims.ndisplay = self.ndisplay
+        if len(self.point) == dims.ndim:
+            dims.order = self.order
+            dims.point = self.point
+        camera.center, camera.zoom, camera.angles = self.center, self.zoom, self.angles
+        viewer.layers.selection = {layer for layer in viewer.layers if layer in self.selected}
