@@ -401,7 +401,7 @@ def test_it_can_be_turned_off_and_on(run, viewer, session, launch):
     assert session.results[0].seen_layer.visible
 
 
-def test_an_image_that_is_phased_comes_back_when_its_run_is_cancelled(session, viewer, launch, scan):
+def test_what_an_image_became_is_seen_again_when_its_run_is_cancelled(session, viewer, launch, scan):
     image = viewer.add_image(scan.counts.astype(np.float32), name="dropped")
     session.reconstruct(Recipe())
     found = sketch(Start(), None, 0.5)
@@ -409,7 +409,7 @@ def test_an_image_that_is_phased_comes_back_when_its_run_is_cancelled(session, v
     assert not image.visible
     session.controller.cancel()
     launch.job.run.on_stopped()
-    assert image.visible
+    assert session.scan_layer.visible, "the scan that the image has become"
     assert not live_layers(viewer)[0].visible
 
 
