@@ -222,6 +222,7 @@ class Tour:
     def move_the_threshold(self) -> None:
         """The isosurface follows."""
         self.turn_to("Display")
+        self.wait(lambda: self.field(CAPTION).isEnabled(), "the panel does not know the crystal")
         vertices = len(self.layer("isosurface").vertices)
         self.field(CAPTION).setValue(0.5)
         self.wait(

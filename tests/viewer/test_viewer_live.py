@@ -12,6 +12,7 @@ from napari_autophase import analysis
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.viewer import threads
+from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.model.sketch import sketch
 from napari_autophase.viewer.model.watch import Allowance, Seen, Watch
 
@@ -279,6 +280,16 @@ def test_the_crystal_is_seen_while_it_is_refined_and_becomes_the_result(run, vie
     assert len(layer.texcoords) == len(layer.vertices)
     result.set_threshold(0.5)
     assert live_layers(viewer) == []
+
+
+def test_the_panels_hear_of_a_result_that_the_live_crystal_became(run, session, qtbot):
+    dock = DisplayDock(session.viewer)
+    qtbot.addWidget(dock)
+    run.show()
+    assert dock.current is None
+    run.done()
+    assert dock.current is session.results[-1]
+    assert dock.threshold.isEnabled()
 
 
 def test_of_a_scan_without_geometry_too(run, viewer):

@@ -45,6 +45,8 @@ class Gallery:
         What is seen of a run in progress, which its result takes over.
     """
 
+    arrived = Signal()
+    """A result is there; layers may have come for it, or one that was there has become its own."""
     updated = Signal(Reconstruction, Reconstruction)
     """A result has another geometry: what it was, what it is."""
 
@@ -139,6 +141,7 @@ class Gallery:
             if not result.alive:
                 return
         yield from layers.add_drawing(self._live, result, drawing, self._live_crystal)
+        self.arrived.emit()
 
     def _redraw(self, result: layers.ResultLayers, drawing: Drawing | None) -> None:
         if drawing is not None and result.alive:

@@ -79,6 +79,7 @@ class Session:
         make_tasks = self._background.tasks
         self._gallery = Gallery(viewer, self._queue, make_tasks, self._make_room, self._placed, self.live)
         self._gallery.updated.connect(self.result_updated.emit)
+        self._gallery.arrived.connect(self.results_changed.emit)
         self._adoption = Adoption(self._make_scan, make_tasks)
         self.images = Images()  # what is said of other people's
         self.masks = PaintedMasks(viewer, lambda: self._entry(self._current), self.update_scan)
@@ -89,7 +90,7 @@ class Session:
         """What the Reconstruct panel says, by the names of the settings: a panel that is opened again says it again."""
         self.unsettled: list[Callable[[], object]] = []
         """Called before a scan is used: each applies what a panel shows, or raises an `InputError` that says what is missing."""
-        self.controller.finished.connect(self._on_finished)
+        self.controller.finished.connect(lambda drawing: self.show_drawing(drawing, self._replace))
         for layer in viewer.layers:
             self._adopt(layer)
         compat.when_closed(viewer, self.controller.close)
@@ -329,9 +330,6 @@ class Session:
     def _launch(self, scan: Scan, recipe: Recipe, run: Run) -> Job:
         last, _ = self._gallery.place(self._replace)
         return self._background.reconstruct(scan, recipe, run, last.look if last else None, self._begin)
-
-    def _on_finished(self, drawing: Drawing) -> None:
-        self.show_drawing(drawing, self._replace)
 
     # -- layers come and go --------------------------------------------------------------------------------------------
 
