@@ -201,6 +201,28 @@ def test_training_that_has_no_room_says_what_has_and_goes_on_from_its_checkpoint
         slice_of(4, limit=little // 3)
 
 
+def test_fine_tuning_that_has_no_room_says_what_has(small):
+    settings = {
+        "guess.weights": str(small), "guess.starts": 1, "guess.polish": "ER", "guess.side": 16, "refine.algorithm": "2*ER",
+        "model.coherence": "off", "device": "cuda",
+    }  # fmt: skip
+    recipe = Recipe().with_settings(settings)
+
+    def tuned(views, limit=None):
+        with pretended("cuda", **({} if limit is None else {"limit": limit})) as pretence:
+            finish(finetune([Scan(counts())], recipe, steps=1, views=views))
+            return pretence.peak
+
+    little, most = tuned(4), tuned(16)
+    with pytest.raises(InputError) as caught:
+        tuned(16, limit=(little + most) // 2)
+    assert str(caught.value) == (
+        "The memory of cuda ran out: 16 views of a scan in a step did not fit; 8 would (--views 8)."
+    )
+    with pytest.raises(InputError, match="choose (the )?device cpu"):
+        tuned(4, limit=little // 6)
+
+
 def test_memory_that_runs_out_elsewhere_is_no_matter_of_training():
     from napari_autophase.training.room import largest_that_fits, or_say
 

@@ -36,6 +36,7 @@ from ..reconstruct import reconstruct, versions
 from ..reconstruction import Progress
 from ..scan import InputError, Scan
 from . import losses
+from .room import elsewhere, largest_that_fits, or_say
 
 STEPS = 50
 LEARNING_RATE = 5e-5
@@ -132,7 +133,8 @@ def finetune(
     Raises
     ------
     InputError
-        If there is no scan, a number is out of range, the recipe refines nothing, or the weights or scans cannot be used.
+        If there is no scan, a number is out of range, the recipe refines nothing, the weights or scans cannot be used, or memory
+        runs out.
     """
     recipe = recipe or Recipe()
     if not scans or steps < 1 or views < 1 or not 0 < learning_rate < 1:
@@ -144,36 +146,52 @@ def finetune(
             "This recipe refines nothing that could be learnt; fine-tune with `fast`, `iterative` or `best`."
         )
     device, _ = phasing.pick_device(recipe.device)
-    model = network.load(recipe.guess.weights, device)
+    with or_say(device, lambda: f"the network itself did not fit; {elsewhere(device)}."):
+        model = network.load(recipe.guess.weights, device)
     architecture = next((name for name, kind in NETWORKS.items() if type(model.network) is kind), "")
     tuned = copy.deepcopy(model.network).eval().requires_grad_(True)  # eval: BatchNorm keeps its statistics
 
-    lessons = []
-    for scan in scans:
-        lessons.append((yield from _learn(scan, recipe, model)))
+    lessons: list[_Lesson] = []
+    with or_say(
+        device, lambda: f"{scans[len(lessons)].name} did not fit; bin or crop it, or {elsewhere(device)}."
+    ):
+        for scan in scans:
+            lessons.append((yield from _learn(scan, recipe, model)))
 
-    best = before = _judge(model.network, lessons, device)
-    kept, kept_step = copy.deepcopy(tuned.state_dict()), 0
-    optimizer = torch.optim.Adam(tuned.parameters(), lr=learning_rate)
-    rng = np.random.default_rng(recipe.seed)
-    every = max(5, steps // 10)
-    yield Progress("finetune", 0, steps)
-    for step in range(1, steps + 1):
-        rise, fall = min(1.0, step / WARM_UP), 0.5 * (1 + math.cos(math.pi * (step - 1) / steps))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * rise * fall
-        lesson = lessons[(step - 1) % len(lessons)]
-        chosen = [orientations(48)[i] for i in rng.choice(48, min(views, 48), replace=False)]
-        loss = _loss(tuned, lesson, chosen, device)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(tuned.parameters(), 1.0)
-        optimizer.step()
-        if step % every == 0 or step == steps:
-            now = _judge(tuned, lessons, device)
-            if _score(now) < min(_score(best), _score(before) - CHANCE):
-                best, kept, kept_step = now, copy.deepcopy(tuned.state_dict()), step
-        yield Progress("finetune", step, steps, float(loss.detach()))
+    def room() -> str:
+        def one_step(number: int) -> None:
+            tuned.zero_grad(set_to_none=True)
+            _loss(tuned, lessons[0], orientations(number), device).backward()
+            _judge(tuned, lessons[:1], device)
+
+        what, fits = f"{views} views of a scan in a step", largest_that_fits(one_step, views, device)
+        return f"{what} did not fit; " + (
+            f"{fits} would (--views {fits})." if fits else f"{elsewhere(device)}."
+        )
+
+    with or_say(device, room):
+        best = before = _judge(model.network, lessons, device)
+        kept, kept_step = copy.deepcopy(tuned.state_dict()), 0
+        optimizer = torch.optim.Adam(tuned.parameters(), lr=learning_rate)
+        rng = np.random.default_rng(recipe.seed)
+        every = max(5, steps // 10)
+        yield Progress("finetune", 0, steps)
+        for step in range(1, steps + 1):
+            rise, fall = min(1.0, step / WARM_UP), 0.5 * (1 + math.cos(math.pi * (step - 1) / steps))
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * rise * fall
+            lesson = lessons[(step - 1) % len(lessons)]
+            chosen = [orientations(48)[i] for i in rng.choice(48, min(views, 48), replace=False)]
+            loss = _loss(tuned, lesson, chosen, device)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(tuned.parameters(), 1.0)
+            optimizer.step()
+            if step % every == 0 or step == steps:
+                now = _judge(tuned, lessons, device)
+                if _score(now) < min(_score(best), _score(before) - CHANCE):
+                    best, kept, kept_step = now, copy.deepcopy(tuned.state_dict()), step
+            yield Progress("finetune", step, steps, float(loss.detach()))
 
     tuned.load_state_dict(kept)
     made_by = {
