@@ -219,7 +219,7 @@ def test_fine_tuning_that_has_no_room_says_what_has(small):
     assert str(caught.value) == (
         "The memory of cuda ran out: 16 views of a scan in a step did not fit; 8 would (--views 8)."
     )
-    with pytest.raises(InputError, match="choose (the )?device cpu"):
+    with pytest.raises(InputError, match=r"choose (the )?device cpu"):
         tuned(4, limit=little // 6)
 
 
