@@ -193,7 +193,7 @@ class ShrinkWrap(Part):
         gt=0,
         lt=1,
         title="Support threshold",
-        description="Fraction of the maximum of the blurred amplitude.",
+        description="Fraction of the maximum of the blurred amplitude; the last update goes by the outline, unless that is 0.",
     )
     outline: float = Field(
         0.5,
