@@ -97,7 +97,8 @@ def test_a_network_that_fits_nowhere_guesses_on_the_cpu(kind, small):
 def test_a_scan_is_reconstructed_from_preparation_to_analysis(kind, small):
     settings = {
         "guess.weights": str(small), "guess.candidates": 2, "guess.starts": 2, "guess.rounds": 1, "guess.polish": "2*EHIO+2*ER",
-        "guess.side": 16, "refine.algorithm": "4*HIO+4*ER", "refine.shrink_wrap.outline": 0.0, "model.coherence": "estimate", "device": kind,
+        "guess.side": 16, "refine.algorithm": "4*HIO+4*ER", "model.coherence": "estimate", "device": kind,
+        "refine.shrink_wrap.outline": 0.0,  # of what has not converged it hangs on rounding
     }  # fmt: skip
     recipe = Recipe().with_settings(settings)
     there = recipe.with_settings({"device": "cpu", "backend": "torch"})
