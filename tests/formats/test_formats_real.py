@@ -180,8 +180,8 @@ def test_34_id_c_from_raw_frames_to_strain_in_one_command(experiment, tmp_path, 
     found = formats.read(result)
     reference = formats.read(GOLD / "reference_pynx/best_run.cxi")
     agreement = analysis.compare(found.object, reference.object, threshold=0.3)
-    # four seeds reach 0.88 to 0.93, 0.92 to 0.95 and 0.19 to 0.22: on measured scans runs do not agree any better with each other
-    assert agreement["support_iou"] >= 0.87
+    # six seeds reach 0.90 to 0.94, 0.93 to 0.96 and 0.17 to 0.22; with each other 0.95 to 0.97
+    assert agreement["support_iou"] >= 0.9
     assert agreement["correlation"] >= 0.91
     assert agreement["phase_error"] <= 0.25
     assert found.scan_geometry.beamline == "34-ID-C"
