@@ -18,7 +18,7 @@ REPORTS = "HTML, one page (*.html);;PDF (*.pdf)"
 GRIDS = "NeXus (*.h5);;NumPy (*.npz)"
 PROGRAMS = (
     "ParaView, volumes (*.vti);;ParaView, surface (*.vtp);;NeXus (*.nxs);;NumPy (*.npz);;MATLAB (*.mat);;"
-    "ImageJ (*.tif);;STL, surface (*.stl);;PLY, coloured surface (*.ply);;CXI, whole (*.cxi)"
+    "ImageJ (*.tif);;STL, surface (*.stl);;PLY, coloured surface (*.ply);;CXI, whole (*.cxi);;Curves of trust, a table (*.csv)"
 )
 """Name filters of the file dialogs."""
 FRAMES_PER_SECOND = 15
