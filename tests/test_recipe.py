@@ -250,3 +250,8 @@ def test_random_starts_are_added_where_a_guess_is_refined():
         assert more.refine.shrink_wrap.threshold == 0.15
         assert more.number_of_starts == recipe.guess.keep + 2
         assert Recipe.model_validate(more.model_dump()) == more
+
+
+def test_what_a_recipe_refuses_ends_in_one_full_stop():
+    with pytest.raises(InputError, match=r"device=gpu: There is no device 'gpu'; .* as cuda:1\.$"):
+        Recipe().with_settings({"device": "gpu"})

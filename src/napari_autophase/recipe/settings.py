@@ -110,7 +110,7 @@ def fault(model: type[BaseModel], error: ValidationError, document: Any) -> str:
 
 def _reason(error: Mapping[str, Any], info: FieldInfo) -> str:
     if error["type"] == "value_error":  # a validator of our own says it better
-        return str(error["ctx"]["error"])
+        return str(error["ctx"]["error"]).removesuffix(".")
     return f"it takes {takes(info)}"
 
 
