@@ -95,9 +95,7 @@ def test_a_network_that_fits_nowhere_guesses_on_the_cpu(kind, small):
 
 
 def test_a_scan_is_reconstructed_from_preparation_to_analysis(kind, small, monkeypatch):
-    monkeypatch.setattr(
-        runs.trust, "explains", lambda *_: True
-    )  # one attempt is compared
+    monkeypatch.setattr(runs.trust, "explains", lambda *_: True)  # one attempt is compared
     settings = {
         "guess.weights": str(small), "guess.candidates": 2, "guess.starts": 2, "guess.rounds": 1, "guess.polish": "2*EHIO+2*ER",
         "guess.side": 16, "refine.algorithm": "4*HIO+4*ER", "model.coherence": "estimate", "device": kind,
