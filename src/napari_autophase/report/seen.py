@@ -112,7 +112,8 @@ def _light(found: Reconstruction, grid: tuple[int, ...]) -> tuple[np.ndarray, st
     light = field.real**2 + field.imag**2
     words = "|FFT|² of the object inside its support"
     if found.coherence.kind == "gaussian":
-        spectrum = fft.rfftn(light)
+        # in double precision: the single one's error is a part of the peak, more than a dim pixel has photons
+        spectrum = fft.rfftn(light.astype(np.float64))
         ends = (fft.fftfreq(grid[0]), fft.fftfreq(grid[1]), fft.rfftfreq(grid[2]))
         for axis, (f, sigma) in enumerate(zip(ends, found.coherence.sigma_px, strict=True)):
             window = np.exp(-2 * (np.pi * sigma * f) ** 2)
