@@ -145,7 +145,7 @@ from napari_autophase import Recipe, Scan, run
 from napari_autophase.phasing import device_lines
 box = np.zeros((32, 32, 32)); box[11:21, 12:22, 11:20] = 1
 counts = np.fft.fftshift(np.abs(np.fft.fftn(box)) ** 2).round().astype(np.float32)
-settings = {{'guess.polish': 'ER+EHIO', 'refine.algorithm': '3*ER', 'backend': 'compiled'}}
+settings = {{'guess.polish': '', 'guess.starts': 0, 'refine.algorithm': '2*EHIO+3*ER', 'backend': 'compiled'}}
 found = run(Scan(counts), Recipe().with_settings(settings))
 print(json.dumps([found.report(), device_lines()]))
 """
