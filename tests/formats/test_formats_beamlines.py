@@ -367,6 +367,7 @@ def test_id01_frames_mask_motors_energy_distance_pixels_direct_beam(tmp_path):
     assert geometry.rocking_circle == 1
     assert geometry.rocking_step_deg == pytest.approx(0.2 / 15)
     assert scan.metadata["monitor"] == [7.0] * 16
+    assert any("complete: 16 of 16 points" in note for note in scan.notes)
     cross = np.zeros((516, 516), bool)
     cross[255:261] = cross[:, 255:261] = True
     np.testing.assert_array_equal(scan.mask, np.broadcast_to(cross, scan.shape))
@@ -443,6 +444,8 @@ def test_bm02_frames_motors_energy(tmp_path):
     assert scan.metadata["sample_angles_deg"] == pytest.approx([0.5, table["THETA"][8], 91, 4])
     assert scan.metadata["detector_angles_deg"] == [2, 40]
     assert scan.metadata["monitor"] == [3.0] * 16
+    assert "direct_beam_pixel" not in scan.metadata
+    assert any("complete: 16 of 16 points" in note for note in scan.notes)
 
 
 # P10: fio and Eiger masters ----------------------------------------------------------------------------------------------
@@ -591,6 +594,8 @@ def test_28_id_b_frames_motors_energy_distance(tmp_path):
     assert scan.metadata["sample_angles_deg"] == pytest.approx([0.1, table["eta"][8], 1, 2])
     assert scan.metadata["detector_angles_deg"] == [3, 31]
     assert scan.metadata["monitor"] == [5.0] * 16
+    assert "direct_beam_pixel" not in scan.metadata
+    assert any("complete: 16 of 16 points" in note for note in scan.notes)
 
 
 def test_heps_frames_motors_energy_pixels(tmp_path):
@@ -609,6 +614,8 @@ def test_heps_frames_motors_energy_pixels(tmp_path):
     assert scan.metadata["pixel_size_um"] == (172, 172)
     assert scan.metadata["detector"] == "pilatus100k"
     assert scan.metadata["detector_angles_deg"] == [3, 40]
+    assert "direct_beam_pixel" not in scan.metadata
+    assert any("complete: 16 of 16 points" in note for note in scan.notes)
 
 
 # beamlines' files -------------------------------------------------------------------------------------------------------

@@ -241,6 +241,25 @@ def test_a_scan_that_still_runs_is_said_to(tmp_path):
     assert formats.scans(tmp_path / "proposal.h5")[0].is_complete is False
 
 
+@pytest.mark.parametrize(
+    ("reason", "asked", "state", "said"),
+    [
+        ("SUCCESS", 17, "", "is complete: 17 of 17 points"),
+        ("SUCCESS", 33, "not complete", "is not complete: 17 of 33 points (it ended early)"),
+        ("USER_ABORT", 33, "not complete: USER_ABORT", "is not complete: 17 of 33 points (it was ended by USER_ABORT)"),
+        ("FAILURE", 17, "not complete: FAILURE", "is not complete: 17 of 17 points (it was ended by FAILURE)"),
+    ],
+)  # fmt: skip
+def test_what_ended_a_scan_of_id01_is_said(tmp_path, reason, asked, state, said):
+    path = id01_file(tmp_path)
+    with h5py.File(path, "r+") as file:
+        file["1.1/end_reason"] = reason
+        del file["1.1/title"]
+        file["1.1/title"] = f"ascan eta 17.42 {17.42 + 0.01 * (asked - 1):g} {asked - 1} 1.0"
+    assert formats.scans(path)[0].state == state
+    assert any(said in note for note in formats.read_scan(path).notes)
+
+
 def test_the_motor_of_a_scan_that_still_runs_goes_on_as_it_went(tmp_path):
     bliss(tmp_path, running=True)
     path = tmp_path / "S1/S1_0001/S1_0001.h5"
@@ -457,6 +476,7 @@ def test_sixs(tmp_path, year, directions):
     )
     assert scan.metadata["monitor"] == [3e4] * FRAMES
     assert any("lacks distance_m" in note for note in scan.notes)
+    assert any("whether it is complete, its log does not say" in note for note in scan.notes)
 
 
 @pytest.mark.parametrize("in_millionths", [False, True], ids=["degrees", "millionths"])
@@ -479,6 +499,7 @@ def test_cristal(tmp_path, in_millionths):
         detector="maxipix",
     )
     assert scan.metadata["monitor"] == [7e4] * FRAMES
+    assert any("whether it is complete, its log does not say" in note for note in scan.notes)
 
 
 def test_cristal_scans_the_energy_with_delta_following(tmp_path):
@@ -518,6 +539,7 @@ def test_nanomax(tmp_path, known, detector, columns, size):
         detector=detector,
     )
     assert scan.metadata["scan_number"] == 123
+    assert any("complete: 17 of 17 points" in note for note in scan.notes)
 
 
 def test_id27(tmp_path):
@@ -529,6 +551,7 @@ def test_id27(tmp_path):
     assert (geometry.sample_circles, geometry.detector_circles) == (("y+",), ())
     assert geometry.rocking_step_deg == pytest.approx(0.01)
     assert geometry.pixel_size_um == (75.0, 75.0)
+    assert any("complete: 17 of 17 points" in note for note in scan.notes)
 
 
 def test_20_id_e_lacks_only_where_the_direct_beam_is(tmp_path):
@@ -540,6 +563,7 @@ def test_20_id_e_lacks_only_where_the_direct_beam_is(tmp_path):
     assert (geometry.energy_kev, geometry.distance_m) == (10.0, pytest.approx(1.5))
     assert geometry.rocking_step_deg == pytest.approx(0.01)
     assert geometry.sample_circles == ("y+",)
+    assert any("whether it is complete, its log does not say" in note for note in scan.notes)
 
 
 def test_eiger_masters_say_what_a_dectris_detector_knows(tmp_path):

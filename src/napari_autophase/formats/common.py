@@ -118,6 +118,8 @@ class ScanEntry:
         Counts of the brightest pixel, where a counter has it.
     ended
         Whether the scan came to its end; None: the file does not say.
+    cut_by
+        What kept it from its end, as the file says it; "" if nothing did, or the file does not say.
     lost
         Why nothing of it can be reached, in one sentence; "" if it can.
     """
@@ -130,6 +132,7 @@ class ScanEntry:
     has_frames: bool = False
     brightest: float | None = None
     ended: bool | None = None
+    cut_by: str = ""
     lost: str = ""
 
     @property
@@ -151,7 +154,9 @@ class ScanEntry:
             return "cannot be reached"
         if not self.has_frames:
             return "no frames"
-        return {True: "", None: "", False: "not complete"}[self.is_complete]
+        if self.is_complete is not False:
+            return ""
+        return f"not complete: {self.cut_by}" if self.cut_by else "not complete"
 
     def __str__(self) -> str:
         points = "" if self.points is None else f"{self.points} frames"

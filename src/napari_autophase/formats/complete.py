@@ -28,7 +28,7 @@ def completeness(log: ScanLog, count: int, numbers: Sequence[int], missing: Sequ
     if log.is_complete is None:
         state = f"{of} has {points} points; whether it is complete, its log does not say"
     elif not log.is_complete:
-        state = f"{of} is not complete: {points}{asked} points (aborted, or still running)"
+        state = f"{of} is not complete: {points}{asked} points ({_why(log)})"
     elif log.asked is not None and points > log.asked:
         state = f"{of} has {points} points, {points - log.asked} more than the {log.asked} that its command asks for"
     elif count < points or missing:
@@ -41,6 +41,13 @@ def completeness(log: ScanLog, count: int, numbers: Sequence[int], missing: Sequ
     if missing:
         state += f"; {_named(missing)} missing"
     return f"{state}."
+
+
+def _why(log: ScanLog) -> str:
+    """Say why a log ends before its scan, as far as it tells."""
+    if log.cut_by:
+        return f"it was ended by {log.cut_by}"
+    return "it ended early" if log.ended else "aborted, or still running"
 
 
 def _difference(points: int, count: int, numbers: Sequence[int], is_cut: bool) -> str:

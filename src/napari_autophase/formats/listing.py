@@ -19,7 +19,7 @@ from ..geometry import Files, Source, beamlines
 from . import nexus
 from .common import ScanEntry
 from .links import LinkError, Tree, is_elsewhere, link_types, place_of
-from .logs.tree import asked_points
+from .logs.tree import asked_points, what_cut
 
 _TEXT = h5py.string_dtype()
 _STORED_TEXT = h5py.h5t.py_create(_TEXT)
@@ -124,6 +124,7 @@ def _entry(group: _Group, name: str, files: Files, recorded: dict[str, Any]) -> 
                 has_frames |= len(shape) > 2
                 if is_maximum:
                     brightest += _largest(item, shape)
+    cut_by = what_cut(_word(group, files.end_reason))
     return ScanEntry(
         name,
         command,
@@ -132,7 +133,8 @@ def _entry(group: _Group, name: str, files: Files, recorded: dict[str, Any]) -> 
         asked_points(command),
         has_frames,
         max(brightest, default=None),
-        any(group.place(each.name) for each in files.ended) if files.ended else None,
+        not cut_by and any(group.place(each.name) for each in files.ended) if files.ended else None,
+        cut_by,
     )
 
 

@@ -19,7 +19,7 @@ from . import nexus, sources
 from .common import Description, as_volume
 from .links import Item, Lost, Tree, link_of, local, why_not_local
 from .logs.log import unsteady
-from .logs.tree import TreeLog
+from .logs.tree import TreeLog, what_cut
 from .masks import StoredMask, lost_mask
 from .measured import Frames, described, nearly_from, quantity, told_from
 
@@ -251,8 +251,9 @@ def _explained(log: TreeLog, site: Beamline) -> TreeLog:
     """Return the log with its command, its end, and with what was scanned under the name of the motor that it moved."""
     files = site.files
     command = next((word for each in files.command if (word := log.word(each)) is not None), "")
-    ended = any(log.word(each) is not None for each in files.ended) if files.ended else None
-    log = replace(log, command=command, ended=ended)
+    cut_by = what_cut(next((word for each in files.end_reason if (word := log.word(each)) is not None), ""))
+    ended = not cut_by and any(log.word(each) is not None for each in files.ended) if files.ended else None
+    log = replace(log, command=command, ended=ended, cut_by=cut_by)
     for name in files.actuators:
         values = log.column(Source(name))
         if values is not None and not unsteady(values):

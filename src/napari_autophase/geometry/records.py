@@ -132,6 +132,8 @@ class Files:
         The group of what was recorded at every point.
     command, started, ended
         What was typed, and when the scan began and ended; where `ended` is given and a file has none, it still runs.
+    end_reason
+        How it ended: ``SUCCESS``, or what kept it from its end.
     brightest
         Counters of the brightest pixel of each frame.
     actuators
@@ -163,6 +165,7 @@ class Files:
     command: tuple[Source, ...] = ()
     started: tuple[Source, ...] = ()
     ended: tuple[Source, ...] = ()
+    end_reason: tuple[Source, ...] = ()
     brightest: tuple[Source, ...] = ()
     actuators: tuple[str, ...] = ()
     row_size: tuple[Source, ...] = ()

@@ -88,6 +88,8 @@ class ScanLog:
         Whatever else it says, as text, by name.
     ended
         Whether the log says that the scan came to its end (or was aborted: False); None: it does not say.
+    cut_by
+        What kept it from its end, as the log says it; "" if nothing did, or the log does not say.
     notes
         What a person should know of the log itself.
     unusable
@@ -105,6 +107,7 @@ class ScanLog:
     ended: bool | None = None
     notes: tuple[str, ...] = ()
     unusable: dict[str, str] = field(default_factory=dict)
+    cut_by: str = ""
 
     @property
     def points(self) -> int:

@@ -125,6 +125,7 @@ def _parsed(path: Path, number: int, command: str, body: str, header: str, notes
         False if aborted else None,
         tuple(notes),
         unusable,
+        "an abort" if aborted else "",
     )
 
 

@@ -10,6 +10,7 @@ from ...geometry import Source
 from .log import ScanLog, Scanned, unsteady
 from .log import asked_points as asked_of_spec
 
+_SUCCESS = "success"
 _BLISS_STEPS = "fscan"
 """A command that names start, step and number of points."""
 
@@ -66,6 +67,11 @@ class TreeLog(ScanLog):
         """Return what was recorded for every frame, in the source's unit, or None."""
         name = next((each for each in self.columns if source.fits(each)), None)
         return None if name is None else self.columns[name] * source.restated(1.0, self.units.get(name, ""))
+
+
+def what_cut(reason: str) -> str:
+    """Return what kept a scan from its end, by the reason that its file gives for that; "" if nothing did."""
+    return "" if reason.strip().lower() == _SUCCESS else reason.strip()
 
 
 def asked_points(command: str) -> int | None:
