@@ -502,15 +502,54 @@ def test_a_file_that_grows_while_it_is_read_is_looked_at_again(growing, counts, 
 
     untouched = links.open_file
     monkeypatch.setattr(links, "open_file", open_file)
-    monkeypatch.setattr(patience, "_WAITS_S", (0.0,))
+    monkeypatch.setattr(patience, "WAITS_S", (0.0,))
     np.testing.assert_array_equal(formats.read_scan(path).counts, counts)
 
 
 def test_a_damaged_file_that_nobody_writes_is_refused_at_once(growing, monkeypatch):
     path, _ = growing
+    os.utime(path, (1e9, 1e9))
     monkeypatch.setattr(patience.time, "sleep", lambda _: pytest.fail("nobody writes it"))
     with pytest.raises(InputError, match="cut short"):
         formats.read(path)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5000])
+def test_a_file_that_is_locked_for_writing_and_not_whole_yet_is_said_to_be_written(
+    growing, monkeypatch, kept
+):
+    """Empty, without what makes it HDF5, or without its end: as an acquisition leaves it before it first flushes."""
+    fcntl = pytest.importorskip("fcntl")
+    path, whole = growing
+    path.write_bytes(whole[:kept])
+    os.utime(path, (1e9, 1e9))
+    monkeypatch.setattr(patience, "WAITS_S", (0.0,))
+    with path.open("rb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="is being written by another program") as caught:
+            formats.read(path)
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("opened", [{}, {"libver": "latest"}, {"locking": True}, {"locking": False}])
+def test_a_file_that_this_very_process_writes_is_read(tmp_path, counts, opened):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", **opened) as file:
+        file["data"] = counts
+        file.flush()
+        np.testing.assert_array_equal(formats.read_scan(path).counts, counts)
+
+
+def test_a_link_into_a_file_that_is_locked_and_not_whole_yet_is_said_so(growing, tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    path, _ = growing
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["data"] = h5py.ExternalLink("a.h5", "/data")
+    monkeypatch.setattr(links, "WAITS_S", (0.0,))
+    with path.open("rb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match=r"a\.h5 is being written by another program"):
+            formats.read(tmp_path / "scan.h5")
 
 
 HOLDER = """

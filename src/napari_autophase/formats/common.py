@@ -312,11 +312,23 @@ def check_file(path: Path) -> None:
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read by you; change its permissions.")
     if path.is_file() and path.stat().st_size == 0:
-        raise InputError(f"{path} is empty; it was probably not written to the end.")
+        raise DamagedFile(path, "it is empty", f"{path} is empty; it was probably not written to the end.")
 
 
 class DamagedFile(InputError):
-    """A file that a library cannot make sense of; it may yet be complete if somebody writes it now."""
+    """A file that a library cannot make sense of; it may yet be complete if somebody writes it now.
+
+    Parameters
+    ----------
+    path, reason
+        The file, and what is wrong with it in a few words.
+    text
+        The whole sentence; None: that it is damaged.
+    """
+
+    def __init__(self, path: Path, reason: str, text: str | None = None) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(text or f"{path} is damaged or cut short ({reason}); copy or export it again.")
 
 
 @contextmanager
@@ -336,9 +348,7 @@ def damage(path: Path) -> Iterator[None]:
             raise InputError(
                 f"{path} {missing}, or save it uncompressed; nothing is wrong with the file."
             ) from error
-        raise DamagedFile(
-            f"{path} is damaged or cut short ({reason[:160]}); copy or export it again."
-        ) from error
+        raise DamagedFile(path, reason[:160]) from error
 
 
 def _missing_codec(reason: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..scan import HC_KEV_NM, InputError
-from .common import check_file, damage
+from .common import DamagedFile, check_file, damage
 from .tiff import read_stack, stack_of
 
 _PACKED = ("", ".gz", ".bz2")
@@ -106,7 +106,7 @@ def detector_file(path: Path) -> Iterator[Any]:
             else:
                 yield image
         if said:
-            raise InputError(f"{path} is damaged or cut short ({said[0]}); copy or export it again.")
+            raise DamagedFile(path, said[0])
 
 
 class _Listener(logging.Handler):

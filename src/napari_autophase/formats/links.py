@@ -10,20 +10,30 @@ lead to.  `local` follows nothing that leaves the file, and is for everything bu
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import h5py
 import hdf5plugin  # noqa: F401  (registers the filters)
 
 from ..scan import InputError
+from .writing import WAITS_S, is_held, said
 
 Item: TypeAlias = "h5py.Group | h5py.Dataset | h5py.Datatype"
 _IDLE = 8
 """So many files stay open for the next link that leads into one of them."""
+_WAYS: tuple[dict[str, Any], ...] = (
+    {"locking": False},
+    {"locking": False, "swmr": True},
+    {},
+    {"locking": True},
+)
+_REFUSALS = ("lock file", "file locking", "open for")
+"""What HDF5 says of a file that is whole, but opened for writing: elsewhere, or otherwise in this process."""
 _HOPS = 12
 """So many links may lead from one to the next before they are taken to go round."""
 
@@ -49,7 +59,7 @@ class MissingFile(LinkError):
 
 
 def open_file(path: Path) -> h5py.File:
-    """Open for reading without a lock, and at last as one that is being written.
+    """Open for reading without a lock, else as one that is being written, at last as this very process writes it.
 
     Raises
     ------
@@ -59,11 +69,11 @@ def open_file(path: Path) -> h5py.File:
         If it is damaged.
     """
     refused = None
-    for how in ({"locking": False}, {"locking": False, "swmr": True}):
+    for how in _WAYS:
         try:
             return h5py.File(path, "r", **how)
         except OSError as error:
-            if "lock file" not in str(error) and "open for" not in str(error):
+            if not any(words in str(error) for words in _REFUSALS):
                 raise
             refused = error
     raise InputError(
@@ -344,12 +354,19 @@ class Tree:
     def linked(self, item: Item, name: str, link: str = "") -> h5py.File:
         """Open the file that an item's own file calls `name`; raises as `locate` does, or if it is damaged."""
         target = self.locate(item, name, link)
-        try:
-            return self._opened(target)
-        except OSError as error:
-            raise LinkError(
-                f"{target}, to which {_called(item, link)} of {self.path} links, is damaged or no HDF5 file; copy it again."
-            ) from error
+        for wait in (*WAITS_S, None):
+            try:
+                return self._opened(target)
+            except OSError as error:
+                what = f"to which {_called(item, link)} of {self.path} links"
+                if not is_held(target):
+                    raise LinkError(
+                        f"{target}, {what}, is damaged or no HDF5 file; copy it again."
+                    ) from error
+                if wait is None:
+                    raise LinkError(said(target, what)) from error
+                time.sleep(wait)
+        raise AssertionError  # the last try returns or raises
 
     def locate(self, item: Item, name: str, link: str = "") -> Path:
         """Return the file that an item's own file calls `name`, as HDF5 would look for it.

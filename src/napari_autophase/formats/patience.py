@@ -1,4 +1,4 @@
-"""Files that an acquisition writes to while they are read: what does not fit together now is looked at again."""
+"""What seems damaged and is being written by an acquisition is looked at again."""
 
 from __future__ import annotations
 
@@ -8,52 +8,34 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..scan import InputError
 from .common import DamagedFile
-from .correction import split_path
+from .writing import WAITS_S, is_fresh, is_held, said, stamp
 
-_WAITS_S = (0.1, 0.3, 1.0)
-"""How long a writer is given before the next look."""
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def patient(function: _F) -> _F:
-    """Call a function of a file's path anew, a few times, if the file seems damaged but is being written."""
+    """Call a function of a file's path anew, a few times, if a file that it reads seems damaged but is being written.
+
+    It is if it is locked for writing, if it was changed a moment ago (then it is looked at once more), or has changed since.
+    """
 
     @wraps(function)
     def again(path: str | Path, *args: Any, **known: Any) -> Any:
-        file, _ = split_path(path)
-        for wait in _WAITS_S:
-            before = _stamp(file)
+        before = None
+        for wait in (*WAITS_S, None):
             try:
                 return function(path, *args, **known)
-            except DamagedFile:
-                if before == _stamp(file) and not _is_held(file):
+            except DamagedFile as error:
+                now = stamp(error.path)
+                grows = is_fresh(error.path) if before is None else now != before
+                if not (grows or is_held(error.path)):
                     raise
+                if wait is None:
+                    raise InputError(said(error.path, error.reason)) from error
+                before = now
                 time.sleep(wait)
-        return function(path, *args, **known)
+        raise AssertionError  # the last look returns or raises
 
     return again  # type: ignore[return-value]
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        about = path.stat()
-    except OSError:
-        return None
-    return about.st_size, about.st_mtime_ns
-
-
-def _is_held(path: Path) -> bool:
-    """Tell whether a program holds the lock that HDF5 takes for writing, where the system can tell."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return False
-    if path.is_dir():
-        return False
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False

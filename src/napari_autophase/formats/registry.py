@@ -19,9 +19,10 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from .common import Dataset, Description, Hints, ScanEntry, Volume, as_volume, check_file
+from .common import DamagedFile, Dataset, Description, Hints, ScanEntry, Volume, as_volume, check_file
 from .foreign import UNKNOWN, Beside, crystal
 from .logs import ScanLog, find_log
+from .writing import is_held
 
 
 class Format(ABC):
@@ -42,6 +43,9 @@ class Format(ABC):
 
     takes_anything: bool = False
     """Whether any folder will do: then all others are asked first."""
+
+    masks_beside: bool = False
+    """Whether the mask of such a file may stand in another one beside it (see `mask_beside`)."""
 
     @abstractmethod
     def matches(self, path: Path) -> bool:
