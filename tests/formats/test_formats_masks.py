@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import h5py
 import numpy as np
 import pytest
+import tifffile
 
 from napari_autophase import formats
 from napari_autophase.scan import InputError
@@ -183,3 +186,93 @@ def test_a_mask_of_the_whole_detector(tmp_path, counts, bad):
     assert formats.read_scan(path).mask is None
     assert "--roi" in formats.read_scan(path).notes[0]
     np.testing.assert_array_equal(formats.read_scan(path, roi=(40, 72, 50, 82)).mask[0], bad)
+
+
+@pytest.mark.parametrize(
+    ("data", "mask", "key"),
+    [
+        ("S11_pynx_norm_32_32_32.npz", "S11_maskpynx_norm_32_32_32.npz", "mask"),
+        ("S11_pynx_input_data.npz", "S11_pynx_input_mask.npz", "data"),
+        ("S11_pynx_input_data.npz", "S11_pynx_input_mask.npz", "mask"),
+        ("scan.npy", "scan_mask.npy", ""),
+        ("data.tif", "mask.npy", ""),
+    ],
+)
+@pytest.mark.parametrize("crop", [None, (16, 24, 24)])
+def test_a_mask_in_a_file_of_its_own_beside_the_data(tmp_path, counts, bad, data, mask, key, crop):
+    """As bcdi, cdiutils and people call them."""
+    for name, values, inside in ((data, counts, "data"), (mask, bad.astype("i4"), key)):
+        if name.endswith(".npz"):
+            np.savez(tmp_path / name, **{inside: values})
+        elif name.endswith(".npy"):
+            np.save(tmp_path / name, values)
+        else:
+            tifffile.imwrite(tmp_path / name, values.astype("f4"), photometric="minisblack")
+    scan = formats.read_scan(tmp_path / data, crop=crop)
+    given = formats.read_scan(tmp_path / data, crop=crop, mask=tmp_path / mask)
+    assert scan.mask is not None
+    assert scan.mask.any()
+    np.testing.assert_array_equal(scan.mask, given.mask)
+    (note,) = [each for each in scan.notes if f"as {mask} says" in each]
+    assert note.startswith(f"Masked {np.count_nonzero(scan.mask):,} voxels")
+    assert sum("says" in each for each in given.notes) == 1
+
+
+def test_what_stands_beside_and_is_no_mask_of_the_data_is_said(tmp_path, counts, bad):
+    np.save(tmp_path / "scan.npy", counts)
+    np.save(tmp_path / "scan_mask.npy", bad[:20])
+    scan = formats.read_scan(tmp_path / "scan.npy")
+    assert scan.mask is None
+    assert any("scan_mask.npy has shape (20, 32)" in each and "masks nothing" in each for each in scan.notes)
+    (tmp_path / "scan_mask.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    os.utime(tmp_path / "scan_mask.npy", (1e9, 1e9))
+    scan = formats.read_scan(tmp_path / "scan.npy")
+    assert scan.mask is None
+    assert any(
+        "scan_mask.npy, by its name the mask of these data, is not used" in each for each in scan.notes
+    )
+
+
+@pytest.mark.parametrize("name", ["S11_maskpynx_norm.npz", "scan_mask.npy"])
+def test_a_mask_is_no_scan(tmp_path, counts, bad, name):
+    whole = np.broadcast_to(bad, counts.shape).astype("i4")
+    if name.endswith(".npz"):
+        np.savez(tmp_path / name, mask=whole)
+    else:
+        np.save(tmp_path / name, whole)
+    with pytest.raises(InputError, match="0 and 1 alone, as masks do"):
+        formats.read_scan(tmp_path / name)
+
+
+def test_what_cdiutils_leaves_of_its_preprocessing(tmp_path, counts, bad):
+    """Cropped frames with the mask of one, and the same on a straight grid; energy in eV, units beside it as a dataset."""
+    path = tmp_path / "S11_preprocessed_data.cxi"
+    with h5py.File(path, "w") as file:
+        file.attrs["creator"] = "CdiUtils"
+        entry = file.create_group("entry_1")
+        entry.attrs["NX_class"] = "NXentry"
+        detector = entry.create_group("detector_1")
+        detector.attrs["NX_class"] = "NXdetector"
+        calibration = {"distance": 1.2, "pwidth1": 75e-6, "pwidth2": 55e-6}
+        for name, value in calibration.items():
+            detector[f"calibration/{name}"] = value
+        for name, source in (
+            ("distance", "distance"),
+            ("y_pixel_size", "pwidth1"),
+            ("x_pixel_size", "pwidth2"),
+        ):
+            detector[name] = h5py.SoftLink(f"/entry_1/detector_1/calibration/{source}")
+        entry["source_1/energy"], entry["source_1/units"] = 9000.0, "eV"
+        entry["source_1"].attrs["NX_class"] = "NXsource"
+        for number, volume in ((1, counts), (2, np.roll(counts, 3, 2))):
+            image = entry.create_group(f"image_{number}")
+            image.attrs["NX_class"], image.attrs["signal"] = "NXdata", "data"
+            image["data"], image["data_space"] = volume, "reciprocal"
+            entry[f"data_{number}/data"] = h5py.SoftLink(f"/entry_1/image_{number}/data")
+            entry[f"data_{number}"].attrs["NX_class"] = "NXdata"
+        entry["image_1/mask"] = bad.astype("i8")
+    scan = formats.read_scan(path)
+    np.testing.assert_array_equal(scan.counts, counts)
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad, counts.shape))
+    known = {"energy_kev": 9.0, "distance_m": 1.2, "pixel_size_um": (75.0, 55.0)}
+    assert {key: scan.metadata[key] for key in known} == known

@@ -51,7 +51,7 @@ class StoredMask:
     needed
         Whether it is an error if it does not fit; otherwise that is said.
     given
-        Whether a person named it: then it is said, too, if it masks nothing.
+        Whether it is said, too, if it masks nothing: a person named it, or it has a file of its own.
     """
 
     values: np.ndarray

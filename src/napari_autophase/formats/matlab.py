@@ -46,6 +46,7 @@ class Matlab5(Format):
     """Arrays by name."""
 
     name, title, suffixes = "matlab", "MATLAB", (".mat",)
+    masks_beside = True
 
     def matches(self, path: Path) -> bool:
         """Look for what MATLAB writes first."""
@@ -163,6 +164,7 @@ class Matlab73(Hdf5):
     """The same, as HDF5."""
 
     name, title, suffixes = "matlab73", "MATLAB", (".mat",)
+    masks_beside = True
 
     def matches(self, path: Path) -> bool:
         """Look for what MATLAB writes before the HDF5 file."""

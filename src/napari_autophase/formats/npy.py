@@ -38,6 +38,7 @@ class Npy(Format):
     """One array, read straight into place."""
 
     name, title, suffixes = "npy", "npy", (".npy",)
+    masks_beside = True
 
     def matches(self, path: Path) -> bool:
         """Look for NumPy's magic."""

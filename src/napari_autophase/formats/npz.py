@@ -31,6 +31,7 @@ class Npz(Format):
     """Arrays by name."""
 
     name, title, suffixes = "npz", "npz", (".npz",)
+    masks_beside = True
 
     def matches(self, path: Path) -> bool:
         """Look for a zip archive that holds arrays."""

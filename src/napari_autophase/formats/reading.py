@@ -16,6 +16,7 @@ from .choice import choose
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
 from .correction import flat_field, insert_seam, split_path
 from .crop import PREPARING, Crop, crop_words, find, read_part
+from .mask_beside import mask_beside
 from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
 from .measured import Frames, described
 from .origin import origin_of
@@ -116,9 +117,9 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         about = _with_log(path, kind, asked, about, how.hints)
     about = turn.described(about)
     place = _Place(whole, _checked(how.roi, whole) or about.region, about.detector)
-    masks = _stored_masks(about, how, turn)
+    masks, unusable = _stored_masks(path, kind, about, how, turn)
     for stored, _ in masks:
-        if stored.given:
+        if stored.given and stored.needed:
             place.check(stored.values, f"mask {stored.where}")
     counts, place, cropped = _read(path, kind, chosen, turn, place, about.mask, masks, how.crop)
     counts, notes = to_counts(counts, source, how.values)
@@ -128,6 +129,10 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         raise InputError(
             f"{source} holds {counts.flat[0]:g} in every voxel: there is no Bragg peak in it; choose another dataset."
         )
+    if counts.max() == 1 and counts.min() == 0 and np.isin(counts, (0, 1)).all():
+        raise InputError(
+            f"{source} holds 0 and 1 alone, as masks do, and no counts; give the scan, and this file with --mask."
+        )
     part = kind.scan_of(chosen)
     scan = Scan.from_array(
         counts,
@@ -136,7 +141,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         geometry=None if about.geometry is None else place.seen(about.geometry, counts.shape),
         source=source,
         metadata=about.metadata,
-        notes=(*about.notes, *cropped, *notes, *said, *_repeated(counts)),
+        notes=(*about.notes, *unusable, *cropped, *notes, *said, *_repeated(counts)),
     )
     if how.dark is not None or how.white is not None:
         dark, white = (
@@ -261,15 +266,33 @@ def _checked(roi: Region | None, shape: tuple[int, ...]) -> Region | None:
     return roi
 
 
-def _stored_masks(about: Description, how: Reading, turn: Axes) -> list[tuple[StoredMask, int | None]]:
-    """Return the masks of the file and of the person, and what good pixels are in each, where that was said."""
-    found = []
+def _stored_masks(
+    path: Path, kind: Format, about: Description, how: Reading, turn: Axes
+) -> tuple[list[tuple[StoredMask, int | None]], tuple[str, ...]]:
+    """Return the masks of the file, of one beside it and of the person, with what good pixels are in each, where that was said.
+
+    Also a note on one beside the file that cannot be used.
+    """
+    found, notes = [], tuple[str, ...]()
+    its_good = how.mask_good if how.mask is None else None
     if about.stored_mask is not None:
-        found.append((about.stored_mask, how.mask_good if how.mask is None else None))
+        found.append((about.stored_mask, its_good))
+    beside = mask_beside(path) if kind.masks_beside else None
+    if beside is not None and not _is_named(how.mask, beside):
+        try:
+            stored = StoredMask(image(beside, "mask"), beside.name, needed=False, given=True)
+            found.append((stored, its_good))
+        except InputError as error:
+            notes = (f"{beside.name}, by its name the mask of these data, is not used: {error}",)
     if how.mask is not None:
         where = "the mask given" if isinstance(how.mask, np.ndarray) else str(how.mask)
         found.append((StoredMask(image(how.mask, "mask"), where, given=True), how.mask_good))
-    return [(replace(each, values=turn.volume(as_volume(each.values))), good) for each, good in found]
+    return [(replace(each, values=turn.volume(as_volume(each.values))), good) for each, good in found], notes
+
+
+def _is_named(mask: Given, file: Path) -> bool:
+    """Tell whether a person named this very file as the mask."""
+    return isinstance(mask, str | Path) and split_path(mask)[0].resolve() == file.resolve()
 
 
 def _masked(

@@ -186,7 +186,10 @@ def format_of(path: Path) -> Format:
     if packed:
         raise InputError(f"{path} is packed with {packed}; unpack it, and open what was in it.")
     known = ", ".join(dict.fromkeys(each.title for each in sorted(formats(), key=lambda each: each.title)))
-    raise InputError(f"{path} is not a scan of a kind known here ({known}), or it was cut short.")
+    unknown = f"{path} is not a scan of a kind known here ({known}), or it was cut short."
+    if is_held(path):
+        raise DamagedFile(path, "what begins it is not there", unknown)
+    raise InputError(unknown)
 
 
 _PACKED = {

@@ -27,6 +27,7 @@ class Tiff(Format):
     """One stack; RGB pictures are none."""
 
     name, title, suffixes = "tiff", "TIFF", (".tif", ".tiff")
+    masks_beside = True
 
     def matches(self, path: Path) -> bool:
         """Look for the magic of TIFF (classic or Big, either byte order)."""
