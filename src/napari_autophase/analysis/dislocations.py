@@ -21,6 +21,8 @@ from scipy import ndimage, spatial
 
 _SHORTEST = 6
 """Steps of a line that is believed: noise makes small loops of four."""
+_PIPE = 2
+"""Voxels: in the core of a dislocation the amplitude dips, so that a pipe through the crystal of this radius belongs to it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ def find_dislocations(
     steps
         Phase steps along the axes, as `strain.phase_steps` gives them.
     support, amplitude
-        The crystal's voxels (bool), and its amplitude; the array's middle is ``shape // 2``.
+        The crystal's voxels (bool), which may leave out the cores, and its amplitude; the array's middle is ``shape // 2``.
     voxel_steps
         3 × 3, columns = steps along the array's axes as x, y, z, sheared or not.
     q
@@ -80,7 +82,7 @@ def find_dislocations(
     hand = 1 if np.linalg.det(voxel_steps) > 0 else -1
     bulk = float(np.median(amplitude[support])) if support.any() else 1.0
     found = []
-    for cubes, closed in _lines(_edges(steps, support, hand)):
+    for cubes, closed in _lines(_edges(steps, _with_cores(support), hand)):
         if len(cubes) - 1 < shortest:
             continue
         at = np.array(cubes, float)  # the middles of cubes of voxels
@@ -99,6 +101,13 @@ def find_dislocations(
             )
         )
     return sorted(found, key=lambda each: -each.length)
+
+
+def _with_cores(support: np.ndarray) -> np.ndarray:
+    """Return a support whose pipes are filled."""
+    ball = np.linalg.norm(np.indices((2 * _PIPE + 1,) * 3) - _PIPE, axis=0) <= _PIPE
+    filled = ndimage.binary_closing(np.pad(support, _PIPE), ball)
+    return filled[(slice(_PIPE, -_PIPE),) * 3]
 
 
 def windings(steps: Sequence[np.ndarray], support: np.ndarray, axis: int) -> np.ndarray:
