@@ -356,14 +356,14 @@ def check_shape(counts: np.ndarray, name: str) -> None:
         raise InputError(
             f"{name} is {counts.ndim}-dimensional; a rocking curve is a 3-D volume (frames, rows, columns)."
         )
+    if min(counts.shape) < 16:
+        raise InputError(f"{name} has shape {counts.shape}; every side must be at least 16 voxels.")
     if np.iscomplexobj(counts):
         raise InputError(
             f"{name} holds complex numbers; a scan is photon counts, so open it as a reconstruction instead."
         )
     if counts.dtype.kind not in "buif":
         raise InputError(f"{name} holds {counts.dtype} values; a scan is photon counts.")
-    if min(counts.shape) < 16:
-        raise InputError(f"{name} has shape {counts.shape}; every side must be at least 16 voxels.")
 
 
 def check_counts(counts: np.ndarray, name: str) -> None:

@@ -123,6 +123,8 @@ def compare_results(
         strain(each, mask, steps if q is not None else None, q) for each, mask in ((a, inside), (b, within))
     ]
     notes = [*note, *_turned(one, other)]
+    if not core.any():
+        notes.append("They have no voxels in common: check their voxel sizes, or take a lower threshold.")
     if found.twin:
         notes.append(f"{one.name} is the twin of {other.name}: it was conjugated and inverted.")
     return Comparison(

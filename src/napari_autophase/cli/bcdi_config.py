@@ -99,6 +99,11 @@ def grid_in(path: Path) -> tuple[tuple[int, int, int], tuple[int, int, int] | No
     return binning, shape  # type: ignore[return-value]
 
 
+def is_flipped(path: Path) -> bool:
+    """Whether a configuration of bcdi says that the twin of what was phased is the crystal."""
+    return bool(settings(path).get("flip_reconstruction"))
+
+
 def _angles(known: dict[str, Any], name: str) -> dict[str, Any]:
     from ..geometry import find_beamline
 

@@ -27,6 +27,7 @@ from .patience import patient
 from .reading import Reading, image, make_scan, numbers_in
 from .registry import Format, format_of, suffixes
 from .rocking import is_rocking_curve
+from .sound import sound
 from .values import Values
 from .volumes import write_volume
 
@@ -96,7 +97,7 @@ def read(
     how = Reading(mask, mask_good, dark, white, roi, values, axes, spec, beamline, crop)
     path, kind, chosen = _locate(path, dataset)
     if kind.is_object(path, chosen):
-        return replace(kind.reads_result(path, chosen), path=str(path))
+        return sound(replace(kind.reads_result(path, chosen), path=str(path)))
     return make_scan(path, kind, chosen, how)
 
 
@@ -199,7 +200,7 @@ def read_reconstruction(path: str | Path, *, dataset: str | None = None) -> Reco
         If the file is missing, damaged, or holds something else.
     """
     path, kind, chosen = _locate(path, dataset)
-    return replace(kind.reads_result(path, chosen), path=str(path))
+    return sound(replace(kind.reads_result(path, chosen), path=str(path)))
 
 
 def recognise(path: str | Path) -> str | None:
