@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from napari_autophase import formats, geometry
+from napari_autophase.analysis import twin
 from napari_autophase.cli import main
 from napari_autophase.placement import placed
 from napari_autophase.recipe import Recipe
@@ -139,6 +140,32 @@ def test_export_picture_and_compare(result, tmp_path, capsys, monkeypatch):
     assert document["twin"] is False
 
 
+def test_commands_on_results_have_the_same_options_for_how_one_is_seen(capsys):
+    seen = {"--threshold", "--apodise", "--refraction", "--conjugate", "--quiet"}
+    held = {"--material", "--hkl", "--spacing"}
+    for command, own in (
+        ("analyse", seen | held),
+        ("export", seen | held),
+        ("report", seen | held),
+        ("picture", seen),
+    ):
+        assert main([command, "--help"]) == 0
+        said = capsys.readouterr().out
+        assert own <= set(said.replace(",", " ").split()), command
+        assert "seen" not in said.split()
+
+
+def test_the_resolution_is_said_and_stands_in_the_json(result, tmp_path, capsys):
+    path = tmp_path / "r.json"
+    assert main(["analyse", str(result), "--report", str(path)]) == 0
+    said = lines(capsys.readouterr().out)["resolution"]
+    document = json.loads(path.read_text(encoding="utf-8"))["resolution"]
+    assert said.startswith(f"{document['value']:.3g} voxels ({document['criterion']})")
+    assert document["criterion"] == "width of the edges from 10 to 90 %"
+    assert document["fsc"] is None
+    assert set(document["edges"]) == {"axis 0", "axis 1", "axis 2", "all"}
+
+
 def test_facets_and_dislocations_are_tables(tmp_path, capsys, monkeypatch):
     """A crystal of known shape with a line in it; the facet that is said settles the indices."""
     monkeypatch.chdir(tmp_path)
@@ -245,3 +272,22 @@ def test_bcdis_configuration_is_a_geometry(tmp_path, capsys):
     assert stood.sample_circles[stood.rocking_circle] == "x-"
     assert found.geometry.pixel_size_um == (110.0, 110.0)
     assert found.phased_shape == (60, 50, 40)  # the file itself says it, which holds
+    # the twin, if it says so
+    config.write_text(config.read_text(encoding="utf-8") + "flip_reconstruction: True\n", encoding="utf-8")
+    step[-1] = str(tmp_path / "c.cxi")
+    assert main(["analyse", str(tmp_path / "a.h5"), "--geometry", str(config), *step]) == 0
+    turned = formats.read(tmp_path / "c.cxi")
+    assert any("flip_reconstruction" in note for note in turned.notes)
+    np.testing.assert_allclose(turned.object, twin(found.object))
+    np.testing.assert_array_equal(turned.support, twin(found.support))
+
+
+def test_results_that_share_no_voxel_say_so(result, tmp_path, capsys):
+    found = formats.read(result)
+    one = np.zeros(found.shape, bool)
+    one[16, 16, 16] = True
+    formats.write(replace(found, object=found.object * 0 + one, support=one), tmp_path / "dot.cxi")
+    assert main(["compare", str(tmp_path / "dot.cxi"), str(result)]) == 0
+    said = lines(capsys.readouterr().out)
+    assert "no voxels in common" in said["note"]
+    assert "nan" not in said["strain"]

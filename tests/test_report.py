@@ -174,12 +174,22 @@ def trusted_(found, reached: bool):
     """The result with what several runs would say of it."""
     f = np.linspace(0, 0.1, 11)
     falling = np.linspace(1, 0, 11) if reached else np.ones(11)
-    nothing = np.zeros(found.shape, np.float32)
     curve = Curve(f, falling, np.full(11, 0.35))
-    run_ = {"seed": 0.0, "share": 0.0, "kept": 1.0, "agreement": 1.0, "twin": 0.0}
+    run_ = {"seed": 0.0, "share": 0.0, "kept": 1.0, "agreement": 1.0, "twin": 0.0, "seconds": 1.5}
+    figures = {
+        "agreement": 0.98,
+        "first_mode": 0.97,
+        "fsc_resolution": curve.resolution,
+        "prtf_resolution": curve.resolution,
+        "strain_correlation": 0.93,
+        "strain_correlation_per_voxel": 0.4,
+        "strain_resolution": 21.5,
+    }
+    strain = np.where(found.support, np.float32(1e-3), np.float32(np.nan))
+    maps = (strain, strain / 4, strain / 10, strain / 10)
+    runs = (run_, {**run_, "seed": 1.0})
     return replace(
-        found,
-        trust=Trust(nothing, nothing, nothing, nothing, {}, (run_, run_), unit="nm", fsc=curve, prtf=curve),
+        found, trust=Trust(*maps, figures=figures, runs=runs, unit="nm", fsc=curve, prtf=curve, objects=None)
     )
 
 
@@ -202,6 +212,52 @@ def test_fsc_and_prtf_are_drawn_against_their_thresholds(made, reached, words):
     assert {row[-1] for row in table.rows[1:]} <= {"good", "fair", "poor"}
     older = replace(found, shells=None, trust=replace(trusted_(found, True).trust, fsc=None, prtf=None))
     assert "Resolution and trust" not in [each.title for each in gather(older).pictures]
+
+
+@pytest.mark.parametrize(("reached", "words"), [(True, "15.4 nm"), (False, "10 nm or better")])
+def test_one_resolution_is_singled_out_and_the_others_stand_beside(made, reached, words):
+    _, _, found = made
+    report = gather(trusted_(found, reached))
+    table = next(each for each in report.tables if each.title == "Resolution")
+    assert table.rows[0] == ("resolution", f"{words} (FSC of two halves of the photons, half-bit)")
+    others = dict(table.rows[1:])
+    assert others["strain, where it reproduces"] == "21.5 nm"
+    widths = {f"edges, 10 to 90 %, where the surface faces {axis}" for axis in "xyz"}
+    assert widths <= set(others)
+    facts = dict(report.facts)
+    assert facts["resolution"].startswith(words)
+    assert "PRTF at 1/e" in facts["resolution"]
+    assert facts["runs"].startswith("2 of 2 averaged; they correlate to 0.980; their first mode has 97.0 %")
+    # of a single run the edges tell
+    alone = dict(gather(found).facts)["resolution"]
+    assert "width of the edges from 10 to 90 %" in alone
+    assert "PRTF" not in alone
+
+
+def test_the_strain_of_several_runs_is_drawn_with_its_error(made):
+    _, _, found = made
+    report = gather(trusted_(found, True))
+    picture = next(each for each in report.pictures if each.title == "Strain and its error")
+    assert "at a resolution of 21.5 nm" in picture.caption
+    titles = [axes.get_title() for axes in picture.figure.axes if axes.get_title()]
+    assert titles == ["strain (%), relative to the mean", "its standard error (%)", "strain over its error"]
+    runs = next(each for each in report.tables if each.title == "Runs")
+    assert [row[1] for row in runs.rows] == ["seed", "0", "1"]
+    assert runs.rows[1][runs.rows[0].index("seconds")] == "1.5"
+
+
+def test_displacements_are_said_in_nm_and_in_angstrom(made):
+    _, _, found = made
+    report = gather(found)
+    table = next(each for each in report.tables if each.title == "Displacement, bulk and surface")
+    head, *rows = table.rows
+    for row in rows:
+        by_name = dict(zip(head[2:], map(float, row[2:]), strict=True))
+        for name in ("std", "rms"):
+            assert by_name[f"{name} (Å)"] == pytest.approx(10 * by_name[f"{name} (nm)"], rel=6e-3)
+            assert by_name[f"{name} (nm)"] > 0
+    said = dict(report.facts)["displacement"]
+    assert re.fullmatch(r".* nm \(standard deviation\), .* nm; .* Å \(standard deviation\), .* Å", said)
 
 
 def test_without_scan_or_geometry_it_says_so(made, tmp_path):

@@ -123,6 +123,21 @@ def test_the_same_runs_give_the_same_mean_and_come_back_from_a_file(crystal, ave
     assert read.trust.runs == found.trust.runs
     assert read.verdict == found.verdict
     np.testing.assert_array_equal(read.trust.strain_error, found.trust.strain_error)
+    np.testing.assert_array_equal(read.trust.objects, found.trust.objects)
+
+
+def test_the_kept_runs_are_in_the_result_and_their_mean_is_the_object(averaged):
+    found, _ = averaged
+    shares = found.trust.shares
+    assert len(found.trust.objects) == len(shares) == sum(bool(run["kept"]) for run in found.trust.runs)
+    whole = found.trust.objects[shares == 0]
+    mean = analysis.fitted(whole.mean(0), found.shape)
+    assert abs(analysis.correlation(mean, found.object)) == pytest.approx(1, abs=1e-5)
+    weights, modes = analysis.trust.modes(whole)
+    assert weights[0] == pytest.approx(found.trust.figures["first_mode"], rel=1e-5)
+    assert abs(analysis.correlation(modes[0], whole.mean(0))) > 0.99
+    # they need as much room as the crystal, not as the scan
+    assert whole[0].size < found.object.size
 
 
 def test_the_curves_and_the_table_of_the_runs_come_back_from_a_file(averaged, tmp_path, monkeypatch, capsys):
@@ -151,11 +166,21 @@ def test_the_curves_and_the_table_of_the_runs_come_back_from_a_file(averaged, tm
     assert not (tmp_path / "none.csv").exists()
 
 
-def test_another_geometry_leaves_no_strain_of_the_first(crystal, averaged):
+def test_another_geometry_gives_the_runs_other_lengths_and_no_other_strain(crystal, averaged):
+    """All wave vectors grow with the energy: voxels shrink, and so do displacements."""
     found, _ = averaged
     other = replace(crystal.scan.geometry, energy_kev=crystal.scan.geometry.energy_kev * 1.1)
-    assert with_geometry_of(replace(crystal.scan, geometry=other), found).trust is None
+    moved = with_geometry_of(replace(crystal.scan, geometry=other), found)
+    for name in ("strain_resolution", "fsc_resolution"):
+        assert moved.trust.figures[name] * 1.1 == pytest.approx(found.trust.figures[name], rel=1e-4)
+    np.testing.assert_allclose(moved.trust.strain, found.trust.strain, atol=1e-7)
+    assert f"at {moved.trust.figures['strain_resolution']:.3g} nm" in moved.verdict
+    unknown = with_geometry_of(replace(crystal.scan, geometry=None), found)
+    assert unknown.trust.unit == "voxels"
     assert with_geometry_of(crystal.scan, found).trust is found.trust
+    # an older version kept no runs: nothing is known of their strain
+    old = replace(found, trust=replace(found.trust, objects=None))
+    assert with_geometry_of(replace(crystal.scan, geometry=other), old).trust is None
 
 
 @pytest.mark.parametrize("offset", [(0, 0, 0), (1, -2, 1.5)])

@@ -67,12 +67,15 @@ class Trust:
         ``strain_error`` over the crystal.
     runs
         A row for each: ``seed``, ``share`` (0: all photons; 1, 2: a half), ``kept`` (whether it is in a mean), ``agreement`` with
-        the best, ``twin`` (whether it was its twin) and the figures of the run.
+        the best, ``twin`` (whether it was its twin), ``seconds`` that it took, and the figures of the run.
     unit
         Of the resolutions: nm, or voxels.
     fsc, prtf
         Fourier shell correlation of the halves with its half-bit threshold, and phase retrieval transfer function of the runs
         with 1/e, of which the resolutions are; None if nobody knows.
+    objects
+        complex64 (K, M0, M1, M2): the kept runs in their order, brought onto the best, inside its support, cropped about the
+        centre to that; None: an older version wrote it.
     """
 
     strain: np.ndarray
@@ -84,6 +87,12 @@ class Trust:
     unit: Literal["nm", "voxels"] = "voxels"
     fsc: Curve | None = None
     prtf: Curve | None = None
+    objects: np.ndarray | None = None
+
+    @property
+    def shares(self) -> np.ndarray:
+        """int: of which photons each of `objects` is, as ``share`` of `runs`."""
+        return np.array([int(run["share"]) for run in self.runs if run["kept"]], int)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import preparation
+from . import analysis, preparation
 from .geometry import check_spacing, doubts, frame
 from .reconstruction import UNKNOWN_GEOMETRY, Reconstruction
 from .scan import Geometry, InputError
@@ -68,6 +68,8 @@ def placed(
         said = [_ARM] if geometry.direct_beam_pixel is None else []
     else:
         said = said_of(geometry, shape, found)
+    trust = analysis.trust.reassessed(found, steps, q_bragg)
+    verdict = found.verdict if trust is None else analysis.trust.verdict(found.figures, trust, found.shells)
     return replace(
         found,
         geometry=phased,
@@ -76,7 +78,8 @@ def placed(
         voxel_steps_nm=steps,
         q_bragg_per_nm=q_bragg,
         notes=(*(note for note in found.notes if note not in stale), *said),
-        trust=None,  # its strain is that of the other geometry
+        trust=trust,
+        verdict=verdict,
     )
 
 

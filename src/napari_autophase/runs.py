@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -187,19 +188,23 @@ def several(
     parts = [prepared, *preparation.halves(prepared, recipe.seed)]
     shares = [0] * number + [1 + k % 2 for k in range(max(number, 2))]
     found: list[Run] = []
+    seconds = []
     for index, share in enumerate(shares):
+        begun = time.perf_counter()
         # no random number is used twice
         seed = (recipe.seed + index) % 2**63
         one = single(parts[share], recipe.model_copy(update={"seed": seed}), model, device, stage)
         found.append((yield from _share(one, index, len(shares))))
+        seconds.append(time.perf_counter() - begun)
 
     with stage("analyse"):
-        return _averaged(found, shares, prepared, recipe, voxel_steps_nm, q_bragg_per_nm, device)
+        return _averaged(found, shares, seconds, prepared, recipe, voxel_steps_nm, q_bragg_per_nm, device)
 
 
 def _averaged(
     found: list[Run],
     shares: list[int],
+    seconds: list[float],
     prepared: Prepared,
     recipe: Recipe,
     voxel_steps_nm: np.ndarray | None,
@@ -220,22 +225,17 @@ def _averaged(
             "kept": float(kept[index]),
             "agreement": runs.agreements[index],
             "twin": float(runs.twins[index]),
+            "seconds": seconds[index],
             **run.figures,
         }
         for index, (run, share) in enumerate(zip(found, shares, strict=True))
     )
     mean = runs.objects[whole & kept].mean(0) * best.support
     object, support = mean.astype(np.complex64), best.support
-    chosen = replace(
-        runs,
-        objects=runs.objects[kept],
-        agreements=tuple(a for a, k in zip(runs.agreements, kept, strict=True) if k),
-        twins=tuple(t for t, k in zip(runs.twins, kept, strict=True) if k),
-    )
     assessed = trust.assess(
         object,
         support,
-        chosen,
+        runs.objects[kept],
         np.array(shares)[kept],
         recipe.analyse.threshold,
         voxel_steps_nm,

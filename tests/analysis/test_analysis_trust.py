@@ -94,6 +94,21 @@ def test_the_first_mode_has_all_the_weight_of_equal_runs_and_an_equal_share_of_u
     assert np.isnan(trust.first_mode(one[None]))
 
 
+def test_modes_are_what_runs_have_in_common_and_how_they_differ():
+    one, other = np.eye(2, 4**3).reshape(2, 4, 4, 4) * 3
+    runs = np.stack([one + 0.5j * other, one - 0.5j * other, one]).astype(np.complex64)
+    weights, modes = trust.modes(runs)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[0] == pytest.approx(trust.first_mode(runs))
+    # the mean of the runs, and in phase with it; then what the first two differ by; nothing is left for a third
+    alike = np.vdot(modes[0], runs.mean(0)) / np.linalg.norm(modes[0]) / np.linalg.norm(runs.mean(0))
+    assert alike == pytest.approx(1, abs=1e-5)
+    apart = np.abs(np.vdot(modes[1], other)) / np.linalg.norm(modes[1]) / np.linalg.norm(other)
+    assert apart == pytest.approx(1, abs=1e-5)
+    # rows of norm 1: (1, ±i/2)/√1.25 and 1, so that the second has 2 (0.25/1.25) of 3
+    assert weights[1:] == pytest.approx([0.4 / 3, 0], abs=1e-6)
+
+
 def test_frequencies_are_those_of_waves_in_the_laboratory():
     index = (3, 30, 1)  # FFT order: 3, −2 and 1 periods
     wave = np.fft.ifftn(np.eye(1, N**3, np.ravel_multi_index(index, (N,) * 3)).reshape((N,) * 3))
@@ -157,7 +172,7 @@ def assessed(object: np.ndarray, noise: float) -> Trust:
     mean = np.mean(runs[:4], 0)
     shares = np.array([0] * 4 + [1, 2, 1, 2])
     return trust.assess(
-        mean, np.abs(object) > 0, trust.aligned(runs, mean), shares, 0.3, np.diag([5.0, 5, 5]), Q
+        mean, np.abs(object) > 0, trust.aligned(runs, mean).objects, shares, 0.3, np.diag([5.0, 5, 5]), Q
     )
 
 
@@ -201,7 +216,7 @@ def test_errors_are_those_that_are_made(bias):
     runs = trust.aligned([each.astype(np.complex64) for each in objects], whole)
     steps = np.diag([5.0, 5, 5])
     body = np.abs(truth) > 0
-    found = trust.assess(whole, body, runs, np.array([0, 0, 1, 2]), 0.3, steps, Q)
+    found = trust.assess(whole, body, runs.objects, np.array([0, 0, 1, 2]), 0.3, steps, Q)
     expected = strain_of(truth, found.figures["strain_resolution"])
     off = found.strain - expected
     off -= np.nanmean(off)
@@ -214,6 +229,31 @@ def test_errors_are_those_that_are_made(bias):
         values = getattr(found, name)
         assert (values[np.isfinite(found.strain)] > 0).all()
         assert np.nanmax(values) < 0.2
+
+
+@pytest.mark.parametrize("steps", [np.diag([5.0, 5, 5]), SHEARED, None], ids=["the same", "sheared", "none"])
+def test_runs_in_a_result_are_judged_in_another_geometry_as_if_it_had_been_known(steps):
+    truth = crystal(1.0)
+    rows = tuple({"kept": 1.0, "share": float(share)} for share in (0, 0, 0, 0, 1, 2, 1, 2))
+    rows = (*rows[:2], {"kept": 0.0, "share": 0.0}, *rows[2:])
+    before = replace(assessed(truth, 0.15), runs=rows, unit="nm")
+    mean = np.mean([noisy(truth, 0.15, seed) for seed in range(4)], 0)
+    found = replace(result(), object=mean, support=np.abs(truth) > 0, trust=before)
+    q = None if steps is None else Q
+    after = trust.reassessed(found, steps, q)
+    assert after.runs == rows
+    assert after.unit == ("voxels" if steps is None else "nm")
+    if steps is not None and steps is not SHEARED:
+        np.testing.assert_array_equal(after.strain, before.strain)
+        assert after.figures == pytest.approx(before.figures)
+    else:
+        assert not np.allclose(after.strain, before.strain, equal_nan=True)
+        # correlations of whole objects know no geometry
+        assert after.figures["agreement"] == pytest.approx(before.figures["agreement"])
+        finest = 1.0 if steps is None else abs(np.linalg.det(steps)) ** (1 / 3)
+        assert finest <= after.figures["strain_resolution"] < 8 * finest
+    old = replace(found, trust=replace(before, objects=None))
+    assert trust.reassessed(old, steps, q) is None
 
 
 def test_a_crystal_that_is_nearly_its_own_twin_is_said_to_be():

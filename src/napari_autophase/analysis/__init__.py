@@ -8,7 +8,7 @@ from .comparison import Comparison, compare_results
 from .comparison_picture import draw_comparison
 from .corrections import check_refraction, corrected, with_corrections
 from .dislocations import Dislocation, find_dislocations
-from .edges import Edge, edges_along
+from .edges import Edge, edge_widths, edges_along
 from .facets import Facet, face_labels, find_facets
 from .isosurface import Surface, isosurface
 from .lattice import Lattice, Reference, mean_lattice
@@ -29,6 +29,7 @@ from .orthogonal import orthogonalise, reach, regridded, resampled
 from .phase import remove_ramp, unwrap
 from .picture import draw_picture
 from .quantities import Quantities, bare_quantities, quantities
+from .resolved import Resolution, resolution
 from .statistics import Statistics, statistics, surface_and_bulk
 from .strain import displacement, strain
 from .symmetries import normalise, twin
@@ -42,6 +43,7 @@ __all__ = [
     "Lattice",
     "Quantities",
     "Reference",
+    "Resolution",
     "Statistics",
     "Surface",
     "align",
@@ -60,6 +62,7 @@ __all__ = [
     "displacement",
     "draw_comparison",
     "draw_picture",
+    "edge_widths",
     "edges_along",
     "face_labels",
     "facets_of",
@@ -81,6 +84,7 @@ __all__ = [
     "regridded",
     "remove_ramp",
     "resampled",
+    "resolution",
     "result_card",
     "scan_card",
     "statistics",

@@ -244,12 +244,15 @@ def table(facets: Sequence[Facet], unit: str = "nm") -> str:
     head = ["facet", "h", "k", "l", "misfit_deg", "normal_x", "normal_y", "normal_z", f"area_{unit}2", "share_percent",
             "angle_to_q_deg", f"rms_{unit}", f"centre_x_{unit}", f"centre_y_{unit}", f"centre_z_{unit}"]  # fmt: skip
     head += [f"{name}_{what}" for name in names for what in ("mean", "std")]
+    if moved := "displacement" in names:
+        head += ["displacement_mean_angstrom", "displacement_std_angstrom"]
     lines = [",".join(head)]
     for number, each in enumerate(facets, 1):
         hkl = ("", "", "") if each.hkl is None else map(str, each.hkl)
         row = [str(number), *hkl, _said(each.misfit_deg), *map(_said, each.normal), _said(each.area), _said(100 * each.share),
                _said(each.angle_to_q_deg), _said(each.rms), *map(_said, each.centre)]  # fmt: skip
         row += [_said(value) for name in names for value in each.values.get(name, (np.nan, np.nan))]
+        row += [_said(10 * value) for value in each.values["displacement"]] if moved else []
         lines.append(",".join(row))
     return "\n".join(lines) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -194,3 +195,23 @@ Refraction = Annotated[
         "n = 1 − δ + iβ; off: not. What the result's recipe says otherwise.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """How commands on results read one and see it."""
+
+    threshold: Threshold = None
+    apodise: Apodise = None
+    refraction: Refraction = None
+    conjugate: Conjugate = False
+    quiet: Quiet = False
+
+
+@dataclass(frozen=True)
+class HeldAgainst:
+    """What the mean lattice of a result is held against."""
+
+    material: MaterialName = None
+    hkl: Reflection = None
+    spacing: Spacing = None

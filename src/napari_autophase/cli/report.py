@@ -10,18 +10,9 @@ import typer
 
 from ..faults import InputError
 from .arguments import file_of
-from .options import (
-    Apodise,
-    Conjugate,
-    MaterialName,
-    Quiet,
-    Reflection,
-    Refraction,
-    Result,
-    Spacing,
-    Threshold,
-)
-from .results import check_outputs, held_against, read_result
+from .grouped import spread
+from .options import Analysed, HeldAgainst, Result
+from .results import against, analysed, check_outputs
 from .targets import write_each
 
 if TYPE_CHECKING:
@@ -30,6 +21,7 @@ if TYPE_CHECKING:
     from ..scan import Scan
 
 
+@spread
 def report(
     result: Result,
     output: Annotated[
@@ -43,31 +35,24 @@ def report(
             help="What it was found in; for results of this program it is looked for where it was.",
         ),
     ] = None,
-    material: MaterialName = None,
-    hkl: Reflection = None,
-    spacing: Spacing = None,
-    threshold: Threshold = None,
-    apodise: Apodise = None,
-    refraction: Refraction = None,
-    conjugate: Conjugate = False,
-    quiet: Quiet = False,
+    *,
+    seen: Analysed,
+    held: HeldAgainst,
 ) -> None:
     """Write a report of RESULT: its surface, slices, histograms, data and model, what was found, and how."""
-    from .. import analysis
     from ..report import SUFFIXES, write_report
-    from .inputs import GeometryChoice
 
     output = output or Path(f"{file_of(result).stem}.html")
     check_outputs([(output, SUFFIXES)], result)
-    found = analysis.with_corrections(read_result(result, GeometryChoice(), conjugate), apodise, refraction)
+    found = analysed(result, seen)
     measured = _scan_of(result, found, scan)
     options: dict[str, Any] = {
         "scan": measured,
-        "threshold": threshold,
-        "against": held_against(material, hkl, spacing),
+        "threshold": seen.threshold,
+        "against": against(held),
         "background": None if measured is None else _background_of(found, measured),
     }
-    write_each([(output, lambda path: write_report(found, path, **options))], quiet=quiet)
+    write_each([(output, lambda path: write_report(found, path, **options))], quiet=seen.quiet)
 
 
 def _background_of(found: Reconstruction, scan: Scan) -> Background | None:

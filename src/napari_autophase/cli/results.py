@@ -12,24 +12,20 @@ import typer
 from ..faults import InputError
 from . import show
 from .arguments import file_of, numbers
+from .grouped import spread
 from .options import (
-    Apodise,
+    Analysed,
     BeamlineName,
     Binning,
-    Conjugate,
     FrameName,
     GeometryPath,
-    MaterialName,
+    HeldAgainst,
     Peak,
     PhasedShape,
     PicturePath,
-    Quiet,
-    Reflection,
-    Refraction,
     ReportPath,
     Result,
     Settings,
-    Spacing,
     Threshold,
     VoxelSize,
 )
@@ -61,9 +57,19 @@ def read_result(
         found = replace(found, object=found.object.conj(), notes=(*found.notes, note))
     factors, shape = (1, 1, 1), None
     if choice.path is not None and choice.path.suffix.lower() in (".yml", ".yaml"):
-        from .bcdi_config import grid_in
+        from .bcdi_config import grid_in, is_flipped
 
         factors, shape = grid_in(choice.path)
+        if is_flipped(choice.path):
+            from .. import analysis
+
+            note = "Turned into its twin, as the configuration says (flip_reconstruction)."
+            found = replace(
+                found,
+                object=analysis.twin(found.object),
+                support=analysis.twin(found.support),
+                notes=(*found.notes, note),
+            )
     if binning is not None:
         factors = _whole(binning, "--binning")
     if phased_shape is not None:
@@ -81,12 +87,21 @@ def read_result(
     return choice.placed(found, row_column, factors)  # type: ignore[arg-type]
 
 
-def held_against(material: str | None, hkl: str | None, spacing: float | None) -> Against:
+def analysed(result: str, seen: Analysed) -> Reconstruction:
+    """Return a result in the geometry that it has, to be analysed as the options say."""
+    from .. import analysis
+    from .inputs import GeometryChoice
+
+    found = read_result(result, GeometryChoice(), seen.conjugate)
+    return analysis.with_corrections(found, seen.apodise, seen.refraction)
+
+
+def against(held: HeldAgainst) -> Against:
     """Return what the options say that a mean lattice is held against."""
     from ..export import Against
     from ..geometry import indices
 
-    return Against(material, None if hkl is None else indices(hkl), spacing)
+    return Against(held.material, None if held.hkl is None else indices(held.hkl), held.spacing)
 
 
 def _facet(text: str) -> tuple[int, tuple[int, int, int]]:
@@ -118,6 +133,7 @@ def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], result: st
 PICTURES = (".png", ".pdf", ".svg")
 
 
+@spread
 def analyse(
     result: Result,
     output: Annotated[
@@ -135,10 +151,6 @@ def analyse(
     peak: Peak = None,
     binning: Binning = None,
     phased_shape: PhasedShape = None,
-    conjugate: Conjugate = False,
-    material: MaterialName = None,
-    hkl: Reflection = None,
-    spacing: Spacing = None,
     facets: Annotated[
         Path | None, typer.Option(metavar="OUT.csv", help="A table of the facets, with the strain of each.")
     ] = None,
@@ -156,12 +168,11 @@ def analyse(
     run_table: Annotated[
         Path | None, typer.Option(metavar="OUT.csv", help="A table of the runs that RESULT is the mean of.")
     ] = None,
-    threshold: Threshold = None,
-    apodise: Apodise = None,
-    refraction: Refraction = None,
     report: ReportPath = None,
     picture: PicturePath = None,
-    quiet: Quiet = False,
+    *,
+    seen: Analysed,
+    held: HeldAgainst,
 ) -> None:
     """Go from the phase of RESULT to its strain, in the geometry that it has or in another one; nothing is phased anew."""
     from .. import analysis, export, files
@@ -180,24 +191,26 @@ def analyse(
     )
     second = None if facet is None else _facet(facet)
     found = read_result(
-        result, GeometryChoice.of(geometry, beamline, settings), conjugate, peak, binning, phased_shape
+        result, GeometryChoice.of(geometry, beamline, settings), seen.conjugate, peak, binning, phased_shape
     )
-    found = analysis.with_corrections(found, apodise, refraction)
-    from ..report.content import facet_words, facts
+    found = analysis.with_corrections(found, seen.apodise, seen.refraction)
+    from ..report.facts import facet_words, facts
 
-    against = held_against(material, hkl, spacing)
-    shown = analysis.quantities(found, threshold, lattice=analysis.mean_lattice(found, **vars(against)))
-    if not quiet:
-        for label, words in [*facts(found, shown), *(("note", note) for note in found.notes)]:
+    to = against(held)
+    shown = analysis.quantities(found, seen.threshold, lattice=analysis.mean_lattice(found, **vars(to)))
+    resolved = analysis.resolution(shown, found.trust)
+    if not seen.quiet:
+        for label, words in [*facts(found, shown, resolved), *(("note", note) for note in found.notes)]:
             print(f"{label:>14}  {words}")
+    document = show.document(found, reference_nm(found, **vars(held)), resolved)
     runs = "" if run_table is None else analysis.trust.run_table(found)
     flat: list[analysis.Facet] = []
     if facets is not None:
         flat = analysis.facets_of(shown, analysis.bare_mesh(shown), second)
-        if not quiet:
+        if not seen.quiet:
             print(f"{'facets':>14}  {facet_words(flat)}")
     writers = [
-        (path, partial(export.export, found, threshold=threshold, against=against)) for path in output or ()
+        (path, partial(export.export, found, threshold=seen.threshold, against=to)) for path in output or ()
     ]
     write_each(
         [
@@ -205,13 +218,14 @@ def analyse(
             (facets, lambda path: files.write(path, facet_table(flat, shown.unit))),
             (dislocations, lambda path: files.write(path, line_table(shown.dislocations, shown.unit))),
             (run_table, lambda path: files.write(path, runs)),
-            (report, partial(write_json, show.document(found, reference_nm(found, material, hkl, spacing)))),
-            (picture, lambda path: analysis.draw_picture(found, path, threshold)),
+            (report, partial(write_json, document)),
+            (picture, lambda path: analysis.draw_picture(found, path, seen.threshold)),
         ],
-        quiet=quiet,
+        quiet=seen.quiet,
     )
 
 
+@spread
 def export_result(
     result: Result,
     output: Annotated[
@@ -226,31 +240,28 @@ def export_result(
     ],
     frame: FrameName = "laboratory",
     voxel_size: VoxelSize = None,
-    threshold: Threshold = None,
-    apodise: Apodise = None,
-    refraction: Refraction = None,
-    conjugate: Conjugate = False,
-    material: MaterialName = None,
-    hkl: Reflection = None,
-    spacing: Spacing = None,
-    quiet: Quiet = False,
+    *,
+    seen: Analysed,
+    held: HeldAgainst,
 ) -> None:
     """Write RESULT as other programs open it: amplitude, phase, displacement and strain on an orthogonal grid, or the surface."""
-    from .. import analysis, export
-    from .inputs import GeometryChoice
+    from .. import export
 
     for path in output:
         check_outputs([(path, export.SUFFIXES)], result)
-    found = analysis.with_corrections(read_result(result, GeometryChoice(), conjugate), apodise, refraction)
-    options = {
-        "threshold": threshold,
-        "voxel_size_nm": voxel_size,
-        "frame": frame,
-        "against": held_against(material, hkl, spacing),
-    }
-    write_each([(path, partial(export.export, found, **options)) for path in output], quiet=quiet)  # type: ignore[arg-type]
+    found = analysed(result, seen)
+    write = partial(
+        export.export,
+        found,
+        threshold=seen.threshold,
+        voxel_size_nm=voxel_size,
+        frame=frame,
+        against=against(held),
+    )
+    write_each([(path, write) for path in output], quiet=seen.quiet)
 
 
+@spread
 def picture(
     result: Result,
     output: Annotated[
@@ -259,20 +270,16 @@ def picture(
             "--output", "-o", metavar="OUT", help=".png, .pdf or .svg; NAME.png unless said otherwise."
         ),
     ] = None,
-    threshold: Threshold = None,
-    apodise: Apodise = None,
-    refraction: Refraction = None,
-    conjugate: Conjugate = False,
-    quiet: Quiet = False,
+    *,
+    seen: Analysed,
 ) -> None:
     """Draw RESULT on one page: its surface, and slices of amplitude, phase and strain."""
     from .. import analysis
-    from .inputs import GeometryChoice
 
     output = output or Path(f"{file_of(result).stem}.png")
     check_outputs([(output, PICTURES)], result)
-    found = analysis.with_corrections(read_result(result, GeometryChoice(), conjugate), apodise, refraction)
-    write_each([(output, lambda path: analysis.draw_picture(found, path, threshold))], quiet=quiet)
+    found = analysed(result, seen)
+    write_each([(output, lambda path: analysis.draw_picture(found, path, seen.threshold))], quiet=seen.quiet)
 
 
 def compare(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..faults import InputError
+
 if TYPE_CHECKING:
-    from ..analysis import Comparison
-    from ..evidence import Trust
+    from ..analysis import Comparison, Resolution
     from ..formats import ScanEntry
     from ..reconstruction import Reconstruction
 
@@ -19,7 +21,11 @@ def summarise(found: Reconstruction) -> None:
     for line in lattice_lines(found):
         print(line)
     if found.trust is not None:
-        print(_runs(found.trust))
+        from .. import analysis
+
+        print(_columns(analysis.trust.run_rows(found.trust)))
+        with suppress(InputError):  # there may be nothing in it
+            print(f"resolution: {analysis.resolution(found.quantities, found.trust).all_words}")
     if found.verdict:
         print(f"verdict: {found.verdict}")
     for note in found.notes:
@@ -39,8 +45,10 @@ def lattice_lines(found: Reconstruction, reference_nm: float | None = None) -> l
     return [f"{text}."]
 
 
-def document(found: Reconstruction, reference_nm: float | None = None) -> dict[str, Any]:
-    """Return the report of a result, with its mean lattice."""
+def document(
+    found: Reconstruction, reference_nm: float | None = None, resolved: Resolution | None = None
+) -> dict[str, Any]:
+    """Return the report of a result, with its mean lattice and, if it is given, its resolution."""
     from ..analysis import mean_lattice
 
     lattice = mean_lattice(found, reference_nm=reference_nm)
@@ -52,20 +60,8 @@ def document(found: Reconstruction, reference_nm: float | None = None) -> dict[s
             "reference_nm": reference_nm,
             "strain": lattice.strain,
         }
-    return {**found.report(), "strain_is": "relative to the mean lattice", "mean_lattice": said}
-
-
-def _runs(trust: Trust) -> str:
-    """Return the table of the runs."""
-    shares = ("all photons", "first half", "second half")
-    rows: list[tuple[str, ...]] = [("run", "seed", "of", "χ²", "held-out", "agreement", "")]
-    for number, run in enumerate(trust.runs, 1):
-        said = ", ".join(
-            word for word, holds in (("twin", run["twin"]), ("left out", not run["kept"])) if holds
-        )
-        figures = (f"{run.get(name, float('nan')):.4g}" for name in ("chi2", "free_llk", "agreement"))
-        rows.append((str(number), f"{run['seed']:.0f}", shares[int(run["share"])], *figures, said))
-    return _columns(rows)
+    known = {} if resolved is None else {"resolution": resolved.document()}
+    return {**found.report(), "strain_is": "relative to the mean lattice", "mean_lattice": said, **known}
 
 
 def table(scans: Sequence[ScanEntry]) -> str:
@@ -110,6 +106,7 @@ def compared(found: Comparison, names: tuple[str, str]) -> list[tuple[str, str]]
         return "–" if math.isnan(figures.get(key, math.nan)) else f"{figures[key]:.3f}"
 
     difference = figures.get("strain_difference", math.nan)
+    apart = "–" if math.isnan(difference) else f"{factor * difference:.2g} {unit}"
     return [
         (
             "compared",
@@ -121,7 +118,7 @@ def compared(found: Comparison, names: tuple[str, str]) -> list[tuple[str, str]]
         (
             "strain",
             f"correlation {said('strain_correlation')}, blurred by a voxel {said('strain_correlation_smoothed')}, "
-            f"{factor * difference:.2g} {unit} apart (rms)",
+            f"{apart} apart (rms)",
         ),
         *(("note", note) for note in found.notes),
     ]

@@ -98,8 +98,11 @@ def write_reconstruction(result: Reconstruction, path: Path, maps: Maps | None =
         if maps is not None:
             _write_maps(entry, maps)
 
-    trusted = 0 if result.trust is None else 4 * len(TRUST_MAPS)
-    write_file(path, fill, (10 + trusted) * result.object.size + (0 if maps is None else maps.nbytes))
+    size = 10 * result.object.size + (0 if maps is None else maps.nbytes)
+    if result.trust is not None:
+        kept = result.trust.objects
+        size += 4 * len(TRUST_MAPS) * result.object.size + (0 if kept is None else kept.nbytes)
+    write_file(path, fill, size)
 
 
 def _write_maps(entry: h5py.Group, maps: Maps) -> None:
@@ -170,6 +173,9 @@ def _write_trust(group: h5py.Group, trust: Trust) -> None:
     for name in TRUST_MAPS:
         group.create_dataset(name, data=getattr(trust, name), **PACKED)
     group["strain"].attrs["long_name"] = "strain along Q relative to the mean lattice"
+    if trust.objects is not None:
+        runs = group.create_dataset("objects", data=trust.objects, **PACKED)
+        runs.attrs["long_name"] = "the kept runs, aligned, cropped about the centre of the object"
     group["unit"], group["runs"] = trust.unit, json.dumps(trust.runs)
     figures = nexus.group(group, "figures", "NXcollection")
     for key, figure in trust.figures.items():

@@ -149,6 +149,7 @@ def _read_trust(group: Any) -> Trust | None:
         unit=nexus.scalar(local(group, "unit")),
         fsc=_read_curve(local(group, "fsc")),
         prtf=_read_curve(local(group, "prtf")),
+        objects=kept[()] if isinstance(kept := local(group, "objects"), h5py.Dataset) else None,
     )
 
 

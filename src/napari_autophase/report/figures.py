@@ -24,6 +24,8 @@ from ..analysis.drawing import (
     styled,
 )
 from ..analysis.quantities import Colour
+from ..reconstruction import Reconstruction
+from .tables import ANGSTROM_PER_NM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,11 +107,64 @@ def slices(shown: Quantities) -> Figure:
     ]
     displacement = shown.displacement_nm
     if displacement is not None:
-        limit = float(np.nanpercentile(np.abs(displacement), 99)) or 1.0
-        columns.append((displacement, diverging("displacement (pm)", limit, 1e3)))
+        limit = _limit(displacement)
+        columns.append((displacement, diverging("displacement (Å)", limit, ANGSTROM_PER_NM)))
     columns.append((shown.strain, colours["strain"]))
     if shown.spacing_nm is not None:
         columns.append((shown.spacing_nm, _spacings(shown.spacing_nm)))
+    return _three_slices(shown, columns)
+
+
+@styled
+def averaged(found: Reconstruction, shown: Quantities) -> Figure:
+    """Draw three slices of the strain that several runs give, of its error, and of how far it stands above that."""
+    from matplotlib import colormaps
+
+    known = analysis.trusted(found, shown)
+    strain, error = known["strain_averaged"].values, known["strain_error"].values
+    unit, factor = ("rad/voxel", 1.0) if shown.relative else ("%", 100.0)
+    limit = _limit(strain)
+    worst = _limit(error)
+    errors = Colours(
+        f"its standard error ({unit})",
+        colormaps["viridis"].copy(),
+        0,
+        worst,
+        [0, worst],
+        ["0", f"{factor * worst:.2g}"],
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(error > 0, strain / error, np.nan)
+    return _three_slices(
+        shown,
+        [
+            (strain, strain_map(shown.relative, limit)),
+            (error, errors),
+            (ratio, _in_errors()),
+        ],
+    )
+
+
+def _in_errors() -> Colours:
+    """Return how a value over its error becomes colours: grey within two errors."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    most, within = 6, 2
+    steps = np.linspace(-most, most, 121)
+    rgba = colormaps["RdBu_r"]((steps + most) / (2 * most))
+    rgba[np.abs(steps) < within] = (0.83, 0.83, 0.83, 1)
+    ticks = [-most, -within, within, most]
+    return Colours("strain over its error", ListedColormap(rgba), -most, most, ticks, ["−6", "−2", "2", "6"])
+
+
+def _limit(values: np.ndarray) -> float:
+    known = np.abs(values[np.isfinite(values)])
+    return (float(np.percentile(known, 99)) if known.size else 0.0) or 1.0
+
+
+def _three_slices(shown: Quantities, columns: list[tuple[np.ndarray, Colours]]) -> Figure:
+    """Draw slices across the three axes, a column for each volume."""
     figure, stage = new_page(2.45 * len(columns) + 0.4, 8.2), Stage.of(shown)
     grid = figure.add_gridspec(
         3, len(columns), left=0.03, right=0.99, top=0.93, bottom=0.09, wspace=0.05, hspace=0.06

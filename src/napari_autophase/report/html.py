@@ -6,7 +6,8 @@ import base64
 from html import escape
 
 from ..analysis.drawing import png
-from .content import Picture, Report, Table
+from .content import Picture, Report
+from .tables import Table
 
 _STYLE = """
 :root { --ink: #20242b; --soft: #59606b; --line: #e2e5ea; --pale: #f6f7f9; }

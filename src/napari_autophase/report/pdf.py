@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..analysis.drawing import INK, STYLE, new_page
-from .content import Picture, Report, Table
+from .content import Picture, Report
+from .tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

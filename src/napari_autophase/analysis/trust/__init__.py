@@ -1,13 +1,13 @@
 """How far to trust a result: photon noise, agreement of runs and of halves of the counts, resolution, a verdict in words."""
 
-from .assess import REPRODUCES, assess
-from .average import Aligned, agreement, aligned, first_mode
+from .assess import REPRODUCES, assess, reassessed
+from .average import Aligned, agreement, aligned, first_mode, modes
 from .comparable import incomparable
-from .curves import run_table, table
+from .curves import run_rows, run_table, table
 from .noise import expected_llk, llk_variance, noise_level
 from .resolution import frequencies, fsc, prtf, shell_correlation, smoothed, transfer
 from .shells import GOOD, POOR, explained
-from .verdict import CONVERGED, bands, explains, shells_in_words, verdict
+from .verdict import CONVERGED, bands, explains, shells_in_words, strain_in_words, verdict
 
 __all__ = [
     "CONVERGED",
@@ -27,12 +27,16 @@ __all__ = [
     "fsc",
     "incomparable",
     "llk_variance",
+    "modes",
     "noise_level",
     "prtf",
+    "reassessed",
+    "run_rows",
     "run_table",
     "shell_correlation",
     "shells_in_words",
     "smoothed",
+    "strain_in_words",
     "table",
     "transfer",
     "verdict",

@@ -13,17 +13,20 @@ is said to be, as parts of its phase may then be the other twin's in every run.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import ndimage
 
 from ...evidence import Trust
-from ..align import align
+from ...reconstruction import Reconstruction
+from ..align import align, fitted
 from ..phase import ramp, remove_ramp
 from ..quantities import robust_maximum
 from ..strain import strain
 from ..symmetries import twin
-from .average import Aligned, agreement, first_mode
-from .resolution import cut, fsc, prtf, smoothed
+from .average import agreement, first_mode
+from .resolution import cropped, cut, fsc, prtf, smoothed
 
 REPRODUCES = 0.9
 """Correlation of the strain of two halves from which a map is called reproducible."""
@@ -36,7 +39,7 @@ _AROUND = 1.5
 def assess(
     found: np.ndarray,
     support: np.ndarray,
-    runs: Aligned,
+    runs: np.ndarray,
     shares: np.ndarray,
     threshold: float,
     voxel_steps_nm: np.ndarray | None,
@@ -49,7 +52,7 @@ def assess(
     found, support
         The mean object, complex64, and its support, bool (N0, N1, N2).
     runs
-        All runs, brought onto `found`.
+        complex64 (R, N0, N1, N2): all runs, brought onto `found`, of which what lies inside the support counts.
     shares
         int, one per run: 0 had all photons, 1 and 2 the two halves of them.
     threshold
@@ -62,9 +65,10 @@ def assess(
     Trust
         Errors are those of the mean of all, squared and averaged around each voxel (see the module).
     """
-    whole = runs.objects[shares == 0]
+    objects = runs * support
+    whole = objects[shares == 0]
     oversampling = support.size / max(int(support.sum()), 1)
-    halves = np.stack([runs.objects[shares == number].mean(0) for number in (1, 2)])
+    halves = np.stack([objects[shares == number].mean(0) for number in (1, 2)])
     alike_in_shells, transferred = (
         fsc(halves[0], halves[1], voxel_steps_nm, oversampling),
         prtf(whole, voxel_steps_nm),
@@ -79,9 +83,8 @@ def assess(
     }
 
     inside = cut(support[None], support)[0]
-    objects = cut(np.stack([found, *halves]), support)
     # one ramp for all, so that halves may differ in their mean strain too
-    flat = _flattened(objects, inside)
+    flat = _flattened(cut(np.stack([found, *halves]), support), inside)
     scale = robust_maximum(np.abs(flat[0]))
     mask = inside & (np.abs(flat[0]) >= threshold * scale)
 
@@ -127,7 +130,36 @@ def assess(
         figures=figures,
         fsc=alike_in_shells,
         prtf=transferred,
+        objects=cropped(objects, support),
     )
+
+
+def reassessed(
+    found: Reconstruction, voxel_steps_nm: np.ndarray | None, q_bragg_per_nm: np.ndarray | None
+) -> Trust | None:
+    """Return what the runs of a result say of it in another geometry; None where they are not in its file.
+
+    Parameters
+    ----------
+    found
+        A result, in any geometry.
+    voxel_steps_nm, q_bragg_per_nm
+        The other geometry, as in `Reconstruction`.
+    """
+    known = found.trust
+    if known is None or known.objects is None:
+        return None
+    whole = np.stack([fitted(each, found.shape) for each in known.objects])
+    now = assess(
+        found.object,
+        found.support,
+        whole,
+        known.shares,
+        found.recipe.analyse.threshold,
+        voxel_steps_nm,
+        q_bragg_per_nm,
+    )
+    return replace(now, runs=known.runs, unit="voxels" if voxel_steps_nm is None else "nm")
 
 
 def _flattened(objects: np.ndarray, inside: np.ndarray) -> np.ndarray:

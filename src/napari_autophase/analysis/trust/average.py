@@ -55,16 +55,35 @@ def agreement(objects: np.ndarray) -> float:
     return float(np.median(pairs)) if pairs else float("nan")
 
 
-def first_mode(objects: np.ndarray) -> float:
-    """Return the weight of the first mode of aligned objects (R, N0, N1, N2); NaN if there is one only.
+def modes(objects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the modes of aligned objects, the strongest first: what they have in common, and how they differ.
 
-    The modes are the singular vectors of the objects as rows, of norm 1 each: σ₁² / Σσ² is 1 where all are the same, 1/R where
-    they have nothing in common.
+    They are the singular vectors of the objects as rows, of norm 1 each.
+
+    Parameters
+    ----------
+    objects
+        Complex (R, N0, N1, N2).
+
+    Returns
+    -------
+    weights, modes
+        float64 (R,), σ² / Σσ²: the first is 1 where all are the same, each 1/R where they have nothing in common; and complex64
+        of the objects' shape, of which the first is in phase with the mean and all are as large as the objects in the mean.
     """
-    if len(objects) < 2:
-        return float("nan")
     rows = objects.reshape(len(objects), -1)
-    norms = np.linalg.norm(rows, axis=1)
-    gram = (rows @ rows.conj().T) / np.maximum(np.outer(norms, norms), 1e-30)
-    weights = np.linalg.eigvalsh(gram.astype(np.complex128))
-    return float(weights[-1] / weights.sum())
+    norms = np.maximum(np.linalg.norm(rows, axis=1), 1e-30)
+    gram = ((rows @ rows.conj().T) / np.outer(norms, norms)).astype(np.complex128)
+    values, vectors = np.linalg.eigh(gram)
+    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+    # each row is Σ √value · vector · mode
+    found = (vectors.conj().T / norms) @ rows / np.sqrt(np.maximum(values, 1e-12))[:, None]
+    overlap = np.vdot(found[0], rows.sum(0))
+    found[0] *= overlap / max(abs(overlap), 1e-30)
+    found *= norms.mean()
+    return values / max(values.sum(), 1e-30), found.reshape(objects.shape).astype(np.complex64)
+
+
+def first_mode(objects: np.ndarray) -> float:
+    """Return the weight of the first of `modes`; NaN if there is one object only."""
+    return float(modes(objects)[0][0]) if len(objects) > 1 else float("nan")

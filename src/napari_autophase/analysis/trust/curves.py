@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...evidence import Trust
 from ...reconstruction import Reconstruction
 from ...scan import InputError
 from .shells import POOR
@@ -49,6 +50,19 @@ def table(found: Reconstruction) -> str:
         size = f"{1 / f:.6g}" if f else ""
         lines.append(f"{name},{f:.6g},{size},{value:.6g},{limit:.6g},{'' if number is None else number}")
     return "\n".join(lines) + "\n"
+
+
+def run_rows(trust: Trust) -> list[tuple[str, ...]]:
+    """Return the runs that a result is the mean of as words to read, a row each below the names of the columns."""
+    shares = ("all photons", "first half", "second half")
+    rows: list[tuple[str, ...]] = [("run", "seed", "of", "χ²", "held-out", "agreement", "seconds", "")]
+    for number, run in enumerate(trust.runs, 1):
+        said = ", ".join(
+            word for word, holds in (("twin", run["twin"]), ("left out", not run["kept"])) if holds
+        )
+        figures = (f"{run.get(name, np.nan):.4g}" for name in ("chi2", "free_llk", "agreement", "seconds"))
+        rows.append((str(number), f"{run['seed']:.0f}", shares[int(run["share"])], *figures, said))
+    return rows
 
 
 def run_table(found: Reconstruction) -> str:

@@ -123,12 +123,23 @@ def smoothed(object: np.ndarray, fwhm: float, voxel_steps_nm: np.ndarray | None)
 
 def cut(volumes: np.ndarray, support: np.ndarray) -> np.ndarray:
     """Return volumes (R, N0, N1, N2) cropped about the centre to the support and half as much around it."""
-    half = (
-        max(n // 2 - s.start, s.stop - n // 2)
-        for s, n in zip(bounding_box(support), support.shape, strict=True)
-    )
-    shape = tuple(min(n, fft.next_fast_len(3 * h)) for h, n in zip(half, support.shape, strict=True))
+    wide = (fft.next_fast_len(3 * half) for half in _halves(support))
+    shape = tuple(min(n, side) for n, side in zip(support.shape, wide, strict=True))
     return np.stack([fitted(each, shape) for each in volumes])
+
+
+def cropped(volumes: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Return volumes (R, N0, N1, N2) cropped about the centre to the support; `fitted` brings each back."""
+    shape = tuple(min(n, 2 * half) for n, half in zip(support.shape, _halves(support), strict=True))
+    return np.stack([fitted(each, shape) for each in volumes])
+
+
+def _halves(support: np.ndarray) -> list[int]:
+    """Return how far a support reaches from the centre along each axis, in voxels."""
+    return [
+        max(n // 2 - s.start, s.stop - n // 2, 1)
+        for s, n in zip(bounding_box(support), support.shape, strict=True)
+    ]
 
 
 def reach(voxel_steps_nm: np.ndarray) -> float:

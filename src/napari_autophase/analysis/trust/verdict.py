@@ -44,7 +44,7 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Sh
     if shells is not None and len(shells.frequency):
         said.append(shells_in_words(shells))
     if trust is not None:
-        said += [_agreed(trust), _strained(trust)]
+        said += [_agreed(trust), strain_in_words(trust)]
     return " ".join(each for each in said if each)
 
 
@@ -133,7 +133,8 @@ def _agreed(trust: Trust) -> str:
     return f"{kept:g} of {asked} runs were averaged; they {same} (correlation {value:.3f})."
 
 
-def _strained(trust: Trust) -> str:
+def strain_in_words(trust: Trust) -> str:
+    """Return from which resolution on the strain of several runs reproduces, or that it does not."""
     figures = trust.figures
     value, width = figures["strain_correlation"], figures["strain_resolution"]
     text = f"The strain of two halves of the photons correlates to {value:.2f} at {width:.3g} {trust.unit}"
