@@ -489,3 +489,13 @@ def test_a_dark_field_with_a_hole_is_of_use_and_one_of_holes_is_not():
     assert scan.mask.sum() == len(raw.counts)
     with pytest.raises(InputError, match="dark field holds no number"):
         flat_field(raw, np.full((32, 32), np.nan))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "said"),
+    [((32, 32, 20), None, True), ((32, 32, 20), (2, 0, 1), False), ((20, 32, 32), None, False), ((32, 32, 32), None, False)],
+)  # fmt: skip
+def test_frames_that_may_lie_along_the_last_axis_are_asked_about(tmp_path, shape, axes, said):
+    np.save(tmp_path / "a.npy", peak(1, shape))
+    notes = formats.read_scan(tmp_path / "a.npy", axes=axes).notes
+    assert any("--axes 2,0,1" in note for note in notes) == said

@@ -144,3 +144,26 @@ def test_a_flag_among_tens_stays_a_flag(tmp_path, counts):
     flagged = find_flagged(scan.counts)
     assert np.argwhere(flagged).tolist() == [[3, 4, 5], [20, 4, 5]]
     np.testing.assert_array_equal(scan.counts[~flagged], counts[~flagged])
+
+
+@pytest.mark.parametrize("flag", [0, -1, -2])
+def test_counts_that_ran_over_a_short_integer_are_read_as_they_were(tmp_path, flag):
+    counts = simulate(seed=3, size=32, peak=6e4).scan.counts.astype(np.uint16)
+    assert counts.max() > 2**15
+    short = counts.view(np.int16).copy()
+    short[:, 3, 4] = flag
+    np.save(tmp_path / "a.npy", short)
+    scan = formats.read_scan(tmp_path / "a.npy")
+    np.testing.assert_array_equal(np.delete(scan.counts[:, 3], 4, 1), np.delete(counts[:, 3], 4, 1))
+    np.testing.assert_array_equal(scan.counts[:, 8:], counts[:, 8:])
+    assert any("ran over 16 bits" in note for note in scan.notes)
+    left = formats.read_scan(tmp_path / "a.npy", values="counts")
+    np.testing.assert_array_equal(left.mask, short < 0)
+
+
+def test_negative_values_amid_faint_ones_ran_over_nothing(tmp_path):
+    counts = simulate(seed=3, size=32, peak=3e4).scan.counts.astype(np.int16) - np.int16(5)
+    np.save(tmp_path / "a.npy", counts)
+    scan = formats.read_scan(tmp_path / "a.npy")
+    assert not any("ran over" in note for note in scan.notes)
+    np.testing.assert_array_equal(scan.mask, counts < 0)

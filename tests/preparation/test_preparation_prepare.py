@@ -31,6 +31,17 @@ def rolled(scan: Scan, shift: tuple[int, int, int]) -> Scan:
     return replace(scan, counts=np.roll(scan.counts, shift, (0, 1, 2)))
 
 
+def test_frames_between_which_nothing_changes_are_doubted():
+    """A time series at one angle, and a detector whose even rows stand before its odd ones."""
+    counts = simulate(3, 32).scan.counts
+    assert not [note for note in prepare(Scan(counts)).notes if "voxels wide" in note]
+    still = np.random.default_rng(0).poisson(np.broadcast_to(counts[16], counts.shape))
+    (note,) = [each for each in prepare(Scan(still)).notes if "voxels wide" in each]
+    assert note.startswith("Along the rocking axis the crystal would be 1.")
+    apart = np.concatenate([counts[:, ::2], counts[:, 1::2]], axis=1)
+    assert any("Along the row axis" in note for note in prepare(Scan(apart)).notes)
+
+
 @settings(max_examples=8)
 @given(shift=st.tuples(*[st.integers(-15, 15)] * 3))
 def test_centring_is_lossless_wherever_the_peak_was(shift):

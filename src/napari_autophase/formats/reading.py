@@ -141,7 +141,15 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         geometry=None if about.geometry is None else place.seen(about.geometry, counts.shape),
         source=source,
         metadata=about.metadata,
-        notes=(*about.notes, *unusable, *cropped, *notes, *said, *_repeated(counts)),
+        notes=(
+            *about.notes,
+            *_which_rocks(whole, about, how),
+            *unusable,
+            *cropped,
+            *notes,
+            *said,
+            *_repeated(counts),
+        ),
     )
     if how.dark is not None or how.white is not None:
         dark, white = (
@@ -323,6 +331,21 @@ def _below_zero(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     return [
         f"{len(values) / counts.size:.0%} of the values are negative, down to {values.min():.3g}, and masked like bad pixels: "
         "if a background was subtracted, give the counts as they were measured, or set what is negative to 0."
+    ]
+
+
+def _which_rocks(shape: tuple[int, ...], about: Description, how: Reading) -> list[str]:
+    """Say so if frames look as if they lay along the last axis, and nothing is known of them but their numbers."""
+    if (
+        how.axes is not None
+        or about.geometry is not None
+        or about.notes
+        or not shape[0] == shape[1] != shape[2]
+    ):
+        return []
+    return [
+        f"The frames have {shape[1]} × {shape[2]} pixels, and there are {shape[0]} of them: if it is the last axis that rocks, say "
+        "so with --axes 2,0,1."
     ]
 
 

@@ -27,6 +27,8 @@ _NEAR = 0.03
 """How near to whole numbers of steps values are that are whole, and how near to 1 a step that is 1."""
 _FEW = 10.0
 """A Bragg peak has more photons than this."""
+_SHORT, _LOWEST_FLAG = 2, -2
+"""Integers of so many bytes are too short for counts, and what is below this is no flag."""
 _BRIGHT = 1e5
 """What the brightest voxel is taken for, where nothing tells what one photon became."""
 
@@ -58,6 +60,16 @@ def to_counts(
     """
     if values == "counts" or array.dtype.kind not in "uif":
         return array, ()
+    if _ran_over(array):
+        bits = 8 * array.dtype.itemsize
+        unsigned = array.astype(np.int32)
+        unsigned[unsigned < _LOWEST_FLAG] += 2**bits
+        note = (
+            f"The brightest values of {what} are negative, for they ran over {bits} bits with a sign: they are read as "
+            f"{bits} bits without one; {_LEFT}"
+        )
+        counts, notes = to_counts(unsigned, what, values)
+        return counts, (note, *notes)
     some = _sample(array)
     step = _step(some)
     if values is None and (step == 1 or not some.size):
@@ -83,6 +95,17 @@ def to_counts(
 
 
 _LEFT = "--values counts leaves them as they are."
+
+
+def _ran_over(array: np.ndarray) -> bool:
+    """Tell whether negative values stand beside the largest ones that a short integer can hold; those of flags do not."""
+    if array.dtype.kind != "i" or array.dtype.itemsize > _SHORT or array.min() >= _LOWEST_FLAG:
+        return False
+    from scipy import ndimage
+
+    below = array < _LOWEST_FLAG
+    bright = ndimage.maximum_filter(array, 3) > np.iinfo(array.dtype).max // 2
+    return bool(np.count_nonzero(below & bright) > 0.5 * np.count_nonzero(below))
 
 
 def _scaled(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarray, tuple[str, ...]]:

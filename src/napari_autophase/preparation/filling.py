@@ -50,7 +50,7 @@ class Completed:
     determined
         Whether the neighbours determine what was missing.
     bounded
-        Whether a lower bound is known of all that was missing in the middle of the peak: it was saturated, and lies in no gap.
+        Whether the brightest of all was measured, or a lower bound of it is known: it lies in no gap.
     """
 
     counts: np.ndarray
@@ -102,7 +102,8 @@ def complete_peak(counts: np.ndarray, good: np.ndarray) -> Completed | None:
     if determined:
         known[place] = True
     missing = float(found.sum() / filled.sum(dtype=np.float64))
-    bounded = bool((counts[hidden] > 0).all())
+    brightest_known = float(filled.max(where=good | (counts > 0), initial=0))
+    bounded = not bool((filled > brightest_known).any())
     return Completed(filled, known, oversampling, missing, determined, bounded)
 
 

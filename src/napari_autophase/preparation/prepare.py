@@ -18,6 +18,8 @@ from .lit import find_second_peak, lit_by
 from .oversampling import estimate_oversampling
 from .region import lit_shape, middle, pad_fast
 
+_NARROW = 2.0
+"""No crystal is so few voxels wide."""
 _OTHERS = 4
 """So many peaks of other crystals are masked at most."""
 
@@ -52,7 +54,7 @@ class Prepared:
     background_known
         Whether that is given, or the scan tells it; False: there may be some, and none is taken into account.
     doubtful
-        Whether the middle of the peak lies in a gap, or is missing and its surroundings do not tell what it was.
+        Whether the brightest part of the peak lies in a gap, or its middle is missing and its surroundings do not tell what it was.
     notes
         Sentences that a person should read.
     """
@@ -162,6 +164,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None, background: Back
             notes.append(
                 f"The scan is undersampled along the {axis} axis ({ratio:.1f}-fold; 2 is the least for phasing)."
             )
+    notes += _unchanging(oversampling, volumes[0].shape)
     # the field of view, and with it the oversampling, stays as it is when voxels become smaller or larger
     if choice.crop is not None:
         wanted = lit_shape(*volumes[:2]) if choice.crop == "auto" else choice.crop
@@ -200,6 +203,17 @@ def prepare(scan: Scan, preparation: Preparation | None = None, background: Back
         doubtful=doubtful,
         notes=tuple(notes),
     )
+
+
+def _unchanging(oversampling: tuple[float, float, float], shape: tuple[int, ...]) -> list[str]:
+    """Say along which axes the light changes so little, or so irregularly, that no crystal explains it."""
+    widths = (side / ratio for side, ratio in zip(shape, oversampling, strict=True))
+    return [
+        f"Along the {axis} axis the crystal would be {width:.1f} voxels wide: check that these are the frames of a rocking "
+        "curve, and the order of their axes (--axes)."
+        for axis, width in zip(("rocking", "row", "column"), widths, strict=True)
+        if width < _NARROW
+    ]
 
 
 def _other_peaks(
