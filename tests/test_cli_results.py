@@ -224,6 +224,10 @@ def test_facets_and_dislocations_are_tables(tmp_path, capsys, monkeypatch):
         (["export", "{scan}", "-o", "a.vti"], "is a scan, not a result"),
         (["export", "{result}", "-o", "{result}"], "choose another name"),
         (["picture", "{result}", "-o", "a.gif"], "must end in one of .png"),
+        (["export", "{result}", "-o", "a.vti", "--spacing", "0"], "give a positive number"),
+        (["export", "{result}", "-o", "a.vti", "--spacing", "nan"], "give a positive number"),
+        (["export", "{result}", "-o", "a.vti", "--hkl", "0,0,0"], "no Miller indices"),
+        (["export", "{truth}", "-o", "a.vti", "--voxel-size", "inf"], "voxel size of inf nm"),
         (["compare", "{result}", "nowhere.cxi"], "does not exist"),
         (["analyse", "{result}", "--set", "geometry.energy_kev=9"], "lacks distance_m"),
         (["analyse", "{pynx}", "--phased-shape", "20,20,20"], "cannot be a part of a phased array"),
@@ -238,8 +242,13 @@ def test_what_cannot_be_done_is_one_sentence(
     foreign.pynx(tmp_path / "p.cxi")
     formats.write_scan(simulated.scan, tmp_path / "s.h5")
     (tmp_path / "c.yml").write_text("a: 1\n", encoding="utf-8")
+    known = replace(
+        formats.read(result), voxel_steps_nm=np.diag([5.0, 5, 5]), q_bragg_per_nm=np.array([0.0, 26, 0])
+    )
+    formats.write(known, tmp_path / "t.cxi")
     places = {
         "result": result,
+        "truth": tmp_path / "t.cxi",
         "scan": tmp_path / "s.h5",
         "pynx": tmp_path / "p.cxi",
         "config": tmp_path / "c.yml",

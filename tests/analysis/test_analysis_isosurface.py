@@ -79,3 +79,9 @@ def test_the_bounding_box_holds_the_mask_and_its_margin():
     assert bounding_box(mask) == (slice(3, 5), slice(0, 1), slice(11, 12))
     assert bounding_box(mask, margin=2) == (slice(1, 7), slice(0, 3), slice(9, 12))
     assert not mask[bounding_box(np.zeros_like(mask))].size
+
+
+@pytest.mark.parametrize("level", [1.0, 1.5])
+def test_nothing_stands_above_the_largest_amplitude(level):
+    surface = isosurface(soft_ball, level)
+    assert len(surface.vertices) == len(surface.faces) == 0

@@ -76,7 +76,7 @@ def isosurface(
     amplitude
         Real, 3-D; outside the array it is taken as 0, so that the surface is closed.
     level
-        In the unit of `amplitude`; above its maximum the surface is empty.
+        In the unit of `amplitude`; from its maximum on the surface is empty.
     scale
         Voxel size along each axis.
     colour
@@ -89,7 +89,7 @@ def isosurface(
     """
     from skimage.measure import marching_cubes
 
-    above = np.asarray(amplitude) >= level
+    above = np.asarray(amplitude) > level
     if not above.any():
         empty = np.zeros((0, 3), np.float32)
         return Surface(empty, np.zeros((0, 3), np.int32), np.zeros(0, np.float32), empty)

@@ -7,6 +7,7 @@ d = 2π/|Q + ∇phase|, the tilt is the angle between that vector and the mean o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,7 +128,7 @@ def mean_lattice(
     Raises
     ------
     InputError
-        If the material is unknown, or the indices are.
+        If the material is unknown, or the indices are, or the spacing is no length.
     """
     stood = found.geometry or found.scan_geometry
     known = None if stood is None else stood.reflection
@@ -135,6 +136,8 @@ def mean_lattice(
     hkl = None if hkl is None else (int(hkl[0]), int(hkl[1]), int(hkl[2]))
     reference = cell = None
     if reference_nm is not None:
+        if not 0 < reference_nm < math.inf:
+            raise InputError(f"A spacing of {reference_nm:g} nm is none; give a positive number (--spacing).")
         reference = Reference(reference_nm, "as given")
     elif material is not None:
         formula, data = find_material(material)

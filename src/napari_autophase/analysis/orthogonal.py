@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import ndimage
 
@@ -42,7 +44,7 @@ def orthogonalise(
     """
     if voxel_size_nm is None:
         voxel_size_nm = float(abs(np.linalg.det(voxel_steps_nm)) ** (1 / 3))
-    if not voxel_size_nm > 0:
+    if not 0 < voxel_size_nm < math.inf:
         raise InputError(f"A voxel size of {voxel_size_nm} nm was asked for; give a positive one.")
     amplitude = np.abs(object)
     filled = np.argwhere(amplitude > 0.01 * amplitude.max())

@@ -95,11 +95,11 @@ def indices(text: str) -> tuple[int, int, int]:
     Raises
     ------
     InputError
-        If they are not three whole numbers.
+        If they are not three whole numbers, or name no planes.
     """
     found = re.findall(r"-?\d+" if re.search(r"[ ,;]", text.strip()) else r"-?\d", text)
-    if len(found) != 3 or re.sub(r"[-\d ,;()\[\]]", "", text):
+    if len(found) != 3 or re.sub(r"[-\d ,;()\[\]]", "", text) or not any(map(int, found)):
         raise InputError(
-            f"'{text}' are no Miller indices; write three whole numbers, such as 1,1,1 or 1,-1,3."
+            f"'{text}' are no Miller indices; write three whole numbers, not all 0, such as 1,1,1 or 1,-1,3."
         )
     return int(found[0]), int(found[1]), int(found[2])
