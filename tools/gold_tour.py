@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tour import RUN_S, Failure, Tour, choose, pump
 
-SECTION = "Mask, crop and how to read"
+SECTION = "Mask, crop, binning and how to read"
 
 
 class GoldTour(Tour):

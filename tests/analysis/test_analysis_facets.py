@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from napari_autophase.analysis import mapped, quantities
 from napari_autophase.analysis.facets import face_labels, find_facets, table
-from napari_autophase.analysis.indexing import indexed
+from napari_autophase.analysis.indexing import crystal_axes, indexed
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 
@@ -141,3 +141,25 @@ def test_the_table_has_a_line_for_each():
     assert areas == sorted(areas, reverse=True)
     labels = face_labels(facets, len(maps.mesh.faces))
     assert set(labels) == set(range(len(facets) + 1))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_axes_of_the_crystal_follow_from_q_and_its_facets(seed):
+    found, *_ = wulff(seed)
+    q, turn = found.q_bragg_per_nm, rotation(seed)
+    facets = indexed(find_facets(mapped(quantities(found), {}).mesh), q, (1, 1, 1))
+    axes = crystal_axes(facets, q, (1, 1, 1))
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(axes.sum(1) / np.sqrt(3), q / np.linalg.norm(q), atol=1e-9)
+    # (1 1 1) is a threefold axis: each of them lies along one that the crystal was made with
+    assert sorted((axes.T @ turn).argmax(1)) == [0, 1, 2]
+    assert np.degrees(np.arccos(np.minimum((axes.T @ turn).max(1), 1))).max() < 3
+
+
+def test_facets_along_q_alone_leave_the_turn_about_it_open():
+    found, *_ = wulff(1)
+    q = found.q_bragg_per_nm
+    facets = indexed(find_facets(mapped(quantities(found), {}).mesh, q=q), q, (1, 1, 1))
+    along = [each for each in facets if each.angle_to_q_deg < 5 or each.angle_to_q_deg > 175]
+    assert along
+    assert crystal_axes(along, q, (1, 1, 1)) is None

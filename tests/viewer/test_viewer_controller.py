@@ -14,6 +14,7 @@ from viewer_doubles import FakeLaunch, make_reconstruction, make_scan
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.viewer.model.controller import Controller
+from napari_autophase.viewer.model.pace import Plan
 
 SCAN, RECIPE, FOUND = make_scan(), Recipe(), make_reconstruction()
 
@@ -168,3 +169,27 @@ def test_the_controller_needs_no_qt():
     code = "import sys, napari_autophase.viewer.model.controller; print([m for m in sys.modules if 'Qt' in m or m == 'torch'])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+def test_the_time_for_which_a_run_rests_tells_nothing_of_its_pace(launch):
+    now = [0.0]
+    controller = Controller(launch, clock=lambda: now[0], plan=Plan({"refine": 100.0}))
+    controller.start(SCAN, RECIPE)
+    updates = []
+    controller.advanced.connect(updates.append)
+    for step in (0, 10, 20):
+        launch.job.refine(step, 100)
+        now[0] += 10.0
+    controller.hold(True)
+    controller.hold(True)
+    now[0] += 1000.0
+    controller.hold(False)
+    assert (launch.job.held, controller.rested_s) == ([True, False], 1000.0)
+    launch.job.refine(30, 100)
+    assert updates[-1].remaining_s == pytest.approx(70.0)
+    controller.hold(True)
+    controller.cancel()
+    assert launch.job.held == [True, False, True, False], "else it would not see that it is to stop"
+    assert not controller.held
+    controller.hold(True)
+    assert not controller.held

@@ -89,16 +89,33 @@ def test_the_threshold_moves_the_support(dock, result):
 def test_colours(dock, result, viewer):
     press(dock, "strain")
     assert result.colour_by == "strain"
-    dock.automatic.setChecked(False)
+    assert dock.range.automatic.isChecked()
+    usual = result.quantities.strain_limit
+    _, high = dock.range.slider.value()
+    dock.range.slider.setValue(
+        (dock.range.slider.value()[0], high + 100)
+    )  # of 1000 over six times the usual limit
     settle(dock)
-    limit = 2 * result.quantities.strain_limit
-    dock.strain_limit.setValue(limit)
+    assert result.limits == pytest.approx((-1.6 * usual, 1.6 * usual), rel=0.02), "what is symmetric stays so"
+    assert not dock.range.automatic.isChecked()
+    dock.range.low.setText("-0.001")
+    dock.range.low.editingFinished.emit()
     settle(dock)
-    assert result.limits == pytest.approx((-limit, limit), rel=0.01)
-    dock.automatic.setChecked(True)
+    assert result.limits[0] == -0.001
+    dock.range.low.setText("nonsense")
+    dock.range.low.editingFinished.emit()
+    assert dock.range.low.text() == "-0.001"
+    press(dock, "displacement")
+    assert dock.range.automatic.isChecked()
+    result.layer("isosurface").contrast_limits = (-20.0, 30.0)  # in napari's own controls
+    assert (dock.range.low.text(), dock.range.high.text()) == ("-20", "30")
+    assert not dock.range.automatic.isChecked()
+    press(dock, "strain")
+    assert dock.range.low.text() == "-0.001"
+    dock.range.automatic.setChecked(True)
     settle(dock)
-    assert result.strain_limit is None
-    assert not dock.strain_limit.isEnabled()
+    assert result.ranges == {"displacement": (-20.0, 30.0)}
+    assert result.limits == pytest.approx((-usual, usual))
     dock.relief.setChecked(False)
     settle(dock)
     assert not result.relief

@@ -133,11 +133,11 @@ def test_colour_limits_are_pi_and_the_99th_percentile(viewer, result, slices):
     result.set_colour_by("strain")
     expected = np.nanpercentile(np.abs(slices.data), 99)
     np.testing.assert_allclose(slices.contrast_limits, (-expected, expected), rtol=1e-5)
-    result.set_limits(0.5)
+    result.set_range((-0.5, 0.5))
     assert tuple(slices.contrast_limits) == (-0.5, 0.5)
     viewer.dims.ndisplay = 3
     assert tuple(result.layer("isosurface").contrast_limits) == (-0.5, 0.5)
-    result.set_limits(None)
+    result.set_range(None)
     np.testing.assert_allclose(slices.contrast_limits, (-expected, expected), rtol=1e-5)
 
 
@@ -344,7 +344,7 @@ def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
     viewer.dims.ndisplay = 3
     assert compat.text(viewer).text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
     result.set_colour_by("strain")
-    result.set_limits(0.0013)
+    result.set_range((-0.0013, 0.0013))
     assert compat.text(viewer).text == "ball · 1   strain ± 0.0013   amplitude ≥ 0.30"
 
 
@@ -357,7 +357,7 @@ def test_a_deleted_layer_is_simply_no_longer_updated(viewer, result, slices, rol
     assert result.layer(role) is None
     result.set_threshold(0.6)
     result.set_colour_by("strain")
-    result.set_limits(0.1)
+    result.set_range((-0.1, 0.1))
     result.set_clipping(Cut((0, 0, 1), 0.0))
     viewer.dims.ndisplay = 2
     result.frame()
@@ -406,7 +406,7 @@ def test_a_new_result_hides_the_one_before_and_leaves_the_camera(viewer, result)
 def test_another_drawing_takes_over_the_layers_and_the_look(viewer, result):
     result.set_threshold(0.5)
     result.set_colour_by("strain")
-    result.set_limits(0.01)
+    result.set_range((-0.01, 0.01))
     result.set_relief(False)
     result.set_clipping(Cut((0, 0, 1), 3.0))
     viewer.dims.ndisplay = 2
@@ -420,7 +420,8 @@ def test_another_drawing_takes_over_the_layers_and_the_look(viewer, result):
     assert layers.results(viewer) == [result]
     assert result.reconstruction is smaller
     assert (result.threshold, result.colour_by) == (0.5, "strain")
-    assert (result.strain_limit, result.relief, result.cut) == (0.01, False, Cut((0, 0, 1), 3.0))
+    assert result.ranges == {"strain": (-0.01, 0.01)}
+    assert (result.relief, result.cut) == (False, Cut((0, 0, 1), 3.0))
     assert outward(result)[:, 2].max() <= 3.0 + 1e-3
     assert tuple(result.layer("isosurface").contrast_limits) == (-0.01, 0.01)
     assert [layer.name for layer in viewer.layers] == ["mine", "other · 1 isosurface"]
@@ -493,7 +494,7 @@ def test_what_is_not_believed_is_not_shown():
     assert not shown[:, [3, 5]].any()
 
 
-def test_colours_that_a_person_has_chosen_stay_while_the_quantity_does(viewer, result, slices):
+def test_colours_that_a_person_has_chosen_in_napari_stay(viewer, result, slices):
     viewer.dims.ndisplay = 3
     surface = result.layer("isosurface")
     surface.colormap, surface.contrast_limits = "gray", (-1.0, 1.0)
@@ -508,11 +509,36 @@ def test_colours_that_a_person_has_chosen_stay_while_the_quantity_does(viewer, r
     result.set_threshold(0.5)
     assert slices.contrast_limits == pytest.approx((-1e-3, 2e-3))
     viewer.dims.ndisplay = 3
-    reach = result.quantities.strain_limit
-    assert surface.contrast_limits == pytest.approx((-reach, reach)), "what nobody has changed follows"
-    result.set_limits(5e-4)  # which is asked for
+    assert surface.contrast_limits == pytest.approx((-1e-3, 2e-3)), "the surface shows the same quantity"
+    assert "strain -0.001 to 0.002" in compat.text(viewer).text
+    result.set_range((-5e-4, 5e-4))  # which is asked for
     assert surface.contrast_limits == pytest.approx((-5e-4, 5e-4))
     assert slices.contrast_limits == pytest.approx((-5e-4, 5e-4))
+    result.set_range(None)
+    reach = result.quantities.strain_limit
+    assert surface.contrast_limits == pytest.approx((-reach, reach)), "what nobody has changed follows"
+
+
+def test_every_quantity_keeps_the_range_that_was_chosen_for_it(viewer, result, slices):
+    chosen = {
+        "phase": (-0.5, 1.0),
+        "strain": (-1e-3, 1e-3),
+        "displacement": (-7.0, 7.0),
+        "amplitude": (0.2, 0.9),
+    }
+    for quantity, ends in chosen.items():
+        result.set_colour_by(quantity)
+        result.set_range(ends)
+    for quantity, ends in chosen.items():
+        result.set_colour_by(quantity)
+        result.set_threshold(0.4)
+        assert slices.contrast_limits == pytest.approx(ends)
+        low, high = slices.contrast_limits_range
+        assert low <= ends[0]
+        assert high >= ends[1]
+    result.set_colour_by("spacing")
+    assert tuple(slices.contrast_limits) == result.usual_limits
+    assert result.look.ranges == chosen
 
 
 def test_slices_begin_in_the_middle_of_the_crystal_and_tell_their_values(viewer, result):

@@ -894,13 +894,14 @@ def test_a_result_that_is_not_seen_does_not_come_forward(dock, session, viewer, 
 def test_a_look_that_has_lost_its_meaning_goes(dock, session, qtbot):
     session.add_scan(make_scan(geometry=None))
     result = session.add_result(make_result())
-    result.set_limits(0.25)
+    result.set_colour_by("strain")
+    result.set_range((-0.25, 0.25))
     result.set_threshold(0.5)
     result.set_clipping(Cut((1.0, 0.0, 0.0), 3.0))
     fill_in(dock, TYPED)
     qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=120_000)
     qtbot.waitUntil(lambda: not session._queue._works, timeout=120_000)
-    assert (result.threshold, result.strain_limit, result.cut) == (0.5, None, None)
+    assert (result.threshold, result.ranges, result.cut) == (0.5, {}, None)
     limit = result.quantities.strain_limit
     result.set_colour_by("strain")
     np.testing.assert_allclose(result.layer("isosurface").contrast_limits, (-limit, limit), rtol=1e-5)

@@ -8,15 +8,19 @@ import napari
 import pytest
 from npe2 import PluginManifest
 from qtpy.QtWidgets import QFileDialog
-from viewer_doubles import make_reconstruction
+from viewer_doubles import make_reconstruction, make_scan
 
-from napari_autophase import formats
-from napari_autophase.viewer import palette
+from napari_autophase import Recipe, formats
+from napari_autophase.viewer import palette, sessions
+from napari_autophase.viewer.model import commands
+from napari_autophase.viewer.model.choices import choices_of
 from napari_autophase.viewer.model.results import RESULT
 
 MANIFEST = PluginManifest.from_file(str(resources.files("napari_autophase") / "napari.yaml"))
 BY_ARGUMENT = [
-    each for each in MANIFEST.contributions.commands if each.id.split(".")[-1] in ("read", "refuse", "write")
+    each
+    for each in MANIFEST.contributions.commands
+    if each.python_name.partition(":")[0].endswith(("palette", "reader", "writer"))
 ]
 
 
@@ -76,3 +80,55 @@ def test_the_result_whose_layer_is_selected_is_saved(current, session, said, mon
     )
     palette.save_result()
     assert "cxi" in said[-1]
+
+
+def test_a_run_is_started_held_and_cancelled_from_anywhere(current, session, launch, said):
+    palette.reconstruct()
+    assert said[-1] == "Load a scan first."
+    session.add_scan(make_scan())
+    session.choices_made = choices_of(
+        Recipe.from_preset("iterative").with_settings({"seed": 7}), "iterative", True
+    )
+    palette.reconstruct()
+    assert (launch.job.recipe.preset, launch.job.recipe.seed) == ("iterative", 7)
+    palette.reconstruct()
+    assert said[-1] == "A reconstruction is running."
+    assert len(launch.jobs) == 1
+    palette.hold()
+    assert launch.job.held == [True]
+    palette.hold()
+    assert launch.job.held == [True, False]
+    palette.cancel()
+    assert launch.job.quits == 1
+    palette.cancel()
+    assert said[-1] == "Nothing is being reconstructed."
+
+
+def test_results_and_the_diffraction_are_gone_through_from_anywhere(current, session, said):
+    for command in (palette.next_result, palette.previous_result):
+        command()
+        assert said[-1] == "There is no result yet."
+    session.add_scan(make_scan())
+    results = [session.add_result(make_reconstruction(name)) for name in ("one", "two", "three")]
+    for command, at in ((palette.next_result, 0), (palette.next_result, 1), (palette.previous_result, 0)):
+        command()
+        assert [result.shown for result in results] == [index == at for index in range(3)]
+    palette.toggle_diffraction()
+    assert session.diffraction_shown
+    palette.toggle_diffraction()
+    assert results[0].shown
+
+
+def test_the_keys_of_the_viewer_do_the_same(viewer, said):
+    session = sessions.session_of(viewer)
+    told = []
+    commands.bind(session, told.append)
+    by_name = {str(key): function for key, function in viewer.keymap.items()}
+    assert len(by_name) == len(commands.KEYS)
+    for key in commands.KEYS:
+        (match,) = [
+            f for name, f in by_name.items() if name.replace("+", "-").replace("Ctrl", "Control") == key
+        ]
+        match(viewer)
+    assert "Load a scan first." in told
+    assert "Nothing was deleted." in told

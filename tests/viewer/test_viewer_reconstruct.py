@@ -21,6 +21,7 @@ from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError
 from napari_autophase.viewer import warmup
 from napari_autophase.viewer.docks import device_and_memory, run_report
+from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
 from napari_autophase.viewer.model.run_words import EXPLANATIONS, duration
 from napari_autophase.viewer.model.watch import Seen
@@ -608,3 +609,56 @@ def test_the_error_axis_marks_a_few_round_numbers(low, width):
     texts = LogAxis.tickStrings(None, marks)
     assert len(set(texts)) == len(texts)
     np.testing.assert_allclose(np.log10([float(text) for text in texts]), marks, atol=1e-9)
+
+
+def test_pause_and_continue(ready, launch):
+    assert not ready.pause.isEnabled()
+    ready.button.click()
+    launch.job.refine(10)
+    ready.pause.click()
+    assert ready.pause.text() == "Continue"
+    assert ready.stage.text() == "Paused · Refining · 10 of 50"
+    launch.job.refine(11)  # which was done when it was held
+    assert ready.stage.text() == "Paused · Refining · 11 of 50"
+    ready.pause.click()
+    assert ready.stage.text() == "Refining · 11 of 50"
+    assert launch.job.held == [True, False]
+    ready.cancel.click()
+    launch.job.run.on_stopped()
+    assert (ready.pause.text(), ready.pause.isEnabled()) == ("Pause", False)
+
+
+def test_a_support_threshold_that_is_moved_rules_the_last_update_too(dock):
+    wrap = Recipe.from_preset("fast").refine.shrink_wrap
+    threshold = dock.basic["refine.shrink_wrap.threshold"]
+    outline = dock.form.settings["refine.shrink_wrap.outline"]
+    threshold.value = 0.25
+    assert dock.recipe().refine.shrink_wrap.outline == 0
+    assert "outline" in dock.explanation.text()
+    threshold.value = wrap.threshold
+    assert dock.recipe() == Recipe.from_preset("fast")
+    outline.value = 0.4  # of one's own
+    threshold.value = 0.25
+    assert dock.recipe().refine.shrink_wrap.outline == 0.4
+    both = Recipe.from_preset("fast").with_settings({"refine.shrink_wrap.threshold": 0.3})
+    dock.show_recipe(both)
+    assert dock.recipe() == both, "a recipe is what it says"
+
+
+def test_binning_is_said_in_the_load_panel_too(dock, session, viewer, qtbot):
+    load = LoadDock(viewer)
+    qtbot.addWidget(load)
+    sides = load.corrections.binning.sides
+    sides[1].setValue(2)
+    assert dock.recipe().prepare.binning == (1, 2, 1)
+    dock.form.settings["prepare.binning"].value = (1, 2, 4)
+    assert [side.value() for side in sides] == [1, 2, 4]
+
+
+def test_binning_that_was_said_before_the_panel_is_opened_is_kept(session, viewer, qtbot):
+    load = LoadDock(viewer)
+    qtbot.addWidget(load)
+    load.corrections.binning.sides[0].setValue(3)
+    dock = ReconstructDock(viewer)
+    qtbot.addWidget(dock)
+    assert dock.recipe() == Recipe.from_preset("fast").with_settings({"prepare.binning": (3, 1, 1)})

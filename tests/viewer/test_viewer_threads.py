@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,7 +34,8 @@ def controller(monkeypatch, qapp):
 def clock(monkeypatch):
     """The worker's clock, which stands still unless a test moves it."""
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(threads, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    stands = SimpleNamespace(monotonic=lambda: clock.now, perf_counter=lambda: clock.now)
+    monkeypatch.setattr(threads, "time", stands)
     return clock
 
 
@@ -221,3 +225,68 @@ def test_only_the_newest_task_is_heard(qtbot, qapp):
     assert sorted(map(str, heard)) == ["-3", "2"]
     assert busy[0] is True
     assert busy[-1] is False
+
+
+def test_a_run_that_is_held_rests_until_it_may_go_on(controller, qtbot):
+    """Each step waits to be let through, so that the test knows how many there were when it was held."""
+    through, steps = threading.Semaphore(0), []
+
+    def engine(scan, recipe, begin=None):
+        for step in range(1, 7):
+            through.acquire()
+            steps.append(step)
+            yield Progress("refine", step, 6)
+        return FOUND
+
+    controller.use(engine)
+    controller.start(SCAN, Recipe())
+    through.release(2)
+    qtbot.waitUntil(lambda: len(steps) == 2, timeout=120_000)
+    controller.hold(True)
+    through.release(4)
+    # the step that had begun is done, and no other one
+    qtbot.waitUntil(lambda: len(steps) >= 3, timeout=120_000)
+    qtbot.wait(50)
+    assert steps == [1, 2, 3]
+    controller.hold(False)
+    qtbot.waitUntil(lambda: controller.state == "done", timeout=120_000)
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_that_is_held_can_be_cancelled(controller, qtbot):
+    def engine(scan, recipe, begin=None):
+        step = 0
+        while True:
+            step += 1
+            time.sleep(1e-3)  # without the interpreter's lock, as iterations are
+            yield Progress("refine", step, 10**9)
+
+    controller.use(engine)
+    controller.start(SCAN, Recipe())
+    qtbot.waitUntil(lambda: controller.log.latest is not None, timeout=120_000)
+    controller.hold(True)
+    assert controller.held
+    controller.cancel()
+    qtbot.waitUntil(lambda: controller.state == "idle", timeout=120_000)
+    assert not controller.held
+
+
+def test_a_program_that_ends_waits_for_its_threads():
+    """Qt's objects are gone when a thread that outlives them tells what it found: the process would abort."""
+    code = """
+import time
+from qtpy.QtWidgets import QApplication
+app = QApplication([])
+from napari_autophase.viewer.threads import Tasks
+begun = []
+def work():
+    begun.append(1)
+    time.sleep(0.3)
+    return 1
+Tasks().start("one", work, done=print, failed=print)
+while not begun:
+    time.sleep(0.01)
+print("over", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "over\n"), done.stderr

@@ -98,7 +98,7 @@ def test_a_saved_result_opens_as_it_was_shown(viewer, session, tmp_path):
     result = session.add_result(make_reconstruction())
     result.set_threshold(0.45)
     result.set_colour_by("strain")
-    result.set_limits(3e-4)
+    result.set_range((-3e-4, 3e-4))
     result.set_relief(False)
     result.set_clipping(Cut((0.0, 1.0, 0.0), 2.5))
     layer = result.layer("isosurface")
@@ -117,8 +117,20 @@ def test_a_saved_result_opens_as_it_was_shown(viewer, session, tmp_path):
 
 @pytest.mark.parametrize(
     "shown",
-    [{"colour_by": "smell"}, {"threshold": "high"}, {"cut": [1]}, {"strain_limit": {}}, {"another": 1}],
+    [
+        {"colour_by": "smell"},
+        {"threshold": "high"},
+        {"cut": [1]},
+        {"strain_limit": {}},
+        {"ranges": {"phase": [1, 0]}},
+        {"another": 1},
+    ],
 )
 def test_what_another_version_says_of_the_look_is_no_obstacle(shown):
     found = replace(make_reconstruction(), shown=shown)
     assert Look.of(found) == Look(found.recipe.analyse.threshold)
+
+
+def test_the_limit_of_an_earlier_version_is_a_range():
+    found = replace(make_reconstruction(), shown={"colour_by": "strain", "strain_limit": 2e-3})
+    assert Look.of(found).ranges == {"strain": (-2e-3, 2e-3)}

@@ -100,9 +100,13 @@ class FakeJob:
     def __init__(self, scan, recipe, run):
         self.scan, self.recipe, self.run = scan, recipe, run
         self.quits = self.waits = 0
+        self.held: list[bool] = []
 
     def quit(self):
         self.quits += 1
+
+    def hold(self, held):
+        self.held.append(held)
 
     def wait(self, seconds):
         self.waits += 1

@@ -10,6 +10,7 @@ from .corrections import check_refraction, corrected, with_corrections
 from .dislocations import Dislocation, find_dislocations
 from .edges import Edge, edge_widths, edges_along
 from .facets import Facet, face_labels, find_facets
+from .indexing import crystal_axes
 from .isosurface import Surface, isosurface
 from .lattice import Lattice, Reference, mean_lattice
 from .levels import amplitude_histogram, proposed_level
@@ -59,6 +60,7 @@ __all__ = [
     "compare_with_truth",
     "corrected",
     "correlation",
+    "crystal_axes",
     "displacement",
     "draw_comparison",
     "draw_picture",

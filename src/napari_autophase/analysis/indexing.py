@@ -9,6 +9,9 @@ import numpy as np
 
 from .facets import Facet
 
+_ALONG_Q = 0.98
+"""Cosine above which a facet's normal lies along Q, and so tells nothing of the turn about it."""
+
 
 def families(highest: int = 2) -> list[tuple[int, int, int]]:
     """Return the simple lattice planes, each direction once: without a common factor, no index above `highest`; and {113}."""
@@ -78,6 +81,35 @@ def indexed(
         else:
             found.append(replace(each, hkl=None, misfit_deg=None))
     return found
+
+
+def crystal_axes(
+    facets: Sequence[Facet], q: np.ndarray, hkl: tuple[int, int, int], basis: np.ndarray | None = None
+) -> np.ndarray | None:
+    """Return the directions of a, b and c (columns, unit vectors x, y, z), from Q and the facets that have indices.
+
+    Q is met exactly, the facets as well as they can be, by area.  None where no facet but along Q has indices: then the crystal
+    may be turned about Q by any angle.
+    """
+    from scipy.spatial.transform import Rotation
+
+    basis = np.eye(3) if basis is None else np.asarray(basis, float)
+    along, up = np.asarray(q, float) / np.linalg.norm(q), _unit(basis @ np.array(hkl, float))
+    known = [each for each in facets if each.hkl is not None and abs(each.normal @ along) < _ALONG_Q]
+    if not known:
+        return None
+    planes = [_unit(basis @ np.array(each.hkl, float)) for each in known]
+    turn, _ = Rotation.align_vectors(
+        np.array([along, *(each.normal for each in known)]),
+        np.array([up, *planes]),
+        weights=np.array([np.inf, *(each.area for each in known)]),
+    )
+    direct = np.linalg.inv(basis).T
+    return np.asarray(turn.as_matrix() @ (direct / np.linalg.norm(direct, axis=0)))
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return np.asarray(vector / np.linalg.norm(vector))
 
 
 def _simplicity(planes: Sequence[tuple[int, int, int]]) -> np.ndarray:

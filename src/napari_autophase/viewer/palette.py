@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import napari
@@ -50,6 +51,26 @@ def save_result() -> None:
         show_info(f"Saved {saving.save(chosen.reconstruction, path, chosen.look)}")
     except InputError as error:
         show_error(str(error))
+
+
+def _command(name: str, *arguments: int) -> None:
+    from .model import commands
+    from .sessions import session_of
+
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return
+    if words := getattr(commands, name)(session_of(viewer), *arguments):
+        show_info(words)
+
+
+reconstruct = partial(_command, "reconstruct")
+hold = partial(_command, "hold")
+cancel = partial(_command, "cancel")
+toggle_diffraction = partial(_command, "toggle_diffraction")
+next_result = partial(_command, "step", 1)
+previous_result = partial(_command, "step", -1)
+bring_back = partial(_command, "bring_back")
 
 
 def _chosen(viewer: ViewerModel) -> ResultLayers | None:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari.utils.notifications import show_info
+
 from .activity import Activity
+from .model.commands import bind
 from .model.controller import Job, Launch, Run
 from .model.session import Session
 
@@ -33,6 +36,7 @@ def session_of(viewer: ViewerModel) -> Session:
     if viewer not in _sessions:
         session = Session(viewer, QtBackground())
         _activities[viewer] = Activity(session.controller)
+        bind(session, show_info)
         keep(session)
     return _sessions[viewer]
 

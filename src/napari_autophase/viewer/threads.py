@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
-from napari.qt.threading import FunctionWorker, GeneratorWorker
-from qtpy.QtCore import QTimer
+from napari.qt.threading import FunctionWorker, GeneratorWorker, WorkerBase
+from qtpy.QtCore import QThreadPool, QTimer
 
 from ..recipe import Recipe
 from ..reconstruction import Progress, Reconstruction
@@ -27,6 +29,8 @@ _log = logging.getLogger(__name__)
 Work = Callable[[Scan, Recipe], Generator[Progress, None, Any]]
 UPDATE_INTERVAL_S = 0.05
 """Progress reaches the window at most 20 times a second, however fast the iterations are."""
+_LOOK_UP_S = 0.2
+"""A run that rests looks so often whether it is to end."""
 DRAWING_SHARE = 4
 """The window then rests for this many times as long as it took to draw the update.
 
@@ -48,8 +52,28 @@ def launch(scan: Scan, recipe: Recipe, run: Run, work: Work | None = None) -> Re
     worker.returned.connect(run.on_done)
     worker.errored.connect(run.on_failed)
     worker.finished.connect(run.on_stopped)
-    worker.start()
+    _start(worker)
     return worker
+
+
+_at_work: weakref.WeakSet[WorkerBase] = weakref.WeakSet()
+_END_S = 10.0
+"""The program waits no longer than this for its threads: what they do is then given up."""
+
+
+def _start(worker: WorkerBase) -> None:
+    _at_work.add(worker)
+    worker.start()
+
+
+@atexit.register  # before Qt's own end, which was registered before: a thread that outlives it tells what is gone, and dies of it
+def end() -> None:
+    """Ask all threads to stop, and wait a little until they have: the program ends, with an event loop or without."""
+    for worker in list(_at_work):
+        worker.quit()
+    pool = QThreadPool.globalInstance()
+    if pool is not None:
+        pool.waitForDone(round(1000 * _END_S))
 
 
 class Tasks:
@@ -79,7 +103,7 @@ class Tasks:
         worker.errored.connect(lambda error: self._over(task, worker, failed, error))
         self._newest[task] = worker
         self._busy_changed(True)
-        worker.start()
+        _start(worker)
 
     def at_work(self, task: str) -> bool:
         """Whether this task is still to be heard of."""
@@ -126,7 +150,10 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
         self, scan: Scan, recipe: Recipe, work: Work, live: Callable[[], bool] = lambda: False
     ) -> None:
         super().__init__(work, scan, recipe)
-        self._watch = Watch(recipe.analyse.threshold, live)
+        self._go = threading.Event()
+        self._go.set()
+        self._rested_s = 0.0
+        self._watch = Watch(recipe.analyse.threshold, live, self._clock)
         self._over = threading.Event()
         self._due = 0.0
 
@@ -146,6 +173,7 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
 
         try:
             while not self.abort_requested:
+                self._rest_if_held()
                 before = progress
                 try:
                     progress = next(self._gen)
@@ -166,6 +194,23 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
             return None
         finally:
             self._gen.close()
+
+    def hold(self, held: bool) -> None:
+        """Rest after the present step, or go on."""
+        if held:
+            self._go.clear()
+        else:
+            self._go.set()
+
+    def _rest_if_held(self) -> None:
+        begin = time.perf_counter()
+        while not self._go.wait(_LOOK_UP_S) and not self.abort_requested:
+            pass
+        self._rested_s += time.perf_counter() - begin
+
+    def _clock(self) -> float:
+        """Return seconds that do not pass while the run rests."""
+        return time.perf_counter() - self._rested_s
 
     def run(self) -> None:
         """Do the work and say that it is over (called by Qt)."""

@@ -62,7 +62,7 @@ def load_compiled() -> None:
     from .. import phasing
 
     device, _ = phasing.pick_device()
-    phasing.load_when_ready(device, threading.main_thread().is_alive)
+    phasing.load_when_ready(device, _goes_on)
 
 
 class Engine(QObject):
@@ -91,7 +91,7 @@ class Engine(QObject):
         """
         with self._lock, _no_full_collection():
             for step in () if self.loaded else STEPS:
-                if not threading.main_thread().is_alive():
+                if not _goes_on():
                     return
                 step()
             self.loaded = True
@@ -100,13 +100,25 @@ class Engine(QObject):
         try:
             self.load()
         except Exception as error:
-            self.failed.emit(error)
+            if _goes_on():
+                self.failed.emit(error)
             return
-        if threading.main_thread().is_alive():
-            self.ready.emit()
+        if not _goes_on():
+            return
+        self.ready.emit()
+        try:
             with self._lock, _no_full_collection():
                 rehearse()
             load_compiled()
+        except RuntimeError:
+            if _goes_on():
+                raise
+            # the program ends: no thread begins any more, and nobody waits for this one
+
+
+def _goes_on() -> bool:
+    """Whether the program is not about to end."""
+    return threading.main_thread().is_alive()
 
 
 @contextmanager

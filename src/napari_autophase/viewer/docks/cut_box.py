@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QGroupBox, QPushButton
+from qtpy.QtWidgets import QComboBox, QPushButton
 
 from ..model import compat
 from ..model.mesh import Cut
 from ..model.results import ResultLayers
+from ..widgets.box import Box
 from ..widgets.layout import caption, form, row
 from ..widgets.sliders import slider
 
@@ -16,13 +17,13 @@ Normal = tuple[float, float, float]
 _VIEW = "the view"
 
 
-class CutBox(QGroupBox):
+class CutBox(Box):
     """Controls of the cut; `changed` tells that `cut` is another."""
 
     changed = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Cut open")
+        super().__init__("Cut open", "tutorial/window.md#Look at it")
         self.setCheckable(True)
         self.setChecked(False)
         self.setToolTip("Take away what lies in front of a plane: the cut face shows the inside.")

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFileDialog,
-    QGroupBox,
     QPushButton,
     QVBoxLayout,
 )
@@ -21,16 +20,21 @@ from superqt.utils import qthrottled
 
 from ...scan import InputError
 from ..model import layers, saving
-from ..model.quantity import label
+from ..model.quantity import label, span
 from ..sessions import session_of
+from ..widgets.box import Box
+from ..widgets.help import HelpButton
 from ..widgets.histogram import HistogramStrip
 from ..widgets.layout import caption, form, row
 from ..widgets.notes import Note
 from ..widgets.page import Page
+from ..widgets.range_row import RangeRow
 from ..widgets.sliders import slider
+from .beside_box import BesideBox
 from .cut_box import CutBox
 from .export_section import ExportSection
 from .result_geometry import ResultGeometry
+from .undo_row import UndoButton
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -76,26 +80,25 @@ class DisplayDock(Page):
             "What colours the crystal; in 2-D, what its slices show.\n"
             "Spacing and tilt need the geometry, the strain's error several runs."
         )
-        self.strain_limit = slider(0.0, 1.0, 0.01, 2)
-        self.strain_limit.setToolTip("The strain's colours reach from minus to plus this.")
-        self.automatic = QCheckBox("auto")
-        self.automatic.setToolTip("Take the 99th percentile of the strain inside the crystal.")
+        self.range = RangeRow()
+        self.range.setToolTip("From where to where the colours of this quantity reach.")
         self.relief = QCheckBox("Relief")
         self.relief.setToolTip(
             "Darken the facets that are turned away from the light, so that the shape is seen.\n"
             "Off: the bare colours of the colour bar. The face of a cut is always shown bare."
         )
 
-        self.look = QGroupBox("Crystal")
+        self.look = Box("Crystal", "guide/strain.md#The threshold")
         rows = form(self.look)
         rows.setContentsMargins(8, 10, 8, 8)
         rows.addRow(caption("Threshold", self.threshold.toolTip()), self.threshold)
         rows.addRow("", row(self.histogram, self.suggest))
         rows.addRow(caption("Colour by", self.colour.toolTip()), self.colour)
-        rows.addRow(caption("Strain ±", self.strain_limit.toolTip()), row(self.strain_limit, self.automatic))
+        rows.addRow(caption("Colour range", self.range.toolTip()), self.range)
         rows.addRow("", self.relief)
 
         self.cut = CutBox()
+        self.beside = BesideBox(self._session)
 
         self.flat = _button("2-D / 3-D", "Change between slices and the crystal in space.", self._turn)
         self.slices = _button(
@@ -118,12 +121,15 @@ class DisplayDock(Page):
         self.exports = ExportSection(self._session, lambda: self.current)
 
         choice = form()
-        choice.addRow(caption("Result", self.result.toolTip()), self.result)
+        explained = HelpButton("tutorial/window.md#Look at it")
+        choice.addRow(caption("Result", self.result.toolTip()), row(self.result, explained))
         self.column.addLayout(choice)
+        self.column.addWidget(UndoButton(self._session))
         self.column.addWidget(self.empty)
         self.column.addWidget(self.facts)
         self.column.addWidget(self.look)
         self.column.addWidget(self.cut)
+        self.column.addWidget(self.beside)
         page = QVBoxLayout()
         page.setSpacing(4)
         for buttons in ((self.flat, self.slices, self.home), (self.diffraction, self.save)):
@@ -142,8 +148,7 @@ class DisplayDock(Page):
         self.histogram.chosen.connect(self.threshold.setValue)
         self.threshold.valueChanged.connect(self.histogram.show_threshold)
         self.suggest.clicked.connect(lambda: self.threshold.setValue(self.histogram.proposed or 0.0))
-        self.strain_limit.valueChanged.connect(self._redraw)
-        self.automatic.toggled.connect(self._redraw)
+        self.range.changed.connect(self._redraw)
         self.relief.toggled.connect(self._redraw)
         self.colour.activated.connect(lambda _: self._colour())
         self.cut.changed.connect(self._redraw)
@@ -156,6 +161,7 @@ class DisplayDock(Page):
             (session.results_changed, self._refresh),
             (session.result_updated, self._on_updated),
             (session.side_changed, self._on_side),
+            (session.extras.shown.changed, self._on_seen),
         ]
         for signal, slot in links:
             signal.connect(slot)
@@ -218,14 +224,13 @@ class DisplayDock(Page):
             self.cut.show_result(None)
             return
         self.facts.say(_facts(result))
-        controls = (self.threshold, self.automatic, self.relief, self.colour)
+        controls = (self.threshold, self.relief, self.colour)
         blocked = [QSignalBlocker(control) for control in controls]
         self.threshold.setValue(result.threshold)
         self.histogram.show_histogram(*result.histogram)
         self.histogram.show_threshold(result.threshold)
         self.suggest.setVisible(self.histogram.proposed is not None)
         self.suggest.setText(f"Use {self.histogram.proposed or 0:.2f}")
-        self.automatic.setChecked(result.strain_limit is None)
         self.relief.setChecked(result.relief)
         self.colour.clear()
         for quantity in result.offered:
@@ -233,7 +238,12 @@ class DisplayDock(Page):
         self.colour.setCurrentIndex(self.colour.findData(result.colour_by))
         del blocked
         self.cut.show_result(result)
-        self._span_strain(result)
+        self._show_range(result)
+
+    def _on_seen(self) -> None:
+        """Follow the range that a person has set in napari's own controls, or that a threshold has moved."""
+        if (result := self.current) is not None and result is self._session.extras.shown.result:
+            self._show_range(result)
 
     # -- controls ------------------------------------------------------------------------------------------------------
 
@@ -243,31 +253,26 @@ class DisplayDock(Page):
         if result is None:
             return
         cut = self.cut.cut
-        limit = None if self.automatic.isChecked() else self.strain_limit.value()
-        if limit != result.strain_limit:
-            result.set_limits(limit)
+        if self.range.ends != result.ranges.get(result.colour_by):
+            result.set_range(self.range.ends)
         if self.relief.isChecked() != result.relief:
             result.set_relief(self.relief.isChecked())
         if cut != result.cut:
             result.set_clipping(cut)
         if not math.isclose(self.threshold.value(), result.threshold, abs_tol=1e-4):
             result.set_threshold(self.threshold.value())
-        self._span_strain(result)
+        self._show_range(result)
 
-    def _span_strain(self, result: layers.ResultLayers) -> None:
-        """Let the slider of the strain's limit follow what is shown."""
-        automatic = result.quantities.strain_limit
-        limit = automatic if result.strain_limit is None else result.strain_limit
-        with QSignalBlocker(self.strain_limit):
-            self.strain_limit.setDecimals(max(2 - math.floor(math.log10(automatic)), 0))
-            self.strain_limit.setRange(automatic / 20, 3 * automatic)
-            self.strain_limit.setSingleStep(automatic / 20)  # type: ignore[arg-type]
-            self.strain_limit.setValue(limit)
-        self.strain_limit.setEnabled(not self.automatic.isChecked())
+    def _show_range(self, result: layers.ResultLayers) -> None:
+        """Let the range be that of the quantity that is shown: a threshold moves what is usual, napari's controls the rest."""
+        usual, chosen = result.usual_limits, result.ranges.get(result.colour_by)
+        self.range.show_range(chosen or usual, usual, span(result.colour_by, usual), chosen is None)
 
     def _colour(self) -> None:
         if self.current is not None:
+            self._redraw.flush()  # what was moved is of the quantity before
             self.current.set_colour_by(self.colour.currentData())
+            self._show_range(self.current)
             layers.bring_back(self.current)
 
     # -- the view ------------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ class ExportSection(Section):
     """
 
     def __init__(self, session: Session, result: Callable[[], ResultLayers | None]) -> None:
-        super().__init__("Export and repeat")
+        super().__init__("Export and repeat", page="guide/exchange.md")
         self._session, self._shown_result = session, result
         self._tasks = Tasks(self._on_busy)
         self._turning = False

@@ -70,7 +70,7 @@ class FineTuneSection(Section):
         use: Callable[[str], object],
         launch: Launch | None = None,
     ) -> None:
-        super().__init__("Fine-tune the network")
+        super().__init__("Fine-tune the network", page="guide/fine_tuning.md")
         self._session, self._recipe, self._use = session, recipe, use
         self._controller = Controller(launch or self._launch_in_thread, plan=PLAN)
         self._tuned: FineTuned | None = None

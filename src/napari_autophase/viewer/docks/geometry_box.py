@@ -9,12 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from psygnal import SignalInstance
-from qtpy.QtWidgets import QGroupBox, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QPushButton, QVBoxLayout
 
 from ...geometry import Geometry, Verdict
 from ...scan import InputError, Scan
 from ..model.session import Session
 from ..widgets.arm_section import ArmSection
+from ..widgets.box import Box
 from ..widgets.crystal_form import CrystalForm
 from ..widgets.geometry_form import GeometryForm, Incomplete
 from ..widgets.layout import row
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ...summary import ScanSummary
 
 
-class GeometryBox(QGroupBox):
+class GeometryBox(Box):
     """A geometry form that acts on the current scan as soon as a line is entered or left.
 
     What cannot be used yet is said below it, and no run starts before it is mended (see `Session.unsettled`).
@@ -36,7 +37,7 @@ class GeometryBox(QGroupBox):
     """
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Geometry")
+        super().__init__("Geometry", "guide/geometry.md")
         self._session = session
         self.form = GeometryForm()
         self.form.typed.connect(self._on_typed)

@@ -8,11 +8,12 @@ from functools import partial
 from napari.layers import Layer
 from napari.utils.notifications import show_error
 from psygnal import SignalInstance
-from qtpy.QtWidgets import QComboBox, QGroupBox, QPushButton
+from qtpy.QtWidgets import QComboBox, QPushButton
 
 from ...scan import InputError
 from ..model.foreign import Holds, Meaning
 from ..model.session import Session
+from ..widgets.box import Box
 from ..widgets.layout import caption, form
 from ..widgets.notes import Note
 
@@ -25,7 +26,7 @@ _HOLDS: dict[Holds, str] = {
 }
 
 
-class ImageSection(QGroupBox):
+class ImageSection(Box):
     """What the chosen image holds, and the button that makes it a scan or a result; hidden while no image is chosen.
 
     Parameters
@@ -35,7 +36,7 @@ class ImageSection(QGroupBox):
     """
 
     def __init__(self, session: Session) -> None:
-        super().__init__("This image")
+        super().__init__("This image", "guide/files.md#In")
         self._session = session
         self._phases: list[Layer] = []
         self.about = Note()

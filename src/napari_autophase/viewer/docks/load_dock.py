@@ -30,6 +30,7 @@ from ..widgets.scan_facts import ScanFacts
 from .geometry_box import GeometryBox
 from .image_section import ImageSection
 from .reading_form import ReadingForm
+from .undo_row import UndoButton
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -97,6 +98,7 @@ class LoadDock(Page):
         choice.addRow(caption("Scan"), self.file)
         choice.addRow(self.dataset_label, self.dataset)
         self.column.addLayout(choice)
+        self.column.addWidget(UndoButton(self._session))
         self.column.addWidget(self.corrections)
         self.column.addWidget(self.repeats)
         self.column.addWidget(self.activity)

@@ -11,6 +11,7 @@ from ..widgets.fields import Choice, Words
 from ..widgets.file_row import FileRow
 from ..widgets.layout import caption, form
 from ..widgets.section import Section
+from .binning_row import BinningRow
 from .crop_row import CropRow
 from .mask_row import MaskRow
 
@@ -39,7 +40,7 @@ class ReadingForm(Section):
     changed = Signal()
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Mask, crop and how to read")
+        super().__init__("Mask, crop, binning and how to read", page="guide/files.md#In")
         self.mask_file = FileRow("none")
         self.mask_file.setToolTip(
             "Where the detector saw nothing usable; a volume, one frame, or the whole detector.\n"
@@ -70,6 +71,7 @@ class ReadingForm(Section):
         )
         self.painted = MaskRow(session)
         self.crop = CropRow(session)
+        self.binning = BinningRow(session)
         self.fields: dict[str, FileRow | Choice | Words | CropRow] = {
             "mask": self.mask_file,
             "mask_good": self.mask_good,
@@ -96,6 +98,8 @@ class ReadingForm(Section):
         for label, field in zip(labels, self.fields.values(), strict=True):
             rows.addRow(caption(label, field.toolTip()), field)
             field.chosen.connect(lambda _: self.changed.emit())
+            if field is self.crop:
+                rows.addRow(caption("Binning", self.binning.toolTip()), self.binning)
             if field is self.mask_good:
                 rows.addRow(caption("Painted", self.painted.toolTip()), self.painted)
 

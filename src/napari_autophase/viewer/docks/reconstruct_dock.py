@@ -31,6 +31,7 @@ from ..model.command import command
 from ..model.run_words import DEVICES, EXPLANATIONS
 from ..sessions import session_of
 from ..widgets.buttons import PrimaryButton, SampleButton
+from ..widgets.help import HelpButton
 from ..widgets.iterations import Iterations
 from ..widgets.layout import caption, form, row
 from ..widgets.notes import Note
@@ -71,6 +72,7 @@ class ReconstructDock(Page):
             (session.scan_changed, self._list_scans),
             (session.recipe_given, self.show_recipe),
             (controller.state_changed, self._on_state),
+            (controller.held_changed, self._on_state),
         ]
         for signal, slot in links:
             signal.connect(slot)
@@ -113,6 +115,11 @@ class ReconstructDock(Page):
         assert isinstance(device, QComboBox)
         offer_devices(device, set(DEVICES))  # until it is known what there is
         device.setToolTip("Where to compute.")
+        self.basic["refine.shrink_wrap.threshold"].widget.setToolTip(
+            "The support is where the blurred amplitude exceeds this fraction of its maximum.\n"
+            "As the preset has it, the last update outlines the crystal instead; a threshold of your own rules that one too."
+        )
+        self.basic["refine.shrink_wrap.threshold"].on_change(self._on_threshold)
         self.basic["seed"].widget.setToolTip("The same seed gives the same result.")
         self.replace = QCheckBox("Replace the last result")
         self.replace.setToolTip(
@@ -124,7 +131,7 @@ class ReconstructDock(Page):
             "Show the surface of the best start so far, coloured by its phase, now and then: it takes about 3 % of a run's time."
         )
         self.live.toggled.connect(lambda on: setattr(self._session.live, "enabled", on))
-        self.advanced = Section("Advanced")
+        self.advanced = Section("Advanced", page="guide/recipes.md#Change a setting")
         self.form = RecipeForm(elsewhere=("version", "preset", *self.basic))
         self.algorithm = self.form.settings["refine.algorithm"].widget
         assert isinstance(self.algorithm, QLineEdit)
@@ -149,6 +156,12 @@ class ReconstructDock(Page):
     def _make_panel(self, viewer: ViewerModel) -> None:
         self.button = PrimaryButton("Reconstruct", viewer)
         self.button.clicked.connect(self.start)
+        self.pause = QPushButton("Pause")
+        self.pause.setMinimumHeight(40)
+        self.pause.setToolTip(
+            "Let the run rest after the present iteration, so that the computer is free; it goes on where it was (Ctrl+Alt+P)."
+        )
+        self.pause.clicked.connect(lambda: self._controller.hold(not self._controller.held))
         self.cancel = QPushButton("Cancel")
         self.cancel.setMinimumHeight(40)
         self.cancel.setToolTip("Stop after the present iteration (Esc).")
@@ -164,7 +177,7 @@ class ReconstructDock(Page):
 
     def _lay_out(self) -> None:
         top = form()
-        top.addRow(caption("Scan"), self.scan)
+        top.addRow(caption("Scan"), row(self.scan, HelpButton("tutorial/window.md#Reconstruct")))
         top.addRow(caption("Preset"), self.preset)
         choices = form()
         choices.addRow(caption("Iterations"), self.iterations)
@@ -178,7 +191,7 @@ class ReconstructDock(Page):
         column = self.column
         column.addLayout(top)
         column.addWidget(self.explanation)
-        column.addLayout(row(self.button, self.cancel))
+        column.addLayout(row(self.button, self.pause, self.cancel))
         # what a run makes appear stands below what a person may be reaching for
         for above in (self.stage, self.bar, self.hint, self.sample, self.lengths):
             column.addWidget(above)
@@ -263,6 +276,14 @@ class ReconstructDock(Page):
         for index, name in enumerate(PRESETS):
             self.preset.setItemText(index, f"{name}*" if changes and name == preset else name)
 
+    def _on_threshold(self, *_: object) -> None:
+        """Let a threshold that a person has moved rule the last update of the support too, unless the outline was moved."""
+        usual = Recipe.from_preset(self.preset.currentData()).refine.shrink_wrap
+        outline = self.form.settings["refine.shrink_wrap.outline"]
+        if outline.value in (0.0, usual.outline):
+            moved = self.basic["refine.shrink_wrap.threshold"].value != usual.threshold
+            outline.value = 0.0 if moved else usual.outline
+
     def use_weights(self, path: str) -> None:
         """Take the network's weights from this file from now on."""
         self.form.settings["guess.weights"].value = path
@@ -343,7 +364,10 @@ class ReconstructDock(Page):
         self._focused |= self.button.hasFocus() or self.cancel.hasFocus()
         self.button.setEnabled(self._session.current is not None and not busy)
         self.copy.setEnabled(self._session.current is not None)
-        self.cancel.setEnabled(self._controller.state == "running")
+        running = self._controller.state == "running"
+        self.cancel.setEnabled(running)
+        self.pause.setEnabled(running)
+        self.pause.setText("Continue" if self._controller.held else "Pause")
         here = self.cancel if self.cancel.isEnabled() else self.button
         if self._focused and here.isEnabled():  # else the focus would stay with whatever comes next
             here.setFocus()
@@ -365,6 +389,6 @@ class ReconstructDock(Page):
         except InputError as error:
             self.report.refuse(error)
 
-    def _on_state(self, _: str) -> None:
+    def _on_state(self, _: object) -> None:
         self._allow()
         self.button.setText("Reconstructing…" if self._controller.busy else "Reconstruct")

@@ -29,7 +29,7 @@ class ResultGeometry(Section):
     """
 
     def __init__(self, session: Session, result: Callable[[], ResultLayers | None]) -> None:
-        super().__init__("Geometry of this result")
+        super().__init__("Geometry of this result", page="guide/geometry.md")
         self._session, self._result = session, result
         self.form = GeometryForm()
         self.peak = Words("row, column")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 _log = logging.getLogger(__name__)
+PAUSED = "Paused · "
 
 
 class RunReport:
@@ -58,6 +59,7 @@ class RunReport:
             (session.scan_updated, self._forget_refusal),
             (session.result_updated, self._on_result_updated),
             (controller.state_changed, self._on_state),
+            (controller.held_changed, self._on_held),
             (controller.advanced, self._on_update),
             (controller.finished, self._on_finished),
             (controller.failed, self.fail),
@@ -102,6 +104,10 @@ class RunReport:
         self.bar.setVisible(state != "idle")
         self.stage.setVisible(state != "idle")
 
+    def _on_held(self, held: bool) -> None:
+        text = self.stage.text().removeprefix(PAUSED)
+        self.stage.setText(f"{PAUSED}{text}" if held else text)
+
     def _on_update(self, update: Update) -> None:
         progress = update.progress
         text = STAGES[progress.stage]
@@ -109,7 +115,7 @@ class RunReport:
             text += f" · {progress.step} of {progress.total}"
         if update.remaining_s is not None:
             text += f" · {duration(update.remaining_s)} left"
-        self.stage.setText(text)
+        self.stage.setText(f"{PAUSED}{text}" if self._controller.held else text)
         self.bar.setValue(round(BAR * update.part))
         log = self._controller.log
         if update.errors and log is not None:
@@ -135,7 +141,8 @@ class RunReport:
 
     def _on_finished(self, drawing: Drawing) -> None:
         found = drawing.reconstruction
-        self.stage.setText(f"Done in {duration(found.seconds.get('total', 0.0))} on {found.device}")
+        seconds = max(found.seconds.get("total", 0.0) - self._controller.rested_s, 0.0)
+        self.stage.setText(f"Done in {duration(seconds)} on {found.device}")
         log, judged = self._controller.log, found.figures.get("free_llk")
         if log is not None and log.stage == "refine" and judged is not None:
             log.judge(judged)

@@ -82,6 +82,9 @@ class _Over:
     def quit(self) -> None:
         pass
 
+    def hold(self, held: bool) -> None:
+        pass
+
     def wait(self, seconds: float) -> bool:  # noqa: ARG002
         return True
 

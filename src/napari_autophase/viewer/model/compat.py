@@ -136,6 +136,34 @@ def fit_to_view(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
     )
 
 
+def _grid(viewer: ViewerModel) -> Any:
+    return viewer.canvas.grid if hasattr(viewer, "canvas") else viewer.grid
+
+
+def show_beside(viewer: ViewerModel, views: int) -> Callable[[], None]:
+    """Show visible layers that follow each other in the list side by side; return what undoes it.
+
+    Before napari 0.9 hidden layers have a place too: with as many columns as layers are seen these have one each nevertheless.
+    """
+    grid = _grid(viewer)
+    before = {name: getattr(grid, name) for name in ("stride", "shape", "enabled")}
+    height, width = canvas_size(viewer)
+    grid.stride, grid.shape = 1, (1, views) if width > height else (views, 1)
+    grid.enabled = True
+
+    def undo() -> None:
+        for name, value in before.items():
+            setattr(grid, name, value)
+
+    return undo
+
+
+def show_name(layer: Layer) -> None:
+    """Write the name of a layer into its view, where napari can do that."""
+    if hasattr(layer, "name_overlay"):
+        layer.name_overlay.visible = True
+
+
 def is_open(viewer: ViewerModel) -> bool:
     """Whether the window of a viewer is still there; a viewer that has none is always open."""
     if not hasattr(viewer, "window"):

@@ -25,6 +25,9 @@ class Job(Protocol):
     def quit(self) -> None:
         """Ask it to stop at its next iteration; returns at once."""
 
+    def hold(self, held: bool) -> None:
+        """Ask it to rest after its present step, or to go on; returns at once."""
+
     def wait(self, seconds: float) -> bool:
         """Wait until it has stopped; False if it still ran after `seconds`."""
 
@@ -168,6 +171,8 @@ class Controller:
     """
 
     state_changed = Signal(str)
+    held_changed = Signal(bool)
+    """The run rests from now on, or goes on."""
     advanced = Signal(Update)
     finished = Signal(object)
     """The result: a `Drawing` of a reconstruction, or whatever else the job makes."""
@@ -184,6 +189,9 @@ class Controller:
         self.log: Log | None = None
         """Of the last run; None: there was none."""
         self._state: State = "idle"
+        self._held_at: float | None = None
+        self.rested_s = 0.0
+        """Seconds for which the run has rested."""
         self._run: Run | None = None
         self._job: Job | None = None
         self._pace: Pace | None = None
@@ -211,6 +219,7 @@ class Controller:
             raise RuntimeError("A reconstruction is running already.")
         self._pace = Pace(self._plan or Plan.of(scan.shape, recipe), self._clock(), self._rates)
         self.log = Log(recipe, scan.name)
+        self._held_at, self.rested_s = None, 0.0
         self._run = Run(self)
         self._enter("running")
         try:
@@ -221,9 +230,29 @@ class Controller:
             if self.busy:  # a job may be so quick that it is over already
                 self._job = job
 
+    @property
+    def held(self) -> bool:
+        """Whether the run rests."""
+        return self._held_at is not None
+
+    def hold(self, held: bool) -> None:
+        """Let the running job rest after its present step, or go on; nothing happens when none is running."""
+        if self._state != "running" or self._job is None or held == self.held:
+            return
+        if self._held_at is None:
+            self._held_at = self._clock()
+        else:
+            rested, self._held_at = self._clock() - self._held_at, None
+            self.rested_s += rested
+            if self._pace is not None:
+                self._pace.rest(rested)
+        self._job.hold(held)
+        self.held_changed.emit(held)
+
     def cancel(self) -> None:
         """Stop the running job at its next iteration; nothing happens when none is running."""
         if self._state == "running":
+            self.hold(False)
             self._enter("cancelling")
             if self._job is not None:
                 self._job.quit()
@@ -274,6 +303,9 @@ class Controller:
         if self._run is not None:
             self._run.give_up()
         self._run = self._job = None
+        if self._held_at is not None:
+            self._held_at = None
+            self.held_changed.emit(False)
 
     def _enter(self, state: State) -> None:
         self._state = state

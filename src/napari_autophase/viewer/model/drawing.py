@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ...reconstruction import Reconstruction
 from .mesh import Cut, Mesh, mesh
-from .quantity import COLOUR_BY, ColourBy, offered
+from .quantity import COLOUR_BY, ColourBy, Range, limits, offered
 
 if TYPE_CHECKING:
     from ... import analysis
@@ -26,8 +27,8 @@ class Look:
         Amplitude, as a fraction of its maximum, that bounds the crystal.
     colour_by
         What colours the isosurface.
-    strain_limit
-        The strain's colours reach from minus to plus this; None: the 99th percentile inside.
+    ranges
+        From where to where the colours of a quantity reach; one that is not among them: as `quantity.limits` has it.
     cut
         Where the crystal is cut open.
     relief
@@ -36,7 +37,7 @@ class Look:
 
     threshold: float
     colour_by: ColourBy = "phase"
-    strain_limit: float | None = None
+    ranges: Mapping[str, Range] = field(default_factory=dict)
     cut: Cut | None = None
     relief: bool = True
 
@@ -45,7 +46,9 @@ class Look:
         """Return how a result was shown when it was saved, else by phase at the threshold of its recipe."""
         usual, said = cls(reconstruction.recipe.analyse.threshold), reconstruction.shown
         try:
-            cut, limit = said.get("cut"), said.get("strain_limit")
+            cut, ranges = said.get("cut"), dict(said.get("ranges", {}))
+            if said.get("strain_limit") is not None:  # as earlier versions say it
+                ranges = {"strain": (-said["strain_limit"], said["strain_limit"]), **ranges}
             if cut is not None:
                 z, y, x = map(float, cut["normal"])
                 cut = Cut((z, y, x), float(cut["position"]))
@@ -55,12 +58,17 @@ class Look:
             return cls(
                 threshold=float(said.get("threshold", usual.threshold)),
                 colour_by=colour,
-                strain_limit=None if limit is None else float(limit),
+                ranges={name: _range(ends) for name, ends in ranges.items() if name in COLOUR_BY},
                 cut=cut,
                 relief=bool(said.get("relief", usual.relief)),
             )
         except (TypeError, ValueError, KeyError, AttributeError):  # another version's, or somebody's
             return usual
+
+    @property
+    def limits(self) -> Range | None:
+        """What was chosen for the quantity that is shown; None: nothing was."""
+        return self.ranges.get(self.colour_by)
 
     def document(self) -> dict[str, Any]:
         """Return it as plain values: what `of` reads."""
@@ -86,10 +94,22 @@ class Drawing:
     quantities: analysis.Quantities
     error: np.ndarray | None = None
 
+    @property
+    def limits(self) -> Range:
+        """From where to where the colours reach."""
+        return self.look.limits or limits(self.look.colour_by, self.quantities, self.error)
+
     @cached_property
     def mesh(self) -> Mesh:
         """The surface of the crystal."""
         return mesh(self.quantities, self.look.colour_by, self.look.cut, self.error)
+
+
+def _range(ends: Any) -> Range:
+    low, high = map(float, ends)
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ValueError("no range")
+    return low, high
 
 
 def draw(reconstruction: Reconstruction, look: Look | None = None) -> Drawing:

@@ -97,6 +97,12 @@ class Gallery:
         last = results[-1] if replace_last and results else None
         return last, 1 + max((result.group for result in results), default=0)
 
+    def bring_back(self, drawing: Drawing, group: int) -> None:
+        """Show a result that was deleted, with the number that it had if no other one has it now."""
+        free = group not in {result.group for result in self.results}
+        result = layers.ResultLayers(self._live, drawing, group if free else self.place(False)[1])
+        self._queue.start(self._draw(result, drawing))
+
     def place_anew(self) -> None:
         """Draw the results of scans that were given a geometry by that one, in the background."""
         for result in self.results:
@@ -164,7 +170,7 @@ def draw_placed(
 
 def _drawn(before: Reconstruction, now: Reconstruction, look: Look) -> Drawing:
     if (now.geometry is None) != (before.geometry is None):
-        look = replace(look, strain_limit=None, cut=None)  # which mean nothing in the other unit
+        look = replace(look, ranges={}, cut=None)  # which mean nothing in the other unit
     return draw(now, look)
 
 

@@ -154,7 +154,7 @@ def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
     """
     unit, title = result.quantities.unit, result.title
     if unit != drawing.quantities.unit:
-        result.strain_limit = result.cut = None  # which mean nothing in the other unit
+        result.ranges, result.cut = {}, None  # which mean nothing in the other unit
     if result.look != drawing.look:
         drawing = draw(drawing.reconstruction, result.look)  # it was changed in the meantime
     result.reconstruction, result.quantities = drawing.reconstruction, drawing.quantities
@@ -174,7 +174,7 @@ def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
             if name in options:
                 setattr(layer, name, options[name])
         yield
-    result.recolour(anew=unit != result.quantities.unit)
+    result.recolour()
     if (viewer := result.viewer) is not None and unit != result.quantities.unit:
         Stage.of(viewer).settle()
         if result.shown:

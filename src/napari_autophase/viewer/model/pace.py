@@ -104,6 +104,7 @@ class Pace:
     def __init__(self, plan: Plan, now: float, known: dict[str, float] | None = None) -> None:
         self._plan, self._known = plan, {} if known is None else known
         self._phase, self._begun, self._first, self._last = "", now, 0.0, 0.0
+        self._start = now  # of the run, or of what has begun anew
         self._rates: dict[str, float] = {}  # of this run
         self._told = False  # it has taken long enough for them to mean something
         self._base, self._part = 0.0, 0.0
@@ -116,7 +117,10 @@ class Pace:
             return self._part, None
         if phase != self._phase:
             if self._phase and phases.index(phase) < phases.index(self._phase):
-                self._base = self._part  # it begins anew: what is left of the bar is for that
+                self._base, self._start = (
+                    self._part,
+                    now,
+                )  # it begins anew: what is left of the bar is for that
             elif self._phase:
                 self._put_down(now, 1.0)
             self._phase, self._begun, self._first = phase, now, within
@@ -129,12 +133,18 @@ class Pace:
         seconds = {name: work[name] * self._rate(name) for name in phases}
         own, later = seconds[phase], sum(seconds[name] for name in phases[place + 1 :])
         before = sum(seconds[name] for name in phases[:place])
-        whole = before + own + later
-        done = (before + within * own) / whole if whole else 0.0
+        left = (1 - within) * own + later
+        knows = self._told or phase in self._known
+        # bar and time say the same: as much of the bar is done as of the time is gone
+        gone = now - self._start if knows else before + within * own
+        done = gone / (gone + left) if gone + left > 0 else 0.0
         self._part = max(self._part, self._base + (1 - self._base) * done)
-        if not self._told and phase not in self._known:
-            return self._part, None
-        return self._part, (1 - within) * own + later
+        return self._part, left if knows else None
+
+    def rest(self, seconds: float) -> None:
+        """Say that nothing was done for so long: that tells nothing of the pace."""
+        self._begun += seconds
+        self._start += seconds
 
     def finish(self, now: float) -> None:
         """Put down what the last phase took: the run has come to its end."""

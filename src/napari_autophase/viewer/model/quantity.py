@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ... import analysis
 
 ColourBy = Literal["phase", "strain", "displacement", "spacing", "tilt", "error", "amplitude"]
+Range = tuple[float, float]
 COLOUR_BY: tuple[ColourBy, ...] = get_args(ColourBy)
 _MAPS = {
     "spacing": "viridis",
@@ -69,27 +70,20 @@ def signed_map() -> Colormap:
 
 def colour_map(quantity: str) -> Colormap | str:
     """Return the map of a quantity."""
-    if quantity in ("strain", "displacement"):
+    if is_signed(quantity):
         return signed_map()
     return phase_map() if quantity == "phase" else _MAPS[quantity]
 
 
-def limits(
-    quantity: ColourBy,
-    quantities: analysis.Quantities,
-    strain_limit: float | None = None,
-    error: np.ndarray | None = None,
-) -> tuple[float, float]:
-    """Return the colour limits of a quantity.
+def limits(quantity: ColourBy, quantities: analysis.Quantities, error: np.ndarray | None = None) -> Range:
+    """Return the colour limits of a quantity where nobody has chosen others.
 
-    ±π, ± the strain's limit (None: its 99th percentile inside), 0 to 1 for the amplitude; else from the 1st to the 99th
-    percentile inside, symmetric where the sign counts.
+    ±π, 0 to 1 for the amplitude; else from the 1st to the 99th percentile inside, symmetric where the sign counts.
     """
     if quantity == "phase":
         return (-np.pi, np.pi)
     if quantity == "strain":
-        limit = quantities.strain_limit if strain_limit is None else strain_limit
-        return (-limit, limit)
+        return (-quantities.strain_limit, quantities.strain_limit)
     if quantity == "amplitude":
         return (0.0, 1.0)
     values = volume(quantity, quantities, error)[quantities.box]
@@ -101,6 +95,21 @@ def limits(
     if quantity in ("tilt", "error"):
         low = 0.0
     return (low, high) if high > low else (low, low + 1.0)
+
+
+def is_signed(quantity: str) -> bool:
+    """Whether the sign of a quantity counts, so that its colours are symmetric."""
+    return quantity in ("strain", "displacement")
+
+
+def span(quantity: str, usual: Range) -> Range:
+    """Return how far the limits of a quantity can be moved with a slider, by its usual limits."""
+    low, high = usual
+    if quantity in ("phase", "amplitude"):
+        return usual
+    if is_signed(quantity):
+        return (3 * low, 3 * high)
+    return (max(2 * low - high, 0.0), 2 * high - low)
 
 
 def label(quantity: str, quantities: analysis.Quantities) -> str:

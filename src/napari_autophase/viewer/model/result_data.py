@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import compat
 from .drawing import Drawing
 from .mesh import RELIEF_TEXTURE
-from .quantity import colour_map, limits, volume
+from .quantity import colour_map, volume
 
 if TYPE_CHECKING:
     from ... import analysis
@@ -25,6 +25,8 @@ ROLE = "autophase_role"
 RESULT = "autophase_result"
 LIVE = "autophase_live"
 """Under this name the layer of a run in progress has its unit."""
+OVER_RESULT = "autophase_over_result"
+"""Under this name layers that lie over a result, or stand beside it, and are seen with it, have their unit."""
 
 AXES = {"nm": ("z", "y", "x"), "voxel": ("0", "1", "2"), "pixel": ("frame", "row", "col")}
 """Names of axes: the laboratory's, those of an array without geometry, and the detector's."""
@@ -53,7 +55,7 @@ def result_layer_data(drawing: Drawing, role: str, name: str) -> LayerData:
         "units": (unit_of(quantities),) * 3,
         "axis_labels": AXES[unit_of(quantities)],
         "colormap": colour_map(look.colour_by),
-        "contrast_limits": limits(look.colour_by, quantities, look.strain_limit, drawing.error),
+        "contrast_limits": drawing.limits,
         "visible": False,
     }
     if role == "isosurface":

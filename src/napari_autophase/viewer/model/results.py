@@ -17,9 +17,10 @@ from psygnal import Signal
 
 from ...reconstruction import Reconstruction
 from .canvas import frame, orient, show_caption, show_colour_bar
+from .colouring import Colouring
 from .drawing import Drawing, Look
 from .mesh import Cut
-from .quantity import ColourBy, colour_map, in_words, label, limits, offered, thumbnail, volume
+from .quantity import ColourBy, Range, colour_map, in_words, label, limits, offered, thumbnail, volume
 from .readout import say_values
 from .result_data import (
     AXES,
@@ -87,13 +88,13 @@ class ResultLayers:
         self._layers: dict[str, Layer] = {}
         self._stale: set[str] = set()
         self._histogram: tuple[np.ndarray, np.ndarray, float | None] | None = None  # of which amplitude
-        self._given: dict[str, tuple[str, str, tuple[float, float]]] = {}  # quantity, map and limits, by role
+        self._colouring = Colouring(self._on_limits)
         self.reconstruction = drawing.reconstruction
         self.quantities = drawing.quantities
         self.error = drawing.error
         self.group = group
         self.colour_by = look.colour_by
-        self.strain_limit = look.strain_limit
+        self.ranges = dict(look.ranges)
         self.cut = look.cut
         self.relief = look.relief
         self.shown = False
@@ -112,7 +113,7 @@ class ResultLayers:
     @property
     def look(self) -> Look:
         """How it is shown."""
-        return Look(self.threshold, self.colour_by, self.strain_limit, self.cut, self.relief)
+        return Look(self.threshold, self.colour_by, dict(self.ranges), self.cut, self.relief)
 
     @property
     def drawing(self) -> Drawing:
@@ -176,7 +177,7 @@ class ResultLayers:
     def _take(self, layer: Layer) -> None:
         role = layer.metadata[ROLE]
         self._layers[role] = layer
-        self._given[role] = (self.colour_by, layer.colormap.name, tuple(layer.contrast_limits))
+        self._colouring.take(layer, self.colour_by)
         self._stale.discard(role)
         layer.metadata[RESULT] = self
         show_colour_bar(layer)
@@ -205,10 +206,13 @@ class ResultLayers:
         self.colour_by = quantity
         self.redraw()
 
-    def set_limits(self, strain_limit: float | None) -> None:
-        """Let the strain's colours reach from minus to plus `strain_limit`; None: the 99th percentile inside."""
-        self.strain_limit = strain_limit
-        self.recolour(anew=self.colour_by == "strain")
+    def set_range(self, ends: Range | None) -> None:
+        """Let the colours of the quantity that is shown reach from one value to another; None: as far as is usual."""
+        if ends is None:
+            self.ranges.pop(self.colour_by, None)
+        else:
+            self.ranges[self.colour_by] = ends
+        self.recolour()
 
     def set_relief(self, relief: bool) -> None:
         """Darken the facets that are turned away from the light, so that the shape is seen, or show the colours bare."""
@@ -247,9 +251,14 @@ class ResultLayers:
         return in_words(self.colour_by, value, self.quantities)
 
     @property
-    def limits(self) -> tuple[float, float]:
+    def usual_limits(self) -> Range:
+        """Colour limits that the quantity that is shown has where nobody chooses others."""
+        return limits(self.colour_by, self.quantities, self.error)
+
+    @property
+    def limits(self) -> Range:
         """Colour limits of the quantity that is shown."""
-        return limits(self.colour_by, self.quantities, self.strain_limit, self.error)
+        return self.ranges.get(self.colour_by) or self.usual_limits
 
     @property
     def colouring(self) -> tuple[Colormap, tuple[float, float]]:
@@ -285,7 +294,7 @@ class ResultLayers:
             layer.texcoords = crystal.texcoords(self.relief)
         else:
             layer.data = volume(self.colour_by, self.quantities, self.error)
-        self._colour(layer, role)
+        self._colour(layer)
         self._sketch(layer)
 
     def _sketch(self, layer: Layer) -> None:
@@ -362,16 +371,17 @@ class ResultLayers:
 
     def _caption(self, viewer: ViewerModel) -> None:
         # napari's bar has no room for the numbers of a strain
-        reach = f" ± {self.limits[1]:.2g}" if self.colour_by == "strain" else ""
+        low, high = self.limits
+        ends = f" ± {high:.2g}" if low == -high else f" {low:.2g} to {high:.2g}"
+        reach = ends if self.colour_by == "strain" else ""
         quantity = label(self.colour_by, self.quantities) + reach
         bound = f"amplitude ≥ {self.threshold:.2f}"
         show_caption(viewer, (self.title, *(() if self.colour_by == "amplitude" else (quantity,)), bound))
 
-    def recolour(self, anew: bool = False) -> None:
-        """Bring maps and limits up to date; those that a person has changed stay as long as the quantity does, unless `anew`."""
-        for role in ROLES:
-            if (layer := self.layer(role)) is not None:
-                self._colour(layer, role, anew)
+    def recolour(self) -> None:
+        """Bring maps and limits up to date; a map that a person has changed stays as long as the quantity does."""
+        for layer in self.layers:
+            self._colour(layer)
         self._recaption()
 
     def _recaption(self) -> None:
@@ -379,16 +389,11 @@ class ResultLayers:
             self._caption(viewer)
             self.changed.emit()
 
-    def _colour(self, layer: Layer, role: str, anew: bool = False) -> None:
-        quantity, before = self.colour_by, self._given.get(role)
-        wanted, reach = ensure_colormap(colour_map(quantity)), self.limits
-        own_map = own_limits = False
-        if before is not None and before[0] == quantity:
-            own_map = layer.colormap.name != before[1]
-            own_limits = not np.allclose(layer.contrast_limits, before[2], rtol=1e-5, atol=0)
-        # a colour map is compiled anew for the screen: only where it is another
-        if not own_map and layer.colormap.name != wanted.name:
-            layer.colormap = wanted
-        if anew or not own_limits:
-            layer.contrast_limits = layer.contrast_limits_range = reach
-            self._given[role] = (quantity, wanted.name, reach)
+    def _colour(self, layer: Layer) -> None:
+        self._colouring.colour(layer, self.colour_by, self.limits, self.usual_limits)
+
+    def _on_limits(self, layer: Layer, ends: Range) -> None:
+        """Take the limits that a person has set in napari's own controls."""
+        is_current = layer in self.layers and layer.metadata[ROLE] not in self._stale
+        if is_current and not np.allclose(ends, self.limits, rtol=1e-5, atol=0):
+            self.set_range(ends)

@@ -19,7 +19,9 @@ from .adoption import Adoption
 from .background import AtOnce, Background
 from .canvas import show_colour_bar
 from .controller import Controller, Job, Run
+from .deleted import Deleted
 from .drawing import Drawing
+from .extras import Extras
 from .foreign import Images, is_foreign_volume
 from .gallery import Gallery
 from .live import Live
@@ -81,9 +83,10 @@ class Session:
         self._gallery.updated.connect(self.result_updated.emit)
         self._gallery.arrived.connect(self.results_changed.emit)
         self._adoption = Adoption(self._make_scan, make_tasks)
+        self.extras = Extras(viewer, make_tasks)  # what is seen over a result or beside it
+        self.deleted = Deleted(viewer, self.add_scan, self._gallery.bring_back)
         self.images = Images()  # what is said of other people's
         self.masks = PaintedMasks(viewer, lambda: self._entry(self._current), self.update_scan)
-        """What is painted over the scans."""
         self.material = ""
         """What the crystals are, as a formula of `geometry.MATERIALS`; empty: nobody has said."""
         self.choices_made: dict[str, Any] = {}
@@ -266,8 +269,7 @@ class Session:
     @property
     def results(self) -> list[layers.ResultLayers]:
         """Results of which at least one layer is still there, oldest first."""
-        viewer = self._viewer()
-        return [] if viewer is None else layers.results(viewer)
+        return self._gallery.results
 
     def reconstruct(
         self, recipe: Recipe, replace_last: bool = False, begin: Reconstruction | None = None

@@ -18,7 +18,7 @@ from psygnal import Signal
 from . import compat
 from .canvas import VIEW_DIRECTION, orient, set_stage
 from .piece_queue import while_there
-from .result_data import AXES, LIVE, QUANTITIES, RECONSTRUCTION, unit_of
+from .result_data import AXES, LIVE, OVER_RESULT, QUANTITIES, RECONSTRUCTION, unit_of
 from .results import ResultLayers, results
 from .scan_entry import OVER_SCAN, SCAN
 from .view import View
@@ -322,7 +322,8 @@ class Stage:
         counted = [
             layer
             for layer in viewer.layers
-            if layer.visible or (_side_of(layer) in (None, self.side) and layer not in over)
+            if OVER_RESULT not in layer.metadata
+            and (layer.visible or (_side_of(layer) in (None, self.side) and layer not in over))
         ]
         if not counted:
             return
@@ -346,7 +347,11 @@ class Stage:
     def _on_removed(self) -> None:
         if (viewer := self._viewer()) is None:
             return
-        left = {_side_of(layer) for layer in viewer.layers if layer.visible or LIVE not in layer.metadata}
+        left = {
+            _side_of(layer)
+            for layer in viewer.layers
+            if OVER_RESULT not in layer.metadata and (layer.visible or LIVE not in layer.metadata)
+        }
         self._views = {side: view for side, view in self._views.items() if side in left}
         if self.side not in left:
             self.side = None
@@ -356,11 +361,13 @@ class Stage:
 def _side_of(layer: Layer) -> Side | None:
     if SCAN in layer.metadata:
         return "diffraction"
-    return "results" if RECONSTRUCTION in layer.metadata or LIVE in layer.metadata else None
+    ours = any(key in layer.metadata for key in (RECONSTRUCTION, LIVE, OVER_RESULT))
+    return "results" if ours else None
 
 
 def _unit_of(layer: Layer) -> str:
-    return str(layer.metadata[LIVE] if LIVE in layer.metadata else unit_of(layer.metadata[QUANTITIES]))
+    unit = layer.metadata.get(LIVE) or layer.metadata.get(OVER_RESULT)
+    return str(unit or unit_of(layer.metadata[QUANTITIES]))
 
 
 def _scans(viewer: ViewerModel) -> list[Layer]:

@@ -20,7 +20,7 @@ class ArmSection(Section):
     """The person wants the mount and the distance that the test found: its `Verdict`."""
 
     def __init__(self) -> None:
-        super().__init__("Arm test of the mount")
+        super().__init__("Arm test of the mount", page="guide/geometry.md")
         self.spots = [QLineEdit(), QLineEdit()]
         self.angles = [QLineEdit(), QLineEdit()]
         self.test = QPushButton("Test")

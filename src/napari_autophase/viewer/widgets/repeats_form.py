@@ -24,7 +24,7 @@ class RepeatsForm(Section):
     wanted = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Sum of repeated scans")
+        super().__init__("Sum of repeated scans", page="guide/series.md#Repeats of one scan")
         self.list = QListWidget()
         self.list.setFixedHeight(_HEIGHT)
         self.list.setToolTip(

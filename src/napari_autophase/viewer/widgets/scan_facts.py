@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QGroupBox, QLabel
+from qtpy.QtWidgets import QLabel
 
 from ...scan import Scan
+from .box import Box
 from .layout import caption, form
 from .notes import Note, Notes
 
@@ -28,11 +29,11 @@ _TOO_LOW, _LOW = "#e5484d", "#d98a00"
 """Seen on a light and on a dark panel."""
 
 
-class ScanFacts(QGroupBox):
+class ScanFacts(Box):
     """A line a fact; what is off is marked."""
 
     def __init__(self) -> None:
-        super().__init__("What was understood")
+        super().__init__("What was understood", "tutorial/window.md#Open the sample")
         self.setToolTip(
             "As phasing sees the scan, with the preparation that the Reconstruct panel says: cropping and binning change it."
         )

@@ -5,11 +5,24 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from .help import HelpButton
+from .layout import row
+
 
 class Section(QWidget):
-    """A headline that folds its body away."""
+    """A headline that folds its body away.
 
-    def __init__(self, title: str, *, is_open: bool = False) -> None:
+    Parameters
+    ----------
+    title
+        The headline.
+    is_open
+        Whether its body is seen at first.
+    page
+        Where the documentation explains it (see `HelpButton`); empty: no "?".
+    """
+
+    def __init__(self, title: str, *, is_open: bool = False, page: str = "") -> None:
         super().__init__()
         self.head = QToolButton()
         self.head.setText(f" {title}")
@@ -24,7 +37,10 @@ class Section(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.head)
+        headline = row(self.head)
+        if page:
+            headline.addWidget(HelpButton(page))
+        column.addLayout(headline)
         column.addWidget(self.body)
         self.head.toggled.connect(self._fold)
         self._fold(is_open)

@@ -1,0 +1,108 @@
+"""What is shown over a result or beside it: facets, dislocations, directions, another result and the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from psygnal import SignalInstance
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox
+
+from ..model.landmarks import KINDS, Kind
+from ..model.results import ResultLayers
+from ..model.session import Session
+from ..widgets.box import Box
+from ..widgets.layout import caption, form, row
+from ..widgets.notes import Note
+
+_TITLES: dict[Kind, tuple[str, str]] = {
+    "facets": (
+        "Facets",
+        "Colour the flat parts of the surface, by family of planes where the reflection's indices are known.\n"
+        "The cursor says a facet's indices, area and strain.",
+    ),
+    "dislocations": (
+        "Dislocations",
+        "Draw the lines about which the phase winds, through the crystal.",
+    ),
+    "directions": (
+        "Q and axes",
+        "Draw the scattering vector from the crystal's centre, and a, b, c where facets settle how the crystal stands.",
+    ),
+}
+
+
+class BesideBox(Box):
+    """Ticks and a choice that act on the result that is seen.
+
+    Parameters
+    ----------
+    session
+        Of the viewer.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("Over it and beside it", "guide/strain.md#Dislocations")
+        self._session, self._extras = session, session.extras
+        self.ticks = {kind: QCheckBox(_TITLES[kind][0]) for kind in KINDS}
+        self.said = {kind: Note() for kind in KINDS}
+        for kind, tick in self.ticks.items():
+            tick.setToolTip(_TITLES[kind][1])
+            tick.toggled.connect(partial(self._extras.landmarks.show, kind))
+            self.said[kind].setTextFormat(Qt.TextFormat.RichText)
+        self.other = QComboBox()
+        self.other.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.other.setMinimumContentsLength(8)
+        self.other.setToolTip(
+            "Show another result beside this one, brought onto it (shift, ramp, and twin where that agrees better),\n"
+            "and what differs: three views that turn together, at one threshold, cut alike."
+        )
+        self.other.activated.connect(lambda _: self._extras.side_by_side.compare(self.other.currentData()))
+        self.agreement = Note()
+        rows = form(self)
+        rows.setContentsMargins(8, 10, 8, 8)
+        rows.addRow(row(*self.ticks.values(), stretch=-1))
+        for note in self.said.values():
+            rows.addRow(note)
+        rows.addRow(caption("Compare with", self.other.toolTip()), self.other)
+        rows.addRow(self.agreement)
+        links: list[tuple[SignalInstance, Callable[..., object]]] = [
+            (self._extras.landmarks.changed, self.follow),
+            (self._extras.side_by_side.changed, self.follow),
+            (self._extras.shown.changed, self._allow),
+            (session.results_changed, self.follow),
+            (session.result_updated, self.follow),
+        ]
+        for signal, slot in links:
+            signal.connect(slot)
+
+        def close() -> None:
+            for signal, slot in links:
+                signal.disconnect(slot)
+
+        self.destroyed.connect(lambda _: close())
+        self.follow()
+
+    def follow(self, *_: object) -> None:
+        """Show what is wanted, and what there is to compare with."""
+        landmarks, side_by_side = self._extras.landmarks, self._extras.side_by_side
+        for kind, tick in self.ticks.items():
+            with QSignalBlocker(tick):
+                tick.setChecked(landmarks.wants(kind))
+            self.said[kind].say(landmarks.words[kind])
+        self.agreement.say(side_by_side.words)
+        self._allow()
+
+    def _allow(self) -> None:
+        seen, other = self._extras.shown.result, self._extras.side_by_side.other
+        offered: list[ResultLayers] = [each for each in self._session.results if each is not seen]
+        if [self.other.itemData(at) for at in range(1, self.other.count())] != offered:
+            self.other.clear()
+            self.other.addItem("nothing", None)
+            for each in offered:
+                self.other.addItem(each.title, each)
+        self.other.setCurrentIndex(offered.index(other) + 1 if other in offered else 0)
+        self.other.setEnabled(seen is not None and bool(offered))
+        for tick in self.ticks.values():
+            tick.setEnabled(seen is not None and other is None)

@@ -1,0 +1,34 @@
+"""A framed group of controls with a title, and a "?" in its corner."""
+
+from __future__ import annotations
+
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QGroupBox
+
+from .help import HelpButton
+
+_SIDE = 18
+
+
+class Box(QGroupBox):
+    """A group box.
+
+    Parameters
+    ----------
+    title
+        Above it.
+    page
+        Where the documentation explains it (see `HelpButton`).
+    """
+
+    def __init__(self, title: str, page: str) -> None:
+        super().__init__(title)
+        self.explained = HelpButton(page)
+        self.explained.setParent(self)
+        self.explained.setFixedSize(_SIDE, _SIDE)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Keep the "?" in the corner, above what is framed."""
+        super().resizeEvent(event)
+        self.explained.move(self.width() - _SIDE - 4, 0)
+        self.explained.raise_()

@@ -1,0 +1,264 @@
+"""What is drawn over a result and beside it: facets, dislocations, directions, another result and the difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from viewer_doubles import make_reconstruction, make_scan
+
+from napari_autophase.analysis import twin
+from napari_autophase.viewer import sessions
+from napari_autophase.viewer.docks.beside_box import BesideBox
+from napari_autophase.viewer.model import landmarks
+from napari_autophase.viewer.model.compat import _grid
+from napari_autophase.viewer.model.mesh import Cut
+from napari_autophase.viewer.model.session import Session
+
+STEP = np.array([5.0, 6.0, 7.0])
+"""Voxel edges of the reconstruction along x, y, z, as `make_reconstruction` has them: those of the grid are the same."""
+HALF = 6
+"""Half of the edge of its box in voxels."""
+
+
+def named(viewer, name):
+    return next((layer for layer in viewer.layers if layer.name == name), None)
+
+
+def shown(viewer):
+    return [layer.name for layer in viewer.layers if layer.visible]
+
+
+@pytest.fixture
+def session(viewer):
+    """A session that does everything at once."""
+    session = Session(viewer)
+    sessions.keep(session)
+    return session
+
+
+@pytest.fixture
+def result(session):
+    return session.add_result(make_reconstruction(nm=False))
+
+
+@pytest.fixture
+def marks(session):
+    return session.extras.landmarks
+
+
+def screw(size=24, at=(12, 11)):
+    """A box whose phase winds once about a line along axis 0."""
+    found = make_reconstruction(size=size, nm=False)
+    _, row, column = np.indices((size,) * 3)
+    angle = np.arctan2(row - at[0] + 0.5, column - at[1] + 0.5)
+    return replace(found, object=(np.abs(found.object) * np.exp(1j * angle)).astype(np.complex64))
+
+
+def test_nothing_is_drawn_before_it_is_wanted(viewer, result, marks):
+    assert shown(viewer) == ["crystal · 1 isosurface"]
+    assert not any(marks.wants(kind) for kind in landmarks.KINDS)
+
+
+def test_the_facets_of_a_box_are_its_six_sides(viewer, result, marks):
+    marks.show("facets", True)
+    layer = named(viewer, "facets")
+    assert layer.visible
+    assert "6 facets" in marks.words["facets"]
+    vertices, _, values = layer.data
+    assert set(values.astype(int)) == set(range(1, 7))
+    seen = set()
+    for number in range(1, 7):
+        corners = vertices[values == number]
+        axis = int(np.argmin(corners.std(0)))
+        # a side of the box lies half a voxel beyond its outermost voxels, from 6 before the middle to 5 after it
+        side = corners[:, axis].mean()
+        assert side == pytest.approx(-HALF - 0.5 if side < 0 else HALF - 0.5, abs=1.0)
+        seen.add((axis, np.sign(side)))
+    assert len(seen) == 6
+    said = layer.get_status(
+        (50.0, 0.2, 0.2), view_direction=np.array([-1.0, 0.0, 0.0]), dims_displayed=[0, 1, 2], world=True
+    )["value"]
+    assert said.startswith("facet ")
+    marks.show("facets", False)
+    assert shown(viewer) == ["crystal · 1 isosurface"]
+    assert marks.words["facets"] == ""
+
+
+def test_facets_follow_the_threshold_and_the_cut(viewer, result, marks):
+    marks.show("facets", True)
+    whole = named(viewer, "facets").data[0]
+    result.set_clipping(Cut((1.0, 0.0, 0.0), 0.0))
+    cut = named(viewer, "facets").data[0]
+    assert len(cut) < len(whole)
+    assert cut[:, 0].max() < 1.5, "nothing is left beyond the plane"
+    result.set_clipping(None)
+    result.set_threshold(0.9)
+    assert np.abs(named(viewer, "facets").data[0]).max() < np.abs(whole).max()
+
+
+def test_a_dislocation_is_drawn_where_the_phase_winds(viewer, session, marks):
+    session.add_result(screw())
+    marks.show("dislocations", True)
+    layer = named(viewer, "dislocations")
+    assert layer.visible
+    world = layer.data[:, 0] * layer.scale + layer.translate
+    # between the voxels 11 and 12 of the rows, and 10 and 11 of the columns, 12 being the middle
+    np.testing.assert_allclose(world[:, 1], -0.5, atol=0.3)
+    np.testing.assert_allclose(world[:, 2], -1.5, atol=0.3)
+    assert np.ptp(world[:, 0]) > 8
+    assert "1 dislocation," in marks.words["dislocations"]
+    viewer.dims.ndisplay = 2
+    assert layer.visible, "in slices it is a point"
+
+
+def test_a_crystal_without_a_dislocation_says_so(viewer, result, marks):
+    marks.show("dislocations", True)
+    assert "No dislocation" in marks.words["dislocations"]
+    assert named(viewer, "dislocations") is None
+
+
+def test_q_points_where_it_is_said_to(viewer, session, marks):
+    session.add_result(make_reconstruction())
+    marks.show("directions", True)
+    (vector,) = named(viewer, "Q and axes").data
+    np.testing.assert_array_equal(vector[0], 0)
+    # Q is (0, 0, 26.7) along x, y, z, so along the first axis of the layer, and out of the crystal
+    np.testing.assert_allclose(vector[1] / np.linalg.norm(vector[1]), (1, 0, 0), atol=1e-6)
+    assert vector[1][0] > HALF * STEP[2]
+    assert "indices" in marks.words["directions"]
+    viewer.dims.ndisplay = 2
+    assert not named(viewer, "Q and axes").visible
+
+
+def test_without_geometry_nobody_knows_where_q_points(result, viewer, marks):
+    marks.show("directions", True)
+    assert marks.words["directions"] == "The direction of Q needs the geometry."
+    assert shown(viewer) == ["crystal · 1 isosurface"]
+
+
+def test_landmarks_are_seen_with_the_result_alone(viewer, session, result, marks):
+    session.add_scan(make_scan())
+    session.show_result()
+    marks.show("facets", True)
+    before = viewer.dims.range
+    assert "facets" in shown(viewer)
+    session.show_diffraction()
+    assert shown(viewer) == ["crystal"]
+    session.show_result()
+    assert "facets" in shown(viewer)
+    assert viewer.dims.range == before
+    whole = named(viewer, "facets").data[0]
+    session.add_result(make_reconstruction("larger", size=32, nm=False))
+    assert np.abs(named(viewer, "facets").data[0]).max() > np.abs(whole).max(), (
+        "those of the one that is seen"
+    )
+
+
+def test_landmarks_that_a_person_deletes_are_not_wanted_any_more(viewer, result, marks):
+    marks.show("facets", True)
+    viewer.layers.remove(named(viewer, "facets"))
+    assert not marks.wants("facets")
+    marks.show("facets", True)
+    assert "facets" in shown(viewer)
+    viewer.layers.clear()
+    assert len(viewer.layers) == 0
+
+
+# -- beside it
+
+
+def other_crystal(found, twinned=True):
+    """The same crystal, its twin, moved by two voxels, with a known field of phase on top."""
+    z, y, _ = np.indices(found.shape) - found.shape[0] // 2
+    field = 0.012 * (z**2 - y**2)
+    changed = found.object * np.exp(1j * field)
+    moved = np.roll(twin(changed) if twinned else changed, 2, axis=1).astype(np.complex64)
+    return replace(found, object=moved, support=np.abs(moved) > 0.1, name="other"), field
+
+
+def test_two_results_stand_beside_each_other_with_their_difference(viewer, session):
+    one = make_reconstruction(nm=False)
+    two, field = other_crystal(one)
+    second = session.add_result(two)
+    first = session.add_result(one)
+    beside = session.extras.side_by_side
+    beside.compare(second)
+    assert shown(viewer) == [
+        "crystal · 2 isosurface",
+        "other · 1: phase (rad)",
+        "crystal · 2 − other · 1: phase (rad)",
+    ]
+    assert _grid(viewer).enabled
+    assert "twin" in beside.words
+    assert beside.words.startswith("Correlation 0.9")
+    # one minus the other is minus the field, but for its mean
+    apart = beside._known[2].difference
+    inside = apart.support
+    where = np.argwhere(inside) - np.array(inside.shape) // 2 + one.shape[0] // 2
+    wanted = -field[tuple(where.T)]
+    found = apart.phase[inside]
+    error = found - found.mean() - (wanted - wanted.mean())
+    assert np.abs(error).mean() < 0.1 * np.ptp(wanted)
+    # both are drawn by one range, the difference by its own
+    layers = {layer.name.split(":")[0]: layer for layer in viewer.layers if layer.visible}
+    assert tuple(layers["other · 1"].contrast_limits) == (-np.pi, np.pi)
+    low, high = layers["crystal · 2 − other · 1"].contrast_limits
+    assert low == -high
+    assert high < 1.0
+    first.set_colour_by("strain")
+    assert [name.rpartition(": ")[2] for name in shown(viewer)][1:] == ["relative strain (rad/voxel)"] * 2
+    beside.compare(None)
+    assert shown(viewer) == ["crystal · 2 isosurface"]
+    assert not _grid(viewer).enabled
+    assert beside.words == ""
+
+
+def test_a_comparison_goes_where_its_results_go(viewer, session, marks):
+    one = make_reconstruction(nm=False)
+    second = session.add_result(other_crystal(one, twinned=False)[0])
+    session.add_result(one)
+    session.add_scan(make_scan())
+    session.show_result()
+    marks.show("facets", True)
+    beside = session.extras.side_by_side
+    beside.compare(second)
+    assert len(shown(viewer)) == 3, "each view holds one layer: landmarks would have views of their own"
+    viewer.dims.ndisplay = 2
+    assert shown(viewer)[0] == "crystal · 2 slices"
+    assert len(shown(viewer)) == 3
+    viewer.dims.ndisplay = 3
+    session.show_diffraction()
+    assert shown(viewer) == ["crystal"]
+    assert not _grid(viewer).enabled
+    session.show_result()
+    assert len(shown(viewer)) == 3
+    for layer in second.layers:
+        viewer.layers.remove(layer)
+    assert beside.other is None
+    assert not _grid(viewer).enabled
+    assert sorted(shown(viewer)) == ["crystal · 2 isosurface", "facets"]
+
+
+def test_the_box_says_and_does_all_of_it(qtbot, viewer, session, marks):
+    box = BesideBox(session)
+    qtbot.addWidget(box)
+    assert not any(tick.isEnabled() for tick in box.ticks.values())
+    one = make_reconstruction(nm=False)
+    session.add_result(other_crystal(one)[0])
+    session.add_result(one)
+    box.ticks["facets"].click()
+    assert marks.wants("facets")
+    assert "6 facets" in box.said["facets"].text()
+    assert [box.other.itemText(at) for at in range(box.other.count())] == ["nothing", "other · 1"]
+    box.other.setCurrentIndex(1)
+    box.other.activated.emit(1)
+    assert "Correlation" in box.agreement.text()
+    assert not box.ticks["facets"].isEnabled()
+    box.other.setCurrentIndex(0)
+    box.other.activated.emit(0)
+    assert box.agreement.text() == ""
+    assert box.ticks["facets"].isChecked()
+    viewer.layers.remove(named(viewer, "facets"))
+    assert not box.ticks["facets"].isChecked()
