@@ -13,10 +13,11 @@ from statistics import median
 
 import numpy as np
 import torch
-from budget import Budget, Job, Row
+from budget import CAUTION, Budget, Job, Row
 
 from napari_autophase import Recipe, network, phasing, run, simulation
 from napari_autophase.network.inference import quick_bfloat16
+from napari_autophase.network.physics import WINDOW
 from napari_autophase.network.weights import save_weights
 from napari_autophase.phasing import Diffraction, Starts
 from napari_autophase.phasing.backend import choose
@@ -32,10 +33,12 @@ TABLE = ((64, 1), (64, 16), (128, 1), (64, 64), (128, 8), (256, 1), (384, 1))
 """Sides of volumes, and starts in a batch."""
 PAIRS = {"ER": 1.6, "HIO": 2.0, "RAAR": 2.0, "EHIO": 2.5, "ADAM": 5.0, "CG": 12.0}
 """About how many pairs of transforms an iteration takes the time of."""
-PAIRS_A_CRYSTAL = 60
+PAIRS_A_CRYSTAL = 75
 """About how many of them training on a crystal takes the time of."""
 LEAST_SLICE, WORTH_COMPILING = 0.1, 4.0
 """Minutes of training that are worth beginning, and compiling for."""
+FILES_S, COMPILING_S = 6.0, 30.0
+"""Seconds kept for the last checkpoint and the weights; on a GPU for the first batch too."""
 
 
 class Bench(Budget):
@@ -52,13 +55,13 @@ class Bench(Budget):
         """What is done after every row."""
         self.gpu = device.type == "cuda"
         cpu = torch.device("cpu")
-        self.pair_s, self.cpu_pair_s = (self._seconds_of_a_pair(where) for where in (device, cpu))
+        self.pair_s, self.cpu_pair_s = (self.seconds_of_a_pair(where) for where in (device, cpu))
         begin = self.clock()
         problem(64, 1, device)
         self.host_s = self.clock() - begin
         """What a pattern of 64³ takes to be made."""
 
-    def _seconds_of_a_pair(self, where: torch.device) -> float:
+    def seconds_of_a_pair(self, where: torch.device) -> float:
         """Return the time of a pair of transforms of 64³."""
         one = torch.ones((64, 64, 64), dtype=torch.complex64, device=where)
         times = []
@@ -110,6 +113,19 @@ def apart(found: torch.Tensor | np.ndarray, expected: torch.Tensor | np.ndarray)
     return float((a - b).abs().max() / b.abs().max())
 
 
+def unlike(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """Return 1 − correlation of two complex objects: what a guess that is refined afterwards is worth hangs on that."""
+    a, b = (each.detach().cpu().to(torch.complex128).flatten() for each in (found, expected))
+    return 1 - float(torch.vdot(a, b).abs() / (a.norm() * b.norm()))
+
+
+@cache
+def pattern(device: torch.device) -> torch.Tensor:
+    """Return the counts of a crystal as the network is shown them: of noise alone it sees anything."""
+    counts = simulation.simulate(seed=1, size=WINDOW).scan.counts
+    return torch.from_numpy(counts.astype(np.float32)).to(device)
+
+
 def problem(side: int, starts: int, device: torch.device) -> tuple[Diffraction, Starts]:
     """Return a pattern of a ball of a third of each side, and random starts in it."""
     counts, inside = ball(side)
@@ -159,12 +175,11 @@ def prediction(bench: Bench) -> Iterator[Job]:
     """Whether the network predicts what it does on the CPU."""
 
     def compare() -> Row:
-        window = torch.from_numpy(simulation.simulate(seed=1, size=64).scan.counts.astype(np.float32))[None]
         found = []
         for where in (bench.device, torch.device("cpu")):
             with torch.inference_mode():
                 answer = network.load(None, where).folded(
-                    window.to(where), backend=choose(where, "torch").backend
+                    pattern(where)[None], backend=choose(where, "torch").backend
                 )
             found.append(answer[-1].object)
         error = apart(*found)
@@ -239,7 +254,7 @@ def predictions(bench: Bench) -> Iterator[Job]:
         return replay
 
     def time_of(windows: int, how: str, dtype: torch.dtype) -> Row:
-        given = torch.rand((windows, 64, 64, 64), device=bench.device).mul_(100)
+        given = pattern(bench.device).expand(windows, -1, -1, -1).contiguous()
         expected = ask(model.folded, given, torch.float32).clone()
         if how == "graph":
             job = graphed(given, dtype)
@@ -249,10 +264,10 @@ def predictions(bench: Bench) -> Iterator[Job]:
                 one = copy.deepcopy(one)
                 compile_parts(one)
             job = partial(ask, one, given, dtype)
-        each = bench.seconds(job)
+        each, found = bench.seconds(job), job()
         return {
             "windows": windows, "how": how, "dtype": str(dtype).removeprefix("torch."), "ms": 1e3 * each,
-            "relative_error": apart(job(), expected),
+            "relative_error": apart(found, expected), "one_minus_correlation": unlike(found, expected),
         }  # fmt: skip
 
     able = (torch.float32, torch.bfloat16) if quick_bfloat16(bench.device) else (torch.float32,)
@@ -315,17 +330,18 @@ def training(bench: Bench) -> Iterator[Job]:
     from napari_autophase.training import Trainer, TrainingConfig
 
     def train() -> Row:
-        # the start, a last batch and the files take a while
         on_cpu = bench.device.type == "cpu"
-        spare = 0.1 + 2 * 4 * PAIRS_A_CRYSTAL * bench.pair_s / 60 if on_cpu else 0.5
-        left = bench.left_in_all() / 60 - spare
-        if left < LEAST_SLICE:
-            return {"left_out": "no time was left"}
+        # by what a pair takes now: at the start nothing else may have been at work
+        crystal_s = CAUTION * PAIRS_A_CRYSTAL * bench.seconds_of_a_pair(bench.device) if on_cpu else 0.0
+        left = bench.left_in_all() - (FILES_S if on_cpu else COMPILING_S)
+        if left < max(60 * LEAST_SLICE, crystal_s):
+            return {"left_out": f"{max(0.0, left):.0f} s were left; a crystal may take {crystal_s:.1f} s"}
+        batch = max(1, min(4, int(left / 4 / crystal_s))) if on_cpu else 64
         config = TrainingConfig(
-            network="compact", folder=str(bench.folder / "training"), minutes=max(bench.train_minutes, left),
-            slice_minutes=left, checkpoint_minutes=4, batch=64 if bench.device.type != "cpu" else 4, validate_every=500,
-            validation_crystals=192 if bench.device.type != "cpu" else 8, device=str(bench.device), seed=1,
-            compile=None if left > WORTH_COMPILING else False,
+            network="compact", folder=str(bench.folder / "training"), minutes=max(bench.train_minutes, left / 60),
+            slice_minutes=left / 60, checkpoint_minutes=4, batch=batch, validate_every=500,
+            validation_crystals=8 if on_cpu else 192, device=str(bench.device), seed=1,
+            compile=None if left / 60 > WORTH_COMPILING else False,
         )  # fmt: skip
         trainer = Trainer(config)
         first, rate, loss = trainer.step, 0.0, float("nan")
@@ -339,7 +355,7 @@ def training(bench: Bench) -> Iterator[Job]:
         save_weights(bench.folder / "weights.safetensors", trainer.mean, config.network, made_by)
         pieces = [file.stat().st_size for file in (bench.folder / "training").glob("*.safetensors")]
         return {
-            "steps": trainer.step - first, "steps_in_all": trainer.step, "done": trainer.done, "loss": loss,
+            "steps": trainer.step - first, "steps_in_all": trainer.step, "batch": batch, "done": trainer.done, "loss": loss,
             "crystals_per_s": rate, "largest_piece_mb": max(pieces, default=0) / 1e6, "notes": trainer.notes,
         }  # fmt: skip
 

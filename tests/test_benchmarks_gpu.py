@@ -158,6 +158,51 @@ def test_training_has_its_share_whatever_the_others_were_thought_to_take(
     assert rows[-1]["name"] == "trained"
 
 
+@pytest.mark.parametrize(("pair_s", "batch"), [(0.005, 4), (0.04, 2), (0.2, 1), (1.0, None)])
+def test_training_begins_with_what_will_end_at_the_pace_of_now(
+    modules, clock, bench, monkeypatch, pair_s, batch
+):
+    """Other programs may have come since the beginning: the transforms of then say nothing."""
+    configs = []
+
+    class Trainer:
+        step, elapsed, done, notes, mean = 0, 0.0, 0.0, (), None
+
+        def __init__(self, config):
+            configs.append(config)
+
+        def train(self):
+            yield {"crystals_per_s": 1.0, "loss": 2.0}
+
+    monkeypatch.setattr("napari_autophase.training.Trainer", Trainer)
+    monkeypatch.setattr(modules["gpu_parts"], "save_weights", lambda *_: None)
+    monkeypatch.setattr(bench, "seconds_of_a_pair", lambda _: pair_s)
+    clock.now = bench.end - 54
+    modules["gpu"].measure(bench, "training")
+    (row,) = bench.rows
+    if batch is None:
+        assert "48 s were left" in row["left_out"]
+        assert not configs
+    else:
+        assert row["batch"] == configs[0].batch == batch
+        assert 60 * configs[0].slice_minutes == pytest.approx(48)  # and the files
+
+
+def test_predictions_are_compared_on_a_crystal(modules, bench, monkeypatch, quick_bfloat16):
+    """Of a pattern of noise the network sees anything, and every projection takes precisions further apart."""
+    parts = modules["gpu_parts"]
+    monkeypatch.setattr(parts, "quick_bfloat16", lambda _: True)
+    monkeypatch.setattr(bench, "seconds", lambda job: 1.0)
+    noise = torch.rand((64, 64, 64), generator=torch.Generator().manual_seed(0)).mul_(100)
+    (_, crystal), (_, of_noise) = (list(parts.predictions(bench)) for _ in range(2))
+    found = crystal.run()
+    assert (found["how"], found["dtype"]) == ("eager", "bfloat16")
+    assert 0 < found["one_minus_correlation"] < 1e-3
+    assert found["relative_error"] < 0.1
+    monkeypatch.setattr(parts, "pattern", lambda _: noise)
+    assert of_noise.run()["relative_error"] > 0.3
+
+
 def test_what_was_measured_is_written_when_the_run_is_interrupted(modules, job, bench, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt

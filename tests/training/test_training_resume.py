@@ -17,6 +17,7 @@ from napari_autophase.files import PARTS
 from napari_autophase.network.weights import NETWORKS
 from napari_autophase.scan import InputError
 from napari_autophase.training import Trainer, TrainingConfig, checkpoint, curves
+from napari_autophase.training import trainer as trainer_module
 
 PROGRAM = str(Path(training_tiny.__file__))
 
@@ -103,6 +104,22 @@ def test_a_run_in_slices_says_how_far_it_is_and_equals_the_whole(whole, tmp_path
         assert cli.main(["network", "train", str(file)]) == 0
         assert f"stopped at batch {batch}, {batch / 6:.1%} of the run" in capsys.readouterr().out
     assert same(whole.model, finish(Trainer(config(tmp_path / "run"))).model)
+
+
+@pytest.mark.parametrize(("minutes", "batches"), [(0.5, 3), (0.74, 4), (0.05, 1)])
+def test_no_batch_begins_that_would_end_after_the_slice(tmp_path, monkeypatch, minutes, batches):
+    """Of ten seconds each; one is done at least, or the run would never go on."""
+    now = [0.0]
+
+    def batch(_):
+        now[0] += 10
+        return torch.tensor(1.0)
+
+    monkeypatch.setattr(trainer_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Trainer, "_batch", batch)
+    trainer = finish(Trainer(config(tmp_path, steps=100, slice_minutes=minutes)))
+    assert trainer.step == batches
+    assert checkpoint.load(tmp_path).document["step"] == batches
 
 
 def test_a_run_asked_to_end_leaves_a_checkpoint(tmp_path, capsys, monkeypatch):

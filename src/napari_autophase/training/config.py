@@ -35,7 +35,8 @@ class TrainingConfig(BaseModel):
     slice_minutes: float | None = Field(
         None,
         gt=0,
-        description="Stop with a checkpoint after this time; the same command goes on. Leave room for the start and for a batch.",
+        description="Stop with a checkpoint before a batch would end after this time, though not without one; the same command "
+        "goes on.",
     )
     from_weights: str | None = Field(
         None, description="Weights file to begin with: parameters are copied where name and shape fit."

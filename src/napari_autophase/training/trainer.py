@@ -54,7 +54,8 @@ class Trainer:
     notes
         Sentences a person should read before it begins.
     stopping
-        Whether the run ends after this batch, as all processes agreed: the slice is over, or one was asked to stop.
+        Whether the run ends after this batch, as all processes agreed: the slice has no room for another that takes as long,
+        or one was asked to stop.
 
     Raises
     ------
@@ -282,7 +283,7 @@ class Trainer:
         self.batches += self.ranks.world
         self.elapsed += took
         limit = self.config.slice_minutes
-        self.stopping = asked > 0 or (limit is not None and since_start > 60 * limit)
+        self.stopping = asked > 0 or (limit is not None and since_start + took > 60 * limit)
         return loss, took
 
     def _draw(self, size: int) -> Batch:
