@@ -32,6 +32,9 @@ settings.load_profile("same")
 _NOTHING = providers.Constants()
 providers._get_local_constants = lambda: _NOTHING
 
+_ONE = ("tests/device/", "tests/training/", "tests/viewer/")
+"""They take about as long as all others."""
+
 FOUND = pytest.StashKey[list[str]]()
 
 
@@ -79,7 +82,7 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Halves(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return "one" if nodeid.startswith(("tests/training/", "tests/viewer/")) else "other"
+            return "one" if nodeid.startswith(_ONE) else "other"
 
     return Halves(config, log)
 
