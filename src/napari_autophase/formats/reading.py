@@ -344,8 +344,8 @@ def _which_rocks(shape: tuple[int, ...], about: Description, how: Reading) -> li
     ):
         return []
     return [
-        f"The frames have {shape[1]} × {shape[2]} pixels, and there are {shape[0]} of them: if it is the last axis that rocks, say "
-        "so with --axes 2,0,1."
+        f"The frames have {shape[1]} × {shape[2]} pixels, and there are {shape[0]} of them: if it is the last axis that "
+        "rocks, say so with --axes 2,0,1."
     ]
 
 

@@ -54,7 +54,8 @@ class Prepared:
     background_known
         Whether that is given, or the scan tells it; False: there may be some, and none is taken into account.
     doubtful
-        Whether the brightest part of the peak lies in a gap, or its middle is missing and its surroundings do not tell what it was.
+        Whether the brightest part of the peak lies in a gap, or its middle is missing and its surroundings do not tell what it
+        was.
     notes
         Sentences that a person should read.
     """
