@@ -72,8 +72,9 @@ class LandmarkLayers:
             self._follow()
 
     def _follow(self) -> None:
-        viewer = self._viewer()
-        for kind in KINDS if viewer is not None else ():
+        if (viewer := self._viewer()) is None:
+            return
+        for kind in KINDS:
             if any(layer not in viewer.layers for layer in self._layers[kind]):  # a person has deleted it
                 self._hide(kind)
                 self._layers[kind] = []

@@ -208,6 +208,10 @@ class SideBySide:
         for part in PARTS:
             quantity = drawings[part].look.colour_by
             text = f"{names[part]}: {label(quantity, drawings[part].quantities)}"
+            if part == "difference":  # napari's bar has no room for small numbers
+                text += f" ± {drawings[part].limits[1]:.2g}"
+            if role == "slices":
+                text += ", slices"
             layer = self._layers.get((part, role))
             if layer is None or layer not in viewer.layers:
                 layer = self._layers[part, role] = self._add(drawings[part], role, text, viewer)

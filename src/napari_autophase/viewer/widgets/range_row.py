@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 from superqt import QRangeSlider
+
+from .layout import row
 
 _STEPS = 1000
 _BOX_PX = 62
@@ -30,16 +32,14 @@ class RangeRow(QWidget):
             "Phase ±π, amplitude 0 to 1; else from the 1st to the 99th percentile inside the crystal,\n"
             "symmetric where the sign counts.  Each quantity keeps the range that was chosen for it."
         )
-        line = QHBoxLayout(self)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(4)
+        lines = QVBoxLayout(self)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.setSpacing(2)
+        lines.addWidget(self.slider)
+        lines.addLayout(row(self.low, QLabel("to"), self.high, self.automatic, stretch=-1))
         for box in (self.low, self.high):
-            box.setFixedWidth(_BOX_PX)
+            box.setMinimumWidth(_BOX_PX)
             box.editingFinished.connect(self._on_typed)
-        line.addWidget(self.low)
-        line.addWidget(self.slider, 1)
-        line.addWidget(self.high)
-        line.addWidget(self.automatic)
         self.slider.valueChanged.connect(self._on_moved)
         self.automatic.toggled.connect(self._on_automatic)
         self._ends: Range = (0.0, 1.0)
