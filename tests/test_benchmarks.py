@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+import sysconfig
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,14 @@ def part(monkeypatch):
         return __import__(name)
 
     return load
+
+
+def test_no_benchmark_hides_a_package_that_others_import():
+    # a script's folder comes first: numba imports `coverage` where it is installed, and compiles nothing if that is another
+    names = {path.stem for path in BENCHMARKS.glob("*.py")}
+    installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    assert {name for name in names if PathFinder.find_spec(name, installed) is not None} == set()
+    assert not names & ({"coverage"} | sys.stdlib_module_names)
 
 
 def test_test_crystals_are_those_that_the_row_promises_and_nobody_elses(part):

@@ -1,4 +1,4 @@
-"""How often the truth lies within the error that is given: `python benchmarks/coverage.py [--crystals 6] [--runs 2]`.
+"""How often the truth lies within the error that is given: `python benchmarks/error_coverage.py [--crystals 6] [--runs 2]`.
 
 Crystals of `napari_autophase.simulation` (48³, weakly and strongly strained, peaks of 1e4 and 1e5 photons), of seeds that no test
 has, are phased several times.  The strain of the true crystal, smoothed to the resolution at which the map reproduces, is held
