@@ -260,6 +260,16 @@ def test_displacements_are_said_in_nm_and_in_angstrom(made):
     assert re.fullmatch(r".* nm \(standard deviation\), .* nm; .* Å \(standard deviation\), .* Å", said)
 
 
+def test_a_crystal_of_one_amplitude_and_one_of_one_voxel_have_a_report(made):
+    """What is distributed over no width at all is drawn nevertheless."""
+    _, _, found = made
+    even = np.where(found.support, np.complex64(1), np.complex64(0))
+    one = np.zeros(found.shape, bool)
+    one[16, 16, 16] = True
+    for changed in (replace(found, object=even), replace(found, object=even * one, support=one)):
+        assert "Distributions" in [each.title for each in gather(changed).pictures]
+
+
 def test_without_scan_or_geometry_it_says_so(made, tmp_path):
     _, _, found = made
     unknown = replace(found, voxel_steps_nm=None, q_bragg_per_nm=None, errors=np.zeros(0, np.float32))

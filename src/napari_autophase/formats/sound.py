@@ -16,7 +16,7 @@ _FLAT = 1e-9
 
 def sound(found: Reconstruction) -> Reconstruction:
     """Return a result without what is not finite, too large or too small, or flat; its notes say what was changed."""
-    object, notes, changes = found.object, [], {}
+    object, notes = found.object, list(found.notes)
     finite = np.isfinite(object)
     if not finite.all():
         object = np.where(finite, object, 0)
@@ -29,11 +29,9 @@ def sound(found: Reconstruction) -> Reconstruction:
         notes.append(f"The amplitude, {largest:.1g} at most, was divided by its largest.")
     steps = found.voxel_steps_nm
     if steps is not None and not _spans(steps):
-        changes = {"voxel_steps_nm": None, "q_bragg_per_nm": None}
+        found = replace(found, voxel_steps_nm=None, q_bragg_per_nm=None)
         notes += ["The voxels in the file have no volume: its geometry is not used.", UNKNOWN_GEOMETRY]
-    if not notes:
-        return found
-    return replace(found, object=object, notes=tuple(dict.fromkeys((*found.notes, *notes))), **changes)
+    return replace(found, object=object, notes=tuple(dict.fromkeys(notes)))
 
 
 def _spans(steps: np.ndarray) -> bool:

@@ -130,7 +130,7 @@ def averaged(found: Reconstruction, shown: Quantities) -> Figure:
         colormaps["viridis"].copy(),
         0,
         worst,
-        [0, worst],
+        [0.0, worst],
         ["0", f"{factor * worst:.2g}"],
     )
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -150,7 +150,7 @@ def _in_errors() -> Colours:
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
-    most, within = 6, 2
+    most, within = 6.0, 2.0
     steps = np.linspace(-most, most, 121)
     rgba = colormaps["RdBu_r"]((steps + most) / (2 * most))
     rgba[np.abs(steps) < within] = (0.83, 0.83, 0.83, 1)
@@ -181,7 +181,8 @@ def _three_slices(shown: Quantities, columns: list[tuple[np.ndarray, Colours]]) 
 def _spacings(values: np.ndarray) -> Colours:
     from matplotlib import colormaps
 
-    low, high = (float(each) for each in np.nanpercentile(values, (1, 99)))
+    known = values[np.isfinite(values)]
+    low, high = map(float, np.percentile(known, (1, 99))) if known.size else (0.0, 1.0)
     if not high > low:
         low, high = low * (1 - 1e-6), high * (1 + 1e-6)
     ticks = [low, high]
@@ -198,7 +199,7 @@ def histograms(shown: Quantities) -> Figure:
         1, 2, gridspec_kw={"left": 0.06, "right": 0.985, "top": 0.93, "bottom": 0.16, "wspace": 0.2}
     )
     values = shown.amplitude[shown.amplitude > 0.02]
-    left.hist(values, 120, color="#9aa3af", log=True)
+    left.hist(values, np.linspace(0, max(1.0, float(values.max(initial=0))), 121), color="#9aa3af", log=True)
     left.axvline(shown.threshold, color=SURFACE, linewidth=1.4)
     left.text(
         shown.threshold,
@@ -233,7 +234,8 @@ def histograms(shown: Quantities) -> Figure:
             )
     right.axvline(0, color=PALE, linewidth=0.8)
     right.set(xlabel=unit, ylabel="% of its voxels", xlim=(-limit, limit))
-    right.legend(frameon=False)
+    if right.patches:
+        right.legend(frameon=False)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
