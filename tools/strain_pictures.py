@@ -7,11 +7,8 @@ FOLDER/NAME_surface.png, NAME_slices.png, NAME_facets.png and, of several runs, 
 
 from __future__ import annotations
 
-import io
 import sys
 from pathlib import Path
-
-from PIL import Image
 
 from napari_autophase import files, formats
 from napari_autophase.analysis.drawing import png
@@ -29,13 +26,6 @@ TITLES = {
 }
 
 
-def small(picture: bytes) -> bytes:
-    """Return a PNG in so few colours that it is a third as large."""
-    made = io.BytesIO()
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(96).save(made, "png", optimize=True)
-    return made.getvalue()
-
-
 def main(result: str, name: str, folder: str, material: str | None = None, hkl: str | None = None) -> None:
     """Write the pictures, and print what they say."""
     against = Against(material, None if hkl is None else indices(hkl))
@@ -45,7 +35,7 @@ def main(result: str, name: str, folder: str, material: str | None = None, hkl: 
     for picture in report.pictures:
         if picture.title in TITLES:
             path = Path(folder) / f"{name}_{TITLES[picture.title]}.png"
-            files.write(path, small(png(picture.figure, DPI)))
+            files.write(path, png(picture.figure, DPI))
             print(f"wrote {path}")
 
 
