@@ -95,12 +95,14 @@ def test_a_saturated_peak_is_bounded_and_one_in_a_gap_is_not():
     assert not complete_peak(np.where(good, counts, 0), good).bounded
 
 
-@pytest.mark.parametrize(("first", "doubted"), [(26, False), (23, True)])
-def test_frames_lost_beside_the_brightest_one_are_not_doubted_and_those_through_it_are(first, doubted):
+@pytest.mark.parametrize(("first", "number", "doubted"), [(26, 3, False), (28, 4, False), (23, 3, True)])
+def test_frames_lost_beside_the_brightest_one_are_not_doubted_and_those_through_it_are(
+    first, number, doubted
+):
     """What is known of the brightest part tells the widest modes of the object, in which a guess would go wrong."""
     counts = measured(34)
     lost = np.zeros(counts.shape, bool)
-    lost[first : first + 3] = True
+    lost[first : first + number] = True
     assert counts.argmax() // counts[0].size == 24
     found = prepare(Scan(np.where(lost, 0, counts), lost))
     assert found.shown is not found.counts

@@ -18,6 +18,8 @@ from .lit import find_second_peak, lit_by
 from .oversampling import estimate_oversampling
 from .region import lit_shape, middle, pad_fast
 
+_LITTLE = 0.15
+"""A part of the light that can be missing beside the brightest voxels, whether or not its surroundings tell what it was."""
 _NARROW = 2.0
 """No crystal is so few voxels wide."""
 _OTHERS = 4
@@ -133,7 +135,9 @@ def prepare(scan: Scan, preparation: Preparation | None = None, background: Back
     completed = complete_peak(counts, good)
     # all that is rolled, cropped and padded alike; the last two are what is shown and known
     volumes = [counts, good] if completed is None else [counts, good, completed.counts, completed.known]
-    doubtful = completed is not None and not (completed.determined and completed.bounded)
+    doubtful = completed is not None and not (
+        completed.bounded and (completed.determined or completed.missing < _LITTLE)
+    )
     if doubtful:
         notes.append(
             "The middle of the Bragg peak was not measured: phasing begins with what its surroundings say of it, goes on without "
