@@ -314,7 +314,7 @@ def _in_turn(
     before = len(parse(PRELUDE))
     total = before + len(parse(recipe.refine.algorithm))
     prelude = recipe.refine.model_copy(
-        update={"algorithm": PRELUDE, "averaged": 0, "prune": False, "coarse": 0, "twin_break": 0}
+        update={"algorithm": PRELUDE, "prune": False, "coarse": 0, "twin_break": 0}
     )
     begun = yield from _shifted(phasing.refine(first, starts, prelude, keep=len(starts)), 0, total)
     going_on = phasing.refine(data, begun.kept, recipe.refine, coherence=_mode(recipe))

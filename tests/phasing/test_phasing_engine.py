@@ -15,7 +15,6 @@ from napari_autophase.phasing import (
     Starts,
     batch,
     keep_best,
-    random_phases,
     random_starts,
     refine,
 )
@@ -66,61 +65,6 @@ def test_the_iterations_against_plain_numpy_in_double(shape):
         before = np.abs(field(reference(start, support, modulus, fitted, parse(text)[:k], 0.8)))
         chi2 = ((before - modulus)[fitted] ** 2).sum() / (modulus[fitted] ** 2).sum()
         assert found.errors[k] == pytest.approx(chi2, rel=1e-4)
-
-
-@pytest.mark.usefixtures("backend")
-def test_downhill_iterations_begin_from_the_mean_of_what_came_before():
-    data, starts = random_problem(ODD, 3, 1)
-    steps = parse("3*ER+13*HIO+2*ER")
-    modulus = natural(data.modulus).astype(float)
-    fitted = modulus >= 0
-    start, support = starts.objects[0].astype(complex), starts.supports[0]
-    calculated = np.abs(field(start))[fitted]
-    start *= (calculated * modulus[fitted]).sum() / (calculated**2).sum()
-
-    def end(begin, some):
-        return reference(begin, support, modulus, fitted, some, 0.9)
-
-    plan = Refinement(algorithm="3*ER+13*HIO+2*ER", shrink_wrap=FIXED, averaged=9)
-    found = finish(refine(data, starts, plan))[1].object
-    mean = np.mean([support * end(start, steps[:count]) for count in (16, 12, 8)], 0)
-    expected = end(mean, steps[16:])
-    np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
-    last = finish(refine(data, starts, plan.model_copy(update={"averaged": 0})))[1].object
-    assert np.abs(found - last).max() > 0.05 * np.abs(expected).max()
-    # never over what another rule did, nor where nothing goes downhill after it
-    short = finish(refine(data, starts, plan.model_copy(update={"algorithm": "13*ER+3*HIO+2*ER"})))[1].object
-    once = finish(
-        refine(data, starts, plan.model_copy(update={"algorithm": "13*ER+3*HIO+2*ER", "averaged": 3}))
-    )[1].object
-    np.testing.assert_array_equal(short, once)
-
-
-def test_a_mean_is_of_objects_each_within_the_support_that_it_had():
-    data, starts = random_problem(ODD, 5)
-    chunk = batch.Batch(data, starts).chunks[0]
-    objects, first = chunk.objects.clone(), chunk.supports
-    second = torch.roll(first, 3, 1)
-    chunk.sample()
-    chunk.sample()
-    chunk._confine(second)
-    chunk.sample()
-    chunk.average()
-    assert torch.allclose(chunk.objects, objects * (2 * first + 1.0 * second) / 3, atol=1e-5)
-
-
-def test_what_noise_leaves_open_is_told_alike_by_all_starts():
-    truth = crystal(phase=1.0)
-    data = Diffraction(photons(truth, 3e3), free_fraction=0.02)
-    support = ndimage.binary_dilation(truth != 0)
-    starts = random_phases(support[None], 4, seed=1)
-
-    def agreement(averaged):
-        plan = Refinement(algorithm="60*HIO+5*ER", shrink_wrap=FIXED, averaged=averaged)
-        kept = finish(refine(data, starts, plan, keep=4))[1].kept.objects
-        return np.median([likeness(one, other) for one in kept for other in kept if one is not other])
-
-    assert 1 - agreement(24) < 0.7 * (1 - agreement(0))
 
 
 def test_the_figures_against_their_formulas():

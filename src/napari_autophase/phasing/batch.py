@@ -105,14 +105,6 @@ class Batch:
         """Update every support by the outline of its object."""
         self._each(lambda chunk: chunk.outline(sigma, threshold))
 
-    def sample(self) -> None:
-        """Let every object of now be part of the next mean."""
-        self._each(Chunk.sample)
-
-    def average(self) -> None:
-        """Go on from the mean of the objects that were sampled, of every start."""
-        self._each(Chunk.average)
-
     def explain(self, blur: Blur | None, renew: bool = True) -> None:
         """Take the light to be as coherent as `blur` says, and renew what projections aim at."""
         self._each(lambda chunk: chunk.explain(blur, renew))

@@ -25,8 +25,6 @@ class Chunk:
         self._objects: torch.Tensor | None = objects
         self.supports, self._data = supports, data
         self._iterations: Iterations | None = None
-        self._samples: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self._sampled = 0
         self._rescale(objects)
 
     def __len__(self) -> int:
@@ -73,25 +71,6 @@ class Chunk:
         self.supports = supports
         if self._iterations is not None:
             self._iterations.confine(supports)
-
-    def sample(self) -> None:
-        """Let the objects of now, cut by their supports, be part of the next mean."""
-        inside = self.objects[self.supports]
-        self._sampled += 1
-        if self._samples and self._samples[-1][0] is self.supports:
-            self._samples[-1][1].add_(inside)
-        else:
-            self._samples.append((self.supports, inside))
-
-    def average(self) -> None:
-        """Go on from the mean of the objects that were sampled.
-
-        HIO and its like walk about the solution; where the data say little, each of their objects is another one.
-        """
-        objects = self._stop().zero_()
-        for supports, total in self._samples:
-            objects[supports] += total / self._sampled
-        self._samples, self._sampled = [], 0
 
     def explain(self, blur: Blur | None, renew: bool) -> None:
         """Take the light to be as coherent as `blur` says.

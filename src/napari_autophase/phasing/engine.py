@@ -30,8 +30,6 @@ SETTLING = 30
 """Iterations more, of the last kind, with which the blur settles where there is one."""
 RENEWED_EVERY, DOWN = 20, 10
 """Iterations after which what projections aim at is renewed, and at the end; so many must go downhill for objects to tell."""
-SAMPLED_EVERY = 4
-"""Iterations between two objects that are averaged: neighbours are alike."""
 
 Coherence = Literal["as it is", "given", "estimated"]
 
@@ -203,14 +201,10 @@ class _Run:
     ----------
     steps
         The algorithm of every iteration.
-    changes
-        Iterations after which the algorithm changes.
     renewals
         Iterations after which the blur is estimated, and what projections aim at renewed; none where there is nothing to renew.
     pauses
         Iterations after which the algorithm changes, or the objects or supports are, or anything is renewed.
-    sampled
-        Iterations after which objects go into the mean with which the last downhill iterations begin.
     stops
         Iterations after which the starts are looked at, or anything is changed.
     coarse
@@ -237,22 +231,19 @@ class _Run:
             self.notes = (f"Went on for {SETTLING} iterations, as the light is only partly coherent.",)
         self.coarse = min(refinement.coarse, len(self.steps))
         self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
-        self.changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
+        changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
         down = algorithm.tail(self.steps)
         self.renewals = (
             {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)} if self.renews else set()
         )
-        self.pauses = self.changes | {*self.widths, refinement.twin_break, *self.renewals}
+        self.pauses = changes | {*self.widths, refinement.twin_break, *self.renewals}
         self.done = 0
         self.chi2 = torch.zeros((len(self.steps), 0))
         self.tail = max(self.coarse, algorithm.tail(self.steps))
         self.resting = algorithm.resting(self.steps) if refinement.prune else set()
         self.best_score, self.gained = math.inf, 0
         judged = range(self.tail + JUDGE_EVERY, len(self.steps), JUDGE_EVERY) if refinement.patience else ()
-        self.sampled = self._sampled()
-        self.stops = sorted(
-            {*self.pauses, *self.resting, *judged, *self.sampled, self.coarse, len(self.steps)}
-        )
+        self.stops = sorted({*self.pauses, *self.resting, *judged, self.coarse, len(self.steps)})
 
     def iterate(self, batch: Batch, last: int) -> Generator[Progress, None, None]:
         """Go on until `last` iterations are done, or more are of no use."""
@@ -268,10 +259,6 @@ class _Run:
             chi2 = batch.iterate(doing, stop - begin, again)
             step = self.done = begin + len(chi2)
             self.chi2[begin:step] = chi2
-            if step in self.sampled:
-                batch.sample()
-            if step == max(self.sampled, default=0):
-                batch.average()
             errors, best = [tuple(row) for row in chi2.tolist()], int(chi2[-1].argmin())
             for i, row in enumerate(errors[:-1], 1):
                 yield Progress(self.stage, begin + i, total, min(row), row)
@@ -293,15 +280,6 @@ class _Run:
             yield Progress(
                 self.stage, step, total, min(errors[-1]), errors[-1], _Best(weakref.ref(batch), best, size)
             )
-
-    def _sampled(self) -> set[int]:
-        """Return iterations of the last HIO or its like, if downhill ones follow."""
-        last = algorithm.tail(self.steps)
-        if not self.refinement.averaged or last == len(self.steps):
-            return set()
-        begun = (step for step in (*self.changes, self.refinement.twin_break) if step < last)
-        first = max(last - self.refinement.averaged, self.coarse, *begun, 0)
-        return set(range(last, first, -SAMPLED_EVERY))
 
     def _wrap(self, batch: Batch, step: int, scale: float) -> None:
         """Update the supports: the last time by the crystal's outline, which does not hang on one bright voxel."""

@@ -254,14 +254,6 @@ class Refinement(Part):
         json_schema_extra={"unit": "iterations", "zero": "never"},
         description="Iterations at the end (ER, ADAM, CG) after which a run stops if held-out pixels gained nothing; 0: never.",
     )
-    averaged: int = Field(
-        24,
-        ge=0,
-        title="Average the last of HIO",
-        json_schema_extra={"unit": "iterations", "zero": "no mean"},
-        description="Last iterations of HIO, RAAR or EHIO the mean of whose objects the final ER or gradient steps begin from; "
-        "0: from the last object.",
-    )
     twin_break: int = Field(
         0,
         ge=0,

@@ -59,13 +59,12 @@ class Recipe(Part):
         """Return a copy for a scan of which too little is known for a guess to be trusted.
 
         Random starts are phased beside the guess, all for as long as those need; where a guess is not refined it is left alone.
-        Nothing is averaged, which was not seen to help there.
         """
         if self.guess.start != "network" or not self.refine.algorithm:
             return self
         refine = self.refine.model_dump()
         refine["shrink_wrap"] |= GENTLE
-        refine |= {"starts": max(2, self.refine.starts), "algorithm": ITERATIVE, "averaged": 0}
+        refine |= {"starts": max(2, self.refine.starts), "algorithm": ITERATIVE}
         return self.model_copy(
             update={
                 "guess": self.guess.model_copy(update={"start": "both"}),
