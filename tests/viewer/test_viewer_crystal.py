@@ -77,7 +77,7 @@ def test_a_spacing_that_does_not_fit_is_marked(dock, session, qtbot):
     [
         ("unobtainium", "1 1 1", "no 'unobtainium'"),
         ("Pt", "1 1", "Miller indices"),
-        ("Pt", "0 0 0", "no lattice planes"),
+        ("Pt", "0 0 0", "not all 0"),
     ],
 )
 def test_nonsense_is_explained_and_changes_nothing(dock, session, qtbot, material, hkl, says):

@@ -15,25 +15,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import h5py
 import hdf5plugin  # noqa: F401  (registers the filters)
 
 from ..scan import InputError
+from .opening import open_file
 from .writing import WAITS_S, is_held, said
 
 Item: TypeAlias = "h5py.Group | h5py.Dataset | h5py.Datatype"
 _IDLE = 8
 """So many files stay open for the next link that leads into one of them."""
-_WAYS: tuple[dict[str, Any], ...] = (
-    {"locking": False},
-    {"locking": False, "swmr": True},
-    {},
-    {"locking": True},
-)
-_REFUSALS = ("lock file", "file locking", "open for")
-"""What HDF5 says of a file that is whole, but opened for writing: elsewhere, or otherwise in this process."""
 _HOPS = 12
 """So many links may lead from one to the next before they are taken to go round."""
 
@@ -56,30 +49,6 @@ class MissingFile(LinkError):
     def __init__(self, text: str, folder: Path) -> None:
         super().__init__(text)
         self.folder = folder
-
-
-def open_file(path: Path) -> h5py.File:
-    """Open for reading without a lock, else as one that is being written, at last as this very process writes it.
-
-    Raises
-    ------
-    InputError
-        If another program writes it in a way that nobody may read.
-    OSError
-        If it is damaged.
-    """
-    refused = None
-    for how in _WAYS:
-        try:
-            return h5py.File(path, "r", **how)
-        except OSError as error:
-            if not any(words in str(error) for words in _REFUSALS):
-                raise
-            refused = error
-    raise InputError(
-        f"{path} is still open for writing in another program; try again when that is done "
-        "(if it has crashed, `h5clear -s` frees the file)."
-    ) from refused
 
 
 def local(group: h5py.Group, path: str) -> Item | None:

@@ -16,6 +16,7 @@ from .choice import choose
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
 from .correction import flat_field, insert_seam, split_path
 from .crop import PREPARING, Crop, crop_words, find, read_part
+from .doubts import repeated, which_rocks
 from .mask_beside import mask_beside
 from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
 from .measured import Frames, described
@@ -133,6 +134,9 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         raise InputError(
             f"{source} holds 0 and 1 alone, as masks do, and no counts; give the scan, and this file with --mask."
         )
+    # of a file that says nothing but numbers
+    is_bare = how.axes is None and about.geometry is None and not about.notes
+    doubts = [*(which_rocks(whole) if is_bare else ()), *repeated(counts)]
     part = kind.scan_of(chosen)
     scan = Scan.from_array(
         counts,
@@ -143,12 +147,11 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         metadata=about.metadata,
         notes=(
             *about.notes,
-            *_which_rocks(whole, about, how),
+            *doubts,
             *unusable,
             *cropped,
             *notes,
             *said,
-            *_repeated(counts),
         ),
     )
     if how.dark is not None or how.white is not None:
@@ -331,37 +334,6 @@ def _below_zero(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     return [
         f"{len(values) / counts.size:.0%} of the values are negative, down to {values.min():.3g}, and masked like bad pixels: "
         "if a background was subtracted, give the counts as they were measured, or set what is negative to 0."
-    ]
-
-
-def _which_rocks(shape: tuple[int, ...], about: Description, how: Reading) -> list[str]:
-    """Say so if frames look as if they lay along the last axis, and nothing is known of them but their numbers."""
-    if (
-        how.axes is not None
-        or about.geometry is not None
-        or about.notes
-        or not shape[0] == shape[1] != shape[2]
-    ):
-        return []
-    return [
-        f"The frames have {shape[1]} × {shape[2]} pixels, and there are {shape[0]} of them: if it is the last axis that "
-        "rocks, say so with --axes 2,0,1."
-    ]
-
-
-def _repeated(counts: np.ndarray) -> list[str]:
-    """Say which frames are the same as the one before: photons never come twice in the same way."""
-    same = [
-        index
-        for index in range(1, len(counts))
-        if counts[index].any() and np.array_equal(counts[index], counts[index - 1])
-    ]
-    if not same:
-        return []
-    pairs = ", ".join(f"{index - 1} and {index}" for index in same[:4])
-    more = f", and {len(same) - 4} more pairs" if len(same) > 4 else ""
-    return [
-        f"Frames {pairs}{more} are the same, photon by photon: one of them was written twice, and another may be lost."
     ]
 
 

@@ -127,8 +127,6 @@ class CrystalForm(QWidget):
     def _on_hkl(self, text: str) -> None:
         try:
             reflection = indices(text) if text else None
-            if reflection is not None and not any(reflection):
-                raise InputError("(0 0 0) are no lattice planes; give three indices such as 1 1 1.")
         except InputError as error:
             self.answer.say(str(error), error=True)
             return
