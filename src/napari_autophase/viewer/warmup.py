@@ -52,7 +52,8 @@ def rehearse() -> None:
     box = np.zeros((32, 32, 32))
     box[11:21, 12:22, 11:20] = 1
     counts = np.fft.fftshift(np.abs(np.fft.fftn(box)) ** 2).round()
-    recipe = Recipe().with_settings({"guess.polish": "ER+EHIO+HIO", "refine.algorithm": "2*ER"})
+    # without a polish so poor a result is not begun anew
+    recipe = Recipe().with_settings({"guess.polish": "", "refine.algorithm": "ER+EHIO+HIO+2*ER"})
     with suppress(InputError):  # weights that are missing are said when they are wanted
         draw(run(Scan(counts.astype(np.float32)), recipe))
 
@@ -110,10 +111,10 @@ class Engine(QObject):
             with self._lock, _no_full_collection():
                 rehearse()
             load_compiled()
-        except RuntimeError:
-            if _goes_on():
-                raise
+        except RuntimeError as error:
             # the program ends: no thread begins any more, and nobody waits for this one
+            if _goes_on() and "shutdown" not in str(error):
+                raise
 
 
 def _goes_on() -> bool:
