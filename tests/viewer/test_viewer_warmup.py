@@ -9,7 +9,9 @@ import threading
 import pytest
 from qtpy.QtWidgets import QApplication
 
+from napari_autophase import runs
 from napari_autophase.viewer import warmup
+from napari_autophase.viewer.warmup import rehearse
 from napari_autophase.viewer.widgets import page
 from napari_autophase.viewer.widgets.page import Page
 
@@ -149,3 +151,10 @@ def test_a_first_reconstruction_imports_nothing_more():
         "print(*sorted(set(sys.modules) - before))\n"
     )
     assert said_by(code).split() == []
+
+
+def test_what_is_tried_out_is_not_begun_anew(monkeypatch):
+    attempts, untouched = [], runs._attempt
+    monkeypatch.setattr(runs, "_attempt", lambda *what, **how: attempts.append(1) or untouched(*what, **how))
+    rehearse()
+    assert len(attempts) == 1
