@@ -246,9 +246,9 @@ def test_random_starts_are_added_where_a_guess_is_refined():
         if preset in ("network", "iterative"):
             assert more is recipe
             continue
-        assert (more.guess.start, more.refine.starts, more.refine.algorithm) == ("both", 2, ITERATIVE)
+        assert (more.guess.start, more.refine.starts, more.refine.algorithm) == ("both", 4, ITERATIVE)
         assert more.refine.shrink_wrap.threshold == 0.15
-        assert more.number_of_starts == recipe.guess.keep + 2
+        assert more.number_of_starts == recipe.guess.keep + 4
         assert Recipe.model_validate(more.model_dump()) == more
 
 

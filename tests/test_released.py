@@ -53,9 +53,12 @@ def test_a_recipe_of_the_first_schema_means_what_it_meant():
     old = Recipe.from_document({"version": 1, "preset": "fast"})
     assert old.model.coherence == "off"
     assert old.prepare.other_peaks is False
-    assert Recipe.from_document({"preset": "fast"}) == Recipe.from_document({"version": 4}) == Recipe()
-    assert Recipe.from_document({"version": 3}).changes() == {"refine.shrink_wrap.outline": 0}
-    before = {"model.background": "off", "refine.shrink_wrap.outline": 0}
+    assert Recipe.from_document({"preset": "fast"}) == Recipe.from_document({"version": 5}) == Recipe()
+    before: dict[str, object] = {"refine.averaged": 0}
+    assert Recipe.from_document({"version": 4}).changes() == before
+    before["refine.shrink_wrap.outline"] = 0
+    assert Recipe.from_document({"version": 3}).changes() == before
+    before["model.background"] = "off"
     assert Recipe.from_document({"version": 2}).changes() == before
     assert Recipe().model.coherence == "estimate"
     # what such a document says all the same is believed

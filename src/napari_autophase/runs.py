@@ -37,6 +37,12 @@ In light blurred by 0.8 pixels crystals that are found right are off by 1.2 to 1
 a measured crystal by 1.3 to 1.8 whatever the start; in coherent light it is 1.3 to 3, and more than 4 where crystals are not
 found."""
 
+UNIFORM = 2.0
+"""Where the middle of the peak was not measured, held-out likelihoods are divided by this power of how uniform amplitudes are.
+
+Of a crystal whose whole central fringe was missing, objects that agreed with the truth to 0.5 and to 0.95 had likelihoods 5 %
+apart, and uniformities of 0.45 and 0.67."""
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -314,10 +320,10 @@ def _in_turn(
     before = len(parse(PRELUDE))
     total = before + len(parse(recipe.refine.algorithm))
     prelude = recipe.refine.model_copy(
-        update={"algorithm": PRELUDE, "prune": False, "coarse": 0, "twin_break": 0}
+        update={"algorithm": PRELUDE, "averaged": 0, "prune": False, "coarse": 0, "twin_break": 0}
     )
     begun = yield from _shifted(phasing.refine(first, starts, prelude, keep=len(starts)), 0, total)
-    going_on = phasing.refine(data, begun.kept, recipe.refine, coherence=_mode(recipe))
+    going_on = phasing.refine(data, begun.kept, recipe.refine, coherence=_mode(recipe), uniform=UNIFORM)
     found = yield from _shifted(going_on, before, total)
     return replace(found, notes=tuple(dict.fromkeys((*begun.notes, *found.notes))))
 

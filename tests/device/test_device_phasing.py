@@ -205,6 +205,20 @@ def test_the_memory_that_is_said_is_taken(algorithm, coherence, starts, monkeypa
         assert pretence.peak == pytest.approx(said, rel=0.1)
 
 
+@pytest.mark.parametrize("starts", [1, 4])
+def test_the_memory_of_means_is_said_too(starts, monkeypatch):
+    monkeypatch.setattr(sums, "_AT_A_TIME_ON_GPU", 1)  # as of a large scan
+    monkeypatch.setattr(device, "_LIBRARIES_OF_GPU", 0)
+    inside = body(32)
+    with pretended("cuda") as pretence:
+        data = Diffraction(np.random.default_rng(0).poisson(9.0, inside.shape), device="cuda")
+        plan = Refinement(algorithm="12*HIO+6*ER")
+        finish(refine(data, random_phases(inside[None], starts, 0), plan))
+        backend = choose("cuda").backend
+        said = memory_bytes(inside.shape, starts, plan.algorithm, backend, averaged=plan.averages)
+        assert pretence.peak == pytest.approx(said, rel=0.1)
+
+
 @pytest.mark.parametrize("algorithm", ["HIO", "CG"])
 def test_starts_that_do_not_fit_wait(kind, algorithm):
     voxels = int(np.prod(SHAPE))
@@ -225,14 +239,14 @@ def crowded(kind: str, limit: float, monkeypatch, **options):
     monkeypatch.setattr(device, "available_bytes", lambda _: 10**12)
     with pretended(kind) as pretence:
         pretence.limit = int(limit * np.prod(SHAPE))
-        found, data = phase(kind, Refinement(algorithm="4*HIO+2*ER"), 6, **options)
+        found, data = phase(kind, Refinement(algorithm="4*HIO+2*ER", averaged=0), 6, **options)
         del options
         gc.collect()
         return found, data, pretence
 
 
 def test_fewer_starts_at_a_time_are_tried_before_the_cpu(kind, monkeypatch):
-    expected, _ = phase("cpu", Refinement(algorithm="4*HIO+2*ER"), 6)
+    expected, _ = phase("cpu", Refinement(algorithm="4*HIO+2*ER", averaged=0), 6)
     found, data, pretence = crowded(kind, 8 + 6 * 9 + 2.5 * 26, monkeypatch)
     assert data.device.type == kind
     assert found.notes == (f"The memory of {kind} ran out: phased at most 1 start(s) at a time.",)
@@ -241,7 +255,7 @@ def test_fewer_starts_at_a_time_are_tried_before_the_cpu(kind, monkeypatch):
 
 
 def test_at_last_the_cpu_phases_and_the_device_is_left_empty(kind, monkeypatch):
-    expected, _ = phase("cpu", Refinement(algorithm="4*HIO+2*ER"), 6)
+    expected, _ = phase("cpu", Refinement(algorithm="4*HIO+2*ER", averaged=0), 6)
     found, data, pretence = crowded(kind, 30, monkeypatch)
     assert data.device.type == "cpu"
     assert found.notes == (f"The memory of {kind} ran out: phased on the CPU.",)

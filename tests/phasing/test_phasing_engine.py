@@ -15,8 +15,10 @@ from napari_autophase.phasing import (
     Starts,
     batch,
     keep_best,
+    random_phases,
     random_starts,
     refine,
+    scoring,
 )
 from napari_autophase.phasing.backend import VARIABLE
 from napari_autophase.recipe import Refinement, ShrinkWrap
@@ -65,6 +67,124 @@ def test_the_iterations_against_plain_numpy_in_double(shape):
         before = np.abs(field(reference(start, support, modulus, fitted, parse(text)[:k], 0.8)))
         chi2 = ((before - modulus)[fitted] ** 2).sum() / (modulus[fitted] ** 2).sum()
         assert found.errors[k] == pytest.approx(chi2, rel=1e-4)
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("better", ["last", "mean"])
+def test_downhill_iterations_begin_from_the_last_object_and_from_the_mean_of_those_before(
+    better, monkeypatch
+):
+    monkeypatch.setattr(batch.Batch, "scores", lambda _: [1.0, 2.0 if better == "last" else 0.5])
+    data, starts = random_problem(ODD, 3, 1)
+    steps = parse("3*ER+13*HIO+2*ER")
+    modulus = natural(data.modulus).astype(float)
+    fitted = modulus >= 0
+    support = starts.supports[0]
+
+    def scaled(object):
+        calculated = np.abs(field(object))[fitted]
+        return object * ((calculated * modulus[fitted]).sum() / (calculated**2).sum())
+
+    def end(begin, some):
+        return reference(begin, support, modulus, fitted, some, 0.9)
+
+    start = scaled(starts.objects[0].astype(complex))
+    plan = Refinement(algorithm="3*ER+13*HIO+2*ER", shrink_wrap=FIXED, averaged=9)
+    found = finish(refine(data, starts, plan))[1]
+    mean = np.mean([support * end(start, steps[:count]) for count in (16, 12, 8)], 0)
+    expected = {"last": end(start, steps), "mean": end(scaled(mean), steps[16:])}
+    largest = np.abs(expected["mean"]).max()
+    np.testing.assert_allclose(found.object, expected[better], atol=5e-3 * largest)
+    assert np.abs(expected["last"] - expected["mean"]).max() > 0.05 * largest
+    assert len(found.runs) == 1
+    assert len(found.errors) == len(steps)
+    # never over what another rule did, nor where nothing goes downhill after it
+    short = {"algorithm": "13*ER+HIO+2*ER", "averaged": 1}
+    np.testing.assert_allclose(
+        finish(refine(data, starts, plan.model_copy(update=short)))[1].object,
+        finish(refine(data, starts, plan.model_copy(update={**short, "averaged": 24})))[1].object,
+    )
+    roaming = {"algorithm": "3*ER+13*HIO"}
+    np.testing.assert_array_equal(
+        finish(refine(data, starts, plan.model_copy(update=roaming)))[1].object,
+        finish(refine(data, starts, plan.model_copy(update={**roaming, "averaged": 0})))[1].object,
+    )
+
+
+def test_every_start_has_one_error_at_a_time_and_goes_on_from_its_own_better_end():
+    data, starts = random_problem(ODD, 4, 3)
+    plan = Refinement(algorithm="8*HIO+6*ER", shrink_wrap=FIXED, averaged=4)
+    steps, found = finish(refine(data, starts, plan, keep=3))
+    assert {len(step.errors) for step in steps} == {3}
+    assert [step.step for step in steps] == list(range(1, 15))
+    alone = [
+        finish(refine(data, Starts(starts.objects[i : i + 1], starts.supports[i : i + 1]), plan))[1]
+        for i in range(3)
+    ]
+    wanted = sorted((one.figures for one in alone), key=lambda figures: figures["chi2"])
+    for one, run in zip(wanted, sorted(found.runs, key=lambda figures: figures["chi2"]), strict=True):
+        assert run == pytest.approx(one, rel=1e-5)
+
+
+def test_a_mean_is_of_objects_each_within_the_support_that_it_had():
+    data, starts = random_problem(ODD, 5, 1)
+    chunk = batch.Batch(data, starts).chunks[0]
+    objects, first = chunk.objects.clone(), chunk.supports
+    second = torch.roll(first, 3, 1)
+    chunk.sample()
+    chunk.sample()
+    chunk._confine(second)
+    chunk.sample()
+    other = chunk.average()
+    wanted = objects * (2 * first + 1.0 * second) / 3
+    scale = torch.linalg.vector_norm(other.objects) / torch.linalg.vector_norm(wanted)
+    assert torch.allclose(other.objects, scale * wanted, atol=1e-5)
+    assert torch.equal(chunk.objects, objects)
+    assert torch.equal(other.supports, second)
+
+
+def test_what_noise_leaves_open_is_told_alike_by_all_starts():
+    truth = crystal(phase=1.0)
+    data = Diffraction(photons(truth, 1e4), free_fraction=0.05)
+    support = ndimage.binary_dilation(truth != 0)
+    starts = random_phases(support[None], 4, seed=1)
+
+    def agreement(averaged):
+        plan = Refinement(algorithm="60*HIO+20*ER", shrink_wrap=FIXED, averaged=averaged)
+        kept = finish(refine(data, starts, plan, keep=4))[1].kept.objects
+        return np.median([likeness(one, other) for one in kept for other in kept if one is not other])
+
+    assert 1 - agreement(24) < 0.7 * (1 - agreement(0))
+
+
+def test_how_uniform_an_amplitude_is_against_its_closed_form():
+    rng = np.random.default_rng(0)
+    supports = torch.zeros((3, 8, 8, 8), dtype=torch.bool)
+    supports[:, 2:6, 2:6, 2:6] = True
+    amplitudes = torch.ones(supports.shape)
+    amplitudes[1, :, :, 4:] = 0.5  # half of the support's voxels
+    amplitudes[2] *= 7
+    objects = torch.polar(amplitudes, torch.from_numpy(rng.uniform(-3, 3, supports.shape).astype(np.float32)))
+    found = scoring.uniformities(objects, supports)
+    assert found == pytest.approx([1, 1.25**2 / (2 * (1 + 0.5**4)), 1], rel=1e-5)
+    assert scoring.uniformities(torch.zeros_like(objects[:1]), supports[:1]) == [0]
+
+
+def test_uniformity_decides_where_likelihoods_hardly_differ_and_nowhere_else():
+    even = crystal(phase=1.0)
+    places = np.linspace(-1, 1, even.shape[2])
+    truth = (even * (1 + 0.8 * places)).astype(np.complex64)  # its density is not uniform
+    data = Diffraction(photons(truth, 1e4), free_fraction=0.05)
+    wrong = (even * np.exp(0.2j * np.random.default_rng(0).normal(size=even.shape))).astype(np.complex64)
+    starts = Starts(np.stack([wrong, truth]), np.stack([even != 0] * 2))
+    plan = Refinement(algorithm="", shrink_wrap=FIXED)
+
+    def best(uniform):
+        found = finish(refine(data, starts, plan, uniform=uniform))[1]
+        assert found.figures in found.runs
+        return found.runs.index(found.figures)
+
+    assert (best(0), best(2), best(50)) == (1, 1, 0)
 
 
 def test_the_figures_against_their_formulas():

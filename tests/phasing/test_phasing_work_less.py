@@ -44,7 +44,7 @@ def test_starts_are_compared_where_downhill_iterations_end_and_others_follow():
 
 def test_pruning_keeps_the_better_half_and_what_is_left_does_not_notice(data):
     starts = random_starts(data, 5, 0.1, seed=0)
-    plain = Refinement(algorithm=BLOCKS, shrink_wrap=FIXED)
+    plain = Refinement(algorithm=BLOCKS, shrink_wrap=FIXED, averaged=0)
     half_way = plain.model_copy(update={"algorithm": "10*ER+30*HIO+10*ER"})
     whole, half = (finish(refine(data, starts, recipe))[1].runs for recipe in (plain, half_way))
     told, pruned = finish(refine(data, starts, plain.model_copy(update={"prune": True})))

@@ -43,7 +43,8 @@ class Starts:
 class Batch:
     """The starts on the device, in chunks of as many as the backend works on at once.
 
-    `algorithm` is what they will go through at most, and `blurred` whether a blur may be found meanwhile, for their memory.
+    `algorithm` is what they will go through at most, `blurred` whether a blur may be found meanwhile, and `averaged` whether they
+    will `average`, for their memory.
     `cores` are those of the CPU that are used, by default all that this process may use.
     """
 
@@ -53,6 +54,7 @@ class Batch:
         starts: Starts,
         algorithm: str = "",
         blurred: bool = False,
+        averaged: bool = False,
         cores: int | None = None,
     ) -> None:
         if starts.objects.shape[1:] != data.shape:
@@ -60,7 +62,7 @@ class Batch:
                 f"The starts have shape {starts.objects.shape[1:]}, but the scan has {data.shape}."
             )
         self.data = data
-        size = data.room.at_a_time = _chunk_size(data, len(starts), algorithm, blurred)
+        size = data.room.at_a_time = _chunk_size(data, len(starts), algorithm, blurred, averaged)
         shares = [slice(i, i + size) for i in range(0, len(starts), size)]
         self._cores, self._pace = cores, Pace()
         self._workers = self._hire(len(shares))
@@ -105,6 +107,15 @@ class Batch:
         """Update every support by the outline of its object."""
         self._each(lambda chunk: chunk.outline(sigma, threshold))
 
+    def sample(self) -> None:
+        """Let every object of now be part of the next mean."""
+        self._each(Chunk.sample)
+
+    def average(self) -> None:
+        """Go on from the mean of the objects that were sampled too: as many starts more, behind the others in their order."""
+        self.chunks = [*self.chunks, *self._each(Chunk.average)]
+        self._workers = self._hire(len(self.chunks))
+
     def explain(self, blur: Blur | None, renew: bool = True) -> None:
         """Take the light to be as coherent as `blur` says, and renew what projections aim at."""
         self._each(lambda chunk: chunk.explain(blur, renew))
@@ -129,6 +140,10 @@ class Batch:
     def scores(self) -> list[float]:
         """Return what every start is judged by, as it would be if it finished now (see `scoring.score`)."""
         return [score for chunk in self._each(Chunk.scores) for score in chunk]
+
+    def uniformities(self) -> list[float]:
+        """Return how uniform the amplitude of every start is (see `scoring.uniformities`)."""
+        return [value for chunk in self._each(Chunk.uniformities) for value in chunk]
 
     def score(self, start: int) -> float:
         """Return what one start is judged by likewise."""
@@ -186,8 +201,9 @@ def _natural(volume: torch.Tensor) -> np.ndarray:
     return np.fft.fftshift(volume.cpu().numpy())
 
 
-def _chunk_size(data: Diffraction, starts: int, algorithm: str, blurred: bool = False) -> int:
+def _chunk_size(data: Diffraction, starts: int, algorithm: str, blurred: bool, averaged: bool) -> int:
     need = data.backend.need(device.has_gradients(algorithm), blurred)
+    need = need.branching() if averaged else need
     # the pattern is there already
     free = device.available_bytes(data.device) + data.counts.nbytes + data.measured.nbytes
     fitting = data.backend.starts_at_once(starts, data.modulus.numel(), need, free)

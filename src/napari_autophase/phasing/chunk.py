@@ -25,6 +25,8 @@ class Chunk:
         self._objects: torch.Tensor | None = objects
         self.supports, self._data = supports, data
         self._iterations: Iterations | None = None
+        self._samples: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._sampled = 0
         self._rescale(objects)
 
     def __len__(self) -> int:
@@ -72,6 +74,26 @@ class Chunk:
         if self._iterations is not None:
             self._iterations.confine(supports)
 
+    def sample(self) -> None:
+        """Let the objects of now, cut by their supports, be part of the next mean."""
+        inside = self.objects[self.supports]
+        self._sampled += 1
+        if self._samples and self._samples[-1][0] is self.supports:
+            self._samples[-1][1].add_(inside)
+        else:
+            self._samples.append((self.supports, inside))
+
+    def average(self) -> Chunk:
+        """Return another chunk, with the means of the objects that were sampled.
+
+        HIO and its like walk about the solution; where the data say little, each of their objects is another one.
+        """
+        objects = torch.zeros_like(self.objects)
+        for supports, total in self._samples:
+            objects[supports] += total / self._sampled
+        self._samples, self._sampled = [], 0
+        return Chunk(objects, self.supports, self._data)
+
     def explain(self, blur: Blur | None, renew: bool) -> None:
         """Take the light to be as coherent as `blur` says.
 
@@ -117,6 +139,10 @@ class Chunk:
     def scores(self) -> list[float]:
         """Return what every object is judged by, cut by its support as `finish` would cut it."""
         return scoring.scores(self.objects * self._reach, self._data)
+
+    def uniformities(self) -> list[float]:
+        """Return how uniform the amplitude of every object is within its support."""
+        return scoring.uniformities(self.objects, self._reach)
 
     def score(self, index: int) -> float:
         """Return what one object is judged by likewise."""

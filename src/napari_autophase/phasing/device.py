@@ -113,6 +113,7 @@ def memory_bytes(
     *,
     at_a_time: int | None = None,
     blurred: bool = False,
+    averaged: bool = False,
 ) -> int:
     """Return the peak memory of phasing in bytes, beyond the photon counts handed in.
 
@@ -130,11 +131,14 @@ def memory_bytes(
         Starts in work at a time; None: as many as a CPU has cores, and all of them on a GPU.
     blurred
         Whether light may be partly coherent.
+    averaged
+        Whether the end begins from means too, which is another object for every start.
     """
     backend = backends.choose().backend if backend is None else backend
     if at_a_time is None:
         at_a_time = min(starts, cores()) if backend.device.type == "cpu" else starts
     need = backend.need(has_gradients(algorithm), blurred)
+    need = need.branching() if averaged else need
     libraries = _LIBRARIES if backend.device.type == "cpu" else _LIBRARIES_OF_GPU
     return round(math.prod(shape) * need.per_voxel(starts, at_a_time)) + libraries
 
@@ -183,6 +187,7 @@ def _recipe_bytes(
         backend,
         at_a_time=at_a_time,
         blurred=blurred,
+        averaged=recipe.refine.averages,
     )
 
 

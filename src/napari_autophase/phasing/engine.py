@@ -30,6 +30,8 @@ SETTLING = 30
 """Iterations more, of the last kind, with which the blur settles where there is one."""
 RENEWED_EVERY, DOWN = 20, 10
 """Iterations after which what projections aim at is renewed, and at the end; so many must go downhill for objects to tell."""
+SAMPLED_EVERY = 4
+"""Iterations between two objects that are averaged: neighbours are alike."""
 
 Coherence = Literal["as it is", "given", "estimated"]
 
@@ -76,6 +78,7 @@ def refine(
     stage: str = "refine",
     keep: int = 1,
     coherence: Coherence = "as it is",
+    uniform: float = 0.0,
 ) -> Generator[Progress, None, Phased]:
     """Phase all starts as `refinement` says; yields `Progress` after every iteration and returns the best.
 
@@ -85,7 +88,9 @@ def refine(
 
     `stage` is what the progress is reported as, `keep` how many starts are handed back whole.  Where light is only partly
     coherent, or there is a background, what projections aim at stays `as it is` in `data`, or is made anew from the objects every
-    few iterations, with the blur `given` there, or one that is `estimated` too.
+    few iterations, with the blur `given` there, or one that is `estimated` too.  Where the widest modes of objects hang on pixels
+    that nobody measured, likelihoods alone do not tell starts apart: they are divided by how uniform amplitudes are, raised to
+    `uniform` (see `scoring.uniformities`).
 
     Raises
     ------
@@ -96,52 +101,43 @@ def refine(
     del starts
     while True:
         try:
-            return (yield from _begun(data, given, refinement, stage, keep, coherence))
+            run = _Run(refinement, data, stage, keep, coherence, uniform)
+            return (yield from _begun(run, data, given))
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error):
                 raise
         data.make_room()  # what the error held is let go before
 
 
-def _begun(
-    data: Diffraction,
-    given: list[Starts],
-    refinement: Refinement,
-    stage: str,
-    keep: int,
-    coherence: Coherence,
-) -> Generator[Progress, None, Phased]:
-    first = [_first(data, given[0], refinement, coherence)]
+def _begun(run: _Run, data: Diffraction, given: list[Starts]) -> Generator[Progress, None, Phased]:
+    first = [_first(run, data, given[0])]
     if data.device.type == "cpu":
         given.clear()  # the batch has its own; only a GPU's may be needed again
-    return (yield from _refine(first.pop(), data, refinement, stage, keep, coherence))
+    return (yield from _refine(run, first.pop(), data))
 
 
-def _first(data: Diffraction, starts: Starts, refinement: Refinement, coherence: Coherence) -> Batch:
+def _first(run: _Run, data: Diffraction, starts: Starts) -> Batch:
     """Return the batch that begins: on the middle of reciprocal space, if a part of the iterations is done there."""
-    blurred = coherence != "as it is"
-    if not refinement.coarse:
-        return Batch(data, starts, refinement.algorithm, blurred)
+    if not run.coarse:
+        return run.batch(data, starts)
     small = data.middle(tuple(fast_size(-(-side // 2)) for side in data.shape))
-    return Batch(small, on_grid(starts, small.shape), refinement.algorithm, blurred)
+    return run.batch(small, on_grid(starts, small.shape))
 
 
-def _refine(
-    batch: Batch, data: Diffraction, refinement: Refinement, stage: str, keep: int, coherence: Coherence
-) -> Generator[Progress, None, Phased]:
-    run = _Run(refinement, data, stage, keep, coherence)
+def _refine(run: _Run, batch: Batch, data: Diffraction) -> Generator[Progress, None, Phased]:
     if batch.data is not data:
         yield from run.iterate(batch, run.coarse)
         batch.finish()
         starts = on_grid(batch.starts(range(len(batch))), data.shape)
         del batch  # its memory is free from here on
-        batch = Batch(data, starts, refinement.algorithm, coherence != "as it is")
+        batch = run.batch(data, starts)
         del starts
     yield from run.iterate(batch, len(run.steps))
     batch.finish()
+    run.choose(batch)
     run.conclude(batch)
     runs = batch.figures()
-    order = ranking([one.get("free_llk", one["chi2"]) for one in runs])[:keep]
+    order = run.order(batch, [one.get("free_llk", one["chi2"]) for one in runs])[: run.keep]
     best, kept = order[0], batch.starts(order)
     return Phased(
         object=kept.objects[0],
@@ -194,17 +190,21 @@ class _Run:
 
     Parameters
     ----------
-    refinement, data, stage, keep, coherence
+    refinement, data, stage, keep, coherence, uniform
         As for `refine`.
 
     Attributes
     ----------
     steps
         The algorithm of every iteration.
+    changes
+        Iterations after which the algorithm changes.
     renewals
         Iterations after which the blur is estimated, and what projections aim at renewed; none where there is nothing to renew.
     pauses
         Iterations after which the algorithm changes, or the objects or supports are, or anything is renewed.
+    sampled
+        Iterations after which objects go into the mean from which the last downhill iterations begin as well.
     stops
         Iterations after which the starts are looked at, or anything is changed.
     coarse
@@ -219,9 +219,16 @@ class _Run:
     """
 
     def __init__(
-        self, refinement: Refinement, data: Diffraction, stage: str, keep: int, coherence: Coherence
+        self,
+        refinement: Refinement,
+        data: Diffraction,
+        stage: str,
+        keep: int,
+        coherence: Coherence,
+        uniform: float,
     ) -> None:
         self.refinement, self.shape, self.stage, self.keep = refinement, data.shape, stage, keep
+        self.uniform = uniform
         self.coherence, self.blur, self._seeker = coherence, data.blur, Seeker(data.blur)
         self.renews = coherence == "estimated" or (coherence == "given" and not data.forward.is_plain)
         self.steps = algorithm.parse(refinement.algorithm)
@@ -231,19 +238,27 @@ class _Run:
             self.notes = (f"Went on for {SETTLING} iterations, as the light is only partly coherent.",)
         self.coarse = min(refinement.coarse, len(self.steps))
         self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
-        changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
+        self.changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
         down = algorithm.tail(self.steps)
         self.renewals = (
             {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)} if self.renews else set()
         )
-        self.pauses = changes | {*self.widths, refinement.twin_break, *self.renewals}
+        self.pauses = self.changes | {*self.widths, refinement.twin_break, *self.renewals}
         self.done = 0
         self.chi2 = torch.zeros((len(self.steps), 0))
         self.tail = max(self.coarse, algorithm.tail(self.steps))
         self.resting = algorithm.resting(self.steps) if refinement.prune else set()
         self.best_score, self.gained = math.inf, 0
         judged = range(self.tail + JUDGE_EVERY, len(self.steps), JUDGE_EVERY) if refinement.patience else ()
-        self.stops = sorted({*self.pauses, *self.resting, *judged, self.coarse, len(self.steps)})
+        self.sampled = self._sampled()
+        self.stops = sorted(
+            {*self.pauses, *self.resting, *judged, *self.sampled, self.coarse, len(self.steps)}
+        )
+
+    def batch(self, data: Diffraction, starts: Starts) -> Batch:
+        """Return starts that are ready to go through the iterations."""
+        plan = self.refinement
+        return Batch(data, starts, plan.algorithm, self.coherence != "as it is", plan.averages)
 
     def iterate(self, batch: Batch, last: int) -> Generator[Progress, None, None]:
         """Go on until `last` iterations are done, or more are of no use."""
@@ -259,11 +274,16 @@ class _Run:
             chi2 = batch.iterate(doing, stop - begin, again)
             step = self.done = begin + len(chi2)
             self.chi2[begin:step] = chi2
-            errors, best = [tuple(row) for row in chi2.tolist()], int(chi2[-1].argmin())
+            if step in self.sampled:
+                batch.sample()
+            errors, best = self._of_starts(chi2), int(chi2[-1].argmin())
             for i, row in enumerate(errors[:-1], 1):
                 yield Progress(self.stage, begin + i, total, min(row), row)
             if step == self.refinement.twin_break:
                 batch.halve()
+            if step == max(self.sampled, default=0):
+                batch.average()
+                self.chi2 = self.chi2.repeat(1, 2)
             if step in self.widths:
                 self._wrap(batch, step, scale)
             if step in self.renewals:
@@ -280,6 +300,38 @@ class _Run:
             yield Progress(
                 self.stage, step, total, min(errors[-1]), errors[-1], _Best(weakref.ref(batch), best, size)
             )
+
+    def _of_starts(self, chi2: torch.Tensor) -> list[tuple[float, ...]]:
+        """Return the errors of every start: where it goes on from its mean too, the lower one."""
+        if self.sampled and self.done > max(self.sampled):
+            chi2 = chi2.unflatten(1, (2, -1)).amin(1)
+        return [tuple(row) for row in chi2.tolist()]
+
+    def order(self, batch: Batch, scores: list[float]) -> list[int]:
+        """Return the starts from the best to the worst."""
+        if self.uniform:
+            scores = [
+                one / flat**self.uniform for one, flat in zip(scores, batch.uniformities(), strict=True)
+            ]
+        return ranking(scores)
+
+    def choose(self, batch: Batch) -> None:
+        """Keep of every start what went on from its last object or what did from the mean, whichever is the better."""
+        if not self.sampled:
+            return
+        order, starts = self.order(batch, batch.scores()), len(batch) // 2
+        better = sorted(min(one, one + starts, key=order.index) for one in range(starts))
+        batch.keep(better)
+        self.chi2 = self.chi2[:, better]
+
+    def _sampled(self) -> set[int]:
+        """Return iterations of the last HIO or its like, if downhill ones follow."""
+        last = algorithm.tail(self.steps)
+        if not self.refinement.averaged or last == len(self.steps):
+            return set()
+        begun = (step for step in (*self.changes, self.refinement.twin_break) if step < last)
+        first = max(last - self.refinement.averaged, self.coarse, *begun, 0)
+        return set(range(last, first, -SAMPLED_EVERY))
 
     def _wrap(self, batch: Batch, step: int, scale: float) -> None:
         """Update the supports: the last time by the crystal's outline, which does not hang on one bright voxel."""
@@ -326,7 +378,7 @@ class _Run:
         left = max(self.keep, -(-len(batch) // 2))
         if step not in self.resting or left >= len(batch):
             return False
-        better = sorted(ranking(batch.scores())[:left])
+        better = sorted(self.order(batch, batch.scores())[:left])
         batch.keep(better)
         self.chi2 = self.chi2[:, better]
         return True

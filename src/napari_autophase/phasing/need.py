@@ -31,6 +31,10 @@ class Need(NamedTuple):
         loading = self.loading * starts + self.arriving * at_a_time
         return self.pattern + max(loading, self.kept * starts + self.work * at_a_time)
 
+    def branching(self) -> Need:
+        """Return what it is where as many starts more come while phasing, none of which is loaded."""
+        return self._replace(kept=2 * self.kept)
+
     def at_a_time(self, starts: int, voxels: int, free: float) -> int:
         """Return how many of the starts can be worked on at a time in so many bytes, and at least one."""
         left = free / voxels - self.per_voxel(starts, 0)

@@ -9,6 +9,7 @@ import torch
 
 from .diffraction import Diffraction
 from .likelihood import power
+from .pattern import total
 
 
 def figures(objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> list[dict[str, float]]:
@@ -84,6 +85,22 @@ def scores(objects: torch.Tensor, data: Diffraction) -> list[float]:
     if data.held_out:
         return [found.held_out / data.held_out for found in sums]
     return [found.squared_error / data.total for found in sums]
+
+
+def uniformities(objects: torch.Tensor, supports: torch.Tensor) -> list[float]:
+    """Return how uniform the amplitudes of objects are, (Σ|ρ|²)² / (n Σ|ρ|⁴) over the n voxels of the support: 1 where they are.
+
+    It is the share of the support's voxels that take part in the crystal's energy, known as the participation ratio (Bell and
+    Dean, Discuss. Faraday Soc. 50, 55 (1970)).
+
+    Parameters
+    ----------
+    objects, supports
+        complex64 and bool (P, N0, N1, N2).
+    """
+    energy = torch.where(supports, objects.abs().square_(), 0)
+    spread = total(energy.square()) * total(supports.to(energy.dtype))
+    return (total(energy).square() / spread.clamp_min(1e-30)).cpu().tolist()
 
 
 def ranking(scores: Sequence[float]) -> list[int]:

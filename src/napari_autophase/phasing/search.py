@@ -38,7 +38,7 @@ def search(
     likelihood of held-out pixels (chi² where none are); rounds are not compared, since a wide support fits the noise better.
     """
     steps = len(algorithm.parse(choice.polish))
-    plan = Refinement(algorithm=choice.polish, shrink_wrap=ShrinkWrap(every=0))
+    plan = Refinement(algorithm=choice.polish, shrink_wrap=ShrinkWrap(every=0), averaged=0)
     for number in range(choice.rounds):
         last = number + 1 == choice.rounds
         parents = choice.keep if last else max(choice.keep, -(-len(starts) // PARENTS))

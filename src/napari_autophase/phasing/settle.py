@@ -77,7 +77,7 @@ def settle(
     seeker = Seeker(None)
     first, now = found, data
     for number in range(ROUNDS + 1):
-        found = yield from refine(now, found.kept, Refinement(), "guess", choice.keep)
+        found = yield from refine(now, found.kept, Refinement(averaged=0), "guess", choice.keep)
         begin = None if seeker.blur is None else seeker.blur.times(scale)
         blur = told(data, found, begin).times(to_scan)
         if seeker.blur is None and max(blur.sigma_px) < DOUBTFUL:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from .algorithm import readable
+from .algorithm import parse, readable, tail
 from .plans import FINISH, POLISH
 from .settings import as_numbers
 
@@ -254,6 +254,14 @@ class Refinement(Part):
         json_schema_extra={"unit": "iterations", "zero": "never"},
         description="Iterations at the end (ER, ADAM, CG) after which a run stops if held-out pixels gained nothing; 0: never.",
     )
+    averaged: int = Field(
+        24,
+        ge=0,
+        title="Average the last of HIO",
+        json_schema_extra={"unit": "iterations", "zero": "no mean"},
+        description="Last iterations of HIO, RAAR or EHIO the mean of whose objects the final ER or gradient steps begin from, "
+        "beside the last object; the better is kept, by held-out pixels. 0: from the last object alone.",
+    )
     twin_break: int = Field(
         0,
         ge=0,
@@ -269,6 +277,12 @@ class Refinement(Part):
         json_schema_extra={"zero": "none"},
         description="Pixels held out from the fit to judge it.",
     )
+
+    @property
+    def averages(self) -> bool:
+        """Whether there are such iterations before the end, and a mean of them is taken."""
+        steps = parse(self.algorithm)
+        return bool(self.averaged) and 0 < tail(steps) < len(steps)
 
 
 class Analysis(Part):

@@ -64,7 +64,7 @@ class Recipe(Part):
             return self
         refine = self.refine.model_dump()
         refine["shrink_wrap"] |= GENTLE
-        refine |= {"starts": max(2, self.refine.starts), "algorithm": ITERATIVE}
+        refine |= {"starts": max(4, self.refine.starts), "algorithm": ITERATIVE}
         return self.model_copy(
             update={
                 "guess": self.guess.model_copy(update={"start": "both"}),

@@ -46,12 +46,13 @@ def _put(document: dict[str, Any], key: str, value: Any) -> None:
     part.setdefault(last, value)
 
 
-SCHEMA = 4
+SCHEMA = 5
 """The schema of the recipes that this version writes."""
 STEPS: dict[int, tuple[Step, ...]] = {
     1: (unsaid("model.coherence", "off"), unsaid("prepare.other_peaks", False)),
     2: (unsaid("model.background", "off"),),
     3: (unsaid("refine.shrink_wrap.outline", 0.0),),
+    4: (unsaid("refine.averaged", 0),),
 }
 """By the schema that a document has: what brings it to the next one."""
 
