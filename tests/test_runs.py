@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from napari_autophase import analysis, formats
+from napari_autophase import analysis, formats, phasing
 from napari_autophase.cli import main
 from napari_autophase.evidence import TRUST_MAPS
 from napari_autophase.preparation import halves, prepare
@@ -251,3 +252,15 @@ def test_a_scan_that_a_first_attempt_explains_is_phased_once():
     found = run(easy.scan, Recipe().with_settings({"device": "cpu"}))
     assert not any("begun anew" in note for note in found.notes)
     assert found.iterations == 50
+
+
+def test_random_starts_beside_a_guess_are_as_many_as_memory_has_room_for(crystal, monkeypatch):
+    recipe = Recipe.from_preset("fast").with_settings({"device": "cpu", "prepare.binning": [2, 2, 2]})
+    shape, device, many = prepare(crystal.scan).counts.shape, torch.device("cpu"), recipe.with_random_starts()
+    assert phasing.with_room(shape, many, device) == many
+    free = phasing.memory_bytes(shape, 4, many.refine.algorithm, blurred=True, averaged=True)
+    for room, starts in ((free, 3), (0, 1)):
+        monkeypatch.setattr(phasing.device, "available_bytes", lambda _, room=room: room)
+        some = phasing.with_room(shape, many, device)
+        assert some == many.with_settings({"refine.starts": starts})
+        assert (some.number_of_starts, some.prepare) == (1 + starts, recipe.prepare)

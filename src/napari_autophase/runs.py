@@ -150,7 +150,9 @@ def _attempt(
     with stage("guess"):
         yield Progress("guess", 0, 1)
         data = _diffraction(prepared, recipe, device)
-        choice = recipe.with_random_starts() if careful else recipe
+        choice = recipe
+        if careful:
+            choice = phasing.with_room(prepared.counts.shape, recipe.with_random_starts(), device)
         if careful and choice.refine.algorithm:
             first = phasing.Diffraction(
                 prepared.shown,

@@ -3,7 +3,7 @@
 from .backend import load_when_ready
 from .batch import Starts
 from .coherence import Blur
-from .device import check_memory, device_lines, memory_bytes, memory_line, pick_device
+from .device import check_memory, device_lines, memory_bytes, memory_line, pick_device, with_room
 from .diffraction import Diffraction, back_propagate, propagate
 from .engine import Phased, refine
 from .scoring import expected, judged
@@ -33,4 +33,5 @@ __all__ = [
     "refine",
     "search",
     "settle",
+    "with_room",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from functools import cache
 
 import psutil
 import torch
 
 from ..memory import GIB, free_bytes, what_fits
-from ..recipe import Recipe
+from ..recipe import Preparation, Recipe
 from ..recipe.algorithm import GRADIENTS, parse
 from ..recipe.devices import named
 from ..scan import InputError
@@ -172,6 +173,19 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
                 f"has {there / GIB:.1f} GiB free: bin or crop the scan (about {what_fits(phased, least, there)} would fit), "
                 "ask for fewer starts, or choose device cpu."
             )
+
+
+def with_room(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -> Recipe:
+    """Return a recipe with as many of its random starts as there is memory for, and at least one.
+
+    `shape` is that of the prepared counts: nothing is binned, cropped or padded any more.
+    """
+    for starts in range(recipe.refine.starts, 1, -1):
+        fewer = recipe.with_settings({"refine.starts": starts})
+        with suppress(InputError):
+            check_memory(shape, fewer.model_copy(update={"prepare": Preparation()}), device)
+            return fewer
+    return recipe.with_settings({"refine.starts": 1})
 
 
 def _recipe_bytes(
