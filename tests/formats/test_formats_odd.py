@@ -129,8 +129,9 @@ def test_equal_counts_are_no_scan_and_a_subtracted_background_is_seen(tmp_path):
     assert any(
         share in note and "background" in note for note in formats.read_scan(tmp_path / "below.npy").notes
     )
-    data[:, :, 30] = -1  # a gap is none
-    np.save(tmp_path / "gap.npy", np.where(data < 0, -1, np.rint(data)))
+    gap = counts((20, 32, 32)).astype(np.int32)
+    gap[:, :, 30] = gap[7] = -1  # a gap is none, nor a lost frame
+    np.save(tmp_path / "gap.npy", gap)
     assert not any("background" in note for note in formats.read_scan(tmp_path / "gap.npy").notes)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_autophase import formats
-from napari_autophase.preparation import find_flagged
+from napari_autophase.preparation import find_flagged, prepare
 from napari_autophase.scan import InputError
 from napari_autophase.simulation import simulate
 
@@ -162,8 +162,88 @@ def test_counts_that_ran_over_a_short_integer_are_read_as_they_were(tmp_path, fl
 
 
 def test_negative_values_amid_faint_ones_ran_over_nothing(tmp_path):
-    counts = simulate(seed=3, size=32, peak=3e4).scan.counts.astype(np.int16) - np.int16(5)
-    np.save(tmp_path / "a.npy", counts)
+    counts = simulate(seed=3, size=32, peak=3e4).scan.counts.astype(np.int16)
+    np.save(tmp_path / "a.npy", counts - np.int16(5))
     scan = formats.read_scan(tmp_path / "a.npy")
     assert not any("ran over" in note for note in scan.notes)
-    np.testing.assert_array_equal(scan.mask, counts < 0)
+    np.testing.assert_array_equal(scan.counts, counts)
+
+
+@pytest.mark.parametrize("dtype", ["u2", "u4", "f4"])
+@pytest.mark.parametrize("peak", [8e4, 1.0e5])
+def test_counts_that_began_at_zero_again_are_at_least_the_most_that_16_bits_hold(tmp_path, dtype, peak):
+    counts = simulate(seed=4, size=32, peak=peak).scan.counts.astype(np.int64)
+    over = counts > 2**16 - 1
+    assert over.any()
+    np.save(tmp_path / "a.npy", (counts % 2**16).astype(dtype))
+    scan = formats.read_scan(tmp_path / "a.npy")
+    bounded = scan.counts == 2**16 - 1
+    assert bounded.any()
+    assert over[bounded].all()
+    assert peak > 8e4 or bounded[over].all()  # brighter ones may look as if they had not
+    np.testing.assert_array_equal(scan.counts[~bounded], (counts % 2**16)[~bounded])
+    assert any("ran over 16 bits and began at zero again" in note for note in scan.notes)
+    (saturated,) = [note for note in prepare(scan).notes if note.startswith("Saturated at 65,535 counts")]
+    assert f"{np.count_nonzero(bounded):,} voxel" in saturated
+    left = formats.read_scan(tmp_path / "a.npy", values="counts")
+    np.testing.assert_array_equal(left.counts, counts % 2**16)
+
+
+def test_a_peak_of_16_bits_with_a_gap_or_a_lost_block_ran_over_nothing(tmp_path):
+    counts = simulate(seed=4, size=32, peak=6e4).scan.counts.astype(np.uint16)
+    counts[:, 15], counts[16, 14:16, 15:18] = 0, 0
+    np.save(tmp_path / "a.npy", counts)
+    scan = formats.read_scan(tmp_path / "a.npy")
+    np.testing.assert_array_equal(scan.counts, counts)
+    assert not any("ran over" in note for note in scan.notes)
+
+
+def camera(counts, noise, gain=23.0, pedestal=100.0):
+    rng = np.random.default_rng(9)
+    return np.maximum(np.rint(pedestal + gain * counts + rng.normal(0, noise, counts.shape)), 0).astype("u2")
+
+
+@pytest.mark.parametrize(("noise", "wrong"), [(0.0, 0), (1.5, 0), (3.0, 2e-2)])
+def test_what_a_camera_adds_for_a_photon_is_told_by_steps(tmp_path, noise, wrong):
+    counts = simulate(seed=2, size=32, peak=2000).scan.counts
+    scan = read(tmp_path, camera(counts, noise))
+    far = np.abs(scan.counts - counts) > 0.005 * counts
+    assert far.mean() <= wrong
+    assert any(" in the dark, and vary by " in note and "taken for one photon" in note for note in scan.notes)
+    left = read(tmp_path, camera(counts, noise), values="counts")
+    np.testing.assert_array_equal(left.counts, camera(counts, noise))
+
+
+def test_a_pedestal_without_steps_is_said(tmp_path):
+    counts = simulate(seed=2, size=32, peak=2000).scan.counts
+    (note,) = [n for n in read(tmp_path, camera(counts, 2.0, gain=1.0)).notes if "pedestal" in n]
+    assert "--set prepare.background=100" in note
+    assert "--dark FILE" in note
+
+
+def test_a_bright_background_of_photons_is_no_pedestal(tmp_path):
+    counts = simulate(seed=2, size=32, peak=2000).scan.counts
+    bright = counts + np.random.default_rng(3).poisson(100, counts.shape)
+    scan = read(tmp_path, bright)
+    np.testing.assert_array_equal(scan.counts, bright)
+    assert not scan.notes
+
+
+@pytest.mark.parametrize("one", [0.3, 2.25, 2])
+def test_one_number_that_was_subtracted_everywhere_is_added_again(tmp_path, counts, one):
+    scan = read(tmp_path, (counts - one).astype("f4"))
+    np.testing.assert_array_equal(scan.counts, counts)
+    assert scan.mask is None
+    assert any("everywhere, and added again" in note for note in scan.notes)
+
+
+def test_below_zero_after_a_dark_of_each_pixel_is_darkness(tmp_path, counts):
+    """But for a gap, which has the same whole number in every frame."""
+    values = (counts - np.random.default_rng(6).uniform(0, 1.5, counts.shape[1:])).astype("f4")
+    values[:, 5] = -1
+    scan = read(tmp_path, values)
+    gap = np.zeros(counts.shape, bool)
+    gap[:, 5] = True
+    np.testing.assert_array_equal(scan.mask, gap)
+    np.testing.assert_array_equal(scan.counts[~gap], np.maximum(values, 0)[~gap])
+    assert any("taken for 0" in note and "--dark" in note for note in scan.notes)

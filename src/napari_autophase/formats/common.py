@@ -220,6 +220,9 @@ class Description:
         What is missing between the detector's chips, whole-detector rows and columns; None: nothing.
     detector
         Rows and columns of the whole detector; None: it is not known which it was.
+    order
+        The frames' numbers in the order in which they rock, which is that of the geometry and the metadata; None: they lie so in
+        the file, as the masks do.
     """
 
     mask: np.ndarray | None = None
@@ -230,6 +233,7 @@ class Description:
     region: tuple[int, int, int, int] | None = None
     seam: Seam | None = None
     detector: tuple[int, int] | None = None
+    order: np.ndarray | None = None
 
 
 def joined(first: Description, more: Description | None) -> Description:
@@ -246,6 +250,7 @@ def joined(first: Description, more: Description | None) -> Description:
         seam=first.seam or more.seam,
         detector=first.detector or more.detector,
         stored_mask=first.stored_mask or more.stored_mask,
+        order=more.order if first.order is None else first.order,
     )
 
 

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+_PIXELS = 2000
+"""So many pixels, those that change most, tell how alike frames are."""
+_LIT, _PHOTONS, _FEWEST = 0.05, 200, 6
+"""Frames are compared that have this part of the brightest one's light and so many photons, if there are so many of them."""
+_BETTER, _PART = 0.05, 0.4
+"""So much more alike than its neighbours another frame must be, for this part of the frames."""
+
 
 def which_rocks(shape: tuple[int, ...]) -> list[str]:
     """Say so if frames look as if they lay along the last axis."""
@@ -28,4 +35,31 @@ def repeated(counts: np.ndarray) -> list[str]:
     more = f", and {len(same) - 4} more pairs" if len(same) > 4 else ""
     return [
         f"Frames {pairs}{more} are the same, photon by photon: one of them was written twice, and another may be lost."
+    ]
+
+
+def out_of_order(counts: np.ndarray) -> list[str]:
+    """Say so if frames are unlike those beside them and like others far away, as they are where their order was lost.
+
+    Frames on both sides of the peak may be alike, for a crystal may be symmetric.
+    """
+    frames = counts.reshape(len(counts), -1)
+    change = frames.max(0).astype(np.float64) - frames.min(0)
+    few = np.sort(np.argpartition(change, -min(_PIXELS, change.size))[-_PIXELS:])
+    amplitude = np.sqrt(np.maximum(frames[:, few].astype(np.float64), 0))
+    light = np.sum(amplitude**2, 1)
+    lit = np.flatnonzero((light >= _LIT * light.max()) & (light >= _PHOTONS))
+    if len(lit) < _FEWEST:
+        return []
+    amplitude /= np.sqrt(np.maximum(light, 1))[:, None]
+    alike = amplitude[lit] @ amplitude.T
+    apart = np.abs(lit[:, None] - np.arange(len(frames)))
+    mirrored = np.abs(lit[:, None] + np.arange(len(frames)) - 2 * int(light.argmax())) <= 2
+    beside = np.max(alike, axis=1, where=apart == 1, initial=0)
+    far = np.max(alike, axis=1, where=(apart > 2) & ~mirrored, initial=0)
+    if np.mean(far > beside + _BETTER) <= _PART:
+        return []
+    return [
+        "Many frames are unlike those beside them, and like others far away: their order along the rocking curve may be lost; "
+        "sort them by where the motor stood."
     ]

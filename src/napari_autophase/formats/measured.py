@@ -16,7 +16,7 @@ from .common import Description
 from .complete import completeness, first_number
 from .logs import ScanLog
 from .masks import Region, gaps_of
-from .moved import Moving, moves, still
+from .moved import Moving, moves, order_in, sorted_by, still
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,10 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         (log.column(each) for each in beamline.files.monitor if log.column(each) is not None), None
     )
     points = _points(log, frames, beamline)
+    order, moved = (None, "") if points is None else order_in(log, points, beamline)
+    if points is not None and order is not None:
+        points = points[order]
+        notes.append(sorted_by(moved, log.path.name))
     if monitor is not None and points is not None:
         metadata["monitor"] = monitor[points].tolist()
     metadata["saturation_counts"] = detector.saturation
@@ -105,7 +109,14 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     seam = detector.seam if region is not None and _is_crossed(detector, region) else None
     whole = None if why else detector.shape
     return Description(
-        mask, geometry, _known(metadata), notes=tuple(notes), region=region, seam=seam, detector=whole
+        mask,
+        geometry,
+        _known(metadata),
+        notes=tuple(notes),
+        region=region,
+        seam=seam,
+        detector=whole,
+        order=order,
     )
 
 

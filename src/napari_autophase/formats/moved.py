@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry import Beamline, Circle, Source
 from ..geometry.plausible import ANGLE
 from .logs import ScanLog
-from .logs.log import unsteady
+from .logs.log import Scanned, order_of, unsteady
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,7 @@ class Moving:
         moved = next((each for each in self.log.scanned if any(map(source.fits, each.names))), None)
         if moved is None:
             return None
-        same = (source, *(each for each in others if each.unit == source.unit))
-        recorded = next((column for each in same if (column := self.log.column(each)) is not None), None)
-        if recorded is None:
-            recorded = self.log.recorded(moved)
+        recorded = _recorded(self.log, moved, source, others)
         if recorded is not None and self.points is not None:
             values = recorded[self.points]
             if why := unsteady(values):
@@ -51,6 +48,42 @@ class Moving:
     def _say(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _recorded(
+    log: ScanLog, moved: Scanned, source: Source, others: Sequence[Source] = ()
+) -> np.ndarray | None:
+    """Return where what moved stood at every point, under any name of it; None: that was not recorded."""
+    same = (source, *(each for each in others if each.unit == source.unit))
+    found = next((column for each in same if (column := log.column(each)) is not None), None)
+    return log.recorded(moved) if found is None else found
+
+
+def order_in(log: ScanLog, points: np.ndarray, beamline: Beamline) -> tuple[np.ndarray | None, str]:
+    """Return the order in which frames rock, and what moved so; None where they lie in it, or in none.
+
+    Parameters
+    ----------
+    log, points
+        The scan, and which of its points each frame belongs to.
+    beamline
+        Where it was measured.
+    """
+    circles = [beamline.files.of_motor(each.motor) for each in beamline.sample]
+    for sources in (*circles, beamline.files.energy):
+        for source in sources:
+            for moved in log.scanned:
+                if any(map(source.fits, moved.names)):
+                    recorded = _recorded(log, moved, source, sources)
+                    order = None if recorded is None else order_of(recorded[points])
+                    if order is not None:
+                        return order, moved.names[0]
+    return None, ""
+
+
+def sorted_by(motor: str, where: str) -> str:
+    """Say that frames are put in order."""
+    return f"The frames were not taken in the order of {motor}: they are sorted by where it stood, as {where} says."
 
 
 def _not_known(why: str) -> str:

@@ -12,24 +12,22 @@ from .. import memory
 from ..geometry import Beamline, find_beamline
 from ..scan import Geometry, InputError, Scan
 from .axes import Axes
+from .below import darkness
 from .choice import choose
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
 from .correction import flat_field, insert_seam, split_path
 from .crop import PREPARING, Crop, crop_words, find, read_part
-from .doubts import repeated, which_rocks
+from .doubts import out_of_order, repeated, which_rocks
 from .mask_beside import mask_beside
 from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
 from .measured import Frames, described
 from .origin import origin_of
+from .pedestal import photons
 from .registry import Format, format_of
 from .values import Values, to_counts
 
 Given = str | Path | np.ndarray | None
 """A file, or its array, that belongs to a scan; None: there is none."""
-
-
-_MANY = 0.01
-"""A larger share of a detector's pixels than this is not negative because they are bad."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +115,20 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     if about.geometry is None:
         about = _with_log(path, kind, asked, about, how.hints)
     about = turn.described(about)
+    order = about.order
     place = _Place(whole, _checked(how.roi, whole) or about.region, about.detector)
     masks, unusable = _stored_masks(path, kind, about, how, turn)
     for stored, _ in masks:
         if stored.given and stored.needed:
             place.check(stored.values, f"mask {stored.where}")
-    counts, place, cropped = _read(path, kind, chosen, turn, place, about.mask, masks, how.crop)
-    counts, notes = to_counts(counts, source, how.values)
+    if order is not None:
+        masks = [(replace(each, values=_sorted(each.values, order)), good) for each, good in masks]
+        about = replace(about, mask=None if about.mask is None else _sorted(about.mask, order))
+    counts, place, cropped = _read(path, kind, chosen, turn, place, about.mask, masks, how.crop, order)
+    of_camera = photons(counts, source) if how.values is None and how.dark is None else None
+    counts, notes = to_counts(counts, source, how.values) if of_camera is None else of_camera
     bad, said = _masked(about.mask, masks, counts, place)
-    said += _below_zero(counts, bad)
+    counts, below = darkness(counts, bad)
     if counts.min() == counts.max() > 0:
         raise InputError(
             f"{source} holds {counts.flat[0]:g} in every voxel: there is no Bragg peak in it; choose another dataset."
@@ -136,7 +139,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         )
     # of a file that says nothing but numbers
     is_bare = how.axes is None and about.geometry is None and not about.notes
-    doubts = [*(which_rocks(whole) if is_bare else ()), *repeated(counts)]
+    doubts = [*(which_rocks(whole) if is_bare else ()), *repeated(counts), *out_of_order(counts)]
     part = kind.scan_of(chosen)
     scan = Scan.from_array(
         counts,
@@ -152,6 +155,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
             *cropped,
             *notes,
             *said,
+            *below,
         ),
     )
     if how.dark is not None or how.white is not None:
@@ -228,20 +232,28 @@ def _read(
     mask: np.ndarray | None,
     masks: list[tuple[StoredMask, int | None]],
     crop: Crop | None,
+    order: np.ndarray | None,
 ) -> tuple[np.ndarray, _Place, tuple[str, ...]]:
     """Return the values that are wanted, where they lie, and what to say about that."""
     if crop is None:
         check_memory(chosen.shape, chosen.dtype, path, PREPARING)
-        return turn.volume(as_volume(kind.reads(path, chosen))), place, ()
+        return _sorted(turn.volume(as_volume(kind.reads(path, chosen))), order), place, ()
     told = (likely_bad(stored, place.whole, place.stored, good) for stored, good in masks)
     bad = join_masks([each for each in (mask, *told) if each is not None], place.whole)
-    if turn.order is None:
+    if turn.order is None and order is None:
         values, found = read_part(path, kind, chosen, bad, crop)
-    else:  # its frames lie across those of the file
-        stored = turn.volume(as_volume(kind.reads(path, chosen)))
+    else:  # its frames lie across those of the file, or in another order
+        check_memory(chosen.shape, chosen.dtype, path)
+        stored = _sorted(turn.volume(as_volume(kind.reads(path, chosen))), order)
         found = find(Volume(lambda box: stored[box].copy()), stored.shape, bad, crop, path.name)
         values = stored[found.box].copy()
     return values, replace(place, box=found.box), found.notes
+
+
+def _sorted(volume: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    """Return a volume with its frames in some order; one frame for all is as it is."""
+    alike = volume.ndim != 3 or volume.strides[0] == 0
+    return volume if order is None or alike else volume[order]
 
 
 def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hints: Hints) -> Description:
@@ -321,20 +333,6 @@ def _masked(
         if found is not None:
             bad = found if bad is None else bad | found
     return bad, notes
-
-
-def _below_zero(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
-    """Say if so many values are negative, by fractions of a count, that it was something else than bad pixels."""
-    if counts.dtype.kind != "f":
-        return []
-    below = counts < 0 if bad is None else (counts < 0) & ~bad
-    values = counts[below]
-    if len(values) < _MANY * counts.size or (values == np.rint(values)).all():
-        return []
-    return [
-        f"{len(values) / counts.size:.0%} of the values are negative, down to {values.min():.3g}, and masked like bad pixels: "
-        "if a background was subtracted, give the counts as they were measured, or set what is negative to 0."
-    ]
 
 
 def image(given: str | Path | np.ndarray, what: str) -> np.ndarray:

@@ -8,7 +8,8 @@ the arm, the pixels and where the first of them lies.  NeXus' frame (z along the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -16,10 +17,12 @@ import numpy as np
 
 from ..geometry import complete, direction, find_beamline, mean_step, on_plane, rocked, rotation
 from ..geometry.plausible import PIXEL, fault
-from ..scan import Axis, Geometry, InputError
+from ..scan import Axis, InputError
 from . import nexus
 from .common import Description
 from .links import Item, Tree, local
+from .logs.log import order_of, unsteady
+from .moved import sorted_by
 from .nexus import DEGREES, METRES
 
 _CHAIN = 24
@@ -60,6 +63,10 @@ class _Step:
     def is_moving(self) -> bool:
         return bool(np.ptp(self.values) > (_MOVES_DEG if self.turns else 1e-7))
 
+    def sorted(self, order: np.ndarray) -> _Step:
+        """Return the same with the frames in some order."""
+        return replace(self, values=self.values[order]) if len(self.values) > 1 else self
+
     @property
     def shifts(self) -> bool:
         """Whether the origin is moved."""
@@ -86,19 +93,18 @@ def describe(tree: Tree, entry: h5py.Group, path: str, frames: int) -> Descripti
     """Return what the transformations around the frames at `path` say; None: there are none."""
     parent = tree.groups(path)[-1]
     own = parent if nexus.attribute(parent, "NX_class") == "NXdetector" else None
-    geometry, notes, known = read(entry, own, frames)
-    if geometry is None:
-        return Description(metadata=known, notes=tuple(notes)) if notes else None
+    found = read(entry, own, frames)
+    geometry = None if found is None else found.geometry
+    if found is None or geometry is None:
+        return found
     command = nexus.command(entry)
     name = f"{geometry.beamline}, {geometry.detector}," if geometry.beamline else "the scan"
     note = f"Geometry of {name} from the transformations in {tree.path.name}{command and f': {command}'}."
-    return Description(geometry=geometry, notes=(note,))
+    return replace(found, notes=(note, *found.notes))
 
 
-def read(
-    entry: h5py.Group, detector: h5py.Group | None, frames: int
-) -> tuple[Geometry | None, list[str], dict[str, Any]]:
-    """Return the geometry that an entry's transformations give, notes, and what is known where it is not complete.
+def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> Description | None:
+    """Return what an entry's transformations say.
 
     Parameters
     ----------
@@ -111,29 +117,26 @@ def read(
 
     Returns
     -------
-    Geometry | None
-        None where the entry has no full chains; where it has and they cannot be used, a note says why.
-    list of str
-        What a person should know.
-    dict
-        Fields of the geometry, where only something beside the transformations is lacking.
+    Description | None
+        None where the entry has no full chains; where it has and they cannot be used, a note says why, and where only something
+        beside them is lacking, all else is in the metadata.
     """
     modules, sample = _modules(entry, detector), _first(entry, "NXsample")
     if not modules:
-        return None, [], {}
+        return None
     if sample is None:
         unplaced = (
             f"{entry.file.filename} places its detector by transformations, but no sample that depends on any: how it was turned "
             "is not known, and they are not used; give the geometry with --beamline and --set."
         )
-        return None, [unplaced], {}
+        return Description(notes=(unplaced,))
     if len(modules) > 1:
         names = ", ".join(each.name for each in modules[:4])
         several = (
             f"{entry.file.filename} places {len(modules)} detector modules ({names}), and it is not known which of them the "
             "frames are: their transformations are not used; give the geometry with --beamline and --set."
         )
-        return None, [several], {}
+        return Description(notes=(several,))
     module = modules[0]
     where = entry.file.filename
     try:
@@ -142,10 +145,16 @@ def read(
         on = local(sample, "depends_on")
         named = _one_name(on[()] if isinstance(on, h5py.Dataset) else None, sample.name)
         circles = [each for each in _chain(sample, named, frames) if each.turns]
+        energies = _energies(entry, frames)
+        order, by = _order(circles, energies)
+        if order is not None:
+            chain, circles = ([each.sorted(order) for each in some] for some in (chain, circles))
+            energies = None if energies is None else energies[order]
         document: dict[str, Any] = {"energy_kev": nexus.energy(entry), "distance_m": 1.0}
         document |= _detector(fast[0], slow[0], chain)
         document |= _sample(circles, frames)
-        document |= _scanned_energy(entry, frames)
+        if energies is not None:
+            document |= {"energy_kev": float(energies[frames // 2]), "energy_step_kev": mean_step(energies)}
         document |= _names(entry, module)
         origin = document.pop("origin_m")
         given = {key: value for key, value in document.items() if value is not None}
@@ -154,17 +163,15 @@ def read(
             lacking.pop("rocking_step_deg", None)
         found = on_plane(complete(given | lacking, where), origin)
     except (_Unusable, InputError) as error:
-        return None, [f"The transformations of {where} are not used: {error}"], {}
+        return Description(notes=(f"The transformations of {where} are not used: {error}",))
+    said = () if order is None else (sorted_by(by, Path(where).name),)
     if not lacking:
-        return found, [], {}
+        return Description(geometry=found, notes=said, order=order)
     known = {key: value for key, value in asdict(found).items() if value is not None and key not in lacking}
     why = " and ".join(_WHY[key] for key in lacking)
     how = " ".join(f"--set geometry.{key}=…" for key in lacking)
-    return (
-        None,
-        [f"{where} places detector and sample, but {why}, so the geometry is not complete: {how}"],
-        known,
-    )
+    note = f"{where} places detector and sample, but {why}, so the geometry is not complete: {how}"
+    return Description(metadata=known, notes=(note, *said), order=order)
 
 
 def _detector(fast: _Step, slow: _Step, chain: Sequence[_Step]) -> dict[str, Any]:
@@ -198,6 +205,8 @@ def _sample(circles: Sequence[_Step], frames: int) -> dict[str, Any]:
     found: dict[str, Any] = {"sample_circles": axes, "sample_angles_deg": angles, "rocking_step_deg": 0.0}
     if len(moving) == 1:
         values = circles[moving[0]].values
+        if why := unsteady(values):
+            raise _Unusable(f"{circles[moving[0]].name} {why}: how it stood in every frame is not known.")
         found |= {"rocking_circle": moving[0], "rocking_step_deg": mean_step(values)}
         found["rocking_angles_deg"] = values.tolist()
     elif moving:
@@ -208,12 +217,20 @@ def _sample(circles: Sequence[_Step], frames: int) -> dict[str, Any]:
     return found
 
 
-def _scanned_energy(entry: h5py.Group, frames: int) -> dict[str, Any]:
-    """Return the energy of the middle frame and its step where the beam's energy has a number for each frame."""
+def _energies(entry: h5py.Group, frames: int) -> np.ndarray | None:
+    """Return the beam's energy in keV in every frame; None where it stands still, or has no number for each."""
     values = nexus.beam_energies(list(nexus.groups(entry)))
-    if values is None or len(values) != frames or np.ptp(values) < 1e-6:
-        return {}
-    return {"energy_kev": float(values[frames // 2]), "energy_step_kev": mean_step(values)}
+    return values if values is not None and len(values) == frames and np.ptp(values) >= 1e-6 else None
+
+
+def _order(circles: Sequence[_Step], energies: np.ndarray | None) -> tuple[np.ndarray | None, str]:
+    """Return the order in which the frames rock, and what moves so; None where they lie in it, or in none."""
+    moving = {each.name: each.values for each in circles if each.is_moving}
+    for name, values in (moving or ({} if energies is None else {"the energy": energies})).items():
+        order = order_of(values)
+        if order is not None:
+            return order, name
+    return None, ""
 
 
 def _names(entry: h5py.Group, module: h5py.Group) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..geometry.plausible import PIXEL
 from . import nexus, sources
 from .common import Description, as_volume
 from .links import Item, Lost, Tree, link_of, local, why_not_local
-from .logs.log import unsteady
+from .logs.log import in_order, unsteady
 from .logs.tree import TreeLog, what_cut
 from .masks import StoredMask, lost_mask
 from .measured import Frames, described, nearly_from, quantity, told_from
@@ -256,7 +256,7 @@ def _explained(log: TreeLog, site: Beamline) -> TreeLog:
     log = replace(log, command=command, ended=ended, cut_by=cut_by)
     for name in files.actuators:
         values = log.column(Source(name))
-        if values is not None and not unsteady(values):
+        if values is not None and not unsteady(in_order(values)):
             log = _named(log, site, values)
     if not log.columns:  # nothing was recorded for each frame
         log = replace(log, notes=(*log.notes, f"{log.path.name} records nothing for each frame."))
@@ -284,7 +284,7 @@ def _of_detector(log: TreeLog, site: Beamline, detector: str) -> TreeLog:
 
 def _named(log: TreeLog, site: Beamline, values: np.ndarray) -> TreeLog:
     """Put recorded values in the place of the one number that lies among them, or a step beside."""
-    step = abs(values[-1] - values[0]) / (len(values) - 1)
+    step = np.ptp(values) / (len(values) - 1)
     circles = {each.motor for each in (*site.sample, *site.arm)}
     usual = [*site.rocking, *sorted(circles - set(site.rocking))]
     sources = [each for motor in usual for each in site.files.of_motor(motor)]

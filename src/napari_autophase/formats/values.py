@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from ..scan import InputError
+from . import overrun
 
 Values = Literal["counts", "amplitudes", "scaled"]
 """What a person can say that a file's values are."""
@@ -27,8 +28,6 @@ _NEAR = 0.03
 """How near to whole numbers of steps values are that are whole, and how near to 1 a step that is 1."""
 _FEW = 10.0
 """A Bragg peak has more photons than this."""
-_SHORT, _LOWEST_FLAG = 2, -2
-"""Integers of so many bytes are too short for counts, and what is below this is no flag."""
 _BRIGHT = 1e5
 """What the brightest voxel is taken for, where nothing tells what one photon became."""
 
@@ -60,20 +59,19 @@ def to_counts(
     """
     if values == "counts" or array.dtype.kind not in "uif":
         return array, ()
-    if _ran_over(array):
+    without_sign = overrun.unsigned(array)
+    if without_sign is not None:
         bits = 8 * array.dtype.itemsize
-        unsigned = array.astype(np.int32)
-        unsigned[unsigned < _LOWEST_FLAG] += 2**bits
         note = (
             f"The brightest values of {what} are negative, for they ran over {bits} bits with a sign: they are read as "
             f"{bits} bits without one; {_LEFT}"
         )
-        counts, notes = to_counts(unsigned, what, values)
+        counts, notes = to_counts(without_sign, what, values)
         return counts, (note, *notes)
     some = _sample(array)
     step = _step(some)
     if values is None and (step == 1 or not some.size):
-        return array, ()
+        return _whole(array, what)
     if values == "scaled" or (values is None and step is not None):
         return _scaled(array, what, step)
     squared = _step(some**2)
@@ -91,21 +89,25 @@ def to_counts(
             "pixel by pixel; if they are amplitudes, or scaled, say so with --values."
         )
         return array, (note,)
-    return array, ()
+    return _whole(array, what)
+
+
+def _whole(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return counts in whole numbers, and what kept them from being what was measured."""
+    found = overrun.bounded(array)
+    if found is None:
+        return array, ()
+    counts, number = found
+    are = "1 voxel is" if number == 1 else f"{number:,} voxels are"
+    note = (
+        f"Amid the peak of {what} {are} far darker than all around, as counts that ran over 16 bits and began at zero again: "
+        "they are taken as at least 65,535, but others may have run over too, which nothing tells. Export the frames with 32 "
+        f"bits; {_LEFT}"
+    )
+    return counts, (note,)
 
 
 _LEFT = "--values counts leaves them as they are."
-
-
-def _ran_over(array: np.ndarray) -> bool:
-    """Tell whether negative values stand beside the largest ones that a short integer can hold; those of flags do not."""
-    if array.dtype.kind != "i" or array.dtype.itemsize > _SHORT or array.min() >= _LOWEST_FLAG:
-        return False
-    from scipy import ndimage
-
-    below = array < _LOWEST_FLAG
-    bright = ndimage.maximum_filter(array, 3) > np.iinfo(array.dtype).max // 2
-    return bool(np.count_nonzero(below & bright) > 0.5 * np.count_nonzero(below))
 
 
 def _scaled(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarray, tuple[str, ...]]:

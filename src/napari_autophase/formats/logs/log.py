@@ -21,6 +21,10 @@ _MOVES = 1e-6
 """What changes by less than this is at rest."""
 _STEADY = 0.98
 """What moves in steps goes with the points' numbers at least so well (a correlation)."""
+_UNEVEN = 0.5
+"""Parts of the usual step by which even steps differ from it at most."""
+_FEWEST = 4
+"""Positions that have an order."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -43,6 +47,29 @@ def number_in(text: str) -> float:
 def is_row(cells: Sequence[str], count: int) -> bool:
     """Tell whether a line is a row of a table of so many columns: it has a cell for each, and a number in one at least."""
     return len(cells) == count and any(number_in(cell) == number_in(cell) for cell in cells)
+
+
+def order_of(positions: np.ndarray) -> np.ndarray | None:
+    """Return the order in which positions run in even steps; None where they do so as they are, or in no order.
+
+    An encoder's jitter is no disorder: put in order, positions that only jitter lie unevenly.
+    """
+    if len(positions) < _FEWEST or not np.isfinite(positions).all():
+        return None
+    steps = np.diff(np.sort(positions))
+    usual = float(np.median(steps))
+    if usual < _MOVES or steps.min() < _UNEVEN * usual:
+        return None
+    order = np.argsort(positions)
+    runs_down = np.corrcoef(np.arange(len(positions)), positions)[0, 1] < -0.5
+    order = order[::-1] if runs_down else order
+    return None if (np.diff(order) == 1).all() or (np.diff(order) == -1).all() else order
+
+
+def in_order(positions: np.ndarray) -> np.ndarray:
+    """Return positions in the order in which they run in even steps, where they do in one."""
+    order = order_of(positions)
+    return positions if order is None else positions[order]
 
 
 def unsteady(values: np.ndarray) -> str:

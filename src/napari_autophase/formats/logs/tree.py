@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...geometry import Source
-from .log import ScanLog, Scanned, unsteady
+from .log import ScanLog, Scanned, in_order, unsteady
 from .log import asked_points as asked_of_spec
 
 _SUCCESS = "success"
@@ -44,9 +44,10 @@ class TreeLog(ScanLog):
 
     @property
     def scanned(self) -> tuple[Scanned, ...]:
-        """What moved steadily from frame to frame; of that, what the command names, if it names any."""
+        """What moved steadily from frame to frame; of that, what the command names, if it names any, in whatever order."""
         found = []
-        for name, values in self.columns.items():
+        for name, recorded in self.columns.items():
+            values = in_order(recorded)
             if not unsteady(values):
                 # from where to where all of it goes: more may be to come
                 step = float(values[-1] - values[0]) / (len(values) - 1)

@@ -1,0 +1,150 @@
+"""Frames that were not taken one after the other: in order by where the motor stood, or said not to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from beamline_trees import FRAMES, bliss, cristal, nanomax, scanned, sixs
+from test_formats_beamlines import PARAMETERS, THETA, write_34, write_p10
+from test_formats_transformations import placed
+from written_logs import counts, fio
+
+from napari_autophase import formats
+from napari_autophase.formats.logs.log import order_of
+from napari_autophase.simulation import simulate
+
+SHUFFLED = np.random.default_rng(4).permutation(FRAMES)
+SMALL = (20, 32, 32)
+
+
+def shuffle(path, data: str, *motors: str):
+    """Put the frames of a file, and what was recorded with each, in another order."""
+    with h5py.File(path, "r+") as file:
+        for name in (data, *motors):
+            file[name][...] = file[name][...][SHUFFLED]
+
+
+def _id01(folder):
+    place = bliss(folder).parent / "S1/S1_0001"
+
+    def mix():
+        shuffle(place / "scan0001/mpx1x4_0000.h5", "entry_0000/instrument/mpx1x4/data")
+        shuffle(place / "S1_0001.h5", "1.1/instrument/positioners/eta")
+
+    return place / "S1_0001.h5", mix
+
+
+def _sixs(folder):
+    path = sixs(folder / "a_00012.nxs", 2022)
+    return path, lambda: shuffle(path, "com/scan_data/data_01", "com/scan_data/actuator_1_1")
+
+
+def _cristal(folder):
+    path = cristal(folder / "c.nxs")
+    return path, lambda: shuffle(path, "exp_0012/scan_data/data_06", "exp_0012/scan_data/actuator_1_1")
+
+
+def _nanomax(folder):
+    path = nanomax(folder / "000123.h5")
+    return path, lambda: shuffle(path, "entry/measurement/merlin/frames", "entry/measurement/gontheta")
+
+
+def _transformations(folder):
+    path = placed(folder / "a.nxs")
+    return path, lambda: shuffle(path, "entry/instrument/det/data", "entry/sample/circles/om")
+
+
+@pytest.mark.parametrize("crop", [None, ((0, 17), (2, 20), (3, 30))])
+@pytest.mark.parametrize("written", [_id01, _sixs, _cristal, _nanomax, _transformations])
+def test_frames_are_put_in_the_order_of_the_motor(tmp_path, written, crop):
+    path, mix = written(tmp_path)
+    right = formats.read_scan(path, crop=crop)
+    mix()
+    scan = formats.read_scan(path, crop=crop)
+    turned = written is _sixs  # which way it went is not known any more
+    np.testing.assert_array_equal(scan.counts, right.counts[::-1] if turned else right.counts)
+    assert scan.geometry == right.geometry
+    found, expected = (each.metadata.get("rocking_angles_deg", []) for each in (scan, right))
+    assert found == pytest.approx(expected[::-1] if turned else expected)
+    assert found or scan.geometry.rocking_angles_deg == pytest.approx(right.geometry.rocking_angles_deg)
+    assert sum("they are sorted by where it stood" in note for note in scan.notes) == 1
+    assert not any("sorted" in note for note in right.notes)
+
+
+def test_frames_of_34_id_c_and_their_masks_too(tmp_path):
+    """A mask of the whole volume, and a monitor, belong to the frames as they are stored."""
+    order = np.random.default_rng(5).permutation(20)
+    stack, mask = counts(SMALL), np.zeros(SMALL, np.uint8)
+    mask[3, 4, 5] = mask[17, 8, 9] = 1
+    right = formats.read_scan(write_34(tmp_path / "a", stack, (0, 32, 0, 32)), mask=mask)
+    table = {"Theta": THETA[order], "Monitor": (1000.0 + np.arange(20))[order]}
+    folder = write_34(tmp_path / "b", stack[order], (0, 32, 0, 32), table=table)
+    scan = formats.read_scan(folder, mask=mask[order])
+    np.testing.assert_array_equal(scan.counts, right.counts)
+    np.testing.assert_array_equal(scan.mask, right.mask)
+    assert scan.geometry == right.geometry
+    assert scan.metadata["monitor"] == right.metadata["monitor"]
+
+
+def test_two_frames_of_p10_that_changed_places(tmp_path):
+    stack, om = counts((20, 40, 48)), np.linspace(15, 15.19, 20)
+    right = formats.read_scan(write_p10(tmp_path / "a", stack, 2))
+    order = np.arange(20)
+    order[[9, 11]] = 11, 9
+    folder = write_p10(tmp_path / "b", stack[order], 2)
+    fio(
+        folder / "gold_00031.fio",
+        "ascan om 15 15.19 19 1.0",
+        PARAMETERS,
+        {"om": om[order], "ipetra": np.ones(20)},
+    )
+    scan = formats.read_scan(folder)
+    np.testing.assert_array_equal(scan.counts, right.counts)
+    assert scan.geometry == replace(right.geometry, rocking_angles_deg=scan.geometry.rocking_angles_deg)
+    assert scan.geometry.rocking_angles_deg == pytest.approx(om)
+
+
+def test_a_missing_frame_of_a_shuffled_scan_is_masked_where_it_belongs(tmp_path):
+    order = np.random.default_rng(6).permutation(20)
+    folder = write_34(tmp_path, counts(SMALL)[order], (0, 32, 0, 32), table={"Theta": THETA[order]})
+    (folder / "Staff20-1a_S0054_00007.tif").unlink()
+    scan = formats.read_scan(folder)
+    assert scan.mask.all((1, 2)).nonzero()[0].tolist() == [order[7]]
+    np.testing.assert_array_equal(np.delete(scan.counts, order[7], 0), np.delete(counts(SMALL), order[7], 0))
+
+
+def test_what_runs_steadily_stays_as_it_is():
+    """An encoder's jitter, even of more than a step, and what stood twice at one place are no other order."""
+    at, noise = scanned(16.0, 0.01, 40), np.random.default_rng(7).normal(0, 0.008, 40)
+    assert order_of(at) is None
+    assert order_of(at[::-1]) is None
+    assert order_of(at + noise) is None
+    assert order_of(np.repeat(at[:20], 2)) is None
+    assert order_of(np.concatenate([at[:20], at[19::-1]])) is None
+    assert order_of(np.where(np.arange(40) == 3, np.nan, at)) is None
+    assert order_of(np.full(40, 16.0)) is None
+    np.testing.assert_array_equal(order_of(np.roll(at, 5)), np.roll(np.arange(40), -5))
+
+
+def test_transformations_that_go_there_and_back_are_not_used(tmp_path):
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        file["entry/sample/circles/om"][...] = 15 + 0.01 * np.abs(np.arange(FRAMES) - 8)
+    scan = formats.read_scan(path)
+    assert scan.geometry is None
+    assert any("om does not run steadily from 15.08 to 15.08" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize(("seed", "size"), [(1, 32), (2, 32), (3, 48)])
+def test_frames_whose_order_is_lost_and_that_no_log_tells_are_said(tmp_path, seed, size):
+    stack = simulate(seed=seed, size=size, peak=1e5).scan.counts
+    np.save(tmp_path / "a.npy", stack)
+    np.save(tmp_path / "b.npy", stack[np.random.default_rng(seed).permutation(size)])
+    assert not any("order" in note for note in formats.read_scan(tmp_path / "a.npy").notes)
+    assert any(
+        "order along the rocking curve may be lost" in note
+        for note in formats.read_scan(tmp_path / "b.npy").notes
+    )
