@@ -118,7 +118,8 @@ def test_a_list_of_scans_loads_no_more_than_files_need(tmp_path):
             file[f"{number}.1/measurement/diode"] = [1.0, 2.0]
     loaded = loaded_by("info", str(tmp_path / "many.h5"))
     assert "h5py" in loaded
-    assert not {*HEAVY, "scipy", "skimage", "psutil", "pydantic", "tifffile", "rich"} & loaded
+    assert not {*HEAVY, "scipy", "skimage", "psutil", "pydantic", "tifffile", "rich", "hdf5plugin"} & loaded
+    assert not {"napari_autophase.formats.registry", "napari_autophase.reconstruction"} & loaded, "no reader"
 
 
 def test_a_reconstruction_loads_no_statistics_that_take_half_a_second(tmp_path):

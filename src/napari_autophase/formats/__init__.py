@@ -1,298 +1,65 @@
 """Files in and out: NumPy, TIFF, HDF5/NeXus and CXI, found by content not only by name.
 
 ``read`` gives a `Scan` or a `Reconstruction`, whichever the file holds; ``write`` saves a `Reconstruction`.  Arrays keep the
-orientation and the dtype that the file has.
+orientation and the dtype that the file has.  A name's module is loaded when it is first asked for: a list of scans needs few.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from math import prod
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from ..on_demand import fetched
 
-from ..geometry import Beamline
-from ..maps import Maps
-from ..reconstruction import Reconstruction
-from ..scan import InputError, Scan
-from . import cxi
-from .background import background
-from .choice import choose
-from .common import AmbiguousDataset, AmbiguousScan, Dataset, ScanEntry, check_memory
-from .correction import split_path
-from .crop import Crop, crop_in, memory_bytes
-from .origin import sha256_of
-from .patience import patient
-from .reading import Reading, image, make_scan, numbers_in
-from .registry import Format, format_of, suffixes
-from .rocking import is_rocking_curve
-from .sound import sound
-from .values import Values
-from .volumes import write_volume
+if TYPE_CHECKING:
+    from .backgrounds import background as background
+    from .common import AmbiguousDataset as AmbiguousDataset
+    from .common import AmbiguousScan as AmbiguousScan
+    from .common import Dataset as Dataset
+    from .common import check_memory as check_memory
+    from .crop import crop_in as crop_in
+    from .doors import cropping_line as cropping_line
+    from .doors import datasets as datasets
+    from .doors import frames_of as frames_of
+    from .doors import read as read
+    from .doors import read_reconstruction as read_reconstruction
+    from .doors import read_scan as read_scan
+    from .doors import recognise as recognise
+    from .doors import write as write
+    from .doors import write_scan as write_scan
+    from .entry import ScanEntry as ScanEntry
+    from .listing import scans as scans
+    from .origin import sha256_of as sha256_of
+    from .reading import image as image
+    from .reading import numbers_in as numbers_in
+    from .registry import suffixes as suffixes
+    from .volumes import write_volume as write_volume
 
-__all__ = [
-    "AmbiguousDataset",
-    "AmbiguousScan",
-    "Dataset",
-    "ScanEntry",
-    "background",
-    "check_memory",
-    "crop_in",
-    "cropping_line",
-    "datasets",
-    "frames_of",
-    "image",
-    "numbers_in",
-    "read",
-    "read_reconstruction",
-    "read_scan",
-    "recognise",
-    "scans",
-    "sha256_of",
-    "suffixes",
-    "write",
-    "write_scan",
-    "write_volume",
-]
-
-_LOOKED_AT = 4
-"""So many volumes of a file are looked at."""
-
-
-@patient
-def read(
-    path: str | Path,
-    *,
-    dataset: str | None = None,
-    mask: str | Path | np.ndarray | None = None,
-    mask_good: int | None = None,
-    dark: str | Path | np.ndarray | None = None,
-    white: str | Path | np.ndarray | None = None,
-    roi: tuple[int, int, int, int] | None = None,
-    values: Values | None = None,
-    axes: tuple[int, int, int] | None = None,
-    spec: str | Path | None = None,
-    beamline: str | Beamline | None = None,
-    crop: Crop | None = None,
-) -> Scan | Reconstruction:
-    """Read whatever a file holds.
-
-    Parameters
-    ----------
-    path
-        A file, a folder of frames, or ``file.h5::/path/of/dataset``.
-    dataset
-        Path of the dataset inside the file, where there are several.
-    mask, mask_good, dark, white, roi, values, axes, spec, beamline, crop
-        For a scan, see `read_scan`.
-
-    Raises
-    ------
-    AmbiguousDataset
-        If the file holds several equally plausible volumes.
-    InputError
-        If the file is missing, damaged, foreign, or holds no usable volume.
-    """
-    how = Reading(mask, mask_good, dark, white, roi, values, axes, spec, beamline, crop)
-    path, kind, chosen = _locate(path, dataset)
-    if kind.is_object(path, chosen):
-        return sound(replace(kind.reads_result(path, chosen), path=str(path)))
-    return make_scan(path, kind, chosen, how)
+_HOLDS = {
+    "backgrounds": ("background",),
+    "common": ("AmbiguousDataset", "AmbiguousScan", "Dataset", "check_memory"),
+    "crop": ("crop_in",),
+    "doors": (
+        "cropping_line",
+        "datasets",
+        "frames_of",
+        "read",
+        "read_reconstruction",
+        "read_scan",
+        "recognise",
+        "write",
+        "write_scan",
+    ),
+    "entry": ("ScanEntry",),
+    "listing": ("scans",),
+    "origin": ("sha256_of",),
+    "reading": ("image", "numbers_in"),
+    "registry": ("suffixes",),
+    "volumes": ("write_volume",),
+}
+"""The public names, by the module that they stand in."""
+_HOME = {name: module for module, names in _HOLDS.items() for name in names}
+__all__ = [*_HOME]
 
 
-@patient
-def read_scan(
-    path: str | Path,
-    *,
-    dataset: str | None = None,
-    mask: str | Path | np.ndarray | None = None,
-    mask_good: int | None = None,
-    dark: str | Path | np.ndarray | None = None,
-    white: str | Path | np.ndarray | None = None,
-    roi: tuple[int, int, int, int] | None = None,
-    values: Values | None = None,
-    axes: tuple[int, int, int] | None = None,
-    spec: str | Path | None = None,
-    beamline: str | Beamline | None = None,
-    crop: Crop | None = None,
-) -> Scan:
-    """Read a scan: photon counts, what is masked, what a person should know, and the geometry if its files have all of it.
-
-    Counts have the file's orientation and dtype, unless its values are amplitudes or scaled.  Energy, distance and pixel
-    sizes that do not make a whole geometry are in ``metadata`` as ``energy_kev``, ``distance_m`` and ``pixel_size_um`` (row,
-    column).
-
-    Parameters
-    ----------
-    path, dataset
-        See `read`.
-    mask
-        Array or file, of the volume's shape, of one frame, or of the whole detector where the frames' place on it is known.
-        It adds to a mask inside the file.
-    mask_good
-        What good pixels are in the mask (in the file's own, where none is given): 0 or 1.  None: told from what it covers.
-    dark, white
-        Detector fields (arrays or files): see `correction.flat_field`.
-    roi
-        First row, end row, first column, end column of the frames on the whole detector, to which masks and fields of that
-        are cut; None: as the scan's files say.
-    values
-        What the file's values are: ``counts``, ``amplitudes`` (roots of counts) or ``scaled`` (counts times a factor); None:
-        recognised, see `formats.values`.
-    axes
-        Which of the file's axes are the rocking curve, the detector's rows and its columns; None: ``(0, 1, 2)``.
-    spec
-        The SPEC or fio file of the scan; None: it is looked for beside the frames, and in the folders around them.
-    beamline
-        Where the scan was measured: a name, or the path of a JSON file; None: told from its files.
-    crop
-        The part to read: ``"auto"`` (as far as light around the Bragg peak is seen), so many frames, rows and columns about the
-        peak, or their starts and ends.  Frames are then read one after the other, in bounded memory (`crop.memory_bytes`), and
-        the geometry is that of the part.  A mask, fields and their `roi` are those of the whole frames all the same.
-
-    Raises
-    ------
-    AmbiguousDataset, InputError
-        As `read`; also if the file holds a reconstruction, or a mask or field does not fit, or memory would not suffice.
-    """
-    how = Reading(mask, mask_good, dark, white, roi, values, axes, spec, beamline, crop)
-    path, kind, chosen = _locate(path, dataset)
-    return make_scan(path, kind, chosen, how)
-
-
-@patient
-def cropping_line(path: str | Path, *, dataset: str | None = None) -> str:
-    """Say how much memory it takes to look for the part of a scan to read, before that is done.
-
-    Raises
-    ------
-    InputError
-        As `read`.
-    """
-    file, kind, chosen = _locate(path, dataset)
-    shape = chosen.frames
-    with kind.opens(file, chosen) as volume:
-        needed = memory_bytes(shape, volume.together)
-    return f"{' × '.join(map(str, shape))} read frame by frame: at most {needed / 2**30:.1f} GiB beside the part that is kept"
-
-
-@patient
-def frames_of(path: str | Path, *, dataset: str | None = None) -> frozenset[object]:
-    """Return what tells the frames of a scan from those of all others, by whatever path or link they are reached.
-
-    Raises
-    ------
-    InputError
-        As `read`.
-    """
-    file, kind, chosen = _locate(path, dataset)
-    return kind.stands(file, chosen)
-
-
-@patient
-def read_reconstruction(path: str | Path, *, dataset: str | None = None) -> Reconstruction:
-    """Read a reconstruction (our own, whole; PyNX's as far as it goes).
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged, or holds something else.
-    """
-    path, kind, chosen = _locate(path, dataset)
-    return sound(replace(kind.reads_result(path, chosen), path=str(path)))
-
-
-def recognise(path: str | Path) -> str | None:
-    """Tell what a file is ("npy", "npz", "tiff", "frames", "hdf5", "cxi") if it is evidently a scan or a result.
-
-    It is one by its layout (CXI, NeXus detectors, beamlines' files, our own results), or because a few of its frames look
-    like a rocking curve: see `rocking`.  Everything else is somebody else's, None, though `read` may open it.  A bounded part
-    of the file is looked at, and no link is followed.
-    """
-    file, _ = split_path(path)
-    try:
-        kind = format_of(file)
-        if kind.declares(file):
-            return kind.name
-        volumes = [each for each in kind.lists_own(file) if each.is_volume and each.dtype.kind != "c"]
-        for each in sorted(volumes, key=lambda each: -prod(each.shape))[:_LOOKED_AT]:
-            frames = kind.glimpse(file, each)
-            if frames is not None and is_rocking_curve(frames):
-                return kind.name
-    except InputError:
-        pass
-    return None
-
-
-@patient
-def datasets(path: str | Path) -> list[Dataset]:
-    """Return the volumes inside a file, largest first: what to choose `dataset` from.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged or foreign.
-    """
-    file, _ = split_path(path)
-    return sorted(
-        (each for each in format_of(file).lists(file) if each.is_volume), key=lambda each: -prod(each.shape)
-    )
-
-
-@patient
-def scans(path: str | Path) -> list[ScanEntry]:
-    """Return the scans of a file that holds several (of BLISS, for example), in the order of their numbers; else none.
-
-    Groups and links are looked at, no frames: hundreds of scans take no time to speak of.  ``FILE::PATH`` or `dataset` of
-    `read_scan` picks one by its ``path``.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged or foreign.
-    """
-    file, _ = split_path(path)
-    return format_of(file).scans(file)
-
-
-def write(reconstruction: Reconstruction, path: str | Path, maps: Maps | None = None) -> None:
-    """Save a reconstruction as .cxi, with `maps` beside the object; the file appears whole or not at all.
-
-    Raises
-    ------
-    InputError
-        If the name does not end in .cxi, or the place cannot be written.
-    """
-    cxi.write_reconstruction(reconstruction, _named(path, (".cxi",), "reconstruction"), maps)
-
-
-def write_scan(scan: Scan, path: str | Path) -> None:
-    """Save a scan as HDF5, NeXus or CXI (one layout serves all), which `read_scan` gives back.
-
-    Raises
-    ------
-    InputError
-        If the name ends otherwise, or the place cannot be written.
-    """
-    cxi.write_scan(scan, _named(path, (".h5", ".hdf5", ".nxs", ".cxi"), "scan"))
-
-
-def _named(path: str | Path, suffixes: tuple[str, ...], what: str) -> Path:
-    if Path(path).suffix.lower() not in suffixes:
-        raise InputError(
-            f"A {what} cannot be written as {Path(path).name}; choose a name that ends in {' or '.join(suffixes)}."
-        )
-    return Path(path)
-
-
-def _locate(path: str | Path, dataset: str | None) -> tuple[Path, Format, Dataset]:
-    file, inside = split_path(path)
-    kind = format_of(file)
-    name = dataset or inside
-    if name is None:
-        measured = [each for each in kind.scans(file) if each.has_frames]
-        if len(measured) > 1:
-            raise AmbiguousScan(file, measured)
-        name = measured[0].path if measured else None
-    return file, kind, choose(file, kind, name, lambda each: each.is_volume)
+def __getattr__(name: str) -> Any:
+    return fetched(__name__, _HOME, name)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..scan import InputError, check_shape
 from .common import AmbiguousDataset, Dataset
+from .listing import scans
 from .masks import MASKS
 from .registry import Format
 
@@ -34,9 +35,9 @@ def choose(path: Path, kind: Format, name: str | None, fits: Callable[[Dataset],
     if name is not None:
         named = kind.find(path, name)
         if named is None:
-            scans = [each.path for each in kind.scans(path)]
-            offered = ", ".join(scans[:8] or [str(each) for each in kind.lists(path)[:8] if not each.lost])
-            offered += f" and {len(scans) - 8} more scans" if len(scans) > 8 else ""
+            held = [each.path for each in scans(path)]
+            offered = ", ".join(held[:8] or [str(each) for each in kind.lists(path)[:8] if not each.lost])
+            offered += f" and {len(held) - 8} more scans" if len(held) > 8 else ""
             raise InputError(f"{path} has no dataset '{name}'; it holds {offered or 'no arrays'}.")
         return named
     arrays = kind.lists(path)

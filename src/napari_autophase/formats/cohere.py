@@ -11,8 +11,9 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from .common import check_memory, damage
+from .common import check_memory
 from .foreign import COHERE, Beside, crystal
+from .paths import damage
 
 IMAGE, SUPPORT, ERRORS = "image.npy", "support.npy", "errors.txt"
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from . import cohere
-from .common import Dataset, damage
+from .common import Dataset
+from .paths import damage
 from .registry import Format, register
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -16,6 +13,7 @@ import numpy as np
 from ..geometry import Beamline, Seam
 from ..memory import GIB, free_bytes, what_fits
 from ..scan import Geometry, InputError
+from .entry import ScanEntry
 from .masks import Box, StoredMask
 
 
@@ -96,73 +94,6 @@ class AmbiguousDataset(InputError):
         super().__init__(
             f"{path} holds several arrays: {named}{more}; name one with --dataset or as {path.name}::{candidates[0].path}."
         )
-
-
-@dataclass(frozen=True)
-class ScanEntry:
-    """One scan of a file that holds many.
-
-    Parameters
-    ----------
-    path
-        What to name behind ``FILE::``.
-    command, started
-        What was typed, and when; "" where the file does not say.
-    points
-        How many were measured; None: unknown.
-    asked
-        How many the command asks for; None: unknown.
-    has_frames
-        Whether a detector took pictures.
-    brightest
-        Counts of the brightest pixel, where a counter has it.
-    ended
-        Whether the scan came to its end; None: the file does not say.
-    cut_by
-        What kept it from its end, as the file says it; "" if nothing did, or the file does not say.
-    lost
-        Why nothing of it can be reached, in one sentence; "" if it can.
-    """
-
-    path: str
-    command: str = ""
-    started: str = ""
-    points: int | None = None
-    asked: int | None = None
-    has_frames: bool = False
-    brightest: float | None = None
-    ended: bool | None = None
-    cut_by: str = ""
-    lost: str = ""
-
-    @property
-    def is_complete(self) -> bool | None:
-        """Whether all of it was measured; None: nobody knows."""
-        if None not in (self.asked, self.points) and self.points != self.asked:
-            return False
-        return self.ended
-
-    @property
-    def when(self) -> str:
-        """When it began, to the second."""
-        return self.started[:19].replace("T", " ")
-
-    @property
-    def state(self) -> str:
-        """In how far it is complete, in words."""
-        if self.lost:
-            return "cannot be reached"
-        if not self.has_frames:
-            return "no frames"
-        if self.is_complete is not False:
-            return ""
-        return f"not complete: {self.cut_by}" if self.cut_by else "not complete"
-
-    def __str__(self) -> str:
-        points = "" if self.points is None else f"{self.points} frames"
-        peak = "" if self.brightest is None else f"max. {self.brightest:g}"
-        words = (self.path, self.command, self.when, points, peak, self.state)
-        return ", ".join(word for word in words if word)
 
 
 class AmbiguousScan(AmbiguousDataset):
@@ -306,65 +237,3 @@ def check_memory(
             f"{what} needs {need / GIB:.1f} GiB of memory but {free / GIB:.1f} GiB are free "
             f"(about {what_fits(shape, need, free)} would fit); {advice}."
         )
-
-
-def check_file(path: Path) -> None:
-    """Raise `InputError` unless `path` is a file or folder that can be opened and is not empty."""
-    if not path.exists():
-        raise InputError(f"{path} does not exist; check the path.")
-    if not (path.is_file() or path.is_dir()):
-        raise InputError(f"{path} is neither a file nor a folder; check the path.")
-    if not os.access(path, os.R_OK):
-        raise InputError(f"{path} may not be read by you; change its permissions.")
-    if path.is_file() and path.stat().st_size == 0:
-        raise DamagedFile(path, "it is empty", f"{path} is empty; it was probably not written to the end.")
-
-
-class DamagedFile(InputError):
-    """A file that a library cannot make sense of; it may yet be complete if somebody writes it now.
-
-    Parameters
-    ----------
-    path, reason
-        The file, and what is wrong with it in a few words.
-    text
-        The whole sentence; None: that it is damaged.
-    """
-
-    def __init__(self, path: Path, reason: str, text: str | None = None) -> None:
-        self.path, self.reason = path, reason
-        super().__init__(text or f"{path} is damaged or cut short ({reason}); copy or export it again.")
-
-
-@contextmanager
-def damage(path: Path) -> Iterator[None]:
-    """Turn whatever a library raises over a broken file (there is no end to the kinds) into an `InputError`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except MemoryError as error:
-        raise InputError(
-            f"{path} does not fit into the memory that is free now; read a part of it with --crop auto."
-        ) from error
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if (missing := _missing_codec(reason)) is not None:
-            raise InputError(
-                f"{path} {missing}, or save it uncompressed; nothing is wrong with the file."
-            ) from error
-        raise DamagedFile(path, reason[:160]) from error
-
-
-def _missing_codec(reason: str) -> str | None:
-    """Return which package is missing, if that is what a library says, and how to get it."""
-    named = re.search(r"<COMPRESSION\.(\w+).*requires the '([\w-]+)' package", reason)
-    if named:
-        return f"is compressed with {named[1]}, which the package {named[2]} unpacks: pip install {named[2]}"
-    if re.search(
-        r"required filter|filter.*not (registered|available)|can't open (plugin )?directory", reason
-    ):
-        return (
-            f"is compressed in a way that no package here unpacks ({reason[:160]}): pip install -U hdf5plugin"
-        )
-    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -157,13 +156,6 @@ def _part(
         f"{of} is cut to the frames' rows {first_row} to {end_row - 1} and columns {first_column} to {end_column - 1}."
     )
     return part
-
-
-def split_path(path: str | Path) -> tuple[Path, str | None]:
-    """Split ``file.h5::/entry/data`` into the file and the dataset inside it."""
-    whole = Path(path)
-    file, mark, inside = str(path).partition("::")
-    return (whole, None) if not mark or whole.exists() else (Path(file), inside or None)
 
 
 def _pixels(which: np.ndarray) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ..scan import InputError
-from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, damage
+from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory
 from .images import header_of, is_frame, read_frame, said_by
 from .logs import ScanLog, find_log
+from .paths import damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
 

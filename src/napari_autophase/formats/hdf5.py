@@ -14,28 +14,18 @@ from pathlib import Path
 from posixpath import dirname
 
 import h5py
+import hdf5plugin  # noqa: F401  (registers the filters)
 import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
 from . import layout, listing, nexus, parts, results, sources, transformations, trees
 from .choice import pick
-from .common import (
-    Box,
-    Dataset,
-    Description,
-    Hints,
-    ScanEntry,
-    Volume,
-    as_volume,
-    check_memory,
-    damage,
-    joined,
-    kept_axes,
-)
+from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, joined, kept_axes
 from .hdf5_mask import centred, mask_of, never_written
 from .links import Absent, Dangling, Item, LinkError, Lost, Tree, local
 from .logs import ScanLog, find_log
+from .paths import damage
 from .registry import Format, register
 
 _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
@@ -91,11 +81,6 @@ class Hdf5(Format):
         """Look at the layout, without following a link."""
         with opened(path) as tree:
             return layout.declares(tree.root)
-
-    def scans(self, path: Path) -> list[ScanEntry]:
-        """Return the scans of a file, from their groups alone."""
-        with opened(path) as tree:
-            return listing.entries(tree)
 
     def scan_of(self, dataset: Dataset) -> str:
         """Return the group of a scan in which a dataset stands, without the number of the part."""

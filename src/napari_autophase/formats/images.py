@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..scan import HC_KEV_NM, InputError
-from .common import DamagedFile, check_file, damage
+from .paths import DamagedFile, check_file, damage
 from .tiff import read_stack, stack_of
 
 _PACKED = ("", ".gz", ".bz2")

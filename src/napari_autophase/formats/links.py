@@ -18,9 +18,8 @@ from pathlib import Path, PureWindowsPath
 from typing import TypeAlias
 
 import h5py
-import hdf5plugin  # noqa: F401  (registers the filters)
 
-from ..scan import InputError
+from ..faults import InputError
 from .opening import open_file
 from .writing import WAITS_S, is_held, said
 
@@ -134,6 +133,9 @@ def link_of(group: h5py.Group, name: str) -> h5py.HardLink | h5py.SoftLink | h5p
         return h5py.HardLink()
     if kind == h5py.h5l.TYPE_SOFT:
         return h5py.SoftLink(group.id.links.get_val(key).decode(errors="surrogateescape"))
+    if kind == h5py.h5l.TYPE_EXTERNAL:
+        filename, path = group.id.links.get_val(key)
+        return h5py.ExternalLink(os.fsdecode(filename), path.decode(errors="surrogateescape"))
     return group.get(name, getlink=True)
 
 

@@ -10,20 +10,42 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from fnmatch import translate
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from ..geometry import Files, Source, beamlines
-from . import nexus
-from .common import ScanEntry
+from .commands import asked_of_tree, what_cut
+from .entry import ScanEntry
 from .links import LinkError, Tree, is_elsewhere, link_types, place_of
-from .logs.tree import asked_points, what_cut
+from .paths import check_file, damage, split_path
+from .patience import patient
 
 _TEXT = h5py.string_dtype()
 _STORED_TEXT = h5py.h5t.py_create(_TEXT)
 _ONE = h5py.h5s.create(h5py.h5s.SCALAR)
+
+
+@patient
+def scans(path: str | Path) -> list[ScanEntry]:
+    """Return the scans of a file that holds several (of BLISS, for example), in the order of their numbers; else none.
+
+    Groups and links are looked at, no frames: hundreds of scans take no time to speak of.  ``FILE::PATH`` or `dataset` of
+    `read_scan` picks one by its ``path``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged.
+    """
+    file, _ = split_path(path)
+    check_file(file)
+    if not (file.is_file() and h5py.is_hdf5(file)):
+        return []
+    with damage(file), Tree(file) as tree:
+        return entries(tree)
 
 
 class _Group:
@@ -130,7 +152,7 @@ def _entry(group: _Group, name: str, files: Files, recorded: dict[str, Any]) -> 
         command,
         _word(group, files.started),
         points or None,
-        asked_points(command),
+        asked_of_tree(command),
         has_frames,
         max(brightest, default=None),
         not cut_by and any(group.place(each.name) for each in files.ended) if files.ended else None,
@@ -164,6 +186,8 @@ def _text(item: h5py.h5d.DatasetID) -> str:
         if not is_elsewhere(item):
             item.read(_ONE, h5py.h5s.ALL, value, _STORED_TEXT)
     except (OSError, TypeError, ValueError):  # of a fixed length, several, or no text
+        from . import nexus
+
         word = nexus.scalar(h5py.Dataset(item, readonly=True))
         return "" if word is None else str(word)
     return (value.item() or b"").decode(errors="replace")

@@ -15,10 +15,11 @@ import h5py
 import numpy as np
 
 from ..scan import InputError
-from .common import Dataset, Description, Hints, check_memory, damage, joined
+from .common import Dataset, Description, Hints, check_memory, joined
 from .hdf5 import Hdf5, opened
 from .links import local
 from .masks import StoredMask
+from .paths import damage
 from .registry import Format, register
 from .rocking import LOOKED_AT, frames_to_look_at
 

@@ -12,7 +12,8 @@ import numpy as np
 from ..reconstruction import Reconstruction
 from ..scan import InputError
 from . import cohere
-from .common import Dataset, Volume, as_volume, check_memory, damage
+from .common import Dataset, Volume, as_volume, check_memory
+from .paths import damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
 

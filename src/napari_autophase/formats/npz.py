@@ -13,10 +13,11 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from . import bcdi
-from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, damage
+from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory
 from .foreign import UNKNOWN, Beside, of_parts
 from .masks import MASKS, StoredMask
 from .npy import header, refuse_pickle
+from .paths import damage
 from .registry import Format, register
 from .rocking import LOOKED_AT, frames_to_look_at
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 
-from ..scan import InputError
+from ..faults import InputError
 
 _WAYS: tuple[dict[str, Any], ...] = (
     {"locking": False},

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..geometry import Beamline
 from ..scan import Origin, fingerprint
-from .common import Box, Dataset, damage
-from .correction import split_path
+from .common import Box, Dataset
+from .paths import damage, split_path
 
 
 def origin_of(path: Path, dataset: Dataset, options: Mapping[str, Any], box: Box | None) -> Origin:

@@ -8,8 +8,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..scan import InputError
-from .common import DamagedFile
+from ..faults import InputError
+from .paths import DamagedFile
 from .writing import WAITS_S, is_fresh, is_held, said, stamp
 
 _F = TypeVar("_F", bound=Callable[..., Any])

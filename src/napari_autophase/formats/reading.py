@@ -15,13 +15,14 @@ from .axes import Axes
 from .below import darkness
 from .choice import choose
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
-from .correction import flat_field, insert_seam, split_path
+from .correction import flat_field, insert_seam
 from .crop import PREPARING, Crop, crop_words, find, read_part
 from .doubts import out_of_order, repeated, which_rocks
 from .mask_beside import mask_beside
 from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
 from .measured import Frames, described
 from .origin import origin_of
+from .paths import split_path
 from .pedestal import photons
 from .registry import Format, format_of
 from .values import Values, to_counts

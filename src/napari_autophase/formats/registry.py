@@ -19,9 +19,10 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from .common import DamagedFile, Dataset, Description, Hints, ScanEntry, Volume, as_volume, check_file
+from .common import Dataset, Description, Hints, Volume, as_volume
 from .foreign import UNKNOWN, Beside, crystal
 from .logs import ScanLog, find_log
+from .paths import DamagedFile, check_file
 from .writing import is_held
 
 
@@ -76,10 +77,6 @@ class Format(ABC):
     def lists_own(self, path: Path) -> list[Dataset]:
         """Return the arrays that stand in this very file, without following a link."""
         return self.lists(path)
-
-    def scans(self, path: Path) -> list[ScanEntry]:  # noqa: ARG002
-        """Return the scans of a file that holds several as beamlines write them, without opening their frames; else none."""
-        return []
 
     def scan_of(self, dataset: Dataset) -> str:  # noqa: ARG002
         """Return which of several scans of its file a dataset belongs to; "" where there is but one."""

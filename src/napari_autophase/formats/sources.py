@@ -15,8 +15,9 @@ import h5py
 import numpy as np
 
 from ..scan import InputError
-from .common import damage, kept_axes
+from .common import kept_axes
 from .links import Item, MissingFile, Tree
+from .paths import damage
 
 _NESTED = 8
 """Virtual datasets of virtual datasets go no deeper than this."""

@@ -14,7 +14,8 @@ from typing import IO
 import numpy as np
 
 from ..scan import InputError
-from .common import Box, Dataset, Volume, as_volume, check_memory, damage
+from .common import Box, Dataset, Volume, as_volume, check_memory
+from .paths import damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
 

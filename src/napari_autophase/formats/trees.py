@@ -16,10 +16,11 @@ import numpy as np
 from ..geometry import Beamline, Source
 from ..geometry.plausible import PIXEL
 from . import nexus, sources
+from .commands import what_cut
 from .common import Description, as_volume
 from .links import Item, Lost, Tree, link_of, local, why_not_local
 from .logs.log import in_order, unsteady
-from .logs.tree import TreeLog, what_cut
+from .logs.tree import TreeLog
 from .masks import StoredMask, lost_mask
 from .measured import Frames, described, nearly_from, quantity, told_from
 

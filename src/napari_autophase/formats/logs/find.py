@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from ...scan import InputError
-from ..common import check_file
+from ..paths import check_file
 from . import fio, spec
 from .log import ScanLog
 

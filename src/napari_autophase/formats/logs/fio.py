@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..common import damage
+from ..paths import damage
 from .log import ScanLog, is_row, number_in
 
 _COLUMN = re.compile(r"\s*Col\s+(\d+)\s+(\S+)\s+(\w+)", re.IGNORECASE)

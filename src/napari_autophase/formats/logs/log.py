@@ -12,11 +12,8 @@ from typing import Any
 import numpy as np
 
 from ...geometry import Source
+from ..commands import MOVED, RELATIVE, asked_points
 
-_ABSOLUTE = {"ascan": 1, "a2scan": 2, "a3scan": 3, "a4scan": 4, "cscan": 1, "fscan": 1}
-_RELATIVE = {"dscan": 1, "d2scan": 2, "d3scan": 3, "d4scan": 4, "lup": 1}
-"""Commands by how many motors they move together; relative ones are given as seen from where the motors stand."""
-_MOVED = {**_ABSOLUTE, **_RELATIVE}
 _MOVES = 1e-6
 """What changes by less than this is at rest."""
 _STEADY = 0.98
@@ -26,14 +23,6 @@ _UNEVEN = 0.5
 _FEWEST = 4
 """Positions that have an order."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-
-
-def asked_points(command: str) -> int | None:
-    """Return how many points a command asks for: one more than its intervals; None where it does not say."""
-    verb, *words = command.split() or [""]
-    moved = _MOVED.get(verb)
-    after = words[3 * moved :] if moved else words
-    return int(after[0]) + 1 if moved is not None and after and after[0].isdigit() else None
 
 
 def number_in(text: str) -> float:
@@ -157,16 +146,16 @@ class ScanLog:
     def scanned(self) -> tuple[Scanned, ...]:
         """The motors that the command moves, in its order."""
         verb, *words = self.command.split() or [""]
-        moved = _MOVED.get(verb, 0)
+        moved = MOVED.get(verb, 0)
         found = []
         for name, first, last in zip(
             words[0 : 3 * moved : 3], words[1 : 3 * moved : 3], words[2 : 3 * moved : 3], strict=False
         ):
             if not (_NUMBER.fullmatch(first) and _NUMBER.fullmatch(last)):
                 break
-            names = self._names_of_moved(name, float(first), float(last), verb in _RELATIVE)
+            names = self._names_of_moved(name, float(first), float(last), verb in RELATIVE)
             start = next((self.motors[each] for each in names if each in self.motors), 0.0)
-            zero = start if verb in _RELATIVE else 0.0
+            zero = start if verb in RELATIVE else 0.0
             found.append(Scanned(names, zero + float(first), zero + float(last)))
         return tuple(found)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ...scan import InputError
-from ..common import damage
+from ..paths import damage
 from .log import ScanLog, is_row, number_in
 
 _SCAN = re.compile(r"#S +(\d+)(?:[ \t]+(.*))?")

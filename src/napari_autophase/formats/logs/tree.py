@@ -7,12 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...geometry import Source
+from ..commands import asked_of_tree
 from .log import ScanLog, Scanned, in_order, unsteady
-from .log import asked_points as asked_of_spec
-
-_SUCCESS = "success"
-_BLISS_STEPS = "fscan"
-"""A command that names start, step and number of points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +36,7 @@ class TreeLog(ScanLog):
     @property
     def asked(self) -> int | None:
         """How many points the command asks for."""
-        return asked_points(self.command)
+        return asked_of_tree(self.command)
 
     @property
     def scanned(self) -> tuple[Scanned, ...]:
@@ -68,19 +64,6 @@ class TreeLog(ScanLog):
         """Return what was recorded for every frame, in the source's unit, or None."""
         name = next((each for each in self.columns if source.fits(each)), None)
         return None if name is None else self.columns[name] * source.restated(1.0, self.units.get(name, ""))
-
-
-def what_cut(reason: str) -> str:
-    """Return what kept a scan from its end, by the reason that its file gives for that; "" if nothing did."""
-    return "" if reason.strip().lower() == _SUCCESS else reason.strip()
-
-
-def asked_points(command: str) -> int | None:
-    """Return how many points a command asks for; None where it does not say."""
-    verb, *words = command.split() or [""]
-    if verb == _BLISS_STEPS:
-        return int(words[3]) if len(words) > 3 and words[3].isdigit() else None
-    return asked_of_spec(command)
 
 
 def _middle(values: np.ndarray) -> float:

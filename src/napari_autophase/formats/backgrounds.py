@@ -9,8 +9,8 @@ import numpy as np
 
 from ..scan import InputError, Origin, Scan
 from .axes import Axes
-from .common import AmbiguousDataset, check_file, damage
-from .correction import split_path
+from .common import AmbiguousDataset
+from .paths import check_file, damage, split_path
 from .reading import image
 from .registry import Format, format_of
 

@@ -1,0 +1,32 @@
+"""What a command says of its scan: how many motors it moves, how many points it asks for, and what ended it."""
+
+from __future__ import annotations
+
+ABSOLUTE = {"ascan": 1, "a2scan": 2, "a3scan": 3, "a4scan": 4, "cscan": 1, "fscan": 1}
+RELATIVE = {"dscan": 1, "d2scan": 2, "d3scan": 3, "d4scan": 4, "lup": 1}
+"""Commands by how many motors they move together; relative ones are given as seen from where the motors stand."""
+MOVED = {**ABSOLUTE, **RELATIVE}
+_SUCCESS = "success"
+_BLISS_STEPS = "fscan"
+"""A command that names start, step and number of points."""
+
+
+def asked_points(command: str) -> int | None:
+    """Return how many points a command asks for: one more than its intervals; None where it does not say."""
+    verb, *words = command.split() or [""]
+    moved = MOVED.get(verb)
+    after = words[3 * moved :] if moved else words
+    return int(after[0]) + 1 if moved is not None and after and after[0].isdigit() else None
+
+
+def what_cut(reason: str) -> str:
+    """Return what kept a scan from its end, by the reason that its file gives for that; "" if nothing did."""
+    return "" if reason.strip().lower() == _SUCCESS else reason.strip()
+
+
+def asked_of_tree(command: str) -> int | None:
+    """Return how many points a command asks for; None where it does not say."""
+    verb, *words = command.split() or [""]
+    if verb == _BLISS_STEPS:
+        return int(words[3]) if len(words) > 3 and words[3].isdigit() else None
+    return asked_points(command)
