@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from beamline_trees import ID01_MOTORS, bliss
+from beamline_trees import ID01_MOTORS, bliss, eiger, sixs
 from test_formats_beamlines import MOTORS_34, PARAMETERS, write_34, write_p10
 from written_logs import counts, tiffs
 
@@ -142,3 +142,31 @@ def test_a_mask_that_a_person_names_and_that_masks_nothing_is_said(tmp_path):
     assert any("mask.npy masks nothing of this scan" in note for note in scan.notes)
     with pytest.raises(InputError, match="no rows 40 to 72 and columns 0 to 32, where the frames lie"):
         formats.read_scan(tmp_path / "a.npy", mask=tmp_path / "mask.npy", roi=(40, 72, 0, 32))
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0, np.nan])
+def test_values_without_a_count_are_said_to_be_none(tmp_path, value):
+    np.save(tmp_path / "a.npy", np.full((20, 32, 32), value))
+    with pytest.raises(
+        InputError, match=r"a\.npy holds no counts at all: every value is zero, negative or no number"
+    ):
+        formats.read_scan(tmp_path / "a.npy")
+
+
+def test_a_fio_file_without_its_frames_names_what_is_missing(tmp_path):
+    folder = write_p10(tmp_path, counts((20, 40, 48)), files=2)
+    (folder / "e500").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"there is no gold_00031…_master\.h5 beside it"):
+        formats.read_scan(folder / "gold_00031.fio")
+
+
+def test_the_last_part_of_a_series_may_hold_fewer_frames(tmp_path):
+    path = eiger(tmp_path, 3)
+    (tmp_path / "s_data_000003.h5").write_bytes(b"cut")
+    with pytest.raises(InputError, match="Of the scan frames from 12 on are lost"):
+        formats.read_scan(path)
+
+
+def test_a_scan_without_a_number_is_not_called_by_one(tmp_path):
+    scan = formats.read_scan(sixs(tmp_path / "a b é.nxs", 2019))
+    assert any("a b é.nxs lacks distance_m" in note for note in scan.notes)

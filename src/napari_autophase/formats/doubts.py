@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_PIXELS = 2000
+_PIXELS = 500
 """So many pixels, those that change most, tell how alike frames are."""
 _LIT, _PHOTONS, _FEWEST = 0.05, 200, 6
 """Frames are compared that have this part of the brightest one's light and so many photons, if there are so many of them."""

@@ -42,7 +42,14 @@ class FioScans(Format):
 
     def lists(self, path: Path) -> list[Dataset]:
         """Return the frames of every master: one a point."""
-        found = [self._volume(path, each) for each in _masters(path)]
+        masters = _masters(path)
+        if not masters:
+            fio = _found(path)
+            raise InputError(
+                f"The frames of {fio} are not found: there is no {fio.stem}…_master.h5 beside it, nor in a folder beside it; "
+                "copy the detector's folder there."
+            )
+        found = [self._volume(path, each) for each in masters]
         return [each for each in found if each is not None]
 
     def lists_own(self, path: Path) -> list[Dataset]:  # noqa: ARG002

@@ -284,6 +284,8 @@ def _series(tree: Tree, prefix: str, parts: dict[int, Dataset]) -> Dataset | Non
         part = parts.get(number)
         if part is None or part.lost:
             frames = f"frame {place}" if each == 1 else f"frames {place * each} to {place * each + each - 1}"
+            if number == max(parts) and each > 1:  # which may hold fewer
+                frames = f"frames from {place * each} on"
             why = part.lost if part else f"{tree.path} has no part {number} of {prefix}{_SERIES}."
             return Dataset(f"{prefix}{_SERIES}", (), _UNKNOWN, f"Of the scan {frames} are lost: {why}")
     return Dataset(

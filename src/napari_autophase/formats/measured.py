@@ -96,7 +96,8 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
             "The geometry is not complete: it lacks direct_beam_pixel; give it with --set.",
         )
     else:
-        geometry, lacking = _completed(document, f"{log.path.name}, scan {log.number},")
+        scan = "" if log.number is None else f", scan {log.number},"
+        geometry, lacking = _completed(document, f"{log.path.name}{scan}")
     if geometry is None:
         notes.append(lacking)
         metadata |= {key: value for key, value in document.items() if value is not None}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_PIXELS, _VALUES = 4000, 100_000
+_PIXELS, _VALUES = 500, 50_000
 """So many pixels, and values, are looked at, evenly spread."""
 _DARK = 0.1
 """So many of the pixels see no light."""

@@ -130,6 +130,10 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     counts, notes = to_counts(counts, source, how.values) if of_camera is None else of_camera
     bad, said = _masked(about.mask, masks, counts, place)
     counts, below = darkness(counts, bad)
+    if not np.any(counts > 0):
+        raise InputError(
+            f"{source} holds no counts at all: every value is zero, negative or no number; choose another dataset."
+        )
     if counts.min() == counts.max() > 0:
         raise InputError(
             f"{source} holds {counts.flat[0]:g} in every voxel: there is no Bragg peak in it; choose another dataset."
