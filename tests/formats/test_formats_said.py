@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
+import zipfile
 
 import h5py
 import hdf5plugin
@@ -448,8 +450,16 @@ def test_a_distance_that_is_none_is_said(tmp_path, value, units, said):
     assert said is None or said in found[0]
 
 
+def zipped(data: bytes) -> bytes:
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("frame_00000.tif", data)
+        return file.getvalue()
+
+
 @pytest.mark.parametrize(
-    ("pack", "name"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")]
+    ("pack", "name"),
+    [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz"), (zipped, "zip")],
 )
 def test_a_packed_file_is_said_to_be_packed(tmp_path, pack, name):
     np.save(tmp_path / "a.npy", counts(SMALL))

@@ -190,6 +190,7 @@ def format_of(path: Path) -> Format:
 
 
 _PACKED = {
+    b"PK\x03\x04": "zip",
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
