@@ -13,6 +13,8 @@ from napari_autophase.scan import InputError, Scan
 
 GOOD = Geometry(9.0, 0.5, (55.0, 55.0), 0.005, (32.1, 12.6), direct_beam_pixel=(8.0, 8.0))
 
+ANGLES = tuple(1 + 0.005 * np.arange(16.0))
+
 
 def scan(geometry: Geometry) -> Scan:
     index = np.indices((16, 16, 16)) - 8
@@ -45,6 +47,12 @@ def scan(geometry: Geometry) -> Scan:
         ({"detector_angles_deg": (0.0, 0.0)}, "span no volume"),
         ({"detector_angles_deg": (0.5, 0.2)}, "lattice planes"),
         ({"sample_angles_deg": (1.0, 2.0)}, "one angle per circle"),
+        ({"rocking_angles_deg": (1.0, 1.005, 1.01)}, "3 angles, but there are 16 frames"),
+        ({"rocking_angles_deg": (*ANGLES[:5], float("nan"), *ANGLES[6:])}, "angles that are no numbers"),
+        (
+            {"rocking_angles_deg": (*ANGLES[8:], *ANGLES[:8])},
+            "does not run steadily from 1.04 to 1.035; put the frames",
+        ),
     ],
 )
 def test_what_no_instrument_has_is_refused_before_anything_is_computed(change, says):
@@ -57,6 +65,7 @@ def test_what_no_instrument_has_is_refused_before_anything_is_computed(change, s
 def test_what_instruments_have_passes():
     check(GOOD)
     check(replace(GOOD, rocking_step_deg=-0.005))
+    check(replace(GOOD, rocking_angles_deg=ANGLES), 16)
     check(replace(GOOD, rocking_step_deg=0.0, energy_step_kev=0.001))
     check(replace(GOOD, pixel_size_um=(4 * 172.0, 4 * 172.0)))
     for beamline in beamlines().values():

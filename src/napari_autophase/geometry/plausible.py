@@ -37,8 +37,12 @@ _SPACING = Range("lattice spacing", "nm", 0.05, 1.5, {})
 ANGLE = Range("angle of a circle", "degrees", 0, 360, {"millidegrees": 1e-3, "millionths of a degree": 1e-6})
 
 
-def check(geometry: Geometry) -> None:
-    """Refuse a geometry that no instrument has.
+_STEADY = 0.98
+"""Angles that run from frame to frame go with the frames' numbers at least so well (a correlation)."""
+
+
+def check(geometry: Geometry, frames: int | None = None) -> None:
+    """Refuse a geometry that no instrument has, or that is not that of so many frames.
 
     Raises
     ------
@@ -68,6 +72,32 @@ def check(geometry: Geometry) -> None:
         if name.endswith("_deg"):
             for value in values or ():
                 _refuse(ANGLE, abs(value), value, f"geometry.{name}: ")
+
+    _check_angles(geometry.rocking_angles_deg, frames)
+
+
+def _check_angles(angles_deg: tuple[float, ...] | None, frames: int | None) -> None:
+    """Refuse angles, one a frame, that are not those of frames in order."""
+    if angles_deg is None:
+        return
+    if frames is not None and len(angles_deg) != frames:
+        raise InputError(
+            f"geometry.rocking_angles_deg holds {len(angles_deg)} angles, but there are {frames} frames; give one a frame."
+        )
+    angles = np.asarray(angles_deg, float)
+    if not np.isfinite(angles).all():
+        raise InputError(
+            "geometry.rocking_angles_deg holds angles that are no numbers; give all of them, or the step alone."
+        )
+    if (
+        len(angles) > 1
+        and np.ptp(angles)
+        and abs(np.corrcoef(np.arange(len(angles)), angles)[0, 1]) <= _STEADY
+    ):
+        raise InputError(
+            f"geometry.rocking_angles_deg does not run steadily from {angles[0]:g} to {angles[-1]:g}; put the frames, and their "
+            "angles, in order."
+        )
 
 
 def fault(quantity: Range, value: float, number: float, unit: str) -> str:

@@ -104,7 +104,7 @@ def prepare(scan: Scan, preparation: Preparation | None = None, background: Back
     choice = preparation or Preparation()
     geometry = scan.geometry
     if geometry is not None:
-        check(geometry)
+        check(geometry, scan.shape[0])
     dark, known = given(background, scan), True
     counts, why, notes = judged(scan, choice)
     good = why == 0
