@@ -87,6 +87,8 @@ def test_frames_of_34_id_c_and_their_masks_too(tmp_path):
     np.testing.assert_array_equal(scan.mask, right.mask)
     assert scan.geometry == right.geometry
     assert scan.metadata["monitor"] == right.metadata["monitor"]
+    part = formats.read_scan(folder, crop=((2, 20), (0, 32), (0, 32)))
+    assert part.metadata["monitor"] == right.metadata["monitor"][2:]
 
 
 def test_two_frames_of_p10_that_changed_places(tmp_path):

@@ -152,7 +152,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         mask=bad,
         geometry=None if about.geometry is None else place.seen(about.geometry, counts.shape),
         source=source,
-        metadata=about.metadata,
+        metadata=_in_box(about.metadata, whole[0], place.box),
         notes=(
             *about.notes,
             *doubts,
@@ -259,6 +259,12 @@ def _sorted(volume: np.ndarray, order: np.ndarray | None) -> np.ndarray:
     """Return a volume with its frames in some order; one frame for all is as it is."""
     alike = volume.ndim != 3 or volume.strides[0] == 0
     return volume if order is None or alike else volume[order]
+
+
+def _in_box(metadata: dict[str, Any], frames: int, box: Box | None) -> dict[str, Any]:
+    """Return metadata of the frames that are read: the monitor has a number for each of the file's."""
+    monitor = metadata.get("monitor", ())
+    return metadata | {"monitor": monitor[box[0]]} if box and len(monitor) == frames else metadata
 
 
 def _with_log(path: Path, kind: Format, chosen: Dataset, about: Description, hints: Hints) -> Description:
