@@ -170,3 +170,12 @@ def test_the_last_part_of_a_series_may_hold_fewer_frames(tmp_path):
 def test_a_scan_without_a_number_is_not_called_by_one(tmp_path):
     scan = formats.read_scan(sixs(tmp_path / "a b é.nxs", 2019))
     assert any("a b é.nxs lacks distance_m" in note for note in scan.notes)
+
+
+def test_numbers_with_a_comma_are_none_and_not_cut_short(tmp_path):
+    """As a program of another locale writes them: 1,5 is not 1."""
+    folder = write_p10(tmp_path, counts((20, 40, 48)), files=2, parameters={**PARAMETERS, "gam": "1,5"})
+    scan = formats.read_scan(folder)
+    assert scan.geometry is None
+    assert "detector_angles_deg" not in scan.metadata
+    assert any("gam reads '1,5': it is not used" in note for note in scan.notes)

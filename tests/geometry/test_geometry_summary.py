@@ -46,6 +46,10 @@ def test_the_gold_scan_in_numbers():
         ({"pixel_directions": ("y-", "x-")}, "(with rows y- and columns x+ they would fit to +0.53 %)"),
         ({"energy_kev": 9.4}, "too close: check the energy"),
         ({"rocking_angles_deg": tuple(0.005 * n + 0.0004 * (n == 7) for n in range(200))}, "differ by up to"),
+        (
+            {"rocking_angles_deg": tuple(0.005 * (n - 3 * (n > 150)) for n in range(200))},
+            "runs back at frame 151",
+        ),
         ({"rocking_angles_deg": tuple(0.01 * n for n in range(200))}, "the angles of the frames say 0.01"),
         ({"sample_circles": ((23, 11, -6),), "sample_angles_deg": (0.0,)}, "rocking hardly moves the peak"),
     ],

@@ -15,6 +15,8 @@ from .orientation import Verdict, lattice_test, said
 
 _MISMATCH = 1.0
 """Percent between measured and known spacing beyond which something is off: strain rarely reaches that."""
+_BACK = 0.9
+"""Parts of the usual step: an encoder's jitter is less."""
 _UNEVEN = 1.0
 """Percent of the mean step by which steps may differ."""
 _ARM = 15.0
@@ -232,6 +234,12 @@ def _rocking(geometry: Geometry, q: np.ndarray) -> list[str]:
     if angles is not None and len(angles) > 2:
         steps = np.diff(angles)
         mean = float(steps.mean())
+        back = np.flatnonzero(steps * np.sign(mean) < -_BACK * np.median(np.abs(steps)))
+        if len(back):
+            found.append(
+                f"The rocking angle runs back at frame {back[0] + 1}: frames were measured twice, or they are out of order; "
+                "leave those out that do not belong to one run."
+            )
         if mean and (uneven := 100 * float(np.abs(steps / mean - 1).max())) > _UNEVEN:
             found.append(
                 f"The rocking steps differ by up to {uneven:.3g} % from their mean of {mean:.6g} degrees, which is used for all "

@@ -83,4 +83,5 @@ def _parsed(path: Path, text: str) -> ScanLog:
         words=words,
         ended=ended or False,
         notes=tuple(notes),
+        unusable={name: f"reads '{text:.40}'" for name, text in words.items() if name not in motors},
     )

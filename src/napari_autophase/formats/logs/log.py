@@ -73,6 +73,10 @@ def unsteady(values: np.ndarray) -> str:
     return ""
 
 
+_LEADING = re.compile(rf"{_NUMBER.pattern}(?!\d*[,.:]\d)")
+"""A number before a unit; 1,5 is none, of which the 1 would be wrong."""
+
+
 @dataclass(frozen=True)
 class Scanned:
     """One motor that a command moves: under all the names it has, from where to where."""
@@ -191,7 +195,7 @@ class ScanLog:
             return value
         text = self.word(source)
         if text is not None:
-            match = _NUMBER.match(text)
+            match = _LEADING.match(text)
             return float(match[0]) if match else None
         values = self.column(source)
         return None if values is None or not len(values) else float(values[len(values) // 2])
