@@ -63,3 +63,7 @@ __all__ = [*_HOME]
 
 def __getattr__(name: str) -> Any:
     return fetched(__name__, _HOME, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
