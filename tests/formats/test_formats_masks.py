@@ -276,3 +276,18 @@ def test_what_cdiutils_leaves_of_its_preprocessing(tmp_path, counts, bad):
     np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad, counts.shape))
     known = {"energy_kev": 9.0, "distance_m": 1.2, "pixel_size_um": (75.0, 55.0)}
     assert {key: scan.metadata[key] for key in known} == known
+
+
+def test_counts_are_no_mask(tmp_path, counts):
+    """Refused where a person gives them; those of a file itself mask nothing, which is said."""
+    np.save(tmp_path / "a.npy", counts)
+    with pytest.raises(
+        InputError, match=r"the mask given holds [\d,]+ different values, as counts do, and is no mask"
+    ):
+        formats.read_scan(tmp_path / "a.npy", mask=counts)
+    scan = formats.read_scan(master(tmp_path / "m.h5", counts, counts[SIDE // 2]))
+    assert scan.mask is None
+    assert any(
+        "is no mask; give one of 0 and 1, or of bits; until then it masks nothing." in note
+        for note in scan.notes
+    )

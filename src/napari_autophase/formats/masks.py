@@ -34,6 +34,8 @@ _BITS = (
     "user-defined",
 )
 """What the bits of NeXus' pixel_mask mean, from the lowest."""
+_FLAGS, _LOOKED_AT = 64, 200_000
+"""A mask has fewer flags than this, among so many values that are looked at."""
 _IMPOSSIBLE = 1e9
 """No detector counts so many photons in one pixel and frame."""
 
@@ -92,6 +94,9 @@ def bad_pixels(
         If the mask does not fit.
     """
     values, why = _fitting(stored, counts.shape, region)
+    if values is not None and (kinds := _kinds(values)) > _FLAGS:
+        why = f"{stored.where} holds {kinds:,} different values, as counts do, and is no mask; give one of 0 and 1, or of bits."
+        values = None
     if values is None:
         if stored.needed:
             raise InputError(why)
@@ -118,6 +123,12 @@ def bad_pixels(
             f"{stored.where} covers the Bragg peak; if 1 is good in it, --mask-good 1 turns it round."
         )
     return full.copy(), tuple(notes)
+
+
+def _kinds(values: np.ndarray) -> int:
+    """Return how many different values an array holds, as far as some of them tell."""
+    flat = values.ravel()
+    return len(np.unique(flat[:: max(flat.size // _LOOKED_AT, 1)]))
 
 
 def _fitting(
