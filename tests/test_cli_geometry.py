@@ -211,3 +211,16 @@ def test_the_arm_test(capsys):
     assert "direct beam's pixel" in refused(capsys, *base, *second)
     assert "two positions" in refused(capsys, *base, *beam)
     assert "2 numbers" in refused(capsys, *base, "--pixel", "73", "--angles", "31.5,12.3", *beam)
+
+
+def test_a_geometry_that_takes_the_place_of_the_scan_s_own_is_said(folder, tmp_path, capsys):
+    scan = simulate(seed=3, size=32, oversampling=(2.5, 2.5, 2.5)).scan
+    formats.write_scan(scan, tmp_path / "own.h5")
+    asked = ["info", str(tmp_path / "own.h5"), "--json"]
+    assert cli.main([*asked, "--geometry", str(folder / "g.json")]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["geometry"]["energy_kev"] == 9
+    said = f"The geometry is that of {folder / 'g.json'}, not the one of the scan's own files."
+    assert said in document["notes"]
+    assert cli.main(asked) == 0
+    assert "The geometry is that of" not in capsys.readouterr().out

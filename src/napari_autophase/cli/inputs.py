@@ -94,10 +94,18 @@ class GeometryChoice:
         if not said:
             return scan
         # a whole geometry takes the place of another; what a file knows of one is of use to both
-        own = {} if self.path is not None and scan.geometry is not None else _known(scan)
+        takes_its_place = self.path is not None and scan.geometry is not None
+        own = {} if takes_its_place else _known(scan)
         # what is said is said of the whole frames
         part, found = scan.origin, self._completed(said, own, scan.source)
-        return replace(scan, geometry=found if part is None else part.cropped(found))
+        notes = (
+            [f"The geometry is that of {self.path}, not the one of the scan's own files."]
+            if takes_its_place
+            else []
+        )
+        return replace(
+            scan, geometry=found if part is None else part.cropped(found), notes=(*notes, *scan.notes)
+        )
 
     def placed(
         self,
