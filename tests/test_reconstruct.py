@@ -62,6 +62,22 @@ def test_the_stages_come_in_order_and_count_up(crystal):
     assert found.seconds["total"] == pytest.approx(sum(found.seconds[stage] for stage in STAGES))
 
 
+def test_what_it_took_is_said_by_the_clock_that_is_given(crystal):
+    now = [0.0]
+    job, rests = (
+        reconstruct(crystal.scan, SHORT, clock=lambda: now[0]),
+        {("prepare", 1): 2.0, ("refine", 3): 5.0},
+    )
+    while True:
+        try:
+            step = next(job)
+        except StopIteration as end:
+            found = end.value
+            break
+        now[0] += rests.pop((step.stage, step.step), 0.0)
+    assert found.seconds == {"prepare": 2.0, "guess": 0.0, "refine": 5.0, "analyse": 0.0, "total": 7.0}
+
+
 def test_what_is_found_keeps_the_measured_grid_and_the_conventions(crystal):
     found = run(crystal.scan, SHORT)
     assert found.object.dtype == np.complex64

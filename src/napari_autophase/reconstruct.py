@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +17,7 @@ from .placement import doubts_of, placed
 from .recipe import Recipe
 from .reconstruction import BEGUN_WITH, UNKNOWN_GEOMETRY, Coherence, Progress, Reconstruction
 from .scan import InputError, Scan, fingerprint
+from .stopwatch import Clock, Stopwatch
 from .version import full_version
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def reconstruct(
     *,
     background: preparation.Background | None = None,
     begin: Reconstruction | None = None,
+    clock: Clock = time.perf_counter,
 ) -> Generator[Progress, None, Reconstruction]:
     """Reconstruct the crystal that scattered `scan`, as `recipe` says.
 
@@ -44,6 +46,8 @@ def reconstruct(
     begin
         A result of the same scan to go on from: its object and support are refined, and nothing is guessed.  The result's
         ``iterations`` and ``errors`` are then of both.
+    clock
+        By which the result says how long it took: one that stands still while the caller lets it rest leaves that out.
 
     Raises
     ------
@@ -52,17 +56,18 @@ def reconstruct(
         suffice; if the result to go on from has another shape than the scan once it is prepared.
     """
     with memory.or_say(f"phasing {' × '.join(map(str, scan.shape))} voxels"):
-        return (yield from _reconstruct(scan, recipe or Recipe(), background, begin))
+        return (yield from _reconstruct(scan, recipe or Recipe(), background, begin, Stopwatch(clock)))
 
 
 def _reconstruct(
-    scan: Scan, recipe: Recipe, background: preparation.Background | None, begin: Reconstruction | None
+    scan: Scan,
+    recipe: Recipe,
+    background: preparation.Background | None,
+    begin: Reconstruction | None,
+    stage: Stopwatch,
 ) -> Generator[Progress, None, Reconstruction]:
     # torch costs a second, and importing this module alone does not need it
     from . import network, phasing
-
-    seconds: dict[str, float] = {}
-    stage = _stopwatch(seconds)
 
     device, notes = phasing.pick_device(recipe.device)
     phasing.check_memory(scan.shape, recipe, device)
@@ -93,7 +98,7 @@ def _reconstruct(
         notes = (*notes, *doubts_of(prepared.geometry, prepared.peak, found.support))
         verdict = analysis.trust.verdict(found.figures, found.trust, found.shells)
 
-    seconds["total"] = sum(seconds.values())
+    seconds = {**stage.seconds, "total": sum(stage.seconds.values())}
     return Reconstruction(
         object=found.object,
         support=found.support,
@@ -228,15 +233,3 @@ def _others() -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):  # phasing does without numba
             found[name] = metadata.version(name)
     return found
-
-
-def _stopwatch(seconds: dict[str, float]) -> Callable[[str], AbstractContextManager[None]]:
-    @contextmanager
-    def stage(name: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - begin
-
-    return stage

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +15,7 @@ from .evidence import Shells, Trust
 from .recipe import PRELUDE, Recipe, parse
 from .reconstruction import JUDGED, Progress, Reconstruction
 from .scan import InputError, fingerprint
+from .stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from .phasing import Blur, Diffraction, Phased, Starts
     from .preparation import Prepared
 
-Stage = Callable[[str], AbstractContextManager[None]]
 OUTLIER = 1.5
 """Runs whose held-out likelihood is so many times the best one's are not averaged."""
 
@@ -81,7 +79,7 @@ class Run:
 
 
 def single(
-    prepared: Prepared, recipe: Recipe, model: Model | None, device: torch.device, stage: Stage
+    prepared: Prepared, recipe: Recipe, model: Model | None, device: torch.device, stage: Stopwatch
 ) -> Generator[Progress, None, Run]:
     """Phase a scan once, and once more with more starts if the outcome explains too little.
 
@@ -107,7 +105,7 @@ def single(
 
 
 def further(
-    prepared: Prepared, recipe: Recipe, begin: Reconstruction, device: torch.device, stage: Stage
+    prepared: Prepared, recipe: Recipe, begin: Reconstruction, device: torch.device, stage: Stopwatch
 ) -> Generator[Progress, None, Run]:
     """Go on with what was found in the same scan.
 
@@ -142,7 +140,7 @@ def _attempt(
     recipe: Recipe,
     model: Model | None,
     device: torch.device,
-    stage: Stage,
+    stage: Stopwatch,
     careful: bool = False,
 ) -> Generator[Progress, None, Run]:
     from . import phasing
@@ -184,7 +182,7 @@ def several(
     recipe: Recipe,
     model: Model | None,
     device: torch.device,
-    stage: Stage,
+    stage: Stopwatch,
     voxel_steps_nm: np.ndarray | None,
     q_bragg_per_nm: np.ndarray | None,
 ) -> Generator[Progress, None, Run]:
@@ -198,12 +196,12 @@ def several(
     found: list[Run] = []
     seconds = []
     for index, share in enumerate(shares):
-        begun = time.perf_counter()
+        begun = stage.clock()
         # no random number is used twice
         seed = (recipe.seed + index) % 2**63
         one = single(parts[share], recipe.model_copy(update={"seed": seed}), model, device, stage)
         found.append((yield from _share(one, index, len(shares))))
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(stage.clock() - begun)
 
     with stage("analyse"):
         return _averaged(found, shares, seconds, prepared, recipe, voxel_steps_nm, q_bragg_per_nm, device)

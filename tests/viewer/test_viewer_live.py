@@ -194,7 +194,7 @@ def test_who_does_not_want_it_pays_nothing():
 
 def test_a_thread_sends_sketches_and_what_was_seen_of_the_starts(monkeypatch, qapp):
     clock, updates = Clock(), []
-    monkeypatch.setattr(threads.ReconstructionWorker, "_clock", lambda _: clock())
+    monkeypatch.setattr(threads.Pause, "clock", lambda _: clock())
 
     def engine(scan, recipe):
         yield Progress("prepare", 1, 1, voxel_steps_nm=STEPS)

@@ -42,7 +42,7 @@ def clock(monkeypatch):
 def test_between_two_updates_steps_are_collected_and_none_is_lost(controller, clock, qtbot):
     steps = 3000
 
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         yield Progress("prepare", 0, 1)
         for step in range(steps):
             yield Progress("refine", step + 1, steps, error=float(step))
@@ -60,7 +60,7 @@ def test_between_two_updates_steps_are_collected_and_none_is_lost(controller, cl
 
 
 def test_what_is_told_together_is_of_one_stage(controller, qtbot):
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         for stage, first in (("guess", 0), ("refine", 100)):
             for step in range(5):
                 yield Progress(stage, step, 5, error=float(first + step))
@@ -81,7 +81,7 @@ def test_what_is_told_together_is_of_one_stage(controller, qtbot):
 def test_the_window_rests_four_times_as_long_as_it_draws(clock, drawing, between):
     step_s, steps, updates, moments = 0.002, 500, [], []
 
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         for _ in range(steps):
             clock.now += step_s
             yield Progress("refine", 1, 2, error=1.0)
@@ -103,7 +103,7 @@ def test_the_window_rests_four_times_as_long_as_it_draws(clock, drawing, between
 def test_until_the_window_has_drawn_nothing_more_is_told(clock):
     steps, updates = 50, []
 
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         for _ in range(steps):
             clock.now += 10.0
             yield Progress("refine", 1, 2, error=1.0)
@@ -116,7 +116,7 @@ def test_until_the_window_has_drawn_nothing_more_is_told(clock):
 
 
 def test_how_long_the_window_drew_is_measured(controller, clock, monkeypatch, qtbot):
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         yield Progress("refine", 1, 2, error=1.0)
         return FOUND
 
@@ -133,7 +133,7 @@ def test_how_long_the_window_drew_is_measured(controller, clock, monkeypatch, qt
 
 
 def test_results_arrive_in_the_window_s_thread(controller, qtbot):
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         assert threading.current_thread() is not threading.main_thread()
         yield Progress("prepare", 0, 1)
         return FOUND
@@ -151,7 +151,7 @@ def test_results_arrive_in_the_window_s_thread(controller, qtbot):
 def test_cancel_takes_effect_within_one_iteration(controller, qtbot):
     go, done, closed = threading.Semaphore(0), [], threading.Event()
 
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         try:
             for step in range(1000):
                 go.acquire()
@@ -174,7 +174,7 @@ def test_cancel_takes_effect_within_one_iteration(controller, qtbot):
 
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), ValueError("bad"), MemoryError()])
 def test_errors_reach_the_controller(controller, qtbot, error):
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         yield Progress("prepare", 0, 1)
         raise error
 
@@ -189,7 +189,7 @@ def test_errors_reach_the_controller(controller, qtbot, error):
 def test_closing_waits_until_the_thread_is_done(controller, qtbot):
     begun, closed = threading.Event(), threading.Event()
 
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         try:
             while True:
                 begun.set()
@@ -231,7 +231,7 @@ def test_a_run_that_is_held_rests_until_it_may_go_on(controller, qtbot):
     """Each step waits to be let through, so that the test knows how many there were when it was held."""
     through, steps = threading.Semaphore(0), []
 
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         for step in range(1, 7):
             through.acquire()
             steps.append(step)
@@ -253,8 +253,42 @@ def test_a_run_that_is_held_rests_until_it_may_go_on(controller, qtbot):
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
+def test_the_clock_of_a_run_stands_still_while_it_rests(clock, monkeypatch):
+    monkeypatch.setattr(threads, "_LOOK_UP_S", 1e-3)
+    pause = threads.Pause()
+    begin, looks = pause.clock(), []
+
+    def ended():
+        clock.now += 1000.0
+        looks.append(1)
+        pause.hold(len(looks) < 3)
+        return False
+
+    pause.hold(True)
+    pause.wait(ended)
+    assert len(looks) == 3
+    assert pause.clock() == begin
+    clock.now += 7.0
+    assert pause.clock() == begin + 7.0
+
+
+def test_an_engine_counts_its_seconds_by_the_clock_of_its_run(controller, qtbot):
+    clocks = []
+
+    def engine(scan, recipe, clock, **_):
+        clocks.append(clock)
+        yield Progress("refine", 1, 1)
+        return FOUND
+
+    controller.use(engine)
+    controller.start(SCAN, Recipe())
+    own = controller._job._pause.clock
+    qtbot.waitUntil(lambda: controller.state == "done", timeout=120_000)
+    assert clocks == [own]
+
+
 def test_a_run_that_is_held_can_be_cancelled(controller, qtbot):
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         step = 0
         while True:
             step += 1

@@ -35,7 +35,7 @@ def endless(monkeypatch):
     """An engine that goes on until it is stopped; set when it has been."""
     stopped = threading.Event()
 
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         try:
             step = 0
             while True:
@@ -148,7 +148,7 @@ def test_closing_the_window_in_mid_run(window, qtbot, endless):
 def test_deleting_the_layers_in_mid_run(window, qtbot, monkeypatch):
     go = threading.Event()
 
-    def engine(scan, recipe, begin=None):
+    def engine(scan, recipe, **_):
         yield Progress("refine", 1, 2, error=1.0)
         go.wait(120)
         return make_reconstruction()

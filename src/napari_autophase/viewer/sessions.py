@@ -66,7 +66,9 @@ class QtBackground:
             return self._launch(scan, recipe, run)
         from . import threads
 
-        return threads.launch(scan, recipe, run, partial(threads.reconstruct, look=look, begin=begin))
+        pause = threads.Pause()
+        work = partial(threads.reconstruct, look=look, begin=begin, clock=pause.clock)
+        return threads.launch(scan, recipe, run, work, pause)
 
     def tasks(self) -> Tasks:
         """Return what does its work in threads and tells of it in this one."""

@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker, WorkerBase
@@ -39,9 +40,13 @@ many iterations and the same processors.
 """
 
 
-def launch(scan: Scan, recipe: Recipe, run: Run, work: Work | None = None) -> ReconstructionWorker:
-    """Start a reconstruction (or other `work` of that kind) in a thread; it reports to `run` in the caller's thread."""
-    worker = ReconstructionWorker(scan, recipe, work or reconstruct, lambda: run.live)
+def launch(
+    scan: Scan, recipe: Recipe, run: Run, work: Work | None = None, pause: Pause | None = None
+) -> ReconstructionWorker:
+    """Start a reconstruction (or other `work` of that kind, with its pause) in a thread; it reports to `run` in the caller's."""
+    pause = pause or Pause()
+    work = work or partial(reconstruct, clock=pause.clock)
+    worker = ReconstructionWorker(scan, recipe, work, lambda: run.live, pause)
 
     def deliver(update: tuple[Progress, tuple[float, ...], Seen]) -> None:
         begin = time.monotonic()
@@ -138,6 +143,33 @@ class _QuietFunctionWorker(_Quiet, FunctionWorker):
     pass
 
 
+class Pause:
+    """Lets a run rest after its present step; its clock stands still meanwhile."""
+
+    def __init__(self) -> None:
+        self._go = threading.Event()
+        self._go.set()
+        self._rested_s = 0.0
+
+    def hold(self, held: bool) -> None:
+        """Rest from now on, or go on."""
+        if held:
+            self._go.clear()
+        else:
+            self._go.set()
+
+    def wait(self, ended: Callable[[], bool]) -> None:
+        """Wait while the run is to rest, until it has `ended` at the latest (called by the run)."""
+        begin = time.perf_counter()
+        while not self._go.wait(_LOOK_UP_S) and not ended():
+            pass
+        self._rested_s += time.perf_counter() - begin
+
+    def clock(self) -> float:
+        """Return seconds that do not pass while the run rests."""
+        return time.perf_counter() - self._rested_s
+
+
 class ReconstructionWorker(_Quiet, GeneratorWorker):
     """Drives `reconstruct.reconstruct` or another generator of `Progress`; `live`: whether the crystal is to be sketched.
 
@@ -147,13 +179,16 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
     """
 
     def __init__(
-        self, scan: Scan, recipe: Recipe, work: Work, live: Callable[[], bool] = lambda: False
+        self,
+        scan: Scan,
+        recipe: Recipe,
+        work: Work,
+        live: Callable[[], bool] = lambda: False,
+        pause: Pause | None = None,
     ) -> None:
         super().__init__(work, scan, recipe)
-        self._go = threading.Event()
-        self._go.set()
-        self._rested_s = 0.0
-        self._watch = Watch(recipe.analyse.threshold, live, self._clock)
+        self._pause = pause or Pause()
+        self._watch = Watch(recipe.analyse.threshold, live, self._pause.clock)
         self._over = threading.Event()
         self._due = 0.0
 
@@ -173,7 +208,7 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
 
         try:
             while not self.abort_requested:
-                self._rest_if_held()
+                self._pause.wait(lambda: self.abort_requested)
                 before = progress
                 try:
                     progress = next(self._gen)
@@ -197,20 +232,7 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
 
     def hold(self, held: bool) -> None:
         """Rest after the present step, or go on."""
-        if held:
-            self._go.clear()
-        else:
-            self._go.set()
-
-    def _rest_if_held(self) -> None:
-        begin = time.perf_counter()
-        while not self._go.wait(_LOOK_UP_S) and not self.abort_requested:
-            pass
-        self._rested_s += time.perf_counter() - begin
-
-    def _clock(self) -> float:
-        """Return seconds that do not pass while the run rests."""
-        return time.perf_counter() - self._rested_s
+        self._pause.hold(held)
 
     def run(self) -> None:
         """Do the work and say that it is over (called by Qt)."""
@@ -225,8 +247,12 @@ class ReconstructionWorker(_Quiet, GeneratorWorker):
 
 
 def reconstruct(
-    scan: Scan, recipe: Recipe, look: Look | None = None, begin: Reconstruction | None = None
+    scan: Scan,
+    recipe: Recipe,
+    look: Look | None = None,
+    begin: Reconstruction | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Progress, None, Drawing]:
     """Reconstruct, and compute what the window shows of the result."""
     engine.load()
-    return (yield from phase(scan, recipe, look, begin))
+    return (yield from phase(scan, recipe, look, begin, clock))

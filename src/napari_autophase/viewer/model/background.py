@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
@@ -42,12 +43,16 @@ class Background(Protocol):
 
 
 def phase(
-    scan: Scan, recipe: Recipe, look: Look | None = None, begin: Reconstruction | None = None
+    scan: Scan,
+    recipe: Recipe,
+    look: Look | None = None,
+    begin: Reconstruction | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Progress, None, Drawing]:
-    """Reconstruct, and compute what the window shows of the result."""
+    """Reconstruct, and compute what the window shows of the result; what it took is said by the clock."""
     from ...reconstruct import reconstruct  # brings torch: a second that the window must not wait
 
-    return draw((yield from reconstruct(scan, recipe, begin=begin)), look)
+    return draw((yield from reconstruct(scan, recipe, begin=begin, clock=clock)), look)
 
 
 class AtOnce:
