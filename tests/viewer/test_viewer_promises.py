@@ -14,7 +14,8 @@ def test_every_promise_names_a_test_that_is_there():
     rows = [line for line in text.splitlines() if line.startswith("| ")][2:]
     assert len(rows) > 35
     for row in rows:
-        named = re.findall(r"`(test_viewer_\w+\.py)::(test_\w+)`", row)
+        named = re.findall(r"`(test_viewer_\w+\.py)::(test_\w+|AnyOrder)`", row)
         assert named, row
         for file, name in named:
-            assert f"def {name}(" in (HERE / file).read_text(encoding="utf-8"), name
+            text = (HERE / file).read_text(encoding="utf-8")
+            assert f"def {name}(" in text or f"class {name}(" in text, name

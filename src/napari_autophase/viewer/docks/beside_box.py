@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-from psygnal import SignalInstance
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox
 
@@ -14,6 +12,7 @@ from ..model.results import ResultLayers
 from ..model.session import Session
 from ..widgets.box import Box
 from ..widgets.layout import caption, form, row
+from ..widgets.listening import listen
 from ..widgets.notes import Note
 
 _TITLES: dict[Kind, tuple[str, str]] = {
@@ -67,21 +66,14 @@ class BesideBox(Box):
             rows.addRow(note)
         rows.addRow(caption("Compare with", self.other.toolTip()), self.other)
         rows.addRow(self.agreement)
-        links: list[tuple[SignalInstance, Callable[..., object]]] = [
+        listen(
+            self,
             (self._extras.landmarks.changed, self.follow),
             (self._extras.side_by_side.changed, self.follow),
             (self._extras.shown.changed, self._allow),
             (session.results_changed, self.follow),
             (session.result_updated, self.follow),
-        ]
-        for signal, slot in links:
-            signal.connect(slot)
-
-        def close() -> None:
-            for signal, slot in links:
-                signal.disconnect(slot)
-
-        self.destroyed.connect(lambda _: close())
+        )
         self.follow()
 
     def follow(self, *_: object) -> None:

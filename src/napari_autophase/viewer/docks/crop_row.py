@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
-from psygnal import SignalInstance
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QSpinBox
 
 from ...scan import Scan
 from ..model.crop_box import CropBox, Ends
 from ..model.session import Session
 from ..widgets.fields import Words
-from ..widgets.layout import row
+from ..widgets.layout import Rows, narrow, row
+from ..widgets.listening import listen
 from ..widgets.notes import Note
 
 _LEAST = 16
 """Shortest side of a scan."""
 
 
-class CropRow(QWidget):
+class CropRow(Rows):
     """A line that says the crop, and a button that draws it; `chosen` tells it, as other fields do.
 
     Parameters
@@ -48,24 +45,22 @@ class CropRow(QWidget):
         self.first, self.end = QSpinBox(), QSpinBox()
         for spin, tip in ((self.first, "First frame of the part."), (self.end, "Frame behind its last one.")):
             spin.setToolTip(tip)
-            spin.setStyleSheet(
-                "QSpinBox { min-width: 40px; }"
-            )  # napari's style makes the dock wider than it is
+            spin.setButtonSymbols(
+                QSpinBox.ButtonSymbols.NoButtons
+            )  # which would leave no room for the number
+            narrow(spin, 40)
         self.seen = Note()
         self.use = QPushButton("Crop to this")
         self.use.setToolTip("Read the part in the box.")
-        self.drawing = QWidget()
-        column = QVBoxLayout(self.drawing)
-        column.setContentsMargins(0, 0, 0, 0)
+        self.drawing = Rows()
+        column = self.drawing.column
         frames = row(QLabel("Frames"), self.first, QLabel("to"), self.end, stretch=1)
         frames.setStretch(3, 1)
         column.addLayout(frames)
         column.addWidget(self.seen)
         column.addWidget(self.use)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addLayout(row(self.words, self.draw))
-        whole.addWidget(self.drawing)
+        self.column.addLayout(row(self.words, self.draw))
+        self.column.addWidget(self.drawing)
         self.drawing.hide()
 
         self.words.chosen.connect(self.chosen)
@@ -74,14 +69,13 @@ class CropRow(QWidget):
         self.first.valueChanged.connect(self._say)
         self.end.valueChanged.connect(self._say)
         self.box.changed.connect(self._say)
-        links: list[tuple[SignalInstance, Callable[[], None]]] = [
+        listen(
+            self,
             (session.scan_changed, self._stop),
             (session.scan_updated, self._stop),
             (session.side_changed, self._on_side),
-        ]
-        for signal, slot in links:
-            signal.connect(slot)
-        self.destroyed.connect(partial(_close, links, self.box))
+            close=self.box.erase,
+        )
 
     @property
     def path(self) -> str:
@@ -175,9 +169,3 @@ def _half(at: int, n: int) -> Ends:
     side = min(n, max(n // 2, 2 * _LEAST))
     first = min(max(at - side // 2, 0), n - side)
     return first, first + side
-
-
-def _close(links: list[tuple[SignalInstance, Callable[[], None]]], box: CropBox) -> None:
-    for signal, slot in links:
-        signal.disconnect(slot)
-    box.erase()

@@ -16,6 +16,7 @@ from ..model.run_words import DEVICES
 from ..model.session import Session
 from ..threads import Tasks
 from ..warmup import engine
+from ..widgets.listening import listen
 from ..widgets.notes import Note
 
 CHOOSING_MS = 200
@@ -53,14 +54,12 @@ class DeviceAndMemory(QWidget):
         self._chosen.setInterval(CHOOSING_MS)
         self._chosen.timeout.connect(self._ask)
 
-        def close() -> None:
-            self._tasks.close()
-            for signal in (session.scan_changed, session.scan_updated):
-                signal.disconnect(self.on_choice)
-
-        for signal in (session.scan_changed, session.scan_updated):
-            signal.connect(self.on_choice)
-        self.destroyed.connect(lambda _: close())
+        listen(
+            self,
+            (session.scan_changed, self.on_choice),
+            (session.scan_updated, self.on_choice),
+            close=self._tasks.close,
+        )
         engine.ready.connect(self._on_engine)
         engine.failed.connect(self._on_failed)
         if engine.loaded:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QSignalBlocker
@@ -26,6 +25,7 @@ from ..widgets.box import Box
 from ..widgets.help import HelpButton
 from ..widgets.histogram import HistogramStrip
 from ..widgets.layout import caption, form, row
+from ..widgets.listening import listen
 from ..widgets.notes import Note
 from ..widgets.page import Page
 from ..widgets.range_row import RangeRow
@@ -155,17 +155,15 @@ class DisplayDock(Page):
         self.result.activated.connect(self._choose)
 
         session = self._session
-        links: list[tuple[Any, Callable[..., object]]] = [
+        listen(
+            self,
             (napari_viewer.dims.events.ndisplay, self._on_ndisplay),
             (session.choices_changed, self._on_side),
             (session.results_changed, self._refresh),
             (session.result_updated, self._on_updated),
             (session.side_changed, self._on_side),
             (session.extras.shown.changed, self._on_seen),
-        ]
-        for signal, slot in links:
-            signal.connect(slot)
-        self.destroyed.connect(partial(_disconnect, links))
+        )
         self._refresh()
 
     @property
@@ -197,8 +195,6 @@ class DisplayDock(Page):
         self._on_side()
         if self._chosen is not before or before is None:
             self._load()
-            if self._chosen is not None and not new and not self._session.diffraction_shown:
-                self._session.show_result(self._chosen)  # the one before was deleted
 
     def _on_updated(self) -> None:
         for index, result in enumerate(self._results):
@@ -351,8 +347,3 @@ def _button(text: str, tip: str, clicked: Callable[[], object]) -> QPushButton:
     button.setToolTip(tip)
     button.clicked.connect(lambda: clicked())
     return button
-
-
-def _disconnect(connections: list[tuple[Any, Callable[..., object]]], _: object = None) -> None:
-    for event, slot in connections:
-        event.disconnect(slot)

@@ -21,6 +21,7 @@ from ..model.turntable import PICTURES, turning
 from ..threads import Tasks
 from ..widgets.fields import Choice, Words
 from ..widgets.layout import caption, form, row
+from ..widgets.listening import listen
 from ..widgets.notes import ActivityBar, Note
 from ..widgets.section import Section
 
@@ -112,7 +113,7 @@ class ExportSection(Section):
             lambda: self._ask_for(".vti", "Write for other programs", outputs.PROGRAMS, self.write_maps)
         )
         self.line.clicked.connect(self._copy_line)
-        self.destroyed.connect(partial(_close, self._tasks))
+        listen(self, close=self._tasks.close)
         self.follow()
 
     def follow(self) -> None:
@@ -306,7 +307,3 @@ def _positive(text: str) -> float | None:
     if not 0 < value < float("inf"):
         raise InputError(f"Voxel size: '{text}' is no length; write a positive number, such as 5.")
     return value
-
-
-def _close(tasks: Tasks) -> None:
-    tasks.close()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from psygnal import SignalInstance
 from qtpy.QtCore import QStandardPaths, Signal
 from qtpy.QtWidgets import QFileDialog, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout
 
@@ -22,6 +21,7 @@ from ..model.run_words import duration
 from ..model.session import Session
 from ..warmup import engine
 from ..widgets.layout import caption, form, row
+from ..widgets.listening import listen
 from ..widgets.notes import Note
 from ..widgets.section import Section
 
@@ -114,7 +114,8 @@ class FineTuneSection(Section):
         column.addLayout(row(self.take, self.save))
 
         controller = self._controller
-        links: list[tuple[SignalInstance, Callable[..., None]]] = [
+        listen(
+            self,
             (session.scan_changed, self._allow),
             (session.choices_changed, self._allow),
             (session.controller.state_changed, self._allow),
@@ -122,16 +123,8 @@ class FineTuneSection(Section):
             (controller.advanced, self._on_update),
             (controller.finished, self._on_finished),
             (controller.failed, self._on_failed),
-        ]
-        for signal, slot in links:
-            signal.connect(slot)
-
-        def close() -> None:
-            for signal, slot in links:
-                signal.disconnect(slot)
-            controller.close()
-
-        self.destroyed.connect(lambda _: close())
+            close=controller.close,
+        )
         self._on_state(controller.state)
 
     @property

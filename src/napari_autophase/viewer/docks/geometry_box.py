@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from psygnal import SignalInstance
 from qtpy.QtWidgets import QPushButton, QVBoxLayout
 
 from ...geometry import Geometry, Verdict
@@ -19,6 +16,7 @@ from ..widgets.box import Box
 from ..widgets.crystal_form import CrystalForm
 from ..widgets.geometry_form import GeometryForm, Incomplete
 from ..widgets.layout import row
+from ..widgets.listening import listen
 from ..widgets.notes import Note
 
 if TYPE_CHECKING:
@@ -63,14 +61,13 @@ class GeometryBox(Box):
         box.addWidget(self.crystal)
         box.addWidget(self.arm)
 
-        links: list[tuple[SignalInstance, Callable[[], None]]] = [
+        session.unsettled.append(self.settle)
+        listen(
+            self,
             (session.scan_changed, self._show),
             (session.scan_updated, self._follow),
-        ]
-        for signal, slot in links:
-            signal.connect(slot)
-        session.unsettled.append(self.settle)
-        self.destroyed.connect(partial(_close, links, session, self.settle))
+            close=lambda: session.unsettled.remove(self.settle),
+        )
         self._show()
 
     def settle(self) -> None:
@@ -169,11 +166,3 @@ def _but_reflection(which: Scan | GeometryForm) -> Geometry | None:
     """Return the geometry of a scan, or that of which a form knows, without the reflection, which has a line elsewhere."""
     known = which.geometry if isinstance(which, Scan) else which.given
     return None if known is None else replace(known, reflection=None)
-
-
-def _close(
-    links: list[tuple[SignalInstance, Callable[[], None]]], session: Session, settle: Callable[[], None]
-) -> None:
-    for signal, slot in links:
-        signal.disconnect(slot)
-    session.unsettled.remove(settle)

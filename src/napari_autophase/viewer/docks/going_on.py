@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
-from psygnal import SignalInstance
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ...recipe import Recipe
@@ -15,6 +13,7 @@ from ..model.results import ResultLayers
 from ..model.session import Session
 from ..model.stage import Stage
 from ..widgets.layout import row
+from ..widgets.listening import listen
 
 
 class GoingOn(QWidget):
@@ -59,21 +58,13 @@ class GoingOn(QWidget):
         self.polish.clicked.connect(lambda: self._go_on(POLISH))
         self.seed.clicked.connect(lambda: self._try(self._again))
         self.recipe.clicked.connect(lambda: self._try(self._show_recipe))
-        links: list[SignalInstance] = [
+        changes = (
             session.results_changed,
             session.choices_changed,
             Stage.of(session.viewer).seen_changed,
             session.controller.state_changed,
-        ]
-        follow = partial(_follow, self)
-        for signal in links:
-            signal.connect(follow)
-
-        def close() -> None:
-            for signal in links:
-                signal.disconnect(follow)
-
-        self.destroyed.connect(lambda _: close())
+        )
+        listen(self, *((signal, self.follow) for signal in changes))
         self.follow()
 
     @property
@@ -129,10 +120,6 @@ class GoingOn(QWidget):
             action(result)
         except InputError as error:
             self._refuse(error)
-
-
-def _follow(panel: GoingOn, *_: object) -> None:
-    panel.follow()
 
 
 def _button(text: str, tip: str) -> QPushButton:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 from napari.layers import Layer
 from napari.utils.notifications import show_error
-from psygnal import SignalInstance
 from qtpy.QtWidgets import QComboBox, QPushButton
 
 from ...scan import InputError
@@ -15,6 +11,7 @@ from ..model.foreign import Holds, Meaning
 from ..model.session import Session
 from ..widgets.box import Box
 from ..widgets.layout import caption, form
+from ..widgets.listening import listen
 from ..widgets.notes import Note
 
 _HOLDS: dict[Holds, str] = {
@@ -64,13 +61,7 @@ class ImageSection(Box):
         self.holds.activated.connect(lambda _: self._say())
         self.phase.activated.connect(lambda _: self._say())
         self.use.clicked.connect(self._use)
-        links: list[tuple[SignalInstance, Callable[[], None]]] = [
-            (session.scan_changed, self.follow),
-            (session.choices_changed, self.follow),
-        ]
-        for signal, slot in links:
-            signal.connect(slot)
-        self.destroyed.connect(partial(_close, links))
+        listen(self, (session.scan_changed, self.follow), (session.choices_changed, self.follow))
         self.follow()
 
     def follow(self) -> None:
@@ -123,8 +114,3 @@ class ImageSection(Box):
         except InputError as error:
             self.refused.say(str(error), error=True)
             show_error(str(error))
-
-
-def _close(links: list[tuple[SignalInstance, Callable[[], None]]]) -> None:
-    for signal, slot in links:
-        signal.disconnect(slot)

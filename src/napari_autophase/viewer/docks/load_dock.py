@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from psygnal import SignalInstance
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QComboBox
 
 from ...recipe import Preparation, Recipe
 from ...scan import InputError, Scan
+from ..model.choices import preparation_of
 from ..model.drawing import Drawing
 from ..model.request import Request, read
-from ..model.session import Session
 from ..sessions import session_of
 from ..threads import Tasks
 from ..widgets.buttons import SampleButton
 from ..widgets.file_row import FileRow, dropped
 from ..widgets.layout import caption, form
+from ..widgets.listening import listen
 from ..widgets.notes import ActivityBar, Note
 from ..widgets.page import Page
 from ..widgets.repeats_form import RepeatsForm
@@ -30,6 +29,7 @@ from ..widgets.scan_facts import ScanFacts
 from .geometry_box import GeometryBox
 from .image_section import ImageSection
 from .reading_form import ReadingForm
+from .scan_pictures import ScanPictures
 from .undo_row import UndoButton
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class LoadDock(Page):
         self._asked = self._reading = Request("")
         self._refused: Request | None = None
         self._offers_scans = False
-        self._preparation = preparation_in(self._session.choices_made)
+        self._preparation = preparation_of(self._session.choices_made) or Preparation()
         self._offered: list[tuple[str, str]] = []
         self.setAcceptDrops(True)
 
@@ -91,6 +91,7 @@ class LoadDock(Page):
         self.sample = SampleButton(napari_viewer)
         self.scan_facts = ScanFacts()
         self.facts, self.off, self.notes = self.scan_facts.facts, self.scan_facts.off, self.scan_facts.notes
+        self.pictures = ScanPictures(self._session)
         self.geometry_box = GeometryBox(self._session)
         self.image = ImageSection(self._session)
 
@@ -106,6 +107,7 @@ class LoadDock(Page):
         self.column.addWidget(self.welcome)
         self.column.addWidget(self.sample)
         self.column.addWidget(self.image)
+        self.column.addWidget(self.pictures)
         self.column.addWidget(self.scan_facts)
         self.column.addWidget(self.geometry_box)
         self.column.addStretch(1)
@@ -114,15 +116,14 @@ class LoadDock(Page):
         self.dataset.activated.connect(lambda _: self._choose_dataset())
         self._offer_datasets([])
         session = self._session
-        links: list[tuple[SignalInstance, Callable[[], None]]] = [
+        session.unsettled.append(self.settle)
+        listen(
+            self,
             (session.scan_changed, self._show_scan),
             (session.scan_updated, self._on_updated),
             (session.choices_said, self._on_choices),
-        ]
-        for signal, slot in links:
-            signal.connect(slot)
-        session.unsettled.append(self.settle)
-        self.destroyed.connect(partial(_close, self._tasks, links, session, self.settle))
+            close=self._close,
+        )
         self._show_scan()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
@@ -134,6 +135,10 @@ class LoadDock(Page):
         """Read the first file that was dropped."""
         if event is not None and (paths := dropped(event)):
             self.file.choose(paths[0])
+
+    def _close(self) -> None:
+        self._tasks.close()
+        self._session.unsettled.remove(self.settle)
 
     def load(self, path: str, dataset: str | None = None) -> None:
         """Read `path` in the background and show what it holds; without a path, show what is current again."""
@@ -293,7 +298,7 @@ class LoadDock(Page):
 
     def _dim(self, other: bool) -> None:
         """Show that the facts are of another scan than the one whose name stands above."""
-        for widget in (self.corrections, self.repeats, self.scan_facts, self.geometry_box):
+        for widget in (self.corrections, self.repeats, self.pictures, self.scan_facts, self.geometry_box):
             widget.setEnabled(not other)
 
     def _on_updated(self) -> None:
@@ -303,11 +308,10 @@ class LoadDock(Page):
 
     def _on_choices(self) -> None:
         """Say how the scan looks with another preparation."""
-        with suppress(InputError):  # in the midst of typing
-            preparation = preparation_in(self._session.choices_made)
-            if preparation != self._preparation:
-                self._preparation = preparation
-                self._show_facts(aloud=False)
+        preparation = preparation_of(self._session.choices_made)
+        if preparation is not None and preparation != self._preparation:
+            self._preparation = preparation
+            self._show_facts(aloud=False)
 
     def _show_facts(self, aloud: bool = True) -> None:
         scan = self._session.current
@@ -337,18 +341,6 @@ class LoadDock(Page):
         show_error(text)
 
 
-def preparation_in(choices: Mapping[str, Any]) -> Preparation:
-    """Return the preparation that the Reconstruct panel says.
-
-    Raises
-    ------
-    InputError
-        If something in it is out of range.
-    """
-    said = {name: value for name, value in choices.items() if name.startswith("prepare.")}
-    return Recipe().with_settings(said).prepare
-
-
 def _with_geometry_of(old: Scan, found: Scan) -> Scan:
     """Return `found`, the same scan read otherwise, with the geometry that the person has left or given; it follows a crop.
 
@@ -371,15 +363,3 @@ def _place(choice: QComboBox, dataset: str) -> int:
     paths = [str(choice.itemData(index)).strip("/") for index in range(choice.count())]
     name = dataset.strip("/")
     return next((index for index, path in enumerate(paths) if f"{name}/".startswith(f"{path}/")), -1)
-
-
-def _close(
-    tasks: Tasks,
-    links: list[tuple[SignalInstance, Callable[[], None]]],
-    session: Session,
-    settle: Callable[[], None],
-) -> None:
-    tasks.close()
-    for signal, slot in links:
-        signal.disconnect(slot)
-    session.unsettled.remove(settle)

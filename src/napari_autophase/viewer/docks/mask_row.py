@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 from napari.layers import Labels
 from napari.utils.notifications import show_error
-from psygnal import SignalInstance
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton
 
+from ...recipe import Preparation
 from ...scan import InputError, Scan
+from ..model.choices import preparation_of
 from ..model.masks import COLOURS, MaskedView
 from ..model.session import Session
 from ..threads import Tasks
-from ..widgets.layout import row
+from ..widgets.layout import Rows, row
+from ..widgets.listening import listen
 from ..widgets.notes import Note
 
 _REST_MS = 600
 """What is painted is used when nothing more was painted for so long; a run uses it at once."""
 
 
-def why_masked(scan: Scan) -> np.ndarray:
+def why_masked(scan: Scan, preparation: Preparation) -> np.ndarray:
     """Return why voxels will be masked; what that needs is imported only now: a dock opens without."""
     from ...preparation import why_masked
 
-    return why_masked(scan)
+    return why_masked(scan, preparation)
 
 
-class MaskRow(QWidget):
+class MaskRow(Rows):
     """Which Labels layer masks the current scan, a button that begins one, and a box that shows what is masked.
 
     Parameters
@@ -45,6 +46,7 @@ class MaskRow(QWidget):
         self._tasks = Tasks(lambda _: None)
         self._view = MaskedView(session.viewer, self._tasks)
         self._offered: list[Labels] = []
+        self._preparation = preparation_of(session.choices_made) or Preparation()
         self.setToolTip(
             "Any 3-D Labels layer can mask the scan: what has a label is left out, beside what the mask's file says.\n"
             "The result keeps the mask, so that it can be repeated."
@@ -61,12 +63,9 @@ class MaskRow(QWidget):
             "Colour every voxel that phasing will leave out: by the masks, as hot, dead or saturated."
         )
         self.legend = Note()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.addLayout(row(self.layer, self.paint))
-        column.addWidget(self.view)
-        column.addWidget(self.legend)
+        self.column.addLayout(row(self.layer, self.paint))
+        self.column.addWidget(self.view)
+        self.column.addWidget(self.legend)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_REST_MS)
@@ -75,15 +74,16 @@ class MaskRow(QWidget):
         self.paint.clicked.connect(self._paint)
         self.view.toggled.connect(self._on_view)
         self._view.shown.connect(self._say)
-        links: list[tuple[SignalInstance, Callable[..., object]]] = [
+        listen(
+            self,
             (session.scan_changed, self._on_scan),
             (session.scan_updated, self._on_scan),
+            (session.choices_said, self._on_choices),
+            (self._view.gone, lambda: self.view.setChecked(False)),
             (self._masks.changed, self._list),
             (self._masks.painted, self._on_painted),
-        ]
-        for signal, slot in links:
-            signal.connect(slot)
-        self.destroyed.connect(partial(_close, links, self._tasks, self._view))
+            close=self._close,
+        )
         self._list()
 
     def _list(self) -> None:
@@ -131,12 +131,19 @@ class MaskRow(QWidget):
         self._list()
         self._show()
 
+    def _on_choices(self) -> None:
+        """What is masked hangs on the preparation that the Reconstruct panel says."""
+        preparation = preparation_of(self._session.choices_made)
+        if preparation is not None and preparation != self._preparation:
+            self._preparation = preparation
+            self._show()
+
     def _show(self) -> None:
         """Show what is masked of the current scan, or nothing."""
         scan, over = self._session.current, self._session.scan_layer
         self.legend.say("")
         if self.view.isChecked() and isinstance(scan, Scan) and over is not None:
-            self._view.show(over, why_masked, scan, self._refuse)
+            self._view.show(over, why_masked, scan, self._preparation, self._refuse)
         else:
             self._view.hide()
 
@@ -151,9 +158,6 @@ class MaskRow(QWidget):
         ]
         self.legend.say(" &nbsp;".join(parts) or "Nothing is masked.")
 
-
-def _close(links: list[tuple[SignalInstance, Callable[..., object]]], tasks: Tasks, view: MaskedView) -> None:
-    for signal, slot in links:
-        signal.disconnect(slot)
-    tasks.close()
-    view.hide()
+    def _close(self) -> None:
+        self._tasks.close()
+        self._view.hide()

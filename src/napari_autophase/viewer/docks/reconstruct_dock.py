@@ -10,7 +10,6 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from psygnal import SignalInstance
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
@@ -34,6 +33,7 @@ from ..widgets.buttons import PrimaryButton, SampleButton
 from ..widgets.help import HelpButton
 from ..widgets.iterations import Iterations
 from ..widgets.layout import caption, form, row
+from ..widgets.listening import listen
 from ..widgets.notes import Note
 from ..widgets.page import Page
 from ..widgets.recipe_form import RecipeForm, Setting, changed, in_words, make_setting
@@ -67,22 +67,15 @@ class ReconstructDock(Page):
         self._lay_out()
 
         session, controller, report = self._session, self._controller, self.report
-        links: list[tuple[SignalInstance, Callable[..., None]]] = [
+        listen(
+            self,
             (session.choices_changed, self._list_scans),
             (session.scan_changed, self._list_scans),
             (session.recipe_given, self.show_recipe),
             (controller.state_changed, self._on_state),
             (controller.held_changed, self._on_state),
-        ]
-        for signal, slot in links:
-            signal.connect(slot)
-
-        def close() -> None:
-            for signal, slot in links:
-                signal.disconnect(slot)
-            report.close()
-
-        self.destroyed.connect(lambda _: close())
+            close=report.close,
+        )
         if session.choices_made:
             self._recall(session.choices_made)
         else:

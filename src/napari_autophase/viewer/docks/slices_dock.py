@@ -18,6 +18,7 @@ from ..model.results import ResultLayers
 from ..model.sections import Sections
 from ..sessions import session_of
 from ..widgets.layout import row
+from ..widgets.listening import listen
 from ..widgets.notes import Note
 from ..widgets.page import GoesWithItsDock
 from ..widgets.slice_view import ProfileView, SliceView
@@ -79,13 +80,12 @@ class SlicesDock(QWidget):
             view.home.connect(self._on_home)
         self.along.activated.connect(lambda _: self._draw())
         session = self._session
-        links: list[tuple[Any, Callable[..., object]]] = [
+        listen(
+            self,
             (session.results_changed, self._listen),
             (session.result_updated, self._follow),
-        ]
-        for signal, slot in links:
-            signal.connect(slot)
-        self.destroyed.connect(partial(_close, links, self._heard, self._follow, self._pick))
+            close=lambda: _forget(self._heard, self._follow, self._pick),
+        )
         self._listen()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
@@ -225,14 +225,3 @@ def _forget(
             if pick in layer.mouse_drag_callbacks:
                 layer.mouse_drag_callbacks.remove(pick)
     heard.clear()
-
-
-def _close(
-    links: list[tuple[Any, Callable[..., object]]],
-    heard: list[tuple[ResultLayers, list[Layer]]],
-    follow: Callable[..., object],
-    pick: Callable[..., object],
-) -> None:
-    for signal, slot in links:
-        signal.disconnect(slot)
-    _forget(heard, follow, pick)

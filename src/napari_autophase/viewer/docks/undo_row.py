@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from qtpy.QtWidgets import QPushButton
 
 from ..model.session import Session
+from ..widgets.listening import listen
 
 
 class UndoButton(QPushButton):
@@ -25,17 +24,10 @@ class UndoButton(QPushButton):
             "Bring back the scan or the result that was deleted last, as it was (Ctrl+Alt+Z); again: the one before it."
         )
         self.clicked.connect(lambda: self._deleted.bring_back())
-        follow = partial(_follow, self)
-        signal = self._deleted.changed
-        signal.connect(follow)
-        self.destroyed.connect(lambda _: signal.disconnect(follow))
+        listen(self, (self._deleted.changed, self.follow))
         self.follow()
 
     def follow(self) -> None:
         """Say what comes back."""
         self.setText(f"Bring back {self._deleted.last}")
         self.setVisible(bool(self._deleted.last))
-
-
-def _follow(button: UndoButton) -> None:
-    button.follow()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...recipe import Recipe
+from ...recipe import Preparation, Recipe
 from ...recipe.settings import settings, value_of
+from ...scan import InputError
 
 _ELSEWHERE = ("version", "preset")
 
@@ -21,6 +22,15 @@ def recipe_of(choices: Mapping[str, Any]) -> Recipe:
     """
     said = {name: value for name, value in choices.items() if name not in ("preset", "replace")}
     return Recipe.from_preset(choices.get("preset", "fast")).with_settings(said)
+
+
+def preparation_of(choices: Mapping[str, Any]) -> Preparation | None:
+    """Return the preparation that is said; None: in the midst of typing it is none."""
+    said = {name: value for name, value in choices.items() if name.startswith("prepare.")}
+    try:
+        return Recipe().with_settings(said).prepare
+    except InputError:
+        return None
 
 
 def choices_of(recipe: Recipe, preset: str, replace: bool) -> dict[str, Any]:

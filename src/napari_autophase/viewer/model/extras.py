@@ -1,38 +1,44 @@
-"""What is seen over a result or beside it, by which two things would be in each other's way."""
+"""What is seen over a scan, and over a result or beside it, by which two things would be in each other's way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
 
 from .landmark_layers import LandmarkLayers
+from .leaving import Leaving
+from .phased_view import PhasedView
 from .shown import Shown
 from .side_by_side import SideBySide
 
 if TYPE_CHECKING:
-    from .background import Tasks
+    from .background import Background
 
 
 class Extras:
-    """Landmarks over the result that is seen, and another result beside it; landmarks rest while two are compared.
+    """What is phased of a scan; landmarks over the result that is seen, and another result beside it.
+
+    Landmarks rest while two are compared.
 
     Parameters
     ----------
     viewer
         Held weakly.
-    make_tasks
-        Makes what works behind the window.
+    background
+        What works behind the window, and later.
     """
 
-    def __init__(self, viewer: ViewerModel, make_tasks: Callable[[], Tasks]) -> None:
+    def __init__(self, viewer: ViewerModel, background: Background) -> None:
+        leaving = Leaving(viewer, background.soon)
         self.shown = Shown.of(viewer)
         """The result that is seen."""
-        self.landmarks = LandmarkLayers(viewer, make_tasks)
+        self.landmarks = LandmarkLayers(viewer, background.tasks, leaving)
         """Its facets, dislocations and directions."""
-        self.side_by_side = SideBySide(viewer, make_tasks)
+        self.side_by_side = SideBySide(viewer, background.tasks, leaving)
         """The result that it is compared with."""
+        self.phased = PhasedView(viewer, background.tasks, leaving)
+        """What phasing takes of the current scan."""
         self.side_by_side.changed.connect(self._make_way)
 
     def _make_way(self) -> None:

@@ -13,8 +13,8 @@ from napari.layers import Image, Layer
 
 from ...reconstruction import Reconstruction
 from ...scan import InputError, Scan
-from .result_data import RECONSTRUCTION
-from .scan_entry import SCAN, ScanEntry
+from .result_data import OVER_RESULT, RECONSTRUCTION
+from .scan_entry import OVER_SCAN, SCAN, ScanEntry
 
 Holds = Literal["", "counts", "amplitudes", "scaled", "crystal"]
 """What an image's numbers are: as a file's (empty: recognised), or a crystal's amplitude in direct space."""
@@ -42,7 +42,7 @@ def is_foreign_volume(layer: Layer) -> bool:
     """Whether `layer` is a 3-D image that did not come from here, so that it may be a scan."""
     if not isinstance(layer, Image) or layer.rgb or layer.multiscale or layer.ndim != 3:
         return False
-    return SCAN not in layer.metadata and RECONSTRUCTION not in layer.metadata
+    return not any(key in layer.metadata for key in (SCAN, RECONSTRUCTION, OVER_SCAN, OVER_RESULT))
 
 
 class Images:

@@ -99,9 +99,12 @@ class Gallery:
 
     def bring_back(self, drawing: Drawing, group: int) -> None:
         """Show a result that was deleted, with the number that it had if no other one has it now."""
+        self._queue.start(self._bring_back(drawing, group))
+
+    def _bring_back(self, drawing: Drawing, group: int) -> Iterator[None]:
         free = group not in {result.group for result in self.results}
         result = layers.ResultLayers(self._live, drawing, group if free else self.place(False)[1])
-        self._queue.start(self._draw(result, drawing))
+        yield from self._draw(result, drawing)
 
     def place_anew(self) -> None:
         """Draw the results of scans that were given a geometry by that one, in the background."""

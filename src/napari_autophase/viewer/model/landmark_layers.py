@@ -13,10 +13,12 @@ from napari.layers import Layer
 from psygnal import Signal
 
 from ...scan import InputError
-from .landmarks import KINDS, Found, Kind, find
+from .landmarks import KINDS, Found, Kind, find, swatch
+from .leaving import Leaving
 from .newest import Newest
 from .readout import say_values
 from .result_data import OVER_RESULT, LayerData, unit_of
+from .results import results
 from .shown import Shown
 from .stage import Stage
 
@@ -31,19 +33,23 @@ _log = logging.getLogger(__name__)
 class LandmarkLayers:
     """Shows landmarks of whichever result is seen; none is shown at first.
 
+    Their layers are there while they are wanted and there is a result; they are hidden while none is seen.
+
     Parameters
     ----------
     viewer
         Held weakly.
     make_tasks
         Makes what finds them behind the window.
+    leaving
+        Takes layers away.
     """
 
     changed = Signal()
     """Others are wanted, or something else is said of them."""
 
-    def __init__(self, viewer: ViewerModel, make_tasks: Callable[[], Tasks]) -> None:
-        self._viewer, self._shown = weakref.ref(viewer), Shown.of(viewer)
+    def __init__(self, viewer: ViewerModel, make_tasks: Callable[[], Tasks], leaving: Leaving) -> None:
+        self._viewer, self._shown, self._leaving = weakref.ref(viewer), Shown.of(viewer), leaving
         self._work = {kind: Newest(make_tasks, find) for kind in KINDS}
         self._layers: dict[Kind, list[Layer]] = {kind: [] for kind in KINDS}
         self._found: dict[Kind, tuple[analysis.Quantities, Cut | None, Found]] = {}
@@ -76,8 +82,7 @@ class LandmarkLayers:
             return
         for kind in KINDS:
             if any(layer not in viewer.layers for layer in self._layers[kind]):  # a person has deleted it
-                self._hide(kind)
-                self._layers[kind] = []
+                self._let_go(kind)
                 self._wanted.discard(kind)
                 self.changed.emit()
             self._follow_one(kind)
@@ -90,7 +95,10 @@ class LandmarkLayers:
         if result is None or not seen:
             self._work[kind].forget()
             self._say(kind, "")
-            self._hide(kind)
+            if kind in self._wanted and results(viewer):
+                self._hide(kind)
+            else:
+                self._let_go(kind)
             return
         quantities, cut, known = result.quantities, result.cut, self._found.get(kind)
         if known is not None and known[0] is quantities and known[1] == cut:
@@ -121,14 +129,18 @@ class LandmarkLayers:
             self.changed.emit()
 
     def _draw(self, kind: Kind, found: Found, viewer: ViewerModel) -> None:
-        layers = [layer for layer in self._layers[kind] if layer in viewer.layers]
-        if found.layers and len(layers) != len(found.layers):
+        layers = self._layers[kind]
+        if len(layers) != len(found.layers):
+            self._layers[kind] = []
+            self._leaving.let_go(layers)
             layers = self._layers[kind] = [_add(viewer, data) for data in found.layers]
             if found.names:
                 say_values(layers[0], lambda value: self._name(kind, value))
         elif self._drawn.get(kind) is not found:
-            for layer, data in zip(layers, found.layers, strict=False):
+            for layer, data in zip(layers, found.layers, strict=True):
                 _update(layer, data)
+        if layers and self._drawn.get(kind) is not found:
+            layers[0].thumbnail = swatch(found.colours, layers[0].thumbnail.shape)
         self._drawn[kind] = found
         # a surface or an arrow that is sliced says nothing
         in_view = bool(found.layers) and (kind == "dislocations" or viewer.dims.ndisplay == 3)
@@ -140,6 +152,13 @@ class LandmarkLayers:
     def _name(self, kind: Kind, value: float) -> str:
         found = self._drawn.get(kind)
         return "" if found is None else found.names.get(round(value), "")
+
+    def _let_go(self, kind: Kind) -> None:
+        """Let its layers leave the list, and forget what was found."""
+        layers, self._layers[kind] = self._layers[kind], []
+        self._found.pop(kind, None)
+        self._drawn.pop(kind, None)
+        self._leaving.let_go(layers)
 
     def _hide(self, kind: Kind) -> None:
         for layer in self._layers[kind]:

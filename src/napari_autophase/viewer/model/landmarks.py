@@ -43,11 +43,14 @@ class Found:
         What there is, or why there is nothing; HTML.
     names
         What the cursor says of the value of the first layer, by that value.
+    colours
+        What it is drawn in.
     """
 
     layers: tuple[LayerData, ...]
     words: str
     names: dict[int, str]
+    colours: tuple[str, ...] = ()
 
 
 def find(kind: Kind, quantities: analysis.Quantities, cut: Cut | None) -> Found:
@@ -55,6 +58,13 @@ def find(kind: Kind, quantities: analysis.Quantities, cut: Cut | None) -> Found:
     return {"facets": _facets, "dislocations": _dislocations, "directions": _directions}[kind](
         quantities, cut
     )
+
+
+def swatch(colours: Sequence[str], shape: tuple[int, ...]) -> np.ndarray:
+    """Return stripes of colours for the layer list, uint8 of `shape` (rows, columns, 4): napari draws nothing for a surface."""
+    rgba = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] + [255] for colour in colours], np.uint8)
+    which = np.arange(shape[1]) * len(rgba) // shape[1]
+    return np.broadcast_to(rgba[which], shape).copy()
 
 
 def _options(quantities: analysis.Quantities, name: str) -> dict[str, Any]:
@@ -100,7 +110,8 @@ def _facets(quantities: analysis.Quantities, cut: Cut | None) -> Found:
     }
     names = {number: _words_of(number, each, quantities) for number, each in enumerate(found, 1)}
     layers = ((data, options, "surface"),) if count else ()
-    return Found(layers, _facet_words(found, kinds, colours, quantities), names)
+    seen = tuple(colour for kind, colour in colours.items() if kind in kinds)
+    return Found(layers, _facet_words(found, kinds, colours, quantities), names, seen)
 
 
 def _left(mesh: Mesh, faces: np.ndarray, cut: Cut | None) -> np.ndarray:
@@ -178,7 +189,7 @@ def _dislocations(quantities: analysis.Quantities, cut: Cut | None) -> Found:  #
     lengths = ", ".join(f"{line.length:.0f}" for line in lines[:4]) + (" …" if len(lines) > 4 else "")
     what = "dislocations" if len(lines) > 1 else "dislocation"
     words = f'<span style="color:{LINE}">━</span> {len(lines)} {what}, {lengths} {unit} long, with Q·b = 2π.'
-    return Found(((np.concatenate(vectors), options, "vectors"),), words, {})
+    return Found(((np.concatenate(vectors), options, "vectors"),), words, {}, (LINE,))
 
 
 # -- directions --------------------------------------------------------------------------------------------------------
@@ -224,6 +235,8 @@ def _directions(quantities: analysis.Quantities, cut: Cut | None) -> Found:  # n
     angle = ""
     if "a" in tips and lattice is not None and lattice.hkl is not None:
         angle = ": Q is the normal of ({} {} {}), the facets settle the turn about it.".format(*lattice.hkl)
-    return Found(
-        ((vectors, arrows, "vectors"), (1.08 * vectors[:, 1], letters, "points")), f"{words}{angle}{hint}", {}
+    layers: tuple[LayerData, ...] = (
+        (vectors, arrows, "vectors"),
+        (1.08 * vectors[:, 1], letters, "points"),
     )
+    return Found(layers, f"{words}{angle}{hint}", {}, tuple(colours))

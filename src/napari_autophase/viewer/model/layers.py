@@ -18,7 +18,7 @@ from ...reconstruction import Reconstruction
 from ...scan import Scan
 from .drawing import Drawing, draw
 from .live import Live
-from .result_data import AXES, LIVE, RECONSTRUCTION, ROLES, LayerData, result_layer_data
+from .result_data import AXES, LIVE, RECONSTRUCTION, RESULT, ROLES, LayerData, result_layer_data
 from .results import ResultLayers, adopt, results
 from .scan_entry import SCAN
 from .stage import Stage
@@ -26,6 +26,7 @@ from .stage import Stage
 __all__ = [
     "LIVE",
     "RECONSTRUCTION",
+    "RESULT",
     "ROLES",
     "SCAN",
     "LayerData",

@@ -13,6 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
 
 from ... import painted
+from ...recipe import Preparation
 from ...scan import Scan
 from .scan_entry import OVER_SCAN, ScanEntry
 
@@ -172,22 +173,26 @@ class MaskedView:
 
     shown = Signal(dict)
     """So many voxels are masked, by why."""
+    gone = Signal()
+    """A person has deleted it."""
 
     def __init__(self, viewer: ViewerModel, tasks: Tasks) -> None:
         self._viewer, self._tasks = weakref.ref(viewer), tasks
         self._layer: Labels | None = None
         self._over: Layer | None = None
+        viewer.layers.events.removed.connect(self._on_removed)
 
     def show(
         self,
         over: Layer,
-        work: Callable[[Scan], np.ndarray],
+        work: Callable[[Scan, Preparation], np.ndarray],
         scan: Scan,
+        preparation: Preparation,
         failed: Callable[[Exception], object],
     ) -> None:
         """Show, over a diffraction layer, what of a scan will be masked, as soon as `work` has found it."""
         self._over = over
-        self._tasks.start("masked", work, scan, done=self._arrive, failed=failed)
+        self._tasks.start("masked", work, scan, preparation, done=self._arrive, failed=failed)
 
     def hide(self) -> None:
         """Take the layer away."""
@@ -196,6 +201,11 @@ class MaskedView:
         if viewer is not None and layer is not None and layer in viewer.layers:
             layer.visible = False  # else napari draws, and frees, what is about to go
             viewer.layers.remove(layer)
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self._layer:
+            self._layer = self._over = None
+            self.gone.emit()
 
     def _arrive(self, why: np.ndarray) -> None:
         from ...preparation import WHY

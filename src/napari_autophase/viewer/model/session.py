@@ -83,7 +83,7 @@ class Session:
         self._gallery.updated.connect(self.result_updated.emit)
         self._gallery.arrived.connect(self.results_changed.emit)
         self._adoption = Adoption(self._make_scan, make_tasks)
-        self.extras = Extras(viewer, make_tasks)  # what is seen over a result or beside it
+        self.extras = Extras(viewer, self._background)  # what is seen over a result or beside it
         self.deleted = Deleted(viewer, self.add_scan, self._gallery.bring_back)
         self.images = Images()  # what is said of other people's
         self.masks = PaintedMasks(viewer, lambda: self._entry(self._current), self.update_scan)
@@ -385,6 +385,7 @@ class Session:
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
+        result = layer.metadata.get(layers.RESULT)
         if layers.RECONSTRUCTION in layer.metadata:
             self.results_changed.emit()
         self._entries = [entry for entry in self._entries if entry.layer is not layer]
@@ -392,8 +393,6 @@ class Session:
         left = [choice for _, choice in self.choices]
         if self._current not in left:
             self.choose(left[-1] if left else None)
-        if self._stage.side is None:  # what was seen is gone
-            if self.results:
-                self.show_result()
-            else:
-                self.show_diffraction()
+        gone = isinstance(result, layers.ResultLayers) and result.shown and not result.alive
+        if self._stage.side is None or gone:  # what was seen
+            (self.show_result if self.results else self.show_diffraction)()

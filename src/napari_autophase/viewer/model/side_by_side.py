@@ -19,8 +19,9 @@ from ...scan import InputError
 from . import compat
 from .canvas import show_colour_bar
 from .drawing import Drawing, Look
+from .leaving import Leaving
 from .newest import Newest
-from .quantity import ColourBy, Range, in_words, label, limits, signed_map
+from .quantity import ColourBy, Range, in_words, label, limits, signed_map, thumbnail, volume
 from .readout import say_values
 from .result_data import OVER_RESULT, ROLE, result_layer_data
 from .results import ResultLayers
@@ -119,13 +120,15 @@ class SideBySide:
         Held weakly.
     make_tasks
         Makes what compares and draws behind the window.
+    leaving
+        Takes layers away.
     """
 
     changed = Signal()
     """Another result is compared with, or none, or something else is said."""
 
-    def __init__(self, viewer: ViewerModel, make_tasks: Callable[[], Tasks]) -> None:
-        self._viewer, self._shown = weakref.ref(viewer), Shown.of(viewer)
+    def __init__(self, viewer: ViewerModel, make_tasks: Callable[[], Tasks], leaving: Leaving) -> None:
+        self._viewer, self._shown, self._leaving = weakref.ref(viewer), Shown.of(viewer), leaving
         self._comparing = Newest(make_tasks, compare)
         self._drawing = Newest(make_tasks, _drawn)
         self._layers: dict[tuple[Part, str], Layer] = {}
@@ -141,7 +144,7 @@ class SideBySide:
     def compare(self, other: ResultLayers | None) -> None:
         """Compare the result that is seen with another one, or with none any more."""
         if other is not self.other:
-            self.other, self._seen = other, ()
+            self.other, self._seen, self._known = other, (), None
             self._say("")
             self._follow()
             self.changed.emit()
@@ -157,12 +160,14 @@ class SideBySide:
             return
         if any(layer not in viewer.layers for layer in self._layers.values()):  # a person has deleted it
             self._leave()
-            self._layers.clear()
+            self._let_go()
             self.compare(None)
             return
         if one is None or other is None or one is other or not other.alive:
             self._leave()
-            if other is not None and (one is other or not other.alive):
+            if other is None:
+                self._let_go()
+            elif one is other or not other.alive:
                 self.compare(None)
             return
         pair = (one.reconstruction, other.reconstruction)
@@ -204,7 +209,8 @@ class SideBySide:
         other, seen = self.other, one.seen_layer
         if other is None or seen is None:
             return
-        names = {"other": other.title, "difference": f"{one.title} − {other.title}"}
+        alike = one.reconstruction.name == other.reconstruction.name  # a view has little room for words
+        names = {"other": other.title, "difference": f"{one.title} − {other.group if alike else other.title}"}
         for part in PARTS:
             quantity = drawings[part].look.colour_by
             text = f"{names[part]}: {label(quantity, drawings[part].quantities)}"
@@ -218,10 +224,13 @@ class SideBySide:
             else:
                 _update(layer, drawings[part], role)
                 layer.name = text
-            layer.metadata[_DRAWING] = drawings[part]
+            drawing = layer.metadata[_DRAWING] = drawings[part]
             colours = signed_map() if part == "difference" else one.colouring[0]
             if layer.colormap.name != colours.name:
                 layer.colormap = colours
+            layer.thumbnail = thumbnail(
+                quantity, volume(quantity, drawing.quantities, None), drawing.limits, colours
+            )
         beside = [self._layers[part, role] for part in PARTS]
         begin = not any(layer.visible for layer in self._layers.values())
         for layer in self._layers.values():
@@ -258,6 +267,11 @@ class SideBySide:
             undo()
         if (one := self._shown.result) is not None:
             one.frame()
+
+    def _let_go(self) -> None:
+        """Let the layers leave the list."""
+        layers, self._layers = list(self._layers.values()), {}
+        self._leaving.let_go(layers)
 
 
 _DRAWING = "autophase_drawing"

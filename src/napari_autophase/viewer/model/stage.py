@@ -173,6 +173,8 @@ class Stage:
             for layer in viewer.layers:
                 if entering and layer in self._beside:
                     _set_visible(layer, True)
+        if not viewer.layers.selection and result.seen_layer is not None:  # else napari has no controls
+            viewer.layers.selection = {result.seen_layer}
         self.seen_changed.emit()
 
     def show_live(self, layer: Layer, unit: str) -> Iterator[None]:
@@ -224,11 +226,11 @@ class Stage:
             viewer.dims.ndisplay = ndisplay
             turn_axes()
             yield
-            if "results" not in self._views:
-                yield from set_stage(viewer)
         self._tell(unit)
         if entering:
             yield
+            if "results" not in self._views:  # what stands around it is seen from now on, with its axes
+                yield from set_stage(viewer)
             if "results" in self._views:
                 self._views["results"].restore(viewer)
             else:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-LABEL_WIDTH = 92
+LABEL_WIDTH = 110
+"""Of the labels of fields, in pixels: the longest of them fit."""
 
 
 def form(parent: QWidget | None = None) -> QFormLayout:
@@ -17,6 +18,21 @@ def form(parent: QWidget | None = None) -> QFormLayout:
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     return layout
+
+
+class Rows(QWidget):
+    """Lines below each other in the place of one field, without a margin of their own: they align with other fields."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.column.setSpacing(4)
+
+
+def narrow(spin: QAbstractSpinBox, width_px: int) -> None:
+    """Let a box be as narrow as this: napari's style makes it wider than a dock has room for."""
+    spin.setStyleSheet(f"QAbstractSpinBox {{ min-width: {width_px}px; }}")
 
 
 def row(*widgets: QWidget, stretch: int = 0) -> QHBoxLayout:

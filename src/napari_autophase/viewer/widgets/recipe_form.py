@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
+    QLabel,
     QLineEdit,
     QSpinBox,
     QVBoxLayout,
@@ -151,16 +152,21 @@ class RecipeForm(QWidget):
         column.setSpacing(2)
         for section in self.parts.values():
             column.addWidget(section)
+        captions: list[QLabel] = []
         for key, info in settings(Recipe):
             if key in elsewhere:
                 continue
             setting = self.settings[key] = make_setting(key, info)
-            rows[setting.part].addRow(caption(setting.label, setting.tip), setting.widget)
+            captions.append(caption(setting.label, setting.tip))
+            rows[setting.part].addRow(captions[-1], setting.widget)
             if isinstance(setting.widget, QLineEdit):  # others take nothing that is out of range
                 note = Note()
                 note.setObjectName(f"{key} problem")
                 rows[setting.part].addRow(note)
                 setting.on_change(partial(_say_problem, setting, note))
+        widest = max(each.sizeHint().width() for each in captions)
+        for each in captions:  # the fields of all parts begin in one line
+            each.setMinimumWidth(widest)
 
     def mark(self, changed: Iterable[Setting]) -> None:
         """Say above each part how many of its settings are not as their preset makes them."""

@@ -1,0 +1,27 @@
+"""What a widget listens to for as long as it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtWidgets import QWidget
+
+Link = tuple[Any, Callable[..., object]]
+"""A signal of the model, and what is called when it is emitted."""
+
+
+def listen(widget: QWidget, *links: Link, close: Callable[[], object] = bool) -> None:
+    """Connect signals of the model; once the widget is gone they are disconnected, and `close` is called.
+
+    The model outlives its widgets, which Qt deletes and Python does not: without this they would go on listening, unseen.
+    """
+    for signal, slot in links:
+        signal.connect(slot)
+
+    def end(_: object = None) -> None:
+        for signal, slot in links:
+            signal.disconnect(slot)
+        close()
+
+    widget.destroyed.connect(end)
