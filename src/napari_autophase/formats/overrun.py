@@ -1,4 +1,4 @@
-"""Counts that ran over the 16 bits they were stored in: what fits is put right, what cannot be known is a lower bound."""
+"""Counts that ran over the 16 bits they were stored in: what can be told is put right, and the rest is not believed."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ def unsigned(array: np.ndarray) -> np.ndarray | None:
     return without_sign
 
 
-def bounded(array: np.ndarray) -> tuple[np.ndarray, int] | None:
-    """Return counts in which those that ran over 16 bits are the largest number of 16 bits, and how many; None: none did.
+def doubtful(array: np.ndarray) -> np.ndarray | None:
+    """Return where counts may have run over 16 bits and begun at zero again; None: nowhere.
 
-    A Bragg peak declines outwards: a hole in it that is closed on all sides is where counts began at zero again.  They were at
-    least so many, which is how a saturated detector is taken.
+    A Bragg peak declines outwards: a hole in it that is closed on all sides is where they did, and around it others may have that
+    look as if they had not.
+
+    Returns
+    -------
+    ndarray or None
+        bool, shape of the counts.
     """
-    top = (
-        array.max(initial=0)
-        if array.dtype.kind in "ui"
-        else np.max(array, where=np.isfinite(array), initial=0)
-    )
-    if not _RIMS[-1] * _MOST < top <= _MOST:
+    top = np.max(array, where=np.isfinite(array), initial=0)
+    if array.ndim != 3 or not _RIMS[-1] * _MOST < top <= _MOST:
         return None
     from scipy import ndimage
 
@@ -56,9 +57,9 @@ def bounded(array: np.ndarray) -> tuple[np.ndarray, int] | None:
         holes |= ndimage.binary_fill_holes(lit) & (part > 0) & (part < _DEEP * rim * _MOST)
     if not holes.any() or not _are_whole(part[holes]):
         return None
-    found = array.copy()
-    found[place][holes] = _MOST
-    return found, int(np.count_nonzero(holes))
+    found = np.zeros(array.shape, bool)
+    found[place] = holes
+    return np.asarray(ndimage.binary_dilation(found, np.ones((3, 3, 3))))
 
 
 def _are_whole(values: np.ndarray) -> bool:

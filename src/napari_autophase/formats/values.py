@@ -94,15 +94,15 @@ def to_counts(
 
 def _whole(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return counts in whole numbers, and what kept them from being what was measured."""
-    found = overrun.bounded(array)
-    if found is None:
+    unsure = overrun.doubtful(array)
+    if unsure is None:
         return array, ()
-    counts, number = found
-    are = "1 voxel is" if number == 1 else f"{number:,} voxels are"
+    counts = array.astype(np.float32)
+    counts[unsure] = np.nan
     note = (
-        f"Amid the peak of {what} {are} far darker than all around, as counts that ran over 16 bits and began at zero again: "
-        "they are taken as at least 65,535, but others may have run over too, which nothing tells. Export the frames with 32 "
-        f"bits; {_LEFT}"
+        f"Amid the peak of {what} there are voxels far darker than all around, as counts that ran over 16 bits and began at zero "
+        f"again: they and their neighbours, {np.count_nonzero(unsure):,} voxels, are masked. Export the frames with 32 bits; "
+        f"{_LEFT}"
     )
     return counts, (note,)
 
