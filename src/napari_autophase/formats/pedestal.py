@@ -82,12 +82,19 @@ def camera(array: np.ndarray) -> Camera | None:
     if not (some == np.rint(some)).all():
         return None
     noise = max(float(np.median(below[dark])), 0.3)  # of rounding
-    return Camera(level, noise, _gain(array.ravel(order="K"), level, noise))
+    values = array.ravel(order="K")[:: max(array.size // _VALUES | 1, 1)].astype(np.float64)
+    values = values[np.isfinite(values)]
+    gain = _gain(values - level, noise)
+    if gain is not None:  # the straight line through all of them tells both better
+        numbers = np.rint((values - level) / gain)
+        few = (numbers >= 0) & (numbers <= _STEPS)
+        gain, offset = (float(each) for each in np.polyfit(numbers[few], values[few] - level, 1))
+        level += offset
+    return Camera(round(level, 2), noise, gain)
 
 
-def _gain(values: np.ndarray, pedestal: float, noise: float) -> float | None:
+def _gain(light: np.ndarray, noise: float) -> float | None:
     """Return the step in which light rises above the pedestal; None if it does not rise in steps."""
-    light = values[:: max(values.size // _VALUES | 1, 1)].astype(np.float64) - pedestal
     light = light[light > _NOISE * noise]
     if len(light) < _FEW:
         return None
