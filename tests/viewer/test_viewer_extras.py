@@ -131,6 +131,8 @@ def test_q_points_where_it_is_said_to(viewer, session, marks):
     # Q is (0, 0, 26.7) along x, y, z, so along the first axis of the layer, and out of the crystal
     np.testing.assert_allclose(vector[1] / np.linalg.norm(vector[1]), (1, 0, 0), atol=1e-6)
     assert vector[1][0] > HALF * STEP[2]
+    viewer.dims.set_point(0, 1.0)
+    assert all(named(viewer, name).thumbnail[..., :3].any() for name in ("Q and axes", "Q and axes, names"))
     assert "indices" in marks.words["directions"]
     viewer.dims.ndisplay = 2
     assert not named(viewer, "Q and axes").visible

@@ -6,8 +6,9 @@ import logging
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
 from psygnal import Signal
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from .mesh import Cut
 
 _log = logging.getLogger(__name__)
+_SWATCH = "autophase_swatch"
+"""Under this name a layer has what the list shows of it."""
 
 
 class LandmarkLayers:
@@ -139,8 +142,9 @@ class LandmarkLayers:
         elif self._drawn.get(kind) is not found:
             for layer, data in zip(layers, found.layers, strict=True):
                 _update(layer, data)
-        if layers and self._drawn.get(kind) is not found:
-            layers[0].thumbnail = swatch(found.colours, layers[0].thumbnail.shape)
+        if self._drawn.get(kind) is not found:
+            for layer in layers:
+                layer.metadata[_SWATCH] = layer.thumbnail = swatch(found.colours, layer.thumbnail.shape)
         self._drawn[kind] = found
         # a surface or an arrow that is sliced says nothing
         in_view = bool(found.layers) and (kind == "dislocations" or viewer.dims.ndisplay == 3)
@@ -171,9 +175,18 @@ def _add(viewer: ViewerModel, found: LayerData) -> Layer:
     data, options, kind = found
     before = set(viewer.layers.selection)
     layer = Layer.create(data, {**options, **Stage.of(viewer).names, "visible": False}, kind)
+    layer.events.thumbnail.connect(_keep_swatch)
     viewer.layers.append(layer)  # which selects it
     viewer.layers.selection = before.intersection(viewer.layers)
     return layer
+
+
+def _keep_swatch(event: Any) -> None:
+    """Show the colours of a layer in the list again where napari has drawn it there: lines and letters are black dots."""
+    layer = event.source
+    picture = layer.metadata.get(_SWATCH)
+    if picture is not None and not np.array_equal(layer.thumbnail, picture):
+        layer.thumbnail = picture
 
 
 def _update(layer: Layer, found: LayerData) -> None:
