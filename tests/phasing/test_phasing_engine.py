@@ -185,6 +185,8 @@ def test_uniformity_decides_where_likelihoods_hardly_differ_and_nowhere_else():
         return found.runs.index(found.figures)
 
     assert (best(0), best(2), best(50)) == (1, 1, 0)
+    gone = Starts(np.stack([np.zeros_like(truth), truth]), starts.supports)
+    assert finish(refine(data, gone, plan, keep=2, uniform=2))[1].kept.objects[1].any() == np.False_
 
 
 def test_the_figures_against_their_formulas():

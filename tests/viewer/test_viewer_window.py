@@ -71,6 +71,7 @@ def test_a_sample_is_reconstructed_and_shown(window, qtbot):
     qtbot.waitUntil(
         lambda: {str(unit) for layer in window.layers for unit in layer.units} == in_nm, timeout=120_000
     )
+    qtbot.waitUntil(lambda: window.layers[1].visible, timeout=120_000)
     canvas = window.screenshot(canvas_only=True, flash=False)[..., :3]
     assert len(np.unique(canvas.reshape(-1, 3), axis=0)) > 100, "the crystal is drawn in many colours"
 

@@ -310,9 +310,9 @@ class _Run:
     def order(self, batch: Batch, scores: list[float]) -> list[int]:
         """Return the starts from the best to the worst."""
         if self.uniform:
-            scores = [
-                one / flat**self.uniform for one, flat in zip(scores, batch.uniformities(), strict=True)
-            ]
+            flat = np.power(batch.uniformities(), self.uniform)
+            # an object that vanished comes last
+            scores = np.divide(scores, flat, out=np.full(len(flat), math.inf), where=flat > 0).tolist()
         return ranking(scores)
 
     def choose(self, batch: Batch) -> None:
