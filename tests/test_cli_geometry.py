@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_autophase import cli, formats
 from napari_autophase.simulation import simulate
@@ -224,3 +225,29 @@ def test_a_geometry_that_takes_the_place_of_the_scan_s_own_is_said(folder, tmp_p
     assert said in document["notes"]
     assert cli.main(asked) == 0
     assert "The geometry is that of" not in capsys.readouterr().out
+
+
+def test_what_was_lacking_is_no_longer_said_to_lack(tmp_path, capsys):
+    motors = {"mu": 0.0, "THETA": 20.0, "CHI": 0.0, "PHI": 0.0, "nu": 0.0, "2THETA": 40.0, "Emono": 9.5}
+    names, readings = "  ".join(motors), " ".join(map(str, motors.values()))
+    rows = "\n".join(f"{20 + 0.01 * point} 1" for point in range(32))
+    (tmp_path / "a.spec").write_text(
+        f"#F a\n#E 1\n#O0 {names}\n\n#S 7 ascan THETA 20 20.31 31 1\n#P0 {readings}\n#L THETA  d0_cps\n{rows}\n"
+    )
+    (tmp_path / "scan_S0007").mkdir()
+    index = np.indices((32, 32, 32)) - 16
+    counts = np.random.default_rng(0).poisson(1e5 * np.exp(-np.sum(index**2, 0) / 12)).astype("u4")
+    for number, frame in enumerate(counts):
+        tifffile.imwrite(tmp_path / f"scan_S0007/s_{number:03d}.tif", frame)
+    told = ["--set", "geometry.distance_m=0.7", "--set", "geometry.pixel_size_um=130"]
+    for more, lacks in (([], True), (told, False)):
+        assert cli.main(["info", str(tmp_path / "scan_S0007"), "--json", *more]) == 0
+        notes = json.loads(capsys.readouterr().out)["notes"]
+        assert any("is not complete: a.spec" in note for note in notes) is lacks
+
+
+def test_a_spacing_in_another_unit_is_refused(folder, capsys):
+    said = refused(
+        capsys, "info", folder / "bare.npy", "--geometry", folder / "g.json", "--spacing", "2.3546"
+    )
+    assert "2.3546 is no lattice spacing in nm (0.05 to 1.5): 0.23546 nm, if the number is in Å?" in said

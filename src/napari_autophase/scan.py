@@ -356,6 +356,10 @@ def check_shape(counts: np.ndarray, name: str) -> None:
         raise InputError(
             f"{name} is {counts.ndim}-dimensional; a rocking curve is a 3-D volume (frames, rows, columns)."
         )
+    if not counts.shape[0]:
+        raise InputError(
+            f"{name} holds no frames yet; wait until some are written, or choose another dataset."
+        )
     if min(counts.shape) < 16:
         raise InputError(f"{name} has shape {counts.shape}; every side must be at least 16 voxels.")
     if np.iscomplexobj(counts):

@@ -400,8 +400,64 @@ def test_id01_without_calibration_and_with_lost_frames(tmp_path):
     assert any("lacks distance_m" in note for note in scan.notes)
     assert scan.metadata["energy_kev"] == 8.5
     (tmp_path / "edf/data_mpx4_00305.edf.gz").unlink()
-    with pytest.raises(InputError, match="16 frames, of which 1 are not there \\(number 305 first\\)"):
+    scan = formats.read_scan(path, dataset="11")
+    assert [index for index, frame in enumerate(scan.mask) if frame.all()] == [5]
+    assert "Frame 305 is missing and masked." in scan.notes
+    assert any("not complete: 16 of 16 points; frame 305 is missing" in note for note in scan.notes)
+    assert scan.metadata["sample_angles_deg"][1] == pytest.approx(17.5 + 8 * 0.2 / 15)
+    for number in range(306, 314):
+        (tmp_path / f"edf/data_mpx4_{number:05d}.edf.gz").unlink()
+    with pytest.raises(InputError, match="16 frames, of which 9 are not there \\(number 305 first\\)"):
         formats.read_scan(path, dataset="11")
+
+
+def write_counted(folder: Path, stack: np.ndarray, scans: dict[int, int]) -> Path:
+    """A SPEC file whose scans go over the frames of a stack, each counted from a number, all in one folder ``edf``."""
+    fabio = pytest.importorskip("fabio")
+    eta = np.linspace(17.5, 17.7, len(stack))
+    text = spec_header(MOTORS_ID01)
+    (folder / "edf").mkdir()
+    for number, first in scans.items():
+        counter = first + np.arange(len(stack))
+        table = {"Eta": eta + number, "mpx4inr": counter}
+        command = f"ascan eta {17.5 + number} {17.7 + number} {len(stack) - 1} 1"
+        text += spec_scan(number, command, MOTORS_ID01, table, [CALIBRATION])
+        for at, frame in zip(counter, stack, strict=True):
+            fabio.edfimage.EdfImage(data=frame).write(str(folder / f"edf/data_mpx4_{at:05d}.edf"))
+    (folder / "align.spec").write_text(text)
+    return folder / "align.spec"
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_frames_counter_tells_the_scan_of_a_folder(tmp_path, named):
+    """The folder is called ``edf``, and the file has two scans; one of the folders was left behind."""
+    log = write_counted(tmp_path, counts((16, 40, 48)), {11: 300, 12: 400})
+    for number in range(400, 416):
+        (tmp_path / f"edf/data_mpx4_{number:05d}.edf").unlink()
+    scan = formats.read_scan(tmp_path / "edf", **({"spec": log} if named else {}))
+    assert scan.metadata["scan_number"] == 11
+    assert scan.geometry.sample_angles_deg[1] == pytest.approx(28.5 + 8 * 0.2 / 15)
+
+
+def test_frames_of_two_scans_in_one_folder_are_not_one_scan(tmp_path):
+    """They would make a rocking curve with two peaks; the log tells them apart."""
+    stack = counts((16, 40, 48))
+    log = write_counted(tmp_path, stack, {11: 300, 12: 400})
+    with pytest.raises(InputError, match=r"32 frames, of which 16 are of scan 11 .*16 are of scan 12 .*::11"):
+        formats.read_scan(tmp_path / "edf")
+    (tmp_path / "edf").rename(tmp_path / "run_S0012")
+    with pytest.raises(InputError, match="32 frames, of which 16 are of scan 11"):
+        formats.read_scan(tmp_path / "run_S0012")
+    scan = formats.read_scan(f"{log}::12")
+    np.testing.assert_array_equal(scan.counts, stack)
+    assert scan.geometry.sample_angles_deg[1] == pytest.approx(29.5 + 8 * 0.2 / 15)
+
+
+def test_scans_that_count_anew_do_not_tell_which_is_a_folders(tmp_path):
+    log = write_counted(tmp_path, counts((16, 40, 48)), {11: 0, 12: 0})
+    assert formats.read_scan(tmp_path / "edf").geometry is None
+    with pytest.raises(InputError, match="holds 2 scans, and the frames' names do not tell which"):
+        formats.read_scan(tmp_path / "edf", spec=log)
 
 
 def test_edf_without_its_package(tmp_path, monkeypatch):
@@ -565,7 +621,8 @@ def test_p10_second_hutch(tmp_path):
 # 28-ID-B: HDF5 frames and SPEC; HEPS: TIFF frames, SPEC three folders above -------------------------------------------------
 
 
-def test_28_id_b_frames_motors_energy_distance(tmp_path):
+@pytest.mark.parametrize("name", ["sample_scan_0008.h5", "sample_S8.h5"])
+def test_28_id_b_frames_motors_energy_distance(tmp_path, name):
     motors = {
         "mu": 0.1,
         "eta": 15.0,
@@ -581,9 +638,9 @@ def test_28_id_b_frames_motors_energy_distance(tmp_path):
         spec_header(motors) + spec_scan(8, "ascan eta 14.9 15.1 15 1", motors, table)
     )
     stack = counts((16, 40, 48))
-    with h5py.File(tmp_path / "sample_scan_0008.h5", "w") as file:
+    with h5py.File(tmp_path / name, "w") as file:
         file["entry/data/data"] = stack
-    scan = formats.read_scan(tmp_path / "sample_scan_0008.h5")
+    scan = formats.read_scan(tmp_path / name)
     np.testing.assert_array_equal(scan.counts, stack)
     assert any("lacks pixel_size_um" in note for note in scan.notes)
     assert (scan.metadata["beamline"], scan.metadata["energy_kev"], scan.metadata["distance_m"]) == (

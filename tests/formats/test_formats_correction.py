@@ -95,3 +95,15 @@ def test_fields_from_files(tmp_path, true):
         formats.read_scan(tmp_path / "raw.npy", dark=fields, white=fields, roi=roi),
     ):
         np.testing.assert_array_equal(scan.counts, expected)
+
+
+def test_the_mean_of_several_frames_is_the_dark_field(tmp_path):
+    dark = np.random.default_rng(1).poisson(3.0, (5, 32, 32)).astype(float)
+    counts = np.random.default_rng(2).poisson(30.0, (20, 32, 32))
+    counts[10, 16, 16] = 900
+    np.save(tmp_path / "scan.npy", counts.astype("u4"))
+    np.save(tmp_path / "dark.npy", dark)
+    scan = formats.read_scan(tmp_path / "scan.npy", dark=tmp_path / "dark.npy", crop=(16, 20, 24))
+    one = formats.read_scan(tmp_path / "scan.npy", dark=dark.mean(axis=0), crop=(16, 20, 24))
+    np.testing.assert_array_equal(scan.counts, one.counts)
+    assert "The dark field is the mean of its 5 frames." in scan.notes

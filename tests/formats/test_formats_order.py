@@ -150,3 +150,15 @@ def test_frames_whose_order_is_lost_and_that_no_log_tells_are_said(tmp_path, see
         "order along the rocking curve may be lost" in note
         for note in formats.read_scan(tmp_path / "b.npy").notes
     )
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_frames_in_the_order_of_their_names_as_text(tmp_path, first):
+    stack = counts((32, 40, 48))
+    text = np.array(sorted(range(first, first + 32), key=str)) - first
+    np.save(tmp_path / "a.npy", stack[text])
+    np.save(tmp_path / "b.npy", stack)
+    said = [note for note in formats.read_scan(tmp_path / "a.npy").notes if "as text" in note]
+    assert len(said) == 1
+    assert f"({first + 10} before {first + 2})" in said[0]
+    assert not any("as text" in note for note in formats.read_scan(tmp_path / "b.npy").notes)

@@ -512,3 +512,50 @@ def test_frames_that_may_lie_along_the_last_axis_are_asked_about(tmp_path, shape
     np.save(tmp_path / "a.npy", peak(1, shape))
     notes = formats.read_scan(tmp_path / "a.npy", axes=axes).notes
     assert any("--axes 2,0,1" in note for note in notes) == said
+
+
+@pytest.mark.parametrize("peak", [1e3, 1e5])
+def test_amplitudes_that_were_rounded_are_told_from_counts(tmp_path, peak):
+    """Neighbours with n photons between them differ by n in the mean square at least; rounded roots do not."""
+    at = np.exp(-(((np.arange(40) - 20) / 7.0) ** 2))
+    expected = peak * at[:, None, None] * at[:, None] * at + 2
+    counts = np.random.default_rng(1).poisson(expected)
+    rounded = np.rint(np.sqrt(counts)).astype("u2")
+
+    def said(array, **how) -> bool:
+        np.save(tmp_path / "scan.npy", array)
+        return bool(notes_with(formats.read_scan(tmp_path / "scan.npy", **how), "say --values amplitudes"))
+
+    assert said(rounded)
+    assert not said(counts.astype("u4"))
+    assert not said(counts.astype("f4"))
+    assert not said(rounded, values="amplitudes")
+    assert said((counts + np.random.default_rng(2).poisson(expected) + 1) // 2)  # the mean of two
+
+
+def test_a_file_in_which_no_frame_is_yet(tmp_path):
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        file.create_dataset("entry/data/data", (0, 48, 48), "u4", maxshape=(None, 48, 48))
+    for dataset in (None, "entry/data/data"):
+        with pytest.raises(InputError, match="holds no frames yet; wait"):
+            formats.read_scan(tmp_path / "run.h5", dataset=dataset)
+
+
+def test_data_files_of_a_detector_without_their_master(tmp_path):
+    for index in range(1, 4):
+        with h5py.File(tmp_path / f"s_data_{index:06d}.h5", "w") as file:
+            file["entry/data/data"] = np.ones((1, 32, 32))
+    with pytest.raises(InputError, match=r"3 data files .*without the master file that joins them"):
+        formats.read_scan(tmp_path)
+
+
+def test_a_file_of_a_beamline_that_says_nothing_but_the_scanned_motor(tmp_path):
+    """NanoMAX without its snapshots: the one motor tells whose file it is."""
+    with h5py.File(nanomax(tmp_path / "000123.h5"), "r+") as file:
+        del file["entry/snapshots"]
+    scan = formats.read_scan(tmp_path / "000123.h5")
+    assert scan.geometry is None
+    one_note(scan, "does not say where", "gamma, delta stood")
+    one_note(
+        scan, "The geometry is not complete", "energy_kev, distance_m, sample_angles_deg, detector_angles_deg"
+    )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..geometry import complete, find_beamline, find_material, indices, spacing_nm
+from ..geometry import INCOMPLETE, complete, find_beamline, find_material, indices, spacing_nm
 from ..presets import Preset
 from ..recipe import Recipe
 from ..reconstruction import Reconstruction
@@ -103,9 +103,9 @@ class GeometryChoice:
             if takes_its_place
             else []
         )
-        return replace(
-            scan, geometry=found if part is None else part.cropped(found), notes=(*notes, *scan.notes)
-        )
+        # what was lacking is there now
+        notes += [note for note in scan.notes if not note.startswith(INCOMPLETE)]
+        return replace(scan, geometry=found if part is None else part.cropped(found), notes=tuple(notes))
 
     def placed(
         self,

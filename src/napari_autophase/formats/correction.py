@@ -87,6 +87,14 @@ def _too_bright(dark: np.ndarray, scan: Scan, usual: float) -> list[str]:
     ]
 
 
+def one_frame(field: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
+    """Return a detector field as one frame, the mean of several, and say so."""
+    if field.ndim != 3:
+        return field
+    notes.append(f"The {name} field is the mean of its {len(field)} frames.")
+    return np.asarray(field.mean(axis=0, dtype=np.float64))
+
+
 def insert_seam(scan: Scan, seam: Seam, region: tuple[int, int, int, int]) -> Scan:
     """Return the scan with what lies between the detector's chips, masked: its pixels then lie as far apart as in space.
 

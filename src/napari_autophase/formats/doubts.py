@@ -8,6 +8,12 @@ _PIXELS = 500
 """So many pixels, those that change most, tell how alike frames are."""
 _LIT, _PHOTONS, _FEWEST = 0.05, 200, 6
 """Frames are compared that have this part of the brightest one's light and so many photons, if there are so many of them."""
+_AROUND, _PAIR, _PAIRS = 32, (3, 20), 500
+"""So far around the brightest voxel neighbours are looked at that have so many counts together, if there are so many pairs."""
+_STEADIER = 0.7
+"""Photons scatter more than this part of what they do in the mean."""
+_TEXT, _SMOOTHER, _FAINT = 16, 0.75, 100.0
+"""Text is sorted otherwise than so many numbers are; so much smoother must the light run, of which so many photons are little."""
 _BETTER, _PART = 0.05, 0.4
 """So much more alike than its neighbours another frame must be, for this part of the frames."""
 
@@ -20,6 +26,44 @@ def which_rocks(shape: tuple[int, ...]) -> list[str]:
         f"The frames have {shape[1]} × {shape[2]} pixels, and there are {shape[0]} of them: if it is the last axis that "
         "rocks, say so with --axes 2,0,1."
     ]
+
+
+def steadier_than_photons(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
+    """Say so if whole numbers scatter less than photons can: rounded amplitudes do, and means of several frames.
+
+    Of two voxels in which the same light is expected, with n photons between them, the square of their difference is n in the
+    mean; unequal light only adds to that.
+    """
+    if counts.ndim != 3:
+        return []
+    at = np.unravel_index(int(counts.argmax()), counts.shape)
+    box = tuple(slice(max(place - _AROUND, 0), place + _AROUND) for place in at)
+    some = counts[box]
+    good = np.broadcast_to(True, some.shape) if bad is None else ~bad[box]
+    sums = np.zeros((3, 3))  # by axis: how many pairs, their differences squared, their counts
+    for frame, (one, is_good) in enumerate(zip(some, good, strict=True)):
+        if one.dtype.kind == "f" and not np.array_equal(one, np.rint(one)):
+            return []
+        sums[0] += _pairs(some[frame : frame + 2], good[frame : frame + 2])
+        sums[1] += _pairs(np.stack([one[:-1], one[1:]]), np.stack([is_good[:-1], is_good[1:]]))
+        sums[2] += _pairs(np.stack([one[:, :-1], one[:, 1:]]), np.stack([is_good[:, :-1], is_good[:, 1:]]))
+    scatter = [float(squares / photons) for pairs, squares, photons in sums if pairs >= _PAIRS]
+    if not scatter or min(scatter) > _STEADIER:
+        return []
+    return [
+        f"Neighbouring voxels of few counts differ by {min(scatter):.0%} of what photons would (in squares): amplitudes that "
+        "were rounded do so, and means of frames; if they are amplitudes, say --values amplitudes, and give unrounded ones if "
+        "there are any."
+    ]
+
+
+def _pairs(two: np.ndarray, good: np.ndarray) -> tuple[int, float, float]:
+    """Return how many pairs of few counts two layers make, the sum of their squared differences, and of their counts."""
+    if len(two) < 2:
+        return 0, 0.0, 0.0
+    photons, difference = two.sum(axis=0, dtype=np.float64), np.diff(two.astype(np.float64), axis=0)[0]
+    few = good.all(axis=0) & (photons >= _PAIR[0]) & (photons <= _PAIR[1])
+    return int(np.count_nonzero(few)), float(np.square(difference[few]).sum()), float(photons[few].sum())
 
 
 def repeated(counts: np.ndarray) -> list[str]:
@@ -48,6 +92,11 @@ def out_of_order(counts: np.ndarray) -> list[str]:
     few = np.sort(np.argpartition(change, -min(_PIXELS, change.size))[-_PIXELS:])
     amplitude = np.sqrt(np.maximum(frames[:, few].astype(np.float64), 0))
     light = np.sum(amplitude**2, 1)
+    if (first := _sorted_as_text(light)) is not None:
+        return [
+            f"The frames seem to be in the order of their names as text ({first + 10} before {first + 2}): in the order of their "
+            "numbers the light would run far more smoothly. Stack them by number, or open their folder itself."
+        ]
     lit = np.flatnonzero((light >= _LIT * light.max()) & (light >= _PHOTONS))
     if len(lit) < _FEWEST:
         return []
@@ -63,3 +112,20 @@ def out_of_order(counts: np.ndarray) -> list[str]:
         "Many frames are unlike those beside them, and like others far away: their order along the rocking curve may be lost; "
         "sort them by where the motor stood."
     ]
+
+
+def _sorted_as_text(light: np.ndarray) -> int | None:
+    """Return the number of the first frame if the light of frames runs smoothly once text is sorted as numbers are, or None."""
+    if len(light) < _TEXT:
+        return None
+    stored = _roughness(light)
+    for first in (0, 1):
+        numbers = np.array(sorted(range(first, first + len(light)), key=str)) - first
+        if _roughness(light[np.argsort(numbers)]) < _SMOOTHER * stored:
+            return first
+    return None
+
+
+def _roughness(light: np.ndarray) -> float:
+    """Return how much the logarithm of light changes from frame to frame."""
+    return float(np.abs(np.diff(np.log(light + _FAINT))).sum())

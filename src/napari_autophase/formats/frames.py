@@ -24,6 +24,8 @@ from .rocking import frames_to_look_at
 _NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.(tiff?|edf|cbf)(\.(gz|bz2))?$", re.IGNORECASE)
 _FILES = (".h5", ".hdf5", ".nxs", ".cxi", ".npz", ".npy", ".mat", ".spec")
 """How the names of files end that are opened themselves."""
+_DATA_FILE = re.compile(r"_data_\d{6}\.(h5|hdf5)$")
+"""How files of a Dectris detector are called that hold a part of a scan."""
 _SCAN = 16
 """As many numbered files as this could be a scan of their own."""
 
@@ -82,23 +84,18 @@ class Frames(Format):
         there = [each for each in frames if each is not None]
         others = sorted(each.name for each in _images(path) if each not in there)
         missing = [number for number, each in zip(_numbers(frames), frames, strict=True) if each is None]
+        mask, lost = lost_frames(frames, missing, dataset)
         found = {"other_files": others, "missing_frames": missing}
         metadata = {
             "frames": len(frames),
             **{key: value for key, value in found.items() if value},
             **said_by(there[0]),
         }
-        if not missing:
-            return Description(metadata=metadata, notes=_unevenly(there))
-        mask = np.zeros(dataset.shape, bool)
-        mask[[each is None for each in frames]] = True
-        what, are = ("Frame", "is") if len(missing) == 1 else ("Frames", "are")
-        note = f"{what} {', '.join(map(str, missing))} {are} missing and masked."
-        return Description(mask, metadata=metadata, notes=(note,))
+        return Description(mask, metadata=metadata, notes=lost if missing else _unevenly(there))
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
         """Look for the log beside the frames, and in the folders around them."""
-        return find_log(path, given)
+        return find_log(path, given, self.frame_numbers(path))
 
     def frame_numbers(self, path: Path) -> tuple[int, ...]:
         """Return the number of every frame, of those that are missing too."""
@@ -118,6 +115,18 @@ def read_frames(what: Path, frames: Sequence[Path | None], dataset: Dataset) -> 
     for row, frame in zip(stack, frames, strict=True):
         _read_into(row, frame)
     return stack
+
+
+def lost_frames(
+    frames: Sequence[Path | None], missing: Sequence[int], dataset: Dataset
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return the mask of frames that are missing, and a note that names their numbers; None and none if all are there."""
+    if not missing:
+        return None, ()
+    mask = np.zeros(dataset.shape, bool)
+    mask[[each is None for each in frames]] = True
+    what, are = ("Frame", "is") if len(missing) == 1 else ("Frames", "are")
+    return mask, (f"{what} {', '.join(map(str, missing))} {are} missing and masked.",)
 
 
 def stand(frames: Sequence[Path | None]) -> frozenset[tuple[int, int, object]]:
@@ -223,6 +232,11 @@ def frames_in(folder: Path) -> list[Path]:
         others = sorted(each.name for each in folder.glob("*") if each.suffix.lower() in _FILES)
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
         advice = f"open {', '.join(others[:3])}{more}" if others else "choose the folder of one scan"
+        if others and all(map(_DATA_FILE.search, others)):
+            advice = (
+                f"it holds {len(others)} data files of a detector ({others[0]}, …) without the master file that joins them: copy "
+                "that here too, and open it"
+            )
         raise InputError(
             f"{folder} holds no numbered frames (TIFF, EDF or CBF, such as scan_00000.tif); {advice}."
         )

@@ -37,7 +37,7 @@ _SERIES = "data_*"
 """What the numbered parts of one dataset are called together."""
 _PART = re.compile(r"data_(\d{6})")
 _OLD_PART = re.compile(r"data_(\d+)")  # directly in the entry
-_RAW_FILE = re.compile(r"(_master|_scan_\d{4})\.(h5|hdf5)$")
+_RAW_FILE = re.compile(r"(_master|(^|_)(scan_?|S)\d+)\.(h5|hdf5)$")
 """How files of raw frames are called that have a log apart."""
 _UNKNOWN = np.dtype("V1")
 """The dtype of what is lost."""
@@ -283,11 +283,15 @@ def _series(tree: Tree, prefix: str, parts: dict[int, Dataset]) -> Dataset | Non
     for place, number in enumerate(range(min(parts), max(parts) + 1)):
         part = parts.get(number)
         if part is None or part.lost:
-            frames = f"frame {place}" if each == 1 else f"frames {place * each} to {place * each + each - 1}"
+            frames = (
+                f"frame {place} is"
+                if each == 1
+                else f"frames {place * each} to {place * each + each - 1} are"
+            )
             if number == max(parts) and each > 1:  # which may hold fewer
-                frames = f"frames from {place * each} on"
+                frames = f"frames from {place * each} on are"
             why = part.lost if part else f"{tree.path} has no part {number} of {prefix}{_SERIES}."
-            return Dataset(f"{prefix}{_SERIES}", (), _UNKNOWN, f"Of the scan {frames} are lost: {why}")
+            return Dataset(f"{prefix}{_SERIES}", (), _UNKNOWN, f"Of the scan {frames} lost: {why}")
     return Dataset(
         f"{prefix}{_SERIES}", (sum(each.shape[0] for each in there), *there[0].shape[1:]), there[0].dtype
     )

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Beamline, Circle, Detector, Source, beamlines, complete, mean_step
+from ..geometry import INCOMPLETE, Beamline, Circle, Detector, Source, beamlines, complete, mean_step
 from ..geometry.plausible import ANGLE, DISTANCE, ENERGY, Range, fault
 from ..scan import Geometry, InputError
 from .common import Description
 from .complete import completeness, first_number
 from .logs import ScanLog
+from .logs.counted import frame_counter
 from .masks import Region, gaps_of
 from .moved import Moving, moves, order_in, sorted_by, still
 
@@ -77,7 +78,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     monitor = next(
         (log.column(each) for each in beamline.files.monitor if log.column(each) is not None), None
     )
-    points = _points(log, frames, beamline)
+    points = _points(log, frames)
     order, moved = (None, "") if points is None else order_in(log, points, beamline)
     if points is not None and order is not None:
         points = points[order]
@@ -91,10 +92,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         if document.get(key) is None:
             document[key] = frames.known.get(key)
     if contradicted and document["direct_beam_pixel"] is None:
-        geometry, lacking = (
-            None,
-            "The geometry is not complete: it lacks direct_beam_pixel; give it with --set.",
-        )
+        geometry, lacking = None, f"{INCOMPLETE}: it lacks direct_beam_pixel; give it with --set."
     else:
         scan = "" if log.number is None else f", scan {log.number},"
         geometry, lacking = _completed(document, f"{log.path.name}{scan}")
@@ -139,8 +137,11 @@ def told_from(log: ScanLog) -> list[Beamline]:
 
 
 def nearly_from(log: ScanLog) -> list[Beamline]:
-    """Return the one beamline that a log is evidently from though it lacks some circles; none if it is not clear."""
-    found = []
+    """Return the one beamline that a log is evidently from though it lacks some circles; none if it is not clear.
+
+    Where nothing is evident, it may be the only one with the motor that moved.
+    """
+    found, moving = [], []
     for each in beamlines().values():
         files = each.files
         circles = {circle.motor for circle in (*each.sample, *each.arm)} - set(files.fixed_deg)
@@ -148,6 +149,9 @@ def nearly_from(log: ScanLog) -> list[Beamline]:
         known = all(map(log.has, files.evidence)) if files.evidence else _first(log, files.energy) is not None
         if log.kind in files.kinds and known and has and 2 * len(has) >= len(circles):
             found.append(each)
+        if log.kind in files.kinds and has and any(moves(log, each.sample, each)):
+            moving.append(each)
+    found = found or moving
     return found if len(found) == 1 else []
 
 
@@ -231,14 +235,12 @@ def _is_crossed(detector: Detector, region: Region) -> bool:
     return seam is not None and (region[0] < seam.row < region[1] or region[2] < seam.column < region[3])
 
 
-def _points(log: ScanLog, frames: Frames, beamline: Beamline) -> np.ndarray | None:
+def _points(log: ScanLog, frames: Frames) -> np.ndarray | None:
     """Return which point of the log each frame belongs to; None: nobody knows."""
     count = frames.shape[0]
     if count == log.points:
         return np.arange(count)
-    counted = next(
-        (column for each in beamline.files.frame_number if (column := log.column(each)) is not None), None
-    )
+    counted = frame_counter(log)
     if counted is not None and len(frames.numbers) == count and np.isin(frames.numbers, counted).all():
         return np.array([int(np.flatnonzero(counted == number)[0]) for number in frames.numbers])
     if len(frames.numbers) == count:
@@ -274,7 +276,7 @@ def _document(
             f"{names} moved together: give geometry.sample_circles with the axis about which they turned."
         )
         found["sample_circles"] = None
-    elif rocked and found["sample_angles_deg"] is not None:
+    elif rocked:
         index, source = rocked[0]
         others = beamline.files.of_motor(beamline.sample[index].motor)
         angles = [source.degrees(value) for value in moving.along(source, others) or ()]
@@ -282,7 +284,8 @@ def _document(
             found["rocking_circle"] = index
             found["rocking_step_deg"] = mean_step(angles)
             found["rocking_angles_deg"] = angles
-            found["sample_angles_deg"][index] = angles[shape[0] // 2]
+            if found["sample_angles_deg"] is not None:
+                found["sample_angles_deg"][index] = angles[shape[0] // 2]
     elif energies:
         values = [energies[0].kev(value) for value in moving.along(energies[0], files.energy) or ()]
         found["energy_kev"], found["energy_step_kev"] = values[shape[0] // 2], mean_step(values)
@@ -390,7 +393,7 @@ def _completed(document: dict[str, Any], origin: str) -> tuple[Geometry | None, 
     try:
         return complete({key: value for key, value in document.items() if value is not None}, origin), ""
     except InputError as error:
-        return None, f"The geometry is not complete: {error}"
+        return None, f"{INCOMPLETE}: {error}"
 
 
 def _known(metadata: dict[str, Any]) -> dict[str, Any]:

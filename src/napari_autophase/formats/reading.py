@@ -10,14 +10,14 @@ import numpy as np
 
 from .. import memory
 from ..geometry import Beamline, find_beamline
-from ..scan import Geometry, InputError, Scan
+from ..scan import Geometry, InputError, Scan, check_shape
 from .axes import Axes
 from .below import darkness
 from .choice import choose
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
-from .correction import flat_field, insert_seam
+from .correction import flat_field, insert_seam, one_frame
 from .crop import PREPARING, Crop, crop_words, find, read_part
-from .doubts import out_of_order, repeated, which_rocks
+from .doubts import out_of_order, repeated, steadier_than_photons, which_rocks
 from .mask_beside import mask_beside
 from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
 from .measured import Frames, described
@@ -104,6 +104,8 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
             else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
         )
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
+    if 0 in chosen.shape:
+        check_shape(np.empty(chosen.shape), source)
     if kind.is_object(path, chosen):
         raise InputError(
             f"{source} holds a crystal in direct space, not counts; open it as a reconstruction (read, or File > Open), or give "
@@ -144,7 +146,12 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         )
     # of a file that says nothing but numbers
     is_bare = how.axes is None and about.geometry is None and not about.notes
-    doubts = [*(which_rocks(whole) if is_bare else ()), *repeated(counts), *out_of_order(counts)]
+    doubts = [
+        *(which_rocks(whole) if is_bare else ()),
+        *repeated(counts),
+        *out_of_order(counts),
+        *(steadier_than_photons(counts, bad) if how.values is None else ()),
+    ]
     part = kind.scan_of(chosen)
     scan = Scan.from_array(
         counts,
@@ -164,11 +171,15 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         ),
     )
     if how.dark is not None or how.white is not None:
+        averaged: list[str] = []
         dark, white = (
-            None if field is None else place.field(turn.volume(image(field, name)), f"{name} field")
+            None
+            if field is None
+            else place.field(one_frame(turn.volume(image(field, name)), name, averaged), f"{name} field")
             for field, name in ((how.dark, "dark"), (how.white, "white"))
         )
         scan = flat_field(scan, dark, white, place.region)
+        scan = replace(scan, notes=(*scan.notes, *averaged))
     if about.seam is not None and about.region is not None and place.region is not None:
         scan = insert_seam(scan, about.seam, place.region)
     scan.corrections.update(how.words())

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Beamline, Source, beamlines
+from ..geometry import Beamline, beamlines
 from ..scan import InputError
-from .common import Dataset, Volume
-from .frames import frame_by_frame, frames_in, read_frames, stand
+from .common import Dataset, Description, Hints, Volume
+from .frames import frame_by_frame, frames_in, lost_frames, read_frames, stand
 from .images import header_of, is_frame
 from .logs import ScanLog, is_log, read_log, scans_of
+from .logs.counted import frame_counter
 from .measured import told_from
 from .registry import Format, register
 
@@ -81,11 +82,20 @@ class SpecScans(Format):
         """Return the scan itself."""
         return read_log(given or path, int(dataset.path)), ()
 
+    def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
+        """Return which frames of the scan are missing."""
+        log = read_log(path, int(dataset.path))
+        numbers, frames = _numbers(log) or [], _frames(log)
+        missing = [number for number, each in zip(numbers, frames, strict=False) if each is None]
+        mask, notes = lost_frames(frames, missing, dataset)
+        return Description(mask, metadata={"missing_frames": missing} if missing else {}, notes=notes)
+
     def _scan(self, path: Path, number: int) -> Dataset | None:
         frames = _frames(read_log(path, number))
-        if not frames:
+        first = next((each for each in frames if each is not None), None)
+        if first is None:
             return None
-        shape, dtype = header_of(frames[0])
+        shape, dtype = header_of(first)
         return Dataset(str(number), (len(frames), *shape), dtype)
 
 
@@ -98,38 +108,37 @@ def _places(log: ScanLog) -> list[str]:
     return [place.format(scan=log.number, stem=log.path.stem) for place in found]
 
 
-def _frames(log: ScanLog) -> list[Path]:
-    """Return the frames of a scan in their order; empty if they are not there.
+def _frames(log: ScanLog) -> Sequence[Path | None]:
+    """Return the frames of a scan in their order, None for those that are missing; empty if they are not there.
 
     Raises
     ------
     InputError
-        If some are and some are not.
+        If most are missing.
     """
-    folder = log.path.parent
+    folder, numbers = log.path.parent, _numbers(log)
     for beamline in _candidates(log):
-        numbers = _numbers(log, beamline.files.frame_number)
         for place in beamline.files.frames:
             found = sorted(folder.glob(place.format(scan=log.number, stem=log.path.stem)))
             folders = [each for each in found if each.is_dir()]
             if len(folders) == 1 and numbers is None:
                 return frames_in(folders[0])
             if numbers is not None and (files := _series(found, numbers)):
-                there = [files[each] for each in numbers if each in files]
                 lost = [each for each in numbers if each not in files]
-                if lost:
+                if 2 * len(lost) > len(numbers):
+                    where = next(iter(files.values())).parent
                     raise InputError(
                         f"Scan {log.number} of {log.path} has {len(numbers)} frames, of which {len(lost)} are not there "
-                        f"(number {lost[0]} first); copy them to {there[0].parent}."
+                        f"(number {lost[0]} first); copy them to {where}."
                     )
-                return there
+                return [files.get(each) for each in numbers]
     return []
 
 
-def _numbers(log: ScanLog, counters: Iterable[Source]) -> list[int] | None:
+def _numbers(log: ScanLog) -> list[int] | None:
     """Return the numbers of a scan's frames; None: it does not count them."""
-    column = next((values for each in counters if (values := log.column(each)) is not None), None)
-    return None if column is None else [int(value) for value in column]
+    column = frame_counter(log)
+    return None if column is None else column.astype(int).tolist()
 
 
 def _series(files: Iterable[Path], numbers: Iterable[int]) -> dict[int, Path]:

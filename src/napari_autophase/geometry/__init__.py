@@ -7,7 +7,7 @@ from typing import Any
 from ..scan import Axis, Geometry
 from .beamline import Beamline, Circle, Detector, beamlines, find_beamline, presets
 from .circles import direction, rocked, rotation
-from .documents import complete, mean_step, template
+from .documents import INCOMPLETE, complete, mean_step, template
 from .frames import arm_vector, frame, moved, on_plane, reciprocal_steps, scattering_vector, voxel_steps
 from .materials import MATERIALS, Material, find_material, indices, spacing_nm
 from .orientation import Mounting, Verdict, arm_test, lattice_test, said
@@ -16,6 +16,7 @@ from .records import Files, Gaps, Seam, Source
 from .summary import GeometrySummary, doubts, summarise
 
 __all__ = [
+    "INCOMPLETE",
     "MATERIALS",
     "Axis",
     "Beamline",

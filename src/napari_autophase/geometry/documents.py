@@ -50,6 +50,8 @@ _NEEDED = (
     "detector_angles_deg",
 )
 _LISTS = {each.name for each in fields(Geometry) if "tuple" in str(each.type)}
+INCOMPLETE = "The geometry is not complete"
+"""How a note begins that says what a file's geometry lacks."""
 _CONVENTIONS = ("sample_circles", "detector_circles", "pixel_directions")
 
 

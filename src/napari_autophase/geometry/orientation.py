@@ -15,6 +15,7 @@ import numpy as np
 from ..scan import Axis, Geometry, InputError, opposite
 from .circles import direction, rotation
 from .frames import in_arm, scattering_vector
+from .plausible import check_reference
 
 _PRECISION = 0.1
 """Percent of the spacing within which two orientations cannot be told apart: strain and calibrations reach that far."""
@@ -91,10 +92,9 @@ def lattice_test(
     Raises
     ------
     InputError
-        If the spacing is not positive, or the geometry contradicts itself.
+        If no lattice has the spacing, or the geometry contradicts itself.
     """
-    if not spacing_nm > 0:
-        raise InputError(f"{spacing_nm:g} nm is no lattice spacing; give a positive one.")
+    check_reference(spacing_nm)
     mountings = []
     for directions in _four(geometry):
         q = scattering_vector(replace(geometry, pixel_directions=directions), pixel, shape)

@@ -33,7 +33,7 @@ _STEP = Range(
     {"millidegrees": 1e-3, "radians": 57.29577951, "arc seconds": 1 / 3600},
 )
 _ENERGY_STEP = Range("energy step", "keV", 1e-7, 1, {"eV": 1e-3})
-_SPACING = Range("lattice spacing", "nm", 0.05, 1.5, {})
+_SPACING = Range("lattice spacing", "nm", 0.05, 1.5, {"Å": 0.1, "pm": 1e-3, "m": 1e9})
 ANGLE = Range("angle of a circle", "degrees", 0, 360, {"millidegrees": 1e-3, "millionths of a degree": 1e-6})
 
 
@@ -162,6 +162,17 @@ def check_spacing(geometry: Geometry, q_per_nm: np.ndarray) -> None:
         f"This geometry belongs to lattice planes {spacing:.3g} nm apart, which no crystal has "
         f"({_SPACING.least:g} to {_SPACING.most:g} nm); check the detector angles{meant}, the energy and the direct beam's pixel."
     )
+
+
+def check_reference(spacing_nm: float) -> None:
+    """Refuse a spacing to compare with that no lattice planes have.
+
+    Raises
+    ------
+    InputError
+        Naming the unit in which the number would make sense.
+    """
+    _refuse(_SPACING, spacing_nm)
 
 
 def _refuse(quantity: Range, value: float, given: float | None = None, where: str = "") -> None:

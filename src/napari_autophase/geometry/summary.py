@@ -12,6 +12,7 @@ from .beamline import beamlines
 from .frames import arm_vector, frame, rocking_axis
 from .materials import find_material, spacing_nm
 from .orientation import Verdict, lattice_test, said
+from .plausible import check_reference
 
 _MISMATCH = 1.0
 """Percent between measured and known spacing beyond which something is off: strain rarely reaches that."""
@@ -121,6 +122,7 @@ def summarise(
     off, notes = doubts(geometry, peak, shape, oversampling), _disputed(geometry)
     expected = None
     if spacing is not None:
+        check_reference(spacing)
         expected = "as given"
     elif material is not None:
         formula, known = find_material(material)

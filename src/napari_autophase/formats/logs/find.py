@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from ...scan import InputError
 from ..paths import check_file
 from . import fio, spec
+from .counted import frame_counter, taker
 from .log import ScanLog
 
 _ABOVE = 3
@@ -64,8 +65,12 @@ def read_log(path: Path, number: int | None) -> ScanLog:
     return spec.read(path, number)
 
 
-def find_log(frames: Path, given: Path | None = None) -> tuple[ScanLog | None, tuple[str, ...]]:
+def find_log(
+    frames: Path, given: Path | None = None, counted: Sequence[int] = ()
+) -> tuple[ScanLog | None, tuple[str, ...]]:
     """Return the log of a scan, and notes on why there is none.
+
+    The name of the frames' folder or file says which scan it is; else the numbers of the frames do, where a log counts them.
 
     Parameters
     ----------
@@ -73,20 +78,49 @@ def find_log(frames: Path, given: Path | None = None) -> tuple[ScanLog | None, t
         The folder of the scan's frames, or the file that holds them.
     given
         The log, where a person says it.
+    counted
+        The number of every frame in its file's name; empty where they have none.
 
     Raises
     ------
     InputError
-        If `given` is no log, or does not have the scan.
+        If `given` is no log, or does not have the scan, or the frames are those of several.
     """
     numbers = scan_numbers(frames)
     if given is not None:
         if is_log(given) == "spec":
             held = spec.scans(given)
             numbers = [each for each in numbers if each in held] or numbers
-        return read_log(given, numbers[0] if numbers else None), ()
-    if not numbers:
-        return None, ()
+            if not numbers and len(held) > 1 and (took := taker(given, frames, counted)) is not None:
+                numbers = [took]
+        return _checked(read_log(given, numbers[0] if numbers else None), frames, counted), ()
+    log, notes = _named_log(frames, numbers) if numbers else (None, ())
+    if log is not None:
+        return _checked(log, frames, counted), notes
+    found = _counting_log(frames, counted)
+    return (log, notes) if found is None else (found, ())
+
+
+def _checked(log: ScanLog, frames: Path, counted: Sequence[int]) -> ScanLog:
+    """Return the log of some frames; raise `InputError` if another of its file's scans took some of them."""
+    own = frame_counter(log) if log.kind == "spec" else None
+    if own is not None and set(counted) & set(own.astype(int).tolist()) < set(counted):
+        taker(log.path, frames, counted)
+    return log
+
+
+def _counting_log(frames: Path, counted: Sequence[int]) -> ScanLog | None:
+    """Return the log around some frames that has them by their numbers."""
+    for folder in _around(frames) if counted else ():
+        took = {log: taker(log, frames, counted) for log, kind in _logs(folder) if kind == "spec"}
+        having = [(log, number) for log, number in took.items() if number is not None]
+        if len(having) == 1:
+            return spec.read(*having[0])
+    return None
+
+
+def _named_log(frames: Path, numbers: list[int]) -> tuple[ScanLog | None, tuple[str, ...]]:
+    """Return the log around some frames that has the scan with one of these numbers, and notes on why there is none."""
     lacking: list[Path] = []
     for folder in _around(frames):
         logs = list(_logs(folder))
