@@ -559,3 +559,29 @@ def test_a_file_of_a_beamline_that_says_nothing_but_the_scanned_motor(tmp_path):
     one_note(
         scan, "The geometry is not complete", "energy_kev, distance_m, sample_angles_deg, detector_angles_deg"
     )
+
+
+def test_a_picture_made_for_the_eye_is_no_scan(tmp_path):
+    """The logarithm of 0, 1 and 2 counts in 8 bits is 0, 15 and 24: what lies between is missing."""
+    at = np.exp(-(((np.arange(40) - 20) / 7.0) ** 2))
+    counts = np.random.default_rng(1).poisson(1e5 * at[:, None, None] * at[:, None] * at + 0.1)
+    pictures = {
+        "log": np.log10(1 + counts) / 5 * 255,
+        "gamma": 255 * (counts / counts.max()) ** 0.3,
+        "counts": counts,
+        "on a background": np.where(
+            np.arange(40) == 7, 0, counts + np.random.default_rng(2).poisson(40, counts.shape)
+        ),
+        "times seven": 7 * counts,
+    }
+    said = {}
+    for name, array in pictures.items():
+        np.save(tmp_path / "scan.npy", array.astype("u1" if name in ("log", "gamma") else "u4"))
+        said[name] = bool(notes_with(formats.read_scan(tmp_path / "scan.npy"), "made for the eye"))
+    assert said == {
+        "log": True,
+        "gamma": True,
+        "counts": False,
+        "on a background": False,
+        "times seven": False,
+    }

@@ -14,6 +14,8 @@ _STEADIER = 0.7
 """Photons scatter more than this part of what they do in the mean."""
 _TEXT, _SMOOTHER, _FAINT = 16, 0.75, 100.0
 """Text is sorted otherwise than so many numbers are; so much smoother must the light run, of which so many photons are little."""
+_OFTEN = 20
+"""Values are looked at that so many voxels have."""
 _BETTER, _PART = 0.05, 0.4
 """So much more alike than its neighbours another frame must be, for this part of the frames."""
 
@@ -54,6 +56,31 @@ def steadier_than_photons(counts: np.ndarray, bad: np.ndarray | None) -> list[st
         f"Neighbouring voxels of few counts differ by {min(scatter):.0%} of what photons would (in squares): amplitudes that "
         "were rounded do so, and means of frames; if they are amplitudes, say --values amplitudes, and give unrounded ones if "
         "there are any."
+    ]
+
+
+def like_a_picture(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
+    """Say so if whole numbers leave out what lies next to 0: a logarithm or a gamma does so, made for the eye."""
+    if counts.ndim != 3:
+        return []
+    at = np.unravel_index(int(counts.argmax()), counts.shape)
+    box = tuple(slice(max(place - _AROUND, 0), place + _AROUND) for place in at)
+    some = counts[box] if bad is None else counts[box][~bad[box]]
+    values, voxels = np.unique(some, return_counts=True)
+    values, voxels = values[voxels >= _OFTEN][:4], voxels[voxels >= _OFTEN][:4]
+    if (
+        len(values) < 4
+        or values[0]
+        or (some.dtype.kind == "f" and not np.array_equal(values, np.rint(values)))
+    ):
+        return []
+    first, *others = np.diff(values.astype(np.float64))
+    # the more photons, the fewer voxels have them; a background under pixels that count nothing is another matter
+    if first < 3 or first <= 1.4 * max(others) or not voxels[0] > voxels[1] > voxels[2] > voxels[3]:
+        return []
+    return [
+        f"No voxel has a value between 0 and {values[1]:g}, and above that they lie nearer together: so do pictures made for the "
+        "eye (a logarithm, a gamma), and counts of which the small ones were cut away. Export the counts themselves."
     ]
 
 
@@ -129,3 +156,7 @@ def _sorted_as_text(light: np.ndarray) -> int | None:
 def _roughness(light: np.ndarray) -> float:
     """Return how much the logarithm of light changes from frame to frame."""
     return float(np.abs(np.diff(np.log(light + _FAINT))).sum())
+
+
+BY_NUMBERS = (steadier_than_photons, like_a_picture)
+"""What is doubted of the numbers themselves, unless a person says what they are."""

@@ -77,7 +77,7 @@ def camera(array: np.ndarray) -> Camera | None:
     darkest = float(np.quantile(usual, _DARK))
     dark = usual <= darkest + np.median(below[usual <= darkest])
     level = float(np.median(usual[dark]))
-    if not level > _LEAST or not np.median(below[dark] ** 2 / usual[dark]) < _QUIET:
+    if not level > _LEAST or not np.median(below[dark] ** 2 / np.maximum(usual[dark], 1)) < _QUIET:
         return None
     if not (some == np.rint(some)).all():
         return None
