@@ -137,10 +137,7 @@ def told_from(log: ScanLog) -> list[Beamline]:
 
 
 def nearly_from(log: ScanLog) -> list[Beamline]:
-    """Return the one beamline that a log is evidently from though it lacks some circles; none if it is not clear.
-
-    Where nothing is evident, it may be the only one with the motor that moved.
-    """
+    """Return the one beamline that a log is evidently from, or whose motor alone moved, though it lacks circles; else none."""
     found, moving = [], []
     for each in beamlines().values():
         files = each.files

@@ -146,12 +146,8 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         )
     # of a file that says nothing but numbers
     is_bare = how.axes is None and about.geometry is None and not about.notes
-    doubts = [
-        *(which_rocks(whole) if is_bare else ()),
-        *repeated(counts),
-        *out_of_order(counts),
-        *(each for ask in BY_NUMBERS if how.values is None for each in ask(counts, bad)),
-    ]
+    doubts = [*(which_rocks(whole) if is_bare else ()), *repeated(counts), *out_of_order(counts)]
+    doubts += [each for ask in BY_NUMBERS if how.values is None for each in ask(counts, bad)]
     part = kind.scan_of(chosen)
     scan = Scan.from_array(
         counts,
