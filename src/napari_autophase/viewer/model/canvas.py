@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from napari.components import ViewerModel
-from napari.layers import Image, Layer, Surface
+from napari.layers import Layer
 from napari.utils.camera_orientations import Handedness
 
 from . import compat
@@ -28,20 +28,6 @@ def orient(viewer: ViewerModel, *, laboratory: bool) -> None:
         camera.orientation = (depth, wanted, horizontal)
     if camera.handedness == (Handedness.RIGHT if laboratory else Handedness.LEFT):
         camera.orientation = ("away" if depth == "towards" else "towards", wanted, horizontal)
-
-
-def show_colour_bar(layer: Layer) -> None:
-    """Show the colour bar of a layer that has one, from when the layer is first seen: napari draws those of hidden layers too."""
-    if not isinstance(layer, Image | Surface):
-        return
-
-    def on_visible() -> None:
-        if layer.visible:
-            layer.events.visible.disconnect(on_visible)
-            layer.colorbar.visible = True
-
-    layer.events.visible.connect(on_visible)
-    on_visible()
 
 
 def set_stage(viewer: ViewerModel) -> Iterator[None]:

@@ -11,7 +11,6 @@ from napari.layers import Layer
 from napari.utils.colormaps import ensure_colormap
 
 from . import compat
-from .canvas import show_colour_bar
 from .controller import Controller, Update
 from .mesh import RELIEF_TEXTURE
 from .piece_queue import PieceQueue
@@ -150,7 +149,6 @@ class Live:
             "axis_labels": AXES[sketch.unit],
         }
         layer = Layer.create(found.data, options | Stage.of(viewer).names, "surface")
-        show_colour_bar(layer)
         self._layer = weakref.ref(layer)
         before = set(viewer.layers.selection)
         viewer.layers.append(layer)  # which selects it

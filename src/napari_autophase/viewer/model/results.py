@@ -16,7 +16,7 @@ from napari.utils.colormaps import Colormap, ensure_colormap
 from psygnal import Signal
 
 from ...reconstruction import Reconstruction
-from .canvas import frame, orient, show_caption, show_colour_bar
+from .canvas import frame, orient, show_caption
 from .colouring import Colouring
 from .drawing import Drawing, Look
 from .mesh import Cut
@@ -180,7 +180,6 @@ class ResultLayers:
         self._colouring.take(layer, self.colour_by)
         self._stale.discard(role)
         layer.metadata[RESULT] = self
-        show_colour_bar(layer)
         say_values(layer, self.in_words)
         self._sketch(layer)
 

@@ -17,7 +17,6 @@ from ...scan import Scan
 from . import compat, layers
 from .adoption import Adoption
 from .background import AtOnce, Background
-from .canvas import show_colour_bar
 from .controller import Controller, Job, Run
 from .deleted import Deleted
 from .drawing import Drawing
@@ -74,6 +73,7 @@ class Session:
         self._begin: Reconstruction | None = None
         self._stage = Stage.of(viewer)
         self._stage.side_changed.connect(lambda _: self.side_changed.emit())
+        self._stage.bars.soon = self._background.soon
         self._queue = PieceQueue(self._background.soon, self._open_viewer)
         self.controller = Controller(self._launch)
         self.live = Live(viewer, self._queue, self.controller, self._make_room)
@@ -356,7 +356,7 @@ class Session:
             self._adoption.consider(layer)
 
     def _enter_scan(self, scan: Scan, layer: Layer) -> None:
-        show_colour_bar(layer)
+        self._stage.bars.follow()  # it may have been here before it was a scan
         say_values(layer, counts)
         layer.events.name.connect(self._on_renamed)
         self._entries.append(ScanEntry(scan, layer))

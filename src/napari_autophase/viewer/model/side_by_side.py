@@ -17,7 +17,6 @@ from ...recipe import Recipe
 from ...reconstruction import Reconstruction
 from ...scan import InputError
 from . import compat
-from .canvas import show_colour_bar
 from .drawing import Drawing, Look
 from .leaving import Leaving
 from .newest import Newest
@@ -246,7 +245,6 @@ class SideBySide:
         options["metadata"] = {OVER_RESULT: "voxel" if drawing.quantities.relative else "nm", ROLE: role}
         before = set(viewer.layers.selection)
         layer = Layer.create(data, {**options, **Stage.of(viewer).names}, kind)
-        show_colour_bar(layer)
         compat.show_name(layer)
         say_values(layer, lambda value: _in_words(layer, value))
         viewer.layers.append(layer)  # which selects it

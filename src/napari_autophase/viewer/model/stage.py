@@ -17,6 +17,7 @@ from psygnal import Signal
 
 from . import compat
 from .canvas import VIEW_DIRECTION, orient, set_stage
+from .colour_bars import ColourBars
 from .piece_queue import while_there
 from .result_data import AXES, LIVE, OVER_RESULT, QUANTITIES, RECONSTRUCTION, unit_of
 from .results import ResultLayers, results
@@ -56,8 +57,9 @@ class Stage:
         self._unit = "pixel"
         self._seen_in: str | None = None  # the unit of the result that the camera was last turned to
         self._turning = False
+        self.bars = ColourBars(viewer)
         for layer in viewer.layers:
-            layer.events.visible.connect(self.settle)
+            layer.events.visible.connect(self._on_visible)
         viewer.layers.events.inserted.connect(self._on_inserted, position="last")
         viewer.layers.events.removing.connect(self._on_removing)
         viewer.layers.events.removed.connect(self._on_removed, position="last")
@@ -132,14 +134,15 @@ class Stage:
                 self._views.pop("diffraction", None)
             yield
             viewer.dims.ndisplay = ndisplay
+            yield
             orient(viewer, laboratory=False)
             yield
             self._tell("pixel")
             yield
             if "diffraction" in self._views:
-                self._views["diffraction"].restore(viewer)
+                yield from self._views["diffraction"].restore(viewer)
             else:
-                _face_scan(viewer, layer)
+                yield from _face_scan(viewer, layer)
             self._entered = True
             yield
         with self._turn():
@@ -224,6 +227,7 @@ class Stage:
             self._enter("results")
             yield
             viewer.dims.ndisplay = ndisplay
+            yield
             turn_axes()
             yield
         self._tell(unit)
@@ -232,7 +236,7 @@ class Stage:
             if "results" not in self._views:  # what stands around it is seen from now on, with its axes
                 yield from set_stage(viewer)
             if "results" in self._views:
-                self._views["results"].restore(viewer)
+                yield from self._views["results"].restore(viewer)
             else:
                 frame()
             self._entered = True
@@ -339,8 +343,12 @@ class Stage:
     # -- layers come and go --------------------------------------------------------------------------------------------
 
     def _on_inserted(self, event: Any) -> None:
-        event.value.events.visible.connect(self.settle)
+        event.value.events.visible.connect(self._on_visible)
+        self._on_visible()
+
+    def _on_visible(self) -> None:
         self.settle()
+        self.bars.follow()
 
     def _on_removing(self) -> None:
         if (viewer := self._viewer()) is not None:
@@ -393,7 +401,8 @@ def _set_visible(layer: Layer, visible: bool) -> None:
         layer.visible = visible
 
 
-def _face_scan(viewer: ViewerModel, layer: Layer) -> None:
+def _face_scan(viewer: ViewerModel, layer: Layer) -> Iterator[None]:
     compat.fit_to_view(viewer, [layer])
+    yield
     viewer.dims.set_point(viewer.dims.ndim - 3, int(layer.data.max(axis=(1, 2)).argmax()))
     viewer.layers.selection = {layer}

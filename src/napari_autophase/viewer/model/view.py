@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,12 +32,13 @@ class View:
         selected = weakref.WeakSet(viewer.layers.selection)
         return cls(dims.ndisplay, dims.order, dims.point, camera.center, camera.zoom, camera.angles, selected)
 
-    def restore(self, viewer: ViewerModel) -> None:
-        """Look there again; layers that are gone are left out, and so are the slices where there are other axes now."""
+    def restore(self, viewer: ViewerModel) -> Iterator[None]:
+        """Look there again, piece by piece; layers that are gone are left out, and slices where there are other axes now."""
         dims, camera = viewer.dims, compat.camera(viewer)
         dims.ndisplay = self.ndisplay
         if len(self.point) == dims.ndim:
             dims.order = self.order
             dims.point = self.point
+        yield
         camera.center, camera.zoom, camera.angles = self.center, self.zoom, self.angles
         viewer.layers.selection = {layer for layer in viewer.layers if layer in self.selected}
