@@ -62,21 +62,38 @@ def _why_not(path: str) -> str:
     )
 
 
-def read(path: str | Sequence[str]) -> list[LayerData]:
-    """Return the layers of a scan (log10(1 + counts)) or of a result (amplitude, phase, strain, isosurface).
+def read(path: str | Sequence[str]) -> list[LayerData] | list[tuple[None]]:
+    """Open scans and results; in a window that lives they are read behind it, and their layers come a moment later.
+
+    Raises
+    ------
+    InputError
+        As `layers_of`.
+    """
+    from napari import current_viewer
+    from napari.utils.notifications import show_error
+
+    from .sessions import session_of
+
+    if (viewer := current_viewer()) is not None:
+        session = session_of(
+            viewer
+        )  # which makes a result of the layers when they arrive, with no dock open too
+        if session.opening.start(_paths(path), lambda error: show_error(str(error))):
+            return [(None,)]  # how a reader says that there are no layers
+    return layers_of(path)
+
+
+def layers_of(path: str | Sequence[str]) -> list[LayerData]:
+    """Return the layers of scans (log10(1 + counts)) and of results (their isosurface).
 
     Raises
     ------
     InputError
         If a file is damaged or its choice of datasets is ambiguous.
     """
-    from napari import current_viewer
-
     from .model import layers
-    from .sessions import session_of
 
-    if (viewer := current_viewer()) is not None:
-        session_of(viewer)  # which makes a result of the layers when they arrive, with no dock open too
     found = [formats.read(each) for each in _paths(path)]
     data: list[LayerData] = []
     for each in found:

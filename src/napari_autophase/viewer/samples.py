@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def faceted() -> list[LayerData]:
     """Return a faceted crystal with moderate strain (64³)."""
-    return reader.read(str(sample_path("faceted_64.h5")))
+    return reader.layers_of(str(sample_path("faceted_64.h5")))
 
 
 def strained() -> list[LayerData]:
     """Return a strained crystal behind a detector with gaps and hot pixels (96 × 80 × 88)."""
-    return reader.read(str(sample_path("strained_96x80x88.cxi")))
+    return reader.layers_of(str(sample_path("strained_96x80x88.cxi")))

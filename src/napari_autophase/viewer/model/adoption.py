@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Layer
 
 from ...scan import Scan
+from .request import seen
 
 if TYPE_CHECKING:
     from .background import Tasks
@@ -61,7 +62,7 @@ def scan_in(path: str) -> Scan | None:
     if formats.recognise(path) is None:
         return None
     found = formats.read(path)
-    return found if isinstance(found, Scan) else None
+    return seen(found) if isinstance(found, Scan) else None
 
 
 def _log_failure(error: Exception) -> None:

@@ -13,7 +13,6 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 
 from ...painted import came_masked
-from ...preparation import find_flagged
 from ...reconstruction import Reconstruction
 from ...scan import Scan
 from .drawing import Drawing, draw
@@ -21,6 +20,7 @@ from .live import Live
 from .result_data import AXES, LIVE, RECONSTRUCTION, RESULT, ROLES, LayerData, result_layer_data
 from .results import ResultLayers, adopt, results
 from .scan_entry import SCAN
+from .scan_picture import picture
 from .stage import Stage
 
 __all__ = [
@@ -48,14 +48,11 @@ def scan_layer_data(scan: Scan) -> LayerData:
 
     What a person painted lies over it in a layer of its own.
     """
-    bad = came_masked(scan)
-    counts, good = scan.counts, True if bad is None else ~bad
-    counts = np.where(good, counts, counts.dtype.type(0))
-    shown = np.log1p(np.where(find_flagged(counts), 0, counts), dtype=np.float32) / np.float32(np.log(10))
+    shown, top = picture(scan)
     options = {
         "name": scan.name,
         "colormap": "inferno",
-        "contrast_limits": (0.0, float(shown.max())),
+        "contrast_limits": (0.0, top),
         "axis_labels": AXES["pixel"],
         "rendering": "mip",
         "metadata": {SCAN: scan},

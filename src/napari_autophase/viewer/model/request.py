@@ -99,6 +99,14 @@ def file_of(source: str) -> str:
     return str(Path(path)) if path else ""
 
 
+def seen(scan: Scan) -> Scan:
+    """Return a scan of which the picture that its layer shows has been computed: the window need not wait for it."""
+    from .scan_picture import picture  # brings scipy: a dock opens without
+
+    picture(scan)
+    return scan
+
+
 def read(request: Request) -> Scan | Drawing:
     """Read what was asked for: a scan, the sum of several, or the drawing of a result.
 
@@ -119,8 +127,8 @@ def read(request: Request) -> Scan | Drawing:
         first = f"{request.path}::{request.dataset}" if request.dataset else request.path
         least = repeats.LEAST if request.least is None else request.least
         found = repeats.sum_of([first, *request.repeats], one, least)
-        return replace(found, name=f"{found.name}, summed")
+        return seen(replace(found, name=f"{found.name}, summed"))
     if said:
-        return formats.read_scan(request.path, dataset=request.dataset, **said)
+        return seen(formats.read_scan(request.path, dataset=request.dataset, **said))
     anything = formats.read(request.path, dataset=request.dataset)
-    return draw(anything) if isinstance(anything, Reconstruction) else anything
+    return draw(anything) if isinstance(anything, Reconstruction) else seen(anything)

@@ -25,6 +25,7 @@ from .foreign import Images, is_foreign_volume
 from .gallery import Gallery
 from .live import Live
 from .masks import PaintedMasks
+from .opening import Opening
 from .piece_queue import PieceQueue, followed
 from .readout import counts, say_values
 from .scan_entry import ScanEntry
@@ -86,6 +87,7 @@ class Session:
         self.extras = Extras(viewer, self._background)  # what is seen over a result or beside it
         self.deleted = Deleted(viewer, self.add_scan, self._gallery.bring_back)
         self.images = Images()  # what is said of other people's
+        self.opening = Opening(self._background, self.add_scan, self.show_drawing)
         self.masks = PaintedMasks(viewer, lambda: self._entry(self._current), self.update_scan)
         self.material = ""
         """What the crystals are, as a formula of `geometry.MATERIALS`; empty: nobody has said."""
@@ -296,8 +298,8 @@ class Session:
 
     def scan_of(self, result: layers.ResultLayers) -> Scan | None:
         """Return the scan that a result was found in, if it is here and the result's place in it is known."""
-        home = self._home(result.reconstruction)
-        return None if home is None or result.reconstruction.peak is None else home.scan
+        home = self._home(result.reconstruction) if result.reconstruction.peak is not None else None
+        return None if home is None else home.scan
 
     def place_result(
         self,
@@ -356,11 +358,11 @@ class Session:
             self._adoption.consider(layer)
 
     def _enter_scan(self, scan: Scan, layer: Layer) -> None:
-        self._stage.bars.follow()  # it may have been here before it was a scan
+        self._stage.bars.follow()  # it may be another reader's layer, which is here already
         say_values(layer, counts)
         layer.events.name.connect(self._on_renamed)
-        self._entries.append(ScanEntry(scan, layer))
-        self._show_new_scan(self._entries[-1])
+        self._entries.append(entry := ScanEntry(scan, layer))
+        self._show_new_scan(entry)
 
     def _make_scan(self, layer: Layer, scan: Scan) -> None:
         """Let what another reader opened be the scan that its file holds."""
@@ -390,8 +392,7 @@ class Session:
             self.results_changed.emit()
         self._entries = [entry for entry in self._entries if entry.layer is not layer]
         self.choices_changed.emit()
-        left = [choice for _, choice in self.choices]
-        if self._current not in left:
+        if self._current not in (left := [choice for _, choice in self.choices]):
             self.choose(left[-1] if left else None)
         gone = isinstance(result, layers.ResultLayers) and result.shown and not result.alive
         if self._stage.side is None or gone:  # what was seen
