@@ -62,6 +62,20 @@ def test_the_bar_never_runs_backwards(preset, told):
         before = part
 
 
+def test_the_last_iterations_that_are_done_from_two_objects_are_reckoned_twice():
+    recipe = Recipe.from_preset("fast").with_settings({"refine.algorithm": "30*HIO+20*ER"})
+    plan = Plan.of((64, 64, 64), recipe)
+    once = Plan.of((64, 64, 64), recipe.with_settings({"refine.averaged": 0}))
+    assert plan.work["refine"] == pytest.approx(once.work["refine"] * 70 / 50)
+    pace, now = Pace(plan, 0.0), 0.0
+    for step in range(50):
+        now += 0.1 if step < 30 else 0.2
+        _, left = pace.follow(Progress("refine", step + 1, 50), now)
+        if step > 4:
+            assert left == pytest.approx(7 - now + 0.4, abs=0.05), "and four iterations' worth of analysis"
+    assert plan.place(Progress("refine", 80, 100))[1] == pytest.approx((70 + 30) / 140), "two runs"
+
+
 def test_which_iterations_a_stage_does():
     recipe = Recipe().with_settings(
         {"refine.algorithm": "2*(1*ER+2*HIO)", "guess.polish": "2*ER", "guess.rounds": 2}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
-from ...recipe import Recipe
-from ...recipe.algorithm import parse
+from ...recipe import Recipe, Refinement
+from ...recipe.algorithm import parse, tail
 from ...reconstruction import Progress
 
 SOON_S = 0.2
@@ -42,12 +43,15 @@ class Plan:
         Rounds of the search, each with half the starts of the one before, and iterations of one.
     looks
         How often the network looks.
+    refine
+        What each iteration of the refinement takes, in any unit; empty: all the same.
     """
 
     work: Mapping[str, float]
     rounds: int = 1
     polish: int = 0
     looks: int = 1
+    refine: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, shape: tuple[int, ...], recipe: Recipe) -> Plan:
@@ -60,21 +64,22 @@ class Plan:
             look += NETWORK * guess.candidates
             part = min(guess.side**3, voxels)
             search = polish * part * sum(max(2, starts / 2**k) for k in range(guess.rounds))
-        steps = len(parse(refine.algorithm))
-        coarse = min(refine.coarse, steps)
+        each = _each_iteration(refine)
         runs = 1 if recipe.runs == 1 else recipe.runs + max(recipe.runs, 2)
         work = {
             "prepare": PREPARE * voxels,
             "look": look,
             "search": search,
-            "refine": runs * (steps - (1 - COARSE) * coarse) * voxels * max(1, recipe.number_of_starts),
+            "refine": runs * sum(each) * voxels * max(1, recipe.number_of_starts),
             "analyse": ANALYSE * voxels,
         }
-        return cls(work, guess.rounds, polish, guess.candidates)
+        return cls(work, guess.rounds, polish, guess.candidates, each)
 
     def place(self, progress: Progress) -> tuple[str, float]:
         """Return the phase of a step, and which part of its work is done; ``settle``, which nobody can foresee, is none."""
         done = progress.step / max(1, progress.total)
+        if progress.stage == "refine" and self.refine and progress.total % len(self.refine) == 0:
+            return "refine", _part(self.refine, progress.step, progress.total // len(self.refine))
         if progress.stage != "guess" or "guess" in self.work:
             return progress.stage, 0.0 if progress.total <= 1 else done
         if progress.total <= self.looks:
@@ -86,6 +91,20 @@ class Plan:
         work = [2.0**-k for k in range(self.rounds)]
         past, part = divmod(done * self.rounds, 1)
         return "search", (sum(work[: int(past)]) + part * sum(work[int(past) : int(past) + 1])) / sum(work)
+
+
+def _each_iteration(refine: Refinement) -> tuple[float, ...]:
+    """Return what each iteration takes: the first ones have fewer voxels, and the last may be done from two objects."""
+    steps = parse(refine.algorithm)
+    last = tail(steps) if refine.averages else len(steps)
+    return tuple((COARSE if i < refine.coarse else 1.0) * (2.0 if i >= last else 1.0) for i in range(len(steps)))
+
+
+def _part(each: tuple[float, ...], step: int, times: int) -> float:
+    """Return which part of the work is done after so many steps, where all of them are gone through several times."""
+    gone, within = divmod(step, len(each))
+    sums = (0.0, *accumulate(each))
+    return (gone + sums[within] / sums[-1]) / times if times and sums[-1] else 0.0
 
 
 class Pace:
