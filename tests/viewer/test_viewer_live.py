@@ -267,9 +267,13 @@ def test_the_crystal_is_seen_while_it_is_refined_and_becomes_the_result(run, vie
     np.testing.assert_array_equal(layer.vertices, first.mesh.data[0])
     second = run.show(40)
     np.testing.assert_array_equal(layer.vertices, second.mesh.data[0])
-    before = list(viewer.layers)
+    before, names_said = list(viewer.layers), []
+    viewer.cursor.events.position.connect(lambda: names_said.append(layer.name))
     run.done()
     assert list(viewer.layers) == before, "nothing comes, nothing goes"
+    assert names_said[-1] == layer.name == "crystal · 1 isosurface", (
+        "the status bar calls it as it is called now"
+    )
     (result,) = session.results
     assert result.layer("isosurface") is layer
     assert (layer.visible, layer.name) == (True, "crystal · 1 isosurface")

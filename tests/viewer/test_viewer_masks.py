@@ -153,6 +153,10 @@ def test_what_will_be_masked_is_shown_with_its_reason(row, session, viewer, qtbo
     assert "hot 1" in row.legend.text()
     assert "came masked 576" in row.legend.text()
     assert view.data[3, 4, 5] == 5
+    colours = {tuple(pixel) for row_ in view.thumbnail for pixel in row_}
+    assert colours == {(0x8A, 0x8F, 0x98, 255), (0xFF, 0x3B, 0x6B, 255)}, "grey came masked, red is hot"
+    viewer.dims.set_point(0, 1)
+    assert {tuple(pixel) for row_ in view.thumbnail for pixel in row_} == colours, "in every frame"
     assert not view.editable
     assert viewer.layers.selection == before
     assert [row.layer.itemText(index) for index in range(row.layer.count())] == ["nothing painted"]

@@ -79,3 +79,14 @@ def test_what_a_layer_shows_is_computed_where_the_file_is_read(tmp_path, session
     background.turn()
     assert session.scan_layer is not None
     assert not computed, "the window's thread has computed nothing"
+
+
+def test_where_no_loop_runs_layers_come_in_the_unit_of_what_is_there(tmp_path, viewer, monkeypatch):
+    session = Session(viewer)
+    sessions.keep(session)
+    monkeypatch.setattr("napari.current_viewer", lambda: viewer)
+    session.add_scan(make_scan(size=16))
+    path = str(tmp_path / "result.cxi")
+    formats.write(make_reconstruction(size=16), path)
+    ((_, options, _),) = reader.read(path)
+    assert options["units"] == ("pixel",) * 3, "napari warns of layers that disagree as soon as one comes"

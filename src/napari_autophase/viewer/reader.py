@@ -12,6 +12,7 @@ from ..scan import InputError
 
 if TYPE_CHECKING:
     from .model.layers import LayerData
+    from .model.session import Session
 
 
 Reader = Callable[[str | Sequence[str]], "list[LayerData] | list[tuple[None]]"]
@@ -70,22 +71,16 @@ def read(path: str | Sequence[str]) -> list[LayerData] | list[tuple[None]]:
     InputError
         As `layers_of`.
     """
-    from napari import current_viewer
     from napari.utils.notifications import show_error
 
-    from .sessions import session_of
-
-    if (viewer := current_viewer()) is not None:
-        session = session_of(
-            viewer
-        )  # which makes a result of the layers when they arrive, with no dock open too
-        if session.opening.start(_paths(path), lambda error: show_error(str(error))):
-            return [(None,)]  # how a reader says that there are no layers
+    session = _session()
+    if session is not None and session.opening.start(_paths(path), lambda error: show_error(str(error))):
+        return [(None,)]  # how a reader says that there are no layers
     return layers_of(path)
 
 
 def layers_of(path: str | Sequence[str]) -> list[LayerData]:
-    """Return the layers of scans (log10(1 + counts)) and of results (their isosurface).
+    """Return the layers of scans (log10(1 + counts)) and of results (their isosurface), in the unit of the current viewer.
 
     Raises
     ------
@@ -93,6 +88,7 @@ def layers_of(path: str | Sequence[str]) -> list[LayerData]:
         If a file is damaged or its choice of datasets is ambiguous.
     """
     from .model import layers
+    from .model.stage import Stage
 
     found = [formats.read(each) for each in _paths(path)]
     data: list[LayerData] = []
@@ -101,7 +97,20 @@ def layers_of(path: str | Sequence[str]) -> list[LayerData]:
             data += layers.reconstruction_layer_data(each)
         else:
             data.append(layers.scan_layer_data(each))
+    if (session := _session()) is not None:  # napari draws, and warns, before anyone else hears of them
+        names = Stage.of(session.viewer).names
+        data = [(shown, options | names, kind) for shown, options, kind in data]
     return data
+
+
+def _session() -> Session | None:
+    """Return the session of the current viewer, which makes results of their layers when these arrive, with no dock open too."""
+    from napari import current_viewer
+
+    from .sessions import session_of
+
+    viewer = current_viewer()
+    return None if viewer is None else session_of(viewer)
 
 
 def _paths(path: str | Sequence[str]) -> list[str]:

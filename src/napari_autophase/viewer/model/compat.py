@@ -182,6 +182,11 @@ def when_closed(viewer: ViewerModel, then: Callable[[], object]) -> None:
         window._qt_window.destroyed.connect(lambda _: then())
 
 
+def say_status_anew(viewer: ViewerModel) -> None:
+    """Have the status bar say what is under the cursor, as when that moves: a layer may be called otherwise than before."""
+    viewer.cursor.events.position(value=viewer.cursor.position)
+
+
 def free_where_it_is_drawn(viewer: ViewerModel) -> None:
     """Make the canvas's OpenGL context the current one, before a layer is removed.
 

@@ -15,6 +15,7 @@ from napari.layers import Layer
 from ...painted import came_masked
 from ...reconstruction import Reconstruction
 from ...scan import Scan
+from . import compat
 from .drawing import Drawing, draw
 from .live import Live
 from .result_data import AXES, LIVE, RECONSTRUCTION, RESULT, ROLES, LayerData, result_layer_data
@@ -123,6 +124,7 @@ def add_drawing(
         result.frame()
     if new and (layer := result.seen_layer) is not None:
         viewer.layers.selection = {layer}
+    compat.say_status_anew(viewer)
     yield
 
 

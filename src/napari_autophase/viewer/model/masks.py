@@ -15,6 +15,7 @@ from psygnal import Signal
 from ... import painted
 from ...recipe import Preparation
 from ...scan import Scan
+from .landmarks import swatch
 from .scan_entry import OVER_SCAN, ScanEntry
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ class MaskedView:
         self._viewer, self._tasks = weakref.ref(viewer), tasks
         self._layer: Labels | None = None
         self._over: Layer | None = None
+        self._masked: dict[str, int] = {}
         viewer.layers.events.removed.connect(self._on_removed)
 
     def show(
@@ -202,6 +204,13 @@ class MaskedView:
             layer.visible = False  # else napari draws, and frees, what is about to go
             viewer.layers.remove(layer)
 
+    def _show_colours(self, event: Any) -> None:
+        """Let the layer list show the colours of what is masked: of a frame with little masked napari's picture is black."""
+        layer = event.source
+        colours = [colour for name, colour in COLOURS.items() if name in self._masked]
+        if colours and not np.array_equal(layer.thumbnail, own := swatch(colours, layer.thumbnail.shape)):
+            layer.thumbnail = own
+
     def _on_removed(self, event: Any) -> None:
         if event.value is self._layer:
             self._layer = self._over = None
@@ -214,6 +223,9 @@ class MaskedView:
         if viewer is None or over is None or over not in viewer.layers:  # in the meantime
             return
         counted = np.bincount(why.ravel(), minlength=len(WHY))
+        self._masked = {
+            name: int(counted[index]) for index, name in enumerate(WHY) if name and counted[index]
+        }
         if self._layer is not None and self._layer in viewer.layers:
             self._layer.data = why
         else:
@@ -231,11 +243,10 @@ class MaskedView:
                 visible=over.visible,
             )
             self._layer.editable = False
+            self._layer.events.thumbnail.connect(self._show_colours)
             viewer.layers.insert(viewer.layers.index(over) + 1, self._layer)
             viewer.layers.selection = selected.intersection(viewer.layers)
-        self.shown.emit(
-            {name: int(counted[index]) for index, name in enumerate(WHY) if name and counted[index]}
-        )
+        self.shown.emit(self._masked)
 
 
 def _is_same(one: np.ndarray | None, other: np.ndarray | None) -> bool:

@@ -97,7 +97,9 @@ def _each_iteration(refine: Refinement) -> tuple[float, ...]:
     """Return what each iteration takes: the first ones have fewer voxels, and the last may be done from two objects."""
     steps = parse(refine.algorithm)
     last = tail(steps) if refine.averages else len(steps)
-    return tuple((COARSE if i < refine.coarse else 1.0) * (2.0 if i >= last else 1.0) for i in range(len(steps)))
+    return tuple(
+        (COARSE if i < refine.coarse else 1.0) * (2.0 if i >= last else 1.0) for i in range(len(steps))
+    )
 
 
 def _part(each: tuple[float, ...], step: int, times: int) -> float:
