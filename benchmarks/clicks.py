@@ -115,9 +115,12 @@ class Clicks:
     ----------
     size, results
         Side of the scan in voxels, and how many results there are.
+    table
+        Where all that was timed is written after each click, as Markdown: what is not in it was not reached; None: nowhere.
     """
 
-    def __init__(self, size: int, results: int) -> None:
+    def __init__(self, size: int, results: int, table: Path | None = None) -> None:
+        self.table, self.load = table, os.getloadavg()[0]
         self.viewer = napari.Viewer(show=True)
         self.viewer.window.resize(1600, 1000)
         _, self.workspace = self.viewer.window.add_plugin_dock_widget("napari-autophase", "Workspace")
@@ -156,6 +159,30 @@ class Clicks:
             one = gaps[0]
             first = f"{one.wall_ms:6.0f} {one.own_ms:5.0f} {one.rest_ms:5.0f}"
             print(f"{name:34} {first} | {wall:6.0f} {own:5.0f} {rest:5.0f} {whole:6.0f}{mark}", flush=True)
+            if self.table is not None:
+                self.table.write_text(self.in_markdown(), encoding="utf-8")
+
+    def in_markdown(self) -> str:
+        """Return all that was timed as a table."""
+        lines = [
+            f"{self.scan.shape[0]}³, {self.number} results, {os.cpu_count()} cores, load {self.load:.1f} when it began, software "
+            "OpenGL; ms of the processor by the window's thread in the longest gap after a click: without drawing the canvas, "
+            "and (in brackets) with it. Bold: more than 100 without drawing.",
+            "",
+            "| click | first | then (median) |",
+            "| --- | --- | --- |",
+        ]
+        for name, (first, *later) in self.rows.items():
+            cells = []
+            for gaps in ([first], later):
+                rest, own = (
+                    float(np.median([getattr(g, of) for g in gaps] or [np.nan]))
+                    for of in ("rest_ms", "own_ms")
+                )
+                mark = "**" if rest > LIMIT_MS else ""
+                cells.append(f"{mark}{rest:.0f}{mark} ({own:.0f})" if gaps else "")
+            lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
+        return "\n".join(lines) + "\n"
 
     def is_idle(self) -> bool:
         """Whether nothing is at work behind the window or waits to be shown."""
@@ -260,8 +287,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--results", type=int, default=10)
     parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--table", type=Path, help="write them here as Markdown, after each click")
     options = parser.parse_args()
-    clicks = Clicks(options.size, options.results)
+    clicks = Clicks(options.size, options.results, options.table)
     load = os.getloadavg()[0]
     print(
         f"{options.size}³, {options.results} results, {os.cpu_count()} cores, load {load:.1f}, {platform.machine()}"

@@ -63,8 +63,8 @@ def sketch(nm):
 class Turns:
     """A background in which nothing is done before its turn of the event loop has come; the test says when."""
 
-    def __init__(self, launch):
-        self.waiting, self.launch = deque(), launch
+    def __init__(self, launch, waiting):
+        self.waiting, self.launch = waiting, launch
 
     def reconstruct(self, scan, recipe, run, look, begin):
         return self.launch(scan, recipe, run)
@@ -120,15 +120,24 @@ class Waiting:
         self.newest.clear()
 
 
+class Window:
+    """A window without a window: its viewer, its session, its docks, and what is at work for it."""
+
+    def __init__(self, waiting):
+        self.launch, self.docks, self.viewer = FakeLaunch(), {}, ViewerModel()
+        self.turns = Turns(self.launch, waiting)
+        self.session = Session(self.viewer, self.turns)
+        sessions.keep(self.session)
+
+
 class AnyOrder(RuleBasedStateMachine):
-    """One window without a window: its viewer, its session, and its docks."""
+    """Two windows, of which a person turns to one or the other."""
 
     @initialize()
     def open(self):
-        self.launch, self.docks = FakeLaunch(), {}
-        self.turns, self.viewer = Turns(self.launch), ViewerModel()
-        self.session = Session(self.viewer, self.turns)
-        sessions.keep(self.session)
+        waiting = deque()  # one event loop serves both
+        self.windows = [Window(waiting), Window(waiting)]
+        self.turn_to_other_window()
         places = (load_dock, mask_row, scan_pictures)
         self.patches = [mock.patch.object(place, "Tasks", self.turns.tasks) for place in places]
         self.patches += [mock.patch.object(dock, "show_error") for dock in (load_dock, mask_row)]
@@ -138,11 +147,20 @@ class AnyOrder(RuleBasedStateMachine):
     def teardown(self):
         if not hasattr(self, "session"):
             return
-        for name in list(self.docks):
-            self.close_dock(name)
-        self.session.controller.close()
+        for _ in self.windows:
+            for name in list(self.docks):
+                self.close_dock(name)
+            self.session.controller.close()
+            self.turn_to_other_window()
         for each in self.patches:
             each.stop()
+
+    @rule()
+    def turn_to_other_window(self):
+        self.windows.reverse()
+        window = self.windows[0]
+        self.launch, self.turns, self.viewer = window.launch, window.turns, window.viewer
+        self.session, self.docks = window.session, window.docks
 
     def layer(self, which):
         return self.viewer.layers[which % len(self.viewer.layers)]
@@ -313,7 +331,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def rest(self):
         self.turns.all()
-        viewer, session = self.viewer, self.session
+        for window in self.windows:
+            self.is_at_rest(window.viewer, window.session)
+
+    def is_at_rest(self, viewer, session):
         seen = [layer for layer in viewer.layers if layer.visible]
         ours = [
             layer
@@ -331,9 +352,10 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def all_agree(self):
-        if not hasattr(self, "session"):
-            return
-        session = self.session
+        for window in getattr(self, "windows", ()):
+            self.agree(window.session, window.docks)
+
+    def agree(self, session, docks):
         choices = session.choices
         assert session.current is None if not choices else session.current in [each for _, each in choices]
         results = session.results
@@ -342,7 +364,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert sum(result.shown for result in results) <= 1
         other = session.extras.side_by_side.other
         assert other is None or other in results
-        if (dock := self.docks.get("Reconstruct")) is not None:
+        if (dock := docks.get("Reconstruct")) is not None:
             said = [dock.scan.itemData(index) for index in range(dock.scan.count())]
             assert [each for _, each in choices] == said
             assert dock.scan.currentData() is session.current

@@ -11,7 +11,7 @@ from ..model.landmarks import KINDS, Kind
 from ..model.results import ResultLayers
 from ..model.session import Session
 from ..widgets.box import Box
-from ..widgets.layout import caption, form, row
+from ..widgets.layout import Buttons, caption, form
 from ..widgets.listening import listen
 from ..widgets.notes import Note
 
@@ -61,7 +61,7 @@ class BesideBox(Box):
         self.agreement = Note()
         rows = form(self)
         rows.setContentsMargins(8, 10, 8, 8)
-        rows.addRow(row(*self.ticks.values(), stretch=-1))
+        rows.addRow(Buttons(*self.ticks.values()))
         for note in self.said.values():
             rows.addRow(note)
         rows.addRow(caption("Compare with", self.other.toolTip()), self.other)

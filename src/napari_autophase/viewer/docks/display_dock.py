@@ -24,7 +24,7 @@ from ..sessions import session_of
 from ..widgets.box import Box
 from ..widgets.help import HelpButton
 from ..widgets.histogram import HistogramStrip
-from ..widgets.layout import caption, form, row
+from ..widgets.layout import Buttons, caption, form, row
 from ..widgets.listening import listen
 from ..widgets.notes import Note
 from ..widgets.page import Page
@@ -133,10 +133,7 @@ class DisplayDock(Page):
         page = QVBoxLayout()
         page.setSpacing(4)
         for buttons in ((self.flat, self.slices, self.home), (self.diffraction, self.save)):
-            line = row(*buttons)
-            for index in range(len(buttons)):
-                line.setStretch(index, 1)
-            page.addLayout(line)
+            page.addWidget(Buttons(*buttons))
         self.column.addLayout(page)
         self.column.addWidget(self.not_saved)
         self.column.addWidget(self.placing)

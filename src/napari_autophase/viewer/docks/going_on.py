@@ -12,7 +12,7 @@ from ..model.further import MORE, POLISH, another_seed, further
 from ..model.results import ResultLayers
 from ..model.session import Session
 from ..model.stage import Stage
-from ..widgets.layout import row
+from ..widgets.layout import Buttons
 from ..widgets.listening import listen
 
 
@@ -53,7 +53,7 @@ class GoingOn(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(self.name)
-        column.addLayout(row(self.more, self.polish, self.seed, self.recipe, stretch=-1))
+        column.addWidget(Buttons(self.more, self.polish, self.seed, self.recipe))
         self.more.clicked.connect(lambda: self._go_on(MORE))
         self.polish.clicked.connect(lambda: self._go_on(POLISH))
         self.seed.clicked.connect(lambda: self._try(self._again))

@@ -32,7 +32,7 @@ from ..sessions import session_of
 from ..widgets.buttons import PrimaryButton, SampleButton
 from ..widgets.help import HelpButton
 from ..widgets.iterations import Iterations
-from ..widgets.layout import caption, form, row
+from ..widgets.layout import Buttons, caption, form, row
 from ..widgets.listening import listen
 from ..widgets.notes import Note
 from ..widgets.page import Page
@@ -194,7 +194,7 @@ class ReconstructDock(Page):
             *(self.going_on, self.device_and_memory),
         ):
             column.addWidget(below)
-        column.addLayout(row(self.save, self.open, self.copy))
+        column.addWidget(Buttons(self.save, self.open, self.copy))
         column.addWidget(self.copied)
         column.addWidget(self.advanced)
         column.addWidget(self.finetune)

@@ -25,10 +25,10 @@ class Box(QGroupBox):
         super().__init__(title)
         self.explained = HelpButton(page)
         self.explained.setParent(self)
-        self.explained.setFixedSize(_SIDE, _SIDE)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep the "?" in the corner, above what is framed."""
         super().resizeEvent(event)
-        self.explained.move(self.width() - _SIDE - 4, 0)
+        side = max(_SIDE, self.explained.fontMetrics().height() + 2)
+        self.explained.setGeometry(self.width() - side - 4, 0, side, side)
         self.explained.raise_()

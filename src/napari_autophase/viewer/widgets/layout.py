@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QVBoxLayout,
+    QWidget,
+)
 
 LABEL_WIDTH = 110
-"""Of the labels of fields, in pixels: the longest of them fit."""
+"""Of the labels of fields, in pixels: the longest of them fit, unless letters are large."""
+_GAP = 4
 
 
 def form(parent: QWidget | None = None) -> QFormLayout:
@@ -53,9 +65,78 @@ def keep_place(*widgets: QWidget) -> None:
         widget.setSizePolicy(policy)
 
 
+class Caption(QLabel):
+    """The label of a field; all have one width, so that the fields of a dock align, or that of a text in large letters."""
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the common width, or that of the text: a minimum that is set would let the text be cut off."""
+        return super().minimumSizeHint().expandedTo(QSize(LABEL_WIDTH, 0))
+
+    def sizeHint(self) -> QSize:
+        """Return the same."""
+        return super().sizeHint().expandedTo(QSize(LABEL_WIDTH, 0))
+
+
 def caption(text: str, tip: str = "") -> QLabel:
-    """Return the label of a field; all have one width, so that the fields of a dock align."""
-    label = QLabel(text)
+    """Return the label of a field."""
+    label = Caption(text)
     label.setToolTip(tip)
-    label.setMinimumWidth(LABEL_WIDTH)
     return label
+
+
+class Buttons(QWidget):
+    """Buttons side by side over the whole width; where large letters leave no room for that, in several lines.
+
+    Parameters
+    ----------
+    buttons
+        From left to right.
+    """
+
+    def __init__(self, *buttons: QAbstractButton) -> None:
+        super().__init__()
+        self._buttons, self._columns = buttons, 0
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(_GAP)
+        self._grid.setSizeConstraint(
+            QLayout.SizeConstraint.SetNoConstraint
+        )  # else it could not be made narrower
+        self._stand(len(buttons))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width of the widest button, and the height of the lines that there are."""
+        return QSize(max(self._widths), self._grid.minimumSize().height())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Stand in as many lines as the width asks for."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Do so too where the buttons are called otherwise, or letters become larger."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self._fit()
+        return super().event(event)
+
+    @property
+    def _widths(self) -> list[int]:
+        return [button.minimumSizeHint().width() for button in self._buttons]
+
+    def _fit(self) -> None:
+        widths, count = self._widths, len(self._buttons)
+        for lines in range(1, count + 1):
+            columns = -(-count // lines)
+            if sum(max(widths[at::columns]) + _GAP for at in range(columns)) - _GAP <= self.width():
+                break
+        self._stand(columns)
+
+    def _stand(self, columns: int) -> None:
+        if columns == self._columns:
+            return
+        self._columns = columns
+        for index, button in enumerate(self._buttons):
+            self._grid.addWidget(button, index // columns, index % columns)
+        for column in range(len(self._buttons)):
+            self._grid.setColumnStretch(column, 1 if column < columns else 0)
+        self.updateGeometry()
