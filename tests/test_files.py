@@ -402,15 +402,14 @@ def small_disk():
     disk.rmdir()
 
 
-def test_a_result_on_a_small_disk(small_disk):
+def test_a_result_on_a_small_disk(small_disk, capsys):
     (small_disk / "r.cxi").write_bytes(OLD)
-    command = [sys.executable, "-m", "napari_autophase", "reconstruct", str(SAMPLE), "--preset", "network"]
+    command = ["reconstruct", str(SAMPLE), "--preset", "network"]
     command += ["-o", str(small_disk / "r.cxi"), "--report", str(small_disk / "r.json"), "-q"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (
-        2,
+    assert cli.main(command) == 2
+    assert capsys.readouterr().err == (
         f"napari-autophase: {small_disk / 'r.cxi'} cannot be written (No space left on device); "
-        "make room there, or choose another place.\n",
+        "make room there, or choose another place.\n"
     )
     assert sorted(there(small_disk)) == ["r.cxi", "r.json"]
     assert (small_disk / "r.cxi").read_bytes() == OLD

@@ -19,7 +19,7 @@ from napari_autophase.export import Against
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run
 from napari_autophase.reconstruction import Background, Coherence
-from napari_autophase.report import gather, write_report
+from napari_autophase.report import gather, html, write_report
 from napari_autophase.report import seen as seen_
 from napari_autophase.scan import InputError
 from napari_autophase.simulation import simulate
@@ -35,6 +35,16 @@ def made(tmp_path_factory):
     found = replace(found, name="crystal <1>", notes=(*found.notes, "Made up & sure."))
     formats.write(found, folder / "r.cxi")
     return folder, scan, found
+
+
+@pytest.fixture(scope="module")
+def reports(made):
+    """Reports by what is said of the result: nothing, or what several runs would say, with a resolution or beyond it."""
+    found = made[2]
+    return {
+        "alone": gather(found),
+        **{reached: gather(trusted_(found, reached)) for reached in (True, False)},
+    }
 
 
 class _Page(HTMLParser):
@@ -194,9 +204,9 @@ def trusted_(found, reached: bool):
 
 
 @pytest.mark.parametrize(("reached", "words"), [(True, "15.4 nm"), (False, "10 nm or better")])
-def test_fsc_and_prtf_are_drawn_against_their_thresholds(made, reached, words):
+def test_fsc_and_prtf_are_drawn_against_their_thresholds(made, reports, reached, words):
     _, _, found = made
-    report = gather(trusted_(found, reached))
+    report = reports[reached]
     picture = next(each for each in report.pictures if each.title == "Resolution and trust")
     assert "half-bit" in picture.caption
     assert "1/e" in picture.caption
@@ -210,14 +220,17 @@ def test_fsc_and_prtf_are_drawn_against_their_thresholds(made, reached, words):
     table = next(each for each in report.tables if each.title == "How well the model explains the data")
     assert len(table.rows) == 1 + len(found.shells.frequency)
     assert {row[-1] for row in table.rows[1:]} <= {"good", "fair", "poor"}
+
+
+def test_of_older_results_less_is_drawn(made):
+    _, _, found = made
     older = replace(found, shells=None, trust=replace(trusted_(found, True).trust, fsc=None, prtf=None))
     assert "Resolution and trust" not in [each.title for each in gather(older).pictures]
 
 
 @pytest.mark.parametrize(("reached", "words"), [(True, "15.4 nm"), (False, "10 nm or better")])
-def test_one_resolution_is_singled_out_and_the_others_stand_beside(made, reached, words):
-    _, _, found = made
-    report = gather(trusted_(found, reached))
+def test_one_resolution_is_singled_out_and_the_others_stand_beside(reports, reached, words):
+    report = reports[reached]
     table = next(each for each in report.tables if each.title == "Resolution")
     assert table.rows[0] == ("resolution", f"{words} (FSC of two halves of the photons, half-bit)")
     others = dict(table.rows[1:])
@@ -229,14 +242,13 @@ def test_one_resolution_is_singled_out_and_the_others_stand_beside(made, reached
     assert "PRTF at 1/e" in facts["resolution"]
     assert facts["runs"].startswith("2 of 2 averaged; they correlate to 0.980; their first mode has 97.0 %")
     # of a single run the edges tell
-    alone = dict(gather(found).facts)["resolution"]
+    alone = dict(reports["alone"].facts)["resolution"]
     assert "width of the edges from 10 to 90 %" in alone
     assert "PRTF" not in alone
 
 
-def test_the_strain_of_several_runs_is_drawn_with_its_error(made):
-    _, _, found = made
-    report = gather(trusted_(found, True))
+def test_the_strain_of_several_runs_is_drawn_with_its_error(reports):
+    report = reports[True]
     picture = next(each for each in report.pictures if each.title == "Strain and its error")
     assert "at a resolution of 21.5 nm" in picture.caption
     titles = [axes.get_title() for axes in picture.figure.axes if axes.get_title()]
@@ -246,9 +258,8 @@ def test_the_strain_of_several_runs_is_drawn_with_its_error(made):
     assert runs.rows[1][runs.rows[0].index("seconds")] == "1.5"
 
 
-def test_displacements_are_said_in_nm_and_in_angstrom(made):
-    _, _, found = made
-    report = gather(found)
+def test_displacements_are_said_in_nm_and_in_angstrom(reports):
+    report = reports["alone"]
     table = next(each for each in report.tables if each.title == "Displacement, bulk and surface")
     head, *rows = table.rows
     for row in rows:
@@ -287,6 +298,7 @@ def test_without_scan_or_geometry_it_says_so(made, tmp_path):
 def test_the_command_finds_the_scan_again(made, tmp_path, monkeypatch, capsys):
     folder, _, _ = made
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(html, "png", lambda *_: b"")  # which takes longest, and was looked at above
     assert main(["report", str(folder / "r.cxi"), "--material", "Pt"]) == 0
     assert "wrote r.html" in capsys.readouterr().out
     assert "Rocking curve" in (tmp_path / "r.html").read_text(encoding="utf-8")

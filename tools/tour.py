@@ -132,7 +132,7 @@ class Tour:
         import numpy as np
 
         canvas = self.viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
-        colours = len(np.unique(canvas.reshape(-1, 3), axis=0))
+        colours = len(np.unique(canvas[..., 0] << 16 | canvas[..., 1] << 8 | canvas[..., 2]))
         coloured = np.ptp(canvas, axis=-1) > 30
         return colours, float(coloured.mean()), float(canvas.max(axis=-1)[coloured].mean()) / 255
 

@@ -249,7 +249,8 @@ class _Names(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
-        if func is torch.device or "autocast" in name:  # these are asked by the name that the program uses
+        # the first are asked by the name that the program uses; a copy names no device, and its memo holds all that was copied
+        if func is torch.device or "autocast" in name or name == "__deepcopy__":
             return func(*args, **(kwargs or {}))
         kwargs = {key: self._meta(value) for key, value in (kwargs or {}).items()}
         if args and isinstance(args[0], Pretended):

@@ -186,7 +186,7 @@ def test_the_likelihood_follows_differences(far):
     )
 
     def cost(step: float) -> float:
-        q = partly_coherent(np.fft.fftshift(start + step * way), SIGMA, nodes=15)
+        q = partly_coherent(np.fft.fftshift(start + step * way), SIGMA)
         floor, n = 0.1, counts
         each = 2 * q - 4 * np.sqrt(n * (q + floor)) if far else q - n * np.log(q + floor)
         below = good | (q < n)  # a pixel that is not good is at least as bright as it says

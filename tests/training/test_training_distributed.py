@@ -25,7 +25,7 @@ def document(path, **changes):
         "steps": STEPS,
         "batch": 2,
         "validate_every": 100,
-        "validation_crystals": 20,
+        "validation_crystals": 8,
         "threads": 1,
         "device": "cpu",
         "bfloat16": False,

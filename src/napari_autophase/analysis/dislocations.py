@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy import ndimage, spatial
+import scipy  # whose parts are loaded where they are first used
+from scipy import ndimage
 
 _SHORTEST = 6
 """Steps of a line that is believed: noise makes small loops of four."""
@@ -221,7 +222,7 @@ def near_lines(
     voxels = np.stack(np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij"), -1).reshape(
         -1, 3
     )
-    apart, _ = spatial.cKDTree(points).query(
+    apart, _ = scipy.spatial.cKDTree(points).query(
         (voxels - middle) @ np.asarray(voxel_steps, float).T, distance_upper_bound=radius
     )
     found[box] = np.isfinite(apart).reshape([s.stop - s.start for s in box])

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse, spatial
-from scipy.sparse.csgraph import connected_components
+import scipy  # whose parts are loaded where they are first used
 
 from ..maps import Mesh
 
@@ -97,7 +96,7 @@ def find_facets(mesh: Mesh, least_share: float = 0.015, q: np.ndarray | None = N
         members = np.flatnonzero(taken & (nearest == peak))
         if areas[members].sum() < least_share * total:
             continue
-        _, labels = connected_components(neighbours[members][:, members], directed=False)
+        _, labels = scipy.sparse.csgraph.connected_components(neighbours[members][:, members], directed=False)
         for label in range(labels.max() + 1):
             faces = members[labels == label]
             area = float(areas[faces].sum())
@@ -106,15 +105,15 @@ def find_facets(mesh: Mesh, least_share: float = 0.015, q: np.ndarray | None = N
     return sorted(found, key=lambda each: -each.area)
 
 
-def _smoothed(mesh: Mesh) -> tuple[np.ndarray, sparse.csr_matrix]:
+def _smoothed(mesh: Mesh) -> tuple[np.ndarray, scipy.sparse.csr_matrix]:
     """Return the vertices after smoothing, and the matrix that averages over the neighbours of each."""
     count = len(mesh.vertices)
     edges = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
     both = np.concatenate([edges, edges[:, ::-1]])
-    linked = sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), (count, count))
+    linked = scipy.sparse.csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), (count, count))
     linked.data[:] = 1
     degree = np.maximum(np.asarray(linked.sum(1)).ravel(), 1)
-    average = sparse.diags(1 / degree) @ linked
+    average = scipy.sparse.diags(1 / degree) @ linked
     vertices = mesh.vertices.astype(np.float64)
     for _ in range(_SMOOTHING):
         for step in (_IN, _OUT):
@@ -123,7 +122,7 @@ def _smoothed(mesh: Mesh) -> tuple[np.ndarray, sparse.csr_matrix]:
 
 
 def _face_normals(
-    faces: np.ndarray, crossed: np.ndarray, average: sparse.csr_matrix, vertices: int
+    faces: np.ndarray, crossed: np.ndarray, average: scipy.sparse.csr_matrix, vertices: int
 ) -> np.ndarray:
     """Return unit normals of the triangles, averaged over their surroundings."""
     at = np.stack([np.bincount(faces.ravel(), np.repeat(crossed[:, i], 3), vertices) for i in range(3)], 1)
@@ -145,11 +144,11 @@ def _sphere(count: int) -> np.ndarray:
 def _peaks(normals: np.ndarray, areas: np.ndarray) -> np.ndarray:
     """Return the directions about which normals pile up, the strongest first."""
     sphere = _sphere(_DIRECTIONS)
-    tree = spatial.cKDTree(sphere)
+    tree = scipy.spatial.cKDTree(sphere)
     weights = np.bincount(tree.query(normals)[1], areas, _DIRECTIONS)
     kernel = np.radians(_KERNEL_DEG)
     pairs = tree.sparse_distance_matrix(tree, 3 * kernel, output_type="coo_matrix")
-    near = sparse.csr_matrix(
+    near = scipy.sparse.csr_matrix(
         (np.exp(-(pairs.data**2) / (2 * kernel**2)), (pairs.row, pairs.col)), pairs.shape
     )
     near.setdiag(1)
@@ -180,7 +179,7 @@ def _climbed(direction: np.ndarray, normals: np.ndarray, areas: np.ndarray) -> n
     return direction
 
 
-def _neighbours(faces: np.ndarray) -> sparse.csr_matrix:
+def _neighbours(faces: np.ndarray) -> scipy.sparse.csr_matrix:
     """Return which triangles share an edge."""
     count = len(faces)
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
@@ -191,7 +190,7 @@ def _neighbours(faces: np.ndarray) -> sparse.csr_matrix:
     one, other = owner[same], owner[same + 1]
     ones = np.ones(2 * len(same), bool)
     rows, columns = np.concatenate([one, other]), np.concatenate([other, one])
-    return sparse.csr_matrix((ones, (rows, columns)), (count, count))
+    return scipy.sparse.csr_matrix((ones, (rows, columns)), (count, count))
 
 
 def _facet(
@@ -199,7 +198,7 @@ def _facet(
     corners: np.ndarray,
     crossed: np.ndarray,
     areas: np.ndarray,
-    neighbours: sparse.csr_matrix,
+    neighbours: scipy.sparse.csr_matrix,
     faces: np.ndarray,
     area: float,
     total: float,
@@ -225,7 +224,7 @@ def _facet(
     return Facet(normal, centre, area, area / total, rms, values, faces, angle_to_q_deg=angle)
 
 
-def _inner(faces: np.ndarray, neighbours: sparse.csr_matrix, count: int) -> np.ndarray:
+def _inner(faces: np.ndarray, neighbours: scipy.sparse.csr_matrix, count: int) -> np.ndarray:
     """Return the triangles of a facet away from its edges: as many layers are peeled off as leave a third of them."""
     kept = np.zeros(count, bool)
     kept[faces] = True

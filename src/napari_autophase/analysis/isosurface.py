@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage, spatial
+import scipy  # whose parts are loaded where they are first used
+from scipy import ndimage
 
 DEPTH = 0.75
 """Voxels below the surface at which colours are read: the outermost voxels mix the crystal with the noise around it."""
@@ -131,6 +132,6 @@ def _interpolate_valid(volume: np.ndarray, sites: np.ndarray) -> np.ndarray:
     alone = weight < 1e-3
     values = values / np.where(alone, 1, weight)
     if alone.any():
-        _, nearest = spatial.cKDTree(np.argwhere(valid)).query(sites[alone])
+        _, nearest = scipy.spatial.cKDTree(np.argwhere(valid)).query(sites[alone])
         values[alone] = volume[valid][nearest]
     return values

@@ -37,7 +37,7 @@ COMMANDS = {
     "geometry": "geometry:app",
 }
 """Where each command stands in this room, in the order of the help."""
-GARBAGE_EVERY = 20_000
+GARBAGE_EVERY = 200_000
 """New objects between two searches for garbage, 700 by Python's habit: imports make a million that all stay."""
 app = typer.Typer(
     name=PROGRAM,
