@@ -32,7 +32,7 @@ settings.load_profile("same")
 _NOTHING = providers.Constants()
 providers._get_local_constants = lambda: _NOTHING
 
-_ONE = ("tests/device/", "tests/training/", "tests/viewer/")
+_ONE = ("tests/analysis/", "tests/device/", "tests/network/", "tests/training/", "tests/viewer/")
 """They take about as long as all others."""
 
 FOUND = pytest.StashKey[list[str]]()
@@ -40,7 +40,7 @@ FOUND = pytest.StashKey[list[str]]()
 
 @pytest.fixture(autouse=True)
 def dice():
-    """Whoever asks for random numbers without a seed gets the same ones, whichever tests ran before."""
+    """Random numbers drawn without a seed are the same, whichever tests ran before."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)

@@ -151,6 +151,7 @@ class Shells:
 
 
 TRUST_MAPS = ("strain", "strain_error", "amplitude_error", "phase_error")
+"""Names of the volumes of `Trust`, as files have them."""
 
 
 class Correction(NamedTuple):

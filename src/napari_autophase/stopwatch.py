@@ -15,7 +15,7 @@ class Stopwatch:
     Parameters
     ----------
     clock
-        Seconds, monotonic; while whoever drives a reconstruction lets it rest, it may stand still.
+        Seconds, monotonic; it may stand still while a reconstruction is paused.
     """
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, PALE = "#20242b", "#8a919c"
+"""Colours of text, and of the lines of axes."""
 TOWARDS_VIEWER = np.array([1.0, 0.45, 0.6]) / np.linalg.norm([1.0, 0.45, 0.6])
+"""Unit vector from the crystal to the eye, as (z, y, x)."""
 _UP = np.array([0, 1.0, 0]) - TOWARDS_VIEWER[1] * TOWARDS_VIEWER
 _UP /= np.linalg.norm(_UP)
 VIEW = np.stack([np.cross(TOWARDS_VIEWER, _UP), _UP, TOWARDS_VIEWER])
@@ -37,6 +39,7 @@ STYLE: Any = {
     "axes.edgecolor": PALE,
     "axes.linewidth": 0.6,
 }
+"""How figures look: settings of matplotlib."""
 
 
 def styled(draw: Any) -> Any:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Device = Annotated[str, DEVICE]
 Input = Annotated[Path | None, typer.Option("--input", metavar="DIR", help="A benchmark's input folder.")]
 WEIGHTS = "weights.safetensors"
+"""Name of the file in the folder of a trained model."""
 app = typer.Typer(add_completion=False, help="Train a network, evaluate it, and predict with it alone.")
 
 

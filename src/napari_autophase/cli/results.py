@@ -131,6 +131,7 @@ def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], result: st
 
 
 PICTURES = (".png", ".pdf", ".svg")
+"""Suffixes of the files that a picture can be written to."""
 
 
 @spread

@@ -17,10 +17,15 @@ from itertools import groupby
 from ..scan import InputError
 
 PROJECTIONS = ("ER", "HIO", "RAAR", "EHIO")
+"""Algorithms that project onto the moduli and the support."""
 GRADIENTS = ("ADAM", "CG")
+"""Algorithms that follow the gradient of the likelihood."""
 DOWNHILL = ("ER", *GRADIENTS)
+"""Algorithms whose error falls from step to step; that of the others may rise on their way out of a minimum."""
 NAMES = PROJECTIONS + GRADIENTS
+"""All that an algorithm may be made of."""
 MAX_ITERATIONS = 1_000_000
+"""A longer algorithm is refused: a slip of the keyboard would never end."""
 _TOKEN = re.compile(r"\s*(?:(?P<number>\d+)|(?P<name>[A-Za-z]+)|(?P<sign>[*+()]))")
 
 

@@ -14,6 +14,7 @@ from ..evidence import Shells, Trust
 from ..reconstruction import Reconstruction
 
 ANGSTROM_PER_NM = 10.0
+"""Displacements are said in both."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from ..scan import Geometry
 
 Kind = Literal["wulff", "winterbottom", "cut", "rod", "platelet", "scattered"]
 KINDS: tuple[Kind, ...] = ("wulff", "winterbottom", "cut", "rod", "platelet", "scattered")
+"""All shapes that can be simulated."""
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

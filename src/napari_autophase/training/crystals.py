@@ -20,6 +20,7 @@ from .population import Population, uniform
 __all__ = ["Batch", "Population", "blur", "inpaint", "simulate", "stream"]
 
 PURPOSES = {"train": 1, "validation": 2, "test": 3}
+"""Streams of crystals, with the number that keeps their random numbers apart."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any
 from .. import files
 
 FILE = "curve.jsonl"
+"""Of a run: a line of JSON for each validation."""
 _CHECKSUM_OFFSET = 0xA282EAD8
 
 

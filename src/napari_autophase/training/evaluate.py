@@ -28,12 +28,14 @@ from .crystals import Batch, Population, simulate, stream
 from .scores import SCORED, phase_class, scores, seen_by
 
 BATCH = 16
+"""Crystals that are shown to the network at a time."""
 HOW = (
     "Network alone, in its own window. Of the two twins, which scatter alike, the one nearer to the truth is compared. "
     "correlation: of the complex objects; chi2: sum (|Fp|-|Fm|)^2 / sum |Fm|^2, optimally scaled; shape_iou: of the predicted "
     "shape; amplitude_ssim: windowed 3-D, amplitudes divided by their maxima; phase_error_rad: mean absolute difference where "
     "both crystals are, after shift, offset and ramp. Phase ranges: low to pi, middle to 2 pi, high beyond."
 )
+"""What the figures of an evaluation mean, as its document says it."""
 
 
 def evaluate(

@@ -15,6 +15,7 @@ from .population import Population, axis, choose, normal, of_some, outer, unifor
 from .shapes import TWIN, Shapes
 
 POISSON_RATIO = 0.3
+"""Of the crystal about an edge dislocation."""
 _EVERY = (1, 2, 3)
 
 

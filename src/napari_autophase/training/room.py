@@ -27,7 +27,7 @@ def or_say(device: torch.device, what: Callable[[], str]) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):
             raise
-        # whoever left the block holds the error, and that the tensors of all that it went through
+        # the caller holds the error, and the error holds the tensors of every frame that it went through
         clear_frames(error.__traceback__)
     empty_cache(device.type)
     raise InputError(f"The memory of {device} ran out: {what()}")

@@ -22,6 +22,7 @@ DATA = (
     "Poisson noise on the intensity, background, hot pixels, gaps, partial coherence. No measured data, and nothing made by "
     "others, was used."
 )
+"""What the shipped network was trained on, as its card says it."""
 
 
 def ship(folder: str | Path, file: Path = SHIPPED, card: Path = CARD, remarks: str = "") -> dict[str, Any]:
