@@ -89,22 +89,34 @@ class Coherence:
     Parameters
     ----------
     kind
-        ``off``: it was taken for fully coherent; ``none``: nothing else was found; ``gaussian``: the measured intensity is the
-        coherent one blurred by a Gaussian.
+        ``off``: it was taken for fully coherent; ``none``: nothing else was found; ``gaussian``, ``pseudo-voigt``: the measured
+        intensity is the coherent one blurred by such a function.
     sigma_px
-        Its standard deviation in pixels of the phased grid, per axis.
+        The Gaussian's standard deviation in pixels of the phased grid, per axis.
+    lorentzian
+        Share of the other part of a pseudo-Voigt function, which is as wide at half its height.
     """
 
-    kind: Literal["off", "none", "gaussian"] = "off"
+    kind: Literal["off", "none", "gaussian", "pseudo-voigt"] = "off"
     sigma_px: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    lorentzian: float = 0.0
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a blur was found, or given."""
+        return self.kind in ("gaussian", "pseudo-voigt")
 
     @property
     def words(self) -> str:
         """Return what it is in a few words."""
-        if self.kind == "gaussian":
-            widths = " × ".join(f"{sigma:.2f}" for sigma in self.sigma_px)
-            return f"partial: the intensity is blurred by a Gaussian of {widths} pixels (σ)"
-        return {"off": "taken for full", "none": "full: no blur was found"}[self.kind]
+        widths = " × ".join(f"{sigma:.2f}" for sigma in self.sigma_px)
+        return {
+            "off": "taken for full",
+            "none": "full: no blur was found",
+            "gaussian": f"partial: the intensity is blurred by a Gaussian of {widths} pixels (σ)",
+            "pseudo-voigt": f"partial: the intensity is blurred by a pseudo-Voigt function, a Gaussian of {widths} pixels (σ) "
+            f"and {self.lorentzian:.1%} of a Lorentzian as wide",
+        }[self.kind]
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,8 @@ def further(
             "go on with the preparation that it was found with."
         )
     with stage("refine"):
-        blur = phasing.Blur(begin.coherence.sigma_px) if begin.coherence.kind == "gaussian" else None
+        light = begin.coherence
+        blur = phasing.Blur(light.sigma_px, light.lorentzian) if light.is_partial else None
         data = _diffraction(prepared, recipe, device).explained(blur)
         starts = phasing.Starts(begin.object[None], begin.support[None])
         phased = yield from phasing.refine(data, starts, recipe.refine, coherence=_mode(recipe))
@@ -275,9 +276,9 @@ def _diffraction(prepared: Prepared, recipe: Recipe, device: torch.device) -> Di
     )
 
 
-def _mode(recipe: Recipe) -> Literal["given", "estimated"]:
+def _mode(recipe: Recipe) -> Literal["given", "gaussian", "pseudo-voigt"]:
     """Return what phasing does about the light's coherence."""
-    return "estimated" if recipe.model.coherence == "estimate" else "given"
+    return recipe.model.kernel if recipe.model.coherence == "estimate" else "given"
 
 
 def _begin(

@@ -79,7 +79,7 @@ def test_every_algorithm_finds_what_the_cpu_finds(kind, name):
         (Refinement(algorithm="2*HIO+30*ER", patience=10), "as it is"),
         (Refinement(algorithm="2*HIO+12*ER"), "given"),
         (Refinement(algorithm="2*HIO+2*ER+2*ADAM+2*CG"), "given"),
-        (Refinement(algorithm="4*ER"), "estimated"),
+        (Refinement(algorithm="4*ER"), "gaussian"),
     ],
 )  # fmt: skip
 def test_a_whole_run_finds_what_the_cpu_finds(kind, plan, coherence):

@@ -239,7 +239,7 @@ def test_every_algorithm_goes_on_to_the_crystal(algorithm, close, backend):
     plan = Refinement(algorithm=algorithm, shrink_wrap=ShrinkWrap(every=0), softness=0)
     data = Diffraction(photons, backend=backend)
     plain = finish(refine(data, starts, plan))[1]
-    found = finish(refine(data.explained(Blur((0.4, 0.4, 0.4))), starts, plan, coherence="estimated"))[1]
+    found = finish(refine(data.explained(Blur((0.4, 0.4, 0.4))), starts, plan, coherence="gaussian"))[1]
     assert found.blur is not None
     assert found.blur.sigma_px == pytest.approx(SIGMA, rel=close)
     assert found.figures["free_llk"] < 0.7 * plain.figures["free_llk"]

@@ -153,6 +153,8 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
     more = nexus.group(process, "reconstruction", "NXcollection")
     more["iterations"], more["errors"] = result.iterations, result.errors
     more["coherence"], more["coherence_sigma_px"] = result.coherence.kind, result.coherence.sigma_px
+    if result.coherence.lorentzian:
+        more["coherence_lorentzian"] = result.coherence.lorentzian
     more["background"] = result.background.kind
     more["background_photons_per_voxel"] = result.background.photons_per_voxel
     for key in ("voxel_steps_nm", "q_bragg_per_nm", "peak"):

@@ -120,7 +120,11 @@ def _read_ours(
         shown={} if shown is None else json.loads(shown),
         used_sha256=table("used_sha256") if local(process, "used_sha256") is not None else {},
         good=mask[()] == 0 if isinstance(mask, h5py.Dataset) else None,
-        coherence=Coherence(nexus.scalar(more["coherence"]), tuple(more["coherence_sigma_px"][()].tolist()))
+        coherence=Coherence(
+            nexus.scalar(more["coherence"]),
+            tuple(more["coherence_sigma_px"][()].tolist()),
+            float(nexus.scalar(more["coherence_lorentzian"])) if "coherence_lorentzian" in more else 0.0,
+        )
         if "coherence" in more
         else Coherence(),
         background=Background(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -120,10 +121,10 @@ class Batch:
         """Take the light to be as coherent as `blur` says, and renew what projections aim at."""
         self._each(lambda chunk: chunk.explain(blur, renew))
 
-    def blur(self, start: int, begin: Blur | None) -> Blur:
-        """Return the blur with which a start explains the counts best."""
+    def blur(self, start: int, begin: Blur | None, tails: bool) -> Blur:
+        """Return the blur with which a start explains the counts best: see `coherence.estimate`."""
         chunk, index = self._place(start)
-        return self._workers.do([partial(chunk.blur, index, begin)], alone=self._short)[0]
+        return self._workers.do([partial(chunk.blur, index, begin, tails)], alone=self._short)[0]
 
     def halve(self) -> None:
         """Empty one half of every support, once."""
@@ -209,3 +210,36 @@ def _chunk_size(data: Diffraction, starts: int, algorithm: str, blurred: bool, a
     fitting = data.backend.starts_at_once(starts, data.modulus.numel(), need, free)
     most = max(1, min(starts, fitting, data.room.most or starts))
     return -(-starts // -(-starts // most)) if starts else 1  # all about equally many
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """One start of a batch, as `reconstruction.BestStart`; it does not keep the batch alive."""
+
+    batch: weakref.ref[Batch]
+    start: int
+    voxel_size: tuple[float, float, float]
+
+    def with_voxel(self, size: tuple[float, float, float]) -> Best:
+        """Return the same with voxels of another size."""
+        return replace(self, voxel_size=size)
+
+    def object(self) -> np.ndarray:
+        """Return its object as it is now, complex64 (N0, N1, N2), centred."""
+        return self._living.object(self.start)
+
+    def support(self) -> np.ndarray:
+        """Return its support as it is now, bool (N0, N1, N2), centred."""
+        return self._living.support(self.start)
+
+    def held_out(self) -> float | None:
+        """Return the likelihood of the held-out pixels as it is now; None if there are none."""
+        batch = self._living
+        return batch.score(self.start) if batch.data.held_out else None
+
+    @property
+    def _living(self) -> Batch:
+        batch = self.batch()
+        if batch is None:
+            raise RuntimeError("The job has gone on since.")
+        return batch

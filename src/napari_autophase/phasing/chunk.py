@@ -111,12 +111,14 @@ class Chunk:
         self._stop()
         self._data = self._data.explained(blur, aims)
 
-    def blur(self, index: int, begin: Blur | None) -> Blur:
-        """Return the blur with which one of the objects explains the counts best."""
+    def blur(self, index: int, begin: Blur | None, tails: bool) -> Blur:
+        """Return the blur with which one of the objects explains the counts best: see `coherence.estimate`."""
         sides = coherence.sought(self._data.shape)
         counts, modulus = (coherence.middle(v, sides) for v in (self._data.counts, self._data.measured))
         dark = self._data.forward.within(sides).background
-        return coherence.estimate(self._intensity(sides, [index])[0], counts, modulus >= 0, begin, dark)
+        return coherence.estimate(
+            self._intensity(sides, [index])[0], counts, modulus >= 0, begin, dark, tails
+        )
 
     def _intensity(self, sides: tuple[int, ...], which: list[int] | None = None) -> torch.Tensor:
         """Return the coherent intensity of objects in the middle of the pattern."""

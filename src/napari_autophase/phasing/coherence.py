@@ -2,8 +2,10 @@
 
 A beam of limited coherence, pixels of finite size and a crystal that trembles all do the same: the autocorrelation of the object,
 which is the transform of its intensity, is multiplied by the complex degree of coherence (Clark et al., Nat. Commun. 3, 993
-(2012)).  Here that is ``exp(−2π² Σ σ²f²)`` with the place f of the autocorrelation as a fraction of the array, so that σ, along
-the array's axes, is the width in pixels of the Gaussian that blurs the intensity.
+(2012)).  Here that is ``(1−η)·exp(−2π² Σ σ²f²) + η·exp(−2π γ/σ √(Σ σ²f²))`` with the place f of the autocorrelation as a fraction
+of the array: a pseudo-Voigt function, of which σ, along the array's axes, is the width in pixels of the Gaussian that blurs the
+intensity, γ = √(2 ln 2)·σ makes the other part as wide at half its height, and η is that part's share, with tails that fall
+off more slowly: what air, windows and slits scatter, and what pixels pass on to their neighbours.
 
 The widths are those with which an object explains the counts best (`estimate`); what follows from them says `forward`.
 
@@ -34,6 +36,8 @@ ONWARDS, LONGEST = 1.8, 4.0
 """How much further than told the squares of widths are taken if nothing better is known, and at most."""
 LIT, DARK = 0.3, 2e-3
 """Photons that are expected where the blur is sought; the share of all photons beyond the middle that is taken for blurred."""
+MOST_LORENTZIAN = 0.5
+"""The largest share of a blur's Lorentzian part that is sought."""
 _ROW = 1024
 FEW = 2**19
 """Voxels that a transform is quick for."""
@@ -45,27 +49,30 @@ GLANCE, UNSEEN = 32, 0.12
 
 @dataclass(frozen=True)
 class Blur:
-    """The convolution of intensities with a Gaussian, periodic, which is its own adjoint.
+    """The convolution of intensities with a Gaussian, or a pseudo-Voigt function, periodic, which is its own adjoint.
 
     Parameters
     ----------
     sigma_px
         Widths in pixels.
+    lorentzian
+        Share of the Lorentzian part, 0 to 1.
     """
 
     sigma_px: Widths
+    lorentzian: float = 0.0
 
     def times(self, factors: Widths) -> Blur:
         """Return the same blur in other pixels."""
         first, second, third = (s * f for s, f in zip(self.sigma_px, factors, strict=True))
-        return Blur((first, second, third))
+        return Blur((first, second, third), self.lorentzian)
 
     def __call__(self, intensity: torch.Tensor) -> torch.Tensor:
         """Return intensities, float32 (..., N0, N1, N2), blurred; rounding leaves some a little below zero."""
         shape = intensity.shape[-3:]
         spectrum = torch.fft.rfftn(intensity, dim=AXES)
-        for sigma, squares in zip(self.sigma_px, _squares(shape, intensity.device), strict=True):
-            spectrum *= torch.exp(-(sigma**2) * squares)
+        parts = [s**2 * f for s, f in zip(self.sigma_px, _squares(shape, intensity.device), strict=True)]
+        spectrum = _blurred(spectrum, parts, self.lorentzian)
         return _back(spectrum, shape)
 
 
@@ -113,13 +120,14 @@ def estimate(
     fitted: torch.Tensor,
     begin: Blur | None = None,
     background: torch.Tensor | None = None,
+    tails: bool = False,
 ) -> Blur:
     """Return the blur with which a coherent intensity explains counts best, on a scale of its own.
 
-    Gauss and Newton's steps on the squares of the widths and a scale, each pixel weighted by the variance of Poisson's
-    statistics: that is Fisher's scoring of the Poisson likelihood.  Only the middle of the pattern takes part, so that the time
-    does not depend on the size of the scan, and of that only where light is expected.  Where nothing is known, a step in a small
-    middle says first whether there is anything to be sought.
+    Gauss and Newton's steps on the squares of the widths, a scale and, with `tails`, the share of the Lorentzian part, each pixel
+    weighted by the variance of Poisson's statistics: that is Fisher's scoring of the Poisson likelihood.  Only the middle of the
+    pattern takes part, so that the time does not depend on the size of the scan, and of that only where light is expected.  Where
+    nothing is known, a step in a small middle says first whether there is anything to be sought.
 
     Parameters
     ----------
@@ -131,13 +139,15 @@ def estimate(
         Where to begin; None: at no blur.
     background
         Photons per pixel that are not the object's: float32, same shape or one number; None: none.
+    tails
+        Whether the Lorentzian part is sought too; otherwise there is as much of it as in `begin`.
     """
     dark = torch.zeros((), device=intensity.device) if background is None else background
     if begin is None:
-        glance = _scored(intensity, counts, fitted, Blur((0.0, 0.0, 0.0)), dark, GLANCE, 1)
+        glance = _scored(intensity, counts, fitted, Blur((0.0, 0.0, 0.0)), dark, GLANCE, 1, False)
         if max(glance.sigma_px) < UNSEEN:
             return glance
-    return _scored(intensity, counts, fitted, begin or Blur((0.0, 0.0, 0.0)), dark, SIDE, STEPS)
+    return _scored(intensity, counts, fitted, begin or Blur((0.0, 0.0, 0.0)), dark, SIDE, STEPS, tails)
 
 
 def _scored(
@@ -148,6 +158,7 @@ def _scored(
     dark: torch.Tensor,
     side: int,
     steps: int,
+    tails: bool,
 ) -> Blur:
     """Return a blur after so many steps at most, in a middle of such a side."""
     sides = tuple(min(n, side) for n in intensity.shape)
@@ -156,32 +167,70 @@ def _scored(
     shape, squares = fitted.shape, _squares(fitted.shape, intensity.device)
     spectrum = torch.fft.rfftn(intensity, dim=AXES)
     variances = torch.tensor(begin.sigma_px, dtype=torch.float64).square()
-    scale, seen = 1.0, fitted
+    scale, share, seen = 1.0, begin.lorentzian, fitted
     for step_number in range(steps):
-        now = spectrum
-        for variance, square in zip(variances.tolist(), squares, strict=True):
-            now = now * torch.exp(-variance * square)
-        expected = _back(now, shape)
+        parts = [v * square for v, square in zip(variances.tolist(), squares, strict=True)]
+        blurred = _blurred(spectrum, parts, share)
+        by_exponent = spectrum * _slopes(parts, share) if share else -blurred
+        expected = _back(blurred, shape)
         if step_number == 0:
             lit = expected > LIT
             seen = fitted & _away_from_edges(shape, intensity.device) & lit
             counts, dark = counts[seen], dark.expand(shape)[seen]
         model = scale * expected[seen] + dark
-        slopes = torch.stack(
-            [scale * _back(now * -square, shape)[seen] for square in squares] + [expected[seen]]
-        )
+        rises = [scale * _back(by_exponent * square, shape)[seen] for square in squares]
+        rises.append(expected[seen])
+        if tails:
+            gaussian, lorentzian = _coherences(parts)
+            rises.append(scale * _back(spectrum * (lorentzian - gaussian), shape)[seen])
+        slopes = torch.stack(rises)
         weighted = slopes / model.clamp(min=1)
         normal = torch.stack([_total(weighted * one) for one in slopes])
         pull = _total(weighted * (counts - model))
-        normal += 1e-6 * torch.diag(normal.diagonal()) + 1e-30 * torch.eye(4, dtype=normal.dtype)
+        normal += 1e-6 * torch.diag(normal.diagonal()) + 1e-30 * torch.eye(len(rises), dtype=normal.dtype)
         step = torch.linalg.solve(normal, pull)
         before = variances
         variances = (variances + step[:3].clamp(-LONGEST_STEP, LONGEST_STEP)).clamp(0, WIDEST**2)
         scale = max(0.1 * scale, scale + float(step[3]))
+        if tails:
+            share = min(max(share + float(step[4]), 0.0), MOST_LORENTZIAN)
         if float((variances - before).abs().max()) < CLOSE:
             break
-    first, second, third = variances.sqrt().tolist()
-    return Blur((first, second, third))
+    sigma_px = variances.sqrt().tolist()
+    return Blur((sigma_px[0], sigma_px[1], sigma_px[2]), share)
+
+
+def _blurred(spectrum: torch.Tensor, parts: list[torch.Tensor], share: float) -> torch.Tensor:
+    """Return the transform of an intensity times the degree of coherence.
+
+    Parameters
+    ----------
+    spectrum
+        The intensity's transform.
+    parts
+        2π²σ²f² along each axis, ready to be combined.
+    share
+        Of the Lorentzian part.
+    """
+    if share:
+        gaussian, lorentzian = _coherences(parts)
+        return spectrum * gaussian.lerp(lorentzian, share)
+    for part in parts:  # a product of one factor for each axis
+        spectrum = spectrum * torch.exp(-part)
+    return spectrum
+
+
+def _coherences(parts: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the degrees of coherence that make a Gaussian and a Lorentzian blur, equally wide at half their heights."""
+    exponent = parts[0] + parts[1] + parts[2]
+    return torch.exp(-exponent), torch.exp(-2 * (math.log(2) * exponent).sqrt_())
+
+
+def _slopes(parts: list[torch.Tensor], share: float) -> torch.Tensor:
+    """Return the derivative of the degree of coherence by the sum of the parts."""
+    gaussian, lorentzian = _coherences(parts)
+    exponent = (parts[0] + parts[1] + parts[2]).clamp_(min=1e-12)
+    return gaussian.lerp(lorentzian * (math.log(2) / exponent).sqrt_(), share).neg_()
 
 
 def known(blur: Blur) -> Blur | None:
@@ -220,7 +269,7 @@ class Seeker:
             ]
             self._last = now
         first, second, third = (math.sqrt(min(max(v, 0.0), WIDEST**2)) for v in found)
-        self.blur = Blur((first, second, third))
+        self.blur = Blur((first, second, third), told.lorentzian)
         return self.blur
 
 

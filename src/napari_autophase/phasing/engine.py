@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -17,7 +17,7 @@ from ..preparation import fast_size
 from ..recipe import Refinement, algorithm
 from ..reconstruction import Progress
 from . import support
-from .batch import Batch, Starts
+from .batch import Batch, Best, Starts
 from .coherence import Blur, Seeker, known
 from .diffraction import Diffraction
 from .grids import on_grid
@@ -33,7 +33,7 @@ RENEWED_EVERY, DOWN = 20, 10
 SAMPLED_EVERY = 4
 """Iterations between two objects that are averaged: neighbours are alike."""
 
-Coherence = Literal["as it is", "given", "estimated"]
+Coherence = Literal["as it is", "given", "gaussian", "pseudo-voigt"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +88,9 @@ def refine(
 
     `stage` is what the progress is reported as, `keep` how many starts are handed back whole.  Where light is only partly
     coherent, or there is a background, what projections aim at stays `as it is` in `data`, or is made anew from the objects every
-    few iterations, with the blur `given` there, or one that is `estimated` too.  Where the widest modes of objects hang on pixels
-    that nobody measured, likelihoods alone do not tell starts apart: they are divided by how uniform amplitudes are, raised to
-    `uniform` (see `scoring.uniformities`).
+    few iterations, with the blur `given` there, or one that is estimated too, of the shape that is named.  Where the widest modes
+    of objects hang on pixels that nobody measured, likelihoods alone do not tell starts apart: they are divided by how uniform
+    amplitudes are, raised to `uniform` (see `scoring.uniformities`).
 
     Raises
     ------
@@ -156,35 +156,6 @@ def _size_of_voxels(shape: tuple[int, ...], coarse: tuple[int, ...]) -> tuple[fl
     return (shape[0] / coarse[0], shape[1] / coarse[1], shape[2] / coarse[2])
 
 
-@dataclass(frozen=True, eq=False)
-class _Best:
-    """One start of a batch, as `reconstruction.BestStart`; it does not keep the batch alive."""
-
-    batch: weakref.ref[Batch]
-    start: int
-    voxel_size: tuple[float, float, float]
-
-    def with_voxel(self, size: tuple[float, float, float]) -> _Best:
-        return replace(self, voxel_size=size)
-
-    def object(self) -> np.ndarray:
-        return self._living.object(self.start)
-
-    def support(self) -> np.ndarray:
-        return self._living.support(self.start)
-
-    def held_out(self) -> float | None:
-        batch = self._living
-        return batch.score(self.start) if batch.data.held_out else None
-
-    @property
-    def _living(self) -> Batch:
-        batch = self.batch()
-        if batch is None:
-            raise RuntimeError("The job has gone on since.")
-        return batch
-
-
 class _Run:
     """What the iterations of a run share, whichever grid they are done on.
 
@@ -207,6 +178,8 @@ class _Run:
         Iterations after which objects go into the mean from which the last downhill iterations begin as well.
     stops
         Iterations after which the starts are looked at, or anything is changed.
+    estimates
+        Whether the blur is estimated.
     coarse
         How many of them are done on half as many voxels per axis.
     done
@@ -230,10 +203,11 @@ class _Run:
         self.refinement, self.shape, self.stage, self.keep = refinement, data.shape, stage, keep
         self.uniform = uniform
         self.coherence, self.blur, self._seeker = coherence, data.blur, Seeker(data.blur)
-        self.renews = coherence == "estimated" or (coherence == "given" and not data.forward.is_plain)
+        self.estimates = coherence in ("gaussian", "pseudo-voigt")
+        self.renews = self.estimates or (coherence == "given" and not data.forward.is_plain)
         self.steps = algorithm.parse(refinement.algorithm)
         self.notes: tuple[str, ...] = ()
-        if coherence == "estimated" and data.blur is not None and self.steps:
+        if self.estimates and data.blur is not None and self.steps:
             self.steps += (self.steps[-1],) * SETTLING
             self.notes = (f"Went on for {SETTLING} iterations, as the light is only partly coherent.",)
         self.coarse = min(refinement.coarse, len(self.steps))
@@ -298,7 +272,7 @@ class _Run:
                 best = 0
             size = _size_of_voxels(self.shape, batch.data.shape)
             yield Progress(
-                self.stage, step, total, min(errors[-1]), errors[-1], _Best(weakref.ref(batch), best, size)
+                self.stage, step, total, min(errors[-1]), errors[-1], Best(weakref.ref(batch), best, size)
             )
 
     def _of_starts(self, chi2: torch.Tensor) -> list[tuple[float, ...]]:
@@ -345,18 +319,22 @@ class _Run:
         """Estimate how coherent the light is, if objects tell, and renew what projections aim at."""
         if not self.renews:
             return
-        if self.coherence == "estimated" and self._tells():
-            self.blur = known(self._seeker.further(batch.blur(self._best(), self.blur)))
+        if self.estimates and self._tells():
+            self.blur = known(self._seeker.further(self._told(batch)))
             if self.blur is None:
                 self._seeker = Seeker(None)
         batch.explain(self.blur)
 
     def conclude(self, batch: Batch) -> None:
         """Estimate how coherent the light was from what was found, and judge it by that."""
-        if self.coherence == "estimated":
-            self.blur = known(batch.blur(self._best(), self.blur))
+        if self.estimates:
+            self.blur = known(self._told(batch))
         if self.renews:
             batch.explain(self.blur, renew=False)
+
+    def _told(self, batch: Batch) -> Blur:
+        """Return the blur that the best start tells of."""
+        return batch.blur(self._best(), self.blur, self.coherence == "pseudo-voigt")
 
     def _tells(self) -> bool:
         """Whether objects are as good as they can be for now: those that a guess brought, and what downhill steps left."""

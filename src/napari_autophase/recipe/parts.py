@@ -79,6 +79,12 @@ class ForwardModel(Part):
         description="How coherent the light is: off (fully), estimate, or the widths in pixels, per axis, of the Gaussian that "
         "blurs the intensity.",
     )
+    kernel: Literal["gaussian", "pseudo-voigt"] = Field(
+        "gaussian",
+        title="Blur's shape",
+        description="What blurs the intensity where the coherence is estimated: a Gaussian, or a pseudo-Voigt function, with "
+        "longer tails.",
+    )
     background: Literal["off", "estimate"] | Photons | tuple[Photons, ...] | str = Field(
         "estimate",
         title="Background",

@@ -111,13 +111,17 @@ def _light(found: Reconstruction, grid: tuple[int, ...]) -> tuple[np.ndarray, st
     field = fft.fftn(fft.ifftshift(object))
     light = field.real**2 + field.imag**2
     words = "|FFT|² of the object inside its support"
-    if found.coherence.kind == "gaussian":
+    if found.coherence.is_partial:
         # in double precision: the single one's error is a part of the peak, more than a dim pixel has photons
         spectrum = fft.rfftn(light.astype(np.float64))
         ends = (fft.fftfreq(grid[0]), fft.fftfreq(grid[1]), fft.rfftfreq(grid[2]))
-        for axis, (f, sigma) in enumerate(zip(ends, found.coherence.sigma_px, strict=True)):
-            window = np.exp(-2 * (np.pi * sigma * f) ** 2)
-            spectrum *= window.reshape([-1 if a == axis else 1 for a in range(3)])
+        along = np.meshgrid(*ends, indexing="ij", sparse=True)
+        far = 2 * np.pi**2 * sum((s * f) ** 2 for s, f in zip(found.coherence.sigma_px, along, strict=True))
+        share = found.coherence.lorentzian
+        coherence = (1 - share) * np.exp(-far)
+        if share:
+            coherence += share * np.exp(-2 * np.sqrt(np.log(2) * far))
+        spectrum *= coherence
         light = np.maximum(fft.irfftn(spectrum, grid), 0)
         widths = " × ".join(f"{sigma:.2f}" for sigma in found.coherence.sigma_px)
         words += f", blurred by {widths} pixels (σ) for partial coherence"
