@@ -14,7 +14,8 @@ from napari_autophase.viewer.model.pace import Pace, Plan, steps_of
 def best_of(voxels: int):
     """Steps of `best` and when each is done, in a machine on which a step of one start takes as long as it has voxels.
 
-    28 starts on 64³ voxels, then 14, then 7, of 180 steps each; then 100 steps of two starts on the scan's own grid.
+    28 starts on 64³ voxels, then 14, then 7, of 180 steps each; then 40 steps of four starts on the scan's own grid, and 60 of
+    twice as many, which go on from means too.
     """
     now, window = 0.0, 64**3
     for index, starts in enumerate((28, 14, 7)):
@@ -22,7 +23,7 @@ def best_of(voxels: int):
             now += starts * window
             yield now, Progress("guess", 180 * index + step + 1, 540)
     for step in range(100):
-        now += 2 * voxels
+        now += (4 if step < 40 else 8) * voxels
         yield now, Progress("refine", step + 1, 100)
 
 
@@ -104,7 +105,7 @@ def slow_network(plan, look_s=4.0, search_s=8.0, refine_s=30.0, analyse_s=3.0):
         now += search_s * weights[step] / sum(weights)
         yield now, Progress("guess", step + 1, total)
     for step in range(100):
-        now += refine_s / 100
+        now += refine_s / 160 * (1 if step < 40 else 2)  # the last are done from two objects
         yield now, Progress("refine", step + 1, 100)
     yield now, Progress("analyse", 0, 1)
     yield now + analyse_s, None

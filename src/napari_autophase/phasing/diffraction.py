@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -191,7 +192,9 @@ class Diffraction:
             light that explains the counts, of one object or of each of P; None: what projections have now stays.
         """
         other = copy.copy(self)
-        other.forward = Forward(blur, self.forward.background)
+        # half as many voxels at least, as what lies around is copied
+        small = blur is not None and 2 * math.prod(self.lit) < math.prod(self.shape)
+        other.forward = Forward(blur, self.forward.background, self.lit if small else None)
         other._compute()
         if other.forward.is_plain:
             other.modulus = self.measured

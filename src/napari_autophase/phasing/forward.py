@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .coherence import Blur, middle
+from .coherence import Blur, middle, put_middle
 
 FLOOR = 0.1
 """Photons: the least expected count that counts are divided by."""
@@ -32,10 +32,13 @@ class Forward:
         What partly coherent light does; None: nothing.
     background
         Photons per pixel that are not the crystal's, float32, of the pattern's shape or one number (no axes); None: none.
+    sides
+        Those of the middle that is blurred, where hardly any photons are beyond it; None: all is.
     """
 
     blur: Blur | None = None
     background: torch.Tensor | None = None
+    sides: tuple[int, ...] | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -49,7 +52,13 @@ class Forward:
 
     def blurred(self, volume: torch.Tensor) -> torch.Tensor:
         """Return a volume (..., N0, N1, N2) blurred: the part that is linear, and its own adjoint."""
-        return volume if self.blur is None else self.blur(volume)
+        if self.blur is None:
+            return volume
+        if self.sides is None:
+            return self.blur(volume)
+        blurred = volume.clone()
+        put_middle(blurred, self.blur(middle(volume, self.sides)))
+        return blurred
 
     def apart(self, counts: torch.Tensor) -> torch.Tensor:
         """Return counts less the background, never negative."""
@@ -57,13 +66,12 @@ class Forward:
 
     def on(self, device: torch.device) -> Forward:
         """Return the same on another device."""
-        return Forward(self.blur, None if self.background is None else self.background.to(device))
+        return Forward(self.blur, None if self.background is None else self.background.to(device), self.sides)
 
     def within(self, sides: tuple[int, ...]) -> Forward:
         """Return what it is in the `middle` of a pattern."""
-        if self.background is None or self.background.ndim == 0:
-            return self
-        return Forward(self.blur, middle(self.background, sides))
+        dark = self.background
+        return Forward(self.blur, dark if dark is None or dark.ndim == 0 else middle(dark, sides))
 
 
 def ratio(intensity: torch.Tensor, counts: torch.Tensor, forward: Forward) -> torch.Tensor:

@@ -24,6 +24,8 @@ from .starts import join, random_phases
 ROUNDS = 3
 SHARPENING = 12
 """Steps of Richardson and Lucy from the counts."""
+WIDTHS = (0.5, 0.8)
+"""Pixels: blurs that are tried beside the one that a coherent object tells of, which may be a mixture with its twin."""
 CLOSE = 0.03
 """Pixels: estimates that differ by less need no further round."""
 DOUBTFUL = 0.2
@@ -84,8 +86,26 @@ def settle(
             return first, None
         if number == ROUNDS or (seeker.blur is not None and alike(blur, seeker.blur)):
             break
-        now = sharp(data, seeker.further(blur).times(scale))
-        starts = [found.kept, shapes, random_phases(shapes.supports, choice.starts, seed + number + 1)]
+        others = [] if seeker.blur is not None else [Blur((width, width, width)) for width in WIDTHS]
+        tried = [blur.times(scale) for blur in (seeker.further(blur), *others)]
         once = choice.model_copy(update={"rounds": 1})
-        found = yield from search(now, join(starts), once, seed + number + 1)
+        randoms = random_phases(shapes.supports, choice.starts, seed + number + 1)
+        best, now, found = yield from _best(data, tried, join([found.kept, shapes, randoms]), once, seed)
+        if best:  # what the first object told was wrong
+            seeker = Seeker(others[best - 1])
     return found, known(blur)
+
+
+def _best(
+    data: Diffraction, blurs: list[Blur], starts: Starts, choice: Guess, seed: int
+) -> Generator[Progress, None, tuple[int, Diffraction, Phased]]:
+    """Search in counts that are sharpened with each of some blurs, and return which explains them best, the pattern, and what
+    was found.
+    """
+    results = []
+    for blur in blurs:
+        found = yield from search(sharp(data, blur), starts, choice, seed)
+        results.append(found)
+    scores = [found.figures.get("free_llk", found.figures["llk"]) for found in results]
+    best = min(range(len(blurs)), key=scores.__getitem__)
+    return best, sharp(data, blurs[best]), results[best]

@@ -261,7 +261,7 @@ class Refinement(Part):
         description="Iterations at the end (ER, ADAM, CG) after which a run stops if held-out pixels gained nothing; 0: never.",
     )
     averaged: int = Field(
-        24,
+        36,
         ge=0,
         title="Average the last of HIO",
         json_schema_extra={"unit": "iterations", "zero": "no mean"},

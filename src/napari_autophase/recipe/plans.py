@@ -30,7 +30,7 @@ GENTLE = {"threshold": 0.15}
 SEARCH = "20*ER+120*EHIO+40*ER"
 """What every start of a search goes through there; see `phasing.projections.project_uniform`."""
 THOROUGH: dict[str, Any] = {
-    **{"candidates": 4, "keep": 2},
+    **{"candidates": 4, "keep": 4},
     **{"starts": 24, "rounds": 3, "enough": 0.0, "side": 64, "polish": SEARCH},
 }
 """A guess from many starts, for crystals that are hard to find."""
@@ -39,6 +39,6 @@ PLANS: dict[str, dict[str, dict[str, Any]]] = {
     "network": {"guess": {"side": 64, "polish": "", "starts": 0}, "refine": {"algorithm": ""}},
     "fast": {},
     "iterative": {"guess": {"start": "random"}, "refine": {"algorithm": ITERATIVE, "shrink_wrap": GENTLE}},
-    "best": {"guess": THOROUGH, "refine": {"algorithm": "100*ER", "shrink_wrap": GENTLE}},
+    "best": {"guess": THOROUGH, "refine": {"algorithm": "40*HIO+60*ER", "shrink_wrap": GENTLE}},
 }
 """By the name of the preset."""
