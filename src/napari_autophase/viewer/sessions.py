@@ -13,6 +13,7 @@ from napari.utils.notifications import show_info
 from .activity import Activity
 from .model.commands import bind
 from .model.controller import Job, Launch, Run
+from .model.preferences import begin_as_preferred
 from .model.session import Session
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def session_of(viewer: ViewerModel) -> Session:
         session = Session(viewer, QtBackground())
         _activities[viewer] = Activity(session.controller)
         bind(session, show_info)
+        begin_as_preferred(session)
         keep(session)
     return _sessions[viewer]
 
