@@ -16,7 +16,7 @@ def begin_as_preferred(session: Session) -> None:
     try:
         from napari.settings import get_plugin_settings
 
-        said = get_plugin_settings(PLUGIN).reconstruct  # type: ignore[attr-defined]
+        said = get_plugin_settings(PLUGIN).reconstruct
     except (ImportError, KeyError, AttributeError):
         return
     session.live.enabled = said.live

@@ -22,7 +22,7 @@ from .piece_queue import while_there
 from .result_data import AXES, LIVE, OVER_RESULT, QUANTITIES, RECONSTRUCTION, unit_of
 from .results import ResultLayers, results
 from .scan_entry import OVER_SCAN, SCAN
-from .view import View
+from .view import View, face_scan, set_visible
 
 UNITS = {"nm": "nanometer", "voxel": "voxel", "pixel": "pixel"}
 """Our units as napari spells them."""
@@ -142,14 +142,14 @@ class Stage:
             if "diffraction" in self._views:
                 yield from self._views["diffraction"].restore(viewer)
             else:
-                yield from _face_scan(viewer, layer)
+                yield from face_scan(viewer, layer)
             self._entered = True
             yield
         with self._turn():
             for other in _scans(viewer):
-                _set_visible(other, other is layer)
+                set_visible(other, other is layer)
             for other in _over_scans(viewer) if entering else ():
-                _set_visible(other, other in self._over)
+                set_visible(other, other in self._over)
         self.seen_changed.emit()
 
     def show_result(self, result: ResultLayers) -> Iterator[None]:
@@ -165,7 +165,7 @@ class Stage:
         yield from self._to_results(result.unit, result.orient, result.frame)
         with self._turn():
             for layer in _live_layers(viewer):
-                _set_visible(layer, False)
+                set_visible(layer, False)
             result.show()
             if self._seen_in not in (
                 None,
@@ -175,7 +175,7 @@ class Stage:
             self._seen_in = result.unit
             for layer in viewer.layers:
                 if entering and layer in self._beside:
-                    _set_visible(layer, True)
+                    set_visible(layer, True)
         if not viewer.layers.selection and result.seen_layer is not None:  # else napari has no controls
             viewer.layers.selection = {result.seen_layer}
         self.seen_changed.emit()
@@ -213,7 +213,7 @@ class Stage:
             for result in results(viewer):
                 result.hide()
             turn_axes()
-            _set_visible(layer, True)
+            set_visible(layer, True)
         viewer.layers.selection = {layer}
 
     def _to_results(
@@ -250,7 +250,7 @@ class Stage:
         if before == "diffraction" and before != side:
             self._over = weakref.WeakSet(layer for layer in _over_scans(viewer) if layer.visible)
             for layer in _over_scans(viewer):
-                _set_visible(layer, False)
+                set_visible(layer, False)
         if before == "results" and before != side:
             seen = [layer for result in results(viewer) for layer in result.layers if layer.visible]
             shown = [result for result in results(viewer) if result.shown]
@@ -259,7 +259,7 @@ class Stage:
             self._last = weakref.ref(shown[-1]) if shown else None
         self.side, self._entered, self._turning = side, False, True
         for layer in (*_scans(viewer), *_live_layers(viewer)):
-            _set_visible(layer, False)
+            set_visible(layer, False)
         for result in results(viewer):
             result.hide()
         compat.text(viewer).visible = False
@@ -394,15 +394,3 @@ def _live_layers(viewer: ViewerModel) -> list[Layer]:
 
 def _names(layer: Layer) -> _Names:
     return tuple(map(str, layer.units)), tuple(layer.axis_labels)
-
-
-def _set_visible(layer: Layer, visible: bool) -> None:
-    if layer.visible != visible:  # whatever is set, the whole scene is arranged anew for it
-        layer.visible = visible
-
-
-def _face_scan(viewer: ViewerModel, layer: Layer) -> Iterator[None]:
-    compat.fit_to_view(viewer, [layer])
-    yield
-    viewer.dims.set_point(viewer.dims.ndim - 3, int(layer.data.max(axis=(1, 2)).argmax()))
-    viewer.layers.selection = {layer}
