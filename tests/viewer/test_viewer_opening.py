@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_viewer_piece_queue import Loop
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase import formats
@@ -13,19 +14,12 @@ from napari_autophase.viewer.model.background import AtOnce
 from napari_autophase.viewer.model.session import Session
 
 
-class Later(AtOnce):
+class Later(Loop, AtOnce):
     """Everything waits for the turn that the test gives it."""
-
-    def __init__(self):
-        self.waiting = []
-
-    def soon(self, go_on):
-        self.waiting.append(go_on)
-        return True
 
     def turn(self):
         while self.waiting:
-            self.waiting.pop(0)()
+            super().turn()
 
 
 @pytest.fixture
@@ -47,6 +41,7 @@ def test_napari_waits_for_no_file(tmp_path, viewer, session, background):
     formats.write(make_reconstruction(size=16), result)
     assert reader.read([scan, result]) == [(None,)], "napari is to add nothing"
     assert len(viewer.layers) == 0
+    assert "Reading scan.h5, result.cxi" in str(viewer.status), "nobody wonders whether anything happens"
     background.turn()
     assert [each.shape for each in session.scans] == [(16, 16, 16)]
     assert len(session.results) == 1
@@ -63,6 +58,22 @@ def test_a_file_that_cannot_be_read_is_said_and_nothing_comes(
     assert len(said) == 1
     assert "gone.cxi" in said[0]
     assert len(viewer.layers) == 0
+
+
+def test_what_nobody_expected_keeps_its_traceback(tmp_path, session, background, monkeypatch):
+    said = []
+    manager = "napari.utils.notifications.notification_manager.receive_error"
+    monkeypatch.setattr(manager, lambda kind, error, trace: said.append((kind, trace)))
+
+    def broken(_):
+        raise KeyError("x")
+
+    monkeypatch.setattr("napari_autophase.viewer.model.opening.read", broken)
+    assert reader.read(str(tmp_path / "scan.h5")) == [(None,)]
+    background.turn()
+    ((kind, trace),) = said
+    assert kind is KeyError
+    assert trace is not None
 
 
 def test_what_a_layer_shows_is_computed_where_the_file_is_read(tmp_path, session, background, monkeypatch):

@@ -71,12 +71,21 @@ def read(path: str | Sequence[str]) -> list[LayerData] | list[tuple[None]]:
     InputError
         As `layers_of`.
     """
-    from napari.utils.notifications import show_error
-
-    session = _session()
-    if session is not None and session.opening.start(_paths(path), lambda error: show_error(str(error))):
+    session, paths = _session(), _paths(path)
+    if session is not None and session.opening.start(paths, _say):
+        session.viewer.status = f"Reading {', '.join(Path(each).name for each in paths)} …"
         return [(None,)]  # how a reader says that there are no layers
     return layers_of(path)
+
+
+def _say(error: Exception) -> None:
+    """Say why a file was not opened: in a sentence where there is one, else as napari says what nobody expected."""
+    from napari.utils import notifications
+
+    if isinstance(error, InputError):
+        notifications.show_error(str(error))
+    else:
+        notifications.notification_manager.receive_error(type(error), error, error.__traceback__)
 
 
 def layers_of(path: str | Sequence[str]) -> list[LayerData]:
