@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 OUTLIER = 1.5
 """Runs whose held-out likelihood is so many times the best one's are not averaged."""
 
-CLOSELY = 2.0
+CLOSELY, BLURRED = 2.0, 1.5
 """A first attempt on a saturated peak, or in partly coherent light, is enough if pixels that no fit has seen are off by less than
 so many times the noise; any other one if it counts as converged.
 
-In light blurred by 0.8 pixels crystals that are found right are off by 1.2 to 1.5, mixtures with their twins by 1.5 to 2.2, and
-a measured crystal by 1.3 to 1.8 whatever the start; in coherent light it is 1.3 to 3, and more than 4 where crystals are not
-found."""
+In light blurred by 0.3 to 0.8 pixels simulated crystals that are found right are off by 1.1 to 1.5, a measured one by 1.2;
+mixtures with their twins by 1.2 to 1.6, so that some are not noticed; in coherent light it is 1.3 to 3, and more than 4 where
+crystals are not found."""
 
 UNIFORM = 2.0
 """Where the middle of the peak was not measured, held-out likelihoods are divided by this power of how uniform amplitudes are.
@@ -90,7 +90,7 @@ def single(
     found = yield from _attempt(prepared, recipe, model, device, stage, careful=prepared.doubtful)
     complete = prepared.shown is prepared.counts
     more = recipe.with_more_starts() if complete else recipe
-    within = CONVERGED if complete and found.blur is None else CLOSELY
+    within = CLOSELY if not complete else CONVERGED if found.blur is None else BLURRED
     useless = more == recipe if complete else prepared.doubtful or not recipe.refine.algorithm
     if useless or trust.explains(found.figures, within):
         return found

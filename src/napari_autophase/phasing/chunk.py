@@ -97,7 +97,7 @@ class Chunk:
     def explain(self, blur: Blur | None, renew: bool) -> None:
         """Take the light to be as coherent as `blur` says.
 
-        If projections are to `renew` what they aim at, it is the intensity of each object, times measured over blurred ones.
+        If projections are to `renew` what they aim at, it comes of the intensity of each object.
         """
         aims = None
         model = forward.Forward(blur, self._data.forward.background)
@@ -105,8 +105,8 @@ class Chunk:
             return
         if renew and not model.is_plain:
             sides = self._data.lit
-            counts = coherence.middle(self._data.counts, sides)
-            aims = forward.ratio(self._intensity(sides), counts, model.within(sides))
+            counts, modulus = (coherence.middle(v, sides) for v in (self._data.counts, self._data.measured))
+            aims = forward.renewed(self._intensity(sides), counts, modulus >= 0, model.within(sides))
             aims = aims if len(self) > 1 else aims[0]
         self._stop()
         self._data = self._data.explained(blur, aims)

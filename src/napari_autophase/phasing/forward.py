@@ -3,7 +3,7 @@
 Expected are K·I + b photons: the coherent intensity I, blurred by what `coherence` describes, on a background b that is known.
 Likelihoods are of that, and so are their derivatives.  Projections need a modulus of coherent light.  It comes of the counts by
 the steps of Richardson and Lucy (`sharpened`), which begin either at the counts less the background or at the intensity of an
-object that is known already; from there one step is the `ratio` of measured and expected counts.
+object that is known already.
 
 All arrays are in FFT order.
 """
@@ -20,6 +20,8 @@ FLOOR = 0.1
 """Photons: the least expected count that counts are divided by."""
 LARGEST, LEAST_SEEN = 4.0, 0.1
 """The most that one step multiplies an intensity by; the least share of a pixel's light that tells anything of it."""
+RENEWING = 5
+"""Steps from the intensity of an object."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,21 +76,6 @@ class Forward:
         return Forward(self.blur, dark if dark is None or dark.ndim == 0 else middle(dark, sides))
 
 
-def ratio(intensity: torch.Tensor, counts: torch.Tensor, forward: Forward) -> torch.Tensor:
-    """Return the coherent intensity that projections aim at from an object: its own times measured over expected counts.
-
-    That is what Clark et al. do (Nat. Commun. 3, 993 (2012)).
-
-    Parameters
-    ----------
-    intensity
-        float32 (..., N0, N1, N2): |F|² of the object, on the scale of the counts.
-    counts, forward
-        float32 (N0, N1, N2): photons; what lies between.
-    """
-    return intensity * (counts / forward(intensity).clamp_(min=FLOOR)).clamp_(max=LARGEST**2)
-
-
 def sharpened(
     counts: torch.Tensor,
     fitted: torch.Tensor,
@@ -130,6 +117,25 @@ def sharpened(
         factor = forward.blurred(quotient).clamp(min=0)
         found = found * (factor if whole else factor.div_(weight).clamp_(max=LARGEST))
     return found
+
+
+def renewed(
+    intensity: torch.Tensor, counts: torch.Tensor, fitted: torch.Tensor, forward: Forward
+) -> torch.Tensor:
+    """Return the coherent intensity that projections aim at from an object: nearer to what explains the counts than its own.
+
+    Clark et al. (Nat. Commun. 3, 993 (2012)) take the object's intensity times measured over expected counts.  Without a blur
+    that is a step of expectation and maximisation; with one it hands on the noise of single pixels, which no coherent intensity
+    can explain.  Richardson and Lucy's steps raise the likelihood, each of them.
+
+    Parameters
+    ----------
+    intensity
+        float32 (..., N0, N1, N2): |F|² of the object, on the scale of the counts.
+    counts, fitted, forward
+        As for `sharpened`.
+    """
+    return sharpened(counts, fitted, forward, RENEWING if forward.blur else 1, intensity)
 
 
 def _surroundings(seen: torch.Tensor, fitted: torch.Tensor) -> torch.Tensor:

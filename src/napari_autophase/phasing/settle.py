@@ -2,12 +2,14 @@
 
 An object that was phased as if the light were coherent explains the counts better with some blur, but less than there is, and
 where there is much it is not the right object: near its twin, it is a mixture of both.  So the counts are sharpened with the
-blur that was found, further than found, the guess is sought anew in what comes of it, and tells of the blur again.
+blur that was found, further than found, the guess is sought anew in what comes of it, and tells of the blur again.  What is found
+in counts that are sharpened more and less is refined, and held-out pixels choose.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import torch
 
@@ -22,21 +24,23 @@ from .search import search
 from .starts import join, random_phases
 
 ROUNDS = 3
-SHARPENING = 12
-"""Steps of Richardson and Lucy from the counts."""
+SHARPENINGS = (12, 60)
+"""Steps of Richardson and Lucy from the counts: few leave much of a wide blur, many find noise where there is little of it."""
 WIDTHS = (0.5, 0.8)
 """Pixels: blurs that are tried beside the one that a coherent object tells of, which may be a mixture with its twin."""
+POLISHED = Refinement(averaged=0)
+"""What an object goes through before it tells of the blur."""
 CLOSE = 0.03
 """Pixels: estimates that differ by less need no further round."""
 DOUBTFUL = 0.2
 """Pixels: below this an estimate from an object that was phased without any blur says that there is none."""
 
 
-def sharp(data: Diffraction, blur: Blur) -> Diffraction:
-    """Return a pattern with the modulus for projections that comes of its counts alone."""
+def sharp(data: Diffraction, blur: Blur, steps: int = SHARPENINGS[0]) -> Diffraction:
+    """Return a pattern with the modulus for projections that comes of its counts alone, by so many steps."""
     forward = Forward(blur, data.forward.background)
     return data.or_on_cpu(
-        lambda: data.explained(blur, sharpened(data.counts, data.measured >= 0, forward, SHARPENING))
+        lambda: data.explained(blur, sharpened(data.counts, data.measured >= 0, forward, steps))
     )
 
 
@@ -75,37 +79,70 @@ def settle(
     seed
         Of the random phases.
     """
+    coherent = yield from refine(data, found.kept, POLISHED, "guess", choice.keep)
+    blur = told(data, coherent, None)
     to_scan = (1 / scale[0], 1 / scale[1], 1 / scale[2])
-    seeker = Seeker(None)
-    first, now = found, data
-    for number in range(ROUNDS + 1):
-        found = yield from refine(now, found.kept, Refinement(averaged=0), "guess", choice.keep)
-        begin = None if seeker.blur is None else seeker.blur.times(scale)
-        blur = told(data, found, begin).times(to_scan)
-        if seeker.blur is None and max(blur.sigma_px) < DOUBTFUL:
-            return first, None
-        if number == ROUNDS or (seeker.blur is not None and alike(blur, seeker.blur)):
-            break
-        others = [] if seeker.blur is not None else [Blur((width, width, width)) for width in WIDTHS]
-        tried = [blur.times(scale) for blur in (seeker.further(blur), *others)]
-        once = choice.model_copy(update={"rounds": 1})
-        randoms = random_phases(shapes.supports, choice.starts, seed + number + 1)
-        best, now, found = yield from _best(data, tried, join([found.kept, shapes, randoms]), once, seed)
-        if best:  # what the first object told was wrong
-            seeker = Seeker(others[best - 1])
-    return found, known(blur)
+    if max(blur.times(to_scan).sigma_px) < DOUBTFUL:
+        return found, None
+    ends = []
+    for steps in SHARPENINGS:
+        seeking = _Seeking(data, shapes, choice, scale, seed, steps)
+        ends.append((yield from seeking.settled(coherent, blur.times(to_scan))))
+    end = min(ends, key=_score)
+    return end, None if end.blur is None else known(end.blur.times(to_scan))
 
 
-def _best(
-    data: Diffraction, blurs: list[Blur], starts: Starts, choice: Guess, seed: int
-) -> Generator[Progress, None, tuple[int, Diffraction, Phased]]:
-    """Search in counts that are sharpened with each of some blurs, and return which explains them best, the pattern, and what
-    was found.
-    """
-    results = []
-    for blur in blurs:
-        found = yield from search(sharp(data, blur), starts, choice, seed)
-        results.append(found)
-    scores = [found.figures.get("free_llk", found.figures["llk"]) for found in results]
-    best = min(range(len(blurs)), key=scores.__getitem__)
-    return best, sharp(data, blurs[best]), results[best]
+def _score(found: Phased) -> float:
+    return found.figures.get("free_llk", found.figures["llk"])
+
+
+@dataclass(frozen=True)
+class _Seeking:
+    """The search for a guess and a blur with counts that are sharpened by so many `steps`; the rest as for `settle`."""
+
+    data: Diffraction
+    shapes: Starts
+    choice: Guess
+    scale: Widths
+    seed: int
+    steps: int
+
+    def settled(self, coherent: Phased, first: Blur) -> Generator[Progress, None, Phased]:
+        """Return the guess, refined with the blur that goes with it, which is in pixels of the small pattern.
+
+        Parameters
+        ----------
+        coherent, first
+            What was found as if the light were coherent, and the blur in pixels of the scan that it tells of.
+        """
+        seeker, to_scan = Seeker(None), (1 / self.scale[0], 1 / self.scale[1], 1 / self.scale[2])
+        found, blur = coherent, first
+        for number in range(ROUNDS):
+            others = [] if number else [Blur((width, width, width)) for width in WIDTHS]
+            tried = [seeker.further(blur), *others]
+            best, now, found = yield from self._best(tried, found, number + 1)
+            if best:  # what the first object told was wrong
+                seeker = Seeker(tried[best])
+            assert seeker.blur is not None
+            found = yield from refine(now, found.kept, POLISHED, "guess", self.choice.keep)
+            blur = told(now, found, now.blur).times(to_scan)
+            if alike(blur, seeker.blur):
+                break
+        light = self.data.explained(known(blur.times(self.scale)))
+        return (yield from refine(light, found.kept, Refinement(), "guess", self.choice.keep, "gaussian"))
+
+    def _best(
+        self, blurs: list[Blur], found: Phased, number: int
+    ) -> Generator[Progress, None, tuple[int, Diffraction, Phased]]:
+        """Search in counts that are sharpened with each of some blurs, and return which explains them best, the pattern, and
+        what was found.
+        """
+        randoms = random_phases(self.shapes.supports, self.choice.starts, self.seed + number)
+        starts = join([found.kept, self.shapes, randoms])
+        once = self.choice.model_copy(update={"rounds": 1})
+        patterns = [sharp(self.data, blur.times(self.scale), self.steps) for blur in blurs]
+        results = []
+        for pattern in patterns:
+            results.append((yield from search(pattern, starts, once, self.seed)))
+        best = min(range(len(blurs)), key=lambda k: _score(results[k]))
+        return best, patterns[best], results[best]
