@@ -245,10 +245,10 @@ def test_memory_that_runs_out_is_one_sentence(where, scan, tmp_path, monkeypatch
 
 LIMITED = """
 import resource, psutil
-from napari_autophase.memory import free_bytes
+from napari_autophase.memory import available_memory_bytes
 used = psutil.Process().memory_info().vms
 resource.setrlimit(resource.RLIMIT_AS, (used + 50_000_000, resource.RLIM_INFINITY))
-assert 0 < free_bytes() <= 50_000_000, free_bytes()
+assert 0 < available_memory_bytes() <= 50_000_000, available_memory_bytes()
 """
 
 

@@ -49,7 +49,7 @@ class Case:
         """Prepare a scan by the defaults, and hold out the pixels that the default recipe holds out."""
         prepared = preparation.prepare(scan)
         data = phasing.Diffraction(prepared.counts, prepared.good)
-        free = np.fft.fftshift(data.free.numpy())
+        free = np.fft.fftshift(data.is_held_out.numpy())
         return cls(name, scan, prepared.counts, prepared.good, free, data.floor, **known)
 
     @classmethod

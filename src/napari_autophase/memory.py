@@ -22,23 +22,23 @@ _SIGNS = (
 """How libraries say that memory ran out, if not by a MemoryError."""
 
 
-def free_bytes() -> int:
+def available_memory_bytes() -> int:
     """Return the memory that this process can still have: what is free now, within the limit that its shell or queue gave it."""
     import psutil
 
-    free = int(psutil.virtual_memory().available)
+    available = int(psutil.virtual_memory().available)
     if sys.platform != "win32":
         import resource
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         if limit != resource.RLIM_INFINITY:
-            free = min(free, limit - psutil.Process().memory_info().vms)
-    return max(free, 0)
+            available = min(available, limit - psutil.Process().memory_info().vms)
+    return max(available, 0)
 
 
-def what_fits(shape: Sequence[int], needed: int, free: int) -> str:
+def what_fits(shape: Sequence[int], needed: int, available: int) -> str:
     """Return the shape of the same proportions whose need would be met, in words."""
-    ratio = min(1.0, max(free, 1) / needed) ** (1 / 3)
+    ratio = min(1.0, max(available, 1) / needed) ** (1 / 3)
     return " × ".join(str(floor(side * ratio)) for side in shape)
 
 
@@ -63,6 +63,6 @@ def or_say(what: str) -> Iterator[None]:
 def said(what: str) -> str:
     """Say that the memory ran out, and what to do."""
     return (
-        f"The memory ran out: {what} did not fit ({free_bytes() / GIB:.1f} GiB are free now).  Bin the scan "
+        f"The memory ran out: {what} did not fit ({available_memory_bytes() / GIB:.1f} GiB are free now).  Bin the scan "
         "(--set prepare.binning=2,2,2 takes an eighth of it) or crop it, ask for fewer starts, or use a machine with more memory."
     )

@@ -155,7 +155,7 @@ def _attempt(
         if careful and choice.refine.algorithm:
             first = phasing.Diffraction(
                 prepared.shown,
-                free=data.held_out_pixels(),
+                held_out_pixels=data.held_out_pixels(),
                 device=device,
                 background=prepared.background,
                 backend=recipe.backend,
@@ -356,14 +356,14 @@ def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Genera
 
 def _finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
     object, support = analysis.normalise(phased.object, phased.support)
-    free = data.held_out_pixels()
+    unseen = data.held_out_pixels()
     data = data.explained(phased.blur)
     figures, judged = dict(phased.figures), {}
     shells, figures["deviance_ratio"] = _shells(phased.object, prepared, data)
-    if free.any():
-        figures["noise_llk"] = trust.noise_level(prepared.counts, prepared.good, free)
-        figures["free_photons"] = float(prepared.counts[free].mean(dtype=np.float64))
-        judged = {JUDGED: fingerprint(np.where(free, prepared.counts, np.float32(-1)))}
+    if unseen.any():
+        figures["noise_llk"] = trust.noise_level(prepared.counts, prepared.good, unseen)
+        figures["free_photons"] = float(prepared.counts[unseen].mean(dtype=np.float64))
+        judged = {JUDGED: fingerprint(np.where(unseen, prepared.counts, np.float32(-1)))}
     return Run(
         object=object,
         support=support,

@@ -322,13 +322,13 @@ def test_memory_is_bounded_by_what_was_said(tmp_path, crystal, capsys):
 def test_a_scan_that_memory_does_not_hold_is_refused_with_the_way_out(wide, tmp_path, monkeypatch):
     path = _hdf5(tmp_path, wide)
     # the counts alone would fit
-    monkeypatch.setattr(common, "free_bytes", lambda: 6 * wide.size)
+    monkeypatch.setattr(common, "available_memory_bytes", lambda: 6 * wide.size)
     with pytest.raises(
         InputError, match=r"GiB are free \(about .* would fit\); read the part .* --crop auto"
     ):
         formats.read_scan(path)
     assert formats.read_scan(path, crop=(16, 32, 32)).shape == (16, 32, 32)
-    monkeypatch.setattr(common, "free_bytes", lambda: 1000)
+    monkeypatch.setattr(common, "available_memory_bytes", lambda: 1000)
     with pytest.raises(InputError, match=r"The part of .* needs .* --crop"):
         formats.read_scan(path, crop=(16, 32, 32))
 

@@ -64,7 +64,7 @@ def test_figures_are_of_the_light_on_its_background():
     one = torch.from_numpy(np.fft.ifftshift(scaled).astype(np.complex64))
     (found,) = data.backend.sums(one[None], data, deviances=True)
 
-    free = np.fft.fftshift(data.free.numpy())
+    free = np.fft.fftshift(data.is_held_out.numpy())
     expected = light + background
     deviance = expected - counts + np.where(counts > 0, counts * np.log(np.maximum(counts, 1) / expected), 0)
     assert found.held_out == pytest.approx(deviance[free].sum(), rel=1e-3)

@@ -34,7 +34,7 @@ def some_object(shape, seed=1, filled=0.3):
 
 def test_a_bound_is_kept_exactly_beside_what_is_masked_and_held_out():
     data, counts, good = problem(ODD)
-    modulus, free = data.modulus.numpy(), data.free.numpy()
+    modulus, free = data.modulus.numpy(), data.is_held_out.numpy()
     np.testing.assert_array_equal(data.good.numpy(), good)
     np.testing.assert_array_equal(modulus[good & ~free], np.sqrt(counts[good & ~free].astype(np.float32)))
     bounds = -modulus[~good] * np.float32(2.0**-80)
@@ -67,7 +67,7 @@ def test_iterations_against_double_precision(algorithm):
     plan = Refinement(algorithm=algorithm, shrink_wrap=ShrinkWrap(every=0), beta=0.9)
     _, found = finish(refine(data, Starts(*natural), plan))
 
-    fitted, now = good & ~data.free.numpy(), one.astype(complex)
+    fitted, now = good & ~data.is_held_out.numpy(), one.astype(complex)
     modulus = np.sqrt(counts)
     calculated = np.abs(np.fft.fftn(now))
     now *= (calculated * modulus)[fitted].sum() / (calculated[fitted] ** 2).sum()
@@ -90,7 +90,7 @@ def test_sums_against_double_precision(scale):
     data, counts, good = problem(ODD)
     one = some_object(ODD)[0] * np.float32(scale)
     q = np.abs(np.fft.fftn(one.astype(complex))) ** 2
-    free = data.free.numpy()
+    free = data.is_held_out.numpy()
     fitted, short = good & ~free, ~good & (q < counts)
     expected = np.maximum(q, data.floor)
     logs = np.where(counts > 0, counts * np.log(np.maximum(counts, 1) / expected), 0)
@@ -111,7 +111,7 @@ def test_derivatives_against_differences(far):
     (one, reach), (way, _) = some_object(ODD), some_object(ODD, 2, 1.0)
     way = way * reach
     floor = gradient.FLOOR
-    fitted = good & ~data.free.numpy()
+    fitted = good & ~data.is_held_out.numpy()
 
     def cost(step):
         q = np.abs(np.fft.fftn(one.astype(complex) + step * way.astype(complex))) ** 2

@@ -239,7 +239,7 @@ def test_scores_are_of_the_blurred_intensity():
     truth, expected, photons = known()
     data = Diffraction(photons, free_fraction=0.02)
     expected = np.maximum(np.fft.ifftshift(expected), data.floor)
-    counts, free = data.counts.numpy().astype(float), data.free.numpy()
+    counts, free = data.counts.numpy().astype(float), data.is_held_out.numpy()
     deviance = expected - counts + np.where(counts > 0, counts * np.log(np.maximum(counts, 1) / expected), 0)
     one = torch.from_numpy(np.fft.ifftshift(truth).astype(np.complex64))
     blurred = data.explained(Blur(SIGMA))

@@ -36,7 +36,7 @@ def test_data_stand_in_fft_order_with_the_peak_first():
     counts = photons(crystal((32, 33, 34), phase=0.0))
     data = Diffraction(counts, None, 0.05)
     assert data.counts.argmax() == 0
-    fitted = data.good & ~data.free
+    fitted = data.good & ~data.is_held_out
     torch.testing.assert_close(data.modulus[fitted], data.counts[fitted].sqrt())
     assert (data.modulus[~fitted] < 0).all()
     assert data.total == pytest.approx(float(data.counts[fitted].sum()))
@@ -69,7 +69,7 @@ def test_held_out_pixels_come_as_islands():
 def test_nothing_is_held_out_when_nothing_is_asked_for():
     data = Diffraction(photons(crystal()), None, 0.0)
     assert data.held_out == 0
-    assert not data.free.any()
+    assert not data.is_held_out.any()
 
 
 def test_unusable_data():

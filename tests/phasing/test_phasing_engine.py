@@ -193,7 +193,11 @@ def test_the_figures_against_their_formulas():
     data, starts = random_problem(ODD, 2, starts=1)
     _, found = finish(refine(data, starts, Refinement(algorithm="", shrink_wrap=FIXED)))
     assert (found.iterations, found.errors.size) == (0, 0)
-    observed, modulus, free = natural(data.counts).astype(float), natural(data.modulus), natural(data.free)
+    observed, modulus, free = (
+        natural(data.counts).astype(float),
+        natural(data.modulus),
+        natural(data.is_held_out),
+    )
     fitted = natural(data.good) & ~free
     np.testing.assert_array_equal(fitted, modulus >= 0)
     calculated = np.abs(field(found.object.astype(complex)))

@@ -19,7 +19,7 @@ def problem(shape, seed, backend="compiled"):
     good = rng.random(shape) > 0.1
     counts[0, 0, 0], good[0, 0, 0] = 9.0, True
     free = good & (rng.random(shape) < 0.1) & (np.indices(shape).sum(0) > 0)
-    data = Diffraction(counts, good, free=free, backend=backend)
+    data = Diffraction(counts, good, held_out_pixels=free, backend=backend)
     one = 0.5 * (rng.normal(size=shape) + 1j * rng.normal(size=shape)) * (rng.random(shape) < 0.3)
     one[:, -1:], one[0, 0, 0] = 0, 0.1  # as if there were a support
     return data, one.astype(np.complex64)

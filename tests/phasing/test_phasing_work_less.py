@@ -118,9 +118,9 @@ def test_nothing_that_is_held_out_is_fitted_on_the_coarse_grid(truth):
         return np.fft.fftshift(volume.numpy())
 
     inside = (slice(8, 24), slice(8, 28), slice(8, 24))
-    free = natural(data.free)[inside]
+    free = natural(data.is_held_out)[inside]
     assert free.any()
-    np.testing.assert_array_equal(natural(small.free), free)
+    np.testing.assert_array_equal(natural(small.is_held_out), free)
     assert (natural(small.modulus)[free] < 0).all()
     np.testing.assert_array_equal(natural(small.counts), natural(data.counts)[inside])
     np.testing.assert_array_equal(natural(small.good), natural(data.good)[inside])

@@ -128,7 +128,7 @@ def test_held_out_voxels_are_shown_to_nobody(small_network):
     recipe = QUICK.with_settings({"prepare.hot_pixels": False, "prepare.centre": "none"})
     model = network.load()
     lesson = finish(module._learn(scan, recipe, model))
-    free = np.fft.fftshift(lesson.data.free.numpy())
+    free = np.fft.fftshift(lesson.data.is_held_out.numpy())
     assert 0 < free.sum() < 0.06 * free.size
     forged = np.where(free, 3 * scan.counts + 1, scan.counts)
     assert np.any(forged != scan.counts)

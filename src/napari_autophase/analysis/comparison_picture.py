@@ -99,13 +99,14 @@ def _rows(
     found: Comparison, names: tuple[str, str]
 ) -> tuple[list[tuple[str, list[tuple[str, np.ndarray, Colours]]]], Stage]:
     """Return for each quantity its label and, for both and their difference, title, volume and colours."""
-    turn = _to_laboratory(found)
+    to_laboratory = _to_laboratory(found)
     nothing = np.float32(np.nan)
-    one, other = (turn(each, _LINEAR) for each in (found.one, found.other))
+    one, other = (to_laboratory(each, _LINEAR) for each in (found.one, found.other))
     inside, within, core = (
-        turn(each.astype(np.float32), _NEAREST) > 0.5 for each in (found.inside, found.within, found.core)
+        to_laboratory(each.astype(np.float32), _NEAREST) > 0.5
+        for each in (found.inside, found.within, found.core)
     )
-    strains = [turn(each, _NEAREST) for each in (found.strain_one, found.strain_other)]
+    strains = [to_laboratory(each, _NEAREST) for each in (found.strain_one, found.strain_other)]
     strains = [np.where(known, each, nothing) for known, each in zip((inside, within), strains, strict=True)]
     phases = [np.where(known, np.angle(each), nothing) for known, each in ((inside, one), (within, other))]
     amplitudes = [np.abs(each) for each in (one, other)]

@@ -137,14 +137,14 @@ def apodised(object: np.ndarray, kind: Window, width: float, voxel_steps_nm: np.
     voxel_steps_nm
         As in `Reconstruction`.
     """
-    turns = [
+    ramps = [
         np.exp(1j * step * (np.arange(n) - n // 2)).reshape([-1 if a == axis else 1 for a in range(3)])
         for axis, (n, step) in enumerate(zip(object.shape, ramp(object), strict=True))
     ]
-    level = object * np.conj(turns[0]) * np.conj(turns[1]) * np.conj(turns[2])
+    level = object * np.conj(ramps[0]) * np.conj(ramps[1]) * np.conj(ramps[2])
     values = window(kind, frequencies(object.shape, voxel_steps_nm), width)
     smooth = fft.ifftn(fft.fftn(level) * values)
-    return (smooth * turns[0] * turns[1] * turns[2]).astype(np.complex64)
+    return (smooth * ramps[0] * ramps[1] * ramps[2]).astype(np.complex64)
 
 
 def index_of_refraction(refraction: str | tuple[float, float], energy_kev: float) -> tuple[float, float, str]:

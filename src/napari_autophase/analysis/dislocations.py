@@ -1,8 +1,8 @@
 """Dislocations: lines about which the phase winds.
 
-The steps of the phase around an elementary square of voxels add up to a whole number of turns, which is not zero where a line
-passes through the square; no unwrapping is needed and nothing is fitted.  The number of lines that enter a cube of voxels is the
-number that leave it, so that squares join into lines that are closed or end where the crystal does.
+The steps of the phase around an elementary square of voxels add up to a whole number of 2π, the winding number, which is not zero
+where a line passes through the square; no unwrapping is needed and nothing is fitted.  The number of lines that enter a cube of
+voxels is the number that leave it, so that squares join into lines that are closed or end where the crystal does.
 
 With the phase −Q·u, a turn of the phase by −2πn by the right-hand rule along the line is Q·b = 2πn, b being what the
 displacement gains in one round.  Which b that is, and so whether the line is of edge or of screw character, one reflection
@@ -36,7 +36,7 @@ class Dislocation:
         (N, 3) x, y, z along it, in the unit of the voxel steps, from the middle of the array.
     closed
         Whether it is a loop; else it ends at the surface.
-    turns
+    winding_number
         Q·b/2π by the right-hand rule along the points: 1 or −1; lines of more are several.
     length
         In the unit of the points.
@@ -50,7 +50,7 @@ class Dislocation:
 
     points: np.ndarray
     closed: bool
-    turns: int
+    winding_number: int
     length: float
     direction: np.ndarray
     angle_to_q_deg: float | None
@@ -112,7 +112,7 @@ def _with_cores(support: np.ndarray) -> np.ndarray:
 
 
 def windings(steps: Sequence[np.ndarray], support: np.ndarray, axis: int) -> np.ndarray:
-    """Return the turns of the phase around each elementary square normal to an axis, int8; 0 where not all corners are inside.
+    """Return the winding number of the phase around each elementary square normal to an axis, int8; 0 where a corner is outside.
 
     Element (i, j, k) stands for the square whose lowest corner is voxel (i, j, k); the array is one shorter along the two other
     axes.  Positive: from the first of the cyclic order (axis + 1, axis + 2) to the second.
@@ -245,6 +245,6 @@ def table(lines: Sequence[Dislocation], unit: str = "nm") -> str:
     ]
     for number, each in enumerate(lines, 1):
         angle = "" if each.angle_to_q_deg is None else f"{each.angle_to_q_deg:.4g}"
-        said = f"{number},{int(each.closed)},{each.turns},{each.length:.6g},{angle},{each.amplitude:.4g}"
+        said = f"{number},{int(each.closed)},{each.winding_number},{each.length:.6g},{angle},{each.amplitude:.4g}"
         rows += [f"{said},{n},{x:.6g},{y:.6g},{z:.6g}" for n, (x, y, z) in enumerate(each.points, 1)]
     return "\n".join(rows) + "\n"

@@ -95,6 +95,6 @@ def unwrap(object: np.ndarray, mask: np.ndarray) -> np.ndarray:
         flat = unwrap_phase(np.ma.array(wrapped, mask=~inside), rng=0).filled(np.nan)[inside]
         if rank == 0:
             reference = float(flat.mean())
-        turns = np.round((flat.mean() - reference) / (2 * np.pi))
-        phase[box][inside] = flat - reference - 2 * np.pi * turns
+        cycles = np.round((flat.mean() - reference) / (2 * np.pi))
+        phase[box][inside] = flat - reference - 2 * np.pi * cycles
     return phase

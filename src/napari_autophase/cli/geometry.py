@@ -128,9 +128,9 @@ def arm(
     positions = [numbers(each, "--angles") for each in angles]
     spots = [numbers(each, "--pixel", 2) for each in pixels]
     # what the test does not look at
-    free = {"energy_kev": 10.0, "distance_m": 1.0, "rocking_step_deg": 0.01}
+    unused = {"energy_kev": 10.0, "distance_m": 1.0, "rocking_step_deg": 0.01}
     document = GeometryChoice.of(geometry, beamline, settings).document()
-    document = {**free, "detector_angles_deg": positions[0], **document}
+    document = {**unused, "detector_angles_deg": positions[0], **document}
     if "sample_angles_deg" not in document and "beamline" in document:
         from ..geometry import find_beamline
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Beamline, Seam
-from ..memory import GIB, free_bytes, what_fits
+from ..memory import GIB, available_memory_bytes, what_fits
 from ..scan import Geometry, InputError
 from .entry import ScanEntry
 from .masks import Box, StoredMask
@@ -231,9 +231,9 @@ def check_memory(
     advice
         What to do about it.
     """
-    need, free = prod(shape) * (dtype.itemsize + beside), free_bytes()
-    if need > free:
+    need, available = prod(shape) * (dtype.itemsize + beside), available_memory_bytes()
+    if need > available:
         raise InputError(
-            f"{what} needs {need / GIB:.1f} GiB of memory but {free / GIB:.1f} GiB are free "
-            f"(about {what_fits(shape, need, free)} would fit); {advice}."
+            f"{what} needs {need / GIB:.1f} GiB of memory but {available / GIB:.1f} GiB are free "
+            f"(about {what_fits(shape, need, available)} would fit); {advice}."
         )

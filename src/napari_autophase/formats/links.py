@@ -153,10 +153,10 @@ def link_types(group: h5py.h5g.GroupID) -> dict[str, int]:
 def place_of(
     group: h5py.h5g.GroupID, path: str, known: set[bytes], hops: int = 0
 ) -> tuple[bytes, int] | None:
-    """Return where a path leads within a group's own file, free of soft links, and the type of the link there; nothing is opened.
+    """Return where a path leads within a group's own file, without soft links, and the type of the link there; nothing is opened.
 
-    None if there is nothing, or if it leads out of the file before its end.  Whole paths on the way that are free of links are
-    put into `known`, and not looked at again.
+    None if there is nothing, or if it leads out of the file before its end.  Whole paths on the way without links are put into
+    `known`, and not looked at again.
     """
     if hops > _HOPS:
         return None

@@ -111,23 +111,23 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
             f"{source} holds a crystal in direct space, not counts; open it as a reconstruction (read, or File > Open), or give "
             "the diffraction that it was phased from."
         )
-    turn = Axes(how.axes)
-    whole = turn.shape(chosen.frames)
-    asked = replace(chosen, shape=turn.detector(chosen.frames))
+    axes = Axes(how.axes)
+    whole = axes.shape(chosen.frames)
+    asked = replace(chosen, shape=axes.detector(chosen.frames))
     about = kind.describes(path, asked, how.hints)
     if about.geometry is None:
         about = _with_log(path, kind, asked, about, how.hints)
-    about = turn.described(about)
+    about = axes.described(about)
     order = about.order
     place = _Place(whole, _checked(how.roi, whole) or about.region, about.detector)
-    masks, unusable = _stored_masks(path, kind, about, how, turn)
+    masks, unusable = _stored_masks(path, kind, about, how, axes)
     for stored, _ in masks:
         if stored.given and stored.needed:
             place.check(stored.values, f"mask {stored.where}")
     if order is not None:
         masks = [(replace(each, values=_sorted(each.values, order)), good) for each, good in masks]
         about = replace(about, mask=None if about.mask is None else _sorted(about.mask, order))
-    counts, place, cropped = _read(path, kind, chosen, turn, place, about.mask, masks, how.crop, order)
+    counts, place, cropped = _read(path, kind, chosen, axes, place, about.mask, masks, how.crop, order)
     of_camera = photons(counts, source) if how.values is None and how.dark is None else None
     counts, notes = to_counts(counts, source, how.values) if of_camera is None else of_camera
     bad, said = _masked(about.mask, masks, counts, place)
@@ -171,7 +171,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         dark, white = (
             None
             if field is None
-            else place.field(one_frame(turn.volume(image(field, name)), name, averaged), f"{name} field")
+            else place.field(one_frame(axes.volume(image(field, name)), name, averaged), f"{name} field")
             for field, name in ((how.dark, "dark"), (how.white, "white"))
         )
         scan = flat_field(scan, dark, white, place.region)
@@ -239,7 +239,7 @@ def _read(
     path: Path,
     kind: Format,
     chosen: Dataset,
-    turn: Axes,
+    axes: Axes,
     place: _Place,
     mask: np.ndarray | None,
     masks: list[tuple[StoredMask, int | None]],
@@ -249,14 +249,14 @@ def _read(
     """Return the values that are wanted, where they lie, and what to say about that."""
     if crop is None:
         check_memory(chosen.shape, chosen.dtype, path, PREPARING)
-        return _sorted(turn.volume(as_volume(kind.reads(path, chosen))), order), place, ()
+        return _sorted(axes.volume(as_volume(kind.reads(path, chosen))), order), place, ()
     told = (likely_bad(stored, place.whole, place.stored, good) for stored, good in masks)
     bad = join_masks([each for each in (mask, *told) if each is not None], place.whole)
-    if turn.order is None and order is None:
+    if axes.order is None and order is None:
         values, found = read_part(path, kind, chosen, bad, crop)
     else:  # its frames lie across those of the file, or in another order
         check_memory(chosen.shape, chosen.dtype, path)
-        stored = _sorted(turn.volume(as_volume(kind.reads(path, chosen))), order)
+        stored = _sorted(axes.volume(as_volume(kind.reads(path, chosen))), order)
         found = find(Volume(lambda box: stored[box].copy()), stored.shape, bad, crop, path.name)
         values = stored[found.box].copy()
     return values, replace(place, box=found.box), found.notes
@@ -308,7 +308,7 @@ def _checked(roi: Region | None, shape: tuple[int, ...]) -> Region | None:
 
 
 def _stored_masks(
-    path: Path, kind: Format, about: Description, how: Reading, turn: Axes
+    path: Path, kind: Format, about: Description, how: Reading, axes: Axes
 ) -> tuple[list[tuple[StoredMask, int | None]], tuple[str, ...]]:
     """Return the masks of the file, of one beside it and of the person, with what good pixels are in each, where that was said.
 
@@ -328,7 +328,7 @@ def _stored_masks(
     if how.mask is not None:
         where = "the mask given" if isinstance(how.mask, np.ndarray) else str(how.mask)
         found.append((StoredMask(image(how.mask, "mask"), where, given=True), how.mask_good))
-    return [(replace(each, values=turn.volume(as_volume(each.values))), good) for each, good in found], notes
+    return [(replace(each, values=axes.volume(as_volume(each.values))), good) for each, good in found], notes
 
 
 def _is_named(mask: Given, file: Path) -> bool:

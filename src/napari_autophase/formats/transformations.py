@@ -48,7 +48,7 @@ class _Step:
     """
 
     name: str
-    turns: bool
+    is_rotation: bool
     values: np.ndarray
     vector: np.ndarray
     offset_m: np.ndarray
@@ -61,7 +61,7 @@ class _Step:
 
     @property
     def is_moving(self) -> bool:
-        return bool(np.ptp(self.values) > (_MOVES_DEG if self.turns else 1e-7))
+        return bool(np.ptp(self.values) > (_MOVES_DEG if self.is_rotation else 1e-7))
 
     def sorted(self, order: np.ndarray) -> _Step:
         """Return the same with the frames in some order."""
@@ -70,7 +70,7 @@ class _Step:
     @property
     def shifts(self) -> bool:
         """Whether the origin is moved."""
-        moves = not self.turns and np.abs(self.values).max() * np.abs(self.vector).max() > _ZERO_M
+        moves = not self.is_rotation and np.abs(self.values).max() * np.abs(self.vector).max() > _ZERO_M
         return bool(moves or np.abs(self.offset_m).max() > _ZERO_M)
 
     @property
@@ -82,11 +82,11 @@ class _Step:
             raise _Unusable(f"{self.name}: {why}")
         return round(size * 1e6, 4)
 
-    def turn(self) -> np.ndarray:
-        return rotation((_axis(self.vector),), (self.middle,)) if self.turns else np.eye(3)
+    def rotation(self) -> np.ndarray:
+        return rotation((_axis(self.vector),), (self.middle,)) if self.is_rotation else np.eye(3)
 
     def shift(self) -> np.ndarray:
-        return self.offset_m + (0 if self.turns else self.middle * self.vector)
+        return self.offset_m + (0 if self.is_rotation else self.middle * self.vector)
 
 
 def describe(tree: Tree, entry: h5py.Group, path: str, frames: int) -> Description | None:
@@ -144,7 +144,7 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> Descrip
         chain = _chain(fast[1], fast[2], frames)
         on = local(sample, "depends_on")
         named = _one_name(on[()] if isinstance(on, h5py.Dataset) else None, sample.name)
-        circles = [each for each in _chain(sample, named, frames) if each.turns]
+        circles = [each for each in _chain(sample, named, frames) if each.is_rotation]
         energies = _energies(entry, frames)
         order, by = _order(circles, energies)
         if order is not None:
@@ -177,7 +177,7 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> Descrip
 def _detector(fast: _Step, slow: _Step, chain: Sequence[_Step]) -> dict[str, Any]:
     """Return circles of the arm, pixels, and where the first one lies with the arm at zero (``origin_m``)."""
     outer = 0
-    while outer < len(chain) and chain[outer].turns and not chain[outer].shifts:
+    while outer < len(chain) and chain[outer].is_rotation and not chain[outer].shifts:
         outer += 1
     arm, fixed = chain[:outer], chain[outer:]
     moving = next((each for each in fixed if each.is_moving), None)
@@ -186,7 +186,7 @@ def _detector(fast: _Step, slow: _Step, chain: Sequence[_Step]) -> dict[str, Any
     turned, origin = np.eye(3), np.zeros(3)
     for each in fixed:
         origin = origin + turned @ each.shift()
-        turned = turned @ each.turn()
+        turned = turned @ each.rotation()
     steps = [mean_step(each.values) if each.is_moving else 0.0 for each in arm]
     return {
         "detector_circles": [_axis(each.vector) for each in arm],
@@ -282,8 +282,8 @@ def _step(group: h5py.Group, path: str, frames: int) -> tuple[_Step, h5py.Group,
         kind = (
             "rotation" if (nexus.attribute(item, "units") or "").strip().lower() in DEGREES else "translation"
         )
-    turns = kind == "rotation"
-    own, default = (DEGREES, "deg") if turns else (METRES, "m")
+    is_rotation = kind == "rotation"
+    own, default = (DEGREES, "deg") if is_rotation else (METRES, "m")
     unit, factor = _factor(item, "units", own, default)
     values = _numbers(item[()], item.name) * factor
     if len(values) not in (1, frames):
@@ -292,11 +292,11 @@ def _step(group: h5py.Group, path: str, frames: int) -> tuple[_Step, h5py.Group,
         values = values[:1]
     vector = _numbers(item.attrs["vector"], f"the vector of {item.name}", 3)
     offset = _numbers(item.attrs.get("offset", np.zeros(3)), f"the offset of {item.name}", 3)
-    units = "units" if not turns and "offset_units" not in item.attrs else "offset_units"
+    units = "units" if not is_rotation and "offset_units" not in item.attrs else "offset_units"
     offset_m = offset * _factor(item, units, METRES, "m")[1] if offset.any() else np.zeros(3)
-    if turns and not vector.any():
+    if is_rotation and not vector.any():
         raise _Unusable(f"{item.name} turns about no axis.")
-    step = _Step(item.name, turns, values, vector, offset_m, unit, factor)
+    step = _Step(item.name, is_rotation, values, vector, offset_m, unit, factor)
     return step, item.parent, _one_name(item.attrs.get("depends_on"), item.name)
 
 

@@ -95,18 +95,18 @@ def rocked(
         If the sample did not turn, or turned about more than one axis.
     """
     angles = np.asarray(angles_deg, float)
-    turns = np.stack([rotation(circles, row, offsets_deg) for row in angles])
-    turns = turns @ turns[len(turns) // 2].T
-    whole = turns[-1] @ turns[0].T
+    rotations = np.stack([rotation(circles, row, offsets_deg) for row in angles])
+    rotations = rotations @ rotations[len(rotations) // 2].T
+    whole = rotations[-1] @ rotations[0].T
     axis = np.array([whole[2, 1] - whole[1, 2], whole[0, 2] - whole[2, 0], whole[1, 0] - whole[0, 1]])
     if np.linalg.norm(axis) < 1e-9:
         raise InputError("The sample did not turn during this scan: none of its circles moved.")
     axis /= np.linalg.norm(axis)
     # sine and cosine of a turn about this axis; what is left over is a turn about another
     x, y, z = axis
-    sine = np.einsum("fij,ij->f", turns, np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])) / 2
-    cosine = (np.trace(turns, axis1=1, axis2=2) - 1) / 2
-    away = np.linalg.norm(turns @ axis - axis, axis=1).max()
+    sine = np.einsum("fij,ij->f", rotations, np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])) / 2
+    cosine = (np.trace(rotations, axis1=1, axis2=2) - 1) / 2
+    away = np.linalg.norm(rotations @ axis - axis, axis=1).max()
     if away > 0.02 * abs(np.arctan2(sine, cosine)).max():
         raise InputError(
             "The sample turned about more than one axis during this scan; reconstruct a part of it."

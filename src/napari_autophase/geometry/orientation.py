@@ -136,11 +136,11 @@ def arm_test(
     spots = np.array([first[0], second[0]], float)
     if np.abs(spots[0] - spots[1]).max() < 1:
         raise InputError("The spot did not move by a pixel between the two frames; move the arm further.")
-    turns = [
+    rotations = [
         rotation(geometry.detector_circles, angles, geometry.detector_offsets_deg)
         for _, angles in (first, second)
     ]
-    turn = turns[1].T @ turns[0]  # from the first position's arm to the second's
+    turn = rotations[1].T @ rotations[0]  # from the first position's arm to the second's
     if np.abs(turn - np.eye(3)).max() < 1e-7:
         raise InputError(
             "The arm did not move between the two frames; give the angles of two different positions."

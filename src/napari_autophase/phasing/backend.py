@@ -89,8 +89,8 @@ class Backend(Protocol):
             float32 (P, N0, N1, N2), FFT order, of at least as many voxels: what is beyond the objects' box is cut.
         """
 
-    def starts_at_once(self, starts: int, voxels: int, need: Need, free: int) -> int:
-        """Return how many of the starts to work on together, where so many bytes are free."""
+    def starts_at_once(self, starts: int, voxels: int, need: Need, available: int) -> int:
+        """Return how many of the starts to work on together, where so many bytes are available."""
 
     def threads_within(self, voxels: int, available: int) -> int:
         """Return how many threads, of those available, are of use within an object of so many voxels."""

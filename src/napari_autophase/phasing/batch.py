@@ -206,8 +206,8 @@ def _chunk_size(data: Diffraction, starts: int, algorithm: str, blurred: bool, a
     need = data.backend.need(device.has_gradients(algorithm), blurred)
     need = need.branching() if averaged else need
     # the pattern is there already
-    free = device.available_bytes(data.device) + data.counts.nbytes + data.measured.nbytes
-    fitting = data.backend.starts_at_once(starts, data.modulus.numel(), need, free)
+    available = device.available_bytes(data.device) + data.counts.nbytes + data.measured.nbytes
+    fitting = data.backend.starts_at_once(starts, data.modulus.numel(), need, available)
     most = max(1, min(starts, fitting, data.room.most or starts))
     return -(-starts // -(-starts // most)) if starts else 1  # all about equally many
 

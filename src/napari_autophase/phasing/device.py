@@ -9,7 +9,7 @@ from functools import cache
 import psutil
 import torch
 
-from ..memory import GIB, free_bytes, what_fits
+from ..memory import GIB, available_memory_bytes, what_fits
 from ..recipe import Preparation, Recipe
 from ..recipe.algorithm import GRADIENTS, parse
 from ..recipe.devices import named
@@ -82,23 +82,23 @@ def device_lines() -> list[str]:
             if why:
                 lines.append(f"cuda:{index}: cannot be used ({why})")
                 continue
-            free, total = torch.cuda.mem_get_info(index)
+            available, total = torch.cuda.mem_get_info(index)
             name = torch.cuda.get_device_name(index)
-            lines.append(f"cuda:{index}: {name}, {free / GIB:.1f} of {total / GIB:.1f} GiB free")
+            lines.append(f"cuda:{index}: {name}, {available / GIB:.1f} of {total / GIB:.1f} GiB free")
     if torch.backends.mps.is_available():
         lines.append("mps: Apple GPU, shares the memory of the CPU")
     return lines
 
 
 def available_bytes(device: torch.device) -> int:
-    """Return the memory that is free on `device`, in bytes, with what torch has set aside and does not use."""
+    """Return the memory that is available on `device`, in bytes, with what torch has set aside and does not use."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + unused
     if device.type == "mps":
         unused = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-        return max(0, min(unused, free_bytes()))
-    return free_bytes()
+        return max(0, min(unused, available_memory_bytes()))
+    return available_memory_bytes()
 
 
 def has_gradients(algorithm: str) -> bool:
@@ -215,11 +215,13 @@ def memory_line(shape: tuple[int, ...], recipe: Recipe) -> str:
     """
     device, _ = pick_device(recipe.device)
     check_memory(shape, recipe, device)
-    phased, free = _phased(shape, recipe), available_bytes(device)
+    phased, available = _phased(shape, recipe), available_bytes(device)
     # a GPU that cannot hold all starts works on as many as it can
-    needed = min(free, _recipe_bytes(phased, recipe, device))
+    needed = min(available, _recipe_bytes(phased, recipe, device))
     where = "CPU" if device.type == "cpu" else "GPU"
-    return f"{' × '.join(map(str, phased))} on the {where}: about {_gib(needed)} of {_gib(free)} GiB free"
+    return (
+        f"{' × '.join(map(str, phased))} on the {where}: about {_gib(needed)} of {_gib(available)} GiB free"
+    )
 
 
 def _phased(shape: tuple[int, ...], recipe: Recipe) -> tuple[int, ...]:

@@ -64,19 +64,19 @@ class Diffraction:
     counts
         float32 (N0, N1, N2), photons, the Bragg peak at ``shape // 2``.
     good
-        bool, same shape; False where the detector saw nothing usable: there the modulus is free.
+        bool, same shape; False where the detector saw nothing usable: there the modulus is unconstrained.
     free_fraction
         Fraction of the good pixels held out, in islands a fringe wide (single pixels would be known from their neighbours).
     seed
         Seed of the choice of held-out pixels.
     device
         Where to hold everything.
-    free
+    held_out_pixels
         The held-out pixels, if they are known already: bool, same shape; fraction and seed then say nothing.
     backend
         ``auto``, ``torch`` or ``compiled``: what computes, see `backend.choose`.
     bounded
-        Whether counts that are not good are lower bounds, above which the modulus is free, as those of a saturated detector.
+        Whether counts that are not good are lower bounds, as those of a saturated detector: the modulus may be anything above.
     background
         Photons per pixel that are not the crystal's, known beforehand: a number, or float32, same shape.
 
@@ -119,7 +119,7 @@ class Diffraction:
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
-        free: np.ndarray | None = None,
+        held_out_pixels: np.ndarray | None = None,
         bounded: bool = False,
         background: np.ndarray | float = 0.0,
         backend: str = "auto",
@@ -130,15 +130,16 @@ class Diffraction:
             raise InputError(
                 f"Counts {counts.shape} and good pixels {good.shape} must be volumes of one shape."
             )
-        free = held_out(good, free_fraction, seed) if free is None else free
-        fitted = good & ~free
+        if held_out_pixels is None:
+            held_out_pixels = held_out(good, free_fraction, seed)
+        fitted = good & ~held_out_pixels
         if not counts[fitted].any():
             raise InputError(
                 "No photons are left in the pixels to be fitted: mask fewer pixels or choose another scan."
             )
         modulus = np.sqrt(np.maximum(counts, 0))
         modulus[~good] = np.where(modulus[~good] > 0, -BOUND * modulus[~good], MASKED) if bounded else MASKED
-        modulus[free] = HELD_OUT
+        modulus[held_out_pixels] = HELD_OUT
         self.shape: tuple[int, int, int] = counts.shape
         self.notes: tuple[str, ...] = ()
         self.room = Room()
@@ -161,7 +162,7 @@ class Diffraction:
                 "estimated."
             )
         self.fitted = int(fitted.sum())
-        self.held_out = int(free.sum())
+        self.held_out = int(held_out_pixels.sum())
         self._bounded = bounded
         self.floor = min(LARGEST_FLOOR, 0.01 * float(counts[good].mean(dtype=np.float64)))
 
@@ -173,10 +174,10 @@ class Diffraction:
     @property
     def good(self) -> torch.Tensor:
         """Usable pixels, bool."""
-        return (self.measured >= 0) | self.free
+        return (self.measured >= 0) | self.is_held_out
 
     @property
-    def free(self) -> torch.Tensor:
+    def is_held_out(self) -> torch.Tensor:
         """Held-out pixels, bool."""
         return self.measured == HELD_OUT
 
@@ -227,12 +228,12 @@ class Diffraction:
         counts, measured = (
             middle(np.fft.fftshift(volume.cpu().numpy()), shape) for volume in (self.counts, self.measured)
         )
-        free = measured == HELD_OUT
+        unseen = measured == HELD_OUT
         small = Diffraction(
             counts,
-            (measured >= 0) | free,
+            (measured >= 0) | unseen,
             device=self.device,
-            free=free,
+            held_out_pixels=unseen,
             bounded=self._bounded,
             background=self._background(shape),
             backend=self._wanted,
@@ -331,10 +332,10 @@ def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     bool array
         True where held out.  Balls of radius 1, 2 or 3 voxels for shortest sides below 32, 128, and above.
     """
-    free = np.zeros(good.shape, bool)
+    chosen_pixels = np.zeros(good.shape, bool)
     wanted = round(fraction * int(good.sum()))
     if wanted == 0:
-        return free
+        return chosen_pixels
     radius = 1 if min(good.shape) < 32 else 2 if min(good.shape) < 128 else 3
     axes = np.ogrid[tuple(slice(-radius, radius + 1) for _ in range(3))]
     ball = np.asarray(sum(axis**2 for axis in axes)) <= radius**2
@@ -349,8 +350,8 @@ def held_out(good: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     around = np.argwhere(ball) - radius
     islands = np.stack(np.unravel_index(centres[chosen], good.shape), 1)[:, None] + around
     islands = islands[((islands >= 0) & (islands < good.shape)).all(-1)]
-    free[tuple(islands.T)] = True
-    return free & allowed
+    chosen_pixels[tuple(islands.T)] = True
+    return chosen_pixels & allowed
 
 
 def propagate(objects: torch.Tensor) -> torch.Tensor:

@@ -129,7 +129,7 @@ def _refine(run: _Run, batch: Batch, data: Diffraction) -> Generator[Progress, N
         yield from run.iterate(batch, run.coarse)
         batch.finish()
         starts = on_grid(batch.starts(range(len(batch))), data.shape)
-        del batch  # its memory is free from here on
+        del batch  # its memory is given back here
         batch = run.batch(data, starts)
         del starts
     yield from run.iterate(batch, len(run.steps))

@@ -139,7 +139,7 @@ class ReferenceIterations:
         field = torch.fft.fftn(self.objects, dim=AXES)
         squared_error = project_modulus(field, self.modulus)
         projected = torch.fft.ifftn(field, dim=AXES)
-        del field  # its memory is free from here on
+        del field  # its memory is given back here
         if self._relaxation.uniform:
             project_uniform(projected, self.reach)
         self.objects = relax(self.objects, projected, self.reach, self._relaxation)

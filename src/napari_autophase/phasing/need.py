@@ -35,9 +35,9 @@ class Need(NamedTuple):
         """Return what it is where as many starts more come while phasing, none of which is loaded."""
         return self._replace(kept=2 * self.kept)
 
-    def at_a_time(self, starts: int, voxels: int, free: float) -> int:
+    def at_a_time(self, starts: int, voxels: int, available: float) -> int:
         """Return how many of the starts can be worked on at a time in so many bytes, and at least one."""
-        left = free / voxels - self.per_voxel(starts, 0)
+        left = available / voxels - self.per_voxel(starts, 0)
         return max(1, min(starts, int(left // self.work)))
 
 

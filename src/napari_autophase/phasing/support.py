@@ -120,7 +120,7 @@ def blur(volumes: torch.Tensor, sigma: float) -> torch.Tensor:
     """Convolve real volumes (P, N0, N1, N2) with a periodic Gaussian of standard deviation `sigma` voxels."""
     axes, shape = (1, 2, 3), volumes.shape[1:]
     spectrum = torch.fft.rfftn(volumes, dim=axes)
-    del volumes  # if nobody else needs them their memory is free from here on
+    del volumes  # if nobody else needs them their memory is given back here
     for axis, n in zip(axes, shape, strict=True):
         frequency = torch.fft.rfftfreq(n) if axis == 3 else torch.fft.fftfreq(n)
         window = torch.exp(-2 * (math.pi * sigma * frequency) ** 2).to(spectrum.device)

@@ -12,7 +12,7 @@ from .sums import Sums, sums_by_transform
 from .workers import short
 
 _SHARE = 0.8
-"""Part of a GPU's free memory that is made use of: not all of it is in one piece."""
+"""Part of a GPU's available memory that is made use of: not all of it is in one piece."""
 _SOFT = 1e-3
 """Added to |F|², so that the derivative of a modulus projection has no poles."""
 
@@ -54,9 +54,9 @@ class TorchBackend:
                 objects = project_within(objects, modulus) * supports
         return project_within(objects, modulus)
 
-    def starts_at_once(self, starts: int, voxels: int, need: Need, free: int) -> int:
+    def starts_at_once(self, starts: int, voxels: int, need: Need, available: int) -> int:
         """Return how many starts to work on together: as many as a GPU's memory holds; on a CPU one keeps its caches warm."""
-        return 1 if self.device.type == "cpu" else need.at_a_time(starts, voxels, _SHARE * free)
+        return 1 if self.device.type == "cpu" else need.at_a_time(starts, voxels, _SHARE * available)
 
     def threads_within(self, voxels: int, available: int) -> int:
         """Return how many threads are of use within an object: torch's wait for each other at every step."""

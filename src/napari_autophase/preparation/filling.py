@@ -133,27 +133,27 @@ def _completed(
         return fft.irfftn(weights * fft.rfftn(volume), s=volume.shape)
 
     missing = ~good
-    found, free = begin.copy(), missing
+    found, varied = begin.copy(), missing
     for _ in range(_ROUNDS):
-        found = _descended(found, free, pull)
+        found = _descended(found, varied, pull)
         low = missing & (found < bound)
         found = np.where(low, bound, found)
         now = missing & ~(low & (pull(found) > 0))
-        if np.array_equal(now, free):
+        if np.array_equal(now, varied):
             break
-        free = now
+        varied = now
     return np.where(missing, np.maximum(found, bound), begin).astype(np.float32)
 
 
-def _descended(found: np.ndarray, free: np.ndarray, pull: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Return counts after conjugate gradients on the free ones, from where they are."""
-    rest = np.where(free, -pull(found), 0)
+def _descended(found: np.ndarray, varied: np.ndarray, pull: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return counts after conjugate gradients on those that are varied, from where they are."""
+    rest = np.where(varied, -pull(found), 0)
     way, length = rest.copy(), float(np.square(rest).sum())
     first = length
     for _ in range(_ITERATIONS):
         if length <= _TOLERANCE**2 * first or length == 0:
             break
-        pulled = np.where(free, pull(way), 0)
+        pulled = np.where(varied, pull(way), 0)
         step = length / float((way * pulled).sum())
         found = found + step * way
         rest = rest - step * pulled

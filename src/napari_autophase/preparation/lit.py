@@ -215,9 +215,9 @@ def lit_by(
 ) -> np.ndarray:
     """Return where another peak is brighter than the crystal's own.
 
-    A crystal's pattern is nearly the same on opposite sides of its peak (Friedel), and the far sides of both peaks are free of
-    each other: so they tell how bright either is in between.  Where a far side lies outside the scan, both are taken to fall off
-    alike, with the fourth power of the distance, as facets scatter (Porod): the other is brighter within a ball around it.
+    A crystal's pattern is nearly the same on opposite sides of its peak (Friedel), and neither peak reaches the far side of the
+    other: so the far sides tell how bright either is in between.  Where a far side lies outside the scan, both are taken to fall
+    off alike, with the fourth power of the distance, as facets scatter (Porod): the other is brighter within a ball around it.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ class Prepared:
         float32, C-contiguous, the point that was centred at ``shape // 2``.  Where they are not good they are lower bounds: the
         limit of a saturated detector, and 0 where nothing is known.
     good
-        bool, same shape; False where nothing was measured: there the modulus is free, from the bound on.
+        bool, same shape; False where nothing was measured: there the modulus is unconstrained, from the bound on.
     shown, known
         float32 and bool, same shape: the counts with a peak whose middle is missing completed (see `filling`), and what of them
         may be taken as measured where phasing begins.  `counts` and `good` themselves if nothing is missing there.

@@ -73,7 +73,14 @@ def dislocations(shown: Quantities) -> Table:
         angle = "–" if each.angle_to_q_deg is None else f"{each.angle_to_q_deg:.1f}"
         kind = "loop" if each.closed else "ends at the surface"
         rows.append(
-            (str(number), f"{each.length:.0f}", f"{each.turns:+d}", angle, f"{each.amplitude:.2f}", kind)
+            (
+                str(number),
+                f"{each.length:.0f}",
+                f"{each.winding_number:+d}",
+                angle,
+                f"{each.amplitude:.2f}",
+                kind,
+            )
         )
     return Table("Dislocations", rows, head=True)
 

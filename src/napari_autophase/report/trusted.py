@@ -99,17 +99,17 @@ def _q(frequency: np.ndarray, unit: str) -> np.ndarray:
 
 def _finish(axes: Axes, q: np.ndarray, unit: str, title: str) -> None:
     """Name the axes, the resolution above."""
-    turn = 2 * np.pi if unit == "nm" else 1.0
+    per_cycle = 2 * np.pi if unit == "nm" else 1.0
     axes.set_xlim(0, 1.02 * float(q[-1]))
     axes.set_xlabel("q (1/nm)" if unit == "nm" else "frequency (1/voxel)")
     axes.spines["right"].set_visible(False)
     above = axes.secondary_xaxis("top")
     steps = [step for power in range(-3, 5) for step in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)]
-    shown = [step for step in steps if 0.12 * q[-1] < turn / step <= q[-1]]
-    finest = turn / float(q[-1])
+    shown = [step for step in steps if 0.12 * q[-1] < per_cycle / step <= q[-1]]
+    finest = per_cycle / float(q[-1])
     if len(shown) < 3:
         shown = [finest * factor for factor in (1, 1.5, 2.5, 5)]
-    above.set_xticks([turn / step for step in shown], [f"{step:.3g}" for step in shown])
+    above.set_xticks([per_cycle / step for step in shown], [f"{step:.3g}" for step in shown])
     above.set_xlabel(f"resolution ({unit})", fontsize=8, color=PALE)
     above.tick_params(labelsize=8, colors=PALE)
     above.spines["top"].set_color(PALE)

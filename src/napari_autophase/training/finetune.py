@@ -2,7 +2,7 @@
 
 Only the diffraction teaches.  Each scan is reconstructed as a recipe says, from the network's own guess; then the network is
 trained on the 48 orientations of that scan to predict what was found, through the loss that it was trained with (the twin by
-the smaller loss, the global phase free) and the misfit of the diffracted modulus on the measured voxels.  The misfit alone needs
+the smaller loss, up to a global phase) and the misfit of the diffracted modulus on the measured voxels.  The misfit alone needs
 no reconstruction, but is cheated: chi² falls while the crystal's phase drifts away from the truth, with the support held fixed or
 not (``benchmarks/finetune.py`` shows it beside); projections with feedback get out of such minima where gradients stay in them.
 
@@ -309,7 +309,7 @@ def _free_chi2(one: np.ndarray, data: phasing.Diffraction) -> float:
     field = torch.fft.fftn(torch.fft.ifftshift(torch.as_tensor(one, device=data.device)))
     squared_error = (field.abs() - data.counts.sqrt()).square()
     error, photons = torch.stack(
-        [total_over(data.free, one) for one in (squared_error, data.counts)]
+        [total_over(data.is_held_out, one) for one in (squared_error, data.counts)]
     ).tolist()
     return error / max(photons, 1e-12)
 

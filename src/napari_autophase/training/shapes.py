@@ -163,9 +163,9 @@ def _prism(device: torch.device) -> Tensor:
 def _directions(device: torch.device) -> Tensor:
     """Return unit vectors (2048, 3) spread evenly over the sphere (a Fibonacci spiral)."""
     k = torch.arange(2048, dtype=torch.float64) + 0.5
-    z, turn = 1 - k / 1024, k * (math.pi * (3 - math.sqrt(5)))
+    z, azimuth = 1 - k / 1024, k * (math.pi * (3 - math.sqrt(5)))
     ring = (1 - z * z).sqrt()
-    return torch.stack([ring * turn.cos(), ring * turn.sin(), z], -1).float().to(device)
+    return torch.stack([ring * azimuth.cos(), ring * azimuth.sin(), z], -1).float().to(device)
 
 
 def _radius(normals: Tensor, distance: Tensor, directions: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ class CompiledBackend:
             box.iterate(Relaxation(keep=0, add=1), again=False)
         return torch.from_numpy(found)
 
-    def starts_at_once(self, starts: int, voxels: int, need: Need, free: int) -> int:  # noqa: ARG002 - one after the other
+    def starts_at_once(self, starts: int, voxels: int, need: Need, available: int) -> int:  # noqa: ARG002 - one after the other
         """Return 1: an object at a time keeps the caches warm."""
         return 1
 

@@ -102,8 +102,8 @@ class Gallery:
         self._queue.start(self._bring_back(drawing, group))
 
     def _bring_back(self, drawing: Drawing, group: int) -> Iterator[None]:
-        free = group not in {result.group for result in self.results}
-        result = layers.ResultLayers(self._live, drawing, group if free else self.place(False)[1])
+        vacant = group not in {result.group for result in self.results}
+        result = layers.ResultLayers(self._live, drawing, group if vacant else self.place(False)[1])
         yield from self._draw(result, drawing)
 
     def place_anew(self) -> None:
