@@ -70,7 +70,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    if several := getattr(config.option, "numprocesses", None):  # the processes that it starts share the cores
+    if several := getattr(
+        config.option, "numprocesses", None
+    ):  # the processes that it starts share the cores
         each = max(1, (os.cpu_count() or 1) // several)
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, str(each))

@@ -166,6 +166,7 @@ def test_a_name_that_is_not_there():
         napari_autophase.reconstuct  # noqa: B018
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "src")))
-def test_every_module_is_small(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 400
+def test_every_module_is_small():
+    assert len(MODULES) > 300
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert [(str(path), length) for path, length in lengths.items() if length >= 400] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -119,33 +120,20 @@ def test_whatever_a_function_raises_torch_takes_over(monkeypatch, afresh, error)
     assert type(error).__name__ in found.notes[0]
 
 
-MISSING = {
-    "numba is missing": ("sys.modules['numba'] = None", "ModuleNotFoundError"),
-    "llvmlite does not load": (
-        """
+def test_a_program_without_compiled_functions_phases():
+    program = """
+import json, sys
 class Broken:
     def find_spec(self, name, *_):
         if name.startswith('llvmlite.binding'):
             raise OSError('libllvmlite.so: undefined symbol')
-sys.meta_path.insert(0, Broken())""",
-        "undefined symbol",
-    ),
-    "a module is gone": ("sys.modules['napari_autophase.phasing.compiled.stages'] = None", "stages"),
-}
-
-
-@pytest.mark.parametrize("what", MISSING)
-def test_a_program_without_compiled_functions_phases(what):
-    spoil, why = MISSING[what]
-    program = f"""
-import json, sys
-{spoil}
+sys.meta_path.insert(0, Broken())
 import numpy as np
 from napari_autophase import Recipe, Scan, run
 from napari_autophase.phasing import device_lines
 box = np.zeros((32, 32, 32)); box[11:21, 12:22, 11:20] = 1
 counts = np.fft.fftshift(np.abs(np.fft.fftn(box)) ** 2).round().astype(np.float32)
-settings = {{'guess.polish': '', 'guess.starts': 0, 'refine.algorithm': '2*EHIO+3*ER', 'backend': 'compiled'}}
+settings = {'guess.polish': '', 'guess.starts': 0, 'refine.algorithm': '2*EHIO+3*ER', 'backend': 'compiled'}
 found = run(Scan(counts), Recipe().with_settings(settings))
 print(json.dumps([found.report(), device_lines()]))
 """
@@ -154,8 +142,30 @@ print(json.dumps([found.report(), device_lines()]))
     assert report["backend"] == "torch"
     assert report["chi2"] < 0.1
     (note,) = (note for note in report["notes"] if "Compiled functions" in note)
-    assert why in note
+    assert "undefined symbol" in note
     assert "Compiled functions cannot be used" in devices[0]
+
+
+@pytest.mark.parametrize("gone", ["numba", "napari_autophase.phasing.compiled.stages"])
+def test_without_what_compiled_functions_are_made_of_torch_phases(afresh, monkeypatch, gone):
+    """As in a program that loads them for the first time."""
+    room = sys.modules["napari_autophase.phasing.compiled"]
+    kept = ("cache",)  # which needs no numba, and which the door holds
+    loaded = [
+        name for name in sys.modules if name.startswith(f"{room.__name__}.") and not name.endswith(kept)
+    ]
+    with mock.patch.dict(sys.modules), mock.patch.dict(vars(room)):
+        for name in loaded:
+            del sys.modules[name]
+            vars(room).pop(name.rpartition(".")[2], None)
+        sys.modules[gone] = None
+        truth = crystal((16, 16, 16))
+        data = Diffraction(photons(truth), backend="compiled")
+        _, found = finish(refine(data, random_starts(data, 1, 0.1, 0), Refinement(algorithm="3*ER")))
+    assert data.backend.name == "torch"
+    (note,) = found.notes
+    assert "ModuleNotFoundError" in note
+    assert gone in note
 
 
 def test_a_backend_is_chosen_by_hand(monkeypatch):

@@ -115,7 +115,7 @@ def test_the_guess_comes_nearer_to_the_data_and_to_the_truth(tmp_path, monkeypat
 def test_the_same_seed_tunes_alike_and_the_parent_stays(small_network):
     scan = simulation.simulate(5_000_102, **STRAINED).scan
     parent = {name: value.clone() for name, value in small_network.state_dict().items()}
-    one, again = (finish(finetune([scan], QUICK, steps=5)) for _ in range(2))
+    one, again = (finish(finetune([scan], QUICK, steps=2, views=2)) for _ in range(2))
     for name, value in one.network.state_dict().items():
         assert torch.equal(value, again.network.state_dict()[name]), name
     assert one.before == again.before
