@@ -116,8 +116,8 @@ def test_a_scan_is_reconstructed_from_preparation_to_analysis(kind, small):
 
 def test_all_is_done_on_the_second_of_two_cards(small, tmp_path):
     settings = {
-        "guess.weights": str(small), "guess.starts": 1, "guess.polish": "2*EHIO", "guess.side": 16,
-        "refine.algorithm": "2*HIO+2*CG", "device": "cuda:1",
+        "guess.weights": str(small), "guess.candidates": 1, "guess.starts": 1, "guess.rounds": 1, "guess.polish": "2*EHIO",
+        "guess.side": 16, "refine.algorithm": "2*HIO+2*CG", "device": "cuda:1",
     }  # fmt: skip
     recipe = Recipe().with_settings(settings)
     run = {
@@ -210,8 +210,8 @@ def test_training_that_has_no_room_says_what_has_and_goes_on_from_its_checkpoint
 
 def test_fine_tuning_that_has_no_room_says_what_has(small):
     settings = {
-        "guess.weights": str(small), "guess.starts": 1, "guess.polish": "ER", "guess.side": 16, "refine.algorithm": "2*ER",
-        "model.coherence": "off", "device": "cuda",
+        "guess.weights": str(small), "guess.candidates": 1, "guess.starts": 1, "guess.rounds": 1, "guess.polish": "ER",
+        "guess.side": 16, "refine.algorithm": "2*ER", "model.coherence": "off", "device": "cuda",
     }  # fmt: skip
     recipe = Recipe().with_settings(settings)
 
@@ -220,14 +220,14 @@ def test_fine_tuning_that_has_no_room_says_what_has(small):
             finish(finetune([Scan(counts())], recipe, steps=1, views=views))
             return pretence.peak
 
-    little, most = tuned(2), tuned(8)
+    little, most = tuned(1), tuned(4)
     with pytest.raises(InputError) as caught:
-        tuned(8, limit=(little + most) // 2)
+        tuned(4, limit=(little + most) // 2)
     assert str(caught.value) == (
-        "The memory of cuda ran out: 8 views of a scan in a step did not fit; 4 would (--views 4)."
+        "The memory of cuda ran out: 4 views of a scan in a step did not fit; 2 would (--views 2)."
     )
     with pytest.raises(InputError, match=r"choose (the )?device cpu"):
-        tuned(2, limit=little // 6)
+        tuned(1, limit=little // 6)
 
 
 def test_memory_that_runs_out_elsewhere_is_no_matter_of_training():

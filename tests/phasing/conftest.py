@@ -1,6 +1,8 @@
-"""The same tests for every backend: one switch."""
+"""The same tests for every backend: one switch; where numba is missing, those of compiled functions are left out."""
 
 from __future__ import annotations
+
+from types import ModuleType
 
 import pytest
 
@@ -13,7 +15,18 @@ backends.choose(wanted="compiled")
 @pytest.fixture(params=["compiled", "torch"])
 def backend(request, monkeypatch):
     """Whatever phases inside the test does so by this backend."""
+    if request.param == "compiled":
+        pytest.importorskip("numba")
     monkeypatch.setenv(backends.VARIABLE, request.param)
     chosen = backends.choose()
     assert (chosen.backend.name, chosen.notes) == (request.param, ())
     return chosen.backend
+
+
+@pytest.fixture
+def room() -> ModuleType:
+    """The room of compiled functions."""
+    pytest.importorskip("numba")
+    from napari_autophase.phasing import compiled
+
+    return compiled

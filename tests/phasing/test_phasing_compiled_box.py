@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phasing_crystals import crystal, finish, photons
 
+pytest.importorskip("numba")
 from napari_autophase.phasing import (
     Diffraction,
     Starts,

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from phasing_crystals import crystal, photons
 
+pytest.importorskip("numba")
 from napari_autophase.phasing import Diffraction, device_lines
 from napari_autophase.phasing import backend as backends
 from napari_autophase.phasing.compiled import cache, jit

@@ -19,7 +19,6 @@ from napari_autophase.phasing import (
     refine,
 )
 from napari_autophase.phasing.compiled import threads
-from napari_autophase.phasing.compiled.descent import _MovingBox
 from napari_autophase.phasing.iterations import Gradient
 from napari_autophase.recipe import Refinement, ShrinkWrap
 from napari_autophase.recipe.algorithm import GRADIENTS
@@ -128,7 +127,7 @@ def test_the_derivative_is_that_of_automatic_differentiation():
 
 
 @pytest.mark.parametrize(("name", "looks"), [("CG", 2), ("ADAM", 0)])
-def test_what_a_step_does_to_the_pattern(monkeypatch, name, looks):
+def test_what_a_step_does_to_the_pattern(monkeypatch, room, name, looks):
     """No transform of the volume; to the box and back once, and as many looks along the line as were bargained for."""
     data, objects, supports = random_problem((10, 11, 12), 8, starts=1)
     descent = gradient.descent(Gradient(name), objects, supports, data)
@@ -139,7 +138,7 @@ def test_what_a_step_does_to_the_pattern(monkeypatch, name, looks):
         monkeypatch.setattr(where, what, lambda *args: calls.append(what) or original(*args))
 
     for what in ("derive", "slope", "out", "back"):
-        counted(_MovingBox, what)
+        counted(room.descent._MovingBox, what)
     for what in ("fftn", "ifftn"):
         monkeypatch.setattr(torch.fft, what, lambda *_, **__: pytest.fail("a transform of the volume"))
     for _ in range(3):

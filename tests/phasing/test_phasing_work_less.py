@@ -10,7 +10,6 @@ from scipy import ndimage
 from napari_autophase.phasing import Diffraction, Starts, grids, random_starts, refine
 from napari_autophase.phasing import batch as batch_module
 from napari_autophase.phasing.batch import Batch
-from napari_autophase.phasing.compiled.box import Box
 from napari_autophase.phasing.iterations import relaxation
 from napari_autophase.phasing.scoring import ranking
 from napari_autophase.recipe import Refinement, ShrinkWrap
@@ -143,8 +142,8 @@ def test_a_coarse_beginning_finds_the_crystal_and_is_shown_on_the_scans_grid(tru
     assert again.object.tobytes() == found.object.tobytes()
 
 
-def test_the_coarse_iterations_are_done_on_an_eighth_of_the_voxels(data, monkeypatch):
-    shapes = []
+def test_the_coarse_iterations_are_done_on_an_eighth_of_the_voxels(data, monkeypatch, room):
+    Box, shapes = room.box.Box, []
     iterate = Box.iterate
 
     def told(self, rule, count, again):
