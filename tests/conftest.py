@@ -7,6 +7,7 @@ import os
 import random
 import re
 import time
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
 # bits are compared: all tests phase by one backend, which is waited for where it must be compiled first
-os.environ.setdefault("NAPARI_AUTOPHASE_BACKEND", "compiled")
+os.environ.setdefault("NAPARI_AUTOPHASE_BACKEND", "compiled" if find_spec("numba") else "torch")
 
 settings.register_profile(
     "same",
