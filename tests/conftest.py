@@ -33,8 +33,10 @@ settings.load_profile("same")
 _NOTHING = providers.Constants()
 providers._get_local_constants = lambda: _NOTHING
 
-_ONE = ("tests/analysis/", "tests/device/", "tests/network/", "tests/training/", "tests/viewer/")
-"""They take about as long as all others."""
+_ONE = ("tests/device/", "tests/network/", "tests/training/", "tests/viewer/")
+"""These rooms share threads, devices and windows: one process takes them all, in the same order every time."""
+_ANYWHERE = ("tests/analysis/", "tests/formats/", "tests/geometry/", "tests/preparation/")
+"""Files of these rooms share nothing: whichever process is done first takes the next, so that none waits for the other."""
 
 FOUND = pytest.StashKey[list[str]]()
 
@@ -84,14 +86,16 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Two processes, each with the same tests in the same order every time; they take about equally long."""
+    """Two long parts, each with the same tests in the same order every time; then the files that may be tested anywhere."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class Halves(LoadScopeScheduling):
+    class Parts(LoadScopeScheduling):
         def _split_scope(self, nodeid):
+            if nodeid.startswith(_ANYWHERE):
+                return nodeid.partition("::")[0]
             return "one" if nodeid.startswith(_ONE) else "other"
 
-    return Halves(config, log)
+    return Parts(config, log)
 
 
 @pytest.hookimpl(trylast=True)
