@@ -97,7 +97,7 @@ def test_every_result_says_which_version_made_it(tmp_path):
 def test_a_copy_without_git_builds_and_one_with_a_commit_carries_it(tmp_path):
     copy = tmp_path / "copy"
     ignored = shutil.ignore_patterns(
-        ".git", ".venv", "__pycache__", "runs", "build", "benchmarks", "released"
+        ".git", ".venv", "__pycache__", "runs", "build", "benchmarks", "released", "commit.txt"
     )
     shutil.copytree(ROOT, copy, ignore=ignored)
     (copy / "tests/released").mkdir()
