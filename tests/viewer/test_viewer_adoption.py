@@ -39,7 +39,7 @@ def opened(viewer, path):
 
 
 def heard(qtbot, session):
-    qtbot.waitUntil(lambda: not session._adoption._tasks._newest, timeout=120_000)
+    qtbot.waitUntil(lambda: not session._arrivals.adoption._tasks._newest, timeout=120_000)
 
 
 def test_a_scan_opened_by_another_reader_becomes_one(session, viewer, qtbot, counts, tmp_path):
