@@ -205,7 +205,7 @@ class Clicks:
         load = self.workspace.load
         self.time("a scan is shown", lambda: session.add_scan(self.scan), lambda: viewer.layers.clear())
         gap_after(lambda: session.add_scan(self.scan))
-        self.workspace.setCurrentIndex(2)
+        self.workspace.tabs.setCurrentIndex(2)
         self.time(
             "a first result is shown", lambda: viewer.open(self.file, plugin="napari-autophase"), times=1
         )
@@ -257,7 +257,7 @@ class Clicks:
             session.deleted.bring_back,
         )
         gap_after(display.diffraction.click)
-        self.workspace.setCurrentIndex(0)
+        self.workspace.tabs.setCurrentIndex(0)
         masks = load.corrections.painted
         gap_after(lambda: load.corrections.head.setChecked(True))
         self.both_ways("show what is masked", masks.view.click, masks.view.click)
@@ -273,7 +273,7 @@ class Clicks:
             2,
         )
         for index, name in enumerate(("Load", "Reconstruct", "Display")):
-            self.time(f"the panel {name}", lambda at=index: self.workspace.setCurrentIndex(at), times=2)
+            self.time(f"the panel {name}", lambda at=index: self.workspace.tabs.setCurrentIndex(at), times=2)
 
     def close(self) -> None:
         """Close the window."""

@@ -67,7 +67,7 @@ def main() -> None:
     # what was understood is computed behind the window
     until(lambda: "…" not in labels())
     shoot(loaded=window, panel_loaded=workspace)
-    workspace.setCurrentIndex(1)
+    workspace.tabs.setCurrentIndex(1)
     controller = session.controller
     panel = workspace.reconstruct
     panel.show_recipe(Recipe.from_preset("iterative"))
@@ -81,7 +81,7 @@ def main() -> None:
     panel.button.click()
     while controller.busy:
         wait(100)
-    workspace.setCurrentIndex(2)
+    workspace.tabs.setCurrentIndex(2)
     until(lambda: len(session.results) == 1 and session.results[0].shown)
     shoot(window=window, panel_done=workspace)
     workspace.display.cut.setChecked(True)
@@ -90,7 +90,7 @@ def main() -> None:
     colour.activated.emit(colour.currentIndex())
     shoot(strain=window)
     session.show_diffraction()
-    workspace.setCurrentIndex(1)
+    workspace.tabs.setCurrentIndex(1)
     session.reconstruct(Recipe.from_preset("fast").with_settings({"guess.weights": "missing.safetensors"}))
     shoot(panel_error=workspace)
     viewer.close()

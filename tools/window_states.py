@@ -13,11 +13,12 @@ from pathlib import Path
 
 import napari
 from qtpy.QtCore import QEventLoop, QThreadPool, QTimer
-from qtpy.QtWidgets import QLabel, QScrollArea
+from qtpy.QtWidgets import QLabel
 
 from napari_autophase import Recipe, read, run
 from napari_autophase.samples import sample_path
 from napari_autophase.viewer.sessions import session_of
+from napari_autophase.viewer.widgets.page import Page
 
 
 def wait(milliseconds: int) -> None:
@@ -75,10 +76,10 @@ class States:
         self.number += 1
         self.window.grab().save(str(self.folder / f"{self.number:02}_{name}.png"))
 
-    def down(self, panel: QScrollArea, part: float = 1.0) -> None:
+    def down(self, panel: Page, part: float = 1.0) -> None:
         """Scroll a panel down."""
         wait(200)
-        bar = panel.verticalScrollBar()
+        bar = panel.scroller.verticalScrollBar()
         if bar is not None:
             bar.setValue(round(part * bar.maximum()))
 
@@ -86,7 +87,7 @@ class States:
         """Go through all of it."""
         session, workspace = self.session, self.workspace
         load, panel, display = workspace.load, workspace.reconstruct, workspace.display
-        workspace.setCurrentIndex(0)
+        workspace.tabs.setCurrentIndex(0)
         self.shoot("load_empty")
         load.load(str(self.folder / "missing.npy"))
         wait(1000)
@@ -110,7 +111,7 @@ class States:
         load.corrections.binning.view.setChecked(False)
         self.down(load)
         self.shoot("load_geometry")
-        workspace.setCurrentIndex(1)
+        workspace.tabs.setCurrentIndex(1)
         self.shoot("reconstruct")
         panel.advanced.head.setChecked(True)
         for part in panel.form.parts.values():
@@ -141,7 +142,7 @@ class States:
         self.shoot("done")
         self.down(panel)
         self.shoot("done_end")
-        workspace.setCurrentIndex(2)
+        workspace.tabs.setCurrentIndex(2)
         self.shoot("display")
         self.down(display)
         self.shoot("display_end")

@@ -72,7 +72,7 @@ def test_a_whole_run(ready, launch, scan):
     assert 0 <= guessing < ready.bar.value() < ready.bar.maximum()
     assert ready.curve.errors == [0.5, 0.25, 0.125]
     launch.job.done(make_reconstruction())
-    assert ready.stage.text() == "Done in 3.2 s on cpu"
+    assert ready.stage.text() == "Done in 3.2 s on CPU"
     assert "χ² 0.0123 · held-out likelihood 1.5" in ready.summary.text()
     assert ready.bar.value() == ready.bar.maximum()
     assert ready.notes.text() == "a note to read"
@@ -445,9 +445,9 @@ def test_what_a_person_reaches_for_stays_where_it_is(ready, launch, viewer, sess
     qtbot.waitExposed(ready)
 
     def places():
-        ready.widget().layout().activate()
+        ready.scroller.widget().layout().activate()
         watched = (ready.button, ready.cancel, ready.iterations, ready.basic["seed"].widget, ready.replace)
-        return [widget.mapTo(ready.widget(), widget.rect().topLeft()).y() for widget in watched]
+        return [widget.mapTo(ready, widget.rect().topLeft()).y() for widget in watched]
 
     before = places()
     ready.button.click()

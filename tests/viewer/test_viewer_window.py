@@ -56,7 +56,7 @@ def open_dock(viewer, name):
 def test_a_sample_is_reconstructed_and_shown(window, qtbot):
     _, workspace = open_dock(window, "Workspace")
     dock = workspace.reconstruct
-    workspace.setCurrentIndex(1)
+    workspace.tabs.setCurrentIndex(1)
     dock.sample.click()
     assert window.layers[0].metadata["autophase_scan"].shape == (64, 64, 64)
     dock.preset.setCurrentText("iterative")
@@ -95,8 +95,8 @@ def test_however_low_a_dock_is_its_button_is_in_sight(window, qtbot):
     qtbot.waitUntil(lambda: page.height() <= page.maximumHeight(), timeout=120_000)
 
     def in_sight():
-        corner = page.button.mapTo(page.viewport(), page.button.rect().bottomRight())
-        return page.viewport().rect().contains(corner)
+        corner = page.button.mapTo(page, page.button.rect().bottomRight())
+        return page.rect().contains(corner)
 
     qtbot.waitUntil(in_sight, timeout=120_000)
     window.window.remove_dock_widget(dock_widget)
@@ -106,10 +106,14 @@ def test_panels_of_the_workspace_are_made_when_they_are_seen_or_soon_after(windo
     dock_widget, workspace = open_dock(window, "Workspace")
     made = [name for name in ("load", "reconstruct", "display") if name in vars(workspace)]
     assert made == ["load"]
-    workspace.setCurrentIndex(2)
+    workspace.tabs.setCurrentIndex(2)
     qtbot.waitUntil(lambda: workspace.display.isVisible(), timeout=120_000)
     qtbot.waitUntil(lambda: "reconstruct" in vars(workspace), timeout=120_000)
-    assert [workspace.tabText(i) for i in range(workspace.count())] == ["Load", "Reconstruct", "Display"]
+    assert [workspace.tabs.tabText(i) for i in range(workspace.tabs.count())] == [
+        "Load",
+        "Reconstruct",
+        "Display",
+    ]
     window.window.remove_dock_widget(dock_widget)
     window.open_sample("napari-autophase", "faceted")
     dock_widget, workspace = open_dock(window, "Workspace")

@@ -10,7 +10,6 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QApplication,
@@ -29,7 +28,7 @@ from ...scan import InputError, Scan
 from ..model.command import command
 from ..model.run_words import DEVICES, EXPLANATIONS
 from ..sessions import session_of
-from ..widgets.buttons import PrimaryButton, SampleButton
+from ..widgets.buttons import SampleButton
 from ..widgets.help import HelpButton
 from ..widgets.iterations import Iterations
 from ..widgets.layout import Buttons, caption, form, row
@@ -41,6 +40,7 @@ from ..widgets.section import Section
 from .device_and_memory import DeviceAndMemory, offer_devices
 from .finetune_section import FineTuneSection
 from .going_on import GoingOn
+from .run_footer import RunFooter
 from .run_report import RunReport
 
 if TYPE_CHECKING:
@@ -66,14 +66,12 @@ class ReconstructDock(Page):
         self._make_panel(napari_viewer)
         self._lay_out()
 
-        session, controller, report = self._session, self._controller, self.report
+        session, report = self._session, self.report
         listen(
             self,
             (session.choices_changed, self._list_scans),
             (session.scan_changed, self._list_scans),
             (session.recipe_given, self.show_recipe),
-            (controller.state_changed, self._on_state),
-            (controller.held_changed, self._on_state),
             close=report.close,
         )
         if session.choices_made:
@@ -81,7 +79,6 @@ class ReconstructDock(Page):
         else:
             self.show_recipe(Recipe.from_preset("fast"))
         self._list_scans()
-        self._on_state(controller.state)
         self.replace.toggled.connect(lambda _: self._remember())
         for setting in self._settings:
             setting.on_change(self.device_and_memory.on_choice)
@@ -147,26 +144,16 @@ class ReconstructDock(Page):
         self.copied = Note()
 
     def _make_panel(self, viewer: ViewerModel) -> None:
-        self.button = PrimaryButton("Reconstruct", viewer)
-        self.button.clicked.connect(self.start)
-        self.pause = QPushButton("Pause")
-        self.pause.setMinimumHeight(40)
-        self.pause.setToolTip(
-            "Let the run rest after the present iteration, so that the computer is free; it goes on where it was (Ctrl+Alt+P)."
-        )
-        self.pause.clicked.connect(lambda: self._controller.hold(not self._controller.held))
-        self.cancel = QPushButton("Cancel")
-        self.cancel.setMinimumHeight(40)
-        self.cancel.setToolTip("Stop after the present iteration (Esc).")
-        self.cancel.clicked.connect(self._controller.cancel)
         self.hint = Note()
         self.lengths = Note()
         self.sample = SampleButton(viewer)
         self.report = RunReport(self._session, viewer)
         self.going_on = GoingOn(self._session, self.report.refuse, self.replace.isChecked)
-        self.stage, self.bar, self.curve = self.report.stage, self.report.bar, self.report.curve
-        self.summary, self.notes = self.report.summary, self.report.notes
-        self._focused = False
+        self.curve, self.summary, self.notes = self.report.curve, self.report.summary, self.report.notes
+        self.footer = RunFooter(self._controller, viewer, self.report)
+        self.button, self.pause, self.cancel = self.footer.button, self.footer.pause, self.footer.cancel
+        self.stage, self.bar = self.report.stage, self.report.bar
+        self.button.clicked.connect(self.start)
 
     def _lay_out(self) -> None:
         top = form()
@@ -184,9 +171,8 @@ class ReconstructDock(Page):
         column = self.column
         column.addLayout(top)
         column.addWidget(self.explanation)
-        column.addLayout(row(self.button, self.pause, self.cancel))
         # what a run makes appear stands below what a person may be reaching for
-        for above in (self.stage, self.bar, self.hint, self.sample, self.lengths):
+        for above in (self.hint, self.sample, self.lengths):
             column.addWidget(above)
         column.addLayout(choices)
         for below in (
@@ -199,7 +185,9 @@ class ReconstructDock(Page):
         column.addWidget(self.advanced)
         column.addWidget(self.finetune)
         column.addStretch(1)
-        for before, after in pairwise((self.preset, self.sample, self.button, self.cancel, self.iterations)):
+        self.stand_on(self.footer)
+        reached = (self.preset, self.sample, self.button, self.pause, self.cancel, self.iterations)
+        for before, after in pairwise(reached):
             self.setTabOrder(before, after)
 
     # -- the recipe ----------------------------------------------------------------------------------------------------
@@ -353,24 +341,12 @@ class ReconstructDock(Page):
         self._allow()
 
     def _allow(self) -> None:
-        busy = self._controller.busy or self.finetune.busy
-        self._focused |= self.button.hasFocus() or self.cancel.hasFocus()
-        self.button.setEnabled(self._session.current is not None and not busy)
+        self.footer.allow(self._session.current is not None and not self.finetune.busy)
         self.copy.setEnabled(self._session.current is not None)
-        running = self._controller.state == "running"
-        self.cancel.setEnabled(running)
-        self.pause.setEnabled(running)
-        self.pause.setText("Continue" if self._controller.held else "Pause")
-        here = self.cancel if self.cancel.isEnabled() else self.button
-        if self._focused and here.isEnabled():  # else the focus would stay with whatever comes next
-            here.setFocus()
-            self._focused = False
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Cancel the run on Esc."""
-        if event is not None and event.key() == Qt.Key.Key_Escape and self.cancel.isEnabled():
-            self._controller.cancel()
-        else:
+        if not self.footer.cancels(event):
             super().keyPressEvent(event)
 
     # -- the run -------------------------------------------------------------------------------------------------------
@@ -381,7 +357,3 @@ class ReconstructDock(Page):
             self._session.reconstruct(self.settled_recipe(), replace_last=self.replace.isChecked())
         except InputError as error:
             self.report.refuse(error)
-
-    def _on_state(self, _: object) -> None:
-        self._allow()
-        self.button.setText("Reconstructing…" if self._controller.busy else "Reconstruct")

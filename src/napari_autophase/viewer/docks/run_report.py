@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from psygnal import SignalInstance
-from qtpy.QtWidgets import QLabel, QProgressBar
+from qtpy.QtWidgets import QProgressBar
+from superqt import QElidingLabel
 
 from ...reconstruction import Reconstruction
 from ...scan import InputError
 from ..model.controller import Log, Update
 from ..model.drawing import Drawing
-from ..model.run_words import BAR, STAGES, STATES, duration, figures
+from ..model.run_words import BAR, DEVICES, STAGES, STATES, duration, figures
 from ..model.session import Session
 from ..widgets.curve import ErrorCurve
 from ..widgets.layout import keep_place
@@ -41,7 +42,7 @@ class RunReport:
 
     def __init__(self, session: Session, viewer: ViewerModel) -> None:
         self._controller = session.controller
-        self.stage = QLabel()
+        self.stage = QElidingLabel()  # a long one must not widen the dock
         self.bar = QProgressBar()
         self.bar.setRange(0, BAR)
         self.bar.setTextVisible(False)
@@ -142,7 +143,7 @@ class RunReport:
     def _on_finished(self, drawing: Drawing) -> None:
         found = drawing.reconstruction
         seconds = max(found.seconds.get("total", 0.0) - self._controller.rested_s, 0.0)
-        self.stage.setText(f"Done in {duration(seconds)} on {found.device}")
+        self.stage.setText(f"Done in {duration(seconds)} on {DEVICES.get(found.device, found.device)}")
         log, judged = self._controller.log, found.figures.get("free_llk")
         if log is not None and log.stage == "refine" and judged is not None:
             log.judge(judged)

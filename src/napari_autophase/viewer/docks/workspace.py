@@ -1,4 +1,4 @@
-"""All three panels in one dock, as tabs."""
+"""All three panels in one dock, as tabs, above what is always in sight of a run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from qtpy.QtCore import QTimer
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from ..sessions import session_of
@@ -23,8 +24,10 @@ _NEXT_AFTER_MS = 50
 """The panel that is seen is drawn by then, and the next may be made."""
 
 
-class Workspace(QTabWidget):
+class Workspace(QWidget):
     """Load, Reconstruct and Display, in the order in which they are used; those that are not seen yet are made a moment later.
+
+    The buttons of a run, and how far it is, stand below all three.
 
     Parameters
     ----------
@@ -38,20 +41,25 @@ class Workspace(QTabWidget):
         super().__init__()
         GoesWithItsDock(self)
         self._viewer = napari_viewer
+        self.tabs = QTabWidget()
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        self._column.addWidget(self.tabs, 1)
         for name in self._PANELS:
             page = QWidget()
             QVBoxLayout(page).setContentsMargins(0, 0, 0, 0)
-            self.addTab(page, name.capitalize())
+            self.tabs.addTab(page, name.capitalize())
         if session_of(napari_viewer).current is not None:  # as when a scan was opened first
-            self.setCurrentIndex(1)
-        self._make(self.currentIndex())
-        self.currentChanged.connect(self._make)
+            self.tabs.setCurrentIndex(1)
+        self._make(self.tabs.currentIndex())
+        self.tabs.currentChanged.connect(self._make)
         self._later = QTimer(self)
         self._later.setInterval(_NEXT_AFTER_MS)
         self._later.timeout.connect(self._make_next)
         self._later.start()
-        self.setDocumentMode(True)
-        self.setStyleSheet("QTabBar::tab { padding: 6px 14px; }")
+        self.tabs.setDocumentMode(True)
+        self.tabs.setStyleSheet("QTabBar::tab { padding: 6px 14px; }")
 
     @cached_property
     def load(self) -> LoadDock:
@@ -65,7 +73,9 @@ class Workspace(QTabWidget):
         """The panel that reconstructs."""
         from .reconstruct_dock import ReconstructDock
 
-        return self._placed("reconstruct", ReconstructDock(self._viewer))
+        panel = self._placed("reconstruct", ReconstructDock(self._viewer))
+        self._column.addWidget(panel.footer)
+        return panel
 
     @cached_property
     def display(self) -> DisplayDock:
@@ -74,8 +84,13 @@ class Workspace(QTabWidget):
 
         return self._placed("display", DisplayDock(self._viewer))
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Cancel the run on Esc, whatever panel is seen."""
+        if not self.reconstruct.footer.cancels(event):
+            super().keyPressEvent(event)
+
     def _placed(self, name: str, panel: _Panel) -> _Panel:
-        page = self.widget(self._PANELS.index(name))
+        page = self.tabs.widget(self._PANELS.index(name))
         assert page is not None
         layout = page.layout()
         assert layout is not None

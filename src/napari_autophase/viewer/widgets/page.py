@@ -11,7 +11,7 @@ from ..warmup import engine
 DOCK_WIDTH = 372
 """Docks ask for this width, in pixels."""
 DOCK_HEIGHT = 170
-"""Docks on top of each other leave each this height, in pixels: the button that a page begins with can be reached."""
+"""Docks on top of each other leave each this height, in pixels."""
 WARM_UP_AFTER_MS = 300
 """A dock has been drawn by then, and what it will need may be loaded."""
 
@@ -35,24 +35,33 @@ class GoesWithItsDock(QObject):
         return False
 
 
-class Page(QScrollArea):
-    """A dock's page: fills the width, and scrolls down only where the window is too low."""
+class Page(QWidget):
+    """A dock's page: fills the width, and scrolls down only where the window is too low; below it a foot may stand that stays."""
 
     def __init__(self) -> None:
         super().__init__()
         GoesWithItsDock(self)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        body = QWidget()
-        self.column = QVBoxLayout(body)
+        self.scroller = QScrollArea()
+        self.scroller.setWidgetResizable(True)
+        self.scroller.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroller.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._body = QWidget()
+        self.column = QVBoxLayout(self._body)
         self.column.setContentsMargins(8, 8, 8, 8)
         self.column.setSpacing(8)
-        self.setWidget(body)
+        self.scroller.setWidget(self._body)
+        self._whole = QVBoxLayout(self)
+        self._whole.setContentsMargins(0, 0, 0, 0)
+        self._whole.setSpacing(0)
+        self._whole.addWidget(self.scroller, 1)
         self._seen = QTimer(self)
         self._seen.setSingleShot(True)
         self._seen.setInterval(WARM_UP_AFTER_MS)
         self._seen.timeout.connect(engine.begin)
+
+    def stand_on(self, foot: QWidget) -> None:
+        """Put a widget below all that scrolls; whoever holds the page may put it elsewhere."""
+        self._whole.addWidget(foot)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Begin to load what will be needed, once this has been drawn."""
@@ -64,9 +73,8 @@ class Page(QScrollArea):
         return QSize(DOCK_WIDTH, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        """Return the width below which something would be cut off, and the height for what a page begins with."""
-        body = self.widget()
-        if body is None:
-            return super().minimumSizeHint()
-        least = body.minimumSizeHint()
-        return QSize(least.width(), min(least.height(), DOCK_HEIGHT))
+        """Return the width below which something would be cut off, and the height for the foot and some of what scrolls."""
+        least, whole = self._body.minimumSizeHint(), self._whole.minimumSize()
+        foot_height = whole.height() - self.scroller.minimumSizeHint().height()
+        height = max(min(least.height(), DOCK_HEIGHT - foot_height), 0) + foot_height
+        return QSize(max(least.width(), whole.width()), height)
