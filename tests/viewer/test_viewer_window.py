@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from napari.utils import progress
 from qtpy.QtWidgets import QApplication
-from viewer_doubles import make_reconstruction
+from viewer_doubles import make_reconstruction, make_scan
+from vispy.scene.cameras.base_camera import BaseCamera
 
 from napari_autophase import reconstruct as verb
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
+from napari_autophase.viewer.model import compat
 from napari_autophase.viewer.model.controller import Log
 from napari_autophase.viewer.sessions import session_of
 
@@ -121,6 +123,29 @@ def test_panels_of_the_workspace_are_made_when_they_are_seen_or_soon_after(windo
     qtbot.waitUntil(lambda: workspace.reconstruct.isVisible(), timeout=120_000)
     with qtbot.waitSignal(workspace.destroyed, timeout=120_000):  # and with it what would make the others
         window.window.remove_dock_widget(dock_widget)
+
+
+def test_to_the_diffraction_and_back_what_is_drawn_follows_the_camera_a_few_times(window, qtbot, monkeypatch):
+    session = session_of(window)
+    session.add_scan(make_scan(size=16))
+    session.add_result(make_reconstruction(size=16))
+    moves, move = [], BaseCamera._set_scene_transform
+
+    def counted(camera, transform):
+        moves.append(camera)
+        move(camera, transform)
+
+    monkeypatch.setattr(BaseCamera, "_set_scene_transform", counted)
+    drawn, camera = window.window._qt_viewer.canvas.camera, compat.camera(window)
+    for show in (session.show_diffraction, session.show_result):
+        moves.clear()
+        show()
+        QApplication.processEvents()
+        assert 0 < len(moves) <= 20, "of itself napari moves them thirty times"
+        np.testing.assert_allclose(drawn.zoom, camera.zoom)
+        shown = slice(-window.dims.ndisplay, None)
+        np.testing.assert_allclose(drawn.center[shown], camera.center[shown])
+        assert drawn._view.camera is (drawn._2D_camera if window.dims.ndisplay == 2 else drawn._3D_camera)
 
 
 def run(viewer, qtbot):

@@ -1,4 +1,4 @@
-"""Colour bars of our layers: each is there while its layer is seen, and is made, and goes, in a turn of its own."""
+"""Colour bars of our layers: each is made when its layer is first seen, in a turn of its own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from .scan_entry import SCAN
 
 
 class ColourBars:
-    """Shows the colour bars of what is seen of ours.
+    """Gives a colour bar to what is seen of ours for the first time; napari hides it with its layer.
 
-    To make one takes napari a twentieth of a second, and whatever is shown or hidden it arranges all that there are, those of
-    hidden layers too.  A bar that a person has closed stays closed.
+    To make one takes napari a twentieth of a second.  A bar that a person has closed stays closed.
 
     Parameters
     ----------
@@ -27,33 +26,30 @@ class ColourBars:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = weakref.ref(viewer)
-        self._seen: weakref.WeakSet[Layer] = weakref.WeakSet()
-        self._wanted: weakref.WeakKeyDictionary[Layer, bool] = weakref.WeakKeyDictionary()
+        self._made: weakref.WeakSet[Layer] = weakref.WeakSet()
         self._waiting = False
         self.soon: Callable[[Callable[[], None]], bool] = lambda _: False
         """Has a function called in a later turn of the event loop, or returns False where none runs."""
 
     def follow(self) -> None:
-        """Let the bars be those of what is seen, soon."""
-        if not self._waiting:
-            self._waiting = self.soon(self._arrange)
+        """Give what is seen its bar, soon."""
+        if not self._waiting and self._missing:
+            self._waiting = self.soon(self._make)
             if not self._waiting:
-                self._arrange()
+                self._make()
 
-    def _arrange(self) -> None:
-        self._waiting, viewer = False, self._viewer()
+    @property
+    def _missing(self) -> list[Layer]:
+        viewer = self._viewer()
         if viewer is None or not compat.is_open(viewer):
-            return
-        for layer in list(viewer.layers):
-            if not _has_bar(layer) or layer.visible == (layer in self._seen):
-                continue
-            if layer.visible:
-                self._seen.add(layer)
-                layer.colorbar.visible = self._wanted.get(layer, True)
-            else:
-                self._seen.discard(layer)
-                self._wanted[layer] = layer.colorbar.visible
-                layer.colorbar.visible = False
+            return []
+        return [each for each in viewer.layers if each.visible and _has_bar(each) and each not in self._made]
+
+    def _make(self) -> None:
+        self._waiting = False
+        for layer in self._missing:
+            self._made.add(layer)
+            layer.colorbar.visible = True
 
 
 def _has_bar(layer: Layer) -> bool:

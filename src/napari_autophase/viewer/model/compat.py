@@ -5,8 +5,8 @@ Each function looks for what napari 0.9 has, and knows where the older ones keep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import napari
@@ -73,6 +73,47 @@ def camera(viewer: ViewerModel) -> Camera:
 def canvas_size(viewer: ViewerModel) -> tuple[int, int]:
     """Return height and width of the canvas in pixels."""
     return viewer.canvas.size if hasattr(viewer, "canvas") else getattr(viewer, "_canvas_size")  # noqa: B009
+
+
+@contextmanager
+def moved_once(viewer: ViewerModel) -> Iterator[None]:
+    """Let what is drawn follow the camera once, at the end, whatever of it is set meanwhile; drawn it is afterwards.
+
+    Where the dimensions change napari sets one thing of the camera after the other, and vispy carries each to all that is in the
+    scene, hidden layers too: fifteen times.  Sliders that come or go change the size of the canvas, which Qt then draws at once,
+    and for which napari sets all of it again.
+    """
+    drawn: Any = None
+    with suppress(
+        AttributeError, RuntimeError
+    ):  # there is no window, it is closed, or another napari draws otherwise
+        canvas = viewer.window._qt_viewer.canvas
+        drawn, widget, box = canvas.camera, canvas.native, canvas.camera._view
+        # a camera that was never used has no place yet: it finds it on the way
+        cameras = [each for each in (drawn._2D_camera, drawn._3D_camera) if each._xlim is not None]
+    if drawn is None:
+        yield
+        return
+    for each in cameras:
+        each._resetting = True  # as vispy has it where it takes a whole state from another camera
+    draws = widget.updatesEnabled()
+    widget.setUpdatesEnabled(False)
+    try:
+        yield
+        _fit_into_window(widget)
+        drawn.on_draw(None)  # which would come when it is drawn
+    finally:
+        for each in cameras:
+            each._resetting = False
+        box.camera.view_changed()
+        widget.setUpdatesEnabled(draws)
+
+
+def _fit_into_window(widget: Any) -> None:
+    """Give a widget the size that it will have once Qt gets round to it."""
+    while (widget := widget.parentWidget()) is not None:
+        if widget.layout() is not None:
+            widget.layout().activate()
 
 
 def looking(viewer: ViewerModel) -> tuple[np.ndarray, np.ndarray]:

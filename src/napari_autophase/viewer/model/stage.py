@@ -133,9 +133,11 @@ class Stage:
             if anew:
                 self._views.pop("diffraction", None)
             yield
-            viewer.dims.ndisplay = ndisplay
+            with compat.moved_once(viewer):
+                viewer.dims.ndisplay = ndisplay
             yield
-            orient(viewer, laboratory=False)
+            with compat.moved_once(viewer):
+                orient(viewer, laboratory=False)
             yield
             self._tell("pixel")
             yield
@@ -226,9 +228,11 @@ class Stage:
             ndisplay = self.dimensions_of("results")
             self._enter("results")
             yield
-            viewer.dims.ndisplay = ndisplay
+            with compat.moved_once(viewer):
+                viewer.dims.ndisplay = ndisplay
             yield
-            turn_axes()
+            with compat.moved_once(viewer):
+                turn_axes()
             yield
         self._tell(unit)
         if entering:
@@ -238,7 +242,8 @@ class Stage:
             if "results" in self._views:
                 yield from self._views["results"].restore(viewer)
             else:
-                frame()
+                with compat.moved_once(viewer):
+                    frame()
             self._entered = True
             yield
 

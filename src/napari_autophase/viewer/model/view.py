@@ -40,13 +40,15 @@ class View:
             dims.order = self.order
             dims.point = self.point
         yield
-        camera.center, camera.zoom, camera.angles = self.center, self.zoom, self.angles
+        with compat.moved_once(viewer):
+            camera.center, camera.zoom, camera.angles = self.center, self.zoom, self.angles
         viewer.layers.selection = {layer for layer in viewer.layers if layer in self.selected}
 
 
 def face_scan(viewer: ViewerModel, layer: Layer) -> Iterator[None]:
     """Turn to a scan that is seen for the first time, at its brightest frame, in pieces."""
-    compat.fit_to_view(viewer, [layer])
+    with compat.moved_once(viewer):
+        compat.fit_to_view(viewer, [layer])
     yield
     viewer.dims.set_point(viewer.dims.ndim - 3, int(layer.data.max(axis=(1, 2)).argmax()))
     viewer.layers.selection = {layer}
