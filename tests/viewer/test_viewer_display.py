@@ -300,6 +300,22 @@ def test_the_diffraction_changes_places_with_the_result(dock, session, viewer):
     assert {str(unit) for unit in viewer.layers.extent.units} == {"nanometer"}
 
 
+def test_beside_the_diffraction_the_view_s_buttons_speak_of_it_and_frame_it(dock, session, viewer, scan):
+    assert not dock.flat.isEnabled(), "there is nothing to see"
+    session.add_scan(scan)
+    session.add_result(make_reconstruction())
+    assert (dock.flat.text(), dock.home.text()) == ("Slices (2-D)", "Frame crystal")
+    session.show_diffraction()
+    assert (dock.flat.text(), dock.home.text()) == ("Diffraction (3-D)", "Frame diffraction")
+    dock.flat.click()
+    assert viewer.dims.ndisplay == 3
+    middle = [(n - 1) / 2 for n in scan.shape]
+    np.testing.assert_allclose(compat.camera(viewer).center, middle)
+    compat.camera(viewer).center = (0, 0, 0)
+    dock.home.click()
+    np.testing.assert_allclose(compat.camera(viewer).center, middle)
+
+
 def test_a_result_chosen_beside_the_diffraction_takes_its_place(dock, session, viewer):
     session.add_scan(make_scan())
     first = session.add_result(make_reconstruction())

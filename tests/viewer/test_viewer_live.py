@@ -370,6 +370,22 @@ def test_who_turns_away_is_left_alone_and_can_come_back(run, viewer, session):
     assert not layer.visible
 
 
+def test_from_the_diffraction_the_panel_comes_back_to_it_as_long_as_it_is_refined(run, session, qtbot):
+    dock = DisplayDock(session.viewer)
+    qtbot.addWidget(dock)
+    assert not dock.diffraction.isEnabled(), "there is no other side yet"
+    run.show()
+    live = session.live.layer_of_run
+    assert live.visible
+    dock.diffraction.click()
+    assert not live.visible
+    dock.diffraction.click()
+    assert live.visible
+    dock.diffraction.click()
+    run.cancel()
+    assert not dock.diffraction.isEnabled(), "it is over, and left nothing"
+
+
 def test_a_scan_that_is_closed_meanwhile(run, viewer, session):
     run.show()
     viewer.layers.remove(session.scan_layer)

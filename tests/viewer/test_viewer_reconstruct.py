@@ -65,14 +65,14 @@ def test_a_whole_run(ready, launch, scan):
     assert launch.job.recipe == Recipe.from_preset("fast")
     assert (ready.button.isEnabled(), ready.cancel.isEnabled()) == (False, True)
     launch.job.run.on_progress(Progress("guess", 0, 1))
-    assert ready.stage.text() == "Finding a start"
+    assert ready.stage.text() == "Finding a start · crystal"
     guessing = ready.bar.value()
     launch.job.refine(10, errors=[0.5, 0.25, 0.125])
-    assert ready.stage.text() == "Refining · 10 of 50"
+    assert ready.stage.text() == "Refining · 10 of 50 · crystal"
     assert 0 <= guessing < ready.bar.value() < ready.bar.maximum()
     assert ready.curve.errors == [0.5, 0.25, 0.125]
     launch.job.done(make_reconstruction())
-    assert ready.stage.text() == "Done in 3.2 s on CPU"
+    assert ready.stage.text() == "Done in 3.2 s on CPU · crystal"
     assert "χ² 0.0123 · held-out likelihood 1.5" in ready.summary.text()
     assert ready.bar.value() == ready.bar.maximum()
     assert ready.notes.text() == "a note to read"
@@ -617,11 +617,11 @@ def test_pause_and_continue(ready, launch):
     launch.job.refine(10)
     ready.pause.click()
     assert ready.pause.text() == "Continue"
-    assert ready.stage.text() == "Paused · Refining · 10 of 50"
+    assert ready.stage.text() == "Paused · Refining · 10 of 50 · crystal"
     launch.job.refine(11)  # which was done when it was held
-    assert ready.stage.text() == "Paused · Refining · 11 of 50"
+    assert ready.stage.text() == "Paused · Refining · 11 of 50 · crystal"
     ready.pause.click()
-    assert ready.stage.text() == "Refining · 11 of 50"
+    assert ready.stage.text() == "Refining · 11 of 50 · crystal"
     assert launch.job.held == [True, False]
     ready.cancel.click()
     launch.job.run.on_stopped()

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import qthrottled
 
 from ...scan import InputError
-from ..model import layers, saving
+from ..model import compat, layers, saving
 from ..model.quantity import label, span
 from ..sessions import session_of
 from ..widgets.box import Box
@@ -107,7 +107,11 @@ class DisplayDock(Page):
             "it says what stands there, and how sharp the edges are.",
             self._show_slices,
         )
-        self.home = _button("Frame crystal", "Turn the camera back to the crystal.", self._frame)
+        self.home = _button(
+            "Frame crystal",
+            "Turn the camera back to the crystal, or to the diffraction where that is seen.",
+            self._frame,
+        )
         self.diffraction = _button("Show diffraction", "", self._toggle_diffraction)
         self.diffraction.setToolTip(
             "Change between the measured scan, in pixels, and the result:\n"
@@ -159,6 +163,7 @@ class DisplayDock(Page):
             (session.results_changed, self._refresh),
             (session.result_updated, self._on_updated),
             (session.side_changed, self._on_side),
+            (session.controller.state_changed, lambda _: self._on_side()),
             (session.extras.shown.changed, self._on_seen),
         )
         self._refresh()
@@ -206,7 +211,7 @@ class DisplayDock(Page):
     def _load(self) -> None:
         """Set every control to what the chosen result shows."""
         result = self.current
-        for widget in (self.look, self.cut, self.home, self.slices, self.save, self.result):
+        for widget in (self.look, self.cut, self.slices, self.save, self.result):
             widget.setEnabled(result is not None)
         self.empty.setVisible(result is None)
         self.facts.setVisible(result is not None)
@@ -272,7 +277,12 @@ class DisplayDock(Page):
 
     def _on_ndisplay(self) -> None:
         spatial = self._session.viewer.dims.ndisplay == 3
-        self.flat.setText("Slices (2-D)" if spatial else "Crystal (3-D)")
+        what = "Diffraction" if self._session.diffraction_shown else "Crystal"
+        self.flat.setText("Slices (2-D)" if spatial else f"{what} (3-D)")
+        self.home.setText(f"Frame {what.lower()}")
+        something = bool(self._session.viewer.layers)
+        for button in (self.flat, self.home):
+            button.setEnabled(something)
         self.cut.setEnabled(spatial and self.current is not None)
 
     def _turn(self) -> None:
@@ -281,7 +291,11 @@ class DisplayDock(Page):
         self._frame()
 
     def _frame(self) -> None:
-        if self.current is not None:
+        """Turn the camera to what is seen: the diffraction, or else the result."""
+        scan = self._session.scan_layer
+        if self._session.diffraction_shown and scan is not None:
+            compat.fit_to_view(self._session.viewer, [scan])
+        elif self.current is not None:
             layers.bring_back(self.current)
             self.current.frame()
         else:
@@ -297,15 +311,18 @@ class DisplayDock(Page):
             window.add_dock_widget(SlicesDock(viewer), name="Slices", area="bottom")
 
     def _on_side(self) -> None:
-        shown = self._session.diffraction_shown
+        shown, live = self._session.diffraction_shown, self._session.live.layer_of_run
         self.diffraction.setText("Show result" if shown else "Show diffraction")
         self.placing.follow()
-        self.diffraction.setEnabled(bool(self._session.scans) and bool(self._results or not shown))
+        other = self._results or live is not None if shown else self._session.scans
+        self.diffraction.setEnabled(bool(other))
+        self._on_ndisplay()
         self.exports.follow()
 
     def _toggle_diffraction(self) -> None:
         if self._session.diffraction_shown:
-            self._session.show_result(self.current)
+            running = self._session.live.layer_of_run is not None
+            self._session.show_result(None if running else self.current)
         else:
             self._session.show_diffraction()
 

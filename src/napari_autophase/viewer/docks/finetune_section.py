@@ -85,6 +85,9 @@ class FineTuneSection(Section):
         self.steps.setSuffix(" steps")
         self.steps.setToolTip("More steps learn the scan better, and take longer.")
         self.button = QPushButton("Fine-tune on this scan")
+        self.button.setToolTip(
+            "Train the network on this scan alone; whether anything was gained is said, and the new weights are offered."
+        )
         self.button.clicked.connect(self.start)
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop after the present step; nothing is kept.")

@@ -116,11 +116,17 @@ class RunReport:
             text += f" · {progress.step} of {progress.total}"
         if update.remaining_s is not None:
             text += f" · {duration(update.remaining_s)} left"
+        text += self._of_scan
         self.stage.setText(f"{PAUSED}{text}" if self._controller.held else text)
         self.bar.setValue(round(BAR * update.part))
         log = self._controller.log
         if update.errors and log is not None:
             self._draw(log)
+
+    @property
+    def _of_scan(self) -> str:
+        """The scan that is phased, or was phased last, which may be another one than is chosen now."""
+        return "" if (log := self._controller.log) is None else f" · {log.name}"
 
     def _draw(self, log: Log) -> None:
         self.curve.draw(log)
@@ -143,7 +149,9 @@ class RunReport:
     def _on_finished(self, drawing: Drawing) -> None:
         found = drawing.reconstruction
         seconds = max(found.seconds.get("total", 0.0) - self._controller.rested_s, 0.0)
-        self.stage.setText(f"Done in {duration(seconds)} on {DEVICES.get(found.device, found.device)}")
+        self.stage.setText(
+            f"Done in {duration(seconds)} on {DEVICES.get(found.device, found.device)}{self._of_scan}"
+        )
         log, judged = self._controller.log, found.figures.get("free_llk")
         if log is not None and log.stage == "refine" and judged is not None:
             log.judge(judged)

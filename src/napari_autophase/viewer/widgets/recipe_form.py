@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from textwrap import wrap
 from typing import Any, Literal
 
@@ -164,6 +165,11 @@ class RecipeForm(QWidget):
                 note.setObjectName(f"{key} problem")
                 rows[setting.part].addRow(note)
                 setting.on_change(partial(_say_problem, setting, note))
+        stops: list[QWidget] = []
+        for part, section in self.parts.items():
+            stops += [section.head, *(each.widget for each in self.settings.values() if each.part == part)]
+        for before, after in pairwise(stops):  # Tab goes through them as they stand, not as they were made
+            self.setTabOrder(before, after)
         widest = max(each.sizeHint().width() for each in captions)
         for each in captions:  # the fields of all parts begin in one line
             each.setMinimumWidth(widest)
