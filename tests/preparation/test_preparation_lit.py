@@ -147,6 +147,18 @@ def test_a_third_crystal_is_masked_too(two):
     assert bad[tuple(np.unravel_index(other.argmax(), wide.shape) + np.array([-60, 56, -52]))]
 
 
+@pytest.mark.parametrize("away", [(7, -6, 0), (0, 9, 0)])
+def test_a_peak_as_bright_is_named_however_near_it_lies(counts, away):
+    """Two crystals of one orientation, nearly: neither is masked, as strain splits peaks too."""
+    prepared = prepare(Scan.from_array(counts + np.roll(counts, away, (0, 1, 2))))
+    (note,) = (each for each in prepared.notes if "second peak" in each)
+    said = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", note)]
+    both = {tuple(said[:3]), prepared.peak}
+    assert both == {(24.0, 24.0, 24.0), tuple(24.0 + step for step in away)}
+    assert said[3] == pytest.approx(1, abs=0.05)
+    assert prepared.good.all()
+
+
 @pytest.mark.parametrize(
     ("seed", "phase", "kind"), [(15, 16.0, "rod"), (36, 20.0, "wulff"), (2, 16.0, "cut")]
 )

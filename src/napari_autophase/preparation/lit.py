@@ -37,6 +37,10 @@ _DARK = 0.05
 """Mean counts of a voxel that are nobody's light."""
 _FRINGES = 4.0
 """A peak that is split by strain is not split farther than this."""
+_ALIKE = 0.75
+"""A peak as bright as this is named wherever it lies."""
+_DIP = 0.3
+"""Two such peaks are two if it is darker than this between them."""
 
 
 def find_lit_patches(counts: np.ndarray, darker: np.ndarray, good: np.ndarray) -> np.ndarray:
@@ -174,6 +178,8 @@ def find_second_peak(
 ) -> OtherPeak | None:
     """Find the brightest peak that is not the crystal's own: apart from it, and farther than strain splits one.
 
+    One that is about as bright as the crystal's own is found nearer, too: strain may have split it off, which nothing here tells.
+
     Parameters
     ----------
     counts, good
@@ -189,21 +195,29 @@ def find_second_peak(
     """
     light = _light(counts, good)
     highest = float(light[peak])
-    islands, number = ndimage.label(light > _VALLEY * highest, np.ones((3, 3, 3)))
-    if number < 2 or not islands[peak]:
-        return None
-    every = [label for label in range(1, number + 1) if label != islands[peak]]
-    heights = ndimage.maximum(light, islands, every)
-    best = int(np.argmax(heights))
-    share = float(heights[best]) / highest
-    place = tuple(int(at) for at in ndimage.maximum_position(light, islands, every[best]))
+    place, share = _beside(light, peak, _VALLEY)
     apart = (np.subtract(place, peak) / np.asarray(oversampling)) ** 2
     if share < _SECOND or np.sqrt(apart.sum()) < _FRINGES:
-        return None
+        place, share = _beside(light, peak, _DIP)
+        return OtherPeak(place, share, False) if share >= _ALIKE else None
     islands, _ = ndimage.label(light > _MOAT * share * highest, np.ones((3, 3, 3)))
     own = ndimage.find_objects(islands)[islands[place] - 1]
     is_whole = all(part.start > 0 and part.stop < n for part, n in zip(own, counts.shape, strict=True))
-    return OtherPeak((place[0], place[1], place[2]), share, is_whole and islands[place] != islands[peak])
+    return OtherPeak(place, share, is_whole and islands[place] != islands[peak])
+
+
+def _beside(
+    light: np.ndarray, peak: tuple[int, int, int], valley: float
+) -> tuple[tuple[int, int, int], float]:
+    """Return the brightest voxel that a valley parts from the peak, and its light in terms of the peak's; 0 if there is none."""
+    highest = float(light[peak])
+    islands, _ = ndimage.label(light > valley * highest, np.ones((3, 3, 3)))
+    if not islands[peak]:
+        return peak, 0.0
+    others = np.where(islands == islands[peak], 0, light)
+    at = np.unravel_index(int(others.argmax()), light.shape)
+    share = float(others[at]) / highest
+    return (int(at[0]), int(at[1]), int(at[2])), share if share > valley else 0.0
 
 
 def lit_by(
