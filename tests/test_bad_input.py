@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import subprocess
@@ -231,16 +232,27 @@ def test_what_is_said_of_the_files_reaches_the_scan(scan, tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize("where", ["preparation.prepare", "network.guess", "analysis.normalise"])
-def test_memory_that_runs_out_is_one_sentence(where, scan, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ("preparation.prepare", MemoryError("Unable to allocate 1. TiB")),
+        (
+            "network.guess",
+            RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+        ),
+        ("phasing.batch.Batch.iterate", RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes.")),
+        ("analysis.normalise", OSError(errno.ENOMEM, "Cannot allocate memory")),
+    ],
+)
+def test_memory_that_runs_out_is_one_sentence(where, error, scan, tmp_path, monkeypatch, capsys):
     def run_out(*_args, **_keys):
-        raise MemoryError("Unable to allocate 1. TiB")
+        raise error
 
     monkeypatch.setattr(f"napari_autophase.{where}", run_out)
     said = refused(["reconstruct", str(scan), "-o", str(tmp_path / "r.cxi")], capsys)
     assert "The memory ran out: phasing 24 × 24 × 24 voxels did not fit" in said
-    assert "prepare.binning=2,2,2" in said
-    assert not (tmp_path / "r.cxi").exists()
+    assert "prepare.binning=2,2,2: 12 × 12 × 12 voxels" in said
+    assert not list(tmp_path.glob("r.cxi*"))
 
 
 LIMITED = """

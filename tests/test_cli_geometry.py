@@ -209,7 +209,12 @@ def test_the_arm_test(capsys):
     beam = ["--set", "geometry.direct_beam_pixel=256,256"]
     assert cli.main([*base, *second, *beam]) == 0
     assert "Rows y-, columns x+, as stated; distance 0.4999 m." in capsys.readouterr().out
-    assert "direct beam's pixel" in refused(capsys, *base, *second)
+    assert "lacks direct_beam_pixel" in refused(capsys, *base, *second)
+    lacking = "lacks pixel_size_um, sample_angles_deg, direct_beam_pixel; give them"
+    assert lacking in refused(
+        capsys, "geometry", "arm", *base[4:], *second, "--set", 'geometry.detector_circles=["y-","x-"]'
+    )
+    assert "two positions" in refused(capsys, "geometry", "arm")
     assert "two positions" in refused(capsys, *base, *beam)
     assert "2 numbers" in refused(capsys, *base, "--pixel", "73", "--angles", "31.5,12.3", *beam)
 

@@ -17,9 +17,15 @@ _SIGNS = (
     "unable to find an engine",  # cuDNN, when none has the room that it works in
     "cudaErrorMemoryAllocation",
     "can't allocate memory",
+    "annot allocate memory",  # ENOMEM
+    "not enough memory",  # torch on Windows
     "Unable to allocate",
 )
 """How libraries say that memory ran out, if not by a MemoryError."""
+
+
+class OutOfMemory(InputError):
+    """Memory ran out in a part of a job: who knows the whole says it anew."""
 
 
 def available_memory_bytes() -> int:
@@ -48,21 +54,23 @@ def ran_out(error: BaseException) -> bool:
 
 
 @contextmanager
-def or_say(what: str) -> Iterator[None]:
-    """Turn memory that runs out inside the block into an `InputError`: `what` did not fit."""
+def or_say(what: str, shape: Sequence[int] = ()) -> Iterator[None]:
+    """Turn memory that runs out inside the block into an `InputError`: `what`, of that shape, did not fit."""
     try:
         yield
-    except InputError:
-        raise
-    except (MemoryError, RuntimeError) as error:
-        if not ran_out(error):
+    except (MemoryError, RuntimeError, OSError, InputError) as error:
+        if not isinstance(error, OutOfMemory) and (isinstance(error, InputError) or not ran_out(error)):
             raise
-        raise InputError(said(what)) from error
+        raise InputError(said(what, shape)) from error
 
 
-def said(what: str) -> str:
-    """Say that the memory ran out, and what to do."""
+def said(what: str, shape: Sequence[int] = ()) -> str:
+    """Say that the memory ran out, and what to do: so many voxels, half as many per axis, take an eighth of it.
+
+    How much is free is not said: the error holds what it ran out with.
+    """
+    half = f": {' × '.join(str(side // 2) for side in shape)} voxels take" if shape else " takes"
     return (
-        f"The memory ran out: {what} did not fit ({available_memory_bytes() / GIB:.1f} GiB are free now).  Bin the scan "
-        "(--set prepare.binning=2,2,2 takes an eighth of it) or crop it, ask for fewer starts, or use a machine with more memory."
+        f"The memory ran out: {what} did not fit.  Bin the scan (--set prepare.binning=2,2,2{half} an eighth of it) or crop it, "
+        "ask for fewer starts, or use a machine with more memory."
     )

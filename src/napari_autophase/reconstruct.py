@@ -55,7 +55,7 @@ def reconstruct(
         If the scan cannot be phased, its geometry contradicts itself, the weights are missing or altered, or memory would not
         suffice; if the result to go on from has another shape than the scan once it is prepared.
     """
-    with memory.or_say(f"phasing {' × '.join(map(str, scan.shape))} voxels"):
+    with memory.or_say(f"phasing {' × '.join(map(str, scan.shape))} voxels", scan.shape):
         return (yield from _reconstruct(scan, recipe or Recipe(), background, begin, Stopwatch(clock)))
 
 

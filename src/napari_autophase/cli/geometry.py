@@ -103,12 +103,13 @@ def lattice(
 @app.command()
 def arm(
     pixels: Annotated[
-        list[str], typer.Option("--pixel", metavar="ROW,COLUMN", help="Where the spot was seen; twice.")
-    ],
+        list[str] | None,
+        typer.Option("--pixel", metavar="ROW,COLUMN", help="Where the spot was seen; twice."),
+    ] = None,
     angles: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option("--angles", metavar="A,B,…", help="The arm's angles then, outermost first; twice."),
-    ],
+    ] = None,
     geometry: GeometryPath = None,
     beamline: BeamlineName = None,
     settings: Settings = None,
@@ -121,7 +122,7 @@ def arm(
     from ..geometry import arm_test, complete, said
     from .inputs import GeometryChoice
 
-    if len(pixels) != 2 or len(angles) != 2:
+    if pixels is None or angles is None or len(pixels) != 2 or len(angles) != 2:
         raise InputError(
             "The arm test needs two positions: --pixel R,C --angles A,B --pixel R,C --angles A,B."
         )
@@ -135,11 +136,7 @@ def arm(
         from ..geometry import find_beamline
 
         document["sample_angles_deg"] = [0.0] * len(find_beamline(document["beamline"]).sample)
-    if document.get("direct_beam_pixel") is None:
-        raise InputError(
-            "The arm test needs the direct beam's pixel; give it with --set geometry.direct_beam_pixel=ROW,COLUMN."
-        )
-    stood = complete(document)
+    stood = complete(document, besides=["direct_beam_pixel"])
     first, second = (((s[0], s[1]), p) for s, p in zip(spots, positions, strict=True))
     found = arm_test(stood, first, second, (1, 1, 1))
     for mounting in found.mountings:

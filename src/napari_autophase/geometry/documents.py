@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
@@ -124,7 +124,10 @@ def conventional(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 
 def complete(
-    document: Any, origin: str = "The geometry", sources: Mapping[str, str] | None = None
+    document: Any,
+    origin: str = "The geometry",
+    sources: Mapping[str, str] | None = None,
+    besides: Sequence[str] = (),
 ) -> Geometry:
     """Return the geometry of a document.
 
@@ -136,6 +139,8 @@ def complete(
         What to call the document in errors.
     sources
         Where its keys come from, as far as that is known, to be named where two contradict each other.
+    besides
+        Keys that are needed too, where a geometry can do without them.
 
     Raises
     ------
@@ -164,6 +169,7 @@ def complete(
     named = "sample_circles" in given or "detector_circles" in given
     needed = [key for key in _NEEDED if named or key != "sample_angles_deg"]
     missing = [name for key in needed if key not in given for name in lacking.get(key, [key])]
+    missing += [key for key in besides if given.get(key) is None]
     if missing:
         raise InputError(
             f"{origin} lacks {', '.join(missing)}; give {'it' if len(missing) == 1 else 'them'}, for example with "

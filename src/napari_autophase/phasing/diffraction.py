@@ -20,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from ..memory import ran_out, said
+from ..memory import OutOfMemory, ran_out, said
 from ..preparation import middle
 from ..scan import InputError
 from . import backend as backends
@@ -254,7 +254,7 @@ class Diffraction:
             If this is the CPU.
         """
         if self.device.type == "cpu":
-            raise InputError(said(f"phasing {' × '.join(map(str, self.shape))} voxels"))
+            raise OutOfMemory(said(f"phasing {' × '.join(map(str, self.shape))} voxels", self.shape))
         notes = [note for note in self.notes if note not in about_memory(self.notes)]
         ran_out = f"{_RAN_OUT} {self.device.type} ran out: "
         if self.room.at_a_time > 1:
