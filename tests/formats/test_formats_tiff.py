@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_autophase import formats
+from napari_autophase.formats import patience
 from napari_autophase.scan import InputError
 
 
@@ -121,6 +123,25 @@ def test_the_first_odd_frame_is_named(tmp_path):
     tifffile.imwrite(tmp_path / "s" / "scan_15.tif", volume((16, 22)))
     with pytest.raises(InputError, match=re.escape("scan_11.tif is (16, 20)")):
         formats.read(tmp_path / "s")
+
+
+@pytest.mark.parametrize("kept", [4, 100, 700])
+def test_a_last_frame_that_is_being_written_is_waited_for(tmp_path, monkeypatch, kept):
+    """Cut within its head, its list of frames, or its pixels; old and never completed, it is refused with its name."""
+    folder, counts = tmp_path / "scan_7", volume((16, 20, 20))
+    write_frames(folder, counts)
+    last = folder / "scan_15.tif"
+    whole = last.read_bytes()
+    last.write_bytes(whole[:kept])
+    monkeypatch.setattr(patience.time, "sleep", lambda _: last.write_bytes(whole))
+    np.testing.assert_array_equal(formats.read_scan(folder).counts, counts)
+    last.write_bytes(whole[:kept])
+    monkeypatch.setattr(patience.time, "sleep", lambda _: last.write_bytes(whole[: last.stat().st_size + 1]))
+    with pytest.raises(InputError, match=r"scan_15\.tif is being written .*cannot be read yet"):
+        formats.read_scan(folder)
+    os.utime(last, (1e9, 1e9))
+    with pytest.raises(InputError, match=r"scan_15\.tif is damaged or cut short"):
+        formats.read_scan(folder)
 
 
 def test_a_damaged_frame_is_named(tmp_path):

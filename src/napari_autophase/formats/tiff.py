@@ -15,12 +15,14 @@ import numpy as np
 
 from ..scan import InputError
 from .common import Box, Dataset, Volume, as_volume, check_memory
-from .paths import damage
+from .paths import DamagedFile, damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
 
 # what tifffile finds wrong is said once, as an InputError, or does not matter
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_BREAKS_OFF = "its list of frames breaks off"
 
 
 @register
@@ -128,9 +130,7 @@ def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
                     for start, length in zip(page.dataoffsets, page.databytecounts, strict=True)
                 )
                 if max(ends, default=0) > size:
-                    raise InputError(
-                        f"{path} is damaged or cut short (a frame is missing); copy or export it again."
-                    )
+                    raise DamagedFile(path, "a frame is missing")
             return series.shape, np.dtype(series.dtype).newbyteorder("=")
 
 
@@ -155,10 +155,15 @@ def _binary(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _check_whole(path: Path, file: IO[bytes]) -> int:
-    """Follow the chain of page headers to its end: tifffile takes a chain that leaves the file for a shorter stack.
+    """Make sure that the list of frames is whole; returns the file's size in bytes."""
+    try:
+        return _follow(path, file)
+    except struct.error as error:  # within a page's header
+        raise DamagedFile(path, _BREAKS_OFF) from error
 
-    Returns the file's size in bytes.
-    """
+
+def _follow(path: Path, file: IO[bytes]) -> int:
+    """Follow the chain of page headers to its end: tifffile takes a chain that leaves the file for a shorter stack."""
     size = file.seek(0, 2)
     file.seek(0)
     start = file.read(16)
@@ -170,9 +175,7 @@ def _check_whole(path: Path, file: IO[bytes]) -> int:
     seen: set[int] = set()
     while page:
         if page in seen or page >= size:
-            raise InputError(
-                f"{path} is damaged or cut short (its list of frames breaks off); copy or export it again."
-            )
+            raise DamagedFile(path, _BREAKS_OFF)
         seen.add(page)
         file.seek(page)
         (tags,) = struct.unpack(order + count, file.read(struct.calcsize(count)))
