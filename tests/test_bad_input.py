@@ -241,6 +241,7 @@ def test_what_is_said_of_the_files_reaches_the_scan(scan, tmp_path, capsys):
             RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
         ),
         ("phasing.batch.Batch.iterate", RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes.")),
+        ("network.load", RuntimeError("can't start new thread")),
         ("analysis.normalise", OSError(errno.ENOMEM, "Cannot allocate memory")),
     ],
 )

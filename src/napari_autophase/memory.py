@@ -20,6 +20,7 @@ _SIGNS = (
     "annot allocate memory",  # ENOMEM
     "not enough memory",  # torch on Windows
     "Unable to allocate",
+    "can't start new thread",  # there is no room for its stack
 )
 """How libraries say that memory ran out, if not by a MemoryError."""
 

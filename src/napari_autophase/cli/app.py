@@ -75,9 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(f"{error.format_message().rstrip('. ')}. See {PROGRAM} --help.", 2)
         if "--debug" in arguments:
             raise
-        if isinstance(error, MemoryError):
-            from ..memory import said
+        from ..memory import ran_out, said
 
+        if ran_out(error):
             return _complain(said("this"), 2)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
             # files say so themselves: this is what was printed
