@@ -28,6 +28,8 @@ SHARPENINGS = (12, 60)
 """Steps of Richardson and Lucy from the counts: few leave much of a wide blur, many find noise where there is little of it."""
 WIDTHS = (0.5, 0.8)
 """Pixels: blurs that are tried beside the one that a coherent object tells of, which may be a mixture with its twin."""
+RANDOM = 4
+"""Random phases at most that are tried with each blur."""
 POLISHED = Refinement(averaged=0)
 """What an object goes through before it tells of the blur."""
 CLOSE = 0.03
@@ -137,7 +139,7 @@ class _Seeking:
         """Search in counts that are sharpened with each of some blurs, and return which explains them best, the pattern, and
         what was found.
         """
-        randoms = random_phases(self.shapes.supports, self.choice.starts, self.seed + number)
+        randoms = random_phases(self.shapes.supports, min(self.choice.starts, RANDOM), self.seed + number)
         starts = join([found.kept, self.shapes, randoms])
         once = self.choice.model_copy(update={"rounds": 1})
         patterns = [sharp(self.data, blur.times(self.scale), self.steps) for blur in blurs]
