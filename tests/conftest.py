@@ -33,7 +33,7 @@ settings.load_profile("same")
 _NOTHING = providers.Constants()
 providers._get_local_constants = lambda: _NOTHING
 
-_ONE = ("tests/device/", "tests/network/", "tests/training/", "tests/viewer/")
+_ONE = ("tests/device/", "tests/training/", "tests/viewer/")
 """These rooms share threads, devices and windows: one process takes them all, in the same order every time."""
 _ANYWHERE = ("tests/analysis/", "tests/formats/", "tests/geometry/", "tests/preparation/")
 """Files of these rooms share nothing: whichever process is done first takes the next, so that none waits for the other."""

@@ -44,7 +44,7 @@ class Need(NamedTuple):
 GPU_NEED = {
     (False, False): Need(8, 9, 24),
     (True, False): Need(13, 30, 31),
-    (False, True): Need(8, 13, 28),
+    (False, True): Need(17, 13, 28),
     (True, True): Need(13, 46, 36),
 }
 """By whether there are gradient steps, and a blur; with what cuFFT works in, as much as it transforms."""

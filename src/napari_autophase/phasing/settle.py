@@ -30,6 +30,8 @@ WIDTHS = (0.5, 0.8)
 """Pixels: blurs that are tried beside the one that a coherent object tells of, which may be a mixture with its twin."""
 RANDOM = 4
 """Random phases at most that are tried with each blur."""
+BETTER = 0.02
+"""The fraction by which the likelihood of held-out pixels must be lower for more sharpening to be preferred."""
 POLISHED = Refinement(averaged=0)
 """What an object goes through before it tells of the blur."""
 CLOSE = 0.03
@@ -86,12 +88,16 @@ def settle(
     to_scan = (1 / scale[0], 1 / scale[1], 1 / scale[2])
     if max(blur.times(to_scan).sigma_px) < DOUBTFUL:
         return found, None
-    ends = []
+    ends = [coherent]
     for steps in SHARPENINGS:
         seeking = _Seeking(data, shapes, choice, scale, seed, steps)
         ends.append((yield from seeking.settled(coherent, blur.times(to_scan))))
-    end = min(ends, key=_score)
-    return end, None if end.blur is None else known(end.blur.times(to_scan))
+    end = ends[0]
+    for other in ends[1:]:
+        end = other if _score(other) < (1 - BETTER) * _score(end) else end
+    if end is coherent or end.blur is None or (settled := known(end.blur.times(to_scan))) is None:
+        return found, None
+    return end, settled
 
 
 def _score(found: Phased) -> float:

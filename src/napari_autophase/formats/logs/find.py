@@ -177,7 +177,8 @@ def _behind(frames: Path) -> Path:
 def _logs(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield the logs in a folder."""
     try:
-        entries = sorted(islice(os.scandir(folder), _LOOKED_AT), key=lambda entry: entry.name)
+        with os.scandir(folder) as there:
+            entries = sorted(islice(there, _LOOKED_AT), key=lambda entry: entry.name)
     except OSError:
         return
     for entry in entries:

@@ -109,7 +109,7 @@ class Stage:
         """What of ours is seen now: a result, or the layer of a scan."""
         if self.side == "results":
             return next((result for result in results(self._live) if result.shown), None)
-        return next((layer for layer in _scans(self._live) if layer.visible), None)
+        return next((layer for layer in _marked(self._live, SCAN) if layer.visible), None)
 
     # -- what is seen --------------------------------------------------------------------------------------------------
 
@@ -148,9 +148,9 @@ class Stage:
             self._entered = True
             yield
         with self._turn():
-            for other in _scans(viewer):
+            for other in _marked(viewer, SCAN):
                 set_visible(other, other is layer)
-            for other in _over_scans(viewer) if entering else ():
+            for other in _marked(viewer, OVER_SCAN) if entering else ():
                 set_visible(other, other in self._over)
         self.seen_changed.emit()
 
@@ -166,7 +166,7 @@ class Stage:
         entering = not self._is_on("results")
         yield from self._to_results(result.unit, result.orient, result.frame)
         with self._turn():
-            for layer in _live_layers(viewer):
+            for layer in _marked(viewer, LIVE):
                 set_visible(layer, False)
             result.show()
             if self._seen_in not in (
@@ -253,8 +253,8 @@ class Stage:
         if before is not None and before != side and self._entered:
             self._views[before] = View.of(viewer)
         if before == "diffraction" and before != side:
-            self._over = weakref.WeakSet(layer for layer in _over_scans(viewer) if layer.visible)
-            for layer in _over_scans(viewer):
+            self._over = weakref.WeakSet(layer for layer in _marked(viewer, OVER_SCAN) if layer.visible)
+            for layer in _marked(viewer, OVER_SCAN):
                 set_visible(layer, False)
         if before == "results" and before != side:
             seen = [layer for result in results(viewer) for layer in result.layers if layer.visible]
@@ -263,7 +263,7 @@ class Stage:
             self._beside = weakref.WeakSet(layer for layer in seen if layer not in usual)
             self._last = weakref.ref(shown[-1]) if shown else None
         self.side, self._entered, self._turning = side, False, True
-        for layer in (*_scans(viewer), *_live_layers(viewer)):
+        for layer in (*_marked(viewer, SCAN), *_marked(viewer, LIVE)):
             set_visible(layer, False)
         for result in results(viewer):
             result.hide()
@@ -329,7 +329,7 @@ class Stage:
         viewer = self._viewer()
         if viewer is None or self.side is None:
             return
-        over = () if self.side == "diffraction" else _over_scans(viewer)
+        over = () if self.side == "diffraction" else _marked(viewer, OVER_SCAN)
         counted = [
             layer
             for layer in viewer.layers
@@ -385,16 +385,8 @@ def _unit_of(layer: Layer) -> str:
     return str(unit or unit_of(layer.metadata[QUANTITIES]))
 
 
-def _scans(viewer: ViewerModel) -> list[Layer]:
-    return [layer for layer in viewer.layers if SCAN in layer.metadata]
-
-
-def _over_scans(viewer: ViewerModel) -> list[Layer]:
-    return [layer for layer in viewer.layers if OVER_SCAN in layer.metadata]
-
-
-def _live_layers(viewer: ViewerModel) -> list[Layer]:
-    return [layer for layer in viewer.layers if LIVE in layer.metadata]
+def _marked(viewer: ViewerModel, mark: str) -> list[Layer]:
+    return [layer for layer in viewer.layers if mark in layer.metadata]
 
 
 def _names(layer: Layer) -> _Names:
