@@ -141,7 +141,8 @@ def test_cropping_by_two_doubles_the_voxel_and_finds_the_same_crystal(crystal):
     assert scattering_vector(found.geometry, (18, 8), found.shape) == pytest.approx(found.q_bragg_per_nm)
     assert np.array(found.voxel_size_nm) / [2, 1, 2] == pytest.approx(whole.voxel_size_nm, rel=1e-6)
     volume = [one.support.sum() * abs(np.linalg.det(one.voxel_steps_nm)) for one in (found, whole)]
-    assert volume[0] == pytest.approx(volume[1], rel=0.35)
+    # another arithmetic ends elsewhere
+    assert volume[0] == pytest.approx(volume[1], rel=0.3 if found.backend == "compiled" else 0.35)
 
 
 def test_the_network_guess_runs_on_any_shape_and_is_repeatable(crystal, untrained):
