@@ -138,7 +138,7 @@ def _reconstruct(
 def _coherence(recipe: Recipe, blur: Blur | None) -> Coherence:
     """Return what is said of the light."""
     if blur is not None:
-        return Coherence("pseudo-voigt" if blur.lorentzian else "gaussian", blur.sigma_px, blur.lorentzian)
+        return blur.said()
     return Coherence("none" if recipe.model.coherence == "estimate" else "off")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -89,22 +89,29 @@ class Coherence:
     Parameters
     ----------
     kind
-        ``off``: it was taken for fully coherent; ``none``: nothing else was found; ``gaussian``, ``pseudo-voigt``: the measured
-        intensity is the coherent one blurred by such a function.
+        ``off``: it was taken for fully coherent; ``none``: nothing else was found; ``gaussian``, ``oblique``, ``pseudo-voigt``,
+        ``free``: the measured intensity is the coherent one blurred by such a function (``oblique``: a Gaussian, not along the
+        array's axes; ``free``: a kernel that was found pixel by pixel).
     sigma_px
-        The Gaussian's standard deviation in pixels of the phased grid, per axis.
+        The Gaussian's, or the kernel's, standard deviation in pixels of the phased grid, per axis.
     lorentzian
         Share of the other part of a pseudo-Voigt function, which is as wide at half its height.
+    correlations
+        Of an oblique Gaussian, along axes 0 and 1, 0 and 2, 1 and 2, −1 to 1.
+    kernel
+        The kernel that was found pixel by pixel: float32, odd sides, its middle in the middle, its sum 1.
     """
 
-    kind: Literal["off", "none", "gaussian", "pseudo-voigt"] = "off"
+    kind: Literal["off", "none", "gaussian", "oblique", "pseudo-voigt", "free"] = "off"
     sigma_px: tuple[float, float, float] = (0.0, 0.0, 0.0)
     lorentzian: float = 0.0
+    correlations: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    kernel: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_partial(self) -> bool:
         """Whether a blur was found, or given."""
-        return self.kind in ("gaussian", "pseudo-voigt")
+        return self.kind not in ("off", "none")
 
     @property
     def words(self) -> str:
@@ -114,6 +121,9 @@ class Coherence:
             "off": "taken for full",
             "none": "full: no blur was found",
             "gaussian": f"partial: the intensity is blurred by a Gaussian of {widths} pixels (σ)",
+            "oblique": f"partial: the intensity is blurred by a Gaussian of {widths} pixels (σ) whose widths along axes 0 and 1, "
+            f"0 and 2, 1 and 2 are correlated by {', '.join(f'{rho:.2f}' for rho in self.correlations)}",
+            "free": f"partial: the intensity is blurred by a kernel that was found pixel by pixel, {widths} pixels wide (σ)",
             "pseudo-voigt": f"partial: the intensity is blurred by a pseudo-Voigt function, a Gaussian of {widths} pixels (σ) "
             f"and {self.lorentzian:.1%} of a Lorentzian as wide",
         }[self.kind]
@@ -371,7 +381,8 @@ class Reconstruction:
             "verdict": self.verdict,
             **self.figures,
             "coherence": {
-                **asdict(self.coherence),
+                # a kernel's voxels stand in the result's file
+                **asdict(replace(self.coherence, kernel=None)),
                 "length_nm": None if self.coherence_length_nm is None else list(self.coherence_length_nm),
             },
             "background": asdict(self.background),

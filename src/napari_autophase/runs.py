@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from .network import Model
-    from .phasing import Blur, Diffraction, Phased, Starts
+    from .phasing import Blur, Diffraction, Phased, Shape, Starts
     from .preparation import Prepared
 
 OUTLIER = 1.5
@@ -123,11 +123,10 @@ def further(
             "go on with the preparation that it was found with."
         )
     with stage("refine"):
-        light = begin.coherence
-        blur = phasing.Blur(light.sigma_px, light.lorentzian) if light.is_partial else None
-        data = _diffraction(prepared, recipe, device).explained(blur)
+        data = _diffraction(prepared, recipe, device).explained(phasing.Blur.of(begin.coherence))
         starts = phasing.Starts(begin.object[None], begin.support[None])
         phased = yield from phasing.refine(data, starts, recipe.refine, coherence=_mode(recipe))
+        phased = yield from phasing.reshape(data, phased, _shape(recipe))
     found = _finished(phased, prepared, data)
     return replace(
         found,
@@ -171,6 +170,7 @@ def _attempt(
 
     with stage("refine"):
         phased = yield from refining
+        phased = yield from phasing.reshape(data, phased, _shape(recipe))
     return _finished(phased, prepared, data)
 
 
@@ -276,9 +276,14 @@ def _diffraction(prepared: Prepared, recipe: Recipe, device: torch.device) -> Di
     )
 
 
-def _mode(recipe: Recipe) -> Literal["given", "gaussian", "pseudo-voigt"]:
+def _mode(recipe: Recipe) -> Literal["given", "gaussian"]:
     """Return what phasing does about the light's coherence."""
-    return recipe.model.kernel if recipe.model.coherence == "estimate" else "given"
+    return "gaussian" if recipe.model.coherence == "estimate" else "given"
+
+
+def _shape(recipe: Recipe) -> Shape:
+    """Return the shape of the blur that is sought at last."""
+    return recipe.model.kernel if recipe.model.coherence == "estimate" else "gaussian"
 
 
 def _begin(

@@ -55,7 +55,7 @@ def test_a_blur_is_a_normal_and_a_cauchy_distribution(measured):
 def test_width_and_share_are_found_from_noisy_counts(measured):
     truth, _, photons = measured
     coherent, counts = in_fft_order(np.abs(field(truth)) ** 2), in_fft_order(photons)
-    found = estimate(coherent, counts, torch.ones(SHAPE, dtype=torch.bool), tails=True)
+    found = estimate(coherent, counts, torch.ones(SHAPE, dtype=torch.bool), shape="pseudo-voigt")
     assert found.sigma_px[0] == pytest.approx(SIGMA, rel=0.03)
     assert max(found.sigma_px[1:]) < 0.1
     assert found.lorentzian == pytest.approx(SHARE, abs=0.03)

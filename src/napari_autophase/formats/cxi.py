@@ -155,6 +155,10 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
     more["coherence"], more["coherence_sigma_px"] = result.coherence.kind, result.coherence.sigma_px
     if result.coherence.lorentzian:
         more["coherence_lorentzian"] = result.coherence.lorentzian
+    if any(result.coherence.correlations):
+        more["coherence_correlations"] = result.coherence.correlations
+    if result.coherence.kernel is not None:
+        more["coherence_kernel"] = result.coherence.kernel
     more["background"] = result.background.kind
     more["background_photons_per_voxel"] = result.background.photons_per_voxel
     for key in ("voxel_steps_nm", "q_bragg_per_nm", "peak"):

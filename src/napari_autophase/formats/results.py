@@ -124,6 +124,10 @@ def _read_ours(
             nexus.scalar(more["coherence"]),
             tuple(more["coherence_sigma_px"][()].tolist()),
             float(nexus.scalar(more["coherence_lorentzian"])) if "coherence_lorentzian" in more else 0.0,
+            tuple(more["coherence_correlations"][()].tolist())
+            if "coherence_correlations" in more
+            else (0.0, 0.0, 0.0),
+            more["coherence_kernel"][()] if "coherence_kernel" in more else None,
         )
         if "coherence" in more
         else Coherence(),

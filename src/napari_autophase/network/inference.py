@@ -20,7 +20,7 @@ from torch import Tensor
 from ..memory import ran_out
 from ..phasing import Blur, Diffraction, Phased, Starts, join, keep_best, random_phases, search, settle
 from ..phasing.backend import Backend
-from ..phasing.coherence import Widths
+from ..phasing.blur import Widths
 from ..phasing.diffraction import about_memory, empty_cache
 from ..phasing.grids import fit, on_grid, regrid
 from ..phasing.settle import sharp

@@ -2,10 +2,12 @@
 
 from .backend import load_when_ready
 from .batch import Starts
-from .coherence import Blur
+from .blur import Blur
+from .coherence import Shape
 from .device import check_memory, device_lines, memory_bytes, memory_line, pick_device, with_room
 from .diffraction import Diffraction, back_propagate, propagate
 from .engine import Phased, refine
+from .reshape import reshape
 from .scoring import expected, judged
 from .search import search
 from .settle import settle
@@ -15,6 +17,7 @@ __all__ = [
     "Blur",
     "Diffraction",
     "Phased",
+    "Shape",
     "Starts",
     "back_propagate",
     "check_memory",
@@ -31,6 +34,7 @@ __all__ = [
     "random_phases",
     "random_starts",
     "refine",
+    "reshape",
     "search",
     "settle",
     "with_room",

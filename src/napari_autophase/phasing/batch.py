@@ -14,8 +14,9 @@ import torch
 
 from ..scan import InputError
 from . import device, workers
+from .blur import Blur
 from .chunk import Chunk
-from .coherence import Blur
+from .coherence import Shape
 from .diffraction import Diffraction
 from .iterations import Gradient, Rule
 from .pattern import AXES
@@ -121,10 +122,10 @@ class Batch:
         """Take the light to be as coherent as `blur` says, and renew what projections aim at."""
         self._each(lambda chunk: chunk.explain(blur, renew))
 
-    def blur(self, start: int, begin: Blur | None, tails: bool) -> Blur:
+    def blur(self, start: int, begin: Blur | None, shape: Shape) -> Blur:
         """Return the blur with which a start explains the counts best: see `coherence.estimate`."""
         chunk, index = self._place(start)
-        return self._workers.do([partial(chunk.blur, index, begin, tails)], alone=self._short)[0]
+        return self._workers.do([partial(chunk.blur, index, begin, shape)], alone=self._short)[0]
 
     def halve(self) -> None:
         """Empty one half of every support, once."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from . import coherence, forward, gradient, scoring, support
-from .coherence import Blur
+from .blur import Blur
+from .coherence import Shape
 from .diffraction import Diffraction
 from .iterations import Gradient, Iterations, Rule
 
@@ -111,13 +112,13 @@ class Chunk:
         self._stop()
         self._data = self._data.explained(blur, aims)
 
-    def blur(self, index: int, begin: Blur | None, tails: bool) -> Blur:
+    def blur(self, index: int, begin: Blur | None, shape: Shape) -> Blur:
         """Return the blur with which one of the objects explains the counts best: see `coherence.estimate`."""
         sides = coherence.sought(self._data.shape)
         counts, modulus = (coherence.middle(v, sides) for v in (self._data.counts, self._data.measured))
         dark = self._data.forward.within(sides).background
         return coherence.estimate(
-            self._intensity(sides, [index])[0], counts, modulus >= 0, begin, dark, tails
+            self._intensity(sides, [index])[0], counts, modulus >= 0, begin, dark, shape
         )
 
     def _intensity(self, sides: tuple[int, ...], which: list[int] | None = None) -> torch.Tensor:

@@ -1,13 +1,7 @@
-"""Partial coherence: the intensity that is measured is the coherent one blurred by a Gaussian.
+"""Partial coherence: how much the measured intensity is blurred, as objects tell.
 
-A beam of limited coherence, pixels of finite size and a crystal that trembles all do the same: the autocorrelation of the object,
-which is the transform of its intensity, is multiplied by the complex degree of coherence (Clark et al., Nat. Commun. 3, 993
-(2012)).  Here that is ``(1−η)·exp(−2π² Σ σ²f²) + η·exp(−2π γ/σ √(Σ σ²f²))`` with the place f of the autocorrelation as a fraction
-of the array: a pseudo-Voigt function, of which σ, along the array's axes, is the width in pixels of the Gaussian that blurs the
-intensity, γ = √(2 ln 2)·σ makes the other part as wide at half its height, and η is that part's share, with tails that fall
-off more slowly: what air, windows and slits scatter, and what pixels pass on to their neighbours.
-
-The widths are those with which an object explains the counts best (`estimate`); what follows from them says `forward`.
+The widths are those with which an object explains the counts best (`estimate`); a kernel of any shape is found from there
+(`freed`); what follows from them says `forward`.
 
 All arrays are in FFT order.
 """
@@ -15,16 +9,17 @@ All arrays are in FFT order.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 import torch
 
 from ..preparation import fast_size
+from .blur import PAIRS, Blur, Kernel, back, coherences, degree, exponents, slopes, terms
 from .pattern import AXES, wide
 
-Widths = tuple[float, float, float]
-"""Standard deviations in pixels along the three axes."""
+Shape = Literal["gaussian", "oblique", "pseudo-voigt", "free"]
+"""What blurs: a Gaussian along the array's axes or along any, one with a Lorentzian part, a kernel without any given shape."""
 
 WIDEST, LONGEST_STEP = 2.0, 0.3
 """Pixels: widths are not sought beyond; pixels squared: no step towards them is longer."""
@@ -38,6 +33,14 @@ LIT, DARK = 0.3, 2e-3
 """Photons that are expected where the blur is sought; the share of all photons beyond the middle that is taken for blurred."""
 MOST_LORENTZIAN = 0.5
 """The largest share of a blur's Lorentzian part that is sought."""
+MOST_CORRELATED = 0.95
+"""The largest correlation of a Gaussian's widths along two axes that is sought."""
+FREEING, AHEAD = 60, 0.98
+"""Steps by which a kernel is found; the largest share of the last step that the next one begins ahead."""
+REACH, LEAST_REACH, FAINT = 4.0, 0.3, 1e-7
+"""How many of a Gaussian's widths a kernel reaches, and the least width in pixels that counts; the least share of the light that
+a kernel's pixel begins with."""
+NONE = Blur((0.0, 0.0, 0.0))
 _ROW = 1024
 FEW = 2**19
 """Voxels that a transform is quick for."""
@@ -45,35 +48,6 @@ SIDE, MARGIN = 64, 4
 """Pixels: widths are sought in the middle of the pattern, which holds nearly all photons, without its edge."""
 GLANCE, UNSEEN = 32, 0.12
 """Pixels: the middle in which a first step tells whether there is any blur; widths below which there is none."""
-
-
-@dataclass(frozen=True)
-class Blur:
-    """The convolution of intensities with a Gaussian, or a pseudo-Voigt function, periodic, which is its own adjoint.
-
-    Parameters
-    ----------
-    sigma_px
-        Widths in pixels.
-    lorentzian
-        Share of the Lorentzian part, 0 to 1.
-    """
-
-    sigma_px: Widths
-    lorentzian: float = 0.0
-
-    def times(self, factors: Widths) -> Blur:
-        """Return the same blur in other pixels."""
-        first, second, third = (s * f for s, f in zip(self.sigma_px, factors, strict=True))
-        return Blur((first, second, third), self.lorentzian)
-
-    def __call__(self, intensity: torch.Tensor) -> torch.Tensor:
-        """Return intensities, float32 (..., N0, N1, N2), blurred; rounding leaves some a little below zero."""
-        shape = intensity.shape[-3:]
-        spectrum = torch.fft.rfftn(intensity, dim=AXES)
-        parts = [s**2 * f for s, f in zip(self.sigma_px, _squares(shape, intensity.device), strict=True)]
-        spectrum = _blurred(spectrum, parts, self.lorentzian)
-        return _back(spectrum, shape)
 
 
 def intensity(objects: torch.Tensor, sides: tuple[int, ...]) -> torch.Tensor:
@@ -120,14 +94,15 @@ def estimate(
     fitted: torch.Tensor,
     begin: Blur | None = None,
     background: torch.Tensor | None = None,
-    tails: bool = False,
+    shape: Shape = "gaussian",
 ) -> Blur:
     """Return the blur with which a coherent intensity explains counts best, on a scale of its own.
 
-    Gauss and Newton's steps on the squares of the widths, a scale and, with `tails`, the share of the Lorentzian part, each pixel
-    weighted by the variance of Poisson's statistics: that is Fisher's scoring of the Poisson likelihood.  Only the middle of the
-    pattern takes part, so that the time does not depend on the size of the scan, and of that only where light is expected.  Where
-    nothing is known, a step in a small middle says first whether there is anything to be sought.
+    Gauss and Newton's steps on the squares of the widths and a scale, also on covariances or the share of the Lorentzian part as
+    `shape` says, each pixel weighted by the variance of Poisson's statistics: that is Fisher's scoring of the Poisson likelihood.
+    A ``free`` kernel is found from there, see `freed`.  Only the middle of the pattern takes part, so that the time does not
+    depend on the size of the scan, and of that only where light is expected.  Where nothing is known, a step in a small middle
+    says first whether there is anything to be sought.
 
     Parameters
     ----------
@@ -139,15 +114,20 @@ def estimate(
         Where to begin; None: at no blur.
     background
         Photons per pixel that are not the object's: float32, same shape or one number; None: none.
-    tails
-        Whether the Lorentzian part is sought too; otherwise there is as much of it as in `begin`.
+    shape
+        Of what is sought; where it says nothing of the Lorentzian part or of correlations, these are as in `begin`.
     """
     dark = torch.zeros((), device=intensity.device) if background is None else background
     if begin is None:
-        glance = _scored(intensity, counts, fitted, Blur((0.0, 0.0, 0.0)), dark, GLANCE, 1, False)
+        glance = _scored(intensity, counts, fitted, NONE, dark, GLANCE, 1, "gaussian")
         if max(glance.sigma_px) < UNSEEN:
             return glance
-    return _scored(intensity, counts, fitted, begin or Blur((0.0, 0.0, 0.0)), dark, SIDE, STEPS, tails)
+    first = begin or NONE
+    if first.kernel is None:
+        first = _scored(
+            intensity, counts, fitted, first, dark, SIDE, STEPS, "oblique" if shape == "free" else shape
+        )
+    return freed(intensity, counts, fitted, first, dark) if shape == "free" and known(first) else first
 
 
 def _scored(
@@ -158,79 +138,134 @@ def _scored(
     dark: torch.Tensor,
     side: int,
     steps: int,
-    tails: bool,
+    sought: Shape,
 ) -> Blur:
     """Return a blur after so many steps at most, in a middle of such a side."""
-    sides = tuple(min(n, side) for n in intensity.shape)
-    intensity, counts, fitted = (middle(volume, sides) for volume in (intensity, counts, fitted))
-    dark = middle(dark, sides) if dark.ndim else dark
-    shape, squares = fitted.shape, _squares(fitted.shape, intensity.device)
+    intensity, counts, fitted, dark = _middles(intensity, counts, fitted, dark, side)
+    shape, oblique = tuple(fitted.shape), sought == "oblique" or any(begin.correlations)
+    basis = terms(shape, intensity.device, oblique)
+    free = len(basis) if sought == "oblique" else 3
     spectrum = torch.fft.rfftn(intensity, dim=AXES)
-    variances = torch.tensor(begin.sigma_px, dtype=torch.float64).square()
+    moments = torch.tensor(begin.moments()[: len(basis)], dtype=torch.float64)
     scale, share, seen = 1.0, begin.lorentzian, fitted
     for step_number in range(steps):
-        parts = [v * square for v, square in zip(variances.tolist(), squares, strict=True)]
-        blurred = _blurred(spectrum, parts, share)
-        by_exponent = spectrum * _slopes(parts, share) if share else -blurred
-        expected = _back(blurred, shape)
+        parts = exponents(moments.tolist(), basis)
+        blurred = spectrum * degree(parts, share)
+        by_exponent = spectrum * slopes(parts, share) if share else -blurred
+        expected = back(blurred, shape)
         if step_number == 0:
             lit = expected > LIT
             seen = fitted & _away_from_edges(shape, intensity.device) & lit
             counts, dark = counts[seen], dark.expand(shape)[seen]
         model = scale * expected[seen] + dark
-        rises = [scale * _back(by_exponent * square, shape)[seen] for square in squares]
+        rises = [scale * back(by_exponent * one, shape)[seen] for one in basis[:free]]
         rises.append(expected[seen])
-        if tails:
-            gaussian, lorentzian = _coherences(parts)
-            rises.append(scale * _back(spectrum * (lorentzian - gaussian), shape)[seen])
-        slopes = torch.stack(rises)
-        weighted = slopes / model.clamp(min=1)
-        normal = torch.stack([_total(weighted * one) for one in slopes])
+        if sought == "pseudo-voigt":
+            gaussian, lorentzian = coherences(parts)
+            rises.append(scale * back(spectrum * (lorentzian - gaussian), shape)[seen])
+        derivatives = torch.stack(rises)
+        weighted = derivatives / model.clamp(min=1)
+        normal = torch.stack([_total(weighted * one) for one in derivatives])
         pull = _total(weighted * (counts - model))
         normal += 1e-6 * torch.diag(normal.diagonal()) + 1e-30 * torch.eye(len(rises), dtype=normal.dtype)
         step = torch.linalg.solve(normal, pull)
-        before = variances
-        variances = (variances + step[:3].clamp(-LONGEST_STEP, LONGEST_STEP)).clamp(0, WIDEST**2)
-        scale = max(0.1 * scale, scale + float(step[3]))
-        if tails:
-            share = min(max(share + float(step[4]), 0.0), MOST_LORENTZIAN)
-        if float((variances - before).abs().max()) < CLOSE:
+        before = moments
+        moments = _possible(before, step[:free])
+        scale = max(0.1 * scale, scale + float(step[free]))
+        if sought == "pseudo-voigt":
+            share = min(max(share + float(step[free + 1]), 0.0), MOST_LORENTZIAN)
+        if float((moments - before).abs().max()) < CLOSE:
             break
-    sigma_px = variances.sqrt().tolist()
-    return Blur((sigma_px[0], sigma_px[1], sigma_px[2]), share)
+    first, second, third = sigma = moments[:3].sqrt().tolist()
+    crossed = moments[3:].tolist() or [0.0] * 3
+    one, other, last = (
+        value / (sigma[a] * sigma[b]) if sigma[a] * sigma[b] > 0 else 0.0
+        for value, (a, b) in zip(crossed, PAIRS, strict=True)
+    )
+    return Blur((first, second, third), share, (one, other, last))
 
 
-def _blurred(spectrum: torch.Tensor, parts: list[torch.Tensor], share: float) -> torch.Tensor:
-    """Return the transform of an intensity times the degree of coherence.
+def _possible(moments: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    """Return variances, and covariances if there are any, after a step that is not too long, within what is sought."""
+    moments = moments.clone()
+    moments[: len(step)] += step.clamp(-LONGEST_STEP, LONGEST_STEP)
+    moments[:3] = moments[:3].clamp(0, WIDEST**2)
+    for k, (a, b) in enumerate(PAIRS, 3):
+        if k < len(moments):
+            most = MOST_CORRELATED * (moments[a] * moments[b]).sqrt()
+            moments[k] = moments[k].clamp(-most, most)
+    return moments
+
+
+def freed(
+    intensity: torch.Tensor,
+    counts: torch.Tensor,
+    fitted: torch.Tensor,
+    begin: Blur,
+    background: torch.Tensor,
+) -> Blur:
+    """Return the kernel, the same at opposite places, with which a coherent intensity explains counts.
+
+    With the intensity I known, expected counts n = s·(K ∗ I) + b are linear in the kernel K, so that Richardson and Lucy's steps,
+    K ← K · (I ⋆ c/n) / (I ⋆ 1) over the fitted pixels, raise the likelihood of the counts c (J. Opt. Soc. Am. 62, 55 (1972);
+    Astron. J. 79, 745 (1974); for coherence functions Clark et al., Nat. Commun. 3, 993 (2012)).  Each begins further ahead, the
+    way that the last one went, as they are slow (Biggs and Andrews, Appl. Opt. 36, 1766 (1997)).  A kernel that is not the same
+    at opposite places would mostly shift the pattern, which the object's phase does as well.
 
     Parameters
     ----------
-    spectrum
-        The intensity's transform.
-    parts
-        2π²σ²f² along each axis, ready to be combined.
-    share
-        Of the Lorentzian part.
+    intensity, counts, fitted, background
+        As for `estimate`.
+    begin
+        Where to begin; its widths say how far the kernel reaches.
     """
-    if share:
-        gaussian, lorentzian = _coherences(parts)
-        return spectrum * gaussian.lerp(lorentzian, share)
-    for part in parts:  # a product of one factor for each axis
-        spectrum = spectrum * torch.exp(-part)
-    return spectrum
+    intensity, counts, fitted, dark = _middles(intensity, counts, fitted, background, SIDE)
+    shape = tuple(fitted.shape)
+    reach = [math.ceil(REACH * max(sigma, LEAST_REACH)) for sigma in begin.sigma_px]
+    window = tuple(2 * min(far, (n - 1) // 2) + 1 for far, n in zip(reach, shape, strict=True))
+    window = window if begin.kernel is None else tuple(begin.kernel.weights.shape)
+    weights = _windowed(begin, window).clamp(min=FAINT).to(intensity.device)
+    spectrum = torch.fft.rfftn(intensity, dim=AXES)
+    expected = back(spectrum * begin.degree(shape, intensity.device), shape)
+    seen = fitted & _away_from_edges(shape, intensity.device) & (expected > LIT)
+    power = _symmetric(
+        back(torch.fft.rfftn(seen.to(counts.dtype), dim=AXES) * spectrum.conj(), shape), window
+    )
+    power = power.clamp(min=1e-3 * float(power.max()))
+    last, change = weights, torch.zeros_like(weights)
+    for _ in range(FREEING):
+        expected = back(spectrum * Kernel(weights.cpu()).degree(shape, intensity.device), shape) + dark
+        quotient = torch.where(seen, counts / expected.clamp(min=LIT), 0)
+        pull = _symmetric(back(torch.fft.rfftn(quotient, dim=AXES) * spectrum.conj(), shape), window)
+        stepped = weights * (pull / power).clamp(min=0)
+        before, change = change, stepped - weights
+        ahead = float((change * before).sum() / before.square().sum().clamp(min=1e-30))
+        weights = (stepped + min(max(ahead, 0.0), AHEAD) * (stepped - last)).clamp(min=0)
+        last = stepped
+    found = Kernel((last / last.sum()).cpu())
+    return Blur(found.sigma_px, kernel=found)
 
 
-def _coherences(parts: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the degrees of coherence that make a Gaussian and a Lorentzian blur, equally wide at half their heights."""
-    exponent = parts[0] + parts[1] + parts[2]
-    return torch.exp(-exponent), torch.exp(-2 * (math.log(2) * exponent).sqrt_())
+def _windowed(blur: Blur, window: tuple[int, ...]) -> torch.Tensor:
+    """Return what a blur makes of one photon, in so many pixels around it."""
+    point = torch.zeros([max(2 * side, 32) for side in window])
+    point[0, 0, 0] = 1
+    return _symmetric(blur(point), window)
 
 
-def _slopes(parts: list[torch.Tensor], share: float) -> torch.Tensor:
-    """Return the derivative of the degree of coherence by the sum of the parts."""
-    gaussian, lorentzian = _coherences(parts)
-    exponent = (parts[0] + parts[1] + parts[2]).clamp_(min=1e-12)
-    return gaussian.lerp(lorentzian * (math.log(2) / exponent).sqrt_(), share).neg_()
+def _symmetric(volume: torch.Tensor, window: tuple[int, ...]) -> torch.Tensor:
+    """Return so many pixels around index 0, index 0 in their middle, each with the mean of itself and the one opposite."""
+    found = torch.fft.fftshift(middle(volume, window))
+    return (found + found.flip(AXES)) / 2
+
+
+def _middles(
+    intensity: torch.Tensor, counts: torch.Tensor, fitted: torch.Tensor, dark: torch.Tensor, side: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the middles of a pattern, of such a side at most, in which a blur is sought."""
+    sides = tuple(min(n, side) for n in intensity.shape)
+    intensity, counts, fitted = (middle(volume, sides) for volume in (intensity, counts, fitted))
+    return intensity, counts, fitted, middle(dark, sides) if dark.ndim else dark
 
 
 def known(blur: Blur) -> Blur | None:
@@ -258,6 +293,13 @@ class Seeker:
 
     def further(self, told: Blur) -> Blur:
         """Return the blur to phase with after an object that was phased with the last one told of another."""
+        if told.kernel is not None:
+            window = told.kernel.weights.shape
+            now = told.kernel.weights if self.blur is None else _windowed(self.blur, window)
+            weights = (now + ONWARDS * (told.kernel.weights - now)).clamp(min=0)
+            kernel = Kernel(weights / weights.sum())
+            self.blur, self._last = Blur(kernel.sigma_px, kernel=kernel), []
+            return self.blur
         squares = [s**2 for s in told.sigma_px]
         if self.blur is None:
             found = [v * (1.6 + 7 * v) for v in squares]
@@ -269,7 +311,7 @@ class Seeker:
             ]
             self._last = now
         first, second, third = (math.sqrt(min(max(v, 0.0), WIDEST**2)) for v in found)
-        self.blur = Blur((first, second, third), told.lorentzian)
+        self.blur = Blur((first, second, third), told.lorentzian, told.correlations)
         return self.blur
 
 
@@ -279,20 +321,6 @@ def _factor(now: tuple[float, float], last: tuple[float, float] | None) -> float
         return ONWARDS
     factor = (last[0] - now[0]) / (now[1] - last[1])
     return min(factor, LONGEST) if factor > 0 else ONWARDS
-
-
-def _squares(shape: tuple[int, ...], device: torch.device) -> list[torch.Tensor]:
-    """Return 2π²f² along each axis of a half spectrum, ready to be combined."""
-    found = []
-    for axis, n in enumerate(shape):
-        frequency = torch.fft.rfftfreq(n) if axis == 2 else torch.fft.fftfreq(n)
-        square = 2 * math.pi**2 * frequency.square()
-        found.append(square.to(device).view([-1 if k == axis else 1 for k in range(3)]))
-    return found
-
-
-def _back(spectrum: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    return torch.fft.irfftn(spectrum, s=shape, dim=AXES)
 
 
 def middle(volume: torch.Tensor, sides: tuple[int, ...]) -> torch.Tensor:

@@ -25,7 +25,8 @@ from ..preparation import middle
 from ..scan import InputError
 from . import backend as backends
 from .backend import Backend
-from .coherence import Blur, lit, put_middle
+from .blur import Blur
+from .coherence import lit, put_middle
 from .coherence import middle as middle_of
 from .forward import Forward
 from .modelled import ModelledBackend

@@ -18,7 +18,8 @@ from ..recipe import Refinement, algorithm
 from ..reconstruction import Progress
 from . import support
 from .batch import Batch, Best, Starts
-from .coherence import Blur, Seeker, known
+from .blur import Blur
+from .coherence import Seeker, Shape, known
 from .diffraction import Diffraction
 from .grids import on_grid
 from .iterations import rule
@@ -33,7 +34,7 @@ RENEWED_EVERY, DOWN = 20, 10
 SAMPLED_EVERY = 4
 """Iterations between two objects that are averaged: neighbours are alike."""
 
-Coherence = Literal["as it is", "given", "gaussian", "pseudo-voigt"]
+Coherence = Literal["as it is", "given"] | Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +179,8 @@ class _Run:
         Iterations after which objects go into the mean from which the last downhill iterations begin as well.
     stops
         Iterations after which the starts are looked at, or anything is changed.
-    estimates
-        Whether the blur is estimated.
+    sought
+        The shape of the blur that is estimated; None: none is.
     coarse
         How many of them are done on half as many voxels per axis.
     done
@@ -203,11 +204,11 @@ class _Run:
         self.refinement, self.shape, self.stage, self.keep = refinement, data.shape, stage, keep
         self.uniform = uniform
         self.coherence, self.blur, self._seeker = coherence, data.blur, Seeker(data.blur)
-        self.estimates = coherence in ("gaussian", "pseudo-voigt")
-        self.renews = self.estimates or (coherence == "given" and not data.forward.is_plain)
+        self.sought: Shape | None = None if coherence == "as it is" or coherence == "given" else coherence
+        self.renews = self.sought is not None or (coherence == "given" and not data.forward.is_plain)
         self.steps = algorithm.parse(refinement.algorithm)
         self.notes: tuple[str, ...] = ()
-        if self.estimates and data.blur is not None and self.steps:
+        if self.sought and data.blur is not None and self.steps:
             self.steps += (self.steps[-1],) * SETTLING
             self.notes = (f"Went on for {SETTLING} iterations, as the light is only partly coherent.",)
         self.coarse = min(refinement.coarse, len(self.steps))
@@ -319,22 +320,19 @@ class _Run:
         """Estimate how coherent the light is, if objects tell, and renew what projections aim at."""
         if not self.renews:
             return
-        if self.estimates and self._tells():
-            self.blur = known(self._seeker.further(self._told(batch)))
+        if self.sought and self._tells():
+            told = batch.blur(self._best(), self.blur, self.sought)
+            self.blur = known(self._seeker.further(told))
             if self.blur is None:
                 self._seeker = Seeker(None)
         batch.explain(self.blur)
 
     def conclude(self, batch: Batch) -> None:
         """Estimate how coherent the light was from what was found, and judge it by that."""
-        if self.estimates:
-            self.blur = known(self._told(batch))
+        if self.sought:
+            self.blur = known(batch.blur(self._best(), self.blur, self.sought))
         if self.renews:
             batch.explain(self.blur, renew=False)
-
-    def _told(self, batch: Batch) -> Blur:
-        """Return the blur that the best start tells of."""
-        return batch.blur(self._best(), self.blur, self.coherence == "pseudo-voigt")
 
     def _tells(self) -> bool:
         """Whether objects are as good as they can be for now: those that a guess brought, and what downhill steps left."""

@@ -10,11 +10,13 @@ All arrays are in FFT order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from .coherence import Blur, middle, put_middle
+from .blur import Blur
+from .coherence import middle, put_middle
 
 FLOOR = 0.1
 """Photons: the least expected count that counts are divided by."""
@@ -49,18 +51,31 @@ class Forward:
 
     def __call__(self, intensity: torch.Tensor) -> torch.Tensor:
         """Return the counts that are expected of a coherent intensity (..., N0, N1, N2), never negative."""
-        blurred = self.blurred(intensity).clamp(min=0)
-        return blurred if self.background is None else blurred.add_(self.background)
+        return self.above(self.blurred(intensity))
 
     def blurred(self, volume: torch.Tensor) -> torch.Tensor:
         """Return a volume (..., N0, N1, N2) blurred: the part that is linear, and its own adjoint."""
+        return self.ready(tuple(volume.shape[-3:]), volume.device)(volume)
+
+    def ready(self, shape: tuple[int, ...], device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return `blurred` for volumes of that shape, to be called often."""
         if self.blur is None:
-            return volume
+            return lambda volume: volume
         if self.sides is None:
-            return self.blur(volume)
-        blurred = volume.clone()
-        put_middle(blurred, self.blur(middle(volume, self.sides)))
+            return self.blur.ready(shape, device)
+        sides, blur = self.sides, self.blur.ready(self.sides, device)
+
+        def blurred(volume: torch.Tensor) -> torch.Tensor:
+            found = volume.clone()
+            put_middle(found, blur(middle(volume, sides)))
+            return found
+
         return blurred
+
+    def above(self, light: torch.Tensor) -> torch.Tensor:
+        """Return the counts that are expected of what `blurred` returned, never negative."""
+        light = light.clamp(min=0)
+        return light if self.background is None else light.add_(self.background)
 
     def apart(self, counts: torch.Tensor) -> torch.Tensor:
         """Return counts less the background, never negative."""
@@ -104,17 +119,17 @@ def sharpened(
     -------
     float32, the shape of `start`
     """
-    whole = bool(fitted.all())
+    whole, blurred = bool(fitted.all()), forward.ready(tuple(counts.shape), counts.device)
     seen = torch.where(fitted, counts, 0)
-    weight = forward.blurred(fitted.to(counts.dtype)).clamp(min=LEAST_SEEN)
+    weight = blurred(fitted.to(counts.dtype)).clamp(min=LEAST_SEEN)
     if start is None:
         light = torch.where(fitted, forward.apart(counts), 0)
         start = (light if whole else torch.where(fitted, light, _surroundings(light, fitted))) + FLOOR / 4
     found = start
     for _ in range(steps):
         # bounded, as the Gaussian that is sampled has small negative parts where it is narrow
-        quotient = seen.div(forward(found).clamp_(min=FLOOR)).clamp_(max=LARGEST)
-        factor = forward.blurred(quotient).clamp(min=0)
+        quotient = seen.div(forward.above(blurred(found)).clamp_(min=FLOOR)).clamp_(max=LARGEST)
+        factor = blurred(quotient).clamp(min=0)
         found = found * (factor if whole else factor.div_(weight).clamp_(max=LARGEST))
     return found
 

@@ -16,7 +16,8 @@ import torch
 from ..recipe import Guess, Refinement
 from ..reconstruction import Progress
 from .batch import Starts
-from .coherence import Blur, Seeker, Widths, estimate, known
+from .blur import Blur, Widths
+from .coherence import Seeker, estimate, known
 from .diffraction import Diffraction
 from .engine import Phased, refine
 from .forward import Forward, sharpened

@@ -79,11 +79,11 @@ class ForwardModel(Part):
         description="How coherent the light is: off (fully), estimate, or the widths in pixels, per axis, of the Gaussian that "
         "blurs the intensity.",
     )
-    kernel: Literal["gaussian", "pseudo-voigt"] = Field(
+    kernel: Literal["gaussian", "oblique", "pseudo-voigt", "free"] = Field(
         "gaussian",
         title="Blur's shape",
-        description="What blurs the intensity where the coherence is estimated: a Gaussian, or a pseudo-Voigt function, with "
-        "longer tails.",
+        description="What blurs the intensity where the coherence is estimated: a Gaussian along the array's axes, an oblique "
+        "one along any, a pseudo-Voigt function with longer tails, or a free kernel, found pixel by pixel.",
     )
     background: Literal["off", "estimate"] | Photons | tuple[Photons, ...] | str = Field(
         "estimate",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +13,7 @@ from scipy import fft
 from .. import analysis
 from ..analysis.drawing import INK, new_page, styled
 from ..preparation import Background, prepare
-from ..reconstruction import Reconstruction
+from ..reconstruction import Coherence, Reconstruction
 from ..scan import Scan
 
 if TYPE_CHECKING:
@@ -116,18 +118,29 @@ def _light(found: Reconstruction, grid: tuple[int, ...]) -> tuple[np.ndarray, st
         spectrum = fft.rfftn(light.astype(np.float64))
         ends = (fft.fftfreq(grid[0]), fft.fftfreq(grid[1]), fft.rfftfreq(grid[2]))
         along = np.meshgrid(*ends, indexing="ij", sparse=True)
-        far = 2 * np.pi**2 * sum((s * f) ** 2 for s, f in zip(found.coherence.sigma_px, along, strict=True))
-        share = found.coherence.lorentzian
-        coherence = (1 - share) * np.exp(-far)
-        if share:
-            coherence += share * np.exp(-2 * np.sqrt(np.log(2) * far))
-        spectrum *= coherence
+        spectrum *= _degree(found.coherence, grid, along)
         light = np.maximum(fft.irfftn(spectrum, grid), 0)
         widths = " × ".join(f"{sigma:.2f}" for sigma in found.coherence.sigma_px)
         words += f", blurred by {widths} pixels (σ) for partial coherence"
     if found.background.photons_per_voxel:
         words += f", on a background of {found.background.words}"
     return fft.fftshift(light).astype(np.float32), words
+
+
+def _degree(light: Coherence, grid: tuple[int, ...], along: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the degree of coherence at places of the autocorrelation that are fractions of the grid, a half spectrum."""
+    if light.kernel is not None:
+        kernel = analysis.fitted(light.kernel.astype(np.float64), grid)
+        return fft.rfftn(fft.ifftshift(kernel)).real
+    widths = [sigma * f for sigma, f in zip(light.sigma_px, along, strict=True)]
+    crossed = (
+        rho * widths[a] * widths[b]
+        for rho, (a, b) in zip(light.correlations, combinations(range(3), 2), strict=True)
+        if rho
+    )
+    far = 2 * np.pi**2 * (sum(w**2 for w in widths) + 2 * sum(crossed))
+    share = light.lorentzian
+    return (1 - share) * np.exp(-far) + (share * np.exp(-2 * np.sqrt(np.log(2) * far)) if share else 0)
 
 
 @styled
