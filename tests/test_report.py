@@ -16,9 +16,9 @@ from napari_autophase import formats
 from napari_autophase.cli import main
 from napari_autophase.evidence import Curve, Trust
 from napari_autophase.export import Against
+from napari_autophase.light import Background, Coherence
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run
-from napari_autophase.reconstruction import Background, Coherence
 from napari_autophase.report import gather, html, write_report
 from napari_autophase.report import seen as seen_
 from napari_autophase.scan import InputError

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import analysis, formats, geometry, memory, preparation, progress, runs
+from .light import Coherence
 from .placement import doubts_of, placed
 from .recipe import Recipe
-from .reconstruction import BEGUN_WITH, UNKNOWN_GEOMETRY, Coherence, Progress, Reconstruction
+from .reconstruction import BEGUN_WITH, UNKNOWN_GEOMETRY, Progress, Reconstruction
 from .scan import InputError, Scan, fingerprint
 from .stopwatch import Clock, Stopwatch
 from .version import full_version

@@ -9,9 +9,9 @@ import numpy as np
 
 from . import formats, geometry
 from .geometry import GeometrySummary
+from .light import Background
 from .preparation import prepare, said_background
 from .recipe import Recipe
-from .reconstruction import Background
 from .scan import Geometry, Scan
 
 

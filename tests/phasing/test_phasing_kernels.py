@@ -14,10 +14,10 @@ from phasing_crystals import crystal, field, finish, likeness
 from test_phasing_coherence import in_fft_order
 
 from napari_autophase import Recipe, formats, report, run
+from napari_autophase.light import Coherence
 from napari_autophase.phasing import Blur, Diffraction, Phased, Starts, refine, reshape
 from napari_autophase.phasing.coherence import estimate
 from napari_autophase.recipe import Refinement, ShrinkWrap
-from napari_autophase.reconstruction import Coherence
 from napari_autophase.simulation import simulate
 
 SHAPE = (32, 32, 32)

@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 
 from ..evidence import TRUST_MAPS, Curve, Shells, Trust
-from ..reconstruction import Background, Coherence, Reconstruction
+from ..light import Background, Coherence
+from ..reconstruction import Reconstruction
 from ..scan import InputError, Origin
 from . import nexus
 from .common import Dataset

@@ -20,7 +20,7 @@ from typing import Literal
 
 import torch
 
-from ..reconstruction import Coherence
+from ..light import Coherence
 from .pattern import AXES
 
 Widths = tuple[float, float, float]

@@ -295,8 +295,8 @@ class Seeker:
         """Return the blur to phase with after an object that was phased with the last one told of another."""
         if told.kernel is not None:
             window = told.kernel.weights.shape
-            now = told.kernel.weights if self.blur is None else _windowed(self.blur, window)
-            weights = (now + ONWARDS * (told.kernel.weights - now)).clamp(min=0)
+            begin = told.kernel.weights if self.blur is None else _windowed(self.blur, window)
+            weights = (begin + ONWARDS * (told.kernel.weights - begin)).clamp(min=0)
             kernel = Kernel(weights / weights.sum())
             self.blur, self._last = Blur(kernel.sigma_px, kernel=kernel), []
             return self.blur

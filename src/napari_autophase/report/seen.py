@@ -12,8 +12,9 @@ from scipy import fft
 
 from .. import analysis
 from ..analysis.drawing import INK, new_page, styled
+from ..light import Coherence
 from ..preparation import Background, prepare
-from ..reconstruction import Coherence, Reconstruction
+from ..reconstruction import Reconstruction
 from ..scan import Scan
 
 if TYPE_CHECKING:
