@@ -17,6 +17,7 @@ from napari_autophase.viewer.docks import display_dock
 from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.model import compat, layers
 from napari_autophase.viewer.model.mesh import Cut
+from napari_autophase.viewer.widgets.range_row import RangeRow
 
 
 @pytest.fixture
@@ -84,6 +85,18 @@ def test_the_threshold_moves_the_support(dock, result):
     dock.threshold.setValue(0.55)
     settle(dock)
     assert result.threshold == pytest.approx(0.55)
+
+
+def test_small_numbers_fit_into_their_boxes(qtbot):
+    ranges = RangeRow()
+    qtbot.addWidget(ranges)
+    for ends, said in (
+        ((-8.123e-4, 8.123e-4), ("-8.12e-4", "8.12e-4")),
+        ((-0.00123, 12.0), ("-0.00123", "12")),
+    ):
+        ranges.show_range(ends, ends, ends, True)
+        assert (ranges.low.text(), ranges.high.text()) == said
+        assert ranges.ends is None
 
 
 def test_colours(dock, result, viewer):

@@ -123,4 +123,8 @@ class RangeRow(QWidget):
 
 
 def _said(value: float) -> str:
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+    """Return a number with three digits, as short as it can be said."""
+    plain, by_power = (
+        said.replace("e-0", "e-").replace("e+0", "e") for said in (f"{value:.3g}", f"{value:.2e}")
+    )
+    return min(plain, by_power, key=len)
