@@ -194,6 +194,11 @@ def _strange_unit(file):
     file["entry/instrument/arm/gamma"].attrs["units"] = "furlong"
 
 
+def _no_pixels(file):
+    del file["entry/instrument/det/module/slow_pixel_direction"]
+    file["entry/instrument/det/depends_on"] = "/entry/instrument/arm/delta"
+
+
 def _odd_number(file):
     del file["entry/sample/circles/om"]
     transformation(file["entry/sample/circles"], "om", np.arange(5.0), (0, 1, 0), "mu")
@@ -206,6 +211,7 @@ def _odd_number(file):
         (_lead_nowhere, "depends on table"),
         (_strange_unit, "furlong"),
         (_odd_number, "has 5 values, but there are 17 frames"),
+        (_no_pixels, "says by fast_pixel_direction and slow_pixel_direction how its pixels run"),
     ],
 )
 def test_transformations_that_cannot_be_used_are_said_to_be(tmp_path, spoil, says):

@@ -76,10 +76,13 @@ def pick(
 
 def _nothing_fits(path: Path, arrays: list[Dataset]) -> InputError:
     """Say why the most likely array of the file cannot be used."""
-    if not arrays:
+    beside = [each for each in arrays if each.path.rpartition("/")[2] in _BESIDE]
+    if len(beside) == len(arrays):
+        what = f"no frames but {beside[0]}" if beside else "no numeric array"
         return InputError(
-            f"{path} holds no numeric array; a rocking curve is a 3-D volume (frames, rows, columns)."
+            f"{path} holds {what}; open the file that has the rocking curve, a 3-D volume (frames, rows, columns)."
         )
+    arrays = [each for each in arrays if each not in beside]
     largest = max(arrays, key=lambda each: prod(each.shape))
     what = f"{path}::{largest.path}" if largest.path else str(path)
     if largest.dtype.kind == "b":

@@ -8,7 +8,7 @@ RELATIVE = {"dscan": 1, "d2scan": 2, "d3scan": 3, "d4scan": 4, "lup": 1}
 MOVED = {**ABSOLUTE, **RELATIVE}
 _SUCCESS = "success"
 _BLISS_STEPS = "fscan"
-"""A command that names start, step and number of points."""
+"""A command of BLISS that names start, step and number of points."""
 
 
 def asked_points(command: str) -> int | None:
@@ -30,3 +30,17 @@ def asked_of_tree(command: str) -> int | None:
     if verb == _BLISS_STEPS:
         return int(words[3]) if len(words) > 3 and words[3].isdigit() else None
     return asked_points(command)
+
+
+def run_of_tree(command: str) -> tuple[str, float, float] | None:
+    """Return which motor a command moves, from where to where; None where it moves none alone, or as seen from where it stood."""
+    verb, *words = command.split() or [""]
+    if ABSOLUTE.get(verb) != 1 or len(words) < 4:
+        return None
+    try:
+        first, last = map(float, words[1:3])
+    except ValueError:
+        return None
+    if verb == _BLISS_STEPS:
+        return (words[0], first, first + last * (int(words[3]) - 1)) if words[3].isdigit() else None
+    return words[0], first, last

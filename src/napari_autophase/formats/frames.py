@@ -25,6 +25,8 @@ _NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.(tiff?|edf|cbf)(\.(gz|b
 _FILES = (".h5", ".hdf5", ".nxs", ".cxi", ".npz", ".npy", ".mat", ".spec")
 """How the names of files end that are opened themselves."""
 _DATA_FILE = re.compile(r"_data_\d{6}\.(h5|hdf5)$")
+_MASTER = ("_master.h5", "_master.hdf5")
+"""How the file that joins them is called: it is the one to open."""
 """How files of a Dectris detector are called that hold a part of a scan."""
 _SCAN = 16
 """As many numbered files as this could be a scan of their own."""
@@ -230,6 +232,7 @@ def frames_in(folder: Path) -> list[Path]:
             series.setdefault(_match(each)["series"], []).append(each)
     if not series:
         others = sorted(each.name for each in folder.glob("*") if each.suffix.lower() in _FILES)
+        others = [each for each in others if each.endswith(_MASTER)] or others
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
         advice = f"open {', '.join(others[:3])}{more}" if others else "choose the folder of one scan"
         if others and all(map(_DATA_FILE.search, others)):

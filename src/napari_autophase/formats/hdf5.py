@@ -19,13 +19,14 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from . import layout, listing, nexus, parts, results, sources, transformations, trees
+from . import layout, listing, nexus, parts, raw_series, results, sources, transformations, trees
 from .choice import pick
 from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, joined, kept_axes
 from .hdf5_mask import centred, mask_of, never_written
 from .links import Absent, Dangling, Item, LinkError, Lost, Tree, local
-from .logs import ScanLog, find_log
+from .logs import ScanLog
 from .paths import damage
+from .raw_series import SERIES
 from .registry import Format, register
 
 _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
@@ -33,12 +34,8 @@ _DEEP = 12
 """Groups nested deeper than this are not looked into (external links may go round)."""
 _NESTED = 4
 """So many steps lead at most from the root to the data (root, entry, subentry, data); `default` may go round, too."""
-_SERIES = "data_*"
-"""What the numbered parts of one dataset are called together."""
 _PART = re.compile(r"data_(\d{6})")
 _OLD_PART = re.compile(r"data_(\d+)")  # directly in the entry
-_RAW_FILE = re.compile(r"(_master|(^|_)(scan_?|S)\d+)\.(h5|hdf5)$")
-"""How files of raw frames are called that have a log apart."""
 _UNKNOWN = np.dtype("V1")
 """The dtype of what is lost."""
 
@@ -105,7 +102,7 @@ class Hdf5(Format):
         name = f"/{name.strip('/')}"
         with opened(path) as tree:
             try:
-                item = tree[dirname(name) if name.endswith(f"/{_SERIES}") else name]
+                item = tree[dirname(name) if name.endswith(f"/{SERIES}") else name]
             except Dangling:
                 raise
             except Absent:
@@ -118,10 +115,15 @@ class Hdf5(Format):
                         "(frames, rows, columns) of numbers."
                     )
                 return found
-            prefix = f"{name.removesuffix(_SERIES).rstrip('/')}/"
+            prefix = f"{name.removesuffix(SERIES).rstrip('/')}/"
             arrays = list(_walk(tree, item, prefix, set()))
-            signals = (_known_as(tree, each, arrays) for each in _signals(tree, item, prefix))
-            return pick(path, arrays, next(signals, None), lambda each: each.is_volume)
+            declared = next((_known_as(tree, each, arrays) for each in _signals(tree, item, prefix)), None)
+            if not arrays and declared is None:
+                raise InputError(
+                    f"{path}::{name} holds no numeric array, and so no frames of a rocking curve; choose another group "
+                    f"(napari-autophase info {path.name} shows what is there)."
+                )
+            return pick(path, arrays, declared, lambda each: each.is_volume)
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return one dataset; of several complex modes the first."""
@@ -173,9 +175,10 @@ class Hdf5(Format):
             entry = nexus.entry_of(tree, dataset.path)
             mask, notes = mask_of(tree, path, dataset, tree[place])
             geometry, metadata, said = nexus.read_geometry(entry)
-            if dataset.path.endswith(f"/{_SERIES}"):
+            if dataset.path.endswith(f"/{SERIES}"):
                 said += nexus.short_of(entry, dataset.path, dataset.frames[0])
             lost, unwritten = never_written(tree, _parts(tree, dataset.path), dataset.frames)
+            said += raw_series.master_of(path)
             found = Description(lost, geometry, metadata, mask, (*said, *notes, *unwritten))
             if geometry is None:
                 found = joined(found, transformations.describe(tree, entry, place, dataset.frames[0]))
@@ -206,12 +209,7 @@ class Hdf5(Format):
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:
         """Take the log that is named; of a raw series of frames, look for one with as many points around the file."""
-        if given is None and not _is_raw_series(path, dataset):
-            return None, ()
-        log, notes = find_log(path, given)
-        if given is None and log is not None and log.points != dataset.shape[-3]:
-            return None, ()
-        return log, notes
+        return raw_series.log_of(path, dataset, given)
 
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return a reconstruction: ours whole, others' as far as they go."""
@@ -221,11 +219,6 @@ class Hdf5(Format):
         found = self.reads(path, dataset) if dataset.is_volume else np.empty(0)
         with opened(path) as tree:
             return results.read_result(path, tree, dataset, found)
-
-
-def _is_raw_series(path: Path, dataset: Dataset) -> bool:
-    """Tell whether frames are as a detector writes them where a log is kept apart: P10's masters, 28-ID-B's files."""
-    return dataset.path.endswith(f"/{_SERIES}") or _RAW_FILE.search(path.name) is not None
 
 
 def _with_tree(tree: Tree, path: str, dataset: Dataset, found: Description, hints: Hints) -> Description:
@@ -278,7 +271,7 @@ def _series(tree: Tree, prefix: str, parts: dict[int, Dataset]) -> Dataset | Non
             f"The parts of {tree.path} are not of one scan: {first}, but {other}; copy the right files, or open one part by its "
             "name."
         )
-        return Dataset(f"{prefix}{_SERIES}", (), _UNKNOWN, why)
+        return Dataset(f"{prefix}{SERIES}", (), _UNKNOWN, why)
     each = there[0].shape[0]  # so many frames are in all files but the last
     for place, number in enumerate(range(min(parts), max(parts) + 1)):
         part = parts.get(number)
@@ -290,18 +283,18 @@ def _series(tree: Tree, prefix: str, parts: dict[int, Dataset]) -> Dataset | Non
             )
             if number == max(parts) and each > 1:  # which may hold fewer
                 frames = f"frames from {place * each} on are"
-            why = part.lost if part else f"{tree.path} has no part {number} of {prefix}{_SERIES}."
-            return Dataset(f"{prefix}{_SERIES}", (), _UNKNOWN, f"Of the scan {frames} lost: {why}")
+            why = part.lost if part else f"{tree.path} has no part {number} of {prefix}{SERIES}."
+            return Dataset(f"{prefix}{SERIES}", (), _UNKNOWN, f"Of the scan {frames} lost: {why}")
     return Dataset(
-        f"{prefix}{_SERIES}", (sum(each.shape[0] for each in there), *there[0].shape[1:]), there[0].dtype
+        f"{prefix}{SERIES}", (sum(each.shape[0] for each in there), *there[0].shape[1:]), there[0].dtype
     )
 
 
 def _parts(tree: Tree, path: str) -> list[str]:
     """Return the path of a dataset, or those of its numbered parts in their order."""
-    if not path.endswith(f"/{_SERIES}"):
+    if not path.endswith(f"/{SERIES}"):
         return [path]
-    prefix = path.removesuffix(_SERIES)
+    prefix = path.removesuffix(SERIES)
     numbers = {name: _number(prefix, name) for name in tree[prefix]}
     return [
         prefix + name

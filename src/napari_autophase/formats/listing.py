@@ -1,4 +1,4 @@
-"""The scans that one HDF5 file holds, as a list: no frames are opened for it, and no file of a detector.
+"""The scans that one file holds, as a list: no frames are opened for it, and no file of a detector.
 
 There are hundreds, so HDF5 is called as it is: what h5py wraps around every group and dataset takes several times as long.
 """
@@ -20,6 +20,7 @@ from ..geometry import Files, Source, beamlines
 from .commands import asked_of_tree, what_cut
 from .entry import ScanEntry
 from .links import LinkError, Tree, is_elsewhere, link_types, place_of
+from .logs import is_log
 from .paths import check_file, damage, split_path
 from .patience import patient
 
@@ -30,7 +31,7 @@ _ONE = h5py.h5s.create(h5py.h5s.SCALAR)
 
 @patient
 def scans(path: str | Path) -> list[ScanEntry]:
-    """Return the scans of a file that holds several (of BLISS, for example), in the order of their numbers; else none.
+    """Return the scans of a file that holds several (of BLISS, or SPEC), in the order of their numbers; else none.
 
     Groups and links are looked at, no frames: hundreds of scans take no time to speak of.  ``FILE::PATH`` or `dataset` of
     `read_scan` picks one by its ``path``.
@@ -42,10 +43,21 @@ def scans(path: str | Path) -> list[ScanEntry]:
     """
     file, _ = split_path(path)
     check_file(file)
-    if not (file.is_file() and h5py.is_hdf5(file)):
+    if not file.is_file():
         return []
+    if not h5py.is_hdf5(file):
+        return _logged(file)
     with damage(file), Tree(file) as tree:
         return entries(tree)
+
+
+def _logged(file: Path) -> list[ScanEntry]:
+    """Return the scans of a SPEC file; none of any other."""
+    if is_log(file) != "spec":
+        return []
+    from .spec_scans import SpecScans
+
+    return SpecScans().entries(file)
 
 
 class _Group:

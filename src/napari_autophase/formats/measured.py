@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import INCOMPLETE, Beamline, Circle, Detector, Source, beamlines, complete, mean_step
+from ..geometry import INCOMPLETE, Beamline, Circle, Detector, Source, complete, mean_step
 from ..geometry.plausible import ANGLE, DISTANCE, ENERGY, Range, fault
 from ..scan import Geometry, InputError
 from .common import Description
@@ -18,6 +18,10 @@ from .logs import ScanLog
 from .logs.counted import frame_counter
 from .masks import Region, gaps_of
 from .moved import Moving, moves, order_in, sorted_by, still
+from .whose import first_of, nearly_from, told_from
+
+_WEAK = 2 / 3
+"""A beam that has less than this part of its median is said to be weak."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         notes.append(sorted_by(moved, log.path.name))
     if monitor is not None and points is not None:
         metadata["monitor"] = monitor[points].tolist()
+        notes += _uneven(monitor[points], log)
     metadata["saturation_counts"] = detector.saturation
     document = _document(beamline, detector, log, region, frames.shape, points, notes)
     notes += _unusable(beamline, log)
@@ -119,37 +124,18 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     )
 
 
-def told_from(log: ScanLog) -> list[Beamline]:
-    """Return the beamlines that a log may be from, by what it names; one, if it is clear."""
-    scores: dict[str, int] = {}
-    for each in beamlines().values():
-        files = each.files
-        if log.kind not in files.kinds or not all(map(log.has, files.evidence)):
-            continue
-        circles = {circle.motor for circle in (*each.sample, *each.arm)} - set(files.fixed_deg)
-        has = {motor for motor in circles if _first(log, files.of_motor(motor)) is not None}
-        unusable = {motor for motor in circles - has if log.why_not(files.of_motor(motor))}
-        if has | unusable == circles and (has or not circles):
-            scores[each.name] = len(has) + len(files.evidence) + 100 * any(moves(log, each.sample, each))
-            scores[each.name] += 1000 * (_first(log, files.energy) is not None) + 10_000 * (not unusable)
-    best = max(scores.values(), default=0)
-    return [beamlines()[name] for name, score in scores.items() if score == best]
-
-
-def nearly_from(log: ScanLog) -> list[Beamline]:
-    """Return the one beamline that a log is evidently from, or whose motor alone moved, though it lacks circles; else none."""
-    found, moving = [], []
-    for each in beamlines().values():
-        files = each.files
-        circles = {circle.motor for circle in (*each.sample, *each.arm)} - set(files.fixed_deg)
-        has = {motor for motor in circles if _first(log, files.of_motor(motor)) is not None}
-        known = all(map(log.has, files.evidence)) if files.evidence else _first(log, files.energy) is not None
-        if log.kind in files.kinds and known and has and 2 * len(has) >= len(circles):
-            found.append(each)
-        if log.kind in files.kinds and has and any(moves(log, each.sample, each)):
-            moving.append(each)
-    found = found or moving
-    return found if len(found) == 1 else []
+def _uneven(monitor: np.ndarray, log: ScanLog) -> list[str]:
+    """Say so if the incoming beam was much weaker in some frames than in the others."""
+    usual = float(np.nanmedian(monitor)) if np.isfinite(monitor).any() else 0.0
+    weak = np.flatnonzero(monitor < _WEAK * usual)
+    if not len(weak):
+        return []
+    least = int(weak[np.argmin(monitor[weak])])
+    return [
+        f"By the monitor in {log.path.name} the beam was weaker in {len(weak)} of {len(monitor)} frames (in frame {least} it had "
+        f"{monitor[least] / usual:.0%} of its median), and frames are taken as they are: if their light dropped, give these "
+        "frames a --mask."
+    ]
 
 
 def find_detector(beamline: Beamline, log: ScanLog | None, frames: Frames) -> tuple[Detector, list[str]]:
@@ -190,7 +176,7 @@ def _unknown(log: ScanLog, found: list[Beamline]) -> str:
         has = [
             circle.motor
             for circle in circles
-            if _first(log, near[0].files.of_motor(circle.motor)) is not None
+            if first_of(log, near[0].files.of_motor(circle.motor)) is not None
         ]
         lacking = ", ".join(circle.motor for circle in circles if circle.motor not in has)
         return (
@@ -336,11 +322,18 @@ def _direct_beam(
     beamline: Beamline, detector: Detector, log: ScanLog, region: Region | None, notes: list[str]
 ) -> tuple[float, float] | None:
     """Return the pixel of the frames that the direct beam meets; None: unknown."""
-    given = [_first(log, sources) for sources in (beamline.files.beam_row, beamline.files.beam_column)]
+    given = [first_of(log, sources) for sources in (beamline.files.beam_row, beamline.files.beam_column)]
     if not any(given):  # zeros were never set
         given = [None, None]
     if region is None:
-        if log.kind != "hdf5" or given[0] is None or given[1] is None:
+        if given[0] is None or given[1] is None:
+            return None
+        if log.kind != "hdf5":
+            notes.append(
+                f"The direct beam's pixel {given[0]:g}, {given[1]:g} of {log.path.name} is counted on the whole "
+                f"{detector.name}, and where on it these frames lie is not known: it is not used; --roi says where, or "
+                "--set geometry.direct_beam_pixel=ROW,COLUMN which pixel of the frames it is."
+            )
             return None
         notes.append(
             f"The direct beam's pixel {given[0]:g}, {given[1]:g} of {log.path.name} is counted in these frames, which are no "
@@ -357,10 +350,6 @@ def _direct_beam(
         f"as is usual at {beamline.name}; --set geometry.direct_beam_pixel=ROW,COLUMN says another."
     )
     return float(row - region[0]), float(column - region[2])
-
-
-def _first(log: ScanLog, sources: Iterable[Source]) -> float | None:
-    return next((value for each in sources if (value := log.number_of(each)) is not None), None)
 
 
 def quantity(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ import numpy as np
 from ..geometry import Beamline, beamlines
 from ..scan import InputError
 from .common import Dataset, Description, Hints, Volume
+from .entry import ScanEntry
 from .frames import frame_by_frame, frames_in, lost_frames, read_frames, stand
 from .images import header_of, is_frame
 from .logs import ScanLog, is_log, read_log, scans_of
 from .logs.counted import frame_counter
-from .measured import told_from
 from .registry import Format, register
+from .whose import told_from
 
 _NUMBER = re.compile(r"(\d+)\.[a-z]+(\.(gz|bz2))?$", re.IGNORECASE)
 
@@ -36,6 +38,11 @@ class SpecScans(Format):
         """Return the scans whose frames are there."""
         found = (self._scan(path, number) for number in scans_of(path))
         return [each for each in found if each is not None]
+
+    def entries(self, path: Path) -> list[ScanEntry]:
+        """Return all scans, without opening a frame."""
+        places: dict[str, list[Path]] = {}
+        return [_entry(read_log(path, number), places) for number in sorted(scans_of(path))]
 
     def lists_own(self, path: Path) -> list[Dataset]:  # noqa: ARG002
         """Return nothing: the frames stand elsewhere."""
@@ -99,6 +106,34 @@ class SpecScans(Format):
         return Dataset(str(number), (len(frames), *shape), dtype)
 
 
+def _entry(log: ScanLog, places: dict[str, list[Path]]) -> ScanEntry:
+    """Return a scan as a list shows it; `places` holds what was found under patterns, for those after it."""
+    lost, has_frames = "", False
+    try:
+        has_frames = len(_frames(log, places)) > 0
+    except InputError as error:
+        lost = str(error)
+    return ScanEntry(
+        str(log.number),
+        log.command,
+        _when(log.words.get("D", "")),
+        log.points or None,
+        log.asked,
+        has_frames,
+        ended=log.is_complete,
+        cut_by=log.cut_by,
+        lost=lost,
+    )
+
+
+def _when(date: str) -> str:
+    """Return a date as SPEC writes it in the order of ISO 8601, or as it is."""
+    try:
+        return datetime.strptime(date, "%a %b %d %H:%M:%S %Y").isoformat()
+    except ValueError:
+        return date
+
+
 def _candidates(log: ScanLog) -> Iterable[Beamline]:
     return told_from(log) or (each for each in beamlines().values() if log.kind in each.files.kinds)
 
@@ -108,8 +143,10 @@ def _places(log: ScanLog) -> list[str]:
     return [place.format(scan=log.number, stem=log.path.stem) for place in found]
 
 
-def _frames(log: ScanLog) -> Sequence[Path | None]:
+def _frames(log: ScanLog, places: dict[str, list[Path]] | None = None) -> Sequence[Path | None]:
     """Return the frames of a scan in their order, None for those that are missing; empty if they are not there.
+
+    `places` holds what stands under patterns that were looked at before.
 
     Raises
     ------
@@ -117,9 +154,13 @@ def _frames(log: ScanLog) -> Sequence[Path | None]:
         If most are missing.
     """
     folder, numbers = log.path.parent, _numbers(log)
+    places = {} if places is None else places
     for beamline in _candidates(log):
         for place in beamline.files.frames:
-            found = sorted(folder.glob(place.format(scan=log.number, stem=log.path.stem)))
+            pattern = place.format(scan=log.number, stem=log.path.stem)
+            if pattern not in places:
+                places[pattern] = sorted(folder.glob(pattern))
+            found = places[pattern]
             folders = [each for each in found if each.is_dir()]
             if len(folders) == 1 and numbers is None:
                 return frames_in(folders[0])

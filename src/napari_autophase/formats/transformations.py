@@ -123,7 +123,7 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> Descrip
     """
     modules, sample = _modules(entry, detector), _first(entry, "NXsample")
     if not modules:
-        return None
+        return _without_pixels(entry, detector)
     if sample is None:
         unplaced = (
             f"{entry.file.filename} places its detector by transformations, but no sample that depends on any: how it was turned "
@@ -172,6 +172,20 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> Descrip
     how = " ".join(f"--set geometry.{key}=…" for key in lacking)
     note = f"{where} places detector and sample, but {why}, so the geometry is not complete: {how}"
     return Description(metadata=known, notes=(note, *said), order=order)
+
+
+def _without_pixels(entry: h5py.Group, detector: h5py.Group | None) -> Description | None:
+    """Say so if detector and sample are placed, but not how the pixels run; None: they are not."""
+    detectors = [detector] if detector is not None else _all(entry, "NXdetector")
+    placed = [each.name for each in detectors if nexus.scalar(local(each, "depends_on")) not in (None, ".")]
+    if not placed or _first(entry, "NXsample") is None:
+        return None
+    note = (
+        f"{entry.file.filename} places {placed[0]} by transformations, but no NXdetector_module there says by "
+        "fast_pixel_direction and slow_pixel_direction how its pixels run: they are not used; give the geometry with --beamline "
+        "and --set."
+    )
+    return Description(notes=(note,))
 
 
 def _detector(fast: _Step, slow: _Step, chain: Sequence[_Step]) -> dict[str, Any]:

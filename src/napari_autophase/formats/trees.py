@@ -16,13 +16,15 @@ import numpy as np
 from ..geometry import Beamline, Source
 from ..geometry.plausible import PIXEL
 from . import nexus, sources
-from .commands import what_cut
+from .commands import run_of_tree, what_cut
 from .common import Description, as_volume
 from .links import Item, Lost, Tree, link_of, local, why_not_local
 from .logs.log import in_order, unsteady
 from .logs.tree import TreeLog
 from .masks import StoredMask, lost_mask
-from .measured import Frames, described, nearly_from, quantity, told_from
+from .measured import Frames, described, quantity
+from .moved import moves
+from .whose import nearly_from, told_from
 
 _OBJECTS = 4000
 """So many groups and datasets of a scan are looked at."""
@@ -68,7 +70,7 @@ def describe(
         frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]), known=known or {})
         about = _sized(described(log, frames, site), log, site)
         mask, lost = _mask(tree, group, site, shape, detector)
-        about = replace(about, stored_mask=mask, notes=(*about.notes, *lost))
+        about = replace(about, stored_mask=mask, notes=(*about.notes, *lost, *_fields(tree, group, site)))
         return _placed(about, site)
     return None
 
@@ -259,6 +261,10 @@ def _explained(log: TreeLog, site: Beamline) -> TreeLog:
         values = log.column(Source(name))
         if values is not None and not unsteady(in_order(values)):
             log = _named(log, site, values)
+    run = run_of_tree(command)
+    is_recorded = run is not None and any(name.rpartition("/")[2] == run[0] for name in log.columns)
+    if not is_recorded and not moves(log, site.sample, site):
+        log = replace(log, as_commanded=True)
     if not log.columns:  # nothing was recorded for each frame
         log = replace(log, notes=(*log.notes, f"{log.path.name} records nothing for each frame."))
     return log
@@ -323,6 +329,17 @@ def _mask(
                 values = as_volume(sources.read(tree, item))
                 return StoredMask(values, f"{tree.path.name}::{item.name}"), tuple(lost)
     return None, tuple(lost)
+
+
+def _fields(tree: Tree, group: h5py.Group, site: Beamline) -> Iterator[str]:
+    """Say which fields of the detector stand beside the frames, and how they are applied."""
+    for what, paths in (("dark", site.files.dark), ("white", site.files.white)):
+        for item in (local(group, path) for path in paths):
+            if isinstance(item, h5py.Dataset):
+                yield (
+                    f"{tree.path.name} holds a {what} field, {item.name}; it is applied by --{what} "
+                    f"{tree.path.name}::{item.name} alone."
+                )
 
 
 def _matching(group: h5py.Group, path: str) -> Iterator[tuple[h5py.Group, str]]:

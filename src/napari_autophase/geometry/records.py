@@ -142,6 +142,8 @@ class Files:
         Sizes of the detector's pixels along rows and columns.
     mask
         The detector's mask: 0 is good.
+    dark, white
+        Fields of the detector that stand beside the frames; a person says whether they are applied.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -171,6 +173,8 @@ class Files:
     row_size: tuple[Source, ...] = ()
     column_size: tuple[Source, ...] = ()
     mask: tuple[str, ...] = ()
+    dark: tuple[str, ...] = ()
+    white: tuple[str, ...] = ()
 
     def of_motor(self, motor: str) -> tuple[Source, ...]:
         """Return where the angle of a circle stands: under the motor's own name, or another."""

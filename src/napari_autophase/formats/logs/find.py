@@ -140,7 +140,10 @@ def _named_log(frames: Path, numbers: list[int]) -> tuple[ScanLog | None, tuple[
             )
         lacking += [log for log, kind in logs if kind == "spec"]
     if not lacking:
-        return None, ()
+        return None, (
+            f"No SPEC or fio file is beside {frames.name} or in the folders around it, so the motors of scan {numbers[0]} are "
+            "not known; name the file with --spec FILE.",
+        )
     names = ", ".join(log.name for log in lacking[:3])
     return None, (
         f"No scan {numbers[0]} is in {names}, so the motors are not known; if another file has them, name it with --spec FILE.",

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...geometry import Source
-from ..commands import asked_of_tree
-from .log import ScanLog, Scanned, in_order, unsteady
+from ..commands import asked_of_tree, run_of_tree
+from .log import ScanLog, Scanned, in_order, number_in, unsteady
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +23,14 @@ class TreeLog(ScanLog):
         How many frames there are.
     place
         Path of the group, without a slash at its end.
+    as_commanded
+        Whether what the command names moved so, of which nothing was recorded.
     """
 
     units: dict[str, str] = field(default_factory=dict)
     frames: int = 0
     place: str = ""
+    as_commanded: bool = False
 
     def called(self, source: Source) -> str:
         """Return the whole path of a source."""
@@ -49,8 +52,12 @@ class TreeLog(ScanLog):
                 step = float(values[-1] - values[0]) / (len(values) - 1)
                 whole = max((self.asked or self.frames) - 1, 1)
                 found.append(Scanned((name,), float(values[0]), float(values[0]) + whole * step))
-        words = self.command.split()
-        return tuple([each for each in found if each.names[0].rpartition("/")[2] in words] or found)
+        words = {
+            word for word in self.command.split() if np.isnan(number_in(word))
+        }  # counters are called 1, 2, 3
+        named = [each for each in found if each.names[0].rpartition("/")[2] in words]
+        run = run_of_tree(self.command) if self.as_commanded and not named else None
+        return tuple(named or found) if run is None else (Scanned(run[:1], *run[1:]),)
 
     def number_of(self, source: Source) -> float | None:
         """Return the number that a source has, in the source's unit: the file's own unit counts where it gives one."""

@@ -1,0 +1,58 @@
+"""Which beamline a log is from, told by what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..geometry import Beamline, Source, beamlines
+from .logs import ScanLog
+from .moved import moves
+
+
+def first_of(log: ScanLog, sources: Iterable[Source]) -> float | None:
+    """Return the first number that some sources have in a log, or None."""
+    return next((value for each in sources if (value := log.number_of(each)) is not None), None)
+
+
+def told_from(log: ScanLog) -> list[Beamline]:
+    """Return the beamlines that a log may be from, by what it names; one, if it is clear."""
+    scores: dict[str, int] = {}
+    for each in beamlines().values():
+        files = each.files
+        if log.kind not in files.kinds or not all(map(log.has, files.evidence)):
+            continue
+        circles = {circle.motor for circle in (*each.sample, *each.arm)} - set(files.fixed_deg)
+        has = {motor for motor in circles if first_of(log, files.of_motor(motor)) is not None}
+        unusable = {motor for motor in circles - has if log.why_not(files.of_motor(motor))}
+        if has | unusable == circles and (has or not circles):
+            scores[each.name] = len(has) + len(files.evidence) + 100 * any(moves(log, each.sample, each))
+            scores[each.name] += 1000 * (first_of(log, files.energy) is not None) + 10_000 * (not unusable)
+    best = max(scores.values(), default=0)
+    return [beamlines()[name] for name, score in scores.items() if score == best]
+
+
+def nearly_from(log: ScanLog) -> list[Beamline]:
+    """Return the one beamline that a log is evidently from though it lacks circles, or whose motor alone moved; else none.
+
+    What tells a beamline from others comes first, then where its energy stands, then what moved.
+    """
+    told, named, moving = [], [], []
+    for each in beamlines().values():
+        files = each.files
+        if log.kind not in files.kinds:
+            continue
+        circles = {circle.motor for circle in (*each.sample, *each.arm)} - set(files.fixed_deg)
+        has = {motor for motor in circles if first_of(log, files.of_motor(motor)) is not None}
+        has_half, says_energy = (
+            bool(has) and 2 * len(has) >= len(circles),
+            first_of(log, files.energy) is not None,
+        )
+        is_told = bool(files.evidence) and all(map(log.has, files.evidence))
+        if (is_told and (has_half or says_energy)) or (not files.evidence and says_energy and has_half):
+            told.append(each)
+        if says_energy and has_half:
+            named.append(each)
+        if has and any(moves(log, each.sample, each)):
+            moving.append(each)
+    found = told or named or moving
+    return found if len(found) == 1 else []
