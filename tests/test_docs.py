@@ -14,7 +14,7 @@ import pytest
 from napari_autophase import formats
 from napari_autophase.cli import main
 from napari_autophase.cli.app import COMMANDS
-from napari_autophase.formats import measured
+from napari_autophase.formats import whose
 from napari_autophase.geometry import beamlines, find_beamline
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,7 +69,7 @@ def test_the_page_on_beamlines_can_be_walked_through(beamline, capsys):
 def test_a_beamline_that_comes_with_the_package_is_told_from_the_log(beamline, monkeypatch):
     assert formats.read_scan("run/gold_S0012").geometry is None
     mine = find_beamline("mine.json")
-    monkeypatch.setattr(measured, "beamlines", lambda: {**beamlines(), mine.name: mine})
+    monkeypatch.setattr(whose, "beamlines", lambda: {**beamlines(), mine.name: mine})
     assert formats.read_scan("run/gold_S0012").geometry.beamline == "My beamline"
 
 
