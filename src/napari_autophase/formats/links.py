@@ -296,6 +296,20 @@ class Tree:
         except Absent:
             return None
 
+    def behind(self, name: str) -> h5py.h5g.GroupID | h5py.h5d.DatasetID:
+        """Return what a link in the root leads to, as HDF5 has it; raises as `step`.
+
+        Hundreds of links from a list of scans lead each to a place that is reached by no further one.
+        """
+        links, key = self.root.id.links, name.encode(errors="surrogateescape")
+        if links.get_info(key).type == h5py.h5l.TYPE_EXTERNAL:
+            file, path = links.get_val(key)
+            inside = self.linked(self.root, os.fsdecode(file), name).id
+            place = place_of(inside, f"/{path.decode(errors='surrogateescape')}", set())
+            if place is not None and place[1] == h5py.h5l.TYPE_HARD:
+                return h5py.h5o.open(inside, place[0])
+        return self[name].id
+
     def groups(self, path: str) -> list[h5py.Group]:
         """Return the groups on the way to `path`, the root first."""
         names = path.strip("/").split("/")[:-1]

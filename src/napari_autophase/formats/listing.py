@@ -6,8 +6,7 @@ There are hundreds, so HDF5 is called as it is: what h5py wraps around every gro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from fnmatch import translate
 from functools import cache
 from pathlib import Path
@@ -20,7 +19,6 @@ from ..geometry import Files, Source, beamlines
 from .commands import asked_of_tree, what_cut
 from .entry import ScanEntry
 from .links import LinkError, Tree, is_elsewhere, link_types, place_of
-from .logs import is_log
 from .paths import check_file, damage, split_path
 from .patience import patient
 
@@ -53,6 +51,8 @@ def scans(path: str | Path) -> list[ScanEntry]:
 
 def _logged(file: Path) -> list[ScanEntry]:
     """Return the scans of a SPEC file; none of any other."""
+    from .logs import is_log
+
     if is_log(file) != "spec":
         return []
     from .spec_scans import SpecScans
@@ -93,9 +93,9 @@ def entries(tree: Tree) -> list[ScanEntry]:
         if files is None:
             continue
         try:
-            # what stands in this very file needs no care for links
-            entered = nullcontext(root.opened(name)) if kind == h5py.h5l.TYPE_HARD else _linked(tree, name)
-            with entered as item:
+            with tree.tidy():
+                # what stands in this very file needs no care for links
+                item = root.opened(name) if kind == h5py.h5l.TYPE_HARD else tree.behind(name)
                 if isinstance(item, h5py.h5g.GroupID):
                     group = _Group(item)
                     recorded = {path: group.opened(path) for path in files.recorded}
@@ -104,12 +104,6 @@ def entries(tree: Tree) -> list[ScanEntry]:
         except LinkError as error:
             found.append(ScanEntry(name, lost=str(error)))
     return sorted(found, key=lambda each: _natural(each.path))
-
-
-@contextmanager
-def _linked(tree: Tree, name: str) -> Iterator[Any]:
-    with tree.visit(name) as item:
-        yield item.id
 
 
 def is_scan(name: str) -> bool:
@@ -144,10 +138,13 @@ def _entry(group: _Group, name: str, files: Files, recorded: dict[str, Any]) -> 
         if not isinstance(each, h5py.h5g.GroupID):
             continue
         inside = _Group(each, group)
-        # frames first, then what is opened at once: all was recorded at as many points, but for some slow counters
-        order = sorted(inside.links.items(), key=lambda each: (not _is_detector(each[0]), each[1]))
+        maxima = {what for what in inside.links if _is_one_of(files.brightest, f"{path}/{what}")}
+        # frames first, then what is opened anyhow: all was recorded at as many points, but for some slow counters
+        order = sorted(
+            inside.links.items(), key=lambda each: (not _is_detector(each[0]), each[0] not in maxima, each[1])
+        )
         for what, _ in order:
-            is_maximum = _is_one_of(files.brightest, f"{path}/{what}")
+            is_maximum = what in maxima
             if has_frames and points and not is_maximum:
                 continue
             place = inside.place(what)
