@@ -258,7 +258,8 @@ def _survey(volume: Volume, shape: Sides, mask: np.ndarray | None) -> _Seen:
     for start, counts, good in _slabs(volume, shape, mask):
         slabs += 1
         for index, usable in enumerate(good):
-            believed[(start + index) // deep] += everywhere if usable.all() else _blocks(usable)
+            if usable.any():
+                believed[(start + index) // deep] += everywhere if usable.all() else _blocks(usable)
         if not counts.any():
             continue
         steady += counts.min(0)
@@ -272,8 +273,15 @@ def _survey(volume: Volume, shape: Sides, mask: np.ndarray | None) -> _Seen:
 
 def _blocks(image: np.ndarray) -> np.ndarray:
     """Return the sums of the blocks of an image; those at the far ends may be incomplete."""
-    rows = np.add.reduceat(image, np.arange(0, image.shape[0], _BLOCK), axis=0, dtype=np.float32)
-    return np.add.reduceat(rows, np.arange(0, image.shape[1], _BLOCK), axis=1)
+    rows, columns = image.shape
+    whole = rows - rows % _BLOCK
+    sums = np.zeros((-(-rows // _BLOCK), -(-columns // _BLOCK) * _BLOCK), np.float32)
+    for part, block in ((sums[: whole // _BLOCK], image[:whole]), (sums[whole // _BLOCK :], image[whole:])):
+        if len(part):
+            np.add.reduce(
+                block.reshape(len(part), -1, columns), axis=1, dtype=np.float32, out=part[:, :columns]
+            )
+    return sums.reshape(len(sums), -1, _BLOCK).sum(2)
 
 
 def _slabs(
@@ -288,12 +296,19 @@ def _slabs(
     for start in range(0, frames, step):
         # a voxel is judged by its neighbours in the frames before and after, too
         first, end = max(start - 1, 0), min(start + step + 1, frames)
-        more = [volume.part((slice(read, end), *whole))] if end > read else []
+        more = [_frames(volume, slice(read, end), whole, mask)] if end > read else []
         raw = np.concatenate([raw[len(raw) - (read - first) :], *more]) if read > first else more[0]
         read = end
         counts, good = believable(raw, None if mask is None else mask[first:end])
         own = slice(start - first, min(start + step, frames) - first)
         yield start, counts[own], good[own]
+
+
+def _frames(volume: Volume, frames: slice, whole: tuple[slice, slice], mask: np.ndarray | None) -> np.ndarray:
+    """Return some frames, zeros where nothing in them can be believed: hundreds may be announced and not written yet."""
+    if mask is not None and mask[frames].all():
+        return np.zeros((frames.stop - frames.start, *mask.shape[1:]), np.uint8)
+    return volume.part((frames, *whole))
 
 
 def believable(raw: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
