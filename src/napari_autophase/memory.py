@@ -10,6 +10,8 @@ from math import floor
 from .faults import InputError
 
 GIB = 2**30
+_THREAD = 72 * 2**20
+"""What a thread takes of the address space, used or not: its stack and a heap of its own."""
 _SIGNS = (
     "out of memory",
     "ALLOC_FAILED",  # cuFFT, cuBLAS, cuDNN before 9
@@ -41,6 +43,19 @@ def available_memory_bytes() -> int:
         if limit != resource.RLIM_INFINITY:
             available = min(available, limit - psutil.Process().memory_info().vms)
     return max(available, 0)
+
+
+def threads_bytes(threads: int) -> int:
+    """Return what threads that are still to come take of a limited address space, until there are so many; 0 without a limit."""
+    import psutil
+
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+        return 0
+    return max(0, threads - psutil.Process().num_threads()) * _THREAD
 
 
 def what_fits(shape: Sequence[int], needed: int, available: int) -> str:

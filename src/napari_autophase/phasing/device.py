@@ -9,7 +9,7 @@ from functools import cache
 import psutil
 import torch
 
-from ..memory import GIB, available_memory_bytes, what_fits
+from ..memory import GIB, available_memory_bytes, threads_bytes, what_fits
 from ..recipe import Preparation, Recipe
 from ..recipe.algorithm import GRADIENTS, parse
 from ..recipe.devices import named
@@ -19,6 +19,10 @@ from .backend import Backend
 from .need import HOST
 from .workers import cores
 
+_PREPARED = 14
+"""Bytes a voxel that are kept beside phasing: counts, what can be believed, the object that was guessed and its support."""
+_THREADS_PER_CORE = 5
+"""So many threads run while a job is phased: this program's, torch's, those of the libraries under them."""
 _LIBRARIES, _LIBRARIES_OF_GPU = 4 * 2**20, 32 * 2**20
 
 
@@ -144,8 +148,10 @@ def memory_bytes(
     return round(math.prod(shape) * need.per_voxel(starts, at_a_time)) + libraries
 
 
-def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -> None:
-    """Refuse a job that would not fit, before anything is allocated.
+def check_memory(
+    shape: tuple[int, ...], recipe: Recipe, device: torch.device, *, is_prepared: bool = False
+) -> None:
+    """Refuse a job that would not fit, before anything is allocated (`is_prepared`: but for what is prepared and guessed).
 
     Raises
     ------
@@ -153,15 +159,16 @@ def check_memory(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -
         Naming the memory needed and the memory there is.
     """
     phased, starts = _phased(shape, recipe), recipe.number_of_starts
-    there = available_bytes(torch.device("cpu"))
+    there, threads = available_bytes(torch.device("cpu")), threads_bytes(_THREADS_PER_CORE * cores())
     if device.type == "cpu":
-        needed = _recipe_bytes(phased, recipe, device)
+        needed = _recipe_bytes(phased, recipe, device) + (0 if is_prepared else _PREPARED * math.prod(phased))
     else:
         needed = round(math.prod(phased) * HOST.per_voxel(starts, 0))
-    if needed > there:
+    if needed + threads > there:
+        fits = what_fits(phased, needed, there - threads)
         raise InputError(
-            f"Phasing {' x '.join(map(str, phased))} voxels with {starts} start(s) needs {needed / GIB:.1f} GiB and "
-            f"{there / GIB:.1f} GiB are free: bin or crop the scan (about {what_fits(phased, needed, there)} would fit), "
+            f"Phasing {' x '.join(map(str, phased))} voxels with {starts} start(s) needs {(needed + threads) / GIB:.1f} GiB and "
+            f"{there / GIB:.1f} GiB are free: bin or crop the scan (about {fits} would fit), "
             "or ask for fewer starts."
         )
     if device.type != "cpu":
@@ -183,7 +190,7 @@ def with_room(shape: tuple[int, ...], recipe: Recipe, device: torch.device) -> R
     for starts in range(recipe.refine.starts, 1, -1):
         fewer = recipe.with_settings({"refine.starts": starts})
         with suppress(InputError):
-            check_memory(shape, fewer.model_copy(update={"prepare": Preparation()}), device)
+            check_memory(shape, fewer.model_copy(update={"prepare": Preparation()}), device, is_prepared=True)
             return fewer
     return recipe.with_settings({"refine.starts": 1})
 
@@ -217,7 +224,10 @@ def memory_line(shape: tuple[int, ...], recipe: Recipe) -> str:
     check_memory(shape, recipe, device)
     phased, available = _phased(shape, recipe), available_bytes(device)
     # a GPU that cannot hold all starts works on as many as it can
-    needed = min(available, _recipe_bytes(phased, recipe, device))
+    needed = _recipe_bytes(phased, recipe, device)
+    if device.type == "cpu":
+        needed += _PREPARED * math.prod(phased) + threads_bytes(_THREADS_PER_CORE * cores())
+    needed = min(available, needed)
     where = "CPU" if device.type == "cpu" else "GPU"
     return (
         f"{' × '.join(map(str, phased))} on the {where}: about {_gib(needed)} of {_gib(available)} GiB free"
