@@ -78,4 +78,6 @@ class Page(QWidget):
         least, whole = self._body.minimumSizeHint(), self._whole.minimumSize()
         foot_height = whole.height() - self.scroller.minimumSizeHint().height()
         height = max(min(least.height(), DOCK_HEIGHT - foot_height), 0) + foot_height
-        return QSize(max(least.width(), whole.width()), height)
+        bar = self.scroller.verticalScrollBar()
+        scrolling = 0 if bar is None else bar.sizeHint().width()
+        return QSize(max(least.width() + scrolling, whole.width()), height)

@@ -11,7 +11,7 @@ from superqt import QRangeSlider
 from .layout import row
 
 _STEPS = 1000
-_BOX_PX = 62
+_BOX_PX = 68
 Range = tuple[float, float]
 
 
