@@ -199,3 +199,31 @@ def test_a_spec_file_is_a_list_of_its_scans(tmp_path, capsys):
     assert len(table_lines) == 4
     assert table_lines[1].split()[0] == "3"
     assert table_lines[1].endswith(command)
+
+
+def test_a_number_in_a_unit_that_is_not_known_is_not_used(tmp_path):
+    bliss(tmp_path)
+    path = tmp_path / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        file["1.1/instrument/mpx1x4/distance"].attrs["units"] = "furlong"
+    scan = formats.read_scan(path)
+    assert scan.geometry is None
+    assert "distance_m" not in scan.metadata
+    assert is_said(
+        scan, "instrument/mpx1x4/distance has a unit that is not known here, 'furlong': it is not used"
+    )
+
+
+def test_frames_ahead_of_a_motor_in_another_unit_go_on_in_it(tmp_path):
+    """Radians that were recorded of the first points, degrees of the command, and a step of hundredths of a degree."""
+    bliss(tmp_path)
+    path = tmp_path / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        motors, recorded = file["1.1/instrument/positioners"], file["1.1/measurement"]
+        del motors["eta"], recorded["eta"], recorded["imon"], recorded["roi1_max"]
+        motors["eta"] = np.radians(scanned(17.5, 0.01)[:-2])
+        motors["eta"].attrs["units"] = "rad"
+        recorded["imon"] = np.full(FRAMES - 2, 1e5)
+    geometry = formats.read_scan(path).geometry
+    assert geometry is not None
+    assert geometry.rocking_angles_deg == pytest.approx(tuple(scanned(17.5, 0.01)))

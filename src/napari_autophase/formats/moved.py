@@ -28,7 +28,8 @@ class Moving:
         `others` are the beamline's other names of the same motor; where no column is found, a note is made.
         """
         moved = next((each for each in self.log.scanned if any(map(source.fits, each.names))), None)
-        if moved is None:
+        run = None if moved is None else self.log.run_of(moved, source)
+        if moved is None or run is None:
             return None
         recorded = _recorded(self.log, moved, source, others)
         if recorded is not None and self.points is not None:
@@ -41,9 +42,9 @@ class Moving:
             f"Where {moved.names[0]} stood is not known frame by frame from {self.log.path.name}: "
             f"its positions are those of the command, '{self.log.command}'."
         )
-        step = (moved.last - moved.first) / max((self.log.asked or self.frames) - 1, 1)
+        step = (run[1] - run[0]) / max((self.log.asked or self.frames) - 1, 1)
         which = np.arange(self.frames) if self.points is None else self.points
-        return [float(value) for value in moved.first + step * which]
+        return [float(value) for value in run[0] + step * which]
 
     def _say(self, note: str) -> None:
         if note not in self.notes:
@@ -107,7 +108,8 @@ def moves(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> list[t
     for index, circle in enumerate(circles):
         for source in beamline.files.of_motor(circle.motor):
             moved = (each for each in log.scanned if any(map(source.fits, each.names)))
-            if any(abs(source.degrees(each.last)) <= ANGLE.most for each in moved):
+            runs = (log.run_of(each, source) for each in moved)
+            if any(run is not None and abs(source.degrees(run[1])) <= ANGLE.most for run in runs):
                 found.append((index, source))
                 break
     return found

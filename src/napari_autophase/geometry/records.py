@@ -77,14 +77,14 @@ class Source:
         """Return an angle in degrees; raises as `kev`."""
         return value * self._factor(_DEGREES, "deg")
 
-    def restated(self, value: float, unit: str) -> float:
-        """Return a number that a file gives in `unit` in this source's own, as far as that is known."""
+    def restated(self, value: float, unit: str) -> float | None:
+        """Return a number that a file gives in `unit` ("": in no unit) in this source's own; None if that unit is not known."""
         given, own = unit.strip().lower(), self.unit.lower()
         given, own = _SPELT.get(given, given), _SPELT.get(own, own)
         for units, usual in ((_KEV, "kev"), (_NM, ""), (_METRES, "m"), (_DEGREES, "deg")):
             if given in units and (own or usual) in units:
                 return value * units[given] / units[own or usual]
-        return value
+        return None if given and own and given != own else value
 
     def _factor(self, units: dict[str, float], own: str) -> float:
         unit = (self.unit or own).lower()

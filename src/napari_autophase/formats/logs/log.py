@@ -167,6 +167,10 @@ class ScanLog:
         """Return where a motor that the command moves stood at every point; None where no column tells."""
         return next((self.columns[each] for each in moved.names if each in self.columns), None)
 
+    def run_of(self, moved: Scanned, source: Source) -> tuple[float, float] | None:  # noqa: ARG002
+        """Return from where to where something moves, in the unit of a source; None where that is not known."""
+        return moved.first, moved.last
+
     def _names_of_moved(self, name: str, first: float, last: float, relative: bool) -> tuple[str, ...]:
         """Return all names of a moved motor; where no column has one, with that of the one column that runs as commanded."""
         names = self.names(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,7 +71,26 @@ class TreeLog(ScanLog):
     def column(self, source: Source) -> np.ndarray | None:
         """Return what was recorded for every frame, in the source's unit, or None."""
         name = next((each for each in self.columns if source.fits(each)), None)
-        return None if name is None else self.columns[name] * source.restated(1.0, self.units.get(name, ""))
+        factor = None if name is None else source.restated(1.0, self.units.get(name, ""))
+        return None if name is None or factor is None else self.columns[name] * factor
+
+    def run_of(self, moved: Scanned, source: Source) -> tuple[float, float] | None:
+        """Return from where to where something moves: what was recorded in the file's unit, a command in that of its beamline."""
+        unit = self.units.get(moved.names[0], "") if moved.names[0] in self.columns else ""
+        factor = source.restated(1.0, unit)
+        return None if factor is None else (moved.first * factor, moved.last * factor)
+
+    def why_not(self, sources: Iterable[Source]) -> list[str]:
+        """Return which of some sources have no number, or one in a unit that is not known, and why not."""
+        sources = tuple(sources)
+        found = super().why_not(sources)
+        for source in sources:
+            if self.number_of(source) is not None:
+                break
+            name = next((each for each in (*self.motors, *self.columns) if source.fits(each)), None)
+            if name is not None:
+                found.append(f"{name} has a unit that is not known here, '{self.units[name]}'")
+        return found
 
 
 def _middle(values: np.ndarray) -> float:
