@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import random
 import re
@@ -102,6 +103,11 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(config, items):
     if config.getoption("explore"):
         items[:] = [item for item in items if item.get_closest_marker("hypothesis")]
+
+
+def pytest_collection_finish():
+    """Modules and tests stay to the end: the garbage collector need not go through them again and again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

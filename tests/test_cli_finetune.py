@@ -13,8 +13,8 @@ from napari_autophase.network.compact import CompactNet
 from napari_autophase.network.weights import SHIPPED, Model
 from napari_autophase.simulation import simulate
 
-QUICK = ["--steps", "2", "--views", "1", "--device", "cpu", "--set", "guess.candidates=2", "--set", "guess.polish=20*ER",
-         "--set", "refine.algorithm=10*ER"]  # fmt: skip
+QUICK = ["--steps", "2", "--views", "1", "--device", "cpu", "--set", "guess.candidates=1", "--set", "guess.polish=2*ER",
+         "--set", "guess.starts=0", "--set", "refine.algorithm=4*ER"]  # fmt: skip
 
 
 @pytest.fixture

@@ -145,7 +145,8 @@ def test_cropping_by_two_doubles_the_voxel_and_finds_the_same_crystal(crystal):
     assert volume[0] == pytest.approx(volume[1], rel=0.3 if found.backend == "compiled" else 0.35)
 
 
-def test_the_network_guess_runs_on_any_shape_and_is_repeatable(crystal, untrained):
+def test_the_network_guess_runs_on_any_shape_and_is_repeatable(crystal, untrained, monkeypatch):
+    monkeypatch.setattr(analysis.trust, "explains", lambda *_: True)  # what is found is not phased again
     recipe = Recipe.from_preset("fast").with_settings(
         {
             "guess.weights": untrained,
@@ -238,10 +239,10 @@ def test_a_geometry_that_contradicts_itself_is_told_before_phasing(crystal):
 def test_a_crystal_is_found_although_its_bragg_peak_is_clipped_or_lies_in_a_gap(
     seed, kind, phase_range, peak, part
 ):
-    truth = simulate(seed, 64, phase_range=phase_range, peak=peak, kind=kind, geometry=None)
+    truth = simulate(seed, 40, phase_range=phase_range, peak=peak, kind=kind, geometry=None)
     counts, mask = truth.scan.counts, np.zeros(truth.scan.shape, bool)
     if part is None:
-        mask[:, :, 30:34] = True  # a module gap
+        mask[:, :, 19:22] = True  # a module gap
     else:
         counts = np.minimum(counts, round(part * counts.max()))
     recipe = Recipe().with_settings({"device": "cpu", "seed": 1})

@@ -1,6 +1,6 @@
 """Take a person's tour of the window, on the napari and the Qt that are installed; kept for every release.
 
-    xvfb-run -a -s "-screen 0 1600x1000x24" python tools/tour.py [FOLDER]
+    xvfb-run -a -s "-screen 0 1600x1000x24" python tools/tour.py [FOLDER [WIDTHxHEIGHT]]
 
 Opens a sample and docks the workspace from the menus, reconstructs, moves the threshold, changes the colours, looks at slices
 and at the diffraction, saves, opens what was saved, and closes.  Prints a line for each step; at the first thing that fails it
@@ -42,9 +42,11 @@ class Tour:
     ----------
     folder
         Where pictures and the saved result go.
+    size
+        Width and height of the window.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size: tuple[int, int]) -> None:
         import napari
         from qtpy.QtWidgets import QFileDialog
 
@@ -53,7 +55,7 @@ class Tour:
         self._listen()
         self.viewer = napari.Viewer()
         self.window = self.viewer.window._qt_window
-        self.window.resize(1600, 1000)
+        self.window.resize(*size)
         self.saved = folder / "tour.cxi"
         QFileDialog.getSaveFileName = staticmethod(lambda *_, **__: (str(self.saved), ""))
 
@@ -314,7 +316,7 @@ def pump(seconds: float) -> None:
     loop.exec()
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, size: tuple[int, int] = (1600, 1000)) -> int:
     """Take the tour and return the exit code."""
     import napari
     from qtpy import API_NAME, QT_VERSION
@@ -323,7 +325,7 @@ def main(folder: Path) -> int:
     faulthandler.dump_traceback_later(HANG_S, exit=True)
     folder.mkdir(parents=True, exist_ok=True)
     print(f"napari {napari.__version__}, {API_NAME}, Qt {QT_VERSION}", flush=True)
-    tour = Tour(folder)
+    tour = Tour(folder, size)
     steps = (
         tour.open_the_sample,
         tour.dock_the_workspace,
@@ -354,6 +356,7 @@ def main(folder: Path) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        sys.exit(main(Path(sys.argv[1]).resolve()))
+        width, height = map(int, (*sys.argv[2:], "1600x1000")[0].split("x"))
+        sys.exit(main(Path(sys.argv[1]).resolve(), (width, height)))
     with tempfile.TemporaryDirectory() as scratch:
         sys.exit(main(Path(scratch)))

@@ -276,7 +276,7 @@ def test_every_algorithm_goes_on_to_the_crystal(algorithm, close, backend):
     ("seed", "kind", "widths"), [(12, "winterbottom", (0.5, 0.4, 0.6)), (5, "scattered", (0.5, 0.5, 0.5))]
 )
 def test_fast_finds_crystals_and_the_widths_in_partly_coherent_light(seed, kind, widths, monkeypatch):
-    truth = simulate(seed, 64, kind=kind, coherence=widths, peak=1e5, oversampling=(3.0, 3.2, 2.8))
+    truth = simulate(seed, 40, kind=kind, coherence=widths, peak=1e5, oversampling=(3.0, 3.2, 2.8))
     fast = Recipe.from_preset("fast")
     found = run(truth.scan, fast.with_settings({"model.coherence": "estimate"}))
     monkeypatch.setattr(trust, "explains", lambda *_: True)  # what is found without is not phased again

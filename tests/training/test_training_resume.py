@@ -79,15 +79,26 @@ def test_a_killed_run_resumes_exactly(whole, tmp_path):
     assert ends[0]["loss"] == ends[1]["loss"]
 
 
-@pytest.mark.parametrize(("call", "number"), [("fsync", 6), ("replace", 6)])
-def test_a_process_killed_while_it_writes_goes_on_exactly(whole, tmp_path, call, number):
-    """SIGKILL, between the parts of a checkpoint, or when it would take the place of the one before."""
-    run = tmp_path / "run"
-    file = tmp_path / "run.json"
-    file.write_text(json.dumps(document(run, checkpoint_minutes=1e-6)))
-    command = [sys.executable, PROGRAM, "killed", call, str(number), "network", "train", str(file)]
-    killed = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The folder of runs that were killed between the parts of a checkpoint, and when it would take the last one's place."""
+    if not hasattr(os, "fork"):
+        pytest.skip("this system cannot fork")
+    folder = tmp_path_factory.mktemp("killed")
+    command = [sys.executable, PROGRAM, "killed", "6"]
+    for call in ("fsync", "replace"):
+        file = folder / f"{call}.json"
+        file.write_text(json.dumps(document(folder / call, checkpoint_minutes=1e-6)))
+        command += [call, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = [line for line in done.stdout.splitlines() if line.startswith(("fsync", "replace"))]
+    assert ended == [f"{call} {-signal.SIGKILL}" for call in ("fsync", "replace")], done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_process_killed_while_it_writes_goes_on_exactly(whole, killed, call):
+    run = killed / call
     assert 0 < checkpoint.load(run).document["step"] < 6
     resumed = finish(Trainer(config(run, checkpoint_minutes=1e-6)))
     assert (resumed.step, resumed.batches) == (6, 6)

@@ -1,7 +1,7 @@
 """A network that trains in milliseconds; run as a program it is the command line, with that network among the others.
 
-``ranks CONFIG…`` instead of a command trains each and writes what every process ended with; ``killed CALL N`` before a command
-has the system kill it instead of the Nth call of ``os.replace`` or ``os.fsync``.
+``ranks CONFIG…`` instead of a command trains each and writes what every process ended with; ``killed N CALL CONFIG…`` trains
+each in its own process, which the system kills instead of its Nth call of ``os.replace`` or ``os.fsync``, and prints its end.
 """
 
 import itertools
@@ -83,6 +83,10 @@ if __name__ == "__main__":
             train_and_show(one)
         sys.exit()
     if sys.argv[1] == "killed":
-        kill_instead(sys.argv[2], int(sys.argv[3]))
-        del sys.argv[1:4]
+        for call, config in zip(sys.argv[3::2], sys.argv[4::2], strict=True):
+            if (child := os.fork()) == 0:
+                kill_instead(call, int(sys.argv[2]))
+                os._exit(main(["network", "train", config]))
+            print(call, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        sys.exit()
     sys.exit(main(sys.argv[1:]))

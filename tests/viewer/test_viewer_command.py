@@ -133,7 +133,8 @@ def test_what_is_in_no_file_is_refused(scan):
 
 def test_the_pasted_command_finds_the_same_digits(scan, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    recipe = Recipe().with_settings({"device": "cpu", "refine.algorithm": "10*HIO+5*ER", "seed": 3})
+    settings = {"device": "cpu", "refine.algorithm": "10*HIO+5*ER", "refine.starts": 2, "seed": 3}
+    recipe = Recipe.from_preset("iterative").with_settings(settings)
     placed = replace(scan, geometry=replace(scan.geometry, energy_kev=scan.geometry.energy_kev + 0.1))
     here = napari_autophase.run(placed, recipe, report=lambda _: None)
     line = command(placed, recipe, placed=True)

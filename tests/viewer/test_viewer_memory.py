@@ -24,14 +24,14 @@ def in_arrays():
     return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([ARRAYS]).traces)
 
 
-def test_twenty_runs_in_one_window_hold_no_more_than_three(viewer, session, launch, qtbot):
+def test_eight_runs_in_one_window_hold_no_more_than_three(viewer, session, launch, qtbot):
     for dock in (DisplayDock(viewer), ReconstructDock(viewer)):
         qtbot.addWidget(dock)
     session.add_scan(make_scan(size=16))
     tracemalloc.start()
     try:
         held = []
-        for _ in range(20):
+        for _ in range(8):
             session.reconstruct(Recipe(), replace_last=True)
             run = launch.job.run
             run.on_done(draw(make_reconstruction(size=16)))

@@ -293,7 +293,7 @@ def test_a_run_that_is_held_can_be_cancelled(controller, qtbot):
         while True:
             step += 1
             time.sleep(1e-3)  # without the interpreter's lock, as iterations are
-            yield Progress("refine", step, 10**9)
+            yield Progress("refine", step % 1000, 1000)
 
     controller.use(engine)
     controller.start(SCAN, Recipe())

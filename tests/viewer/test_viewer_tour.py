@@ -15,8 +15,9 @@ pytestmark = [pytest.mark.screen, pytest.mark.slow]
 
 def take(folder, *how):
     own = {**os.environ, "NAPARI_CONFIG": str(folder / "napari.yaml")}  # a person's settings are left alone
+    size = "900x650"  # without a GPU drawing takes the longer, the larger the window is
     return subprocess.run(
-        [sys.executable, *how, folder], capture_output=True, text=True, check=False, env=own
+        [sys.executable, *how, folder, size], capture_output=True, text=True, check=False, env=own
     )
 
 

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..analysis.drawing import INK, STYLE, new_page
 from .content import Picture, Report
 from .tables import Table
@@ -97,15 +99,15 @@ def _words(report: Report) -> list[Figure]:
 
 def _sheets(pictures: Sequence[Picture]) -> list[Figure]:
     """Return pages with figures as wide as a page, their titles above and captions below, as many on one as there is room."""
-    from matplotlib.image import imread
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     sheets: list[Figure] = []
     at, width = HEIGHT, WIDTH - 1.1
     for picture in pictures:
-        memory = io.BytesIO()
-        picture.figure.savefig(memory, format="png", dpi=200)
-        memory.seek(0)
-        image = imread(memory, format="png")
+        picture.figure.set_dpi(200)
+        canvas = FigureCanvasAgg(picture.figure)
+        canvas.draw()
+        image = np.asarray(canvas.buffer_rgba())
         caption = textwrap.wrap(picture.caption, 108)
         height = width * image.shape[0] / image.shape[1]
         if at + 0.45 + height + 0.3 + len(caption) * _LINE > HEIGHT - 0.5:
