@@ -199,8 +199,7 @@ def test_the_memory_that_is_said_is_taken(algorithm, coherence, starts, monkeypa
         if coherence == "given":
             data = data.explained(Blur((0.5, 0.5, 0.5)))
         begin = random_phases(inside[None], starts, 0)
-        plan = Refinement(algorithm=f"4*{algorithm}", shrink_wrap=ShrinkWrap(every=3))
-        finish(refine(data, begin, plan, coherence=coherence))
+        finish(refine(data, begin, Refinement(algorithm=f"21*{algorithm}"), coherence=coherence))
         blurred = coherence == "given"
         said = memory_bytes(inside.shape, starts, algorithm, choose("cuda").backend, blurred=blurred)
         assert pretence.peak == pytest.approx(said, rel=0.1)
