@@ -24,21 +24,22 @@ def in_arrays():
     return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([ARRAYS]).traces)
 
 
-def test_eight_runs_in_one_window_hold_no_more_than_three(viewer, session, launch, qtbot):
+def test_twenty_runs_in_one_window_hold_no_more_than_three(viewer, session, launch, qtbot):
     for dock in (DisplayDock(viewer), ReconstructDock(viewer)):
         qtbot.addWidget(dock)
     session.add_scan(make_scan(size=16))
     tracemalloc.start()
     try:
         held = []
-        for _ in range(8):
+        for number in range(1, 21):
             session.reconstruct(Recipe(), replace_last=True)
             run = launch.job.run
             run.on_done(draw(make_reconstruction(size=16)))
             run.on_stopped()
             del run
-            held.append(in_arrays())
+            if number in (3, 12, 20):
+                held.append(in_arrays())
     finally:
         tracemalloc.stop()
     assert len(viewer.layers) == 2
-    assert max(held[3:]) <= 1.05 * held[2], held
+    assert max(held[1:]) <= 1.05 * held[0], held
