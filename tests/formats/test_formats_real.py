@@ -56,8 +56,14 @@ def frames(tmp_path_factory) -> Path:
     return folder
 
 
-def test_npz_and_tiff_frames_are_the_same_scan(frames):
-    packed, loose = formats.read_scan(GOLD / "scan54_raw.npz"), formats.read_scan(frames)
+@pytest.fixture(scope="module")
+def packed() -> Scan:
+    """The same frames in one file."""
+    return formats.read_scan(GOLD / "scan54_raw.npz")
+
+
+def test_npz_and_tiff_frames_are_the_same_scan(frames, packed):
+    loose = formats.read_scan(frames)
     np.testing.assert_array_equal(packed.counts, loose.counts)
     assert loose.counts.dtype == np.int32
     assert (loose.shape, loose.counts.max()) == ((201, 256, 256), 165297)
@@ -66,9 +72,8 @@ def test_npz_and_tiff_frames_are_the_same_scan(frames):
     assert formats.recognise(frames) == "frames"
 
 
-def test_dark_and_white_field(frames):
+def test_dark_and_white_field(frames, packed):
     """The fields as TIFF and as npz correct alike; the dark's hot pixels and the white's dead ones are masked."""
-    raw = formats.read_scan(GOLD / "scan54_raw.npz")
     fields = GOLD / "dark_white.npz"
     scan = formats.read_scan(GOLD / "scan54_raw.npz", dark=fields, white=fields, roi=ROI)
     tiff = formats.read_scan(frames, dark=frames / "dark.tif", white=frames / "whitefield.tif", roi=ROI)
@@ -76,7 +81,7 @@ def test_dark_and_white_field(frames):
     with np.load(fields) as stored:
         hot, dead = stored["dark"][:256, :256] > 5, stored["whitefield"][:256, :256] == 0
     np.testing.assert_array_equal(scan.mask, np.broadcast_to(hot | dead, scan.shape))
-    assert scan.counts.sum(dtype=float) == pytest.approx(raw.counts.sum(dtype=float), rel=0.2)
+    assert scan.counts.sum(dtype=float) == pytest.approx(packed.counts.sum(dtype=float), rel=0.2)
 
 
 def test_result_of_pynx():
@@ -161,9 +166,9 @@ def test_34_id_c_voxels_of_the_crop_that_others_phase(experiment):
     assert np.linalg.norm(steps, axis=0) == pytest.approx([15.62, 10.06, 10.05], rel=0.01)
 
 
-def test_34_id_c_spec_file_opens_its_scan(experiment):
+def test_34_id_c_spec_file_opens_its_scan(experiment, packed):
     scan = formats.read_scan(experiment / "example.spec", dataset="54")
-    np.testing.assert_array_equal(scan.counts, formats.read_scan(GOLD / "scan54_raw.npz").counts)
+    np.testing.assert_array_equal(scan.counts, packed.counts)
     assert scan.geometry.direct_beam_pixel == (256, 256)
 
 
