@@ -14,7 +14,7 @@ from napari_autophase.network.weights import SHIPPED, Model
 from napari_autophase.simulation import simulate
 
 QUICK = ["--steps", "2", "--views", "1", "--device", "cpu", "--set", "guess.candidates=1", "--set", "guess.polish=2*ER",
-         "--set", "guess.starts=0", "--set", "refine.algorithm=4*ER"]  # fmt: skip
+         "--set", "guess.starts=0", "--set", "model.coherence=off", "--set", "refine.algorithm=4*ER"]  # fmt: skip
 
 
 @pytest.fixture

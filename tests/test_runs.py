@@ -225,7 +225,9 @@ def test_a_crystal_is_found_though_a_gap_takes_the_whole_of_its_central_fringe()
 
 def test_a_clipped_peak_that_a_first_attempt_does_not_explain_is_phased_again(crystal, monkeypatch):
     counts = np.minimum(crystal.scan.counts, crystal.scan.counts.max() // 5)
-    quick = Recipe().with_settings({"refine.algorithm": "2*ER", "guess.polish": "1*ER", "device": "cpu"})
+    quick = Recipe().with_settings(
+        {"refine.algorithm": "2*ER", "guess.polish": "1*ER", "model.coherence": "off", "device": "cpu"}
+    )
     found = run(Scan(counts), quick)
     assert any("begun anew" in note for note in found.notes)
     assert abs(analysis.align(found.object, crystal.object, ramp=True)[1]) > 0.95
@@ -236,7 +238,9 @@ def test_a_clipped_peak_that_a_first_attempt_does_not_explain_is_phased_again(cr
 
 
 def test_a_whole_scan_that_a_first_attempt_does_not_explain_is_phased_again(crystal, monkeypatch):
-    quick = Recipe().with_settings({"refine.algorithm": "2*ER", "guess.polish": "1*ER", "device": "cpu"})
+    quick = Recipe().with_settings(
+        {"refine.algorithm": "2*ER", "guess.polish": "1*ER", "model.coherence": "off", "device": "cpu"}
+    )
     found = run(crystal.scan, quick)
     assert sum("begun anew" in note for note in found.notes) == 1
     assert abs(analysis.align(found.object, crystal.object, ramp=True)[1]) > 0.95
