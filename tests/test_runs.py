@@ -238,9 +238,7 @@ def test_a_clipped_peak_that_a_first_attempt_does_not_explain_is_phased_again(cr
 
 
 def test_a_whole_scan_that_a_first_attempt_does_not_explain_is_phased_again(crystal, monkeypatch):
-    quick = Recipe().with_settings(
-        {"refine.algorithm": "2*ER", "guess.polish": "1*ER", "model.coherence": "off", "device": "cpu"}
-    )
+    quick = Recipe().with_settings({"refine.algorithm": "2*ER", "guess.polish": "1*ER", "device": "cpu"})
     found = run(crystal.scan, quick)
     assert sum("begun anew" in note for note in found.notes) == 1
     assert abs(analysis.align(found.object, crystal.object, ramp=True)[1]) > 0.95
