@@ -142,7 +142,7 @@ def scans(tmp_path):
             file[f"{number}.1/start_time"] = "2026-02-01T10:00:00+01:00"
             file[f"{number}.1/end_time"] = "2026-02-01T10:10:00+01:00"
             file[f"{number}.1/measurement/eta"] = np.arange(17.0 - 2 * number)
-            file[f"{number}.1/measurement/roi1_max"] = np.full(3, 40.0 * number)
+            file[f"{number}.1/measurement/roi1_max"] = np.full(17 - 2 * number, 40.0 * number)
             file[f"{number}.1/measurement/mpx1x4"] = h5py.ExternalLink("absent.h5", "/data")
     return path
 

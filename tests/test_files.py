@@ -372,18 +372,33 @@ def test_what_can_be_written_is_and_each_of_the_others_is_told(result, tmp_path,
     )
 
 
-def test_printing_into_a_full_disk_is_one_sentence():
+@pytest.mark.parametrize("buffered", [True, False])
+def test_printing_into_a_full_disk_is_one_sentence(buffered):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    if not buffered:
+        environment["PYTHONUNBUFFERED"] = "1"
     with builtins.open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "napari_autophase", "info", "--json", str(SAMPLE)],
-            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment,
         )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         f"napari-autophase: The output cannot be printed ({os.strerror(errno.ENOSPC)}); send it elsewhere."
     ]
+
+
+def test_a_reader_that_wants_no_more_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as nobody:
+        done = subprocess.run(
+            [sys.executable, "-m", "napari_autophase", "info", "--json", str(SAMPLE)],
+            stdout=nobody, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 @pytest.fixture

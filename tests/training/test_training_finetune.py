@@ -89,7 +89,7 @@ def test_the_guess_comes_nearer_to_the_data_and_to_the_truth(tmp_path, monkeypat
     made = simulation.simulate(5_000_112, **STRAINED)
     recipe = Recipe.from_preset("fast").with_settings({"guess.candidates": 2, "device": "cpu"})
     seen = []
-    tuned = finish(finetune([made.scan], recipe, steps=6), seen)
+    tuned = finish(finetune([made.scan], recipe, steps=10), seen)
 
     before, after = tuned.before[0], tuned.after[0]
     assert after["chi2"] < before["chi2"]
@@ -100,7 +100,7 @@ def test_the_guess_comes_nearer_to_the_data_and_to_the_truth(tmp_path, monkeypat
     assert agreement[1] > agreement[0]
 
     steps = [progress for progress in seen if progress.stage == "finetune"]
-    assert [progress.step for progress in steps] == list(range(7))
+    assert [progress.step for progress in steps] == list(range(11))
     assert steps[-1].error < steps[1].error
     for name, value in parent.state_dict().items():  # a batch of two says nothing of statistics
         if "running" in name:
@@ -114,7 +114,7 @@ def test_the_guess_comes_nearer_to_the_data_and_to_the_truth(tmp_path, monkeypat
     made_by = json.loads(header["made_by"])
     assert header["network"] == "compact"
     assert made_by["fine_tuned_from"] == shipped
-    assert (made_by["steps"], made_by["seed"], made_by["scans"]) == (6, 0, [made.scan.name])
+    assert (made_by["steps"], made_by["seed"], made_by["scans"]) == (10, 0, [made.scan.name])
     assert made_by["after"] == [after]
     assert [path.name for path in tmp_path.iterdir()] == ["tuned.safetensors"]
 

@@ -87,6 +87,6 @@ if __name__ == "__main__":
             if (child := os.fork()) == 0:
                 kill_instead(call, int(sys.argv[2]))
                 os._exit(main(["network", "train", config]))
-            print(call, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            print(call, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
         sys.exit()
     sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -65,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without a letter is no reason to fail
     try:
-        return app(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
+        code = app(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
+        sys.stdout.flush()  # what cannot be printed is said here, not by the interpreter as it ends
+        return code
     except InputError as error:
         return _complain(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
@@ -79,10 +82,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if ran_out(error):
             return _complain(said("this"), 2)
+        if isinstance(error, BrokenPipeError):  # whoever read it wants no more, as `head`
+            _print_no_more()
+            return 1
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
             # files say so themselves: this is what was printed
+            _print_no_more()
             return _complain(f"The output cannot be printed ({error.strerror}); send it elsewhere.", 2)
         return _complain(f"Unexpected {type(error).__name__}: {error} ({PROGRAM} --debug … shows where).", 1)
+
+
+def _print_no_more() -> None:
+    """Let what is still to be printed go nowhere: the interpreter would try once more as it ends."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # it is no file
+        return
 
 
 def _complain(text: str, code: int) -> int:
