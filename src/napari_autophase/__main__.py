@@ -1,5 +1,5 @@
 """``python -m napari_autophase``: the command line."""
 
-from .cli import main
+from .cli import program
 
-raise SystemExit(main())
+program()

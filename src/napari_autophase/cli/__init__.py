@@ -1,5 +1,5 @@
 """The command line: each command is a few lines around the functions that the window uses too."""
 
-from .app import app, main
+from .app import app, main, program
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "program"]
