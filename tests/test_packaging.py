@@ -50,9 +50,9 @@ def test_the_pins_hold_every_direct_dependency():
 
 def test_the_command_is_installed():
     (entry,) = metadata.entry_points(group="console_scripts", name="napari-autophase")
-    from napari_autophase.cli import main
+    from napari_autophase.cli import program
 
-    assert entry.load() is main
+    assert entry.load() is program
 
 
 @pytest.fixture(scope="module")
