@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from .reconstruction import Progress
 
 _PAUSE_S = 0.1
 """Between two updates in a notebook."""
 Report = Callable[[Progress], object]
+_Result = TypeVar("_Result")
 
 
 @contextmanager
@@ -33,6 +34,23 @@ def shown(wanted: bool | None = None) -> Iterator[Report]:
             yield report
     else:
         yield lambda _: None
+
+
+def relayed(
+    job: Generator[Progress, None, _Result], change: Callable[[Progress], Progress | None]
+) -> Generator[Progress, None, _Result]:
+    """Do a job that is a part of another one, and return what it returns; its progress is that of the whole as `change` says it,
+    None: not told.
+    """
+    while True:
+        try:
+            now = next(job)
+        except StopIteration as done:
+            result: _Result = done.value
+            return result
+        told = change(now)
+        if told is not None:
+            yield told
 
 
 def line(step: Progress) -> str:

@@ -12,6 +12,7 @@ from . import analysis, geometry, preparation
 from .analysis import trust
 from .analysis.trust import CONVERGED
 from .evidence import Shells, Trust
+from .progress import relayed
 from .recipe import PRELUDE, Recipe, parse
 from .reconstruction import JUDGED, Progress, Reconstruction
 from .scan import InputError, fingerprint
@@ -338,25 +339,18 @@ def _shifted(
     job: Generator[Progress, None, Phased], before: int, total: int
 ) -> Generator[Progress, None, Phased]:
     """Do a job whose steps come after others."""
-    while True:
-        try:
-            now = next(job)
-        except StopIteration as done:
-            return done.value
-        yield replace(now, step=before + now.step, total=total)
+    return relayed(job, lambda now: replace(now, step=before + now.step, total=total))
 
 
 def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Generator[Progress, None, Run]:
     """Do one of several jobs; of those after the first only the refinement is reported, as a part of all."""
-    while True:
-        try:
-            now = next(job)
-        except StopIteration as done:
-            return done.value
+
+    def of_all(now: Progress) -> Progress | None:
         if now.stage == "refine":
-            yield replace(now, step=index * now.total + now.step, total=jobs * now.total)
-        elif index == 0:
-            yield now
+            return replace(now, step=index * now.total + now.step, total=jobs * now.total)
+        return now if index == 0 else None
+
+    return relayed(job, of_all)
 
 
 def _finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:

@@ -25,6 +25,7 @@ from ..phasing.diffraction import about_memory, empty_cache
 from ..phasing.grids import fit, on_grid, regrid
 from ..phasing.settle import sharp
 from ..phasing.workers import cores, side_by_side, threads
+from ..progress import relayed
 from ..recipe import Guess
 from ..reconstruction import Progress
 from .compact import widened
@@ -120,13 +121,9 @@ def _sized(
     job: Generator[Progress, None, Guessed], voxel: tuple[float, float, float]
 ) -> Generator[Progress, None, Guessed]:
     """Do a job that phases in the window; what is told of its starts has voxels of this size, in those of the scan."""
-    while True:
-        try:
-            now = next(job)
-        except StopIteration as done:
-            found: Guessed = done.value
-            return found
-        yield now if now.best is None else replace(now, best=now.best.with_voxel(voxel))
+    return relayed(
+        job, lambda now: now if now.best is None else replace(now, best=now.best.with_voxel(voxel))
+    )
 
 
 def _guess(

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..progress import relayed
 from ..recipe import Refinement, ShrinkWrap
 from ..reconstruction import Progress
 from .coherence import Shape
@@ -38,13 +39,9 @@ def reshape(data: Diffraction, found: Phased, shape: Shape) -> Generator[Progres
         return found
     before = len(found.errors)
     going_on = refine(data.explained(found.blur), found.kept, FURTHER, coherence=shape)
-    while True:
-        try:
-            now = next(going_on)
-        except StopIteration as done:
-            other: Phased = done.value
-            break
-        yield replace(now, step=before + now.step, total=before + now.total)
+    other = yield from relayed(
+        going_on, lambda now: replace(now, step=before + now.step, total=before + now.total)
+    )
     if _unseen(other) >= _unseen(found):
         said = f"A blur of the shape {shape} explained pixels that no fit has seen no better than a Gaussian, which was kept."
         return replace(found, notes=(*found.notes, said))

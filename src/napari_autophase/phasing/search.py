@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from ..progress import relayed
 from ..recipe import Guess, Refinement, ShrinkWrap, algorithm
 from ..reconstruction import Progress
 from . import support
@@ -42,15 +43,12 @@ def search(
     for number in range(choice.rounds):
         last = number + 1 == choice.rounds
         parents = choice.keep if last else max(choice.keep, -(-len(starts) // PARENTS))
-        job = refine(data, starts, plan, "guess", parents)
-        while True:
-            try:
-                now = next(job)
-            except StopIteration as done:
-                found: Phased = done.value
-                break
-            step, total = steps * number + now.step, steps * choice.rounds
-            yield replace(now, step=step, total=total)
+        before, total = steps * number, steps * choice.rounds
+
+        def of_all(now: Progress, before: int = before, total: int = total) -> Progress:
+            return replace(now, step=before + now.step, total=total)
+
+        found = yield from relayed(refine(data, starts, plan, "guess", parents), of_all)
         if not last:
             bodies = np.concatenate([_bodies(found.kept, choice.outline, margin) for margin in MARGINS])
             starts = random_phases(bodies, max(len(MARGINS), len(starts) // 2), seed + number + 1)
