@@ -47,6 +47,19 @@ def heavy_after(code: str) -> set[str]:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "count"), [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
+)
+def test_torchs_threads_do_not_wait_in_long_loops_unless_the_environment_says_how(given, count, monkeypatch):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    code = "import ctypes, napari_autophase; get = ctypes.CDLL(None).getenv; get.restype = ctypes.c_char_p\n"
+    # what the C library sees is what torch's threads will
+    assert python(f"{code}print(get(b'GOMP_SPINCOUNT'))").strip() == str(count and count.encode())
+
+
 LIGHT = (
     "",
     ".scan",

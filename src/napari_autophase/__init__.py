@@ -5,8 +5,14 @@ Importing this package loads neither torch nor Qt; the names below are fetched w
 
 from __future__ import annotations
 
+import os as _os
 from importlib import import_module as _import_module
 from typing import Any as _Any
+
+if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & _os.environ.keys():
+    # torch's threads wait for each other by turning in a loop, 300,000 times on most computers. Where another program has one of
+    # the cores that is most of what they do; where none has, so many are enough. Read when torch is loaded.
+    _os.environ["GOMP_SPINCOUNT"] = "2000"
 
 _HOME = {
     "Scan": "scan",

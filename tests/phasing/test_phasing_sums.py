@@ -60,6 +60,9 @@ def test_sums_against_double_precision(shape, seed, faint, backend):
     one, sums = torch.from_numpy(volume[None]), data.backend.sums
     assert list(sums(one, data, True)[0]) == pytest.approx(expected, rel=1e-4, abs=1e-4)
     assert list(sums(one, data)[0]) == pytest.approx([*expected[:3], 0, 0], rel=1e-4, abs=1e-4)
+    light = torch.from_numpy(np.abs(np.fft.fftn(volume[None], axes=(1, 2, 3))).astype(np.float32) ** 2)
+    found = data.backend.sums_of_intensities(light, data.modulus, data, True)[0]
+    assert list(found) == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
 def test_no_number_of_threads_changes_a_sum(monkeypatch):
@@ -70,7 +73,13 @@ def test_no_number_of_threads_changes_a_sum(monkeypatch):
     try:
         for count in (1, 2, 5):
             torch.set_num_threads(count)
-            found.append(data.backend.sums(one[None], data, True)[0])
+            light = torch.fft.fftn(one[None]).abs().square()
+            found.append(
+                [
+                    *data.backend.sums(one[None], data, True)[0],
+                    *data.backend.sums_of_intensities(light, data.modulus, data, True)[0],
+                ]
+            )
     finally:
         torch.set_num_threads(before)
     assert found[0] == found[1] == found[2]

@@ -31,9 +31,9 @@ from ..version import full_version
 from .compiled import cache
 from .cuda.backend import variants
 from .iterations import Iterations, Relaxation, relaxation
-from .likelihood import Likelihood
+from .likelihood import Likelihood, power
 from .need import Need
-from .pattern import BOUND, HELD_OUT, MASKED, Pattern
+from .pattern import AXES, BOUND, HELD_OUT, MASKED, Pattern
 from .sums import Sums
 from .torch_backend import TorchBackend
 
@@ -75,6 +75,19 @@ class Backend(Protocol):
 
     def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
         """Return the sums over the pattern of every object; the deviances, which take longest, if asked for."""
+
+    def sums_of_intensities(
+        self, intensities: torch.Tensor, modulus: torch.Tensor, pattern: Pattern, deviances: bool = False
+    ) -> list[Sums]:
+        """Return the same where intensities are known in place of objects, and `modulus` stands for the pattern's own.
+
+        Parameters
+        ----------
+        intensities
+            float32 (P, N0, N1, N2), not negative, contiguous.
+        modulus
+            float32 (N0, N1, N2), see `pattern`.
+        """
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int
@@ -335,7 +348,11 @@ def check(backend: Backend) -> str | None:
         if _apart(*errors) or _apart(*(run.objects for run in runs)):
             return f"iterations of {name}"
     confined = objects * supports
-    found, wanted = (torch.tensor(each.sums(confined, pattern, True)) for each in (backend, reference))
+    light = power(torch.fft.fftn(confined, dim=AXES)), pattern.modulus
+    found, wanted = (
+        torch.tensor([each.sums(confined, pattern, True), each.sums_of_intensities(*light, pattern, True)])
+        for each in (backend, reference)
+    )
     if not torch.allclose(found, wanted, rtol=TOLERANCE):
         return "sums over the pattern"
     way, far = confined.flip(0) * supports, torch.tensor([False, True])

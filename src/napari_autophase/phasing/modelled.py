@@ -16,7 +16,7 @@ from .iterations import Iterations, Relaxation
 from .likelihood import Likelihood, LikelihoodByTransforms, power
 from .need import Need
 from .pattern import AXES, TINY, Pattern, target, total
-from .sums import Sums, sums_of
+from .sums import Sums
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -41,6 +41,7 @@ class ModelledBackend:
         self.name, self.device = inner.name, inner.device
         self.project, self.starts_at_once = inner.project, inner.starts_at_once
         self.threads_within = inner.threads_within
+        self.sums_of_intensities = inner.sums_of_intensities
 
     def iterations(
         self, objects: torch.Tensor, supports: torch.Tensor, pattern: Pattern, rule: Relaxation
@@ -60,14 +61,14 @@ class ModelledBackend:
 
     def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
         """Return the sums of objects: of their blurred intensity, and the errors and deviances with the background."""
-        blurred = self._forward.blurred(power(torch.fft.fftn(objects, dim=AXES))).clamp(min=0)
+        light = self._forward.blurred(power(torch.fft.fftn(objects, dim=AXES))).clamp_(min=0)
         dark = self._forward.background
         if dark is None:
-            return sums_of(blurred.sqrt_(), self._measured, pattern, deviances)
-        every = sums_of((blurred + dark).sqrt_(), self._measured, pattern, deviances)
-        light = sums_of(blurred.sqrt_(), self._apart, pattern)
+            return self.sums_of_intensities(light, self._measured, pattern, deviances)
+        every = self.sums_of_intensities(light + dark, self._measured, pattern, deviances)
+        alone = self.sums_of_intensities(light, self._apart, pattern)
         return [
-            one._replace(overlap=its.overlap, power=its.power) for one, its in zip(every, light, strict=True)
+            one._replace(overlap=its.overlap, power=its.power) for one, its in zip(every, alone, strict=True)
         ]
 
     def need(self, gradients: bool, blurred: bool) -> Need:  # noqa: ARG002 - it is

@@ -34,10 +34,17 @@ class Sums(NamedTuple):
 
 def sums_by_transform(objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
     """Return the sums of objects, complex64 (P, N0, N1, N2) in FFT order, on any device."""
-    return sums_of(torch.fft.fftn(objects, dim=AXES), pattern.modulus, pattern, deviances)
+    return _sums(torch.fft.fftn(objects, dim=AXES), pattern.modulus, pattern, deviances)
 
 
-def sums_of(
+def sums_of_intensities(
+    intensities: torch.Tensor, modulus: torch.Tensor, pattern: Pattern, deviances: bool = False
+) -> list[Sums]:
+    """Return the sums of intensities, float32 (P, N0, N1, N2), see `backend.Backend.sums_of_intensities`; on any device."""
+    return _sums(intensities.sqrt(), modulus, pattern, deviances)
+
+
+def _sums(
     fields: torch.Tensor, moduli: torch.Tensor, pattern: Pattern, deviances: bool = False
 ) -> list[Sums]:
     """Return the sums of fields (P, N0, N1, N2), or of their moduli, against `moduli` and the pattern's counts."""

@@ -8,7 +8,7 @@ from .iterations import Iterations, ReferenceIterations, Relaxation
 from .likelihood import Likelihood, LikelihoodByTransforms
 from .need import GPU_NEED, Need, cpu_need
 from .pattern import AXES, Pattern
-from .sums import Sums, sums_by_transform
+from .sums import Sums, sums_by_transform, sums_of_intensities
 from .workers import short
 
 _SHARE = 0.8
@@ -40,6 +40,12 @@ class TorchBackend:
     def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
         """Return the sums of objects over the pattern."""
         return sums_by_transform(objects, pattern, deviances)
+
+    def sums_of_intensities(
+        self, intensities: torch.Tensor, modulus: torch.Tensor, pattern: Pattern, deviances: bool = False
+    ) -> list[Sums]:
+        """Return the sums of intensities against a modulus."""
+        return sums_of_intensities(intensities, modulus, pattern, deviances)
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int

@@ -10,9 +10,11 @@ from ..likelihood import Likelihood
 from ..need import Need, cpu_need
 from ..pattern import Pattern
 from ..sums import Sums
+from . import threads
 from .box import Box, SupportBox
 from .descent import LikelihoodInBoxes
-from .layout import column_order, columns
+from .layout import LANES, aligned, column_order, columns
+from .sums import add_up_known
 
 
 class CompiledBackend:
@@ -38,6 +40,14 @@ class CompiledBackend:
         boxes = (SupportBox(one, one.astype(bool), columns(pattern)) for one in objects.numpy())
         return [Sums(*box.sums(pattern.floor, deviances).tolist()) for box in boxes]
 
+    def sums_of_intensities(
+        self, intensities: torch.Tensor, modulus: torch.Tensor, pattern: Pattern, deviances: bool = False
+    ) -> list[Sums]:
+        """Return the sums of intensities against a modulus."""
+        aim, counts = modulus.contiguous().numpy(), pattern.counts.contiguous().numpy()
+        each = intensities.contiguous().numpy()
+        return [_known_sums(one, aim, counts, pattern.floor, deviances) for one in each]
+
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int
     ) -> torch.Tensor:
@@ -61,6 +71,21 @@ class CompiledBackend:
     def need(self, gradients: bool, blurred: bool) -> Need:
         """Return the memory that phasing takes."""
         return cpu_need(*((23, 18) if gradients else (17, 18)), gradients, blurred)
+
+
+def _known_sums(
+    intensity: np.ndarray, modulus: np.ndarray, counts: np.ndarray, floor: float, deviances: bool
+) -> Sums:
+    planes, voxels = len(modulus), modulus.size
+    volumes = [volume.reshape(-1) for volume in (intensity, modulus, counts)]
+    found = np.empty((planes, len(Sums._fields)))
+
+    def add_up(first: int, last: int) -> None:
+        how = np.float32(floor), deviances, voxels // planes
+        add_up_known(*volumes, found, aligned(4 * LANES), *how, first, last)
+
+    threads.in_slabs(add_up, planes, voxels)
+    return Sums(*found.sum(0).tolist())
 
 
 class VolumeIterations:

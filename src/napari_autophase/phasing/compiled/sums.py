@@ -1,7 +1,7 @@
-"""Sums over the pattern of an object in a box; see `phasing.sums`, which says what is summed.
+"""Sums over the pattern of an object in a box, or of intensities that are known; see `phasing.sums`, which says what is summed.
 
-As in an iteration, a few lines at a time are transformed along the first axis while they are in the processor's cache; but
-nothing is written, and nothing comes back.
+As in an iteration, a few lines of an object are transformed along the first axis at a time while they are in the processor's
+cache; but nothing is written, and nothing comes back.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .jit import compiled, inlined
 from .simd import LANES, at_least, eight, exponent, load, mantissa, pointer, root, where_measured
 from .stages import GROUP, fetch, project_memory, target, total
 
-_ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
+_ZERO, _HALF, _ONE, _TWO = (np.float32(n) for n in (0, 0.5, 1, 2))
 _HELD_OUT = np.float32(2.0**40)
 """What stands for a modulus that is not fitted is no bound if it is above minus this (see `pattern`)."""
 _LOG2 = np.float32(math.log(2))
@@ -97,3 +97,59 @@ def add_up(
                     unseen = unseen + where_measured(hidden, cost, none)
         for k, eights in enumerate((overlap, power, squared_error, deviance, unseen)):
             found[group, k] = total(eights, a, spare)
+
+
+@compiled("void(f4[::1], f4[::1], f4[::1], f8[:,::1], f4[::1], f4, b1, i8, i8, i8)")
+def add_up_known(
+    intensity: np.ndarray,
+    modulus: np.ndarray,
+    counts: np.ndarray,
+    found: np.ndarray,
+    memory: np.ndarray,
+    floor: np.float32,
+    deviances: bool,
+    plane: int,
+    first: int,
+    last: int,
+) -> None:
+    """Sum over planes `first` to `last` of so many voxels each.
+
+    Parameters
+    ----------
+    intensity, modulus, counts
+        Of all voxels, in one order; the modulus as `pattern` says.
+    found
+        (planes, 5), to be written.
+    memory
+        32 numbers.
+    """
+    r, m, n, a = pointer(intensity), pointer(modulus), pointer(counts), pointer(memory)
+    none, low, high = eight(_ZERO), _ONE + _HALF, _TWO + _HALF
+    for p in range(first, last):
+        overlap, power, squared_error, deviance, unseen = none, none, none, none, none
+        begin, end = p * plane, (p + 1) * plane
+        for i in range(begin, end, LANES):
+            if i + LANES <= end:
+                q, wanted, light = load(r, i), load(m, i), load(n, i)
+            else:  # the last ones, and as many as are missing, masked
+                for k in range(LANES):
+                    is_there = i + k < end
+                    memory[k] = intensity[i + k] if is_there else _ZERO
+                    memory[LANES + k] = modulus[i + k] if is_there else -_ONE
+                    memory[2 * LANES + k] = counts[i + k] if is_there else _ZERO
+                q, wanted, light = load(a, 0), load(a, LANES), load(a, 2 * LANES)
+            amplitude = root(q)
+            aim, fits = target(wanted, q)
+            apart = amplitude - aim
+            overlap = overlap + where_measured(wanted, amplitude * wanted, none)
+            power = power + where_measured(wanted, q, none)
+            squared_error = squared_error + where_measured(fits, apart * apart, none)
+            if deviances:
+                expected = at_least(q, floor)
+                cost = expected - light + light * _logarithm(light / expected)
+                deviance = deviance + where_measured(fits, cost, none)
+                # held-out pixels alone lie between these
+                hidden = where_measured(wanted + high, eight(-low) - wanted, eight(-_ONE))
+                unseen = unseen + where_measured(hidden, cost, none)
+        for k, eights in enumerate((overlap, power, squared_error, deviance, unseen)):
+            found[p, k] = total(eights, a, 3 * LANES)
