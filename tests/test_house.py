@@ -47,6 +47,7 @@ def heavy_after(code: str) -> set[str]:
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="asks the C library")
 @pytest.mark.parametrize(
     ("given", "count"), [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
 )

@@ -7,6 +7,7 @@ import torch
 from pretended import pretended
 
 from napari_autophase.phasing import backend as backends
+from napari_autophase.phasing import checks
 from napari_autophase.phasing.cuda import backend as cuda
 from napari_autophase.phasing.cuda.backend import CudaBackend
 from napari_autophase.phasing.cuda.iterations import TorchPasses
@@ -37,15 +38,15 @@ class WrongPasses(TorchPasses):
 
 
 def test_iterations_in_place_are_those_of_the_reference():
-    assert backends.check_iterations(CudaBackend(CPU, TorchPasses(), None)) is None
+    assert checks.check_iterations(CudaBackend(CPU, TorchPasses(), None)) is None
     graphs = Graphs()
-    assert backends.check_iterations(CudaBackend(CPU, TorchPasses(), graphs)) is None
+    assert checks.check_iterations(CudaBackend(CPU, TorchPasses(), graphs)) is None
     assert graphs.captured == 4  # ER, HIO, RAAR, EHIO
     assert graphs.replayed == 4 * (5 - 3)
 
 
 def test_nothing_that_a_graph_holds_moves():
-    objects, supports, pattern = backends._small_problem()
+    objects, supports, pattern = checks.small_problem()
     run = CudaBackend(CPU, TorchPasses(), Graphs()).iterations(
         objects, supports, pattern, backends.relaxation("HIO")
     )
@@ -59,8 +60,7 @@ def test_nothing_that_a_graph_holds_moves():
 
 def test_wrong_numbers_are_found():
     assert (
-        backends.check_iterations(CudaBackend(CPU, WrongPasses(), None))
-        == "they computed wrong numbers for ER"
+        checks.check_iterations(CudaBackend(CPU, WrongPasses(), None)) == "they computed wrong numbers for ER"
     )
 
 
@@ -68,7 +68,7 @@ def test_a_graph_that_cannot_be_captured_is_done_without():
     def refuse(step):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    assert backends.check_iterations(CudaBackend(CPU, TorchPasses(), refuse)) is None
+    assert checks.check_iterations(CudaBackend(CPU, TorchPasses(), refuse)) is None
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from phasing_crystals import crystal, finish, photons
 
-from napari_autophase.phasing import Diffraction, device_lines, random_starts, refine
+from napari_autophase.phasing import Diffraction, checks, device_lines, random_starts, refine
 from napari_autophase.phasing import backend as backends
 from napari_autophase.recipe import Refinement
 from napari_autophase.scan import InputError
@@ -57,7 +57,7 @@ def test_a_crystal_is_its_own_projection(backend):
 
 
 def test_every_backend_computes_what_the_reference_does(backend):
-    assert backends.check(backend) is None
+    assert checks.check(backend) is None
 
 
 def test_compiled_functions_are_taken_in_inference_mode_too(afresh):

@@ -13,6 +13,7 @@ from phasing_crystals import crystal, field, finish, intensity, likeness
 from napari_autophase import InputError, Recipe, run
 from napari_autophase.analysis import trust
 from napari_autophase.phasing import Blur, Diffraction, Starts, coherence, refine
+from napari_autophase.phasing.blur import Kernel
 from napari_autophase.phasing.coherence import Seeker, estimate, middle
 from napari_autophase.phasing.forward import Forward, renewed, sharpened
 from napari_autophase.recipe import Refinement, ShrinkWrap
@@ -104,7 +105,7 @@ def test_sharpened_counts_are_nearer_to_coherent_ones(masked):
         fitted[:, 11:13] = fitted[5:8, :, 20:22] = False
         counts[~fitted] = 1e7  # of no meaning
     found = sharpened(
-        in_fft_order(counts), torch.from_numpy(np.fft.ifftshift(fitted)), Forward(Blur(SIGMA)), 12
+        in_fft_order(counts), torch.from_numpy(np.fft.ifftshift(fitted)), Forward(Blur(SIGMA)), [1] * 12
     )
     found = np.fft.fftshift(found.numpy())
 
@@ -123,7 +124,7 @@ def test_an_object_that_explains_the_counts_is_left_alone():
     bright = expected > 10
     every = torch.ones(SHAPE, dtype=torch.bool)
     for found in (
-        sharpened(expected, every, Forward(Blur(SIGMA)), 2, coherent),
+        sharpened(expected, every, Forward(Blur(SIGMA)), [1] * 2, coherent),
         renewed(coherent, expected, every, Forward(Blur(SIGMA))),
     ):
         assert torch.allclose(found[bright], coherent[bright], rtol=2e-3, atol=0.5)
@@ -321,3 +322,27 @@ def test_the_report_says_how_coherent_the_light_was():
 def test_a_coherence_that_means_nothing_is_refused(wrong):
     with pytest.raises(InputError, match="coherence"):
         Recipe().with_settings({"model.coherence": wrong})
+
+
+@pytest.mark.parametrize("shape", [(12, 10, 18), (9, 16, 7), (64, 8, 30)])
+@pytest.mark.parametrize(
+    "blur",
+    [
+        Blur((0.4, 0.7, 0.5)),
+        Blur((0.8, 0.3, 0.6), 0.2, (0.5, -0.3, 0.1)),
+        Blur((0.5, 0.5, 0.5), kernel=Kernel(torch.tensor([0.1, 0.8, 0.1]).view(1, 3, 1))),
+    ],
+    ids=["gaussian", "oblique", "free"],
+)
+def test_compiled_functions_blur_as_double_precision_does(shape, blur):
+    pytest.importorskip("numba")
+    from napari_autophase.phasing.backend import choose
+
+    volumes = np.random.default_rng(4).random((2, *shape)).astype(np.float32)
+    degree = blur.degree(shape, torch.device("cpu")).double().numpy()
+    expected = np.fft.irfftn(
+        np.fft.rfftn(volumes.astype(float), axes=(1, 2, 3)) * degree, s=shape, axes=(1, 2, 3)
+    )
+    convolve = choose("cpu", "compiled").backend.convolution(blur, shape)
+    for _ in range(2):  # what is kept between two calls changes nothing
+        assert np.abs(convolve(torch.from_numpy(volumes)).numpy() - expected).max() < 2e-6

@@ -1,4 +1,4 @@
-"""The one door to what computes: the `Backend` protocol, its choice, and the check that a backend computes what it should.
+"""The one door to what computes: the `Backend` protocol, and its choice after `checks`.
 
 There are two: `torch_backend` on any device, and `compiled` on a CPU, several times as fast.  Nothing above this module asks
 which one it has: a pattern (`Diffraction`) carries the backend of its run.
@@ -21,19 +21,19 @@ from functools import cache as cache_result
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 
 from .. import files
-from ..recipe.algorithm import PROJECTIONS
 from ..scan import InputError
 from ..version import full_version
+from .blur import Blur
+from .checks import Small, check, check_iterations
 from .compiled import cache
 from .cuda.backend import variants
 from .iterations import Iterations, Relaxation, relaxation
-from .likelihood import Likelihood, power
+from .likelihood import Likelihood
 from .need import Need
-from .pattern import AXES, BOUND, HELD_OUT, MASKED, Pattern
+from .pattern import Pattern
 from .sums import Sums
 from .torch_backend import TorchBackend
 
@@ -43,8 +43,6 @@ TRIED = "cuda.json"
 """Names the file that says which variant was best on which card."""
 QUICKER = 0.97
 """A variant that takes more than this part of another's time is no quicker."""
-TOLERANCE = 1e-4
-"""How far a backend may be from the reference in the check, as a fraction of the largest number."""
 
 
 class Backend(Protocol):
@@ -88,6 +86,9 @@ class Backend(Protocol):
         modulus
             float32 (N0, N1, N2), see `pattern`.
         """
+
+    def convolution(self, blur: Blur, shape: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what blurs volumes, float32 (..., N0, N1, N2) of that shape, to be called often."""
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int
@@ -250,37 +251,12 @@ def _card(device: torch.device) -> str:
     return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}, {full_version()}"
 
 
-def check_iterations(backend: Backend) -> str | None:
-    """Compare iterations on a device with the reference on the CPU; returns what is wrong, or None."""
-    objects, supports, pattern = _small_problem()
-    modulus, counts = pattern.modulus.to(backend.device), pattern.counts.to(backend.device)
-    there = _Small(pattern.shape, modulus, counts, backend.device)
-    for name in PROJECTIONS:
-        rule = relaxation(name)
-        runs = [
-            backend.iterations(
-                objects.to(backend.device, copy=True), supports.to(backend.device), there, rule
-            ),
-            TorchBackend(pattern.device).iterations(objects.clone(), supports, pattern, rule),
-        ]
-        errors = []
-        for run in runs:
-            first = run.iterate(4)  # a graph is captured on the way
-            run.confine(supports.roll(1, 1).to(run.objects.device))
-            errors.append(torch.cat([first, run.iterate(1)]))
-        found, expected = (run.objects.cpu() for run in runs)
-        # rounding grows tenfold on the way
-        if _apart(*errors) or _apart(found, expected, times=10):
-            return f"they computed wrong numbers for {name}"
-    return None
-
-
 def _seconds(backend: Backend) -> float:
     """Return the time of an iteration of one start at 64³, the shortest of some."""
     side, times = 64, []
     objects = torch.ones((1, side, side, side), dtype=torch.complex64, device=backend.device)
     modulus = torch.ones((side, side, side), device=backend.device)
-    pattern = _Small((side, side, side), modulus, modulus, backend.device)
+    pattern = Small((side, side, side), modulus, modulus, backend.device)
     run = backend.iterations(objects, objects.real > 0, pattern, relaxation("HIO"))
     run.iterate(10)
     for _ in range(5):
@@ -288,12 +264,6 @@ def _seconds(backend: Backend) -> float:
         run.iterate(20)  # which is waited for
         times.append((time.perf_counter() - begin) / 20)
     return min(times)
-
-
-def _apart(found: torch.Tensor, expected: torch.Tensor, *, times: float = 1) -> bool:
-    # a comparison with what is no number is false
-    limit = times * TOLERANCE * float(expected.abs().max())
-    return not float((found - expected).abs().max()) <= limit
 
 
 def fill(folder: Path, niceness: int) -> None:
@@ -332,67 +302,3 @@ def _load(folder: Path | None) -> Backend:
 
 def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-
-
-def check(backend: Backend) -> str | None:
-    """Compare a backend on the CPU with the reference on a small volume; returns what is wrong, or None."""
-    reference = TorchBackend(torch.device("cpu"))
-    objects, supports, pattern = _small_problem()
-
-    for name in ("ER", "HIO", "EHIO"):
-        runs = [
-            one.iterations(objects.clone(), supports, pattern, relaxation(name))
-            for one in (backend, reference)
-        ]
-        errors = [torch.cat([run.iterate(2, again=True), run.iterate(1)]) for run in runs]
-        if _apart(*errors) or _apart(*(run.objects for run in runs)):
-            return f"iterations of {name}"
-    confined = objects * supports
-    light = power(torch.fft.fftn(confined, dim=AXES)), pattern.modulus
-    found, wanted = (
-        torch.tensor([each.sums(confined, pattern, True), each.sums_of_intensities(*light, pattern, True)])
-        for each in (backend, reference)
-    )
-    if not torch.allclose(found, wanted, rtol=TOLERANCE):
-        return "sums over the pattern"
-    way, far = confined.flip(0) * supports, torch.tensor([False, True])
-    step = torch.tensor([0.3, -0.2], dtype=torch.float64)
-    answers = []
-    for each in (backend, reference):
-        cost = each.likelihood(confined, supports, pattern, pattern.floor)
-        cost.look_along(cost.inside(way))
-        slopes = cost.slope(step, far)
-        cost.go(step)
-        rows, errors_ = cost.derivative(far)
-        derivative = torch.zeros_like(confined)
-        cost.spread(rows, derivative)
-        answers.append((slopes, derivative, errors_))
-    if any(_apart(*pair) for pair in zip(*answers, strict=True)):
-        return "derivatives of the likelihood"
-    return None
-
-
-@dataclass(eq=False)
-class _Small:
-    shape: tuple[int, int, int]
-    modulus: torch.Tensor
-    counts: torch.Tensor
-    device: torch.device
-    floor: float = 0.1
-
-
-def _small_problem() -> tuple[torch.Tensor, torch.Tensor, Pattern]:
-    """Return two random objects, their supports, and a pattern with pixels of every kind: 12 × 10 × 18 voxels."""
-    rng, shape, photons = np.random.default_rng(0), (12, 10, 18), 20.0
-    counts = rng.poisson(photons, shape).astype(np.float32)
-    modulus, kind = np.sqrt(counts), rng.random(shape)
-    modulus[kind < 0.2] *= -BOUND
-    modulus[kind < 0.1], modulus[kind > 0.95] = MASKED, HELD_OUT
-    supports = np.zeros((2, *shape), bool)
-    supports[0, 2:8, 3:9, 4:13] = supports[1, :5, 2:8, 6:16] = True
-    objects = rng.normal(size=(2, 2, *shape)) * np.sqrt(photons / 2 / supports[0].sum())
-    return (
-        torch.from_numpy((objects[0] + 1j * objects[1]).astype(np.complex64)),
-        torch.from_numpy(supports),
-        _Small(shape, torch.from_numpy(modulus), torch.from_numpy(counts), torch.device("cpu")),
-    )

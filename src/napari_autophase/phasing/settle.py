@@ -44,9 +44,14 @@ DOUBTFUL = 0.2
 def sharp(data: Diffraction, blur: Blur, steps: int = SHARPENINGS[0]) -> Diffraction:
     """Return a pattern with the modulus for projections that comes of its counts alone, by so many steps."""
     forward = Forward(blur, data.forward.background)
-    return data.or_on_cpu(
-        lambda: data.explained(blur, sharpened(data.counts, data.measured >= 0, forward, steps))
-    )
+
+    def compute() -> Diffraction:
+        fitted, convolution = data.measured >= 0, data.backend.convolution
+        return data.explained(
+            blur, sharpened(data.counts, fitted, forward, [1.0] * steps, convolution=convolution)
+        )
+
+    return data.or_on_cpu(compute)
 
 
 def alike(one: Blur, other: Blur) -> bool:

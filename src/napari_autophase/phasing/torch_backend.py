@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
+from .blur import Blur
 from .iterations import Iterations, ReferenceIterations, Relaxation
 from .likelihood import Likelihood, LikelihoodByTransforms
 from .need import GPU_NEED, Need, cpu_need
@@ -46,6 +49,10 @@ class TorchBackend:
     ) -> list[Sums]:
         """Return the sums of intensities against a modulus."""
         return sums_of_intensities(intensities, modulus, pattern, deviances)
+
+    def convolution(self, blur: Blur, shape: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what blurs volumes of that shape."""
+        return blur.ready(shape, self.device)
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
+from ..blur import Blur
 from ..iterations import Iterations, Relaxation, Rule
 from ..likelihood import Likelihood
 from ..need import Need, cpu_need
@@ -12,6 +15,7 @@ from ..pattern import Pattern
 from ..sums import Sums
 from . import threads
 from .box import Box, SupportBox
+from .convolve import Convolution
 from .descent import LikelihoodInBoxes
 from .layout import LANES, aligned, column_order, columns
 from .sums import add_up_known
@@ -47,6 +51,10 @@ class CompiledBackend:
         aim, counts = modulus.contiguous().numpy(), pattern.counts.contiguous().numpy()
         each = intensities.contiguous().numpy()
         return [_known_sums(one, aim, counts, pattern.floor, deviances) for one in each]
+
+    def convolution(self, blur: Blur, shape: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what blurs volumes of that shape."""
+        return Convolution(blur, shape)
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int
