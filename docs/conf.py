@@ -62,6 +62,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": {"**": ["page-toc"], "formats": []},  # whose tables are wide
 }
 html_sidebars = {page: [] for page in ("index", "install", "benchmarks", "developers")}
 html_math_renderer = "mathml"

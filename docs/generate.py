@@ -130,15 +130,34 @@ def _default(option: Any) -> str:
 # -- the benchmarks ---------------------------------------------------------------------------------------------------
 
 
+HEADINGS = {
+    "network": "The network",
+    "measured": "Crystals as they are measured",
+    "peers": "Other programs",
+    "iteration": "An iteration over the best pair of transforms",
+    "saturation": "Clipped peaks",
+    "error_coverage": "How often the error of the strain covers the truth",
+    "refinement": "Algorithms from the same starts",
+    "work_less": "What less work saves, and costs",
+    "objectives": "What a network should predict",
+    "threads": "Threads, idle and beside a busy neighbour",
+}
+"""In their order; results that are not named follow."""
+
+
 def benchmarks() -> str:
     """Return the tables that the benchmarks wrote, and the figures that stand in JSON alone."""
-    text = []
-    for path in sorted(RESULTS.glob("*.md")):
+    text, first = [], list(HEADINGS)
+    for path in sorted(
+        RESULTS.glob("*.md"),
+        key=lambda path: (first.index(path.stem) if path.stem in first else len(first), path),
+    ):
         body = path.read_text(encoding="utf-8").strip()
         title = re.match(r"# (.*)\n", body)
         body = body[title.end() :] if title else body
         body = re.sub(r"^(#+) ", lambda found: f"#{found.group(1)} ", body, flags=re.MULTILINE)
-        heading = title.group(1) if title else path.stem.replace("_", " ").capitalize()
+        spare = title.group(1) if title else path.stem.replace("_", " ").capitalize()
+        heading = HEADINGS.get(path.stem, spare)
         text.append(f"## {heading}\n\n{body.strip()}")
     for name, what in {
         "startup": "How soon the plugin is there",
