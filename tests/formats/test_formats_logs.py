@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -195,6 +197,16 @@ def test_the_log_is_looked_for_in_the_folders_around(tmp_path, above):
     )
     log, _ = find_log(folder)
     assert (log is not None) is (above <= 3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_link_to_itself_beside_the_frames_is_no_log(tmp_path):
+    folder = tiffs(tmp_path / "sample_S0012", counts((16, 16, 16)))
+    (tmp_path / "latest").symlink_to(tmp_path / "latest")
+    (folder / "run.spec").symlink_to(folder / "run.spec")
+    log, _ = find_log(folder)
+    assert log is None
+    assert formats.read_scan(folder).shape == (16, 16, 16)
 
 
 def test_two_logs_with_the_scan(tmp_path):

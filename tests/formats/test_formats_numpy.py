@@ -96,6 +96,13 @@ def test_nan_and_negative_voxels_become_masked(tmp_path):
     assert scan.mask is not None
     assert sorted(map(tuple, np.argwhere(scan.mask))) == [(0, 0, 0), (1, 2, 3)]
     assert scan.counts[scan.mask].tolist() == [0, 0]
+    counts[2], counts[:, 5] = -np.inf, np.inf  # what a division by a monitor or a white field of 0 leaves
+    np.save(tmp_path / "a.npy", counts)
+    scan = formats.read_scan(tmp_path / "a.npy")
+    assert scan.mask is not None
+    assert scan.mask[2].all()
+    assert scan.mask[:, 5].all()
+    assert not scan.counts[scan.mask].any()
 
 
 @pytest.mark.parametrize("frame", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -115,6 +116,44 @@ def test_folder_with_fields_beside_and_a_lost_frame(tmp_path):
     assert scan.mask.sum() == 16 * 18
     assert scan.metadata == {"frames": 20, "other_files": ["dark.tif"], "missing_frames": [3]}
     assert "Frame 3 is missing and masked." in scan.notes
+    assert any(
+        "Another image of the folder is not read" in note and "dark.tif" in note for note in scan.notes
+    )
+
+
+def test_no_image_of_a_folder_is_left_out_without_a_word(tmp_path):
+    """Hexadecimal numbers end in letters, a copy is called otherwise; what a Mac leaves beside each file is nobody's."""
+    stack = volume((24, 16, 18))
+    write_frames(tmp_path / "hex", stack, "scan_{:02x}.tif")
+    shutil.copy(tmp_path / "hex" / "scan_00.tif", tmp_path / "hex" / "._scan_00.tif")
+    scan = formats.read_scan(tmp_path / "hex")
+    assert len(scan.counts) == 18
+    (note,) = [note for note in scan.notes if "not read" in note]
+    assert "6 other images" in note
+    assert "scan_0a.tif" in note
+    assert "._scan" not in note
+
+
+@pytest.mark.parametrize("name", ["scan_{:.2f}.tif", "S{:.0f}_{}.tif", "scan_{:+.3f}.tif"])
+def test_frames_under_several_numbers_are_not_told_by_the_last_alone(tmp_path, name):
+    """By decimals 0.95 comes before 1.00: twenty of 24 frames would make a scan, and the others be lost."""
+    (tmp_path / "s").mkdir()
+    for index, frame in enumerate(volume((24, 16, 18))):
+        tifffile.imwrite(tmp_path / "s" / name.format(0.05 * index - ("+" in name), index), frame)
+    with pytest.raises(InputError, match="the last whole number of a name tells their order"):
+        formats.read_scan(tmp_path / "s")
+
+
+def test_times_of_day_are_no_numbers_of_places(tmp_path):
+    """Every ten minutes from 10:00: forty of a hundred minutes are not lost in every hour."""
+    stack = volume((20, 16, 18))
+    (tmp_path / "s").mkdir()
+    for index, frame in enumerate(stack):
+        tifffile.imwrite(tmp_path / "s" / f"scan_{10 + index // 6}{index % 6}000.tif", frame)
+    scan = formats.read_scan(tmp_path / "s")
+    np.testing.assert_array_equal(scan.counts, stack)
+    assert scan.mask is None
+    assert any("run unevenly" in note for note in scan.notes)
 
 
 def test_the_first_odd_frame_is_named(tmp_path):

@@ -26,7 +26,7 @@ def darkness(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray, li
     bad
         bool, same shape: what is known not to be believed; or None.
     """
-    below = counts < 0 if counts.dtype.kind in "if" else np.zeros(0, bool)
+    below = (counts < 0) & (counts > -np.inf) if counts.dtype.kind in "if" else np.zeros(0, bool)
     if not below.any():
         return counts, []
     if bad is not None:
@@ -46,8 +46,8 @@ def darkness(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray, li
     ):
         return counts, []
     flagged &= counts != least
-    restored = counts - least
     usable = np.isfinite(counts) & (counts >= least) & ~flagged
+    restored = np.where(usable, counts - least, 0)
     whole = np.abs(restored - np.rint(restored)) <= _WHOLE + _DIGITS * np.abs(counts)
     note = f"{number / counts.size:.0%} of the values are negative, down to {least:.3g}, as where a background was subtracted: "
     # whole numbers are whole numbers apart, whatever was subtracted from each

@@ -20,6 +20,13 @@ _BETTER, _PART = 0.05, 0.4
 """So much more alike than its neighbours another frame must be, for this part of the frames."""
 
 
+def finite(counts: np.ndarray) -> np.ndarray:
+    """Return counts with 0 for what is no number, or infinite: a division by 0 left it, and nothing is to be learned of it."""
+    if counts.dtype.kind != "f" or (np.isfinite(counts.min()) and np.isfinite(counts.max())):
+        return counts
+    return np.where(np.isfinite(counts), counts, counts.dtype.type(0))
+
+
 def which_rocks(shape: tuple[int, ...]) -> list[str]:
     """Say so if frames look as if they lay along the last axis."""
     if len(shape) != 3 or not shape[0] == shape[1] != shape[2]:

@@ -22,6 +22,8 @@ from .registry import Format, register
 from .rocking import frames_to_look_at
 
 _NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.(tiff?|edf|cbf)(\.(gz|bz2))?$", re.IGNORECASE)
+_IN_NUMBERS = re.compile(r"[\d.+-]+")
+"""What stands in numbers, with a sign and a point: names that differ in nothing else are of one kind."""
 _FILES = (".h5", ".hdf5", ".nxs", ".cxi", ".npz", ".npy", ".mat", ".spec")
 """How the names of files end that are opened themselves."""
 _DATA_FILE = re.compile(r"_data_\d{6}\.(h5|hdf5)$")
@@ -30,6 +32,8 @@ _MASTER = ("_master.h5", "_master.hdf5")
 """How files of a Dectris detector are called that hold a part of a scan."""
 _SCAN = 16
 """As many numbered files as this could be a scan of their own."""
+_LOST = 0.25
+"""Numbers that step by more than one are places where no larger part of them is missing: times of day are none."""
 
 
 @register
@@ -93,7 +97,7 @@ class Frames(Format):
             **{key: value for key, value in found.items() if value},
             **said_by(there[0]),
         }
-        return Description(mask, metadata=metadata, notes=lost if missing else _unevenly(there))
+        return Description(mask, metadata=metadata, notes=(*(lost or _unevenly(there)), *_not_read(others)))
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
         """Look for the log beside the frames, and in the folders around them."""
@@ -173,7 +177,8 @@ def _match(path: Path) -> re.Match[str]:
 
 def _images(folder: Path) -> list[Path]:
     with damage(folder):
-        return [each for each in folder.iterdir() if is_frame(each) and each.is_file()]
+        there = [each for each in folder.iterdir() if not each.name.startswith(".")]  # ._NAME is of a Mac
+        return [each for each in there if is_frame(each) and each.is_file()]
 
 
 def _first(frames: Sequence[Path | None]) -> Path:
@@ -208,7 +213,8 @@ def places_in(folder: Path) -> list[Path | None]:
         by_number[number] = each
     step = min(np.diff(list(by_number)), default=1)
     places = range(min(by_number), max(by_number) + 1, int(step))
-    if len(places) > 2 * len(there) or not set(by_number) <= set(places):
+    most = len(there) if step == 1 else _LOST * len(there)
+    if len(places) - len(there) > most or not set(by_number) <= set(places):
         return list(there)
     return [by_number.get(number) for number in places]
 
@@ -222,6 +228,15 @@ def _unevenly(frames: Sequence[Path]) -> tuple[str, ...]:
         f"The numbers of the {len(numbers)} frames run unevenly from {numbers[0]} to {numbers[-1]}: "
         "they are taken one after the other, as steps of one size.",
     )
+
+
+def _not_read(others: Sequence[str]) -> tuple[str, ...]:
+    """Name the images of a folder that are no frames of its series."""
+    if not others:
+        return ()
+    names = f"{', '.join(others[:4])}{', …' if len(others) > 4 else ''}"
+    what, are = ("Another image", "is") if len(others) == 1 else (f"{len(others)} other images", "are")
+    return (f"{what} of the folder {are} not read, being named otherwise than the frames: {names}.",)
 
 
 def frames_in(folder: Path) -> list[Path]:
@@ -244,8 +259,11 @@ def frames_in(folder: Path) -> list[Path]:
             f"{folder} holds no numbered frames (TIFF, EDF or CBF, such as scan_00000.tif); {advice}."
         )
     first, *rest = sorted(series, key=lambda name: -len(series[name]))
-    if rest and len(series[rest[0]]) >= _SCAN:
+    like = [name for name in rest if _IN_NUMBERS.sub("", name) == _IN_NUMBERS.sub("", first)]
+    if like or (rest and len(series[rest[0]]) >= _SCAN):
+        more = " If they are of one, number them: the last whole number of a name tells their order."
         raise InputError(
-            f"{folder} holds frames of several scans ('{first}…', '{rest[0]}…'); give each a folder of its own."
+            f"{folder} holds frames of several scans ('{first}…', '{[*like, *rest][0]}…'); give each a folder of its own."
+            f"{more if like else ''}"
         )
     return sorted(series[first], key=lambda path: (int(_match(path)["number"]), path.name))

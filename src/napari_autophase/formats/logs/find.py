@@ -186,5 +186,5 @@ def _logs(folder: Path) -> Iterator[tuple[Path, str]]:
         return
     for entry in entries:
         path = Path(entry.path)
-        if path.suffix.lower() in _NAMES and entry.is_file() and (kind := is_log(path)):
+        if path.suffix.lower() in _NAMES and path.is_file() and (kind := is_log(path)):
             yield path, kind
