@@ -303,6 +303,16 @@ def test_train_without_a_configuration(tmp_path, capsys):
         (["reconstruct", "a.npy", "b.npy"], "b.npy"),
         (["guess", "a.npy"], "guess"),
         (["simulate", "a.h5", "--size", "8"], "--size"),
+        (["reconstruct", ""], "nothing was given"),
+        (["info", "::data"], "names no file"),
+        (["info", "a.npy", "--mask", ""], "--mask"),
+        (["reconstruct", "a.npy", "--set", "preset=best"], "choose a preset with --preset"),
+        (["reconstruct", "a.npy", "--set", "prepare.binning=1,0,1"], "3 whole numbers of at least 1"),
+        (["simulate", "a.h5", "--size", "16", "--peak", "1e10"], "counts a voxel"),
+        (["simulate", "a.h5", "--size", "16", "--background", "inf"], "must be finite"),
+        (["simulate", "a.h5", "--size", "16", "--hot-pixels", "99999999"], "one false voxel in 10"),
+        (["simulate", "a.cxi", "--truth", "./a.cxi"], "named twice"),
+        (["geometry", "arm", *["--pixel", "nan,1", "--angles", "1,1"] * 2], "write 2 numbers"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_line(arguments, says, capsys):

@@ -223,6 +223,8 @@ def test_facets_and_dislocations_are_tables(tmp_path, capsys, monkeypatch):
         (["export", "{result}", "-o", "a.docx"], r"must end in one of .cxi, .vti"),
         (["export", "{scan}", "-o", "a.vti"], "is a scan, not a result"),
         (["export", "{result}", "-o", "{result}"], "choose another name"),
+        (["export", "{result}", "-o", "a.vti", "-o", "./a.vti"], "named twice"),
+        (["analyse", "{result}", "-o", "a.csv", "--facets", "a.csv"], "a.csv is named twice"),
         (["picture", "{result}", "-o", "a.gif"], "must end in one of .png"),
         (["export", "{result}", "-o", "a.vti", "--spacing", "0"], "give a positive number"),
         (["export", "{result}", "-o", "a.vti", "--spacing", "nan"], "give a positive number"),

@@ -72,7 +72,7 @@ recipes = st.builds(
     ("document", "said"),
     [
         ({"prepare": {"crop": [8, 3]}}, "prepare.crop=[8,3] (it takes 3 whole numbers of at least 16, auto or null)"),
-        ({"prepare": {"binning": [2, "x", 2]}}, 'prepare.binning=[2,"x",2] (it takes 3 whole numbers)'),
+        ({"prepare": {"binning": [2, "x", 2]}}, 'prepare.binning=[2,"x",2] (it takes 3 whole numbers of at least 1)'),
         ({"refine": {"beta": 2}}, "refine.beta=2 (it takes a number above 0 and at most 1)"),
         ({"refine": {"shrink_wrap": {"every": -1}}}, "refine.shrink_wrap.every=-1 (it takes a whole number of at least 0)"),
         ({"guess": {"start": "oracle"}}, "guess.start=oracle (it takes network, random or both)"),
@@ -122,7 +122,14 @@ def test_setting_everything_by_its_dotted_name_copies_a_recipe(recipe):
                 yield f"{path}{key}", value
 
     as_text = {key: json.dumps(value) for key, value in leaves(recipe.model_dump(mode="json"))}
-    assert Recipe().with_settings(as_text) == recipe
+    del as_text["preset"]  # what it began as
+    assert Recipe(preset=recipe.preset).with_settings(as_text) == recipe
+
+
+def test_a_preset_is_not_chosen_by_its_name_alone():
+    with pytest.raises(InputError, match="choose a preset with --preset"):
+        Recipe.from_preset("network").with_settings({"preset": "best"})
+    assert Recipe.from_preset("best").with_settings({"preset": "best", "seed": 1}).seed == 1
 
 
 @pytest.mark.parametrize("preset", PRESETS)

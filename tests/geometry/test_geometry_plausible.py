@@ -28,7 +28,7 @@ def scan(geometry: Geometry) -> Scan:
         ({"energy_kev": 1.44196e-15}, "9 keV, if the number is in J?"),
         ({"energy_kev": float("nan")}, "is no energy"),
         ({"distance_m": 500.0}, "500 is no distance in m (0.02 to 20): 0.5 m, if the number is in mm?"),
-        ({"distance_m": -0.5}, "is no distance"),
+        ({"distance_m": -0.5}, "-0.5 is no distance in m (0.02 to 20); check it."),
         ({"pixel_size_um": (55e-6, 55e-6)}, "55 µm, if the number is in m?"),
         ({"pixel_size_um": (0.055, 0.055)}, "55 µm, if the number is in mm?"),
         ({"pixel_size_um": (55.0, 0.0)}, "0 is no pixel size"),

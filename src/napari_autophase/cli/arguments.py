@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 
 from ..faults import InputError
@@ -24,7 +25,7 @@ def numbers(text: str, what: str, count: int | None = None) -> tuple[float, ...]
         found = tuple(float(part) for part in text.replace(",", " ").split())
     except ValueError:
         found = ()
-    if not found or count not in (None, len(found)):
+    if not found or not all(map(isfinite, found)) or count not in (None, len(found)):
         many = "numbers" if count is None else f"{count} numbers"
         raise InputError(f"{what} '{text}': write {many} with commas between, such as 12.5,30.")
     return found

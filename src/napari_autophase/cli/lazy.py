@@ -71,6 +71,10 @@ class _AsGiven:
 
 def _processed(parameter: Any, convert: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
     """Return a parameter's value, converted where there is something to convert."""
+    if "" in (
+        value if isinstance(value, list | tuple) else [value]
+    ):  # a path would become the current folder
+        raise typer.BadParameter("nothing was given", context, parameter)
     are_many = parameter.multiple or parameter.nargs == -1
     is_text = getattr(getattr(parameter, "type_descriptor", None), "annotation", None) is str
     if value is None and not parameter.required:

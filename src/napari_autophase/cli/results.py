@@ -123,11 +123,11 @@ def _whole(text: str, what: str) -> tuple[int, int, int]:
 
 def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], result: str) -> None:
     """Make sure that files can be written as their names end, and that none of them is the result."""
-    for path, suffixes in outputs:
-        if path is not None:
-            if path.suffix.lower() not in suffixes:
-                raise InputError(f"{path} must end in one of {', '.join(suffixes)}.")
-            check_targets([(path, path.suffix.lower())], scan=file_of(result))
+    targets = [(path, path.suffix.lower(), suffixes) for path, suffixes in outputs if path is not None]
+    for path, suffix, suffixes in targets:
+        if suffix not in suffixes:
+            raise InputError(f"{path} must end in one of {', '.join(suffixes)}.")
+    check_targets([(path, suffix) for path, suffix, _ in targets], scan=file_of(result))
 
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -181,10 +181,9 @@ def analyse(
     from ..analysis.facets import table as facet_table
     from .inputs import GeometryChoice, reference_nm
 
-    for path in output or ():
-        check_outputs([(path, export.SUFFIXES)], result)
     check_outputs(
         [
+            *((path, export.SUFFIXES) for path in output or ()),
             *((report, (".json",)), (picture, PICTURES)),
             *((table, (".csv",)) for table in (facets, dislocations, run_table)),
         ],
@@ -248,8 +247,7 @@ def export_result(
     """Write RESULT as other programs open it: amplitude, phase, displacement and strain on an orthogonal grid, or the surface."""
     from .. import export
 
-    for path in output:
-        check_outputs([(path, export.SUFFIXES)], result)
+    check_outputs([(path, export.SUFFIXES) for path in output], result)
     found = analysed(result, seen)
     write = partial(
         export.export,

@@ -13,13 +13,17 @@ from ..faults import InputError
 
 
 def check_targets(targets: list[tuple[Path | None, str]], scan: Path | None) -> None:
-    """Raise `InputError` before anything is computed if a file could not be written in the end."""
+    """Raise `InputError` before anything is computed if a file could not be written in the end, or would be by another one."""
+    places: set[Path] = set()
     for path, suffix in targets:
         if path is None:
             continue
         if path.suffix.lower() != suffix:
             raise InputError(f"{path} must end in {suffix}.")
         files.check(path)
+        if path.resolve() in places:
+            raise InputError(f"{path} is named twice, so one file would replace the other; give each a name.")
+        places.add(path.resolve())
         if scan is not None and path.resolve() == scan.resolve():
             raise InputError(f"{path} is the scan itself; choose another name for the result.")
 

@@ -15,6 +15,8 @@ def split_path(path: str | Path) -> tuple[Path, str | None]:
     """Split ``file.h5::/entry/data`` into the file and the dataset inside it."""
     whole = Path(path)
     file, mark, inside = str(path).partition("::")
+    if not file:  # Path makes the current folder of it
+        raise InputError(f"'{path}' names no file or folder; say which.")
     return (whole, None) if not mark or whole.exists() else (Path(file), inside or None)
 
 

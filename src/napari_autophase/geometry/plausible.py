@@ -35,7 +35,8 @@ _STEP = Range(
 _ENERGY_STEP = Range("energy step", "keV", 1e-7, 1, {"eV": 1e-3})
 _SPACING = Range("lattice spacing", "nm", 0.05, 1.5, {"Å": 0.1, "pm": 1e-3, "m": 1e9})
 ANGLE = Range("angle of a circle", "degrees", 0, 360, {"millidegrees": 1e-3, "millionths of a degree": 1e-6})
-
+_SIGNED = (_STEP, _ENERGY_STEP, ANGLE)
+"""Of these the sign says which way."""
 
 _STEADY = 0.98
 """Angles that run from frame to frame go with the frames' numbers at least so well (a correlation)."""
@@ -133,7 +134,7 @@ def _meant(quantity: Range, number: float, units: dict[str, float]) -> str:
         (
             f": {number * factor:.5g} {quantity.unit}, if the number is in {unit}?"
             for unit, factor in units.items()
-            if quantity.least <= abs(number) * factor <= quantity.most
+            if quantity.least <= (abs(number) if quantity in _SIGNED else number) * factor <= quantity.most
         ),
         "",
     )

@@ -11,6 +11,7 @@ from .plans import FINISH, POLISH
 from .settings import as_numbers
 
 Side = Annotated[int, Field(ge=16)]
+Block = Annotated[int, Field(ge=1)]
 Width = Annotated[float, Field(ge=0, le=5)]
 Index = Annotated[float, Field(ge=0, lt=0.1)]
 Window = Literal["gaussian", "hann", "blackman"]
@@ -52,7 +53,7 @@ class Preparation(Part):
     centre: Literal["peak", "mass", "none"] = Field(
         "peak", title="Centre on", description="What comes to the middle (by a lossless roll)."
     )
-    binning: tuple[int, int, int] = Field(
+    binning: tuple[Block, Block, Block] = Field(
         (1, 1, 1),
         title="Binning",
         json_schema_extra={"unit": "voxels"},

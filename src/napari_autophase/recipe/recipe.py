@@ -180,6 +180,11 @@ class Recipe(Part):
                 raise InputError(
                     f"A recipe has no setting '{key}'; the page Recipe of the documentation lists them all."
                 )
+            if key == "preset" and value != self.preset:
+                raise InputError(
+                    f"'preset' only tells what a recipe began as, here {self.preset}, and '{value}' would change nothing else: "
+                    "choose a preset with --preset, or Recipe.from_preset in Python."
+                )
             if isinstance(value, str):
                 for text in (value, f"[{value}]" if "," in value else value):
                     with suppress(json.JSONDecodeError):

@@ -20,6 +20,8 @@ from .measurement import blurred, centred, spoil, wandered
 
 _DOMAIN = 0x5EED_51B1
 """Enters every seed, so that no stream of random numbers is shared with another simulator."""
+_COUNTS, _HOT = 1e8, 0.1
+"""The brightest voxel, and the part of the voxels that may be false: sums of such ones still fit into 32 bits."""
 
 PLATINUM_111 = Geometry(
     energy_kev=9.0,
@@ -132,9 +134,22 @@ def simulate(
     shape = (size,) * 3 if isinstance(size, int) else tuple(size)
     if len(shape) != 3 or min(shape) < 16:
         raise InputError(f"A scan of shape {shape} was asked for; give three sides of at least 16 voxels.")
-    if min(seed, phase_range, np.min(background), hot_pixels, np.min(coherence), drift) < 0 or not peak > 0:
+    numbers = [
+        seed,
+        phase_range,
+        np.min(background),
+        np.max(background),
+        hot_pixels,
+        *np.ravel(coherence),
+        drift,
+    ]
+    if not (np.isfinite(numbers).all() and min(numbers) >= 0 and peak > 0):
         raise InputError(
-            "Seed, phase range, background, hot pixels, coherence and drift must not be negative, and the peak positive."
+            "Seed, phase range, background, hot pixels, coherence and drift must be finite and not negative, the peak positive."
+        )
+    if peak + np.max(background) > _COUNTS or hot_pixels > _HOT * np.prod(shape):
+        raise InputError(
+            f"At most {_COUNTS:.0e} counts a voxel, and one false voxel in {1 / _HOT:.0f}, can be simulated; ask for less."
         )
     if kind is not None and kind not in KINDS:
         raise InputError(f"There is no crystal of kind '{kind}'; choose one of {', '.join(KINDS)}.")
