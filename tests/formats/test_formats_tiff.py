@@ -144,6 +144,14 @@ def test_frames_under_several_numbers_are_not_told_by_the_last_alone(tmp_path, n
         formats.read_scan(tmp_path / "s")
 
 
+def test_a_stray_frame_of_another_scan_is_named(tmp_path):
+    write_frames(tmp_path / "s", volume((24, 16, 18)), "S54_{:04d}.tif")
+    shutil.copy(tmp_path / "s" / "S54_0003.tif", tmp_path / "s" / "S53_0000.tif")
+    scan = formats.read_scan(tmp_path / "s")
+    assert len(scan.counts) == 24
+    assert any("is not read" in note and "S53_0000.tif" in note for note in scan.notes)
+
+
 def test_times_of_day_are_no_numbers_of_places(tmp_path):
     """Every ten minutes from 10:00: forty of a hundred minutes are not lost in every hour."""
     stack = volume((20, 16, 18))

@@ -32,6 +32,8 @@ _MASTER = ("_master.h5", "_master.hdf5")
 """How files of a Dectris detector are called that hold a part of a scan."""
 _SCAN = 16
 """As many numbered files as this could be a scan of their own."""
+_STRAYS = 0.05
+"""A folder may hold as many frames of another number, as parts of those of its scan."""
 _LOST = 0.25
 """Numbers that step by more than one are places where no larger part of them is missing: times of day are none."""
 
@@ -260,6 +262,8 @@ def frames_in(folder: Path) -> list[Path]:
         )
     first, *rest = sorted(series, key=lambda name: -len(series[name]))
     like = [name for name in rest if _IN_NUMBERS.sub("", name) == _IN_NUMBERS.sub("", first)]
+    if sum(len(series[name]) for name in like) <= _STRAYS * len(series[first]):
+        like = []  # which are named
     if like or (rest and len(series[rest[0]]) >= _SCAN):
         more = " If they are of one, number them: the last whole number of a name tells their order."
         raise InputError(
