@@ -585,3 +585,32 @@ def test_a_picture_made_for_the_eye_is_no_scan(tmp_path):
         "on a background": False,
         "times seven": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "name"),
+    [
+        ("attenuator", "NXattenuator", "attenuator_transmission"),
+        ("detector", "NXdetector", "count_time"),
+        ("control", "NXmonitor", "data"),
+    ],
+)
+def test_light_that_changed_amid_a_nexus_scan_is_said(tmp_path, group, kind, name):
+    """An attenuator that went in, or a longer exposure: the rocking curve has a step that the crystal did not make."""
+
+    def notes(values) -> list[str]:
+        with h5py.File(tmp_path / "scan.nxs", "w") as file:
+            entry = file.create_group("entry")
+            entry.attrs["NX_class"] = "NXentry"
+            for each, has in (("detector", "NXdetector"), (group, kind)):
+                entry.require_group(f"instrument/{each}").attrs["NX_class"] = has
+            entry["instrument/detector/data"] = peak(shape=SMALL)
+            entry[f"instrument/{group}/{name}"] = values
+        return notes_with(formats.read_scan(tmp_path / "scan.nxs"), name, "taken as they are")
+
+    ones = np.ones(SMALL[0])
+    assert not notes(ones)
+    assert not notes(ones * np.linspace(1, 0.9, SMALL[0]))  # a ring that decays
+    assert not notes(ones * 0)  # was never read
+    (note,) = notes(np.where(np.arange(SMALL[0]) < 10, 1, 0.1))
+    assert "from 0.1 to 1" in note

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from . import layout, listing, nexus, parts, raw_series, results, sources, transformations, trees
+from . import exposure, layout, listing, nexus, parts, raw_series, results, sources, transformations, trees
 from .choice import pick
 from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, joined, kept_axes
 from .hdf5_mask import centred, mask_of, never_written
@@ -177,6 +177,7 @@ class Hdf5(Format):
             geometry, metadata, said = nexus.read_geometry(entry)
             if dataset.path.endswith(f"/{SERIES}"):
                 said += nexus.short_of(entry, dataset.path, dataset.frames[0])
+            said += exposure.uneven(entry, dataset.path, dataset.frames[0])
             lost, unwritten = never_written(tree, _parts(tree, dataset.path), dataset.frames)
             said += raw_series.master_of(path)
             found = Description(lost, geometry, metadata, mask, (*said, *notes, *unwritten))
