@@ -347,3 +347,25 @@ def test_i16_frames_that_were_not_copied_are_named(tmp_path):
     shutil.copyfile(I16, tmp_path / I16.name)
     with pytest.raises(InputError, match=r"1040323\.hdf, which is not there"):
         formats.read_scan(tmp_path / I16.name)
+
+
+@pytest.mark.parametrize(("field", "value"), [("distance", 1.8), ("x_pixel_size", 75e-6)])
+def test_a_detector_whose_fields_deny_its_transformations_is_said(tmp_path, field, value):
+    path = placed(tmp_path / "scan.nxs")
+    stood = formats.read_scan(path).geometry
+    assert stood is not None
+    with h5py.File(path, "a") as file:
+        detector = file["entry/instrument/det"]
+        fields = {"distance": stood.distance_m, "y_pixel_size": stood.pixel_size_um[0] * 1e-6,
+                  "x_pixel_size": stood.pixel_size_um[1] * 1e-6}  # fmt: skip
+        for name, number in fields.items():
+            if name in detector:
+                del detector[name]
+            detector[name] = number
+    assert not [note for note in formats.read_scan(path).notes if "contradicts itself" in note]
+    with h5py.File(path, "a") as file:
+        file[f"entry/instrument/det/{field}"][()] = value
+    scan = formats.read_scan(path)
+    (note,) = [note for note in scan.notes if "contradicts itself" in note]
+    assert f"{value if field == 'distance' else value * 1e6:.4g}" in note
+    assert scan.geometry == stood

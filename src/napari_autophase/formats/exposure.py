@@ -32,7 +32,7 @@ def uneven(entry: h5py.Group, path: str, frames: int) -> tuple[str, ...]:
             if usual > 0 and odd:
                 where = f"{item.name} of {Path(item.file.filename).name}"
                 found.append(
-                    f"{where} runs from {np.nanmin(values):.3g} to {np.nanmax(values):.3g} over the frames, and these are taken as "
+                    f"{where} runs from {np.nanmin(values):.3g} to {np.nanmax(values):.3g} over the frames, which are taken as "
                     "they are: if their light changed with it, divide them by it, or give those that differ a --mask."
                 )
     return tuple(found)

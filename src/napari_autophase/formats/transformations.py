@@ -7,7 +7,7 @@ the arm, the pixels and where the first of them lies.  NeXus' frame (z along the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 
 from ..geometry import complete, direction, find_beamline, mean_step, on_plane, rocked, rotation
 from ..geometry.plausible import PIXEL, fault
-from ..scan import Axis, InputError
+from ..scan import Axis, Geometry, InputError
 from . import nexus
 from .common import Description
 from .links import Item, Tree, local
@@ -33,6 +33,8 @@ _ZERO_M = 1e-12
 _OPEN = {"energy_kev": 10.0, "rocking_step_deg": 0.01}
 """What stands for that which is not known: no other length and no angle depends on it."""
 _WHY = {"energy_kev": "says no energy", "rocking_step_deg": "turns nothing from frame to frame"}
+_OTHERWISE = 0.02
+"""Sizes and distances of one detector that differ by more contradict each other."""
 _NAMED: tuple[Axis, ...] = ("x+", "x-", "y+", "y-", "z+", "z-")
 
 
@@ -100,7 +102,22 @@ def describe(tree: Tree, entry: h5py.Group, path: str, frames: int) -> Descripti
     command = nexus.command(entry)
     name = f"{geometry.beamline}, {geometry.detector}," if geometry.beamline else "the scan"
     note = f"Geometry of {name} from the transformations in {tree.path.name}{command and f': {command}'}."
-    return replace(found, notes=(note, *found.notes))
+    return replace(found, notes=(note, *found.notes, *_contradicted(entry, geometry)))
+
+
+def _contradicted(entry: h5py.Group, geometry: Geometry) -> Iterator[str]:
+    """Yield what the fields of the entry's one detector say otherwise than where the transformations put it."""
+    if sum(kind == "NXdetector" for kind, _ in nexus.groups(entry)) != 1:
+        return  # whose fields they are is open
+    known, _ = nexus.known(entry)
+    for key, what, unit in (("pixel_size_um", "pixels", "µm"), ("distance_m", "distance", "m")):
+        said, placed = np.ravel(known.get(key, ())), np.ravel(getattr(geometry, key))
+        if len(said) and not np.allclose(said, placed, rtol=_OTHERWISE, atol=0):
+            one, other = (" × ".join(f"{value:.4g}" for value in each) for each in (placed, said))
+            yield (
+                f"{Path(entry.file.filename).name} contradicts itself: {what} {one} {unit} by its transformations, but "
+                f"{other} {unit} by the fields of its detector. The former is taken; --set geometry.{key}=… says another."
+            )
 
 
 def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> Description | None:
