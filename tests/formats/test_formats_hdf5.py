@@ -369,6 +369,10 @@ def test_frames_that_were_announced_and_never_written_are_no_darkness(tmp_path, 
     with h5py.File(tmp_path / "a.h5", "w") as file:
         data = file.create_dataset("entry/data/data", counts.shape, "u4", chunks=chunks, compression="gzip")
         data[:14] = counts[:14]
+        flagged = file.create_dataset(
+            "flagged", counts.shape, "u4", chunks=chunks, compression="gzip", fillvalue=2**32 - 1
+        )
+        flagged[:14] = counts[:14]
         whole = file.create_dataset("whole", data=counts, chunks=chunks, compression="gzip")
         assert whole.id.get_num_chunks() == np.prod(-(-np.array(counts.shape) // chunks))
     first = (
@@ -379,6 +383,8 @@ def test_frames_that_were_announced_and_never_written_are_no_darkness(tmp_path, 
     assert not scan.mask[:first].any()
     (note,) = (note for note in scan.notes if "never written" in note)
     assert note.startswith(f"Frames {first} to 19 were announced and never written")
+    notes = formats.read_scan(tmp_path / "a.h5", dataset="/flagged").notes
+    assert not any(f"{first} and {first + 1}" in each for each in notes)  # that they are alike says nothing
     assert formats.read_scan(tmp_path / "a.h5", dataset="/whole").mask is None
     part = formats.read_scan(tmp_path / "a.h5", dataset="/entry/data/data", crop=((2, 20), (0, 16), (0, 24)))
     assert part.mask[first - 2 :].all()

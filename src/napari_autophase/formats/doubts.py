@@ -100,12 +100,14 @@ def _pairs(two: np.ndarray, good: np.ndarray) -> tuple[int, float, float]:
     return int(np.count_nonzero(few)), float(np.square(difference[few]).sum()), float(photons[few].sum())
 
 
-def repeated(counts: np.ndarray) -> list[str]:
+def repeated(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     """Say which frames are the same as the one before: photons never come twice in the same way."""
     same = [
         index
         for index in range(1, len(counts))
-        if counts[index].any() and np.array_equal(counts[index], counts[index - 1])
+        if counts[index].any()
+        and np.array_equal(counts[index], counts[index - 1])
+        and not (bad is not None and bad[index].all())  # such as those never written
     ]
     if not same:
         return []
