@@ -406,3 +406,19 @@ def test_a_terminal_without_the_letters_still_gets_its_answer(scan):
 def test_a_group_offers_what_the_program_offers_and_no_more(group, capsys):
     assert cli.main([group, "--help"]) == 0
     assert "completion" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_measured_data_is_not_replaced_by_a_result(linked, scan, tmp_path, capsys):
+    other = tmp_path / ("other.h5" if linked else "result.cxi")
+    with h5py.File(other, "w") as file:
+        file["entry_1/data"] = np.arange(3)
+    if linked:
+        (tmp_path / "result.cxi").symlink_to(other)
+    before = other.read_bytes()
+    target = str(tmp_path / "result.cxi")
+    assert cli.main(["reconstruct", str(scan), "-o", target]) == 2
+    assert "is there already, and napari-autophase did not write it" in capsys.readouterr().err
+    assert other.read_bytes() == before
+    for _ in range(2):  # what the program wrote it replaces
+        assert cli.main(["simulate", str(tmp_path / "mine.cxi"), "--size", "16"]) == 0

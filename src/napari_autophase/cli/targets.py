@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from .. import files
 from ..faults import InputError
+
+_CREATOR = "napari-autophase"
+"""What files of this program say wrote them."""
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+"""How such files begin."""
 
 
 def check_targets(targets: list[tuple[Path | None, str]], scan: Path | None) -> None:
@@ -26,6 +32,24 @@ def check_targets(targets: list[tuple[Path | None, str]], scan: Path | None) -> 
         places.add(path.resolve())
         if scan is not None and path.resolve() == scan.resolve():
             raise InputError(f"{path} is the scan itself; choose another name for the result.")
+        if path.is_file() and not _may_be_replaced(path):
+            raise InputError(
+                f"{path} is there already, and {_CREATOR} did not write it: it may hold measured data. Choose another name, "
+                "or delete it."
+            )
+
+
+def _may_be_replaced(path: Path) -> bool:
+    """Say whether a file is one of this program's, or of no kind that measurements are kept in; links are followed."""
+    with path.open("rb") as file:
+        if file.read(len(_HDF5)) != _HDF5:
+            return True
+    import h5py
+
+    with suppress(OSError), h5py.File(path, "r", locking=False) as tree:
+        creator = tree.attrs.get("creator", "")
+        return str(creator.decode(errors="replace") if isinstance(creator, bytes) else creator) == _CREATOR
+    return True  # damaged
 
 
 def as_json(document: dict[str, Any]) -> str:
