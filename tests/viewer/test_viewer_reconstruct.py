@@ -211,7 +211,7 @@ def test_numbers_are_shown_without_idle_zeros(dock):
     ("key", "text", "said"),
     [
         ("prepare.crop", "10", "It takes 3 whole numbers of at least 16, auto or nothing."),
-        ("prepare.binning", "1, 2", "It takes 3 whole numbers."),
+        ("prepare.binning", "1, 2", "It takes 3 whole numbers of at least 1."),
         ("refine.algorithm", "20*ERR", "ERR"),
         ("model.coherence", "some", "It takes off or estimate or 3 numbers from 0 to 5."),
     ],

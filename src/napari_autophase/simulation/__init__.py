@@ -20,8 +20,8 @@ from .measurement import blurred, centred, spoil, wandered
 
 _DOMAIN = 0x5EED_51B1
 """Enters every seed, so that no stream of random numbers is shared with another simulator."""
-_COUNTS, _HOT = 1e8, 0.1
-"""The brightest voxel, and the part of the voxels that may be false: sums of such ones still fit into 32 bits."""
+_COUNTS, _HOT = 1e9, 0.1
+"""The most counts of a voxel, which 32 bits hold with a false pixel's added, and the most false voxels, as a part of all."""
 
 PLATINUM_111 = Geometry(
     energy_kev=9.0,

@@ -54,7 +54,7 @@ class CompiledBackend:
 
     def convolution(self, blur: Blur, shape: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return what blurs volumes of that shape."""
-        return Convolution(blur, shape)
+        return Convolution(blur.degree(shape, self.device).numpy(), shape)
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int

@@ -1,4 +1,4 @@
-"""The two stages of an iteration in a box; see `iterate`, which has them done.
+"""The stages of an iteration in a box, see `iterate`, which has them done, and of a convolution, see `convolve`.
 
 ``box``     (B0, B1, 2·B2) float32: complex numbers as the object has them, places 0 … B − 1 of every axis;
 ``field``   (B0, K, N2, 16) and a little room after every plane: the last two axes transformed, frequencies of the second in K
@@ -316,3 +316,45 @@ def project(
             transform(a, here, a, there, number, w, t, scratch)
         put_back(a, 0, size, f, begin * ROW, count, stride, b0)
         squared_errors[group] = total(sums, a, spare)
+
+
+@compiled("void(f4[::1], f4[::1], f4[::1], f4, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)")
+def multiply(
+    field: np.ndarray,
+    factors: np.ndarray,
+    memory: np.ndarray,
+    scale: np.float32,
+    b0: int,
+    side0: int,
+    rows: int,
+    stride: int,
+    steps: np.ndarray,
+    table: np.ndarray,
+    first: int,
+    last: int,
+) -> None:
+    """Transform the first axis, multiply by factors, and go back, in place: groups `first` to `last` of the `rows` of a plane.
+
+    The factors, from `layout.column_order`, are multiplied by `scale` themselves.  `memory` has as many numbers as
+    `project_memory` says.
+    """
+    size = side0 * ROW
+    other, spare, _ = project_memory(side0)
+    f, m, a, t = pointer(field), pointer(factors), pointer(memory), pointer(table)
+    number, w, scratch = len(steps), pointer(steps), pointer(memory[spare:])
+    for group in range(first, last):
+        begin = group * GROUP
+        count = min(GROUP, rows - begin)
+        fetch(f, begin * ROW, count, stride, b0, size, a, 0)
+        for c in range(count):
+            here, there, at = c * size, other, (begin + c) * side0 * LANES
+            if transform(a, here, a, there, number, w, t, scratch):
+                here, there = there, here
+            for n in range(side0):
+                i, factor = here + n * ROW, load(m, at + n * LANES) * scale
+                re, im = load(a, i) * factor, load(a, i + LANES) * factor
+                # having changed places they are transformed back
+                store(a, i, im)
+                store(a, i + LANES, re)
+            transform(a, here, a, there, number, w, t, scratch)
+        put_back(a, 0, size, f, begin * ROW, count, stride, b0)
