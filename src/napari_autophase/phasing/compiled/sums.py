@@ -35,6 +35,13 @@ def _logarithm(x):  # type: ignore[no-untyped-def]
     return exponent(x) * _LOG2 + t * series * _TWO
 
 
+@inlined
+def _deviance(q, counts, floor):  # type: ignore[no-untyped-def]
+    """Return the Poisson deviances of q expected photons, never fewer than the floor."""
+    expected = at_least(q, floor)
+    return expected - counts + counts * _logarithm(counts / expected)
+
+
 @compiled("void(f4[::1], f4[::1], f8[:,::1], f4[::1], f4, b1, i8, i8, i8, i8, i8[:,::1], f4[::1], i8, i8)")
 def add_up(
     field: np.ndarray,
@@ -91,8 +98,7 @@ def add_up(
                     # √counts of the held-out, and negative elsewhere
                     hidden = where_measured(wanted + _HELD_OUT, eight(-_TWO) - wanted, eight(-_ONE))
                     modulus_here = where_measured(hidden, hidden, aim)
-                    counts, expected = modulus_here * modulus_here, at_least(q, floor)
-                    cost = expected - counts + counts * _logarithm(counts / expected)
+                    cost = _deviance(q, modulus_here * modulus_here, floor)
                     deviance = deviance + where_measured(fits, cost, none)
                     unseen = unseen + where_measured(hidden, cost, none)
         for k, eights in enumerate((overlap, power, squared_error, deviance, unseen)):
@@ -145,8 +151,7 @@ def add_up_known(
             power = power + where_measured(wanted, q, none)
             squared_error = squared_error + where_measured(fits, apart * apart, none)
             if deviances:
-                expected = at_least(q, floor)
-                cost = expected - light + light * _logarithm(light / expected)
+                cost = _deviance(q, light, floor)
                 deviance = deviance + where_measured(fits, cost, none)
                 # held-out pixels alone lie between these
                 hidden = where_measured(wanted + high, eight(-low) - wanted, eight(-_ONE))
