@@ -92,6 +92,7 @@ def main() -> None:
     session.show_diffraction()
     workspace.tabs.setCurrentIndex(1)
     session.reconstruct(Recipe.from_preset("fast").with_settings({"guess.weights": "missing.safetensors"}))
+    until(lambda: not controller.busy)
     shoot(panel_error=workspace)
     viewer.close()
 
