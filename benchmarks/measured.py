@@ -1,8 +1,8 @@
 """Crystals as they are measured, by `fast` before and after: `python benchmarks/measured.py [--crystals 5] [--cases coherence]`.
 
-Fresh crystals of `napari_autophase.simulation` (seeds from 8,800,000; 64³, 2 rad, 1e5 photons in the brightest voxel) in light of
-less and less coherence, on a background, with a clipped peak, with a peak that wanders, and all of it together.  Each is phased
-with the coherence off and estimated.  `results/measured.jsonl` has a row a reconstruction: killed runs go on, and rows made by
+Fresh crystals of `napari_autophase.simulation` (seeds from 8,800,000; 64³, 2 rad, 1e5 photons in the brightest voxel) with weaker
+strain, in light of less and less coherence, on a background, with a clipped peak, with a peak that wanders, and all of it
+together.  Each is phased with the coherence off and estimated.  `results/measured.jsonl` has a row a reconstruction: killed runs go on, and rows made by
 another recipe or code are made again.
 
 Correlation and phase error as in `network.py`; the strain's correlation and rms of objects blurred by 1.5 voxels, in the crystal
@@ -25,6 +25,7 @@ from napari_autophase import Recipe, analysis, run, simulation
 
 FIRST_SEED, PEAK, PHASE_RANGE = 8_800_000, 1e5, 2.0
 CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "weak": [(f"phases of 0.5 rad, a peak of {peak:.0e}", {"phase_range": 0.5, "peak": peak}) for peak in (1e4, 1e5)],
     "coherence": [(f"blurred by {width:g} pixels", {"coherence": width}) for width in (0.0, 0.3, 0.5, 0.8)],
     "background": [(f"{counts:g} a voxel", {"background": counts}) for counts in (1.0, 5.0)],
     "clipped": [(f"clipped at {part:g} of the peak", {"saturation": part * PEAK}) for part in (0.5, 0.2)],

@@ -42,6 +42,7 @@ from napari_autophase.network.weights import CARD, NETWORKS
 from napari_autophase.recipe import FINISH
 
 ROWS = ("alone", "refined", "high", "time", "real")
+FINISHED = f"network + {FINISH.replace('*', ' ').replace('+', ' + ')}"
 FIRST_SEED = 9_000_000
 CRYSTALS = {"alone": 24, "refined": 16, "high": 20}
 
@@ -87,7 +88,7 @@ def methods(row: str, autophasenn: Path | None) -> dict[str, Recipe | None]:
         },
         "refined": {
             "network + 50 ER": refined,
-            "network + 40 HIO + 10 ER": finished,
+            FINISHED: finished,
             "`fast`": Recipe.from_preset("fast"),
             "AutoPhaseNN + 50 ER": by_autophasenn(refined),
             "620 iterations": iterative,
@@ -103,7 +104,7 @@ def methods(row: str, autophasenn: Path | None) -> dict[str, Recipe | None]:
         },
         "real": {
             "network + 50 ER": refined,
-            "network + 40 HIO + 10 ER": finished,
+            FINISHED: finished,
             "`fast`": Recipe.from_preset("fast"),
             "AutoPhaseNN + 50 ER": by_autophasenn(refined),
             "620 iterations": iterative,

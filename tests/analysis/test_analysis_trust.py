@@ -266,7 +266,7 @@ def test_a_crystal_that_is_nearly_its_own_twin_is_said_to_be():
     even = (ball() * np.exp(0.3j * np.cos(INDEX[0] / 3))).astype(np.complex64)
     odd = crystal(1.5)
     rows = tuple({"share": 0.0, "kept": 1.0} for _ in range(4))
-    said = {}
+    said, shares = {}, {}
     for name, object in (("even", even), ("odd", odd)):
         found = replace(assessed(object, 0.02), runs=rows)
         upright = (
@@ -279,6 +279,10 @@ def test_a_crystal_that_is_nearly_its_own_twin_is_said_to_be():
         )
         assert found.figures["twin_likeness"] >= upright - 0.05
         said[name] = trust.verdict({"free_llk": 0.6, "noise_llk": 0.5}, found)
+        shares[name] = found.figures["strain_error"] / found.figures["strain_spread"]
+    # an even phase has the other sign in the twin: as far as the moduli tell, all of its strain may have
+    assert 0.9 < shares["even"] < 1.5
+    assert shares["odd"] < 0.4
     assert "nearly its own twin" in said["even"]
     assert "nearly its own twin" not in said["odd"]
 

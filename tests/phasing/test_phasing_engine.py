@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import numpy as np
@@ -121,9 +122,57 @@ def test_every_start_has_one_error_at_a_time_and_goes_on_from_its_own_better_end
         finish(refine(data, Starts(starts.objects[i : i + 1], starts.supports[i : i + 1]), plan))[1]
         for i in range(3)
     ]
-    wanted = sorted((one.figures for one in alone), key=lambda figures: figures["chi2"])
-    for one, run in zip(wanted, sorted(found.runs, key=lambda figures: figures["chi2"]), strict=True):
-        assert run == pytest.approx(one, rel=1e-5)
+    for one, run in zip(alone, found.runs, strict=True):
+        assert run == pytest.approx(one.figures, rel=1e-5)
+
+
+def test_the_better_of_last_object_and_mean_goes_on_alone_when_errors_are_cleared_up():
+    data, starts = random_problem(ODD, 4, 2)
+    whole = Refinement(algorithm="8*HIO+35*ER", shrink_wrap=FIXED, averaged=4)
+    first = finish(refine(data, starts, whole.model_copy(update={"algorithm": "8*HIO+20*ER"}), keep=2))[1]
+    rest = Refinement(algorithm="15*ER", shrink_wrap=FIXED)
+    apart = finish(refine(data, first.kept, rest, keep=2))[1]
+    found = finish(refine(data, starts, whole, keep=2))[1]
+    np.testing.assert_allclose(found.object, apart.object, atol=2e-4 * np.abs(found.object).max())
+    assert len(found.errors) == 43
+
+
+def test_the_errors_of_every_start_are_told_in_one_order():
+    data, starts = random_problem(ODD, 4, 5)
+    plan = Refinement(algorithm="8*HIO+30*ER", shrink_wrap=FIXED, averaged=4)
+    told = np.array([step.errors for step in finish(refine(data, starts, plan))[0]])
+    for number in range(5):
+        one = Starts(starts.objects[number : number + 1], starts.supports[number : number + 1])
+        alone = [step.errors[0] for step in finish(refine(data, one, plan))[0]]
+        np.testing.assert_allclose(told[:, number], alone, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("coherence", "algorithm", "outlined"),
+    [
+        ("given", "40*HIO+60*ER", [30, 60]),
+        ("as it is", "40*HIO+60*ER", [60]),  # whether the light is coherent is not known
+        ("given", "40*HIO+20*ER", [30, 50]),
+        ("given", "60*HIO", [50]),
+        ("given", "60*ER", [50]),
+        ("given", "59*HIO+ER", [50]),  # there is nothing to clear up
+    ],
+)
+def test_the_crystal_is_outlined_where_its_amplitude_is_flat(monkeypatch, coherence, algorithm, outlined):
+    data, starts = random_problem(ODD, 4, 1)
+    outline, seen = batch.Batch.outline, []
+
+    def seeing(self, sigma, threshold):
+        seen.append(steps[-1].step + 1 if steps else 0)
+        outline(self, sigma, threshold)
+
+    monkeypatch.setattr(batch.Batch, "outline", seeing)
+    steps = []
+    job = refine(data, starts, Refinement(algorithm=algorithm, averaged=0), coherence=coherence)
+    with contextlib.suppress(StopIteration):
+        while True:
+            steps.append(next(job))
+    assert seen == outlined
 
 
 def test_a_mean_is_of_objects_each_within_the_support_that_it_had():

@@ -23,13 +23,16 @@ def test_blur_is_a_periodic_gaussian(shape):
 
 
 def test_the_schedule_falls_geometrically_and_spares_the_end():
-    widths = support.schedule(ShrinkWrap(every=10, start=20, sigma=4, sigma_end=1), 61)
-    assert list(widths) == [20, 30, 40, 50, 60]
-    np.testing.assert_allclose(list(widths.values()), [4, 4 / 2**0.5, 2, 2**0.5, 1])
-    assert 60 not in support.schedule(ShrinkWrap(every=10, start=20), 60)
-    assert support.schedule(ShrinkWrap(every=0), 100) == {}
-    assert list(support.schedule(ShrinkWrap(every=3, start=0), 7)) == [3, 6]
-    assert all(0 < w < 0.2 for w in support.schedule(ShrinkWrap(sigma=0, sigma_end=0), 99).values())
+    def widths(iterations: int, **wrap) -> dict[int, float]:
+        return support.schedule(ShrinkWrap(**wrap), iterations)[0]
+
+    falling = widths(61, every=10, start=20, sigma=4, sigma_end=1)
+    assert list(falling) == [20, 30, 40, 50, 60]
+    np.testing.assert_allclose(list(falling.values()), [4, 4 / 2**0.5, 2, 2**0.5, 1])
+    assert 60 not in widths(60, every=10, start=20)
+    assert widths(100, every=0) == {}
+    assert list(widths(7, every=3, start=0)) == [3, 6]
+    assert all(0 < w < 0.2 for w in widths(99, sigma=0, sigma_end=0).values())
 
 
 def test_shrink_wrap_is_scale_free_and_finds_a_body():

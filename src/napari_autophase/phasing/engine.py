@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -27,14 +27,15 @@ from .scoring import ranking
 
 JUDGE_EVERY, GAIN = 10, 0.002
 """Iterations between two looks at the held-out pixels, and the fraction of their likelihood that counts as a gain."""
-SETTLING = 30
-"""Iterations more, of the last kind, with which the blur settles where there is one."""
+SETTLING = 40
+"""Iterations of the last kind, at least, with which the blur settles where there is one."""
 RENEWED_EVERY, DOWN = 20, 10
 """Iterations after which what projections aim at is renewed, and at the end; so many must go downhill for objects to tell."""
 SAMPLED_EVERY = 4
 """Iterations between two objects that are averaged: neighbours are alike."""
 
 Coherence = Literal["as it is", "given"] | Shape
+_Each = TypeVar("_Each")
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +150,7 @@ def _refine(run: _Run, batch: Batch, data: Diffraction) -> Generator[Progress, N
         kept=kept,
         notes=(*data.notes, *run.notes),
         blur=run.blur,
-        runs=runs,
+        runs=run.in_order(runs),
     )
 
 
@@ -171,12 +172,20 @@ class _Run:
         The algorithm of every iteration.
     changes
         Iterations after which the algorithm changes.
+    widths, outlines
+        Iterations after which supports are updated, with the Gaussian's width in voxels, and those of them that outline.
     renewals
         Iterations after which the blur is estimated, and what projections aim at renewed; none where there is nothing to renew.
     pauses
         Iterations after which the algorithm changes, or the objects or supports are, or anything is renewed.
     sampled
         Iterations after which objects go into the mean from which the last downhill iterations begin as well.
+    chosen
+        The iterations after which the better of the two goes on alone; 0: there is no mean.
+    both
+        Whether starts go on from their last objects and from their means.
+    turned
+        The places in the batch of the starts in their order, once of each the better has been chosen; empty: as they are.
     stops
         Iterations after which the starts are looked at, or anything is changed.
     sought
@@ -208,17 +217,19 @@ class _Run:
         self.renews = self.sought is not None or (coherence == "given" and not data.forward.is_plain)
         self.steps = algorithm.parse(refinement.algorithm)
         self.notes: tuple[str, ...] = ()
-        if self.sought and data.blur is not None and self.steps:
-            self.steps += (self.steps[-1],) * SETTLING
-            self.notes = (f"Went on for {SETTLING} iterations, as the light is only partly coherent.",)
+        more = SETTLING - (len(self.steps) - algorithm.tail(self.steps))
+        if self.sought and data.blur is not None and self.steps and more > 0:
+            self.steps += (self.steps[-1],) * more
+            self.notes = (f"Went on for {more} iterations, as the light is only partly coherent.",)
         self.coarse = min(refinement.coarse, len(self.steps))
-        self.widths = support.schedule(refinement.shrink_wrap, len(self.steps))
-        self.changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
         down = algorithm.tail(self.steps)
+        flat = data.blur is None and coherence != "as it is"
+        self.widths, self.outlines = support.schedule(refinement.shrink_wrap, len(self.steps), down, flat)
+        self.changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
         self.renewals = (
             {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)} if self.renews else set()
         )
-        self.pauses = self.changes | {*self.widths, refinement.twin_break, *self.renewals}
+        self.both, self.turned = False, list[int]()
         self.done = 0
         self.chi2 = torch.zeros((len(self.steps), 0))
         self.tail = max(self.coarse, algorithm.tail(self.steps))
@@ -226,6 +237,8 @@ class _Run:
         self.best_score, self.gained = math.inf, 0
         judged = range(self.tail + JUDGE_EVERY, len(self.steps), JUDGE_EVERY) if refinement.patience else ()
         self.sampled = self._sampled()
+        self.chosen = down + support.CLEARED if self.sampled else 0
+        self.pauses = self.changes | {*self.widths, refinement.twin_break, *self.renewals, self.chosen}
         self.stops = sorted(
             {*self.pauses, *self.resting, *judged, *self.sampled, self.coarse, len(self.steps)}
         )
@@ -258,7 +271,10 @@ class _Run:
                 batch.halve()
             if step == max(self.sampled, default=0):
                 batch.average()
-                self.chi2 = self.chi2.repeat(1, 2)
+                self.chi2, self.both = self.chi2.repeat(1, 2), True
+            if step == self.chosen < len(self.steps):
+                self.choose(batch)
+                best = self._best()
             if step in self.widths:
                 self._wrap(batch, step, scale)
             if step in self.renewals:
@@ -278,9 +294,13 @@ class _Run:
 
     def _of_starts(self, chi2: torch.Tensor) -> list[tuple[float, ...]]:
         """Return the errors of every start: where it goes on from its mean too, the lower one."""
-        if self.sampled and self.done > max(self.sampled):
+        if self.both:
             chi2 = chi2.unflatten(1, (2, -1)).amin(1)
-        return [tuple(row) for row in chi2.tolist()]
+        return [tuple(self.in_order(row)) for row in chi2.tolist()]
+
+    def in_order(self, of_starts: list[_Each]) -> list[_Each]:
+        """Return what there is of every start of the batch in the order of the starts."""
+        return [of_starts[place] for place in self.turned] or of_starts
 
     def order(self, batch: Batch, scores: list[float]) -> list[int]:
         """Return the starts from the best to the worst."""
@@ -292,12 +312,13 @@ class _Run:
 
     def choose(self, batch: Batch) -> None:
         """Keep of every start what went on from its last object or what did from the mean, whichever is the better."""
-        if not self.sampled:
+        if not self.both:
             return
         order, starts = self.order(batch, batch.scores()), len(batch) // 2
         better = sorted(min(one, one + starts, key=order.index) for one in range(starts))
         batch.keep(better)
-        self.chi2 = self.chi2[:, better]
+        self.turned = sorted(range(starts), key=lambda place: better[place] % starts)
+        self.chi2, self.both = self.chi2[:, better], False
 
     def _sampled(self) -> set[int]:
         """Return iterations of the last HIO or its like, if downhill ones follow."""
@@ -309,9 +330,9 @@ class _Run:
         return set(range(last, first, -SAMPLED_EVERY))
 
     def _wrap(self, batch: Batch, step: int, scale: float) -> None:
-        """Update the supports: the last time by the crystal's outline, which does not hang on one bright voxel."""
+        """Update the supports: at last by the crystal's outline, which does not hang on one bright voxel."""
         wrap = self.refinement.shrink_wrap
-        if wrap.outline and step == max(self.widths):
+        if step in self.outlines:
             batch.outline(support.OUTLINE_SIGMA, wrap.outline)
         else:
             batch.shrink_wrap(scale * self.widths[step], wrap.threshold)
@@ -345,9 +366,7 @@ class _Run:
 
     def errors(self, start: int) -> np.ndarray:
         """Return the errors of one of the starts that are left."""
-        return (
-            self.chi2[: self.done, start].numpy().astype(np.float32) if self.done else np.zeros(0, np.float32)
-        )
+        return self.chi2[: self.done, start].numpy().astype(np.float32)
 
     def _prunes(self, batch: Batch, step: int) -> bool:
         """Drop the worse half of the starts where it is time to."""

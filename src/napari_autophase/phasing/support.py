@@ -15,16 +15,43 @@ LARGEST, SMALLEST = 0.5, 1e-4
 _LEAST_SIGMA = 0.1
 OUTLINE_SIGMA = 0.6
 """Width in voxels of the Gaussian before a crystal is outlined."""
+CLEARED = 20
+"""Downhill iterations that clear up what HIO leaves: a start then goes on from its last object or from the mean, whichever is the
+better, and the support is outlined for the last time."""
 
 
-def schedule(wrap: ShrinkWrap, iterations: int) -> dict[int, float]:
-    """Return the width of the Gaussian in voxels for every iteration (counted from 1) that ends with an update."""
+def schedule(
+    wrap: ShrinkWrap, iterations: int, down: int = 0, flat: bool = True
+) -> tuple[dict[int, float], set[int]]:
+    """Return when supports are updated.
+
+    Parameters
+    ----------
+    wrap
+        How.
+    iterations, down
+        How many there are, and how many come before the last downhill ones: these have one update, by the outline.
+    flat
+        Whether amplitudes are flat before these, so that the update before them is by the outline too: in light that is partly
+        coherent, or may be, they are not.
+
+    Returns
+    -------
+    dict, set
+        The width of the Gaussian in voxels for every iteration (counted from 1) that ends with an update, and those of them that
+        outline the crystal.
+    """
     if wrap.every == 0:
-        return {}
+        return {}, set()
     # the last iteration must not change the support that its object was found in
-    when = [i for i in range(max(1, wrap.start), iterations) if (i - wrap.start) % wrap.every == 0]
+    when = [i for i in range(max(1, wrap.start), down or iterations) if (i - wrap.start) % wrap.every == 0]
     first, last = max(wrap.sigma, _LEAST_SIGMA), max(wrap.sigma_end, _LEAST_SIGMA)
-    return {i: first * (last / first) ** (k / max(1, len(when) - 1)) for k, i in enumerate(when)}
+    widths = {i: first * (last / first) ** (k / max(1, len(when) - 1)) for k, i in enumerate(when)}
+    outlines = {max(when, default=0)} if flat or not down else set()
+    if when and 0 < down < iterations - 1:
+        outlines.add(down + min(CLEARED, (iterations - down) // 2))
+        widths[max(outlines)] = last
+    return widths, outlines if wrap.outline else set()
 
 
 def shrink_wrap(objects: torch.Tensor, sigma: float, threshold: float) -> torch.Tensor:

@@ -200,7 +200,7 @@ class ShrinkWrap(Part):
         gt=0,
         lt=1,
         title="Support threshold",
-        description="Fraction of the maximum of the blurred amplitude; the last update goes by the outline, unless that is 0.",
+        description="Fraction of the maximum of the blurred amplitude; the last updates go by the outline, unless that is 0.",
     )
     outline: float = Field(
         0.5,
@@ -208,7 +208,7 @@ class ShrinkWrap(Part):
         lt=1,
         title="Outline at last",
         json_schema_extra={"zero": "as before"},
-        description="Fraction of the usual amplitude inside at which the last update outlines the crystal, a voxel wider; "
+        description="Fraction of the usual amplitude inside at which the last updates outline the crystal, a voxel wider; "
         "0: as the others.",
     )
 
@@ -267,7 +267,7 @@ class Refinement(Part):
         title="Average the last of HIO",
         json_schema_extra={"unit": "iterations", "zero": "no mean"},
         description="Last iterations of HIO, RAAR or EHIO the mean of whose objects the final ER or gradient steps begin from, "
-        "beside the last object; the better is kept, by held-out pixels. 0: from the last object alone.",
+        "beside the last object; after 20 steps the better goes on, by held-out pixels. 0: from the last object alone.",
     )
     twin_break: int = Field(
         0,

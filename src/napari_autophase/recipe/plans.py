@@ -11,18 +11,18 @@ POLISH = "60*EHIO"
 
 
 def finish(iterations: int) -> str:
-    """Return what follows a network's guess on the scan's own grid: HIO, and ER for the last fifth.
+    """Return what follows a network's guess on the scan's own grid: HIO, and ER for the last three fifths.
 
     With a network that says which voxels the crystal fills, HIO corrects what ER cannot leave any more, if the last update of
-    the support comes before its end.
+    the support comes before its end.  What HIO leaves of the strain's error ER takes away, slowly where strain is weak.
     """
-    last = -(-iterations // 5)
+    last = -(-3 * iterations // 5)
     parts = ((iterations - last, "HIO"), (last, "ER"))
     return "+".join(f"{count}*{name}" for count, name in parts if count)
 
 
-FINISH = finish(50)
-"""As many iterations as AutoPhaseNN's 50 of ER."""
+FINISH = finish(100)
+"""After a guess, wherever it comes from."""
 PRELUDE = "20*ER+180*HIO+20*ER"
 """What comes first where the middle of the peak was not measured: what its surroundings say of it is taken as measured."""
 GENTLE = {"threshold": 0.15}
@@ -39,6 +39,6 @@ PLANS: dict[str, dict[str, dict[str, Any]]] = {
     "network": {"guess": {"side": 64, "polish": "", "starts": 0}, "refine": {"algorithm": ""}},
     "fast": {},
     "iterative": {"guess": {"start": "random"}, "refine": {"algorithm": ITERATIVE, "shrink_wrap": GENTLE}},
-    "best": {"guess": THOROUGH, "refine": {"algorithm": "40*HIO+60*ER", "shrink_wrap": GENTLE}},
+    "best": {"guess": THOROUGH, "refine": {"shrink_wrap": GENTLE}},
 }
 """By the name of the preset."""

@@ -7,8 +7,9 @@ number, correlate to `REPRODUCES`.  The mean of both then correlates with the tr
 The error of the map has two estimates.  Half the difference of the halves is it where the halves err apart, as photon noise does.
 Where they err together, by what phasing makes of any counts, they agree and are both off: then it is their distance from the map
 of all photons, which for photon noise alone is the same again (its variance is that of a half less that of the whole, one half
-of a half's).  The squares of both are averaged.  What all three share shows in neither: so a crystal that is nearly its own twin
-is said to be, as parts of its phase may then be the other twin's in every run.
+of a half's).  The squares of both are averaged.  What all three share shows in neither.  One such case is known: of a crystal
+that is nearly its own twin the moduli hardly tell the part of its phase that has another sign in the twin, in any run.  Half the
+difference of the map and its twin's, which is that part, is added to the error there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from .resolution import cropped, cut, fsc, prtf, smoothed
 
 REPRODUCES = 0.9
 """Correlation of the strain of two halves from which a map is called reproducible."""
+ITS_TWIN = 0.95
+"""Correlation with its own twin from which a crystal is nearly that: the moduli then hardly tell the signs of what differs."""
 _FINEST, _STEP, _COARSEST = 1.5, 1.25, 0.35
 """Widths that are tried, full at half maximum: from so many voxels, each so many times the last, to this part of the crystal."""
 _AROUND = 1.5
@@ -73,18 +76,19 @@ def assess(
         fsc(halves[0], halves[1], voxel_steps_nm, oversampling),
         prtf(whole, voxel_steps_nm),
     )
+    turned, alike_turned = align(twin(found), found, ramp=True, twins=False)
     figures = {
         "agreement": agreement(whole),
         "first_mode": first_mode(whole),
         "half_agreement": agreement(halves),
-        "twin_likeness": abs(align(twin(found), found, ramp=True, twins=False)[1]),
+        "twin_likeness": abs(alike_turned),
         "fsc_resolution": alike_in_shells.resolution,
         "prtf_resolution": transferred.resolution,
     }
 
     inside = cut(support[None], support)[0]
     # one ramp for all, so that halves may differ in their mean strain too
-    flat = _flattened(cut(np.stack([found, *halves]), support), inside)
+    flat = _flattened(cut(np.stack([found, *halves, turned * support]), support), inside)
     scale = robust_maximum(np.abs(flat[0]))
     mask = inside & (np.abs(flat[0]) >= threshold * scale)
 
@@ -112,10 +116,11 @@ def assess(
     phases = [_angle(each * np.conj(smooth[0]), mask) for each in smooth]
 
     def error(maps: list[np.ndarray]) -> np.ndarray:
-        whole, one, two = (each - each[mask & np.isfinite(each)].mean() for each in maps)
+        whole, one, two, other = (each - each[mask & np.isfinite(each)].mean() for each in maps)
         apart = np.square(one - two) / 4
         together = (np.square(one - whole) + np.square(two - whole)) / 2
-        return _local((apart + together) / 2, mask, width)
+        untold = np.square(whole - other) / 4 if figures["twin_likeness"] > ITS_TWIN else 0
+        return _local((apart + together) / 2 + untold, mask, width)
 
     strain_error = error(strains)
     values = strains[0][mask & np.isfinite(strains[0])]

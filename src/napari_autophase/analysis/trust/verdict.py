@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...evidence import Shells, Trust
-from .assess import REPRODUCES
+from .assess import ITS_TWIN, REPRODUCES
 from .shells import GOOD, POOR
 
 CONVERGED, DOUBTFUL = 3.0, 8.0
@@ -24,8 +24,6 @@ _CHANCE = 2.0
 """Standard deviations by which a shell may be off by chance."""
 AGREE = 0.95
 """Correlation of runs from which they are called the same."""
-ITS_TWIN = 0.95
-"""Correlation with its own twin from which a crystal is nearly that: the moduli then hardly tell the signs of what differs."""
 
 
 def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Shells | None = None) -> str:
@@ -143,7 +141,7 @@ def strain_in_words(trust: Trust) -> str:
     if likeness > ITS_TWIN:
         doubt = (
             f" The crystal is nearly its own twin (correlation {likeness:.3f}): parts of its phase may be the other twin's in "
-            "all runs, which no error shows."
+            "all runs; the error allows for that."
         )
     if value < REPRODUCES:
         return f"No strain stands above its error: {text[0].lower()}{text[1:]}, and less at any other resolution.{doubt}"

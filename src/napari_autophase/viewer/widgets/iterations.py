@@ -29,7 +29,7 @@ class Iterations(QSpinBox):
         self.setSingleStep(10)
         self.setSuffix(" iterations")
         self.setToolTip(
-            "Iterations after the guess: HIO, and ER for the last fifth; the algorithm under Advanced says more."
+            "Iterations after the guess: HIO, and ER for the last three fifths; the algorithm under Advanced says more."
         )
         self.valueChanged.connect(self._write)
         algorithm.textChanged.connect(self._follow)
