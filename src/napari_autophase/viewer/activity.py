@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import io
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from napari.utils import progress
 from qtpy.QtCore import QCoreApplication, QTimer
+from qtpy.QtWidgets import QLabel
 
 from .model.controller import Controller, Update
 from .model.run_words import BAR, STAGES, duration
 
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
 _PAUSE_MS = 100
+_SLOW, _USUAL = 4, 100
+"""Pace of the wheel beside the bar, in percent: while a scan is phased the processors have other things to do."""
 
 
 class Activity:
@@ -18,13 +27,20 @@ class Activity:
 
     napari lets Qt deliver all that waits whenever a bar is made, moves or ends.  That is done in turns of its own, so that
     nothing is delivered while the controller is still telling others of what came before.
+
+    Parameters
+    ----------
+    viewer
+        Whose window shows it.
+    controller
+        What runs.
     """
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, viewer: ViewerModel, controller: Controller) -> None:
+        self._viewer = weakref.ref(viewer)
         self._bar: progress | None = None
         self._latest: Update | None = None
-        self._running = self._showing = False
-        self._timer: QTimer | None = None
+        self._running = self._showing = self._waiting = False
         controller.state_changed.connect(self._on_state)
         controller.advanced.connect(self._on_update)
 
@@ -41,14 +57,12 @@ class Activity:
     def _soon(self) -> None:
         if QCoreApplication.instance() is None:
             return  # there is no window, and no bar in it
-        if self._timer is None:
-            self._timer = QTimer()
-            self._timer.setSingleShot(True)
-            self._timer.timeout.connect(self._show)
-        if not self._timer.isActive():
-            self._timer.start(_PAUSE_MS)
+        if not self._waiting:
+            self._waiting = True
+            QTimer.singleShot(_PAUSE_MS, self._show)
 
     def _show(self) -> None:
+        self._waiting = False
         if self._showing:
             self._soon()
             return
@@ -59,11 +73,13 @@ class Activity:
             elif self._bar is not None:
                 bar, self._bar = self._bar, None
                 bar.close()
+                self._pace(_USUAL)
         finally:
             self._showing = False
 
     def _move(self, update: Update | None) -> None:
         if self._bar is None:
+            self._pace(_SLOW)
             self._bar = progress(total=BAR, desc="Reconstructing", file=io.StringIO(), bar_format="|")
         if update is not None:
             left = update.remaining_s
@@ -71,3 +87,10 @@ class Activity:
             self._bar.bar_format = "|" if left is None else f"|{duration(left)} left"
             self._bar.set_description(STAGES[update.progress.stage])
             self._bar.update(round(BAR * update.part) - self._bar.n)
+
+    def _pace(self, percent: int) -> None:
+        """Let napari's wheel turn at this pace; without a graphics card the whole window is drawn for each of its pictures."""
+        with suppress(AttributeError, RuntimeError):  # there is no window, or it is closed
+            for label in self._viewer().window._qt_window.statusBar().findChildren(QLabel):  # type: ignore[union-attr]
+                if (wheel := label.movie()) is not None:
+                    wheel.setSpeed(percent)

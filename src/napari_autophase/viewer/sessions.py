@@ -36,7 +36,7 @@ def session_of(viewer: ViewerModel) -> Session:
     viewer = getattr(viewer, "__wrapped__", viewer)  # plugins are sometimes given a proxy
     if viewer not in _sessions:
         session = Session(viewer, QtBackground())
-        _activities[viewer] = Activity(session.controller)
+        _activities[viewer] = Activity(viewer, session.controller)
         bind(session, show_info)
         begin_as_preferred(session)
         keep(session)

@@ -5,32 +5,59 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout
 
 from .layout import keep_place
 from .section import Section
 
+STEP_MS = 500
+"""Without a graphics card the whole window is drawn in software for each step; Qt's own come dozens of times a second."""
+PLACES = 6
+
 
 class ActivityBar(QProgressBar):
-    """A thin bar that moves while something goes on; it keeps its place when it is still."""
+    """A thin bar on which a short one wanders while something goes on; it keeps its place when it is still."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setTextVisible(False)
         self.setFixedHeight(4)
         keep_place(self)
+        self.wanderer = QProgressBar(self)  # full, so that it has the theme's colour
+        self.wanderer.setTextVisible(False)
+        self.wanderer.setRange(0, 1)
+        self.wanderer.setValue(1)
+        self._place = 0
+        self._timer = QTimer(self)
+        self._timer.setInterval(STEP_MS)
+        self._timer.timeout.connect(self._step)
         self.rest()
 
     def work(self) -> None:
         """Move."""
-        self.setRange(0, 0)
+        if not self._timer.isActive():
+            self._timer.start()
         self.show()
 
     def rest(self) -> None:
         """Be still."""
-        self.setRange(0, 1)
+        self._timer.stop()
         self.hide()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Let the short bar be a part of the long one."""
+        super().resizeEvent(event)
+        self._move()
+
+    def _step(self) -> None:
+        self._place = (self._place + 1) % PLACES
+        self._move()
+
+    def _move(self) -> None:
+        step = self.width() / PLACES
+        self.wanderer.setGeometry(round(self._place * step), 0, round(step), self.height())
 
 
 class Note(QLabel):
