@@ -10,7 +10,7 @@ import pytest
 from napari.layers import Labels
 from viewer_doubles import make_reconstruction, make_scan
 
-from napari_autophase import formats
+from napari_autophase import formats, painted
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError, Scan
 from napari_autophase.viewer.docks import load_dock, mask_row
@@ -138,6 +138,67 @@ def test_on_a_cropped_scan_the_mask_of_the_whole_frames_is_cut(row, session, vie
     session.update_scan(session.current, replace(part, name="large"))
     session.settle()
     np.testing.assert_array_equal(np.argwhere(session.current.painted.any((0, 2))).ravel(), [6])
+
+
+@pytest.fixture
+def of_a_file(row, session, tmp_path, qtbot):
+    """The panel with a scan that was read from a file; a function that waits until it was read anew."""
+    formats.write_scan(make_scan(size=32), tmp_path / "large.h5")
+    session.add_scan(formats.read_scan(tmp_path / "large.h5"))
+
+    def settled(dock):
+        qtbot.waitUntil(lambda: not dock._tasks._newest, timeout=120_000)
+
+    return settled
+
+
+def test_what_was_painted_follows_a_crop_and_comes_back_without_it(dock, row, session, viewer, of_a_file):
+    row.paint.click()
+    labels = viewer.layers["large mask"]
+    labels.brush_size = 3
+    labels.paint((9, 10, 11), 2)
+    labels.paint((0, 1, 2), 3)
+    before = labels.data.copy()
+    session.settle()
+    dock.corrections.crop.choose("4:28,4:28,4:28")
+    of_a_file(dock)
+    assert session.current.shape == labels.data.shape == (24, 24, 24)
+    assert labels.data[5, 6, 7] == 2
+    assert labels.mode == "paint"
+    np.testing.assert_array_equal(session.current.painted, labels.data != 0)
+    labels.undo()  # of a stroke that was counted from another corner
+    assert labels.data[5, 6, 7] == 2
+    labels.paint((12, 12, 12), 4)
+    dock.corrections.crop.choose("")
+    of_a_file(dock)
+    assert labels.data[16, 16, 16] == 4
+    elsewhere = labels.data != 4
+    np.testing.assert_array_equal(labels.data[elsewhere], before[elsewhere])
+    np.testing.assert_array_equal(session.current.painted, labels.data != 0)
+
+
+def test_what_was_painted_before_stays_when_a_scan_is_read_otherwise(dock, row, session, of_a_file, tmp_path):
+    scan = session.current
+    where = np.zeros(scan.shape, bool)
+    where[3, 4, 5] = True
+    session.update_scan(scan, painted.over(scan, where))
+    np.save(tmp_path / "mask.npy", np.arange(32 * 32).reshape(32, 32) == 70)
+    dock.corrections.mask_file.choose(str(tmp_path / "mask.npy"))
+    of_a_file(dock)
+    np.testing.assert_array_equal(session.current.painted, where)
+    assert session.current.mask.sum() == 32 + 1
+    assert row.layer.currentText() == "as painted before: 1 voxels"
+
+
+def test_a_stroke_that_is_taken_back_is_heard_of(row, session, viewer, qtbot):
+    row.paint.click()
+    labels = viewer.layers["crystal mask"]
+    labels.paint((5, 6, 7), 1)
+    session.settle()
+    assert session.current.painted is not None
+    row._soon.setInterval(1)
+    labels.undo()
+    qtbot.waitUntil(lambda: session.current.painted is None)
 
 
 def test_what_will_be_masked_is_shown_with_its_reason(row, session, viewer, qtbot):

@@ -16,6 +16,7 @@ from ...scan import InputError, Scan
 from ..model.choices import preparation_of
 from ..model.drawing import Drawing
 from ..model.request import Request, read
+from ..model.scan_entry import with_geometry_of
 from ..sessions import session_of
 from ..threads import Tasks
 from ..widgets.buttons import SampleButton
@@ -173,7 +174,7 @@ class LoadDock(Page):
             if old is None or self._offers_scans:
                 self._session.add_scan(found)
             else:  # another volume of one experiment: the geometry that the person gave stays
-                self._session.add_scan(_with_geometry_of(old, found), old)
+                self._session.add_scan(with_geometry_of(old, found), old)
 
         self._read(replace(self._asked, dataset=self.dataset.currentData(), repeats=()), arrive)
 
@@ -188,7 +189,7 @@ class LoadDock(Page):
         def arrive(found: Scan, old: Scan | None) -> None:
             if old is None:  # it was deleted in the meantime
                 return
-            self._session.update_scan(old, _with_geometry_of(old, found))
+            self._session.correct_scan(old, found)
 
         self._read(Request.of(scan).saying(words), arrive)
 
@@ -201,7 +202,7 @@ class LoadDock(Page):
 
         def arrive(found: Scan, old: Scan | None) -> None:
             again = old if request.repeats else None  # another sum takes the place of the one before
-            found = found if found.geometry is not None or old is None else _with_geometry_of(old, found)
+            found = found if found.geometry is not None or old is None else with_geometry_of(old, found)
             self._session.add_scan(found, again)
 
         self._read(replace(request, repeats=self.repeats.ticked, least=self.repeats.least.value()), arrive)
@@ -339,23 +340,6 @@ class LoadDock(Page):
         text = str(error) if name in str(error) else f"{name}: {error}"
         self.status.say(text, error=True)
         show_error(text)
-
-
-def _with_geometry_of(old: Scan, found: Scan) -> Scan:
-    """Return `found`, the same scan read otherwise, with the geometry that the person has left or given; it follows a crop.
-
-    Where other motors or other axes were asked for, the file's own word counts.
-    """
-    if any(found.corrections.get(word) != old.corrections.get(word) for word in ("axes", "spec")):
-        return found
-    geometry = old.geometry
-    before, after = (None if each.origin is None else each.origin.box for each in (old, found))
-    if geometry is not None and before != after:
-        if old.origin is not None:
-            geometry = old.origin.uncropped(geometry)
-        if found.origin is not None:
-            geometry = found.origin.cropped(geometry)
-    return replace(found, geometry=geometry)
 
 
 def _place(choice: QComboBox, dataset: str) -> int:

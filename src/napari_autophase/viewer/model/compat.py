@@ -223,6 +223,11 @@ def when_closed(viewer: ViewerModel, then: Callable[[], object]) -> None:
         window._qt_window.destroyed.connect(lambda _: then())
 
 
+def strokes(layer: Layer) -> int:
+    """Return how many strokes of the brush can be taken back in a Labels layer: napari tells nobody when one is."""
+    return len(getattr(layer, "_undo_history", ()))
+
+
 def say_status_anew(viewer: ViewerModel) -> None:
     """Have the status bar say what is under the cursor, as when that moves: a layer may be called otherwise than before."""
     viewer.cursor.events.position(value=viewer.cursor.position)

@@ -15,6 +15,7 @@ from psygnal import Signal
 from ... import painted
 from ...recipe import Preparation
 from ...scan import Scan
+from . import compat
 from .landmarks import swatch
 from .scan_entry import OVER_SCAN, ScanEntry
 
@@ -61,6 +62,7 @@ class PaintedMasks:
     ) -> None:
         self._viewer = weakref.ref(viewer)
         self._current, self._update = current, update
+        self._strokes: weakref.WeakKeyDictionary[Labels, int] = weakref.WeakKeyDictionary()
         viewer.layers.events.inserted.connect(self._on_list)
         viewer.layers.events.removed.connect(self._on_list)
 
@@ -102,6 +104,8 @@ class PaintedMasks:
             layer.metadata[OVER_SCAN] = True
             for event in (layer.events.paint, layer.events.data):
                 event.connect(self._on_paint)
+            layer.events.set_data.connect(self._on_drawn)
+            self._strokes[layer] = compat.strokes(layer)
             entry.mask = weakref.ref(layer)
             self.apply()
         self.changed.emit()
@@ -145,6 +149,36 @@ class PaintedMasks:
         if not _is_same(better.painted, entry.scan.painted):
             self._update(entry.scan, better)
 
+    def carried(self, scan: Scan, found: Scan) -> Scan:
+        """Return `found`, the current scan read otherwise, with what is painted over it; the chosen layer follows a crop.
+
+        What lies outside of what is read is kept for when it is read again.
+        """
+        entry, layer = self._current(), self.chosen
+        if entry is None or entry.scan is not scan:
+            return found
+        (whole, before), (other, now) = _part(scan), _part(found)
+        if whole != other:  # as where other axes were asked for
+            return found
+        labels = scan.painted if layer is None else np.asarray(layer.data)
+        stored = entry.painted_whole
+        if labels is not None and labels.shape == whole:
+            stored = labels.copy()
+        elif labels is not None and labels.shape == scan.shape:
+            stored = np.zeros(whole, labels.dtype) if stored is None or stored.shape != whole else stored
+            stored[before] = labels
+        if stored is None:
+            return found
+        entry.painted_whole = stored
+        if layer is not None and layer.data.shape == scan.shape and before != now:
+            mode, layer.editable = (
+                layer.mode,
+                False,
+            )  # forgets the strokes, which count from the corner of what was read
+            layer.data = stored[now].copy()
+            layer.editable, layer.mode = True, mode
+        return painted.over(found, stored[now] != 0)
+
     def _of(self, layer: Labels, scan: Scan) -> np.ndarray:
         """Return what is painted; of a layer over the whole frames the part that was read."""
         data, origin = np.asarray(layer.data), scan.origin
@@ -157,8 +191,14 @@ class PaintedMasks:
             self.changed.emit()
 
     def _on_paint(self, event: Any) -> None:
+        self._strokes[event.source] = compat.strokes(event.source)
         if event.source is self.chosen:
             self.painted.emit()
+
+    def _on_drawn(self, event: Any) -> None:
+        """Hear of strokes that are taken back, of which napari tells nobody."""
+        if compat.strokes(event.source) != self._strokes.get(event.source):
+            self._on_paint(event)
 
 
 class MaskedView:
@@ -251,3 +291,11 @@ class MaskedView:
 
 def _is_same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     return one is other or (one is not None and other is not None and np.array_equal(one, other))
+
+
+def _part(scan: Scan) -> tuple[tuple[int, ...], tuple[slice, ...]]:
+    """Return the shape of what is stored of a scan, and which part of it was read."""
+    origin = scan.origin
+    if origin is None or origin.box is None or origin.whole is None:
+        return scan.shape, tuple(slice(0, n) for n in scan.shape)
+    return origin.whole, tuple(slice(*ends) for ends in origin.box)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 from napari.layers import Labels, Layer
 
 from ...scan import Scan
@@ -27,6 +28,8 @@ class ScanEntry:
     """Whether it was given another geometry."""
     mask: weakref.ref[Labels] | None = None
     """The layer in which a mask is painted over it."""
+    painted_whole: np.ndarray | None = None
+    """Labels over all that is stored, as they were when another part of it was read; None: none were painted then."""
 
     def __post_init__(self) -> None:
         self.names.add(self.scan.name)
@@ -36,3 +39,20 @@ class ScanEntry:
         self.scan = replace(self.scan, name=self.layer.name)
         self.names.add(self.scan.name)
         self.layer.metadata[SCAN] = self.scan
+
+
+def with_geometry_of(old: Scan, found: Scan) -> Scan:
+    """Return `found`, the same scan read otherwise, with the geometry that the person has left or given; it follows a crop.
+
+    Where other motors or other axes were asked for, the file's own word counts.
+    """
+    if any(found.corrections.get(word) != old.corrections.get(word) for word in ("axes", "spec")):
+        return found
+    geometry = old.geometry
+    before, after = (None if each.origin is None else each.origin.box for each in (old, found))
+    if geometry is not None and before != after:
+        if old.origin is not None:
+            geometry = old.origin.uncropped(geometry)
+        if found.origin is not None:
+            geometry = found.origin.cropped(geometry)
+    return replace(found, geometry=geometry)
