@@ -325,21 +325,21 @@ def _in_turn(
     from . import phasing
 
     before = len(parse(PRELUDE))
-    total = before + len(parse(recipe.refine.algorithm))
+    after = len(parse(recipe.refine.algorithm))
     prelude = recipe.refine.model_copy(
         update={"algorithm": PRELUDE, "averaged": 0, "prune": False, "coarse": 0, "twin_break": 0}
     )
-    begun = yield from _shifted(phasing.refine(first, starts, prelude, keep=len(starts)), 0, total)
+    begun = yield from _shifted(phasing.refine(first, starts, prelude, keep=len(starts)), 0, after)
     going_on = phasing.refine(data, begun.kept, recipe.refine, coherence=_mode(recipe), uniform=UNIFORM)
-    found = yield from _shifted(going_on, before, total)
+    found = yield from _shifted(going_on, before, 0)
     return replace(found, notes=tuple(dict.fromkeys((*begun.notes, *found.notes))))
 
 
 def _shifted(
-    job: Generator[Progress, None, Phased], before: int, total: int
+    job: Generator[Progress, None, Phased], before: int, after: int
 ) -> Generator[Progress, None, Phased]:
-    """Do a job whose steps come after others."""
-    return relayed(job, lambda now: replace(now, step=before + now.step, total=total))
+    """Do a job whose steps come after so many others, and before others."""
+    return relayed(job, lambda now: replace(now, step=before + now.step, total=before + now.total + after))
 
 
 def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Generator[Progress, None, Run]:

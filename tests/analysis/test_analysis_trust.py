@@ -433,6 +433,9 @@ def test_a_saturated_voxel_counts_where_the_model_stays_below_its_bound():
     wrong, ratio = trust.explained(clipped, dark, ~bright, NOBODY, 1e-4, None)
     assert wrong.deviance[0] == pytest.approx(2 * (100 - 500 + 500 * math.log(5)), rel=0.1)
     assert "poorly" in trust.shells_in_words(wrong)
+    enormous = trust.shells_in_words(replace(wrong, deviance=7834 * wrong.expected))
+    assert "e+" not in enormous
+    assert "up to 7,800 times" in enormous
     assert ratio > 1
 
 

@@ -11,11 +11,12 @@ from qtpy.QtWidgets import QApplication
 from viewer_doubles import GEOMETRY, make_scan
 
 import napari_autophase
-from napari_autophase import cli, formats
+from napari_autophase import cli, formats, painted
 from napari_autophase.cli import inputs
 from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.samples import sample_path
 from napari_autophase.scan import InputError
+from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
 from napari_autophase.viewer.model.command import command
 
@@ -126,9 +127,35 @@ def test_repeats_are_summed_again(tmp_path, scan):
 def test_what_is_in_no_file_is_refused(scan):
     with pytest.raises(InputError, match="comes from no file"):
         command(make_scan(), Recipe())
-    painted = formats.read_scan(sample_path("faceted_64.h5"), mask=np.zeros(scan.shape, bool))
+    masked = formats.read_scan(sample_path("faceted_64.h5"), mask=np.zeros(scan.shape, bool))
     with pytest.raises(InputError, match="is in no file"):
-        command(painted, Recipe())
+        command(masked, Recipe())
+    brush = np.zeros(scan.shape, bool)
+    brush[3, 4, 5] = True
+    with pytest.raises(InputError, match=r"painted over .* is in no file.* repeat RESULT"):
+        command(painted.over(scan, brush), Recipe())
+
+
+def test_of_a_scan_that_is_cropped_in_the_panel_the_files_have_the_geometry(session, viewer, qtbot, scan):
+    panel = LoadDock(viewer)
+    qtbot.addWidget(panel)
+    session.add_scan(scan)
+    panel.corrections.crop.choose("8:56,4:52,10:58")
+    qtbot.waitUntil(lambda: not panel._tasks._newest, timeout=120_000)
+    assert session.current.shape == (48, 48, 48)
+    assert not session.was_placed(session.current)
+    assert "geometry" not in command(session.current, Recipe(), session.was_placed(session.current))
+
+    session.update_scan(
+        session.current, replace(session.current, geometry=replace(session.current.geometry, energy_kev=8.5))
+    )
+    panel.corrections.crop.choose("")
+    qtbot.waitUntil(lambda: not panel._tasks._newest, timeout=120_000)
+    line = command(session.current, Recipe(), session.was_placed(session.current))
+    assert "geometry.energy_kev=8.5" in line, "what a person gave stays"
+    assert (
+        geometry_of(line, replace(scan, geometry=None)).direct_beam_pixel == scan.geometry.direct_beam_pixel
+    )
 
 
 def test_the_pasted_command_finds_the_same_digits(scan, tmp_path, monkeypatch):

@@ -196,6 +196,7 @@ def test_a_stroke_that_is_taken_back_is_heard_of(row, session, viewer, qtbot):
     labels.paint((5, 6, 7), 1)
     session.settle()
     assert session.current.painted is not None
+    row._soon.stop()  # that of the stroke
     row._soon.setInterval(1)
     labels.undo()
     qtbot.waitUntil(lambda: session.current.painted is None)

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_autophase.recipe import PRESETS, Recipe
+from napari_autophase.recipe.algorithm import parse
+from napari_autophase.recipe.plans import PRELUDE, settled
 from napari_autophase.reconstruction import Progress
 from napari_autophase.viewer.model.pace import Pace, Plan, steps_of
 
@@ -86,6 +88,14 @@ def test_which_iterations_a_stage_does():
     assert steps_of(recipe, Progress("refine", 1, 12)) == ("ER", "HIO", "HIO") * 4, "two runs"
     assert steps_of(recipe, Progress("refine", 1, 7)) == (), "nobody knows which"
     assert steps_of(recipe, Progress("prepare", 0, 1)) == ()
+
+
+def test_which_iterations_a_stage_does_that_does_more_than_its_recipe_says():
+    recipe, middle = Recipe().with_settings({"refine.algorithm": "20*HIO+30*ER"}), parse(PRELUDE)
+    whole = ("HIO",) * 20 + ("ER",) * 30
+    assert settled(whole) == (*whole, *("ER",) * 10)  # in partly coherent light
+    assert steps_of(recipe, Progress("refine", 1, 60)) == settled(whole)
+    assert steps_of(recipe, Progress("refine", 1, len(middle) + 50)) == (*middle, *whole)
 
 
 # what is learned

@@ -15,6 +15,7 @@ import torch
 from ..memory import ran_out
 from ..preparation import fast_size
 from ..recipe import Refinement, algorithm
+from ..recipe.plans import settled
 from ..reconstruction import Progress
 from . import support
 from .batch import Batch, Best, Starts
@@ -27,8 +28,6 @@ from .scoring import ranking
 
 JUDGE_EVERY, GAIN = 10, 0.002
 """Iterations between two looks at the held-out pixels, and the fraction of their likelihood that counts as a gain."""
-SETTLING = 40
-"""Iterations of the last kind, at least, with which the blur settles where there is one."""
 RENEWED_EVERY, DOWN = 20, 10
 """Iterations after which what projections aim at is renewed, and at the end; so many must go downhill for objects to tell."""
 SAMPLED_EVERY = 4
@@ -217,10 +216,10 @@ class _Run:
         self.renews = self.sought is not None or (coherence == "given" and not data.forward.is_plain)
         self.steps = algorithm.parse(refinement.algorithm)
         self.notes: tuple[str, ...] = ()
-        more = SETTLING - (len(self.steps) - algorithm.tail(self.steps))
-        if self.sought and data.blur is not None and self.steps and more > 0:
-            self.steps += (self.steps[-1],) * more
-            self.notes = (f"Went on for {more} iterations, as the light is only partly coherent.",)
+        if self.sought and data.blur is not None:
+            asked, self.steps = len(self.steps), settled(self.steps)
+            if more := len(self.steps) - asked:
+                self.notes = (f"Went on for {more} iterations, as the light is only partly coherent.",)
         self.coarse = min(refinement.coarse, len(self.steps))
         down = algorithm.tail(self.steps)
         flat = data.blur is None and coherence != "as it is"

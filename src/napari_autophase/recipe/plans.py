@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .algorithm import tail
+
 ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
 """The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
 POLISH = "60*EHIO"
@@ -25,6 +27,8 @@ FINISH = finish(100)
 """After a guess, wherever it comes from."""
 PRELUDE = "20*ER+180*HIO+20*ER"
 """What comes first where the middle of the peak was not measured: what its surroundings say of it is taken as measured."""
+SETTLING = 40
+"""Iterations of the last kind, at least, with which the blur settles where light is partly coherent."""
 GENTLE = {"threshold": 0.15}
 """Shrink-wrap of long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update."""
 SEARCH = "20*ER+120*EHIO+40*ER"
@@ -34,6 +38,12 @@ THOROUGH: dict[str, Any] = {
     **{"starts": 24, "rounds": 3, "enough": 0.0, "side": 64, "polish": SEARCH},
 }
 """A guess from many starts, for crystals that are hard to find."""
+
+
+def settled(steps: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the iterations of a run in partly coherent light: with more of the last kind, if less than `SETTLING` go downhill."""
+    return steps + steps[-1:] * max(0, SETTLING - (len(steps) - tail(steps)))
+
 
 PLANS: dict[str, dict[str, dict[str, Any]]] = {
     "network": {"guess": {"side": 64, "polish": "", "starts": 0}, "refine": {"algorithm": ""}},

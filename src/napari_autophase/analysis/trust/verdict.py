@@ -91,16 +91,25 @@ def shells_in_words(shells: Shells) -> str:
     if not (found == "poor").any():
         how = "well" if (found == "good").all() else "fairly"
         return (
-            f"The model explains the data {how} at every resolution: the deviance is {ratio.min():.2g} to "
-            f"{ratio.max():.2g} times what photon noise leaves."
+            f"The model explains the data {how} at every resolution: the deviance is {plain(ratio.min(), 2)} to "
+            f"{plain(ratio.max(), 2)} times what photon noise leaves."
         )
     wrong = shells.frequency[found == "poor"]
     first, last = 1 / wrong.min(), 1 / wrong.max()
-    where = f"{first:.3g} {shells.unit}" if len(wrong) == 1 else f"{first:.3g} to {last:.3g} {shells.unit}"
+    where = (
+        f"{plain(first, 3)} {shells.unit}"
+        if len(wrong) == 1
+        else f"{plain(first, 3)} to {plain(last, 3)} {shells.unit}"
+    )
     return (
-        f"The model explains the data poorly at a resolution of {where}: the deviance is up to {ratio.max():.2g} times "
+        f"The model explains the data poorly at a resolution of {where}: the deviance is up to {plain(ratio.max(), 2)} times "
         f"what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})."
     )
+
+
+def plain(value: float, digits: int) -> str:
+    """Write a number with so many digits that count, and without a power of ten up to a million: 7,800 for 7834."""
+    return f"{float(f'{value:.{digits}g}'):,g}"
 
 
 def _explained(figures: Mapping[str, float]) -> str:

@@ -174,7 +174,8 @@ class LoadDock(Page):
             if old is None or self._offers_scans:
                 self._session.add_scan(found)
             else:  # another volume of one experiment: the geometry that the person gave stays
-                self._session.add_scan(with_geometry_of(old, found), old)
+                placed = self._session.was_placed(old)
+                self._session.add_scan(with_geometry_of(old, found) if placed else found, old)
 
         self._read(replace(self._asked, dataset=self.dataset.currentData(), repeats=()), arrive)
 

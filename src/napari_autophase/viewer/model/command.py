@@ -31,7 +31,7 @@ def command(scan: Scan, recipe: Recipe, placed: bool = False) -> str:
     Raises
     ------
     InputError
-        If the scan, or its mask, comes from no file.
+        If the scan, its mask, or what is painted over it, comes from no file.
     """
     origin = scan.origin
     if origin is None:
@@ -42,6 +42,11 @@ def command(scan: Scan, recipe: Recipe, placed: bool = False) -> str:
     if arrays:
         raise InputError(
             f"The {' and '.join(arrays)} of {scan.name} is in no file, so that no command can read it; save it as a file."
+        )
+    if origin.painted:
+        raise InputError(
+            f"What is painted over {scan.name} is in no file, so that no command can read it: save the result, which keeps it, "
+            f"and use  {_PROGRAM} repeat RESULT.  Or save the layer as a file, and choose that as the mask."
         )
     said = Request.of(scan)
     first = f"{said.path}::{said.dataset}" if said.dataset else said.path

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, product
 
 from ...recipe import Recipe, Refinement
 from ...recipe.algorithm import parse, tail
+from ...recipe.plans import PRELUDE, settled
 from ...reconstruction import Progress
 
 SOON_S = 0.2
@@ -21,13 +22,20 @@ once with every voxel, in iterations; which part of a fine iteration a coarse on
 
 
 def steps_of(recipe: Recipe, progress: Progress) -> tuple[str, ...]:
-    """Return the algorithm of every iteration of a stage, or nothing where it does others than its recipe says."""
+    """Return the algorithm of every iteration of a stage, or nothing where it does others than its recipe says.
+
+    Some begin with what completes the middle of the peak, some end with more of the last algorithm (see `recipe.plans`).
+    """
     said = {
         "guess": parse(recipe.guess.polish) * recipe.guess.rounds,
         "refine": parse(recipe.refine.algorithm),
     }.get(progress.stage, ())
-    times, odd = divmod(progress.total, max(1, len(said)))
-    return () if odd else said * times
+    for begin, end in product(((), parse(PRELUDE)), (said, settled(said))):
+        whole = (*begin, *end)
+        times, odd = divmod(progress.total, max(1, len(whole)))
+        if said and not odd:
+            return whole * times
+    return ()
 
 
 @dataclass(frozen=True)

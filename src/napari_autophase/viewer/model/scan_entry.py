@@ -41,12 +41,17 @@ class ScanEntry:
         self.layer.metadata[SCAN] = self.scan
 
 
+def reads_other_motors(old: Scan, found: Scan) -> bool:
+    """Return whether `found` is the same scan with other axes, or with the motors of another file."""
+    return any(found.corrections.get(word) != old.corrections.get(word) for word in ("axes", "spec"))
+
+
 def with_geometry_of(old: Scan, found: Scan) -> Scan:
     """Return `found`, the same scan read otherwise, with the geometry that the person has left or given; it follows a crop.
 
     Where other motors or other axes were asked for, the file's own word counts.
     """
-    if any(found.corrections.get(word) != old.corrections.get(word) for word in ("axes", "spec")):
+    if reads_other_motors(old, found):
         return found
     geometry = old.geometry
     before, after = (None if each.origin is None else each.origin.box for each in (old, found))

@@ -131,7 +131,7 @@ class Scans:
             entry.layer.name = scan.name
         layers.update_scan(entry.layer, scan)
         entry.names.add(scan.name)
-        entry.placed = False
+        entry.placed &= scan.geometry == before.geometry
         self._show_new(entry)
 
     def enter(self, scan: Scan, layer: Layer) -> None:
@@ -146,8 +146,11 @@ class Scans:
         self._sides.show_scan(entry.layer, anew=True)
         self.current_changed.emit()
 
-    def update(self, scan: Scan, better: Scan) -> None:
-        """Let `better`, the same scan with other corrections or another geometry, take its place; the view stays."""
+    def update(self, scan: Scan, better: Scan, placed: bool = True) -> None:
+        """Let `better`, the same scan with other corrections or another geometry, take its place; the view stays.
+
+        A geometry that differs was given by a person, unless it is not `placed`: of a part of the scan it is that of the part.
+        """
         entry = self.entry(scan)
         if entry is None:
             return
@@ -164,7 +167,7 @@ class Scans:
         self.choices_changed.emit()
         if self._current is better:
             self.updated.emit()
-        if better.geometry != scan.geometry:
+        if placed and better.geometry != scan.geometry:
             entry.placed = True
             self._place_anew()
 

@@ -26,7 +26,7 @@ from .live import Live
 from .masks import PaintedMasks
 from .opening import Opening
 from .piece_queue import PieceQueue
-from .scan_entry import with_geometry_of
+from .scan_entry import reads_other_motors, with_geometry_of
 from .scans import Scans
 from .sides import Sides
 from .stage import Stage
@@ -167,7 +167,8 @@ class Session:
 
     def correct_scan(self, scan: Scan, found: Scan) -> None:
         """Let `found`, the same scan read otherwise, take its place; what a person gave to it, and painted over it, stays."""
-        self.update_scan(scan, self.masks.carried(scan, with_geometry_of(scan, found)))
+        better = with_geometry_of(scan, found) if self.was_placed(scan) else found
+        self._scans.update(scan, self.masks.carried(scan, better), placed=reads_other_motors(scan, found))
 
     def was_placed(self, scan: Scan) -> bool:
         """Whether a person has given the geometry of a scan."""
