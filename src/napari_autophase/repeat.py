@@ -273,7 +273,7 @@ def _found(known: Record, name: str) -> str:
         if place.exists():
             return f"{place}{mark}{inside}"
     raise InputError(
-        f"{path}, which {known.path.name} was made from, is not there; copy it to {known.path.parent}, or say where it is."
+        f"{path}, which {known.path.name} was made from, is not there; put it back, or say where it is."
     )
 
 

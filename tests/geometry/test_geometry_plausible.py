@@ -45,6 +45,7 @@ def scan(geometry: Geometry) -> Scan:
         # 32.1 and 12.6 degrees: λ/(2 sin ½·34.24°)
         ({"detector_angles_deg": (0.5603, 0.2199)}, "in radians, it is 0.234 nm where the arm points"),
         ({"detector_angles_deg": (0.0, 0.0)}, "span no volume"),
+        ({"direct_beam_pixel": (1e300, 8.0)}, "far from any detector"),
         ({"detector_angles_deg": (0.5, 0.2)}, "lattice planes"),
         ({"sample_angles_deg": (1.0, 2.0)}, "one angle per circle"),
         ({"rocking_angles_deg": (1.0, 1.005, 1.01)}, "3 angles, but there are 16 frames"),

@@ -38,6 +38,8 @@ ANGLE = Range("angle of a circle", "degrees", 0, 360, {"millidegrees": 1e-3, "mi
 _SIGNED = (_STEP, _ENERGY_STEP, ANGLE)
 """Of these the sign says which way."""
 
+FARTHEST = 1e6
+"""Pixels: the direct beam falls no farther from the frames, even where the arm has carried them away."""
 _STEADY = 0.98
 """Angles that run from frame to frame go with the frames' numbers at least so well (a correlation)."""
 
@@ -69,6 +71,10 @@ def check(geometry: Geometry, frames: int | None = None) -> None:
         if values is not None and not np.isfinite(values).all():
             raise InputError(
                 f"geometry.{name} holds {values}, which are not all numbers; give the others too."
+            )
+        if name == "direct_beam_pixel" and values is not None and np.abs(values).max() > FARTHEST:
+            raise InputError(
+                f"geometry.{name} holds {values}, which is far from any detector; give row and column in pixels."
             )
         if name.endswith("_deg"):
             for value in values or ():

@@ -27,6 +27,7 @@ from ..widgets.notes import ActivityBar, Note
 from ..widgets.page import Page
 from ..widgets.repeats_form import RepeatsForm
 from ..widgets.scan_facts import ScanFacts
+from ..widgets.words import in_window
 from .geometry_box import GeometryBox
 from .image_section import ImageSection
 from .reading_form import ReadingForm
@@ -63,6 +64,7 @@ class LoadDock(Page):
         self._asked = self._reading = Request("")
         self._refused: Request | None = None
         self._offers_scans = False
+        self._unseen = ""
         self._preparation = preparation_of(self._session.choices_made) or Preparation()
         self._offered: list[tuple[str, str]] = []
         self.setAcceptDrops(True)
@@ -325,20 +327,26 @@ class LoadDock(Page):
             "look",
             summarise,
             *(scan, self._session.material or None, self._preparation),
-            done=self._show_summary if aloud else self._show_other_summary,
-            failed=self._report if aloud else lambda error: self.status.say(str(error), error=True),
+            done=self._show_summary,
+            failed=partial(self._refuse_to_say, aloud),
         )
 
     def _show_summary(self, found: ScanSummary) -> None:
+        if self.status.text() == self._unseen:  # what stood in the way is mended
+            self.status.say("")
         self.scan_facts.show_summary(found, self._preparation.binning)
         self.geometry_box.show_summary(found)
 
-    def _show_other_summary(self, found: ScanSummary) -> None:
-        self.status.say("")  # of a preparation that could not be
-        self._show_summary(found)
+    def _refuse_to_say(self, aloud: bool, error: Exception) -> None:
+        self.scan_facts.give_up()
+        if aloud:
+            self._report(error)
+        else:
+            self.status.say(str(error), error=True)
+        self._unseen = self.status.text()
 
     def _report(self, error: Exception, name: str = "") -> None:
-        text = str(error) if name in str(error) else f"{name}: {error}"
+        text = in_window(str(error) if name in str(error) else f"{name}: {error}")
         self.status.say(text, error=True)
         show_error(text)
 

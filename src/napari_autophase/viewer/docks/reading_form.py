@@ -11,6 +11,7 @@ from ..widgets.fields import Choice, Words
 from ..widgets.file_row import FileRow
 from ..widgets.layout import caption, form
 from ..widgets.section import Section
+from ..widgets.words import READING
 from .binning_row import BinningRow
 from .crop_row import CropRow
 from .mask_row import MaskRow
@@ -83,20 +84,9 @@ class ReadingForm(Section):
             "axes": self.axes,
             "spec": self.spec_file,
         }
-        labels = (
-            "Mask",
-            "In the mask",
-            "Crop",
-            "Dark field",
-            "White field",
-            "Region",
-            "Numbers",
-            "Axes",
-            "Motors",
-        )
         rows = form(self.body)
-        for label, field in zip(labels, self.fields.values(), strict=True):
-            rows.addRow(caption(label, field.toolTip()), field)
+        for name, field in self.fields.items():
+            rows.addRow(caption(READING[name], field.toolTip()), field)
             field.chosen.connect(lambda _: self.changed.emit())
             if field is self.crop:
                 rows.addRow(caption("Binning", self.binning.toolTip()), self.binning)

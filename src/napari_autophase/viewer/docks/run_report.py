@@ -21,6 +21,7 @@ from ..model.session import Session
 from ..widgets.curve import ErrorCurve
 from ..widgets.layout import keep_place
 from ..widgets.notes import Note, Notes
+from ..widgets.words import in_window
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -84,7 +85,7 @@ class RunReport:
         """Say what went wrong."""
         _log.info("reconstruction failed", exc_info=error)
         self.summary.say(_text_of(error), error=True)
-        show_error(_text_of(error))
+        show_error(in_window(_text_of(error)))
 
     def _forget_refusal(self) -> None:
         if self.summary.text() == self._refusal:  # what was missing may be there now

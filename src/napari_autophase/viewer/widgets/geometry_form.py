@@ -12,16 +12,17 @@ from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 from ...geometry import BEAMLINES, Axis, Geometry, check, direction, find_beamline, said
 from ...scan import InputError
 from .layout import caption, form
+from .words import GEOMETRY as NAMES
 
 _AS_STORED = "as stored in the file"
 _TEXTS = {
-    "energy_kev": ("Energy (keV)", "Photon energy in keV.", "8.0"),
-    "distance_m": ("Distance (m)", "Sample to detector, in m.", "0.5"),
-    "pixel_size_um": ("Pixel size (µm)", "Along rows and columns of the stored frames, in µm; one number if square.", "55"),
-    "rocking_step_deg": ("Rocking step (°)", "Angle from frame to frame, in degrees; its sign counts.", "0.01"),
-    "sample_angles_deg": ("Sample angles (°)", "Of the middle frame, outermost circle first, in degrees.", ""),
-    "detector_angles_deg": ("Detector angles (°)", "Outermost circle first, in degrees.", ""),
-    "direct_beam_pixel": ("Direct beam (pixel)", "Row, column where it falls with the arm at zero; empty: the centre.", "centre"),
+    "energy_kev": (NAMES["energy_kev"], "Photon energy in keV.", "8.0"),
+    "distance_m": (NAMES["distance_m"], "Sample to detector, in m.", "0.5"),
+    "pixel_size_um": (NAMES["pixel_size_um"], "Along rows and columns of the stored frames, in µm; one number if square.", "55"),
+    "rocking_step_deg": (NAMES["rocking_step_deg"], "Angle from frame to frame, in degrees; its sign counts.", "0.01"),
+    "sample_angles_deg": (NAMES["sample_angles_deg"], "Of the middle frame, outermost circle first, in degrees.", ""),
+    "detector_angles_deg": (NAMES["detector_angles_deg"], "Outermost circle first, in degrees.", ""),
+    "direct_beam_pixel": (NAMES["direct_beam_pixel"], "Row, column where it falls, the arm at zero; empty: centre.", "centre"),
 }  # fmt: skip
 _NEEDED = tuple(name for name in _TEXTS if name != "direct_beam_pixel")
 _DIRECTIONS = "Which way rows and columns run with the arm at zero: x+ outboard, y+ up. A wrong one mirrors the crystal."
@@ -56,7 +57,7 @@ class GeometryForm(QWidget):
         self.directions.editingFinished.connect(self.entered)
         layout = form(self)
         layout.addRow("Beamline", self.beamline)
-        layout.addRow(caption("Rows, columns", _DIRECTIONS), self.directions)
+        layout.addRow(caption(NAMES["pixel_directions"], _DIRECTIONS), self.directions)
         for name, (label, tip, placeholder) in _TEXTS.items():
             line = self.lines[name]
             line.setToolTip(tip)
@@ -65,7 +66,7 @@ class GeometryForm(QWidget):
             line.editingFinished.connect(self.entered)
             layout.addRow(caption(label, tip), line)
             if name == "rocking_step_deg":
-                layout.addRow("Rocking circle", self.rocking)
+                layout.addRow(NAMES["rocking_circle"], self.rocking)
         self.beamline.currentTextChanged.connect(self._name_circles)
         self.beamline.activated.connect(lambda _: self.entered.emit())
         self.rocking.activated.connect(lambda _: self.entered.emit())

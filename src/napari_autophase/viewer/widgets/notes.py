@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout
 
 from .layout import keep_place
 from .section import Section
+from .words import in_window
 
 STEP_MS = 500
 """Without a graphics card the whole window is drawn in software for each step; Qt's own come dozens of times a second."""
@@ -76,7 +77,7 @@ class Note(QLabel):
         self.setStyleSheet(
             f"QLabel {{ border-left: 3px solid {colour}; padding-left: 6px; }}" if error else ""
         )
-        self.setText(text)
+        self.setText(in_window(text) if error else text)
         self.setVisible(bool(text))
 
 
@@ -101,7 +102,7 @@ class Notes(Section):
 
     def say(self, sentences: Iterable[str]) -> None:
         """Show these; nothing is shown where there are none."""
-        before, self._sentences = self._sentences, tuple(sentences)
+        before, self._sentences = self._sentences, tuple(in_window(sentence) for sentence in sentences)
         count = len(self._sentences)
         self.head.setText(f" {count} notes" if count != 1 else " A note")
         self.words.say("\n".join(f"•  {sentence}" for sentence in self._sentences))

@@ -54,6 +54,12 @@ class ScanFacts(Box):
         self.off.say("")
         self.facts["Shape"].setText(" × ".join(map(str, scan.shape)) + f", {scan.counts.dtype}")
 
+    def give_up(self) -> None:
+        """Say that nothing more is known."""
+        for label in self.facts.values():
+            if label.text() == "…":
+                label.setText("unknown")
+
     def show_summary(self, found: ScanSummary, binning: tuple[int, int, int] = (1, 1, 1)) -> None:
         """Say all of it, as it is after this binning."""
         seen = found.seen

@@ -1,0 +1,43 @@
+"""What panels call what the command line has options for: sentences that name an option name the field instead."""
+
+from __future__ import annotations
+
+import re
+
+READING = {
+    "mask": "Mask",
+    "mask_good": "In the mask",
+    "crop": "Crop",
+    "dark": "Dark field",
+    "white": "White field",
+    "roi": "Region",
+    "values": "Numbers",
+    "axes": "Axes",
+    "spec": "Motors",
+}
+"""Captions of what is said of a file, by the word of `Scan.corrections`."""
+GEOMETRY = {
+    "energy_kev": "Energy (keV)",
+    "distance_m": "Distance (m)",
+    "pixel_size_um": "Pixel size (µm)",
+    "rocking_step_deg": "Rocking step (°)",
+    "rocking_circle": "Rocking circle",
+    "sample_angles_deg": "Sample angles (°)",
+    "detector_angles_deg": "Detector angles (°)",
+    "direct_beam_pixel": "Direct beam (pixel)",
+    "pixel_directions": "Rows, columns",
+}
+"""Captions of the geometry, by its field."""
+_OPTIONS = {name.replace("_", "-"): text for name, text in READING.items()}
+_OPTIONS |= {"dataset": "Dataset", "beamline": "Beamline", "preset": "Preset"}
+_VALUE = r"(?= (?:auto|counts|amplitudes|scaled|[A-Z]{3,}|\d+(?:,\d+)*))"
+"""What follows an option as a value to be said, not as the rest of the sentence."""
+
+
+def in_window(text: str) -> str:
+    """Return a sentence in which captions of the window stand for options of the command line."""
+    text = re.sub(r"--set geometry\.(\w+)(=\S*[\w…])?", lambda found: GEOMETRY.get(found[1], found[0]), text)
+    for name in sorted(_OPTIONS, key=len, reverse=True):
+        text = re.sub(rf"--{name}\b(?!-){_VALUE}", f"{_OPTIONS[name]}:", text)
+        text = re.sub(rf"--{name}\b(?!-)", _OPTIONS[name], text)
+    return re.sub(r"--set(?! \w)", "the fields below", text)

@@ -1,0 +1,74 @@
+"""Sentences that the command line says too name the fields of the window there, and its options nowhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from viewer_doubles import GEOMETRY, make_scan
+
+import napari_autophase
+from napari_autophase.viewer.docks import load_dock
+from napari_autophase.viewer.docks.load_dock import LoadDock
+from napari_autophase.viewer.widgets.notes import Note, Notes
+from napari_autophase.viewer.widgets.words import in_window
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("--roi '1,2': write 4 whole numbers", "Region '1,2': write 4 whole numbers"),
+        ("--roi 0,0,9,4: give first row", "Region: 0,0,9,4: give first row"),
+        ("--values counts leaves them as they are.", "Numbers: counts leaves them as they are."),
+        ("--mask-good 0 turns it round.", "In the mask: 0 turns it round."),
+        ("give the scan, and this file with --mask.", "give the scan, and this file with Mask."),
+        ("--set geometry.direct_beam_pixel=ROW,COLUMN says another.", "Direct beam (pixel) says another."),
+        (
+            "say the step with --set geometry.rocking_step_deg=…",
+            "say the step with Rocking step (°)",
+        ),
+        ("it lacks x; give it with --set.", "it lacks x; give it with the fields below."),
+    ],
+)
+def test_options_are_fields_in_the_window(said, shown):
+    assert in_window(said) == shown
+
+
+def test_no_option_that_a_reader_names_is_left_in_the_window():
+    """All sentences of the readers, as far as they stand in one line of the code."""
+    room = Path(napari_autophase.__file__).parent / "formats"
+    named = set()
+    for path in room.rglob("*.py"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if re.search(r"[\"' ]--[a-z]", line) and "geometry.{" not in line:
+                named |= set(re.findall(r"--[a-z][a-z-]*", in_window(line)))
+    assert named <= {"--conjugate", "--set"}, "of what has no field"
+
+
+def test_errors_and_notes_say_fields(qtbot):
+    note, notes = Note(), Notes()
+    for widget in (note, notes):
+        qtbot.addWidget(widget)
+    note.say("check --roi", error=True)
+    notes.say(["check --crop"])
+    assert (note.text(), notes.text()) == ("check Region", "check Crop")
+    note.say("Copied: napari-autophase reconstruct --crop auto")
+    assert "--crop" in note.text(), "a command stays one"
+
+
+def test_what_cannot_be_looked_at_is_unknown_until_it_is_mended(session, viewer, qtbot, monkeypatch):
+    monkeypatch.setattr(load_dock, "show_error", lambda _: None)
+    dock = LoadDock(viewer)
+    qtbot.addWidget(dock)
+    session.add_scan(make_scan())
+    impossible = replace(GEOMETRY, rocking_step_deg=0.0)
+    session.update_scan(session.current, replace(session.current, geometry=impossible))
+    qtbot.waitUntil(lambda: not dock._tasks._newest, timeout=120_000)
+    assert dock.status.text()
+    assert dock.facts["Peak"].text() == "unknown"
+    session.update_scan(session.current, replace(session.current, geometry=GEOMETRY))
+    qtbot.waitUntil(lambda: not dock._tasks._newest, timeout=120_000)
+    assert dock.status.text() == ""
+    assert dock.facts["Peak"].text() == "12, 12, 12"
