@@ -109,6 +109,8 @@ def test_what_a_run_told_is_kept_for_a_panel_that_is_opened_later(controller, la
     assert (log.stage, log.errors) == ("refine", [0.7, 0.6, 0.5])
     assert log.steps == ("HIO",) * 20 + ("ER",) * 30
     assert log.latest.progress.step == 3
+    launch.job.run.on_progress(Progress("analyse", 0, 1), ())
+    assert len(log.steps) == 50, "of the stage that the errors are of"
     launch.job.run.on_done(FOUND)
     assert controller.log.outcome is FOUND
     controller.start(SCAN, RECIPE)

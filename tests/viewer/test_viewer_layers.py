@@ -346,6 +346,9 @@ def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
     result.set_colour_by("strain")
     result.set_range((-0.0013, 0.0013))
     assert compat.text(viewer).text == "ball · 1   strain ± 0.0013   amplitude ≥ 0.30"
+    result.set_colour_by("displacement")
+    assert f"displacement (pm) ± {result.limits[1]:.2g}" in compat.text(viewer).text
+    result.set_colour_by("strain")
 
 
 # -- layers come and go

@@ -101,7 +101,8 @@ class Log:
         self.errors += (error for error in update.errors if error > 0)
         self.starts += update.seen.starts
         self.held_out += update.seen.held_out
-        self.steps = steps_of(self.recipe, update.progress)
+        if update.progress.stage == self.stage:  # others come after the refinement
+            self.steps = steps_of(self.recipe, update.progress)
         self.latest = update
 
     def judge(self, likelihood: float) -> None:

@@ -369,10 +369,10 @@ class ResultLayers:
         return None if viewer is None else self.layer(self.seen_role(viewer))
 
     def _caption(self, viewer: ViewerModel) -> None:
-        # napari's bar has no room for the numbers of a strain
+        # napari's bar often has room for a zero alone; those of phase and amplitude are always the same
         low, high = self.limits
         ends = f" ± {high:.2g}" if low == -high else f" {low:.2g} to {high:.2g}"
-        reach = ends if self.colour_by == "strain" else ""
+        reach = "" if self.colour_by in ("phase", "amplitude") else ends
         quantity = label(self.colour_by, self.quantities) + reach
         bound = f"amplitude ≥ {self.threshold:.2f}"
         show_caption(viewer, (self.title, *(() if self.colour_by == "amplitude" else (quantity,)), bound))
