@@ -158,6 +158,21 @@ def test_a_crystal_in_voxels_after_one_in_nm_fills_the_canvas_too(viewer, sessio
     assert compat.camera(viewer).zoom == 2 * near, "of the same unit: the view is left"
 
 
+def test_what_the_colours_mean_stands_above_whatever_is_seen(viewer, session, scan):
+    text = compat.text(viewer)
+    session.add_scan(scan)
+    assert (text.visible, text.text) == (True, "log₁₀(1 + counts)")
+    result = session.add_result(make_reconstruction())
+    assert "phase (rad)" in text.text
+    session.show_diffraction()
+    assert text.text == "log₁₀(1 + counts)"
+    session.show_result()
+    assert "phase (rad)" in text.text
+    viewer.layers.clear()
+    assert not result.alive
+    assert not text.visible, "nothing is seen"
+
+
 def test_units_that_a_person_gave_are_kept(viewer, session, scan):
     session.add_scan(scan)
     micrometres = viewer.add_layer(Points(CORNERS, units=("um",) * 3))

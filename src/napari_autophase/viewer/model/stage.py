@@ -16,7 +16,7 @@ from napari.layers import Layer, Surface
 from psygnal import Signal
 
 from . import compat
-from .canvas import VIEW_DIRECTION, orient, set_stage
+from .canvas import VIEW_DIRECTION, orient, set_stage, show_caption
 from .colour_bars import ColourBars
 from .piece_queue import while_there
 from .result_data import AXES, LIVE, OVER_RESULT, QUANTITIES, RECONSTRUCTION, unit_of
@@ -26,6 +26,8 @@ from .view import View, face_scan, set_visible
 
 UNITS = {"nm": "nanometer", "voxel": "voxel", "pixel": "pixel"}
 """Our units as napari spells them."""
+COUNTS = "log₁₀(1 + counts)"
+"""What the colours of a diffraction mean."""
 Side = Literal["diffraction", "results"]
 _Names = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -152,6 +154,7 @@ class Stage:
                 set_visible(other, other is layer)
             for other in _marked(viewer, OVER_SCAN) if entering else ():
                 set_visible(other, other in self._over)
+        show_caption(viewer, (COUNTS,))
         self.seen_changed.emit()
 
     def show_result(self, result: ResultLayers) -> Iterator[None]:
@@ -368,8 +371,9 @@ class Stage:
             if OVER_RESULT not in layer.metadata and (layer.visible or LIVE not in layer.metadata)
         }
         self._views = {side: view for side, view in self._views.items() if side in left}
-        if self.side not in left:
+        if self.side is not None and self.side not in left:
             self.side = None
+            compat.text(viewer).visible = False
         self.settle()
 
 
