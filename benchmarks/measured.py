@@ -2,8 +2,8 @@
 
 Fresh crystals of `napari_autophase.simulation` (seeds from 8,800,000; 64³, 2 rad, 1e5 photons in the brightest voxel) with weaker
 strain, in light of less and less coherence, on a background, with a clipped peak, with a peak that wanders, and all of it
-together.  Each is phased with the coherence off and estimated.  `results/measured.jsonl` has a row a reconstruction: killed runs go on, and rows made by
-another recipe or code are made again.
+together.  Each is phased with the coherence off and estimated.  `results/measured.jsonl` has a row a reconstruction: killed runs
+go on, and rows made by another recipe or code are made again.
 
 Correlation and phase error as in `network.py`; the strain's correlation and rms of objects blurred by 1.5 voxels, in the crystal
 without its outer 3 voxels, twin and ramp settled; widths: their mean over the three axes less the true one, and the largest error

@@ -41,7 +41,7 @@ THOROUGH: dict[str, Any] = {
 
 
 def settled(steps: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the iterations of a run in partly coherent light: with more of the last kind, if less than `SETTLING` go downhill."""
+    """Return the iterations of a run in partly coherent light: at least `SETTLING` go downhill, or are of the last kind."""
     return steps + steps[-1:] * max(0, SETTLING - (len(steps) - tail(steps)))
 
 
