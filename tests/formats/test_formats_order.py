@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import h5py
 import numpy as np
@@ -13,7 +13,7 @@ from test_formats_transformations import placed
 from written_logs import counts, fio
 
 from napari_autophase import formats
-from napari_autophase.formats.logs.log import order_of
+from napari_autophase.formats.logs.log import order_of, run_on
 from napari_autophase.simulation import simulate
 
 SHUFFLED = np.random.default_rng(4).permutation(FRAMES)
@@ -89,6 +89,61 @@ def test_frames_of_34_id_c_and_their_masks_too(tmp_path):
     assert scan.metadata["monitor"] == right.metadata["monitor"]
     part = formats.read_scan(folder, crop=((2, 20), (0, 32), (0, 32)))
     assert part.metadata["monitor"] == right.metadata["monitor"][2:]
+
+
+@pytest.mark.parametrize("around", [0.0, 180.0])
+@pytest.mark.parametrize(
+    ("written", "motors"),
+    [
+        (_id01, "1.1/instrument/positioners/eta"),
+        (_sixs, "com/scan_data/actuator_1_1"),
+        (_cristal, "exp_0012/scan_data/actuator_1_1"),
+        (_nanomax, "entry/measurement/gontheta"),
+        (_transformations, "entry/sample/circles/om"),
+    ],
+)
+def test_a_motor_whose_reading_begins_again_runs_on(tmp_path, written, motors, around):
+    """359.99 and 0.01 are 0.02 degrees apart, and so are 179.99 and -179.99; the frames stay as they lie."""
+    path, _ = written(tmp_path)
+    right = formats.read_scan(path)
+    true = scanned(around, 0.01)
+    with h5py.File(path, "r+") as file:
+        file[motors][...] = true % 360 if around == 0 else (true + 180) % 360 - 180
+        for name in (
+            "exp_0012/CRISTAL/i06-c-c07-ex-mg_omega/position",
+            "com/SIXS/i14-c-cx1-ex-med-v-dif-group.1-mu/position",
+        ):
+            if name in file:
+                file[name][...] = (around - 0.05) % 360
+    scan = formats.read_scan(path)
+    np.testing.assert_array_equal(scan.counts, right.counts)
+    known = scan.metadata if scan.geometry is None else asdict(scan.geometry)  # some files hold no distance
+    assert known["rocking_step_deg"] == pytest.approx(0.01)
+    assert np.diff(known["rocking_angles_deg"]) == pytest.approx(0.01)
+    assert known["rocking_angles_deg"][FRAMES // 2] % 360 == pytest.approx(around, abs=1e-9)
+    assert sum("begins again after a whole turn" in note for note in scan.notes) == 1
+    assert not any("begins again" in note for note in right.notes)
+
+
+def test_a_log_whose_motor_begins_again_and_was_shuffled(tmp_path):
+    stack, true = counts((20, 40, 48)), np.linspace(359.9, 360.09, 20)
+    right = write_p10(tmp_path / "a", stack, 2)
+    order = np.random.default_rng(4).permutation(20)
+    folder = write_p10(tmp_path / "b", stack[order], 2)
+    fio(
+        folder / "gold_00031.fio",
+        "ascan om 359.9 360.09 19 1.0",
+        PARAMETERS,
+        {"om": true[order] % 360, "ipetra": np.ones(20)},
+    )
+    scan = formats.read_scan(folder)
+    assert scan.geometry.rocking_angles_deg == pytest.approx(true - 360)
+    np.testing.assert_array_equal(scan.counts, formats.read_scan(right).counts)
+
+
+def test_a_monitor_that_drops_by_half_a_turn_is_no_motor():
+    monitor = np.where(np.arange(20) < 10, 300.0, 40.0) + np.random.default_rng(0).normal(0, 3, 20)
+    assert run_on({"monitor": monitor, "om": scanned(5.0, 0.01, 20)}) == {}
 
 
 def test_two_frames_of_p10_that_changed_places(tmp_path):

@@ -96,6 +96,9 @@ def test_p10s_chi_reads_90_where_it_stands_at_zero():
 def test_one_number_is_a_square_pixel_and_angles_may_take_the_place_of_a_step():
     document = {**FILLED, "pixel_size_um": 55, "detector_angles_deg": [30, 12], "sample_angles_deg": [0]}
     del document["rocking_step_deg"]
+    found = complete({**document, "rocking_angles_deg": [359.98, 359.99, 0.0, 0.01]})
+    assert found.rocking_step_deg == pytest.approx(0.01)  # the reading begins again after a whole turn
+    assert found.rocking_angles_deg == pytest.approx((-0.02, -0.01, 0.0, 0.01))
     found = complete({**document, "rocking_angles_deg": [0.1, 0.12, 0.13, 0.16]})
     assert found.pixel_size_um == (55, 55)
     assert found.rocking_step_deg == pytest.approx(0.02)

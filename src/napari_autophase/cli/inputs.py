@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..geometry import INCOMPLETE, complete, find_beamline, find_material, indices, spacing_nm
+from ..geometry import INCOMPLETE, begins_again, complete, find_beamline, find_material, indices, spacing_nm
 from ..presets import Preset
 from ..recipe import Recipe
 from ..reconstruction import Reconstruction
@@ -103,6 +103,13 @@ class GeometryChoice:
             if takes_its_place
             else []
         )
+        angles = found.rocking_angles_deg
+        if (
+            angles is not None
+            and (read := said.get("rocking_angles_deg")) is not None
+            and tuple(read) != angles
+        ):
+            notes.append(begins_again("the rocking motor", "the geometry", angles))
         # what was lacking is there now
         notes += [note for note in scan.notes if not note.startswith(INCOMPLETE)]
         return replace(scan, geometry=found if part is None else part.cropped(found), notes=tuple(notes))

@@ -109,7 +109,7 @@ def moves(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> list[t
         for source in beamline.files.of_motor(circle.motor):
             moved = (each for each in log.scanned if any(map(source.fits, each.names)))
             runs = (log.run_of(each, source) for each in moved)
-            if any(run is not None and abs(source.degrees(run[1])) <= ANGLE.most for run in runs):
+            if any(run is not None and min(map(abs, map(source.degrees, run))) <= ANGLE.most for run in runs):
                 found.append((index, source))
                 break
     return found

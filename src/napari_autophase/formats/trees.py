@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import islice
+from math import remainder
 from pathlib import Path
 from typing import Any
 
@@ -296,9 +297,15 @@ def _named(log: TreeLog, site: Beamline, values: np.ndarray) -> TreeLog:
     usual = [*site.rocking, *sorted(circles - set(site.rocking))]
     sources = [each for motor in usual for each in site.files.of_motor(motor)]
     stood = []
+    middle = float(values[len(values) // 2])
     for source in (*sources, *site.files.energy):
         name = next((each for each in log.motors if source.fits(each)), None)
-        if name is not None and values.min() - step <= log.motors[name] <= values.max() + step:
+        if name is None:
+            continue
+        away = log.motors[name] - middle
+        if source in sources:  # a circle's reading begins again after a whole turn
+            away = remainder(away, 360.0)
+        if values.min() - step <= middle + away <= values.max() + step:
             stood.append(name)
     stood = list(dict.fromkeys(stood))
     if not stood:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from .beamline import beamlines as beamlines
     from .beamline import find_beamline as find_beamline
     from .beamline import presets as presets
+    from .circles import begins_again as begins_again
     from .circles import direction as direction
     from .circles import rocked as rocked
     from .circles import rotation as rotation
+    from .circles import unwrapped as unwrapped
     from .documents import INCOMPLETE as INCOMPLETE
     from .documents import complete as complete
     from .documents import mean_step as mean_step
@@ -66,9 +68,11 @@ _HOLDS = {
         "presets",
     ),
     "circles": (
+        "begins_again",
         "direction",
         "rocked",
         "rotation",
+        "unwrapped",
     ),
     "documents": (
         "INCOMPLETE",

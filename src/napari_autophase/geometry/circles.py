@@ -8,6 +8,7 @@ import numpy as np
 
 from ..scan import Axis, InputError
 
+_HALF_TURN = 180.0
 _AXES = {"x": np.array([1.0, 0, 0]), "y": np.array([0, 1.0, 0]), "z": np.array([0, 0, 1.0])}
 
 
@@ -63,6 +64,27 @@ def rotation(
         cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
         total = total @ (np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
     return total
+
+
+def unwrapped(angles_deg: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return angles that run on where a motor's reading begins again, as from 359.99 to 0 or from 180 to -179.99.
+
+    Whole turns are added or taken away so that neighbours lie within half a turn, and the middle one within half a turn of 0;
+    angles that nowhere jump by more than that are as they are.
+    """
+    angles = np.asarray(angles_deg, float)
+    if len(angles) < 2 or not np.isfinite(angles).all() or np.abs(np.diff(angles)).max() <= _HALF_TURN:
+        return angles
+    turned = np.unwrap(angles, period=2 * _HALF_TURN)
+    return turned - 2 * _HALF_TURN * np.round(turned[len(turned) // 2] / (2 * _HALF_TURN))
+
+
+def begins_again(motor: str, where: str, angles_deg: Sequence[float] | np.ndarray) -> str:
+    """Say that a motor's reading began again amid a scan."""
+    return (
+        f"The reading of {motor} in {where} begins again after a whole turn: its angles are taken to run on, from "
+        f"{angles_deg[0]:g} to {angles_deg[-1]:g} degrees."
+    )
 
 
 def rocked(

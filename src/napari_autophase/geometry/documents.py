@@ -14,7 +14,7 @@ import numpy as np
 from ..faults import faults_by_key
 from ..scan import Geometry, InputError
 from .beamline import Beamline, find_beamline
-from .circles import direction, rotation
+from .circles import direction, rotation, unwrapped
 from .plausible import check
 
 KEYS: dict[str, str] = {
@@ -22,7 +22,8 @@ KEYS: dict[str, str] = {
     "distance_m": "Sample to detector in m, along the beam with the arm at zero.",
     "pixel_size_um": "Pixel sizes along rows and columns in µm, as stored: times the binning if the file is binned.",
     "rocking_step_deg": "Degrees from frame to frame; the sign counts. 0 in an energy scan.",
-    "rocking_angles_deg": "Instead of the step: the scanned motor's angle in every frame.",
+    "rocking_angles_deg": "Instead of the step: the scanned motor's angle in every frame; where its reading begins again "
+    "after a whole turn (359.99, 0), it runs on.",
     "rocking_circle": "Which of the sample circles was scanned: its motor's name, or its number from 0.",
     "sample_angles_deg": "What the sample's motors read in the middle frame, outermost first, in degrees.",
     "detector_angles_deg": "What the arm's motors read, outermost first, in degrees.",
@@ -161,6 +162,8 @@ def complete(
     if isinstance(given.get("pixel_size_um"), list | tuple) and len(given["pixel_size_um"]) == 1:
         given["pixel_size_um"] = list(given["pixel_size_um"]) * 2
     angles = given.get("rocking_angles_deg")
+    if isinstance(angles, list | tuple) and all(isinstance(each, int | float) for each in angles):
+        angles = given["rocking_angles_deg"] = unwrapped(angles).tolist()
     if "rocking_step_deg" not in given and isinstance(angles, list | tuple) and len(angles) > 1:
         given["rocking_step_deg"] = mean_step(angles)
     if given.get("energy_step_kev"):

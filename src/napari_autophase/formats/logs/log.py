@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import remainder
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...geometry import Source
+from ...geometry import Source, begins_again, unwrapped
 from ..commands import MOVED, RELATIVE, asked_points
 
 _MOVES = 1e-6
@@ -22,6 +23,7 @@ _UNEVEN = 0.5
 """Parts of the usual step by which even steps differ from it at most."""
 _FEWEST = 4
 """Positions that have an order."""
+_TURN = 360.0
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -71,6 +73,16 @@ def unsteady(values: np.ndarray) -> str:
     if abs(np.corrcoef(np.arange(len(values)), values)[0, 1]) <= _STEADY:
         return f"does not run steadily from {values[0]:g} to {values[-1]:g}"
     return ""
+
+
+def run_on(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return those of some columns that run steadily but for a reading that begins again at 360 degrees, or ±180, run on."""
+    found = {}
+    for name, values in columns.items():
+        turned = unwrapped(values) if len(values) >= _FEWEST else values
+        if turned is not values and np.ptp(values) <= _TURN and not unsteady(in_order(turned)):
+            found[name] = turned
+    return found
 
 
 _LEADING = re.compile(rf"{_NUMBER.pattern}(?!\d*[,.:]\d)")
@@ -129,6 +141,16 @@ class ScanLog:
     unusable: dict[str, str] = field(default_factory=dict)
     cut_by: str = ""
 
+    def __post_init__(self) -> None:
+        turned = run_on(self.columns)
+        if turned:
+            motors = {
+                name.rpartition("/")[2]: values for name, values in turned.items()
+            }  # several paths may lead to one
+            said = (begins_again(name, self.path.name, values) for name, values in motors.items())
+            object.__setattr__(self, "columns", {**self.columns, **turned})
+            object.__setattr__(self, "notes", (*self.notes, *said))
+
     @property
     def points(self) -> int:
         """How many points were recorded."""
@@ -183,7 +205,7 @@ class ScanLog:
             for label, values in self.columns.items()
             if step
             and abs(values[-1] - values[0] - step * (self.points - 1)) <= abs(step)
-            and (relative or abs(values[0] - first) <= abs(step))
+            and (relative or abs(remainder(values[0] - first, _TURN)) <= abs(step))
         ]
         return tuple(dict.fromkeys((*names, *self.names(running[0])))) if len(running) == 1 else names
 
