@@ -174,6 +174,12 @@ def test_packed_data_open(tmp_path, packing):
         ("source/energy", 6.0, "GeV", "energy_kev", None),
         ("detector/distance", 500, "mm", "distance_m", 0.5),
         ("detector/distance", 0.5, None, "distance_m", 0.5),
+        ("monochromator/energy", "8.5 keV", None, "energy_kev", 8.5),
+        ("monochromator/energy", 8500, "electron_volts", "energy_kev", 8.5),
+        ("monochromator/wavelength", 1000 * HC_KEV_NM, "picometres", "energy_kev", 1.0),
+        ("detector/distance", "500 mm", None, "distance_m", 0.5),
+        ("detector/distance", "0.5", "Meters", "distance_m", 0.5),
+        ("detector/distance", np.full(16, 50.0), "centimetres", "distance_m", 0.5),
         ("detector/distance", 0.5, "furlong", "distance_m", None),
         ("detector/distance", -1.0, "m", "distance_m", None),
     ],
@@ -188,6 +194,48 @@ def test_units_are_honoured(tmp_path, name, value, units, key, expected):
     scan = formats.read_scan(path)
     assert scan.geometry is None
     assert scan.metadata.get(key) == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "units", "said"),
+    [
+        (
+            "monochromator/wavelength",
+            0.1,
+            "nm",
+            "8 keV by the former, which is taken, and 12.3984 keV by the latter",
+        ),
+        (
+            "detector/detector_distance",
+            0.9,
+            "m",
+            "the distance is 0.8 m by the former, which is taken, and 0.9 m by the latter",
+        ),
+        (
+            "beam/incident_energy",
+            np.linspace(7.9, 8.1, 16),
+            "keV",
+            "changes from frame to frame, from 7.9 to 8.1 keV",
+        ),
+        ("monochromator/wavelength", 0.15498, "nm", None),
+        ("detector/detector_distance", 0.801, "m", None),
+        ("beam/incident_energy", np.full(16, 8.0), "keV", None),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_said_to(tmp_path, name, value, units, said):
+    path = nexus_file(tmp_path / "a.nxs", volume())
+    with h5py.File(path, "a") as file:
+        place = file["entry/instrument"]
+        place["detector/distance"], place["monochromator/energy"] = 0.8, 8.0
+        place.require_dataset(name, np.shape(value), float)[...] = value
+        place[name].attrs["units"], place["monochromator/energy"].attrs["units"] = units, "keV"
+        del place["eiger0"].attrs["NX_class"]
+        for group in ("detector", "monochromator", name.partition("/")[0]):
+            place[group].attrs["NX_class"] = f"NX{group}"
+    notes = formats.read_scan(path).notes
+    assert [said in note for note in notes if "contradict" in note or "changes from" in note] == (
+        [] if said is None else [True]
+    )
 
 
 def test_pixel_sizes_are_row_then_column(tmp_path):

@@ -430,7 +430,9 @@ def test_motors_that_have_changed_are_said_when_a_result_is_repeated(tmp_path, c
 @pytest.mark.parametrize(
     ("value", "units", "said"),
     [
-        ("0.5 m", "m", "it reads '0.5 m', which is no number"),
+        ("0,5 m", "m", "it reads '0,5 m', which is no number in m"),
+        ("0.5 m", "mm", "it reads '0.5 m', which is no number in mm"),
+        (np.linspace(0.5, 0.6, 20), "m", "it changes from frame to frame, from 0.5 to 0.6 m"),
         (np.nan, "m", "nan m is no distance"),
         (-0.5, "m", "-0.5 m is no distance"),
         (500.0, b"\xb5m", "500 µm is no distance (0.02 to 20 m): 0.5 m, if the number is in mm?"),  # Latin 1

@@ -349,7 +349,9 @@ def test_i16_frames_that_were_not_copied_are_named(tmp_path):
         formats.read_scan(tmp_path / I16.name)
 
 
-@pytest.mark.parametrize(("field", "value"), [("distance", 1.8), ("x_pixel_size", 75e-6)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("distance", 1.8), ("x_pixel_size", 75e-6), ("beam_center_x", 12.0)]
+)
 def test_a_detector_whose_fields_deny_its_transformations_is_said(tmp_path, field, value):
     path = placed(tmp_path / "scan.nxs")
     stood = formats.read_scan(path).geometry
@@ -362,10 +364,12 @@ def test_a_detector_whose_fields_deny_its_transformations_is_said(tmp_path, fiel
             if name in detector:
                 del detector[name]
             detector[name] = number
+        row, column = stood.direct_beam_pixel
+        detector["beam_center_y"], detector["beam_center_x"] = row, column + 1.5
     assert not [note for note in formats.read_scan(path).notes if "contradicts itself" in note]
     with h5py.File(path, "a") as file:
         file[f"entry/instrument/det/{field}"][()] = value
     scan = formats.read_scan(path)
     (note,) = [note for note in scan.notes if "contradicts itself" in note]
-    assert f"{value if field == 'distance' else value * 1e6:.4g}" in note
+    assert f"{value * 1e6 if field == 'x_pixel_size' else value:.4g}" in note
     assert scan.geometry == stood

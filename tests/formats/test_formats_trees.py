@@ -355,6 +355,16 @@ def test_the_units_that_a_file_gives_are_believed(tmp_path):
     assert geometry.distance_m == pytest.approx(0.83)
     assert geometry.energy_kev == pytest.approx(9.0)
     assert geometry.detector_angles_deg == pytest.approx((10.0, 35.0))
+    with h5py.File(path, "r+") as file:
+        scan = file["1.1/instrument"]
+        del scan["mpx1x4/distance"], scan["positioners/mononrj"]
+        put(
+            scan,
+            {"mpx1x4/distance": "83 cm", "positioners/mononrj": "9000 electronvolts", "positioners/nrj": 9.5},
+        )
+    found = formats.read_scan(path)
+    assert (found.geometry.distance_m, found.geometry.energy_kev) == pytest.approx((0.83, 9.0))
+    assert any("contradict each other: the energy is 9 keV by the former" in note for note in found.notes)
 
 
 # -- the list of scans ---------------------------------------------------------------------------------------------------

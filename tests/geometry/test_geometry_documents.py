@@ -88,6 +88,28 @@ def test_what_a_document_says_counts_more_than_the_beamline():
     assert complete({**FILLED, "beamline": "ID01", **said}).pixel_directions == ("y-", "x-")
 
 
+def test_numbers_may_have_a_unit():
+    said = {
+        "energy_kev": "9000 eV",
+        "distance_m": "85 centimetres",
+        "pixel_size_um": "0.055mm",
+        "rocking_step_deg": "10 mdeg",
+    }
+    found = complete(
+        {**FILLED, **said, "sample_angles_deg": ["17.5°"], "detector_angles_deg": [30, "12 degrees"]}
+    )
+    assert (found.energy_kev, found.distance_m, found.pixel_size_um) == (9.0, 0.85, (55.0, 55.0))
+    assert (found.rocking_step_deg, found.sample_angles_deg, found.detector_angles_deg) == (
+        0.01,
+        (17.5,),
+        (30.0, 12.0),
+    )
+    with pytest.raises(
+        InputError, match="energy_kev reads '9 m', whose unit is none of an energy; give it in keV"
+    ):
+        complete({**FILLED, "energy_kev": "9 m"})
+
+
 def test_p10s_chi_reads_90_where_it_stands_at_zero():
     angles = {"mu": 0, "om": 0, "chi": 90, "phi": 0, "gam": 0, "del": 30}
     assert complete({**FILLED, "beamline": "P10", **angles}).sample_offsets_deg == (0, 0, 90, 0)

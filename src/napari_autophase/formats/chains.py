@@ -10,10 +10,10 @@ import numpy as np
 
 from ..geometry import direction, rotation, unwrapped
 from ..geometry.plausible import PIXEL, fault
+from ..geometry.units import DEGREES, METRES, plain
 from ..scan import Axis
 from . import nexus
 from .links import Item, local
-from .nexus import DEGREES, METRES
 
 _CHAIN = 24
 """Longer chains go round."""
@@ -100,9 +100,7 @@ def step_of(group: h5py.Group, path: str, frames: int) -> tuple[Step, h5py.Group
         raise Unusable(f"{group.name} depends on {path}, which is no transformation in this file.")
     kind = nexus.attribute(item, "transformation_type")
     if kind is None:  # an angle turns
-        kind = (
-            "rotation" if (nexus.attribute(item, "units") or "").strip().lower() in DEGREES else "translation"
-        )
+        kind = "rotation" if plain(nexus.attribute(item, "units") or "") in DEGREES else "translation"
     is_rotation = kind == "rotation"
     own, default = (DEGREES, "deg") if is_rotation else (METRES, "m")
     unit, factor = _factor(item, "units", own, default)
@@ -153,10 +151,10 @@ def one_name(found: Any, of: str) -> str | None:
 
 def _factor(item: h5py.Dataset, name: str, units: dict[str, float], default: str) -> tuple[str, float]:
     """Return the unit that an attribute names, and how many degrees or metres it is."""
-    unit = (nexus.attribute(item, name) or default).strip().lower()
-    if unit not in units:
+    unit = nexus.attribute(item, name) or default
+    if plain(unit) not in units:
         raise Unusable(f"{item.name} is in '{unit}', which is no unit known here.")
-    return unit.replace("um", "µm"), units[unit]
+    return unit.replace("um", "µm"), units[plain(unit)]
 
 
 def _item(group: h5py.Group, path: str) -> Item | None:

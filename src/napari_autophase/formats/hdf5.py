@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from posixpath import dirname
 
@@ -19,7 +20,19 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
-from . import exposure, layout, listing, nexus, parts, raw_series, results, sources, transformations, trees
+from . import (
+    exposure,
+    instrument,
+    layout,
+    listing,
+    nexus,
+    parts,
+    raw_series,
+    results,
+    sources,
+    transformations,
+    trees,
+)
 from .choice import pick
 from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, joined, kept_axes
 from .hdf5_mask import centred, mask_of, never_written
@@ -174,12 +187,13 @@ class Hdf5(Format):
             place = _parts(tree, dataset.path)[0]
             entry = nexus.entry_of(tree, dataset.path)
             mask, notes = mask_of(tree, path, dataset, tree[place])
-            geometry, metadata, said = nexus.read_geometry(entry)
+            geometry, metadata, said = instrument.read_geometry(entry)
             if dataset.path.endswith(f"/{SERIES}"):
-                said += nexus.short_of(entry, dataset.path, dataset.frames[0])
+                said += instrument.short_of(entry, dataset.path, dataset.frames[0])
             said += exposure.uneven(entry, dataset.path, dataset.frames[0])
             lost, unwritten = never_written(tree, _parts(tree, dataset.path), dataset.frames)
             said += raw_series.master_of(path)
+            apart = instrument.energies_apart(entry)
             found = Description(lost, geometry, metadata, mask, (*said, *notes, *unwritten))
             if geometry is None:
                 found = joined(found, transformations.describe(tree, entry, place, dataset.frames[0]))
@@ -188,7 +202,9 @@ class Hdf5(Format):
         if found.geometry is None and (scan := trees.owner(path)) is not None:
             with opened(scan[0]) as tree:
                 found = _with_tree(tree, scan[1], dataset, found, hints)
-        return found
+        if not apart or (found.geometry is not None and found.geometry.energy_step_kev):
+            return found
+        return replace(found, notes=(*found.notes, *apart))
 
     def stands(self, path: Path, dataset: Dataset) -> frozenset[tuple[int, int, object]]:
         """Return where the dataset lies in its own file, or those that it is made of in theirs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import INCOMPLETE, Beamline, Circle, Detector, Source, complete, mean_step
-from ..geometry.plausible import ANGLE, DISTANCE, ENERGY, Range, fault
+from ..geometry.plausible import ANGLE, DISTANCE, ENERGY
 from ..scan import Geometry, InputError
 from .common import Description
 from .complete import completeness, first_number
@@ -18,6 +18,7 @@ from .logs import ScanLog
 from .logs.counted import frame_counter
 from .masks import Region, gaps_of
 from .moved import Moving, moves, order_in, sorted_by, still
+from .readings import quantity
 from .whose import first_of, nearly_from, told_from
 
 _WEAK = 2 / 3
@@ -350,28 +351,6 @@ def _direct_beam(
         f"as is usual at {beamline.name}; --set geometry.direct_beam_pixel=ROW,COLUMN says another."
     )
     return float(row - region[0]), float(column - region[2])
-
-
-def quantity(
-    log: ScanLog,
-    sources: Iterable[Source],
-    convert: Callable[[Source, float], float],
-    needed: Range,
-    notes: list[str],
-) -> float | None:
-    """Return the first plausible number of some sources, in its usual unit; None if there is none, and say why not."""
-    faults = []
-    for source in sources:
-        number = log.number_of(source)
-        if number is None:
-            continue
-        value = convert(source, number)
-        why = fault(needed, value, number, source.unit or needed.unit)
-        if not why:
-            return value
-        faults.append(f"{log.called(source)} of {log.path.name} is not used: {why}")
-    notes += faults[:1]
-    return None
 
 
 def _completed(document: dict[str, Any], origin: str) -> tuple[Geometry | None, str]:

@@ -18,7 +18,7 @@ from ..evidence import TRUST_MAPS, Curve, Shells, Trust
 from ..light import Background, Coherence
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Origin
-from . import nexus
+from . import instrument, nexus
 from .common import Dataset
 from .foreign import UNKNOWN, Beside, Program, crystal, pynx
 from .links import Tree, local
@@ -105,7 +105,7 @@ def _read_ours(
         errors=more["errors"][()],
         iterations=nexus.scalar(more["iterations"]),
         seconds=table("seconds"),
-        geometry=nexus.read_geometry(entry)[0],
+        geometry=instrument.read_geometry(entry)[0],
         scan_geometry=None if stood is None else nexus.read_fields(stood),
         voxel_steps_nm=more["voxel_steps_nm"][()] if "voxel_steps_nm" in more else None,
         q_bragg_per_nm=more["q_bragg_per_nm"][()] if "q_bragg_per_nm" in more else None,
@@ -233,7 +233,7 @@ def _read_foreign(
         notes.append(
             f"It is the first mode of {len(shares)} runs and has {100 * figures['first_mode']:.1f} % of their weight."
         )
-    geometry, about, _ = nexus.read_geometry(entry)
+    geometry, about, _ = instrument.read_geometry(entry)
     beside = Beside(
         support=support,
         phased_shape=phased,

@@ -24,7 +24,7 @@ from ..geometry import (
     rocked,
 )
 from ..scan import Geometry, InputError
-from . import nexus
+from . import instrument, nexus
 from .chains import Step, Unusable, axis_of, chain_of, one_name, step_of
 from .common import Description
 from .links import Tree, local
@@ -34,8 +34,8 @@ from .moved import sorted_by
 _OPEN = {"energy_kev": 10.0, "rocking_step_deg": 0.01}
 """What stands for that which is not known: no other length and no angle depends on it."""
 _WHY = {"energy_kev": "says no energy", "rocking_step_deg": "turns nothing from frame to frame"}
-_OTHERWISE = 0.02
-"""Sizes and distances of one detector that differ by more contradict each other."""
+_PIXELS = 2
+"""Places of the direct beam that differ by more contradict each other."""
 
 
 def describe(tree: Tree, entry: h5py.Group, path: str, frames: int) -> Description | None:
@@ -56,10 +56,19 @@ def _contradicted(entry: h5py.Group, geometry: Geometry) -> Iterator[str]:
     """Yield what the fields of the entry's one detector say otherwise than where the transformations put it."""
     if sum(kind == "NXdetector" for kind, _ in nexus.groups(entry)) != 1:
         return  # whose fields they are is open
-    known, _ = nexus.known(entry)
-    for key, what, unit in (("pixel_size_um", "pixels", "µm"), ("distance_m", "distance", "m")):
+    known, _ = instrument.known(entry)
+    for key, what, unit in (
+        ("pixel_size_um", "pixels", "µm"),
+        ("distance_m", "distance", "m"),
+        ("direct_beam_pixel", "the direct beam's pixel", "(row × column)"),
+    ):
         said, placed = np.ravel(known.get(key, ())), np.ravel(getattr(geometry, key))
-        if len(said) and not np.allclose(said, placed, rtol=_OTHERWISE, atol=0):
+        alike = (
+            {"rtol": 0, "atol": _PIXELS}
+            if key == "direct_beam_pixel"
+            else {"rtol": instrument.OTHERWISE, "atol": 0}
+        )
+        if len(said) and not np.allclose(said, placed, **alike):
             one, other = (" × ".join(f"{value:.4g}" for value in each) for each in (placed, said))
             yield (
                 f"{Path(entry.file.filename).name} contradicts itself: {what} {one} {unit} by its transformations, but "
@@ -114,7 +123,7 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> Descrip
         if order is not None:
             chain, circles = ([each.sorted(order) for each in some] for some in (chain, circles))
             energies = None if energies is None else energies[order]
-        document: dict[str, Any] = {"energy_kev": nexus.energy(entry), "distance_m": 1.0}
+        document: dict[str, Any] = {"energy_kev": instrument.energy(entry), "distance_m": 1.0}
         document |= _detector(fast[0], slow[0], chain)
         document |= _sample(circles, frames)
         if energies is not None:
@@ -201,7 +210,7 @@ def _sample(circles: Sequence[Step], frames: int) -> dict[str, Any]:
 
 def _energies(entry: h5py.Group, frames: int) -> np.ndarray | None:
     """Return the beam's energy in keV in every frame; None where it stands still, or has no number for each."""
-    values = nexus.beam_energies(list(nexus.groups(entry)))
+    values = instrument.beam_energies(list(nexus.groups(entry)))
     return values if values is not None and len(values) == frames and np.ptp(values) >= 1e-6 else None
 
 

@@ -23,8 +23,9 @@ from .links import Item, Lost, Tree, link_of, local, why_not_local
 from .logs.log import in_order, unsteady
 from .logs.tree import TreeLog
 from .masks import StoredMask, lost_mask
-from .measured import Frames, described, quantity
+from .measured import Frames, described
 from .moved import moves
+from .readings import quantity
 from .whose import nearly_from, told_from
 
 _OBJECTS = 4000
@@ -182,19 +183,19 @@ def _log(tree: Tree, group: h5py.Group, frames: int, detector: str) -> TreeLog:
         if isinstance(item, str):
             unusable[name] = item
             continue
-        if h5py.check_string_dtype(item.dtype) is not None:
-            if item.size == 1:
-                words[name] = str(nexus.scalar(item))
+        if h5py.check_string_dtype(item.dtype) is not None and item.size == 1:
+            words[name] = str(nexus.scalar(item))
+        read = nexus.numbers(item)
+        if read is None:
             unusable[name] = f"reads '{words[name]:.40}'" if name in words else "holds words"
             continue
-        values = np.ravel(np.asarray(item[()], float))
+        values, unit = read
+        if unit:
+            units[name] = unit
         if item.size == 1:
             numbers[name] = float(values[0])
         else:
             arrays[name] = values
-        unit = nexus.attribute(item, "units")
-        if unit:
-            units[name] = unit
     points = _points([len(values) for values in arrays.values()], frames)
     columns = {
         name: values[:points] for name, values in arrays.items() if 0 <= len(values) - points <= _AHEAD

@@ -16,6 +16,7 @@ from ..scan import Geometry, InputError
 from .beamline import Beamline, find_beamline
 from .circles import direction, rotation, unwrapped
 from .plausible import check
+from .units import quantity_in, restated
 
 KEYS: dict[str, str] = {
     "energy_kev": "Photon energy in keV.",
@@ -53,6 +54,13 @@ _NEEDED = (
 _LISTS = {each.name for each in fields(Geometry) if "tuple" in str(each.type)}
 INCOMPLETE = "The geometry is not complete"
 """How a note begins that says what a file's geometry lacks."""
+_UNITS = {
+    "kev": ("an energy", "keV"),
+    "m": ("a length", "m"),
+    "um": ("a length", "µm"),
+    "deg": ("an angle", "degrees"),
+}
+"""Units by which keys end: what they are units of, and how they are written."""
 _CONVENTIONS = ("sample_circles", "detector_circles", "pixel_directions")
 
 
@@ -156,6 +164,7 @@ def complete(
     unknown = sorted(set(given) - set(KEYS))
     if unknown:
         raise InputError(f"{origin} has {', '.join(map(_unknown, unknown))}.")
+    given = {key: _in_its_unit(key, value) for key, value in given.items()}
     for key in _LISTS & set(given):
         if not isinstance(given[key], list | tuple | str):
             given[key] = [given[key]] * (2 if key == "pixel_size_um" else 1)
@@ -228,6 +237,26 @@ def mean_step(angles_deg: Any) -> float:
     """Return the mean step of angles, one a frame."""
     values = np.asarray(angles_deg, float)
     return float((values[-1] - values[0]) / (len(values) - 1))
+
+
+def _in_its_unit(key: str, value: Any) -> Any:
+    """Return what stands under a key whose last part is a unit, with numbers that have another one (``9000 eV``) in that one.
+
+    Raises
+    ------
+    InputError
+        If a number has a unit of another kind, or one that is not known.
+    """
+    if isinstance(value, list | tuple):
+        return [_in_its_unit(key, each) for each in value]
+    own = key.rpartition("_")[2]
+    if not isinstance(value, str) or own not in _UNITS or (found := quantity_in(value)) is None:
+        return value
+    number = restated(*found, own) if found[1] else found[0]
+    if number is None:
+        kind, unit = _UNITS[own]
+        raise InputError(f"geometry.{key} reads '{value}', whose unit is none of {kind}; give it in {unit}.")
+    return float(f"{number:.12g}")
 
 
 def _named(found: Mapping[str, Any]) -> bool:

@@ -11,22 +11,15 @@ from dataclasses import dataclass, field, is_dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from itertools import repeat
-from math import isfinite, pi
+from math import isfinite
 from types import UnionType
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from ..scan import HC_KEV_NM, InputError
+from .units import DEGREES, KEV, METRES, NM, plain, restated
 
-_KEV = {"kev": 1.0, "ev": 1e-3, "j": 6.241509074460763e15, "mev": 1e3}
-_NM = {"a": 0.1, "å": 0.1, "angstrom": 0.1, "nm": 1.0, "m": 1e9}
-"""Wavelengths."""
-_METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9}
-_DEGREES = {"deg": 1.0, "mdeg": 1e-3, "udeg": 1e-6, "rad": 180 / pi, "mrad": 0.18 / pi}
-_SPELT = {"degree": "deg", "degrees": "deg", "°": "deg", "radian": "rad", "radians": "rad", "metre": "m", "meter": "m",
-          "angstroms": "angstrom", "micron": "um", "microns": "um", "μm": "um"}  # fmt: skip
-"""How files spell units."""
 _T = TypeVar("_T")
 STRICT = {"extra": "forbid"}
 """What is misspelt in a beamline's file is refused."""
@@ -64,30 +57,29 @@ class Source:
 
     def kev(self, value: float) -> float:
         """Return an energy in keV, from a wavelength too; raises `InputError` for an unknown unit."""
-        unit = self.unit.lower() or "kev"
-        if unit in _NM:
-            return HC_KEV_NM / (value * _NM[unit]) if value else 0.0
-        return value * self._factor(_KEV, "keV")
+        unit = plain(self.unit or "keV")
+        if unit in NM:
+            return HC_KEV_NM / (value * NM[unit]) if value else 0.0
+        return value * self._factor(KEV, "keV")
 
     def metres(self, value: float) -> float:
         """Return a length in m; raises as `kev`."""
-        return value * self._factor(_METRES, "m")
+        return value * self._factor(METRES, "m")
 
     def degrees(self, value: float) -> float:
         """Return an angle in degrees; raises as `kev`."""
-        return value * self._factor(_DEGREES, "deg")
+        return value * self._factor(DEGREES, "deg")
 
     def restated(self, value: float, unit: str) -> float | None:
         """Return a number that a file gives in `unit` ("": in no unit) in this source's own; None if that unit is not known."""
-        given, own = unit.strip().lower(), self.unit.lower()
-        given, own = _SPELT.get(given, given), _SPELT.get(own, own)
-        for units, usual in ((_KEV, "kev"), (_NM, ""), (_METRES, "m"), (_DEGREES, "deg")):
-            if given in units and (own or usual) in units:
-                return value * units[given] / units[own or usual]
+        given, own = plain(unit), plain(self.unit)
+        for one in (own,) if own else ("kev", "m", "deg"):
+            if given and (found := restated(value, given, one)) is not None:
+                return found
         return None if given and own and given != own else value
 
     def _factor(self, units: dict[str, float], own: str) -> float:
-        unit = (self.unit or own).lower()
+        unit = plain(self.unit or own)
         if unit not in units:
             raise InputError(
                 f"'{self.unit}' is no unit of {self.name} known here; write one of {', '.join(units)}."

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...geometry import Source, begins_again, unwrapped
+from ...geometry.units import quantity_in, restated
 from ..commands import MOVED, RELATIVE, asked_points
 
 _MOVES = 1e-6
@@ -221,6 +222,9 @@ class ScanLog:
             return value
         text = self.word(source)
         if text is not None:
+            found = quantity_in(text)
+            if found is not None and found[1] and restated(1.0, found[1], found[1]) is not None:
+                return source.restated(*found)
             match = _LEADING.match(text)
             return float(match[0]) if match else None
         values = self.column(source)
