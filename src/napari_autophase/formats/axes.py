@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import PurePosixPath
 
 import numpy as np
 
-from ..geometry import Seam
+from ..geometry import Seam, beamlines, unwrapped
 from .common import Description
+from .logs.log import in_order, unsteady
 from .masks import Region
+
+_ANGLES = (
+    "angle",
+    "angles",
+    "rocking_angle",
+    "rocking_angles",
+    "rocking",
+    "theta",
+    "omega",
+    "phi",
+    "chi",
+    "eta",
+    "mu",
+    "om",
+    "th",
+    "energy",
+)
+"""What rocks is also called so."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +82,78 @@ class Axes:
         if array.ndim == 2:
             return array.T if self.mirrored else array
         return np.ascontiguousarray(array.transpose(self.order))
+
+
+@dataclass(frozen=True)
+class Rocking:
+    """What a file says of the axes of a volume besides its shape.
+
+    Parameters
+    ----------
+    vectors
+        Arrays with one number for each place along an axis, by name.
+    names
+        What the file calls the axes of the volume, in their order; none: it names none.
+    stored
+        Which of the file's own axes each axis of the volume is, where they were turned round to be read.
+    usual
+        What to say where nothing tells, and the first is taken.
+    """
+
+    vectors: Mapping[str, np.ndarray]
+    names: Sequence[str] = ()
+    stored: tuple[int, int, int] = (0, 1, 2)
+    usual: str = ""
+
+    def order(self, shape: Sequence[int]) -> tuple[tuple[int, int, int] | None, tuple[str, ...]]:
+        """Return which axes of a volume are frames, rows and columns (None: these, in that order), and what to say of that."""
+        axis, motor = self._axis(shape)
+        if axis == 0:
+            return None, (self.usual,) if self.usual else ()
+        rows, columns = sorted({0, 1, 2} - {axis}, key=lambda each: self.stored[each])
+        which = ("first", "middle", "last")[self.stored[axis]]
+        note = (
+            f"By {motor} the {which} of the file's axes rocks: {shape[axis]} frames of {shape[rows]} × {shape[columns]} pixels; "
+            "if it does not, say so with --axes 0,1,2."
+        )
+        return (axis, rows, columns), (note,)
+
+    def _axis(self, shape: Sequence[int]) -> tuple[int, str]:
+        """Return which axis rocks, and by which motor: the first, and "", where nothing says that another does."""
+        named = [axis for axis, name in enumerate(self.names) if _is_motor(name)]
+        if len(self.names) == len(shape) and len(named) == 1:
+            return named[0], self.names[named[0]]
+        moved = {
+            name: len(values) for name, values in self.vectors.items() if _is_motor(name) and _runs(values)
+        }
+        if shape[0] in moved.values():
+            return 0, ""
+        fits = {axis: name for axis, n in enumerate(shape) for name, count in moved.items() if count == n}
+        return next(iter(fits.items())) if len(fits) == 1 else (0, "")
+
+
+def vectors_in(metadata: Mapping[str, object]) -> dict[str, np.ndarray]:
+    """Return the vectors among a file's metadata, by name."""
+    return {
+        name: np.asarray(values) for name, values in metadata.items() if isinstance(values, list) and values
+    }
+
+
+def _runs(values: np.ndarray) -> bool:
+    return not unsteady(in_order(unwrapped(values)))
+
+
+def _is_motor(name: str) -> bool:
+    """Tell whether something is called as what turns at some beamline is."""
+    return PurePosixPath(name).name.lower() in _motors()
+
+
+@cache
+def _motors() -> frozenset[str]:
+    sources = (
+        (site, motor) for site in beamlines().values() for motor in (circle.motor for circle in site.sample)
+    )
+    paths = (
+        each.name for site, motor in sources for each in site.files.of_motor(motor) if "*" not in each.name
+    )
+    return frozenset({*_ANGLES, *(PurePosixPath(path).name.lower() for path in paths)})

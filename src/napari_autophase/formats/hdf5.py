@@ -29,14 +29,16 @@ from . import (
     parts,
     raw_series,
     results,
+    signals,
     sources,
     transformations,
     trees,
 )
+from .axes import Rocking
 from .choice import pick
 from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory, joined, kept_axes
 from .hdf5_mask import centred, mask_of, never_written
-from .links import Absent, Dangling, Item, LinkError, Lost, Tree, local
+from .links import Absent, Dangling, Item, Lost, Tree, local
 from .logs import ScanLog
 from .paths import damage
 from .raw_series import SERIES
@@ -45,8 +47,6 @@ from .registry import Format, register
 _CXI = ("/entry_1/instrument_1/detector_1/data", "/entry_1/image_1/data", "/entry_1/data_1/data")
 _DEEP = 12
 """Groups nested deeper than this are not looked into (external links may go round)."""
-_NESTED = 4
-"""So many steps lead at most from the root to the data (root, entry, subentry, data); `default` may go round, too."""
 _PART = re.compile(r"data_(\d{6})")
 _OLD_PART = re.compile(r"data_(\d+)")  # directly in the entry
 _UNKNOWN = np.dtype("V1")
@@ -100,8 +100,8 @@ class Hdf5(Format):
     def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:
         """Return the volume that the NeXus attributes, else the CXI convention, point to."""
         with opened(path) as tree:
-            signals = [_known_as(tree, each, arrays) for each in _signals(tree, tree.root["/"], "/")]
-            volumes = {each.path: each for each in signals if each.is_volume}
+            marked = [_known_as(tree, each, arrays) for each in _signals(tree, tree.root["/"], "/")]
+            volumes = {each.path: each for each in marked if each.is_volume}
             if len(volumes) == 1:
                 return next(iter(volumes.values()))
             real = [each for each in arrays if each.is_volume and each.dtype.kind != "c"]
@@ -205,6 +205,14 @@ class Hdf5(Format):
         if not apart or (found.geometry is not None and found.geometry.energy_step_kev):
             return found
         return replace(found, notes=(*found.notes, *apart))
+
+    def rocking(self, path: Path, dataset: Dataset) -> Rocking:
+        """Take the axes that NXdata names, or labels of dimensions, and the motors beside the frames and in their scan."""
+        with opened(path) as tree:
+            item = tree[_parts(tree, dataset.path)[0]]
+            names = nexus.axes_of(item) if item.ndim == len(dataset.shape) == 3 else ()
+            groups = (*tree.groups(dataset.path)[:0:-1][:1], nexus.entry_of(tree, dataset.path))
+            return Rocking(trees.vectors(groups), names)
 
     def stands(self, path: Path, dataset: Dataset) -> frozenset[tuple[int, int, object]]:
         """Return where the dataset lies in its own file, or those that it is made of in theirs."""
@@ -365,34 +373,9 @@ def _identities(tree: Tree, dataset: Dataset) -> Iterator[tuple[Path, int]]:
             yield tree.identity(item)
 
 
-def _signals(tree: Tree, group: h5py.Group, prefix: str, depth: int = 0) -> Iterator[Dataset]:
-    """Yield the datasets that NeXus marks as the ones to plot, following ``default`` where it stands."""
-    if depth > _NESTED:
-        return
-    signal, default = nexus.attribute(group, "signal"), nexus.attribute(group, "default")
-    if signal is not None and signal in group:
-        yield from _plotted(tree, group, prefix, signal)
-    elif default is not None and default in group:
-        item = _item(tree, group, default)
-        if isinstance(item, h5py.Group):
-            yield from _signals(tree, item, f"{prefix}{default}/", depth + 1)
-    else:
-        for key in group:
-            item = _item(tree, group, key)
-            if isinstance(item, h5py.Group) and nexus.attribute(item, "NX_class") in ("NXentry", "NXdata"):
-                yield from _signals(tree, item, f"{prefix}{key}/", depth + 1)
-            elif isinstance(item, h5py.Dataset) and nexus.attribute(item, "signal") == "1":
-                yield from _plotted(tree, group, prefix, key)  # as NeXus did before 2014
-
-
-def _plotted(tree: Tree, group: h5py.Group, prefix: str, name: str) -> Iterator[Dataset]:
-    item = _item(tree, group, name)
-    if isinstance(item, h5py.Dataset) and (found := _as_dataset(item, f"{prefix}{name}")) is not None:
-        yield found
-
-
-def _item(tree: Tree, group: h5py.Group, name: str) -> Item | None:
-    try:
-        return tree.step(group, name)
-    except LinkError:
-        return None
+def _signals(tree: Tree, group: h5py.Group, prefix: str) -> Iterator[Dataset]:
+    """Yield the datasets that NeXus marks as the ones to plot."""
+    for path, item in signals.marked(tree, group, prefix):
+        found = _as_dataset(item, path)
+        if found is not None:
+            yield found

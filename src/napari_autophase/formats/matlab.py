@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from ..scan import InputError
+from .axes import Rocking, vectors_in
 from .common import Dataset, Description, Hints, check_memory, joined
 from .hdf5 import Hdf5, opened
 from .links import local
@@ -32,6 +33,7 @@ _START = 512
 """Bytes in which flags, dimensions and name of an array stand."""
 _SMALL = 4096
 """Vectors of at most so many numbers are kept as metadata (angles, energies)."""
+_FRAMES_LAST = (2, 0, 1)
 _NOTE = "MATLAB's last axis is taken for the frames of the rocking curve."
 
 
@@ -93,7 +95,13 @@ class Matlab5(Format):
             else StoredMask(self.reads(path, mask), f"{path.name}::{mask.path}", needed=False)
         )
         single = {name: value[0] if len(value) == 1 else value for name, value in metadata.items()}
-        return Description(metadata=single, stored_mask=stored, notes=(_NOTE,))
+        return Description(metadata=single, stored_mask=stored)
+
+    def rocking(self, path: Path, dataset: Dataset) -> Rocking:
+        """Take the short vectors beside the data."""
+        return Rocking(
+            vectors_in(self.describes(path, dataset, Hints()).metadata), stored=_FRAMES_LAST, usual=_NOTE
+        )
 
 
 def _headers(path: Path) -> list[Dataset]:
@@ -209,7 +217,13 @@ class Matlab73(Hdf5):
                 ):
                     values = np.ravel(item[()]).tolist()
                     metadata[name] = values[0] if len(values) == 1 else values
-        return joined(replace(found, stored_mask=mask), Description(metadata=metadata, notes=(_NOTE,)))
+        return joined(replace(found, stored_mask=mask), Description(metadata=metadata))
+
+    def rocking(self, path: Path, dataset: Dataset) -> Rocking:
+        """Take the short vectors beside the data."""
+        return Rocking(
+            vectors_in(self.describes(path, dataset, Hints()).metadata), stored=_FRAMES_LAST, usual=_NOTE
+        )
 
 
 def _upright(dataset: Dataset) -> Dataset:

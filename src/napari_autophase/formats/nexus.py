@@ -73,6 +73,18 @@ def numbers(item: Any) -> tuple[np.ndarray, str] | None:
     return np.array(found[:1]), found[1] or unit
 
 
+def axes_of(item: h5py.Dataset) -> tuple[str, ...]:
+    """Return what a file calls the axes of an array: by the group that plots it, by itself, or by labels of its dimensions."""
+    for holder in (item.parent, item):
+        found = holder.attrs.get("axes")
+        if found is not None and np.ndim(found) <= 1:
+            names = [decoded(each) if isinstance(each, bytes) else str(each) for each in np.ravel(found)]
+            if len(names) == 1:
+                names = names[0].strip("[]").replace(",", ":").split(":")
+            return tuple(name.strip() for name in names)
+    return tuple(each.label for each in item.dims)
+
+
 def entry_of(tree: Tree, path: str) -> h5py.Group:
     """Return the entry that a dataset belongs to: the innermost group of that class, else the first, else the file."""
     root, *groups = tree.groups(path)

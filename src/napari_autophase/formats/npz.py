@@ -13,6 +13,7 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from . import bcdi
+from .axes import Rocking, vectors_in
 from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory
 from .foreign import UNKNOWN, Beside, of_parts
 from .masks import MASKS, StoredMask
@@ -107,6 +108,10 @@ class Npz(Format):
         with damage(path), np.load(path, allow_pickle=False) as archive:
             metadata = {each.path: archive[each.path].tolist() for each in small if sum(each.shape) <= _SMALL}
         return Description(metadata=metadata, stored_mask=stored)
+
+    def rocking(self, path: Path, dataset: Dataset) -> Rocking:
+        """Take the short arrays beside the data."""
+        return Rocking(vectors_in(self.describes(path, dataset, Hints()).metadata))
 
     def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:  # noqa: ARG002
         """Return the amplitude, where its phase is beside it."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import memory
 from ..geometry import Beamline, find_beamline
-from ..scan import Geometry, InputError, Scan, check_shape
+from ..scan import InputError, Scan, check_shape
 from .axes import Axes
 from .below import darkness
 from .choice import choose
@@ -24,6 +24,7 @@ from .measured import Frames, described
 from .origin import origin_of
 from .paths import split_path
 from .pedestal import photons
+from .place import Place
 from .registry import Format, format_of
 from .values import Values, to_counts
 
@@ -111,7 +112,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
             f"{source} holds a crystal in direct space, not counts; open it as a reconstruction (read, or File > Open), or give "
             "the diffraction that it was phased from."
         )
-    axes = Axes(how.axes)
+    axes, turned = _axes(path, kind, chosen, how)
     whole = axes.shape(chosen.frames)
     asked = replace(chosen, shape=axes.detector(chosen.frames))
     about = kind.describes(path, asked, how.hints)
@@ -119,7 +120,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         about = _with_log(path, kind, asked, about, how.hints)
     about = axes.described(about)
     order = about.order
-    place = _Place(whole, _checked(how.roi, whole) or about.region, about.detector)
+    place = Place(whole, _checked(how.roi, whole) or about.region, about.detector)
     masks, unusable = _stored_masks(path, kind, about, how, axes)
     for stored, _ in masks:
         if stored.given and stored.needed:
@@ -145,7 +146,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
             f"{source} holds 0 and 1 alone, as masks do, and no counts; give the scan, and this file with --mask."
         )
     # of a file that says nothing but numbers
-    is_bare = how.axes is None and about.geometry is None and not about.notes
+    is_bare = how.axes is None and about.geometry is None and not (about.notes or turned)
     seen = finite(counts)
     doubts = [*(which_rocks(whole) if is_bare else ()), *repeated(seen, bad), *out_of_order(seen)]
     doubts += [each for ask in BY_NUMBERS if how.values is None for each in ask(seen, bad)]
@@ -160,6 +161,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         metadata=_in_box(about.metadata, whole[0], place.box),
         notes=(
             *about.notes,
+            *turned,
             *doubts,
             *unusable,
             *cropped,
@@ -185,56 +187,12 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     return replace(scan, origin=origin_of(path, replace(chosen, shape=whole), how.options(), box))
 
 
-@dataclass(frozen=True, eq=False)
-class _Place:
-    """Where the voxels that are read lie among those that are stored, and on the detector.
-
-    Parameters
-    ----------
-    whole
-        Shape of what is stored.
-    stored
-        The place of the stored frames on the detector; None: unknown.
-    detector
-        Rows and columns of the whole detector; None: unknown.
-    box
-        The part that is read; None: all.
-    """
-
-    whole: tuple[int, ...]
-    stored: Region | None
-    detector: tuple[int, int] | None = None
-    box: Box | None = None
-
-    @property
-    def region(self) -> Region | None:
-        """The place of what is read on the detector."""
-        if self.stored is None or self.box is None:
-            return self.stored
-        top, left, (_, rows, columns) = self.stored[0], self.stored[2], self.box
-        return top + rows.start, top + rows.stop, left + columns.start, left + columns.stop
-
-    def check(self, field: np.ndarray, what: str) -> None:
-        """Raise `InputError` if an image is neither of the stored frames nor of the whole detector, where that is known."""
-        if self.detector is None or field.ndim != 2:
-            return
-        if field.shape not in (self.whole[1:], self.detector, self.detector[::-1]):
-            raise InputError(
-                f"The {what} has {field.shape[0]} × {field.shape[1]} pixels, but the frames have {self.whole[1]} × "
-                f"{self.whole[2]} and the whole detector {self.detector[0]} × {self.detector[1]}: give one of either size, "
-                "for nothing says where another part lies."
-            )
-
-    def field(self, field: np.ndarray, what: str) -> np.ndarray:
-        """Return the part of a detector field of the stored frames that is read; that of the whole detector as it is."""
-        self.check(field, what)
-        return field if self.box is None or field.shape != self.whole[1:] else field[self.box[1:]]
-
-    def seen(self, geometry: Geometry, shape: tuple[int, ...]) -> Geometry:
-        """Return the geometry of what is read."""
-        if self.box is None:
-            return geometry
-        return geometry.cropped(tuple(part.start for part in self.box), self.whole, shape)
+def _axes(path: Path, kind: Format, chosen: Dataset, how: Reading) -> tuple[Axes, tuple[str, ...]]:
+    """Return which axes of the file are which, as a person says, else as the file does, and what to say of that."""
+    if how.axes is not None or len(chosen.frames) != 3:
+        return Axes(how.axes), ()
+    order, notes = kind.rocking(path, chosen).order(chosen.frames)
+    return Axes(order), notes
 
 
 def _read(
@@ -242,12 +200,12 @@ def _read(
     kind: Format,
     chosen: Dataset,
     axes: Axes,
-    place: _Place,
+    place: Place,
     mask: np.ndarray | None,
     masks: list[tuple[StoredMask, int | None]],
     crop: Crop | None,
     order: np.ndarray | None,
-) -> tuple[np.ndarray, _Place, tuple[str, ...]]:
+) -> tuple[np.ndarray, Place, tuple[str, ...]]:
     """Return the values that are wanted, where they lie, and what to say about that."""
     if crop is None:
         check_memory(chosen.shape, chosen.dtype, path, PREPARING)
@@ -339,7 +297,7 @@ def _is_named(mask: Given, file: Path) -> bool:
 
 
 def _masked(
-    mask: np.ndarray | None, masks: list[tuple[StoredMask, int | None]], counts: np.ndarray, place: _Place
+    mask: np.ndarray | None, masks: list[tuple[StoredMask, int | None]], counts: np.ndarray, place: Place
 ) -> tuple[np.ndarray | None, list[str]]:
     """Return what all masks together say is bad, and what to read about them."""
     bad, notes = mask, list[str]()

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
+from .axes import Rocking
 from .common import Dataset, Description, Hints, Volume, as_volume
 from .foreign import UNKNOWN, Beside, crystal
 from .logs import ScanLog, find_log
@@ -108,6 +109,10 @@ class Format(ABC):
         `given` is the one that a person names; most files need none, and no other is looked for.
         """
         return (None, ()) if given is None else find_log(path, given)
+
+    def rocking(self, path: Path, dataset: Dataset) -> Rocking:  # noqa: ARG002
+        """Return what the file says of which axis of a volume rocks."""
+        return Rocking({})
 
     def frame_numbers(self, path: Path) -> tuple[int, ...]:  # noqa: ARG002
         """Return the numbers that frames have in their files' names; none if they have none."""

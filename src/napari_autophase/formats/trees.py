@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import islice
 from math import remainder
@@ -222,6 +222,16 @@ def _log(tree: Tree, group: h5py.Group, frames: int, detector: str) -> TreeLog:
         frames=frames,
         place=group.name.rstrip("/"),
     )
+
+
+def vectors(groups: Iterable[h5py.Group]) -> dict[str, np.ndarray]:
+    """Return the short arrays that stand in some groups, by their names."""
+    small = (each for group in groups for each in islice(_small(group, "", set()), _OBJECTS))
+    return {
+        name: np.ravel(np.asarray(item[()], float))
+        for name, item in small
+        if not isinstance(item, str) and item.size > 1 and item.dtype.kind in "uif"
+    }
 
 
 def _points(lengths: list[int], frames: int) -> int:
