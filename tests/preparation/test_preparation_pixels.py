@@ -170,6 +170,22 @@ def test_a_limit_is_found_after_a_division_by_the_monitor():
     assert np.array_equal(find_saturated(divided, found), found)
 
 
+@pytest.mark.parametrize("limit", [127, 255, 600])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_counts_that_end_at_a_small_number_are_lower_bounds(limit, dtype):
+    """As where they were cut to 8 bits and stored in more."""
+    counts = clean(7, 6.0 * limit)
+    found = find_flagged(np.minimum(counts, limit).astype(dtype))
+    assert np.array_equal(found, counts >= limit)
+    assert np.array_equal(find_saturated(np.minimum(counts, limit).astype(dtype), found), found)
+
+
+@pytest.mark.parametrize("peak", [40, 100, 255, 800])
+def test_faint_peaks_have_no_limit(peak):
+    for seed in range(4):
+        assert not find_flagged(clean(seed, peak).astype(np.uint16)).any()
+
+
 @pytest.mark.parametrize("dtype", [np.uint32, np.float32])
 def test_a_lit_block_is_no_limit(dtype):
     """In many frames its pixels hold the same number, with nothing brighter there."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .stray import brighter, lying_otherwise
+
 _PIXELS = 500
 """So many pixels, those that change most, tell how alike frames are."""
 _LIT, _PHOTONS, _FEWEST = 0.05, 200, 6
@@ -118,28 +120,43 @@ def repeated(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     ]
 
 
-def out_of_order(counts: np.ndarray) -> list[str]:
+def among_frames(counts: np.ndarray) -> list[str]:
+    """Say what is odd of frames, one among the others, from the pixels that change most."""
+    frames = counts.reshape(len(counts), -1)
+    change = frames.max(0).astype(np.float64) - frames.min(0)
+    few = np.sort(np.argpartition(change, -min(_PIXELS, change.size))[-_PIXELS:])
+    some = np.maximum(frames[:, few].astype(np.float64), 0)
+    amplitude = np.sqrt(some)
+    light = np.sum(some, 1)
+    lit = np.flatnonzero((light >= _LIT * light.max()) & (light >= _PHOTONS))
+    disorder = _out_of_order(amplitude, light, lit)
+    if disorder:
+        return disorder
+    beside = np.ones(len(counts))
+    one = amplitude / np.sqrt(np.maximum(light, 1))[:, None]
+    pairs = np.sum(one[1:] * one[:-1], 1)
+    beside[1:-1] = np.maximum(pairs[1:], pairs[:-1])
+    beside[[0, -1]] = 1.0
+    beside[np.setdiff1d(np.arange(len(counts)), lit)] = 1.0
+    return [*brighter(some), *lying_otherwise(counts, beside)]
+
+
+def _out_of_order(amplitude: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:
     """Say so if frames are unlike those beside them and like others far away, as they are where their order was lost.
 
     Frames on both sides of the peak may be alike, for a crystal may be symmetric.
     """
-    frames = counts.reshape(len(counts), -1)
-    change = frames.max(0).astype(np.float64) - frames.min(0)
-    few = np.sort(np.argpartition(change, -min(_PIXELS, change.size))[-_PIXELS:])
-    amplitude = np.sqrt(np.maximum(frames[:, few].astype(np.float64), 0))
-    light = np.sum(amplitude**2, 1)
     if (first := _sorted_as_text(light)) is not None:
         return [
             f"The frames seem to be in the order of their names as text ({first + 10} before {first + 2}): in the order of their "
             "numbers the light would run far more smoothly. Stack them by number, or open their folder itself."
         ]
-    lit = np.flatnonzero((light >= _LIT * light.max()) & (light >= _PHOTONS))
     if len(lit) < _FEWEST:
         return []
-    amplitude /= np.sqrt(np.maximum(light, 1))[:, None]
+    amplitude = amplitude / np.sqrt(np.maximum(light, 1))[:, None]
     alike = amplitude[lit] @ amplitude.T
-    apart = np.abs(lit[:, None] - np.arange(len(frames)))
-    mirrored = np.abs(lit[:, None] + np.arange(len(frames)) - 2 * int(light.argmax())) <= 2
+    apart = np.abs(lit[:, None] - np.arange(len(light)))
+    mirrored = np.abs(lit[:, None] + np.arange(len(light)) - 2 * int(light.argmax())) <= 2
     beside = np.max(alike, axis=1, where=apart == 1, initial=0)
     far = np.max(alike, axis=1, where=(apart > 2) & ~mirrored, initial=0)
     if np.mean(far > beside + _BETTER) <= _PART:

@@ -19,6 +19,8 @@ FLAGS = (2.0**32 - 1, 2.0**32 - 2, 2.0**31 - 1, 2.0**24 - 1, 2.0**16 - 1, 2.0**1
 _PLATEAU, _PATCH = 1000, 5
 """A maximum above this that occurs again and again is none; pixels of one frame that lie side by side, and have just the same
 value, which is no whole number."""
+_SMALLEST = 50
+"""No limit is sought below."""
 _DRIFT = 0.5
 """A monitor falls to this part of its largest value at most, while a rocking curve is measured."""
 _MOSTLY = 0.5
@@ -43,7 +45,7 @@ def find_flagged(counts: np.ndarray, saturation: float | None = None) -> np.ndar
     """Find voxels whose value is a flag or saturated.
 
     Flags are the largest value of the array's own integer type, any of `FLAGS` as long as nothing lies above it, a plateau (the
-    same maximum of over a thousand counts four times, which photon statistics do not make), in one frame as well (see
+    same maximum four times or more, which photon statistics do not make; see `_is_limit`), in one frame as well (see
     `_plateaus`), and what lies far above all light: a flag that was divided by a white field.
 
     Parameters
@@ -68,12 +70,25 @@ def find_flagged(counts: np.ndarray, saturation: float | None = None) -> np.ndar
         # float32 rounds 2³² - 1 up
         is_flag = any(top == value or top == np.float32(value) for value in FLAGS)
         where = (counts == top) & ~flagged
-        if not is_flag and not (top > _PLATEAU and np.count_nonzero(where) >= 4 and float(top).is_integer()):
+        if not is_flag and not (
+            float(top).is_integer() and _is_limit(counts, float(top), int(np.count_nonzero(where)))
+        ):
             break
         flagged |= where
     if counts.ndim == 3:
         flagged |= _plateaus(counts, flagged)
     return flagged | (counts >= _end_of_light(counts, flagged))
+
+
+def _is_limit(counts: np.ndarray, top: float, often: int) -> bool:
+    """Tell whether so many voxels have a maximum because nothing could be brighter, as where numbers end at 255.
+
+    Photons scatter: where they have no limit, a maximum of thousands comes once or twice, and a smaller one less often than all
+    values within its noise below it.
+    """
+    if often < 4 or top > _PLATEAU:
+        return often >= 4
+    return top >= _SMALLEST and often > int(np.count_nonzero((counts < top) & (counts >= top - np.sqrt(top))))
 
 
 def _plateaus(counts: np.ndarray, flagged: np.ndarray) -> np.ndarray:
