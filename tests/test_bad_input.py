@@ -344,12 +344,35 @@ def test_no_permission(scan, tmp_path, monkeypatch, capsys):
     assert "Permission denied" in error
 
 
-def test_the_scan_is_never_overwritten(tmp_path, capsys):
-    path = tmp_path / "scan.cxi"
-    formats.write_scan(simulate(2, 24).scan, path)
-    before = path.read_bytes()
-    assert "scan itself" in refused(["reconstruct", str(path), "-o", str(path)], capsys)
-    assert path.read_bytes() == before
+@pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "reconstruct IN.cxi -o OUT.cxi",
+        "reconstruct IN.cxi::/entry_1 -o OUT.cxi",
+        "reconstruct other.cxi --sum IN.cxi -o OUT.cxi",
+        "reconstruct other.cxi --geometry IN.json --report OUT.json",
+        "reconstruct other.cxi --recipe IN.json --report OUT.json",
+        "analyse IN.cxi -o OUT.cxi",
+        "analyse other.cxi --geometry IN.json --report OUT.json",
+        "export IN.cxi -o OUT.cxi",
+        "orthogonalise IN.h5 -o OUT.h5",
+        "repeat IN.json --report OUT.json",
+        "report other.cxi --scan IN.pdf -o OUT.pdf",
+        "compare other.cxi IN.png --picture OUT.png",
+    ],
+)
+def test_what_is_read_is_never_written_to(tmp_path, monkeypatch, capsys, words, link):
+    monkeypatch.chdir(tmp_path)
+    for name in ("IN.cxi", "IN.json", "IN.h5", "IN.pdf", "IN.png", "other.cxi"):
+        (tmp_path / name).write_text("{}")
+        if link is not None and name.startswith("IN"):
+            link(tmp_path / name.replace("IN", "OUT"), tmp_path / name)
+    arguments = words.replace("OUT", "IN").split() if link is None else words.split()
+    if "repeat" in arguments:
+        monkeypatch.setattr("napari_autophase.repeat.record", lambda _: None)
+    assert "is read here itself" in refused(arguments, capsys)
+    assert all(each.read_text() == "{}" for each in tmp_path.iterdir())
 
 
 def test_an_old_result_survives_a_failed_write(scan, tmp_path, monkeypatch, capsys):

@@ -59,8 +59,7 @@ def finetune(
     explicit = {"device": device, "seed": seed, "guess.weights": None if weights is None else str(weights)}
     chosen = chosen.with_settings({key: value for key, value in explicit.items() if value is not None})
     target = output or Path(f"{file_of(scans[0]).stem}_finetuned.safetensors")
-    for scan in scans:
-        check_targets([(target, ".safetensors"), (report, ".json")], scan=file_of(scan))
+    check_targets([(target, ".safetensors"), (report, ".json")], (*scans, recipe, mask, weights))
     measured = [read_scan(scan, ScanFiles(mask=mask)) for scan in scans]
 
     from ..training.finetune import check_target, finetune

@@ -106,7 +106,7 @@ def evaluate(
         if dataset is None and (input_folder / "test_dataset").is_dir():
             dataset, part = input_folder / "test_dataset", "all"
     target = output if output.suffix == ".json" else make_folder(output) / "metrics.json"
-    check_targets([(target, ".json")], scan=None)
+    check_targets([(target, ".json")], (weights,))
 
     from ..training import TrainingConfig
     from ..training.evaluate import SCORED, evaluate

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from ..faults import InputError
-from .arguments import file_of
 from .options import BeamlineName, CropTo, Dataset, GeometryPath, MaskPath, Settings, SpecPath
 from .targets import check_targets
 
@@ -48,7 +47,7 @@ def orthogonalise(
 
     if output.suffix.lower() not in (".h5", ".npz"):
         raise InputError(f"{output} must end in .h5 or .npz.")
-    check_targets([(output, output.suffix.lower())], scan=file_of(volume))
+    check_targets([(output, output.suffix.lower())], (volume, geometry, beamline))
     stood = GeometryChoice.of(geometry, beamline, settings)
     said = stood.document()
     found = formats.read(

@@ -123,8 +123,8 @@ def reconstruct(
     files.options()  # as soon
     if not (output or report or picture):
         output = Path(f"{file_of(scans[0]).stem}_reconstruction.cxi")
-    for each in scans:
-        check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=file_of(each))
+    given = (*scans, recipe, mask, dark, white, spec, geometry, beamline, weights)
+    check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], given)
 
     from ..libraries import load_libraries
 
@@ -193,7 +193,7 @@ def repeat_result(
     known = record(result)
     if not (output or report or picture):
         output = Path(f"{result.stem}_repeated.cxi")
-    check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], scan=result)
+    check_targets([(output, ".cxi"), (report, ".json"), (picture, ".png")], (result, source))
     with progress.shown(False if quiet else None) as report_step:
         found = repeat(known, source, report_step)
     _hand_over(found, output, report, picture, quiet)

@@ -43,7 +43,7 @@ def report(
     from ..report import SUFFIXES, write_report
 
     output = output or Path(f"{file_of(result).stem}.html")
-    check_outputs([(output, SUFFIXES)], result)
+    check_outputs([(output, SUFFIXES)], result, scan)
     found = analysed(result, seen)
     measured = _scan_of(result, found, scan)
     options: dict[str, Any] = {

@@ -121,13 +121,13 @@ def _whole(text: str, what: str) -> tuple[int, int, int]:
     return first, second, third
 
 
-def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], result: str) -> None:
-    """Make sure that files can be written as their names end, and that none of them is the result."""
+def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], *inputs: str | Path | None) -> None:
+    """Make sure that files can be written as their names end, and that none of them is one that is read."""
     targets = [(path, path.suffix.lower(), suffixes) for path, suffixes in outputs if path is not None]
     for path, suffix, suffixes in targets:
         if suffix not in suffixes:
             raise InputError(f"{path} must end in one of {', '.join(suffixes)}.")
-    check_targets([(path, suffix) for path, suffix, _ in targets], scan=file_of(result))
+    check_targets([(path, suffix) for path, suffix, _ in targets], inputs)
 
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -188,6 +188,8 @@ def analyse(
             *((table, (".csv",)) for table in (facets, dislocations, run_table)),
         ],
         result,
+        geometry,
+        beamline,
     )
     second = None if facet is None else _facet(facet)
     found = read_result(
@@ -312,8 +314,7 @@ def compare(
     from .. import analysis
     from .inputs import GeometryChoice
 
-    check_outputs([(picture, PICTURES)], one)
-    check_outputs([(picture, PICTURES)], other)
+    check_outputs([(picture, PICTURES)], one, other, geometry, beamline)
     choice = GeometryChoice.of(geometry, beamline, settings)
     pair = [read_result(one, choice, conjugate), read_result(other, choice)]
     names = [each.name for each in pair]

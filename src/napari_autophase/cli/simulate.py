@@ -30,7 +30,7 @@ def simulate(
     from ..recipe import Recipe
     from ..reconstruction import Reconstruction
 
-    check_targets([(output, output.suffix), (truth, ".cxi")], scan=None)
+    check_targets([(output, output.suffix), (truth, ".cxi")], ())
     made = simulation.simulate(
         seed,
         size,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from .. import files
 from ..faults import InputError
+from .arguments import file_of
 
 _CREATOR = "napari-autophase"
 """What files of this program say wrote them."""
@@ -18,8 +19,17 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 """How such files begin."""
 
 
-def check_targets(targets: list[tuple[Path | None, str]], scan: Path | None) -> None:
-    """Raise `InputError` before anything is computed if a file could not be written in the end, or would be by another one."""
+def check_targets(targets: list[tuple[Path | None, str]], inputs: Iterable[str | Path | None]) -> None:
+    """Raise `InputError` before anything is computed if a file could not be written in the end, or would take another's place.
+
+    Parameters
+    ----------
+    targets
+        Files with how their names must end; those that are None are not asked for.
+    inputs
+        Files that are read, as ``FILE`` or ``FILE::DATASET``: none of them is written to, by whatever name or link.
+    """
+    read = [file_of(str(each)) for each in inputs if each is not None]
     places: set[Path] = set()
     for path, suffix in targets:
         if path is None:
@@ -30,13 +40,21 @@ def check_targets(targets: list[tuple[Path | None, str]], scan: Path | None) -> 
         if path.resolve() in places:
             raise InputError(f"{path} is named twice, so one file would replace the other; give each a name.")
         places.add(path.resolve())
-        if scan is not None and path.resolve() == scan.resolve():
-            raise InputError(f"{path} is the scan itself; choose another name for the result.")
+        source = next((each for each in read if _are_one(path, each)), None)
+        if source is not None:
+            known = "" if source == path else f", by another name: {source}"
+            raise InputError(f"{path} is read here itself{known}; choose another name for what is written.")
         if path.is_file() and not _may_be_replaced(path):
             raise InputError(
                 f"{path} is there already, and {_CREATOR} did not write it: it may hold measured data. Choose another name, "
                 "or delete it."
             )
+
+
+def _are_one(target: Path, source: Path) -> bool:
+    with suppress(OSError):
+        return target.samefile(source)
+    return target.resolve() == source.resolve()
 
 
 def _may_be_replaced(path: Path) -> bool:
