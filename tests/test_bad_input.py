@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import importlib
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -373,6 +378,34 @@ def test_what_is_read_is_never_written_to(tmp_path, monkeypatch, capsys, words, 
         monkeypatch.setattr("napari_autophase.repeat.record", lambda _: None)
     assert "is read here itself" in refused(arguments, capsys)
     assert all(each.read_text() == "{}" for each in tmp_path.iterdir())
+
+
+def _interrupted_in_a_callback():
+    class Something:
+        pass
+
+    thing = Something()
+    watched = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing
+    for _ in range(500):
+        time.sleep(0.01)
+    return watched
+
+
+def _interrupted_in_an_import():
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    raise RecursionError  # as of a package of which a half is there
+
+
+@pytest.mark.parametrize("work", [_interrupted_in_a_callback, _interrupted_in_an_import])
+def test_an_interrupt_is_never_lost(monkeypatch, capsys, work):
+    """Python prints what is raised in the callback of a weak reference, and goes on."""
+    before = sys.unraisablehook, signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(importlib.import_module("napari_autophase.cli.app"), "app", lambda *_, **__: work())
+    assert cli.main(["devices"]) == 130
+    assert capsys.readouterr().err == "napari-autophase: Interrupted.\n"
+    assert (sys.unraisablehook, signal.getsignal(signal.SIGINT)) == before
 
 
 def test_an_old_result_survives_a_failed_write(scan, tmp_path, monkeypatch, capsys):

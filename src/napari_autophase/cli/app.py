@@ -12,7 +12,7 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
 from typing import Annotated, NoReturn
@@ -20,6 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ..faults import InputError
+from .interrupts import heard
 from .lazy import group_of
 
 PROGRAM = "napari-autophase"
@@ -67,6 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without a letter is no reason to fail
+    with heard() as is_interrupted:
+        return _run(arguments, is_interrupted)
+
+
+def _run(arguments: list[str], is_interrupted: Callable[[], bool]) -> int:
     try:
         code = app(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
         sys.stdout.flush()  # what cannot be printed is said here, not by the interpreter as it ends
@@ -76,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _complain("Interrupted.", 130)
     except Exception as error:
+        if is_interrupted():
+            return _complain("Interrupted.", 130)
         if hasattr(error, "format_message"):  # how typer says that the arguments are wrong
             return _complain(f"{error.format_message().rstrip('. ')}. See {PROGRAM} --help.", 2)
         if "--debug" in arguments:
