@@ -116,8 +116,8 @@ def test_of_a_part_of_a_scan_the_geometry_is_said_of_the_whole(tmp_path, scan):
 def test_repeats_are_summed_again(tmp_path, scan):
     from napari_autophase.preparation import sum_scans
 
-    for name in ("one.npy", "two.npy"):
-        np.save(tmp_path / name, scan.counts)
+    for name, more in (("one.npy", 0), ("two.npy", 1)):
+        np.save(tmp_path / name, scan.counts + (scan.counts > 0) * more)
     total = sum_scans([formats.read_scan(tmp_path / name) for name in ("one.npy", "two.npy")], 0.95)
     scans, options = parsed(command(total, Recipe()))
     assert scans == [str(tmp_path / "one.npy"), str(tmp_path / "two.npy")]

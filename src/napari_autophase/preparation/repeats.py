@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import fft
@@ -23,6 +24,11 @@ _SAME = {
     "energy_step_kev": 0.02,
 }
 """By which share fields of a geometry may differ; a step that is read from a motor wanders."""
+_BOTH = 0.5
+"""So much of its light each of two scans must have where both saw, once it is moved, to be compared."""
+_ROUNDING = 1e-4
+_ENOUGH = 0.45
+"""A voxel is good if scans with so much of all light saw it: about half."""
 _ANGLES = {"detector_angles_deg": 0.02, "sample_angles_deg": 0.5}
 """By how many degrees: a sample is aligned anew before every scan."""
 _MOVED = ("direct_beam_pixel", "rocking_angles_deg", "detector_steps_deg", *_SAME, *_ANGLES)
@@ -57,8 +63,8 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
 
     Each is moved by whole voxels to where the correlation of its moduli with those of the first is largest; nothing is
     interpolated, and what comes in from beyond its edges is masked.  The scan that is most like all others is the measure: those
-    whose moduli correlate less with it are left out, the geometry is its own.  A voxel is good if at least half of the scans
-    saw it, and its sum is then scaled to all of them.
+    whose moduli correlate less with it are left out, the geometry is its own.  A voxel is good if scans with about
+    half of all light saw it, and its sum is then scaled to all of it.
 
     Parameters
     ----------
@@ -84,6 +90,7 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
     _check_apart(scans)
     for other in scans[1:]:
         _check_alike(scans[0], other)
+    _check_copies(scans)
     shifts = _shifts(scans)
     moved = [_moved(*_judged(each), shift) for each, shift in zip(scans, shifts, strict=True)]
     likeness = _likeness(moved)
@@ -96,16 +103,18 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
             f"most, {least:g} is asked for); reconstruct them one by one, or ask for less."
         )
     reference = scans[best]
+    by_all = np.logical_and.reduce([moved[index][1] for index in kept])
+    lights = [float(moved[index][0][by_all].sum(dtype=np.float64)) or 1.0 for index in kept]
     total, seen = np.zeros(reference.shape, np.float64), np.zeros(reference.shape, np.float32)
     told = []
-    for index in kept:
+    for index, light in zip(kept, lights, strict=True):
         away = shifts[index] - shifts[best]
         counts, good = _moved(*_judged(scans[index]), away)
         total += counts
-        seen += good
+        seen += np.float32(light / sum(lights)) * good
         told.append(f"{scans[index].name} {tuple(int(step) for step in away)}")
-    usable = seen >= len(kept) / 2
-    total *= np.where(usable, len(kept) / np.maximum(seen, 1), 0)
+    usable = seen >= _ENOUGH
+    total *= np.where(usable, 1 / np.maximum(seen, _ENOUGH), 0)
     notes = [f"The sum of {len(kept)} scans, moved by whole voxels: {', '.join(told)}."]
     left = [index for index in range(len(scans)) if index not in kept]
     if left:
@@ -134,6 +143,17 @@ def _check_apart(scans: Sequence[Scan]) -> None:
             )
             if one is other or is_same:
                 raise InputError(f"{one.source or one.name} is given twice; sum each scan once.")
+
+
+def _check_copies(scans: Sequence[Scan]) -> None:
+    """Refuse a scan that holds the counts of another: photons never come twice in the same way."""
+    for number, one in enumerate(scans):
+        for other in scans[:number]:
+            if np.array_equal(*(np.nan_to_num(each.counts) for each in (other, one))):
+                raise InputError(
+                    f"{other.source or other.name} and {one.source or one.name} hold the same counts, photon by photon, as a "
+                    "copy does; sum each scan once."
+                )
 
 
 def _origin(scans: Sequence[Scan], reference: Scan, least: float) -> Origin | None:
@@ -189,17 +209,45 @@ def _judged(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
 def _shifts(scans: Sequence[Scan]) -> np.ndarray:
     """Return by how many voxels to move each scan onto the first: int (N, 3)."""
     shape = scans[0].shape
+    half = np.array(shape) // 2
+    first = _Seen(*_judged(scans[0]))
     found = []
-    first = None
     for each in scans:
-        field = fft.rfftn(np.sqrt(_judged(each)[0]))
-        if first is None:
-            first = field
-        overlap = fft.irfftn(first * np.conj(field), shape)
-        place = np.array(np.unravel_index(int(overlap.argmax()), shape))
-        half = np.array(shape) // 2
+        place = np.array(np.unravel_index(int(first.overlap(_Seen(*_judged(each))).argmax()), shape))
         found.append((place + half) % np.array(shape) - half)
     return np.array(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Counts, 0 where they cannot be believed, where they can be, and the Fourier transforms of what shifts are found by."""
+
+    counts: np.ndarray
+    good: np.ndarray
+
+    def overlap(self, other: _Seen) -> np.ndarray:
+        """Return how well the moduli of another scan fit on these, for every shift; what only one saw is no difference."""
+        product = self._correlation(self._moduli, other._moduli)
+        if self.good.all() and other.good.all():
+            return product
+        light = self._correlation(self._light, other._usable) * self._correlation(self._usable, other._light)
+        most = light.max()
+        return np.where(light > _BOTH**2 * most, product / np.sqrt(np.maximum(light, _ROUNDING * most)), 0)
+
+    def _correlation(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return np.asarray(fft.irfftn(one * np.conj(other), self.counts.shape))
+
+    @cached_property
+    def _moduli(self) -> np.ndarray:
+        return np.asarray(fft.rfftn(np.sqrt(self.counts)))
+
+    @cached_property
+    def _light(self) -> np.ndarray:
+        return np.asarray(fft.rfftn(self.counts))
+
+    @cached_property
+    def _usable(self) -> np.ndarray:
+        return np.asarray(fft.rfftn(self.good.astype(np.float32)))
 
 
 def _moved(counts: np.ndarray, good: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
