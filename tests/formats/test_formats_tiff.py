@@ -73,6 +73,17 @@ def test_a_picture_of_another_kind_named_tif(tmp_path):
         formats.read(path)
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_pages_that_were_written_one_by_one_are_one_stack(tmp_path, compression):
+    frames = volume((20, 32, 36))
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for frame in frames:
+            file.write(frame, photometric="minisblack", compression=compression)
+    np.testing.assert_array_equal(formats.read_scan(tmp_path / "a.tif").counts, frames)
+    part = formats.read_scan(tmp_path / "a.tif", crop=((1, 17), (4, 30), (2, 33)))
+    np.testing.assert_array_equal(part.counts, frames[1:17, 4:30, 2:33])
+
+
 def test_pages_of_different_sizes(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(volume((20, 32, 32)), photometric="minisblack")

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -55,15 +55,13 @@ class Tiff(Format):
     @contextmanager
     def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
         """Map the frames where they stand together as they are, else unpack page after page."""
-        import tifffile
-
         frames = dataset.frames[0]
         with ExitStack() as stack:
             with damage(path):
-                file = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
+                file = stack.enter_context(_opened(path))
                 series = file.series[0]
                 together = series.dataoffset is not None
-                mapped = tifffile.memmap(path, mode="r", series=0) if together else np.empty(0)
+                mapped = _mapped(path, series) if together else np.empty(0)
             if together:
                 volume = mapped.reshape(dataset.frames)
                 yield Volume(lambda box: as_volume(np.array(volume[box])))
@@ -87,15 +85,12 @@ class Tiff(Format):
         chosen = frames_to_look_at(dataset.frames, dataset.dtype.itemsize)
         if not chosen:
             return None
-        import tifffile
-
-        with damage(path), tifffile.TiffFile(path, _multifile=False) as file:
+        with damage(path), _opened(path) as file:
             if file.is_ome or file.is_lsm or file.is_stk or file.is_micromanager or file.is_scn:
                 return None
             series = file.series[0]
             if series.dataoffset is not None:
-                mapped = tifffile.memmap(path, mode="r", series=0).reshape(dataset.frames)
-                return np.array(mapped[chosen])
+                return np.array(_mapped(path, series).reshape(dataset.frames)[chosen])
             if len(series.pages) != dataset.frames[0]:
                 return None
             pages = (series.pages[index] for index in chosen)
@@ -108,7 +103,7 @@ def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
 
     with damage(path), _binary(path) as bytes_:
         size = _check_whole(path, bytes_)
-        with tifffile.TiffFile(bytes_, name=path.name, _multifile=False) as file:
+        with _opened(bytes_, path.name) as file:
             if not file.series:
                 raise InputError(f"{path} holds no frames; copy or export it again.")
             if len(file.series) != 1:
@@ -136,10 +131,27 @@ def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
 
 def read_stack(path: Path) -> np.ndarray:
     """Return the stack."""
+    with damage(path), _binary(path) as bytes_, _opened(bytes_, path.name) as file:
+        return np.asarray(file.asarray(series=0))
+
+
+@contextmanager
+def _opened(file: Path | IO[bytes], name: str | None = None) -> Iterator[Any]:
+    """Open a TIFF file; pages that were written one by one, each as a stack of its own, are one stack where they are alike."""
     import tifffile
 
-    with damage(path), _binary(path) as bytes_:
-        return tifffile.imread(bytes_, series=0, _multifile=False)
+    with ExitStack() as stack:
+        found = stack.enter_context(tifffile.TiffFile(file, name=name, _multifile=False))
+        if found.is_shaped and len(found.series) > 1:
+            if not isinstance(file, Path):
+                file.seek(0)
+            found = stack.enter_context(tifffile.TiffFile(file, name=name, _multifile=False, is_shaped=False))
+        yield found
+
+
+def _mapped(path: Path, series: Any) -> np.ndarray:
+    dtype = np.dtype(series.dtype).newbyteorder(series.parent.byteorder)
+    return np.memmap(path, dtype, "r", series.dataoffset, tuple(series.shape))
 
 
 @contextmanager
