@@ -358,10 +358,12 @@ def test_the_units_that_a_file_gives_are_believed(tmp_path):
     with h5py.File(path, "r+") as file:
         scan = file["1.1/instrument"]
         del scan["mpx1x4/distance"], scan["positioners/mononrj"]
-        put(
-            scan,
-            {"mpx1x4/distance": "83 cm", "positioners/mononrj": "9000 electronvolts", "positioners/nrj": 9.5},
-        )
+        put(scan, {"mpx1x4/distance": "83 cm", "positioners/mononrj": "9000 electronvolts"})
+        for name in ("mu", "phi", "nu"):
+            scan[f"positioners_start/{name}"] = scan[f"positioners/{name}"][()]
+    assert not any("contradict" in note for note in formats.read_scan(path).notes)
+    with h5py.File(path, "r+") as file:
+        file["1.1/instrument/positioners/nrj"] = 9.5
     found = formats.read_scan(path)
     assert (found.geometry.distance_m, found.geometry.energy_kev) == pytest.approx((0.83, 9.0))
     assert any("contradict each other: the energy is 9 keV by the former" in note for note in found.notes)

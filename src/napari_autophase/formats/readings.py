@@ -41,7 +41,7 @@ def quantity(
             faults.append(f"{name} of {log.path.name} is not used: {why}")
         elif found is None:
             found = name, value
-        elif abs(value - found[1]) > apart * value:
+        elif abs(value - found[1]) > apart * abs(found[1] or value):
             notes.append(
                 f"{found[0]} and {name} of {log.path.name} contradict each other: the {needed.what} is {found[1]:.6g} "
                 f"{needed.unit} by the former, which is taken, and {value:.6g} by the latter; say the right one with --set."
