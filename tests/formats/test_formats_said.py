@@ -616,3 +616,29 @@ def test_light_that_changed_amid_a_nexus_scan_is_said(tmp_path, group, kind, nam
     assert not notes(ones * 0)  # was never read
     (note,) = notes(np.where(np.arange(SMALL[0]) < 10, 1, 0.1))
     assert "from 0.1 to 1" in note
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (
+            "detector_distance",
+            2.5,
+            "the distance is 1.83 m by the former, which is taken, and 2.5 by the latter",
+        ),
+        ("photon_energy", 9000.0, "the energy is 8.7 keV by the former, which is taken, and 9 by the latter"),
+        ("detector_distance", 1.831, None),
+        ("photon_energy", 8701.0, None),
+    ],
+)
+def test_a_log_that_contradicts_the_frames_own_file_is_said_to(tmp_path, name, value, said):
+    folder = write_p10(tmp_path, counts((20, 40, 48)), 2)
+    with h5py.File(folder / "e500/gold_00031_master.h5", "r+") as file:
+        file["entry"].attrs["NX_class"] = "NXentry"
+        detector = file.create_group("entry/instrument/detector")
+        detector.attrs["NX_class"] = "NXdetector"
+        detector[name] = value
+        detector[name].attrs["units"] = "eV" if name == "photon_energy" else "m"
+    scan = formats.read_scan(folder)
+    assert (scan.geometry.energy_kev, scan.geometry.distance_m) == pytest.approx((8.7, 1.83))
+    assert [said in note for note in scan.notes if "contradict" in note] == ([] if said is None else [True])

@@ -18,7 +18,7 @@ from .logs import ScanLog
 from .logs.counted import frame_counter
 from .masks import Region, gaps_of
 from .moved import Moving, moves, order_in, sorted_by, still
-from .readings import quantity
+from .readings import quantity, unlike
 from .whose import first_of, nearly_from, told_from
 
 _WEAK = 2 / 3
@@ -94,6 +94,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     metadata["saturation_counts"] = detector.saturation
     document = _document(beamline, detector, log, region, frames.shape, points, notes)
     notes += _unusable(beamline, log)
+    notes += unlike(document, frames.known, log.path.name)
     for key in ("energy_kev", "distance_m", "pixel_size_um", "direct_beam_pixel"):
         if document.get(key) is None:
             document[key] = frames.known.get(key)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from ..geometry import Source
-from ..geometry.plausible import DISTANCE, ENERGY, Range, fault
+from ..geometry.plausible import DISTANCE, ENERGY, PIXEL, Range, fault
 from .logs import ScanLog
 
-_APART = {ENERGY.what: 1e-3, DISTANCE.what: 0.02}
+_KEYS = {"energy_kev": ENERGY, "distance_m": DISTANCE, "pixel_size_um": PIXEL}
+_APART = {ENERGY.what: 1e-3, DISTANCE.what: 0.02, PIXEL.what: 0.02}
 """What a log says twice of these, or otherwise in every frame, contradicts itself where it differs by a larger part."""
 
 
@@ -50,3 +52,22 @@ def quantity(
     if found is None:
         notes += faults[:1]
     return None if found is None else found[1]
+
+
+def unlike(taken: Mapping[str, Any], said: Mapping[str, Any], log: str) -> Iterator[str]:
+    """Yield what the frames' own file says otherwise than their log, which is taken."""
+    for key, needed in _KEYS.items():
+        one, other = taken.get(key), said.get(key)
+        scanned = needed is ENERGY and taken.get("energy_step_kev")
+        if (
+            one is None
+            or other is None
+            or scanned
+            or np.allclose(one, other, rtol=_APART[needed.what], atol=0)
+        ):
+            continue
+        former, latter = (" × ".join(f"{value:.6g}" for value in np.ravel(each)) for each in (one, other))
+        yield (
+            f"{log} and the frames' own file contradict each other: the {needed.what} is {former} {needed.unit} by the former, "
+            f"which is taken, and {latter} by the latter; --set geometry.{key}=… says another."
+        )
