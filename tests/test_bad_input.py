@@ -349,6 +349,20 @@ def test_no_permission(scan, tmp_path, monkeypatch, capsys):
     assert "Permission denied" in error
 
 
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        ("refine.algoritm=50*ER", "refine.algorithm"),
+        ("energy_kev=9", "geometry.energy_kev"),
+        ("binning=2", None),
+    ],
+)
+def test_a_misspelt_setting_is_told_its_name(scan, capsys, setting, meant):
+    error = refused(["reconstruct", str(scan), "--set", setting], capsys)
+    assert ("did you mean" in error) == (meant is not None)
+    assert meant is None or f"did you mean {meant}" in error
+
+
 @pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to])
 @pytest.mark.parametrize(
     "words",

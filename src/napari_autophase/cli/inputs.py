@@ -180,7 +180,10 @@ def choose_recipe(preset: Preset | None, path: Path | None, settings: list[str])
         from ..repeat import recipe_of
 
         recipe = recipe_of(path)
-    own = (each for each in settings if not each.strip().startswith(_GEOMETRY))
+    own = [each for each in settings if not each.strip().startswith(_GEOMETRY)]
+    for key in (each.partition("=")[0].strip() for each in own):
+        if key in Geometry.__dataclass_fields__:
+            raise InputError(f"--set {key}: a recipe has no such setting; did you mean {_GEOMETRY}{key}?")
     return recipe.with_settings(dict(_key_and_value(each, "refine.algorithm=50*ER") for each in own))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
+from difflib import get_close_matches
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -177,8 +179,10 @@ class Recipe(Part):
             for step in path:
                 part = part.get(step) if isinstance(part, dict) else None
             if not isinstance(part, dict) or last not in part:
+                close = get_close_matches(key, list(_names(self.model_dump())), 1, 0.7)
+                meant = f" (did you mean {close[0]}?)" if close else ""
                 raise InputError(
-                    f"A recipe has no setting '{key}'; the page Recipe of the documentation lists them all."
+                    f"A recipe has no setting '{key}'{meant}; the page Recipe of the documentation lists them all."
                 )
             if key == "preset" and value != self.preset:
                 raise InputError(
@@ -213,3 +217,11 @@ class Recipe(Part):
         return (
             f"<details><summary>{escape(repr(self))}</summary>{as_table(self, bold=self.changes())}</details>"
         )
+
+
+def _names(part: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the settings of a recipe as they are written."""
+    for key, value in part.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from _names(value, f"{prefix}{key}.")
