@@ -205,16 +205,15 @@ def find_isolated(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
     """Find voxels that their third-brightest neighbour does not vouch for: see `find_hot_pixels`, which this is half of."""
     hot = np.zeros(counts.shape, bool)
     least = _CONTRAST + _SIGMAS * np.sqrt(_CONTRAST)
-    suspects = np.argwhere(good & (counts > least))
+    bright = np.flatnonzero(counts > least)
+    suspects = np.stack(np.unravel_index(bright[good.ravel()[bright]], counts.shape), 1)
     if len(suspects) == 0:
         return hot
-    known = np.full([side + 2 for side in counts.shape], -1, counts.dtype)
-    np.copyto(known[1:-1, 1:-1, 1:-1], counts, where=good)
     offsets = np.argwhere(np.ones((3, 3, 3))) - 1
     distances = np.abs(offsets).sum(1)
     # most voxels are vouched for by the few that share a face with them
     for around in (offsets[distances == 1], offsets[distances > 0]):
-        third = _third_brightest(known, suspects, around)
+        third = _third_brightest(counts, good, suspects, around)
         expected = _CONTRAST * (third + 1)
         isolated = counts[tuple(suspects.T)] > expected + _SIGMAS * np.sqrt(np.maximum(expected, 0))
         suspects, third = suspects[isolated], third[isolated]
@@ -223,13 +222,22 @@ def find_isolated(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
     return hot
 
 
-def _third_brightest(known: np.ndarray, voxels: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Return the third-brightest of each voxel's neighbours, in an array that was padded by one voxel."""
-    flat, strides = known.ravel(), np.array([known.shape[1] * known.shape[2], known.shape[2], 1])
-    places = (voxels + 1) @ strides
-    first = second = third = np.full(len(voxels), -np.inf, known.dtype)
+def _third_brightest(
+    counts: np.ndarray, good: np.ndarray, voxels: np.ndarray, offsets: np.ndarray
+) -> np.ndarray:
+    """Return the third-brightest of each voxel's neighbours, -1 for those that are not good, or beyond the edges."""
+    flat, usable = counts.ravel(), good.ravel()
+    strides = np.array([counts.shape[1] * counts.shape[2], counts.shape[2], 1])
+    places = voxels @ strides
+    within = [
+        {step: (voxels[:, axis] + step >= 0) & (voxels[:, axis] + step < side) for step in (-1, 0, 1)}
+        for axis, side in enumerate(counts.shape)
+    ]
+    first = second = third = np.full(len(voxels), -np.inf, counts.dtype)
     for offset in offsets:
-        one = flat[places + offset @ strides]
+        inside = np.logical_and.reduce([within[axis][int(step)] for axis, step in enumerate(offset)])
+        there = np.where(inside, places + offset @ strides, 0)
+        one = np.where(inside & usable[there], flat[there], counts.dtype.type(-1))
         third = np.maximum(third, np.minimum(second, one))
         second = np.maximum(second, np.minimum(first, one))
         first = np.maximum(first, one)
