@@ -35,6 +35,16 @@ def test_a_frame_without_light_amid_light_is_named(tmp_path):
     assert note.startswith(f"Frame {PEAK + 1} has no light, and those beside it have")
 
 
+def test_a_frame_that_is_missing_is_not_said_to_be_dark(tmp_path):
+    for index, frame in enumerate(STACK):
+        if index != PEAK + 1:
+            tifffile.imwrite(tmp_path / f"s_{index:04d}.tif", frame)
+    notes = formats.read_scan(tmp_path).notes
+    assert [note for note in notes if note.startswith("Frame ")] == [
+        f"Frame {PEAK + 1} is missing and masked."
+    ]
+
+
 @pytest.mark.parametrize(
     ("turned", "said"),
     [

@@ -120,7 +120,7 @@ def repeated(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     ]
 
 
-def among_frames(counts: np.ndarray) -> list[str]:
+def among_frames(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     """Say what is odd of frames, one among the others, from the pixels that change most."""
     frames = counts.reshape(len(counts), -1)
     change = frames.max(0).astype(np.float64) - frames.min(0)
@@ -138,7 +138,8 @@ def among_frames(counts: np.ndarray) -> list[str]:
     beside[1:-1] = np.maximum(pairs[1:], pairs[:-1])
     beside[[0, -1]] = 1.0
     beside[np.setdiff1d(np.arange(len(counts)), lit)] = 1.0
-    return [*brighter(some), *lying_otherwise(counts, beside)]
+    lost = np.zeros(len(counts), bool) if bad is None else np.asarray(bad.all((1, 2)))
+    return [*brighter(some, lost), *lying_otherwise(counts, beside)]
 
 
 def _out_of_order(amplitude: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:

@@ -148,7 +148,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     # of a file that says nothing but numbers
     is_bare = how.axes is None and about.geometry is None and not (about.notes or turned)
     seen = finite(counts)
-    doubts = [*(which_rocks(whole) if is_bare else ()), *repeated(seen, bad), *among_frames(seen)]
+    doubts = [*(which_rocks(whole) if is_bare else ()), *repeated(seen, bad), *among_frames(seen, bad)]
     doubts += [each for ask in BY_NUMBERS if how.values is None for each in ask(seen, bad)]
     del seen
     part = kind.scan_of(chosen)

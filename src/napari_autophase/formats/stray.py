@@ -27,7 +27,7 @@ _TURNED = {
 }
 
 
-def brighter(few: np.ndarray) -> list[str]:
+def brighter(few: np.ndarray, lost: np.ndarray) -> list[str]:
     """Say which frames are much brighter than those beside them, in all their pixels, or have no light at all amid light.
 
     Fringes may come and go from one frame to the next, so a frame is compared with two on either side.
@@ -36,10 +36,14 @@ def brighter(few: np.ndarray) -> list[str]:
     ----------
     few
         Counts of some pixels, (frames, pixels).
+    lost
+        Which frames are masked as a whole.
     """
     peak = int(few.sum(1).argmax())
     found: list[str] = []
     for index in range(2, len(few) - 2):
+        if lost[index]:
+            continue
         before, after = few[index - 2 : index], few[index + 1 : index + 3]
         usual = np.sqrt(before.max(0) * after.max(0))
         least = np.minimum(before.min(0), after.min(0))
