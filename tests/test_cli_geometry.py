@@ -256,3 +256,15 @@ def test_a_spacing_in_another_unit_is_refused(folder, capsys):
         capsys, "info", folder / "bare.npy", "--geometry", folder / "g.json", "--spacing", "2.3546"
     )
     assert "2.3546 is no lattice spacing in nm (0.05 to 1.5): 0.23546 nm, if the number is in Å?" in said
+
+
+def test_angles_that_begin_again_run_on_and_are_said_to(folder, capsys):
+    angles = [round((359.92 + 0.005 * frame) % 360, 4) for frame in range(32)]
+    known = {key: value for key, value in GOLD.items() if key != "rocking_step_deg"}
+    (folder / "turned.json").write_text(
+        json.dumps({"beamline": "34-ID-C", **known, "rocking_angles_deg": angles})
+    )
+    found = info(folder, capsys, "--geometry", folder / "turned.json")
+    assert found["geometry"]["rocking_step_deg"] == pytest.approx(0.005)
+    assert found["geometry"]["rocking_angles_deg"][0] == pytest.approx(-0.08)
+    assert any("begins again after a whole turn" in note for note in found["notes"])
