@@ -141,7 +141,7 @@ def test_a_missing_codec_is_named(tmp_path, counts, monkeypatch):
         raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
 
     write_frames(tmp_path / "s", dict(enumerate(counts)))
-    monkeypatch.setattr(tifffile, "imread", refuse)
+    monkeypatch.setattr(tifffile.TiffFile, "asarray", refuse)
     with pytest.raises(InputError, match=r"compressed with LZW.*pip install imagecodecs") as caught:
         formats.read_scan(tmp_path / "s")
     assert "damaged" not in str(caught.value)
