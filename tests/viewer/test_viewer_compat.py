@@ -37,7 +37,7 @@ def old_viewer(ndisplay=3, **more):
         text_overlay="text",
         _canvas_size=(600, 800),
         layers=OldLayers(),
-        dims=SimpleNamespace(ndisplay=ndisplay, displayed=shown, axis_labels=("-3", "-2", "-1")),
+        dims=SimpleNamespace(ndim=3, ndisplay=ndisplay, displayed=shown, axis_labels=("-3", "-2", "-1")),
         **more,
     )
 
@@ -115,6 +115,28 @@ def test_the_installed_version_fits_a_layer_among_larger_ones(viewer):
     height, width = compat.canvas_size(viewer)
     assert compat.camera(viewer).zoom == pytest.approx(0.95 * min(height / 40, width / 60), rel=0.03)
     np.testing.assert_allclose(compat.camera(viewer).center[-2:], (24.5, 34.5), atol=0.5)
+
+
+def test_it_fits_a_layer_among_some_with_more_axes(viewer):
+    small = viewer.add_image(np.zeros((8, 40, 60)), translate=(0, 5, 5))
+    viewer.add_image(np.zeros((3, 8, 400, 600)))
+    viewer.dims.ndisplay = 2
+    compat.fit_to_view(viewer, [small])
+    height, width = compat.canvas_size(viewer)
+    assert compat.camera(viewer).zoom == pytest.approx(0.95 * min(height / 40, width / 60), rel=0.03)
+    np.testing.assert_allclose(compat.camera(viewer).center[-2:], (24.5, 34.5), atol=0.5)
+    np.testing.assert_allclose(compat.extent(viewer, [small])[:, -2:], [(5, 5), (44, 64)])
+
+
+def test_scans_and_results_are_shown_beside_an_image_with_a_time_axis(session, viewer):
+    viewer.add_image(np.zeros((3, 8, 20, 20)), name="film")
+    session.add_scan(make_scan())
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["film", "crystal"]
+    session.add_result(make_reconstruction())
+    viewer.dims.ndisplay = 2
+    session.show_diffraction()
+    session.show_result()
+    assert session.results[0].shown
 
 
 def test_axes_are_called_as_those_of_the_uppermost_layer_that_names_them(session, viewer):

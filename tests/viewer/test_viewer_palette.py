@@ -6,6 +6,8 @@ from importlib import import_module, resources
 
 import napari
 import pytest
+from app_model.registries import CommandsRegistry
+from in_n_out import Store
 from npe2 import PluginManifest
 from qtpy.QtWidgets import QFileDialog
 from viewer_doubles import make_reconstruction, make_scan
@@ -46,6 +48,16 @@ def test_commands_do_nothing_where_nothing_is_chosen(current, said, monkeypatch,
     assert len(current.layers) == 0
     monkeypatch.setattr(napari, "current_viewer", lambda: None)
     assert not getattr(import_module(module), name)()
+
+
+@pytest.mark.parametrize("command", BY_ARGUMENT, ids=lambda command: command.id)
+def test_commands_can_be_called_as_the_palette_calls_them(current, said, monkeypatch, qapp, command):
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", staticmethod(lambda *_: ("", "")))
+    offered = CommandsRegistry(Store.create(f"palette of {command.id}"))
+    module, name = command.python_name.split(":")
+    offered.register_command(command.id, getattr(import_module(module), name), command.title)
+    assert not offered.execute_command(command.id).result()
+    assert len(current.layers) == 0
 
 
 def test_a_file_is_asked_for_and_opened(current, monkeypatch, qapp):

@@ -59,6 +59,32 @@ def test_between_two_updates_steps_are_collected_and_none_is_lost(controller, cl
     assert [len(update.errors) for update in updates] == [0, 1, steps - 1]
 
 
+def test_an_update_that_cannot_be_shown_does_not_end_the_updates(controller, qtbot):
+    shown = threading.Event()
+
+    def engine(scan, recipe, **_):
+        for step in range(10_000):
+            yield Progress("refine", step + 1, 10_000, error=1.0)
+            if shown.is_set():
+                return FOUND
+            time.sleep(1e-3)
+
+    told = []
+
+    def show(update):
+        told.append(update)
+        if len(told) == 1:
+            raise ValueError("this cannot be drawn")
+        shown.set()
+
+    controller.use(engine)
+    controller.advanced.connect(show)
+    with qtbot.capture_exceptions() as errors:
+        controller.start(SCAN, Recipe())
+        qtbot.waitUntil(shown.is_set, timeout=8_000)
+    assert "this cannot be drawn" in str(errors[0][1])
+
+
 def test_what_is_told_together_is_of_one_stage(controller, qtbot):
     def engine(scan, recipe, **_):
         for stage, first in (("guess", 0), ("refine", 100)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import napari
@@ -53,7 +52,43 @@ def save_result() -> None:
         show_error(str(error))
 
 
-def _command(name: str, *arguments: int) -> None:
+def reconstruct() -> None:
+    """Reconstruct the current scan."""
+    _do("reconstruct")
+
+
+def hold() -> None:
+    """Let the run rest, or go on."""
+    _do("hold")
+
+
+def cancel() -> None:
+    """Stop the run."""
+    _do("cancel")
+
+
+def toggle_diffraction() -> None:
+    """Show the diffraction, or the result again."""
+    _do("toggle_diffraction")
+
+
+def next_result() -> None:
+    """Show the result after the one that is seen."""
+    _do("step", 1)
+
+
+def previous_result() -> None:
+    """Show the result before the one that is seen."""
+    _do("step", -1)
+
+
+def bring_back() -> None:
+    """Bring back what was deleted last."""
+    _do("bring_back")
+
+
+def _do(name: str, *arguments: int) -> None:
+    # napari calls a command with all its parameters by name, so that those above have none
     from .model import commands
     from .sessions import session_of
 
@@ -62,15 +97,6 @@ def _command(name: str, *arguments: int) -> None:
         return
     if words := getattr(commands, name)(session_of(viewer), *arguments):
         show_info(words)
-
-
-reconstruct = partial(_command, "reconstruct")
-hold = partial(_command, "hold")
-cancel = partial(_command, "cancel")
-toggle_diffraction = partial(_command, "toggle_diffraction")
-next_result = partial(_command, "step", 1)
-previous_result = partial(_command, "step", -1)
-bring_back = partial(_command, "bring_back")
 
 
 def _chosen(viewer: ViewerModel) -> ResultLayers | None:

@@ -50,8 +50,10 @@ def launch(
 
     def deliver(update: tuple[Progress, tuple[float, ...], Seen]) -> None:
         begin = time.monotonic()
-        run.on_progress(*update)
-        QTimer.singleShot(0, lambda: worker.rest(time.monotonic() - begin))  # comes after the drawing
+        try:
+            run.on_progress(*update)
+        finally:  # the run tells no more until it hears of this
+            QTimer.singleShot(0, lambda: worker.rest(time.monotonic() - begin))  # comes after the drawing
 
     worker.yielded.connect(deliver)
     worker.returned.connect(run.on_done)

@@ -77,7 +77,7 @@ def frame(
         compat.look(viewer, (z, up * y, x), (0.0, up, 0.0))
     compat.fit_to_view(viewer, seen)
     displayed = [ends[axis - (viewer.dims.ndim - 3)] for axis in viewer.dims.displayed]
-    low, high = viewer.layers.get_extent(seen).world
+    low, high = compat.extent(viewer, seen)
     fitted = [high[axis] - low[axis] for axis in viewer.dims.displayed]
     middle = [(low + high) / 2 for low, high in displayed]
     camera.center = (0.0, *middle) if len(middle) == 2 else tuple(middle)

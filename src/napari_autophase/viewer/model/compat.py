@@ -161,20 +161,29 @@ def name_axes(viewer: ViewerModel, labels: Sequence[str]) -> None:
         viewer.dims.axis_labels = (*viewer.dims.axis_labels[: -len(labels)], *labels)
 
 
+def extent(viewer: ViewerModel, layers: Sequence[Layer]) -> np.ndarray:
+    """Return where layers begin and end along every axis of the viewer; 0 along those that they lack."""
+    world = np.asarray(viewer.layers.get_extent(layers).world)
+    lacking = viewer.dims.ndim - world.shape[1]
+    return np.pad(world, ((0, 0), (lacking, 0)))
+
+
 def fit_to_view(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
-    """Move and zoom the camera so that these layers fill the canvas; by themselves the older versions fit all there are."""
-    if hasattr(viewer, "canvas"):
+    """Move and zoom the camera so that these layers fill the canvas.
+
+    By themselves the older versions fit all there are, and napari 0.9 fits none that have fewer axes than others in the list.
+    """
+    if hasattr(viewer, "canvas") and max(layer.ndim for layer in layers) == viewer.dims.ndim:
         viewer.fit_to_view(layers=layers)
         return
-    low, high = viewer.layers.get_extent(layers).world[:, list(viewer.dims.displayed)]
+    low, high = extent(viewer, layers)[:, list(viewer.dims.displayed)]
     size = high - low
     if viewer.dims.ndisplay == 3:
         direction, up = looking(viewer)
         size = np.abs([up, np.cross(direction, up)]) @ size
-    viewer.camera.center = tuple((low + high) / 2)
-    viewer.camera.zoom = (1 - MARGIN) * float(
-        np.min(np.array(canvas_size(viewer)) / np.where(size > 0, size, 1))
-    )
+    eye = camera(viewer)
+    eye.center = tuple((low + high) / 2)
+    eye.zoom = (1 - MARGIN) * float(np.min(np.array(canvas_size(viewer)) / np.where(size > 0, size, 1)))
 
 
 def _grid(viewer: ViewerModel) -> Any:
