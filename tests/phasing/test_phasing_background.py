@@ -148,7 +148,7 @@ def test_fast_finds_a_crystal_on_a_background_as_well_as_without(monkeypatch):
     found = run(truth.scan, fast.with_settings({"model.background": "estimate"}))
     monkeypatch.setattr(trust, "explains", lambda *_: True)  # what is found without is not phased again
     plain = run(truth.scan, fast.with_settings({"model.background": "off"}))
-    least = 0.975 if found.backend == "compiled" else 0.965  # another arithmetic ends elsewhere
+    least = 0.97 if found.backend == "compiled" else 0.965  # another arithmetic ends elsewhere
     assert likeness(found.object, truth.object) > least > 0.95 > likeness(plain.object, truth.object)
     assert found.background.kind == "flat"
     assert found.background.photons_per_voxel == pytest.approx(5, rel=0.05)
