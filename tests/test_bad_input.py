@@ -412,6 +412,15 @@ def _interrupted_in_an_import():
     raise RecursionError  # as of a package of which a half is there
 
 
+@pytest.fixture
+def listening():
+    """A process that hears Ctrl-C, which a job in the background does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("work", [_interrupted_in_a_callback, _interrupted_in_an_import])
 def test_an_interrupt_is_never_lost(monkeypatch, capsys, work):
     """Python prints what is raised in the callback of a weak reference, and goes on."""

@@ -23,7 +23,7 @@ def test_lists_may_be_written_as_on_the_command_line():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"energy_kev": "9e3eV"}, "'energy_kev' (Photon energy in keV): '9e3eV' is no number."),
+        ({"energy_kev": "nine"}, "'energy_kev' (Photon energy in keV): 'nine' is no number."),
         ({"direct_beam_pixel": 3}, "1 value is given, 2 are needed."),
         ({"direct_beam_pixel": [3, 4, 5]}, "3 values are given, 2 are needed."),
         ({"rocking_step_deg": None}, "lacks rocking_step_deg"),
