@@ -175,6 +175,34 @@ def test_the_crystal_is_outlined_where_its_amplitude_is_flat(monkeypatch, cohere
     assert seen == outlined
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "asked"),
+    [
+        ("20*ER+40*HIO+20*ER+40*HIO+20*ER", [80, 130, 140]),
+        ("30*HIO+20*ER", [40, 50]),
+        ("20*ER", [10, 20]),
+    ],
+)
+def test_what_the_first_iterations_make_of_random_phases_tells_nothing_of_the_light(
+    monkeypatch, algorithm, asked
+):
+    data, starts = random_problem(ODD, 4, 1)
+    estimate, seen, steps = batch.Batch.blur, [], []
+
+    def seeing(self, *args):
+        seen.append(steps[-1].step + 1 if steps and steps[-1].step < total else total)
+        return estimate(self, *args)
+
+    total = len(parse(algorithm))
+    monkeypatch.setattr(batch.Batch, "blur", seeing)
+    plan = Refinement(algorithm=algorithm, shrink_wrap=FIXED, averaged=0)
+    job = refine(data, starts, plan, coherence="gaussian")
+    with contextlib.suppress(StopIteration):
+        while True:
+            steps.append(next(job))
+    assert sorted(set(seen)) == asked
+
+
 def test_a_mean_is_of_objects_each_within_the_support_that_it_had():
     data, starts = random_problem(ODD, 5, 1)
     chunk = batch.Batch(data, starts).chunks[0]

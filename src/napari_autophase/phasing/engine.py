@@ -187,8 +187,9 @@ class _Run:
         The places in the batch of the starts in their order, once of each the better has been chosen; empty: as they are.
     stops
         Iterations after which the starts are looked at, or anything is changed.
-    sought
-        The shape of the blur that is estimated; None: none is.
+    sought, asked
+        The shape of the blur that is estimated; None: none is; and after how many iterations objects tell of one that no guess
+        brought.
     coarse
         How many of them are done on half as many voxels per axis.
     done
@@ -229,6 +230,7 @@ class _Run:
             {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)} if self.renews else set()
         )
         self.both, self.turned = False, list[int]()
+        self.asked = min(algorithm.resting(self.steps), default=down)
         self.done = 0
         self.chi2 = torch.zeros((len(self.steps), 0))
         self.tail = max(self.coarse, algorithm.tail(self.steps))
@@ -355,7 +357,12 @@ class _Run:
             batch.explain(self.blur, renew=False)
 
     def _tells(self) -> bool:
-        """Whether objects are as good as they can be for now: those that a guess brought, and what downhill steps left."""
+        """Whether objects are as good as they can be for now: those that a guess brought, and what downhill steps left.
+
+        What the first of these make of random phases is not: any blur explains wrong objects better, and keeps them wrong.
+        """
+        if self.blur is None and self.done < self.asked:
+            return False
         before = self.steps[max(0, self.done - DOWN) : self.done]
         return self.blur is not None if not before else all(name in algorithm.DOWNHILL for name in before)
 

@@ -171,10 +171,8 @@ class PaintedMasks:
             return found
         entry.painted_whole = stored
         if layer is not None and layer.data.shape == scan.shape and before != now:
-            mode, layer.editable = (
-                layer.mode,
-                False,
-            )  # forgets the strokes, which count from the corner of what was read
+            # forgets the strokes, which count from the corner of what was read
+            mode, layer.editable = layer.mode, False
             layer.data = stored[now].copy()
             layer.editable, layer.mode = True, mode
         return painted.over(found, stored[now] != 0)
