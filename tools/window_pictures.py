@@ -72,7 +72,7 @@ def main() -> None:
     panel = workspace.reconstruct
     panel.show_recipe(Recipe.from_preset("iterative"))
     panel.button.click()
-    until(lambda: any(re.match(r"Refining · [1-9]\d\d ", text) for text in labels()))
+    until(lambda: any(re.match(r"Refining · [1-9]\d+ ", text) for text in labels()))
     shoot(panel_running=workspace)
     controller.cancel()
     while controller.busy:
