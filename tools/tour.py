@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import faulthandler
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROLES = ("isosurface",)
 HANG_S = 1800
@@ -354,9 +355,22 @@ def main(folder: Path, size: tuple[int, int] = (1600, 1000)) -> int:
     return 0
 
 
+def end(code: int) -> NoReturn:
+    """End the process with an exit code.
+
+    A window that was left half-way is not taken apart: PyQt6 may crash over it as the interpreter ends, and would hide the code.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code:
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         width, height = map(int, (*sys.argv[2:], "1600x1000")[0].split("x"))
-        sys.exit(main(Path(sys.argv[1]).resolve(), (width, height)))
+        end(main(Path(sys.argv[1]).resolve(), (width, height)))
     with tempfile.TemporaryDirectory() as scratch:
-        sys.exit(main(Path(scratch)))
+        code = main(Path(scratch))
+    end(code)
