@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_autophase import analysis, formats, phasing
+from napari_autophase import analysis, formats, outcome, phasing
 from napari_autophase.cli import main
 from napari_autophase.evidence import TRUST_MAPS
 from napari_autophase.preparation import halves, prepare
@@ -243,7 +243,11 @@ def test_a_whole_scan_that_a_first_attempt_does_not_explain_is_phased_again(crys
     assert sum("begun anew" in note for note in found.notes) == 1
     assert abs(analysis.align(found.object, crystal.object, ramp=True)[1]) > 0.95
     assert found.recipe == quick
+    # light that lies elsewhere is enough, however little held-out pixels tell
     monkeypatch.setattr(analysis.trust, "explains", lambda *_: True)
+    coherent = quick.with_settings({"model.coherence": "off"})
+    assert sum("begun anew" in note for note in run(crystal.scan, coherent).notes) == 1
+    monkeypatch.setattr(analysis.trust, "leaves_light", lambda *_: False)
     once = run(crystal.scan, quick)
     assert not any("begun anew" in note for note in once.notes)
     assert once.figures["free_llk"] > found.figures["free_llk"]
@@ -266,3 +270,38 @@ def test_random_starts_beside_a_guess_are_as_many_as_memory_has_room_for(crystal
         some = phasing.with_room(shape, many, device)
         assert some == many.with_settings({"refine.starts": starts})
         assert (some.number_of_starts, some.prepare) == (1 + starts, recipe.prepare)
+
+
+def test_starts_that_explain_a_scan_as_well_are_compared():
+    """A crystal moved, turned into its twin and tilted is the same to the counts; another one is not."""
+    one, other = (simulate(seed, 32, phase_range=2.0, peak=1e5).object for seed in (1, 2))
+    grid = np.indices(one.shape)[0]
+    same = np.roll(np.conj(one[::-1, ::-1, ::-1]), (4, 1, -2), (0, 1, 2)) * np.exp(0.3j * grid)
+
+    def alike(objects, scores):
+        volumes = np.stack(objects).astype(np.complex64)
+        kept = phasing.Starts(volumes, np.abs(volumes) > 0)
+        figures = [{"chi2": 1.0, "free_llk": score} for score in scores]
+        return outcome.starts_alike(
+            phasing.Phased(one, one != 0, figures[0], np.zeros(0), 0, kept, kept_figures=figures)
+        )
+
+    assert alike([one, same], [0.4, 0.5]) == {
+        "starts_alike": pytest.approx(1, abs=2e-3),
+        "starts_compared": 2,
+    }
+    found = alike([one, same, other], [0.4, 0.5, 0.59])
+    assert found["starts_compared"] == 3
+    assert found["starts_alike"] < 0.95
+    assert alike([one, same, other], [0.4, 0.5, 0.61])["starts_alike"] > 0.99
+    assert alike([one, other], [0.4, 0.8]) == alike([one], [0.4]) == {}
+
+
+def test_the_verdict_says_whether_starts_agree(crystal):
+    longer = SHORT.with_settings({"refine.algorithm": "3*(10*ER+60*HIO)+20*ER", "refine.starts": 3})
+    found = run(crystal.scan, longer)
+    assert found.figures["starts_alike"] > 0.95
+    assert "starts explain the scan about as well, and agree" in found.verdict
+    apart = {**found.figures, "starts_alike": 0.8}
+    assert "do not agree (correlation down to 0.800)" in analysis.trust.verdict(apart)
+    assert "starts" not in analysis.trust.verdict({**apart, "free_llk": 100.0})

@@ -469,3 +469,14 @@ def test_a_faint_scan_is_not_condemned_for_its_noise():
     assert trust.verdict(figures(mean)).startswith("Converged")
     for wrong in (np.zeros_like(mean), 100 * mean):
         assert trust.verdict(figures(wrong)).startswith("Not converged")
+
+
+def test_light_that_lies_elsewhere_is_noticed_whatever_the_brightness():
+    """A twentieth of it counts among many photons and is lost in the noise of few; noise alone never counts."""
+    for peak, noticed in ((10.0, False), (1e5, True), (1e8, True)):
+        mean = pattern(peak)
+        moved = np.roll(mean, 3, 0)
+        for share, wrong in ((0.0, False), (1e-5, False), (0.05, noticed)):
+            counts = np.random.default_rng(4).poisson((1 - share) * mean + share * moved).astype(np.float32)
+            shells, ratio = trust.explained(counts, mean.astype(np.float32), ~NOBODY, NOBODY, 1e-4, None)
+            assert trust.leaves_light(shells, ratio) == wrong, (peak, share, ratio)

@@ -57,8 +57,8 @@ class Phased:
         What lies between the coherent intensity and the measured one; None: nothing that was sought, or found.
     runs
         Figures of every start that was not pruned.
-    kept
-        The best starts as they ended, the best first.
+    kept, kept_figures
+        The best starts as they ended, the best first, and their figures.
     """
 
     object: np.ndarray
@@ -70,6 +70,7 @@ class Phased:
     notes: tuple[str, ...] = ()
     blur: Blur | None = None
     runs: list[dict[str, float]] = field(default_factory=list)
+    kept_figures: list[dict[str, float]] = field(default_factory=list)
 
 
 def refine(
@@ -80,6 +81,7 @@ def refine(
     keep: int = 1,
     coherence: Coherence = "as it is",
     uniform: float = 0.0,
+    compare: int = 1,
 ) -> Generator[Progress, None, Phased]:
     """Phase all starts as `refinement` says; yields `Progress` after every iteration and returns the best.
 
@@ -87,11 +89,11 @@ def refine(
     reported on the way is the lowest chi² of all starts as the iteration began.  Closing the generator cancels.  A GPU that
     runs out of memory begins anew with fewer starts at a time, and at last on the CPU.
 
-    `stage` is what the progress is reported as, `keep` how many starts are handed back whole.  Where light is only partly
-    coherent, or there is a background, what projections aim at stays `as it is` in `data`, or is made anew from the objects every
-    few iterations, with the blur `given` there, or one that is estimated too, of the shape that is named.  Where the widest modes
-    of objects hang on pixels that nobody measured, likelihoods alone do not tell starts apart: they are divided by how uniform
-    amplitudes are, raised to `uniform` (see `scoring.uniformities`).
+    `stage` is what the progress is reported as, `keep` how many starts are left at least and handed back whole, or `compare` if
+    more are left.  Where light is only partly coherent, or there is a background, what projections aim at stays `as it is` in
+    `data`, or is made anew from the objects every few iterations, with the blur `given` there, or one that is estimated too, of
+    the shape that is named.  Where the widest modes of objects hang on pixels that nobody measured, likelihoods alone do not tell
+    starts apart: they are divided by how uniform amplitudes are, raised to `uniform` (see `scoring.uniformities`).
 
     Raises
     ------
@@ -102,7 +104,7 @@ def refine(
     del starts
     while True:
         try:
-            run = _Run(refinement, data, stage, keep, coherence, uniform)
+            run = _Run(refinement, data, stage, keep, coherence, uniform, compare)
             return (yield from _begun(run, data, given))
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error):
@@ -138,7 +140,7 @@ def _refine(run: _Run, batch: Batch, data: Diffraction) -> Generator[Progress, N
     run.choose(batch)
     run.conclude(batch)
     runs = batch.figures()
-    order = run.order(batch, [one.get("free_llk", one["chi2"]) for one in runs])[: run.keep]
+    order = run.order(batch, [one.get("free_llk", one["chi2"]) for one in runs])[: max(run.keep, run.compare)]
     best, kept = order[0], batch.starts(order)
     return Phased(
         object=kept.objects[0],
@@ -150,6 +152,7 @@ def _refine(run: _Run, batch: Batch, data: Diffraction) -> Generator[Progress, N
         notes=(*data.notes, *run.notes),
         blur=run.blur,
         runs=run.in_order(runs),
+        kept_figures=[runs[one] for one in order],
     )
 
 
@@ -162,7 +165,7 @@ class _Run:
 
     Parameters
     ----------
-    refinement, data, stage, keep, coherence, uniform
+    refinement, data, stage, keep, coherence, uniform, compare
         As for `refine`.
 
     Attributes
@@ -209,9 +212,10 @@ class _Run:
         keep: int,
         coherence: Coherence,
         uniform: float,
+        compare: int,
     ) -> None:
         self.refinement, self.shape, self.stage, self.keep = refinement, data.shape, stage, keep
-        self.uniform = uniform
+        self.uniform, self.compare = uniform, compare
         self.coherence, self.blur, self._seeker = coherence, data.blur, Seeker(data.blur)
         self.sought: Shape | None = None if coherence == "as it is" or coherence == "given" else coherence
         self.renews = self.sought is not None or (coherence == "given" and not data.forward.is_plain)

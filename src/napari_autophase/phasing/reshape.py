@@ -15,6 +15,7 @@ import numpy as np
 from ..progress import relayed
 from ..recipe import Refinement, ShrinkWrap
 from ..reconstruction import Progress
+from .batch import Starts
 from .coherence import Shape
 from .diffraction import Diffraction
 from .engine import Phased, refine
@@ -38,7 +39,8 @@ def reshape(data: Diffraction, found: Phased, shape: Shape) -> Generator[Progres
     if shape == "gaussian" or found.blur is None:
         return found
     before = len(found.errors)
-    going_on = refine(data.explained(found.blur), found.kept, FURTHER, coherence=shape)
+    best = Starts(found.object[None], found.support[None])
+    going_on = refine(data.explained(found.blur), best, FURTHER, coherence=shape)
     other = yield from relayed(
         going_on, lambda now: replace(now, step=before + now.step, total=before + now.total)
     )

@@ -6,7 +6,7 @@ from .comparable import incomparable
 from .curves import run_rows, run_table, table
 from .noise import expected_llk, llk_variance, noise_level
 from .resolution import frequencies, fsc, prtf, shell_correlation, smoothed, transfer
-from .shells import GOOD, POOR, explained
+from .shells import GOOD, POOR, explained, leaves_light
 from .verdict import CONVERGED, bands, explains, shells_in_words, strain_in_words, verdict
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "frequencies",
     "fsc",
     "incomparable",
+    "leaves_light",
     "llk_variance",
     "modes",
     "noise_level",

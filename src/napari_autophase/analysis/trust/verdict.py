@@ -32,7 +32,8 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Sh
     Parameters
     ----------
     figures
-        ``chi2``, ``free_llk``, ``noise_llk``, what photon noise alone would leave of it, and ``free_photons`` a pixel.
+        ``chi2``, ``free_llk``, ``noise_llk``, what photon noise alone would leave of it, and ``free_photons`` a pixel;
+        ``starts_alike`` and ``starts_compared``, if several starts were.
     trust
         Of several runs.
     shells
@@ -41,7 +42,9 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Sh
     said = [_explained(figures)]
     if shells is not None and len(shells.frequency):
         said.append(shells_in_words(shells))
-    if trust is not None:
+    if trust is None:
+        said.append(_starts_agreed(figures))
+    else:
         said += [_agreed(trust), strain_in_words(trust)]
     return " ".join(each for each in said if each)
 
@@ -129,6 +132,20 @@ def _explained(figures: Mapping[str, float]) -> str:
     if ratio < DOUBTFUL:
         return f"Doubtful: {what} (a result that has converged stays below {CONVERGED:g}); try other seeds or more iterations."
     return f"Not converged: {what} (a result that has converged stays below {CONVERGED:g}); do not use it."
+
+
+def _starts_agreed(figures: Mapping[str, float]) -> str:
+    if "starts_alike" not in figures or not explains(figures):
+        return ""
+    alike, number = figures["starts_alike"], figures["starts_compared"]
+    if alike >= AGREE:
+        return (
+            f"{number:g} starts explain the scan about as well, and agree (correlation {alike:.3f} or more)."
+        )
+    return (
+        f"{number:g} starts explain the scan about as well, but do not agree (correlation down to {alike:.3f}): phase the scan "
+        "several times (runs) before you believe details."
+    )
 
 
 def _agreed(trust: Trust) -> str:

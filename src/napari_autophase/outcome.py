@@ -1,0 +1,113 @@
+"""What a run found, and how far it explains the scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import analysis, geometry
+from .analysis import trust
+from .analysis.trust.resolution import cut
+from .evidence import Shells, Trust
+from .reconstruction import JUDGED
+from .scan import fingerprint
+
+if TYPE_CHECKING:
+    from .phasing import Blur, Diffraction, Phased
+    from .preparation import Prepared
+
+OUTLIER = 1.5
+"""Runs whose held-out likelihood is so many times the best one's are not averaged, nor starts compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What was found.
+
+    Parameters
+    ----------
+    object, support
+        complex64 and bool, shift, phase and twin chosen as `analysis.normalise` does.
+    figures, errors, iterations, notes
+        As in `Phased`, with ``noise_llk`` among the figures.
+    device, backend
+        Where it was computed in the end, and by what.
+    blur
+        What makes the light's coherence partial.
+    judged_by
+        SHA-256 of the held-out pixels and their counts, by its name in `Reconstruction.used_sha256`; empty if none are.
+    trust
+        Of several runs.
+    shells
+        How well it explains the counts at every resolution.
+    """
+
+    object: np.ndarray
+    support: np.ndarray
+    figures: dict[str, float]
+    errors: np.ndarray
+    iterations: int
+    notes: tuple[str, ...]
+    device: str
+    backend: str
+    blur: Blur | None
+    judged_by: dict[str, str]
+    trust: Trust | None = None
+    shells: Shells | None = None
+
+
+def finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
+    """Return what phasing ended with as it is shown: normalised, and judged by pixels that no fit has seen."""
+    object, support = analysis.normalise(phased.object, phased.support)
+    unseen = data.held_out_pixels()
+    data = data.explained(phased.blur)
+    figures, judged = dict(phased.figures), {}
+    explained, figures["deviance_ratio"] = shells(phased.object, prepared, data)
+    if unseen.any():
+        figures["noise_llk"] = trust.noise_level(prepared.counts, prepared.good, unseen)
+        figures["free_photons"] = float(prepared.counts[unseen].mean(dtype=np.float64))
+        judged = {JUDGED: fingerprint(np.where(unseen, prepared.counts, np.float32(-1)))}
+    return Run(
+        object=object,
+        support=support,
+        figures=figures,
+        errors=phased.errors,
+        iterations=phased.iterations,
+        notes=phased.notes,
+        device=str(data.device),
+        backend=data.backend.name,
+        blur=phased.blur,
+        judged_by=judged,
+        shells=explained,
+    )
+
+
+def starts_alike(phased: Phased) -> dict[str, float]:
+    """Return how many starts explain the scan about as well as the best, and the lowest correlation of one with it; or nothing.
+
+    Two that explain it as well and differ are a mixture of twins, say, or a local minimum: the counts do not tell which is right.
+    """
+    scores = [one.get("free_llk", one["chi2"]) for one in phased.kept_figures]
+    near = [one for one, score in enumerate(scores) if score <= OUTLIER * scores[0]]
+    if len(near) < 2:
+        return {}
+    objects = cut(phased.kept.objects[near], np.any(phased.kept.supports[near], axis=0))
+    others = trust.aligned(list(objects[1:]), objects[0]).agreements
+    return {"starts_alike": min(others), "starts_compared": float(len(near))}
+
+
+def shells(object: np.ndarray, prepared: Prepared, data: Diffraction) -> tuple[Shells, float]:
+    """Return how well an object explains the counts, shell by shell and altogether."""
+    from . import phasing
+
+    steps, _ = geometry.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
+    return trust.explained(
+        prepared.counts,
+        phasing.expected(object, data),
+        prepared.good,
+        data.held_out_pixels(),
+        data.floor,
+        steps,
+    )
