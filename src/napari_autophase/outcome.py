@@ -95,7 +95,7 @@ def starts_alike(phased: Phased) -> dict[str, float]:
         return {}
     objects = cut(phased.kept.objects[near], np.any(phased.kept.supports[near], axis=0))
     others = trust.aligned(list(objects[1:]), objects[0]).agreements
-    return {"starts_alike": min(others), "starts_compared": float(len(near))}
+    return {"starts_alike": min(1.0, *others), "starts_compared": float(len(near))}
 
 
 def shells(object: np.ndarray, prepared: Prepared, data: Diffraction) -> tuple[Shells, float]:
