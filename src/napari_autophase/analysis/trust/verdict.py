@@ -49,15 +49,16 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Sh
     return " ".join(each for each in said if each)
 
 
-def explains(figures: Mapping[str, float], within: float = CONVERGED) -> bool:
-    """Whether unseen pixels are off by less than so many times photon noise, or hardly at all; yes if there are none.
+def explains(figures: Mapping[str, float], within: float = CONVERGED, faithful: float = FAITHFUL) -> bool:
+    """Whether unseen pixels are off by less than so many times photon noise, or a smaller share of their light than `faithful`
+    is unexplained; yes if there are none.
 
     Never if the fitted pixels themselves are wrong.
     """
     if _is_wrong(figures):
         return False
     ratio, unexplained = _off(figures)
-    return not (ratio >= within and unexplained >= FAITHFUL)
+    return not (ratio >= within and unexplained >= faithful)
 
 
 def _is_wrong(figures: Mapping[str, float]) -> bool:
