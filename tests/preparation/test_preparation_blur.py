@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_autophase.preparation import blur, fill_gaps
+from napari_autophase.preparation import blur, fill_gaps, oversampling
 from napari_autophase.preparation.blur import blurred, brightest
 
 
@@ -59,6 +59,26 @@ def test_large_volumes_are_worked_on_in_parts_bit_for_bit(shape, monkeypatch):
     monkeypatch.setattr(blur, "_PART", 10**6)
     assert np.array_equal(found, fill_gaps(counts, good))
     assert np.array_equal(found[good], counts[good])
+
+
+def test_gaps_are_filled_from_their_surroundings_alone_bit_for_bit(monkeypatch):
+    counts = np.random.default_rng(0).poisson(3.0, (70, 300, 130)).astype(np.float32)
+    good = np.ones(counts.shape, bool)
+    good[:, 100:104, 70:80] = False  # a gap, and a patch that only the widest Gaussian fills
+    good[20:38, 180:200, 50:66] = False
+    looked_at = []
+
+    def seen(volume, sigma, truncate):
+        looked_at.append(volume.size)
+        return blurred(volume, sigma, truncate)
+
+    monkeypatch.setattr(oversampling, "blurred", seen)
+    found = fill_gaps(counts, good)
+    local = sum(looked_at)
+    looked_at.clear()
+    monkeypatch.setattr(oversampling, "surroundings", lambda *_: (slice(None),) * 3)
+    assert np.array_equal(found, fill_gaps(counts, good))
+    assert local < 0.7 * sum(looked_at)
 
 
 def test_the_first_of_two_equal_maxima_is_taken():

@@ -42,6 +42,26 @@ def parts(shape: tuple[int, ...]) -> Iterator[tuple[Place, Place, Place]]:
         )
 
 
+def surroundings(wanted: np.ndarray, sigma: float, truncate: float) -> Place:
+    """Return the place that a blur of the wanted voxels looks at, in whole blocks of products: they come out as in the whole.
+
+    Parameters
+    ----------
+    wanted
+        bool (N0, N1, N2), at least one of them true.
+    sigma, truncate
+        As for `blurred`.
+    """
+    radius = int(truncate * sigma + 0.5)
+    found = []
+    for axis in range(3):
+        others = tuple(each for each in range(3) if each != axis)
+        at = np.flatnonzero(wanted.any(others))
+        first, last = max(int(at[0]) - radius, 0), int(at[-1]) + radius + 1
+        found.append(slice(first - first % _COLUMNS, min(last + -last % _COLUMNS, wanted.shape[axis])))
+    return tuple(found)
+
+
 def brightest(volume: np.ndarray, sigma: float) -> tuple[int, ...]:
     """Return the index of the maximum of a volume after a Gaussian blur."""
     best, where = -np.inf, 0

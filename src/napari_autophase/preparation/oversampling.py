@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from scipy import fft
 
-from .blur import blurred, parts
+from .blur import blurred, parts, surroundings
 
 _NOISE = 5.0
 _FURTHER = 1.25
@@ -25,6 +25,8 @@ _CLEAN, _FAINT, _LINE_POWER, _SMEARED = 1e-2, 1e-4, 3.7, 0.95
 """The power of lines is followed from the first of these down to the second, or to four times what is left at the far end; near
 the ends of simulated crystals it falls like (1 - d/width)^3.7.  A knee on the way is a smear where the planes' likeness is more
 than the last."""
+_REACH = 3.0
+"""Where the Gaussians that fill gaps are cut off, in their widths."""
 
 
 def estimate_oversampling(counts: np.ndarray, good: np.ndarray | None = None) -> tuple[float, float, float]:
@@ -197,10 +199,11 @@ def _filled(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
         return filled
     known, missing = filled.copy(), ~good
     for sigma in (1.0, 2.0, 4.0):
-        weight, mean = blurred(good, sigma, truncate=3), blurred(known, sigma, truncate=3)
-        now = missing & (weight > 0.05)
-        filled[now] = mean[now] / weight[now]
-        missing &= ~now
+        place = surroundings(missing, sigma, _REACH)
+        weight, mean = blurred(good[place], sigma, _REACH), blurred(known[place], sigma, _REACH)
+        now = missing[place] & (weight > 0.05)
+        filled[place][now] = mean[now] / weight[now]
+        missing[place] &= ~now
         if not missing.any():
             break
     return filled
