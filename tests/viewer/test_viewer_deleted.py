@@ -7,7 +7,7 @@ import pytest
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.viewer.docks.undo_row import UndoButton
-from napari_autophase.viewer.model import commands
+from napari_autophase.viewer.model import commands, layers
 from napari_autophase.viewer.model.mesh import Cut
 
 
@@ -62,12 +62,53 @@ def test_what_is_replaced_is_not_deleted(viewer, session):
     assert session.deleted.last == ""
 
 
-@pytest.mark.parametrize("role", ["slices", "isosurface"])
-def test_a_layer_of_a_result_that_is_still_there_is_no_result(viewer, session, role):
+@pytest.fixture
+def sliced(viewer, session):
+    """A result with both of its layers, in 3-D."""
     result = session.add_result(make_reconstruction("one"))
     viewer.dims.ndisplay = 2
-    viewer.layers.remove(result.layer(role))
+    viewer.dims.ndisplay = 3
+    return result
+
+
+@pytest.mark.parametrize(("ndisplay", "role"), [(3, "isosurface"), (2, "slices")])
+def test_what_was_seen_of_a_result_that_is_still_there_comes_back(viewer, session, sliced, ndisplay, role):
+    viewer.dims.ndisplay = ndisplay
+    sliced.set_threshold(0.45)
+    viewer.layers.remove(sliced.layer(role))
+    assert sliced.seen_layer is None
+    assert session.deleted.last == f"one · 1 {role}"
+    assert commands.bring_back(session) == f"one · 1 {role} is back."
+    assert sliced.seen_layer is sliced.layer(role)
+    assert sliced.seen_layer.visible
+    assert sliced.threshold == 0.45
+    assert commands.bring_back(session) == "Nothing was deleted."
+
+
+def test_what_was_seen_comes_back_before_another_result_too(viewer, session, sliced):
+    viewer.layers.remove(sliced.layer("isosurface"))
+    other = session.add_result(make_reconstruction("two"))
+    commands.bring_back(session)
+    assert sliced.shown
+    assert sliced.seen_layer.visible
+    assert not other.shown
+
+
+def test_a_layer_that_is_hidden_is_not_missed(viewer, session, sliced):
+    viewer.layers.remove(sliced.layer("slices"))
     assert session.deleted.last == ""
+
+
+def test_what_is_back_otherwise_is_not_offered(viewer, session, sliced):
+    viewer.layers.remove(sliced.layer("isosurface"))
+    layers.bring_back(sliced)
+    assert session.deleted.last == ""
+
+
+def test_a_result_that_is_deleted_layer_by_layer_comes_back_once(viewer, session, sliced):
+    delete(viewer, sliced)
+    assert commands.bring_back(session) == "one · 1 is back."
+    assert commands.bring_back(session) == "Nothing was deleted."
 
 
 def test_the_button_is_there_while_something_can_come_back(qtbot, viewer, session):

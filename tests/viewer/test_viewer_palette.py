@@ -69,6 +69,8 @@ def test_a_file_is_asked_for_and_opened(current, monkeypatch, qapp):
 
 
 def test_the_result_whose_layer_is_selected_is_saved(current, session, said, monkeypatch, tmp_path, qapp):
+    palette.save_result()
+    assert said[-1].startswith("There is no result to save yet: reconstruct a scan")
     for name in ("one", "two"):
         session.add_result(make_reconstruction(name))
     monkeypatch.setattr(

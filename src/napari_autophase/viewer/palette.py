@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import napari
 from napari.utils.notifications import show_error, show_info, show_warning
 
 from ..scan import InputError
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
-    from .model.results import ResultLayers
 
 
 def open_file() -> None:
@@ -34,14 +27,22 @@ def save_result() -> None:
     from qtpy.QtWidgets import QFileDialog
 
     from .model import saving
+    from .model.results import results
 
     viewer = napari.current_viewer()
     if viewer is None:
         return
-    chosen = _chosen(viewer)
-    if chosen is None:
-        show_warning("Select a layer of the result that is to be saved, and save again.")
+    found = results(viewer)
+    selected = [each for each in found if any(layer in viewer.layers.selection for layer in each.layers)]
+    if not found:
+        show_warning("There is no result to save yet: reconstruct a scan, or open a result, and save then.")
         return
+    if len(selected or found) > 1:
+        show_warning(
+            f"Which of {len(selected or found)} results? Select a layer of the one that is to be saved, and save again."
+        )
+        return
+    (chosen,) = selected or found
     name = saving.suggested_name(chosen.reconstruction, chosen.group)
     path, _ = QFileDialog.getSaveFileName(None, "Save the reconstruction", name, "CXI (*.cxi)")
     if not path:
@@ -97,14 +98,3 @@ def _do(name: str, *arguments: int) -> None:
         return
     if words := getattr(commands, name)(session_of(viewer), *arguments):
         show_info(words)
-
-
-def _chosen(viewer: ViewerModel) -> ResultLayers | None:
-    from .model.results import results
-
-    found = results(viewer)
-    selected = [each for each in found if any(layer in viewer.layers.selection for layer in each.layers)]
-    if len(selected or found) != 1:
-        return None
-    (only,) = selected or found
-    return only

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_info
 
 from .activity import Activity
+from .drops import Drops
 from .model.commands import bind
 from .model.controller import Job, Launch, Run
 from .model.preferences import begin_as_preferred
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 PAUSE_MS = 20
 """Qt would do pieces without a pause in pairs, before it draws and listens."""
 _sessions: weakref.WeakKeyDictionary[ViewerModel, Session] = weakref.WeakKeyDictionary()
-_activities: weakref.WeakKeyDictionary[ViewerModel, Activity] = weakref.WeakKeyDictionary()
+_around: weakref.WeakKeyDictionary[ViewerModel, tuple[Activity, Drops]] = weakref.WeakKeyDictionary()
+"""What else each viewer has because AutoPhase is in use in it."""
 
 
 def session_of(viewer: ViewerModel) -> Session:
@@ -36,7 +38,7 @@ def session_of(viewer: ViewerModel) -> Session:
     viewer = getattr(viewer, "__wrapped__", viewer)  # plugins are sometimes given a proxy
     if viewer not in _sessions:
         session = Session(viewer, QtBackground())
-        _activities[viewer] = Activity(viewer, session.controller)
+        _around[viewer] = Activity(viewer, session.controller), Drops(viewer)
         bind(session, show_info)
         begin_as_preferred(session)
         keep(session)

@@ -51,7 +51,8 @@ def write_reconstruction(path: str | None = None, layer_data: Sequence[LayerData
             looks.append(result.look if isinstance(result, ResultLayers) else None)
     if not found:
         show_warning(
-            "None of these layers shows a reconstruction: select a layer of a result and save again."
+            "None of these layers shows a reconstruction: select a layer of a result (reconstruct a scan, if there is none), "
+            "and save again."
         )
         return []
     if len(found) > 1:

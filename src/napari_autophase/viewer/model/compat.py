@@ -232,6 +232,15 @@ def when_closed(viewer: ViewerModel, then: Callable[[], object]) -> None:
         window._qt_window.destroyed.connect(lambda _: then())
 
 
+def where_files_are_dropped(viewer: ViewerModel) -> list[Any]:
+    """Return the widgets on which files are dropped: what holds the canvas, and what welcomes there; none without a window."""
+    window = getattr(viewer, "window", None)
+    if window is None:
+        return []
+    holder = window._qt_viewer
+    return [each for each in (holder, getattr(holder, "_welcome_widget", None)) if each is not None]
+
+
 def strokes(layer: Layer) -> int:
     """Return how many strokes of the brush can be taken back in a Labels layer: napari tells nobody when one is."""
     return len(getattr(layer, "_undo_history", ()))

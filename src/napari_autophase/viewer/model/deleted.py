@@ -13,7 +13,7 @@ from psygnal import Signal
 
 from ...scan import Scan
 from .drawing import Drawing
-from .result_data import RESULT
+from .result_data import RESULT, ROLE
 from .results import ResultLayers
 from .scan_entry import SCAN
 
@@ -27,6 +27,8 @@ class Gone:
 
     title: str
     back: Callable[[], object]
+    lasts: Callable[[], bool] = lambda: True
+    """Whether it is still gone: what belongs to a result may have come back otherwise, or be deleted with it."""
 
 
 class Deleted:
@@ -36,8 +38,8 @@ class Deleted:
     ----------
     viewer
         Held weakly.
-    show_scan, show_result
-        Bring a scan back, and a result with its number.
+    show_scan, show_result, show_layer
+        Bring a scan back, a result with its number, and what was seen of a result that is still there.
     """
 
     changed = Signal()
@@ -48,10 +50,12 @@ class Deleted:
         viewer: ViewerModel,
         show_scan: Callable[[Scan], object],
         show_result: Callable[[Drawing, int], object],
+        show_layer: Callable[[ResultLayers, str], object],
     ) -> None:
-        self._show_scan, self._show_result = show_scan, show_result
+        self._show_scan, self._show_result, self._show_layer = show_scan, show_result, show_layer
         self._gone: deque[Gone] = deque(maxlen=KEPT)
         self._seen_to_go: weakref.WeakSet[ResultLayers] = weakref.WeakSet()
+        viewer.layers.events.inserted.connect(self._forget_what_is_back, position="last")
         viewer.layers.events.removed.connect(self._on_removed, position="last")
 
     @property
@@ -73,10 +77,29 @@ class Deleted:
         scan, result = layer.metadata.get(SCAN), layer.metadata.get(RESULT)
         if isinstance(scan, Scan):
             self._keep(Gone(layer.name, lambda: self._show_scan(scan)))
-        elif isinstance(result, ResultLayers) and not result.alive and result not in self._seen_to_go:
+        elif isinstance(result, ResultLayers):
+            self._forget_what_is_back()
+            self._on_part_removed(result, layer.metadata[ROLE])
+
+    def _on_part_removed(self, result: ResultLayers, role: str) -> None:
+        if not result.alive and result not in self._seen_to_go:
             self._seen_to_go.add(result)
             drawing, group = result.drawing, result.group
             self._keep(Gone(result.title, lambda: self._show_result(drawing, group)))
+        elif result.alive and result.shown and result.seen_layer is None:
+            self._keep(
+                Gone(
+                    f"{result.title} {role}",
+                    lambda: self._show_layer(result, role),
+                    lambda: result.alive and result.layer(role) is None,
+                )
+            )
+
+    def _forget_what_is_back(self) -> None:
+        left = [gone for gone in self._gone if gone.lasts()]
+        if len(left) < len(self._gone):
+            self._gone = deque(left, maxlen=KEPT)
+            self.changed.emit()
 
     def _keep(self, gone: Gone) -> None:
         self._gone.append(gone)

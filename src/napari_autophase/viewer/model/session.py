@@ -85,7 +85,7 @@ class Session:
         self._scans = Scans(viewer, self._sides, self.images, lambda: stage.names, self._gallery.place_anew)
         self.extras = Extras(viewer, self._background)
         """What is seen over a result or beside it."""
-        self.deleted = Deleted(viewer, self.add_scan, self._gallery.bring_back)
+        self.deleted = Deleted(viewer, self.add_scan, self._gallery.bring_back, self._bring_layer_back)
         """What was deleted and can be brought back."""
         self.opening = Opening(self._background, self.add_scan, self.show_drawing)
         """Files that are being read."""
@@ -272,6 +272,10 @@ class Session:
     ) -> None:
         """Draw a result by another geometry, as `placement.placed` takes it; `failed` is told where that cannot be."""
         self._gallery.give_geometry(result, geometry, peak, failed)
+
+    def _bring_layer_back(self, result: layers.ResultLayers, role: str) -> None:
+        result.make(role)
+        self.show_result(result)
 
     def _make_room(self) -> Layer | None:
         """Hide the image that was phased, which is not ours, before its result is seen; return it if it was not hidden."""
