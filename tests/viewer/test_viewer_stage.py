@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
+from qtpy.QtCore import QTimer
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.viewer.model import compat, layers
@@ -224,6 +225,28 @@ def test_two_viewers_have_two_stages(scan):
     assert units(first) == {"pixel"}
     assert units(second) == {"nanometer"}
     assert second.dims.ndisplay == 3
+
+
+@pytest.mark.parametrize(("size", "framed"), [(26, False), (48, True), (12, True)])
+def test_a_crystal_of_another_size_is_framed_and_one_alike_is_seen_as_before(viewer, session, size, framed):
+    session.add_result(make_reconstruction(size=24))
+    camera = compat.camera(viewer)
+    camera.zoom, camera.angles = 1.25, (10.0, 20.0, 30.0)
+    before = camera.zoom, camera.angles
+    other = session.add_result(make_reconstruction("other", size=size))
+    assert ((camera.zoom, camera.angles) != before) == framed
+    sides = [high - low for low, high in (other.extent(axis) for axis in range(3))]
+    if framed:  # it fills the canvas, and is whole
+        assert 0.4 < camera.zoom * max(sides) / min(compat.canvas_size(viewer)) < 1
+
+
+def test_once_a_result_is_deleted_what_is_seen_is_selected(qtbot, viewer, session, scan):
+    first = session.add_result(make_reconstruction("one"))
+    session.add_scan(scan)
+    second = session.add_result(make_reconstruction("two"))
+    viewer.layers.selection = set(second.layers)
+    QTimer.singleShot(0, viewer.layers.remove_selected)  # while Qt's loop runs, as in a window
+    qtbot.waitUntil(lambda: set(viewer.layers.selection) == {first.seen_layer})
 
 
 def test_a_stage_goes_with_its_viewer_and_a_deleted_layer_with_its_data(scan):

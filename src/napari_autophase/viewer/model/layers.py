@@ -108,7 +108,7 @@ def add_drawing(
     """
     stage, new = Stage.of(viewer), not result.alive
     role = "isosurface" if stage.dimensions_of("results") == 3 else "slices"
-    framed = False
+    framed = followed = False
     if result.layer(role) is None:
         data, options, kind = result_layer_data(drawing, role, f"{result.title} {role}")
         framed = live is not None and live.untouched
@@ -118,8 +118,9 @@ def add_drawing(
         else:
             become_surface(seen, data, options)
             result.adopt(seen)
+            followed = True
         yield
-    yield from stage.show_result(result)
+    yield from stage.show_result(result, followed=followed)
     if framed and result.shown:  # the shape has changed since
         result.frame()
     if new and (layer := result.seen_layer) is not None:

@@ -159,11 +159,11 @@ class Live:
         stage = Stage.of(viewer)
         if self.layer is not layer:  # in the meantime it has become a result's
             return
-        self._before, anew = (stage.seen, self._make_room()), stage.is_new("results")
+        self._before = stage.seen, self._make_room()
         yield from stage.show_live(layer, sketch.unit)
         text = compat.text(viewer)
         text.text, text.position, text.visible = f"{name} · live   phase (rad)", "top_left", True
-        self._camera = _camera(viewer) if anew else None
+        self._camera = _camera(viewer) if stage.framed else None
 
 
 def draw(layer: Layer, sketch: Sketch) -> None:

@@ -22,7 +22,7 @@ from .piece_queue import while_there
 from .result_data import AXES, LIVE, OVER_RESULT, QUANTITIES, RECONSTRUCTION, unit_of
 from .results import ResultLayers, results
 from .scan_entry import OVER_SCAN, SCAN
-from .view import View, face_scan, set_visible
+from .view import Framing, View, face_scan, set_visible
 
 UNITS = {"nm": "nanometer", "voxel": "voxel", "pixel": "pixel"}
 """Our units as napari spells them."""
@@ -57,7 +57,9 @@ class Stage:
         self._over: weakref.WeakSet[Layer] = weakref.WeakSet()
         self._told: weakref.WeakKeyDictionary[Layer, tuple[_Names, _Names]] = weakref.WeakKeyDictionary()
         self._unit = "pixel"
-        self._seen_in: str | None = None  # the unit of the result that the camera was last turned to
+        self._framing = Framing()
+        self.framed = False
+        """Whether the camera was turned to the crystal that is seen when that was shown."""
         self._turning = False
         self.bars = ColourBars(viewer)
         for layer in viewer.layers:
@@ -86,10 +88,6 @@ class Stage:
         if self._is_on(side):
             return self._live.dims.ndisplay
         return self._views[side].ndisplay if side in self._views else 2 if side == "diffraction" else 3
-
-    def is_new(self, side: Side) -> bool:
-        """Whether a side is to be seen for the first time."""
-        return self.side != side and side not in self._views
 
     def _is_on(self, side: Side) -> bool:
         return self.side == side and self._entered
@@ -157,14 +155,15 @@ class Stage:
         show_caption(viewer, (COUNTS,))
         self.seen_changed.emit()
 
-    def show_result(self, result: ResultLayers) -> Iterator[None]:
+    def show_result(self, result: ResultLayers, *, followed: bool = False) -> Iterator[None]:
         """Show a result with the view that results had; the first time in 3-D, with the camera on the crystal.
 
+        A crystal of another size is framed anew, unless it was `followed` while it was phased.
         It ends once the last of the result's layers is deleted.
         """
-        return while_there(lambda: result.alive, self._show_result(result))
+        return while_there(lambda: result.alive, self._show_result(result, followed))
 
-    def _show_result(self, result: ResultLayers) -> Iterator[None]:
+    def _show_result(self, result: ResultLayers, followed: bool) -> Iterator[None]:
         viewer = self._live
         entering = not self._is_on("results")
         yield from self._to_results(result.unit, result.orient, result.frame)
@@ -172,18 +171,17 @@ class Stage:
             for layer in _marked(viewer, LIVE):
                 set_visible(layer, False)
             result.show()
-            if self._seen_in not in (
-                None,
-                result.unit,
-            ):  # nanometres are not voxels: the crystal would be tiny, or huge
-                result.frame()
-            self._seen_in = result.unit
+            if not followed:
+                ends = [result.extent(axis) for axis in range(3)]
+                self.framed |= self._framing.follow(result.unit, ends, result.frame)
             for layer in viewer.layers:
                 if entering and layer in self._beside:
                     set_visible(layer, True)
-        if not viewer.layers.selection and result.seen_layer is not None:  # else napari has no controls
-            viewer.layers.selection = {result.seen_layer}
         self.seen_changed.emit()
+        yield  # napari selects another layer after one was deleted
+        seen, selected = result.seen_layer, viewer.layers.selection
+        if seen is not None and all(SCAN in layer.metadata and not layer.visible for layer in selected):
+            viewer.layers.selection = {seen}  # else napari has no controls, or those of what is hidden
 
     def show_live(self, layer: Layer, unit: str) -> Iterator[None]:
         """Show the layer of a run in progress with the view that results had; the first time in 3-D, framed.
@@ -212,9 +210,7 @@ class Stage:
 
         yield from self._to_results(unit, turn_axes, frame)
         with self._turn():
-            if self._seen_in not in (None, unit):
-                frame()
-            self._seen_in = unit
+            self.framed |= self._framing.follow(unit, layer.extent.world.T, frame)
             for result in results(viewer):
                 result.hide()
             turn_axes()
@@ -227,6 +223,7 @@ class Stage:
         """Turn to the side of the results, with their unit; the first time, framed."""
         viewer = self._live
         entering = not self._is_on("results")
+        self.framed = entering and "results" not in self._views
         if entering:
             ndisplay = self.dimensions_of("results")
             self._enter("results")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,9 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 
 from . import compat
+
+_OTHER_SIZE = 1.5
+"""A crystal that is so many times larger or smaller is framed anew."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,23 @@ class View:
         with compat.moved_once(viewer):
             camera.center, camera.zoom, camera.angles = self.center, self.zoom, self.angles
         viewer.layers.selection = {layer for layer in viewer.layers if layer in self.selected}
+
+
+class Framing:
+    """Frames a crystal of which the camera, turned to another one, would show too little or too much."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, float] | None = None
+
+    def follow(self, unit: str, ends: Iterable[Sequence[float]], frame: Callable[[], object]) -> bool:
+        """Call `frame` if need be, for a crystal with these ends along its axes, and tell; the first one is framed already."""
+        size, last = max(float(high - low) for low, high in ends), self._last
+        if last is not None and last[0] == unit and 1 / _OTHER_SIZE < size / last[1] < _OTHER_SIZE:
+            return False
+        self._last = unit, max(size, 1e-9)
+        if last is not None:
+            frame()
+        return last is not None
 
 
 def face_scan(viewer: ViewerModel, layer: Layer) -> Iterator[None]:
