@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari.settings import get_settings
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -51,6 +52,7 @@ class Page(QWidget):
         self.column.setContentsMargins(8, 8, 8, 8)
         self.column.setSpacing(8)
         self.scroller.setWidget(self._body)
+        self._body.installEventFilter(self)
         self._whole = QVBoxLayout(self)
         self._whole.setContentsMargins(0, 0, 0, 0)
         self._whole.setSpacing(0)
@@ -59,10 +61,29 @@ class Page(QWidget):
         self._seen.setSingleShot(True)
         self._seen.setInterval(WARM_UP_AFTER_MS)
         self._seen.timeout.connect(engine.begin)
+        self._write_as_napari()
 
     def stand_on(self, foot: QWidget) -> None:
         """Put a widget below all that scrolls; whoever holds the page may put it elsewhere."""
         self._whole.addWidget(foot)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Write as large as napari does now."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange:
+            self._write_as_napari()
+
+    def _write_as_napari(self) -> None:
+        """Let all letters be as large as napari's style has those of labels and buttons: it leaves out lines and headlines."""
+        wanted = f"QLineEdit, QToolButton {{ font-size: {get_settings().appearance.font_size}pt; }}"
+        if self.styleSheet() != wanted:
+            self.setStyleSheet(wanted)
+
+    def eventFilter(self, body: QObject | None, event: QEvent | None) -> bool:
+        """Ask for the width that the body has come to need: a section was opened, or letters are larger."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(body, event)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Begin to load what will be needed, once this has been drawn."""
