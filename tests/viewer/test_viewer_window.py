@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.utils import progress
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 from viewer_doubles import make_reconstruction, make_scan
+from vispy.scene import SceneCanvas
 from vispy.scene.cameras.base_camera import BaseCamera
 
 from napari_autophase import reconstruct as verb
@@ -146,6 +148,32 @@ def test_to_the_diffraction_and_back_what_is_drawn_follows_the_camera_a_few_time
         shown = slice(-window.dims.ndisplay, None)
         np.testing.assert_allclose(drawn.center[shown], camera.center[shown])
         assert drawn._view.camera is (drawn._2D_camera if window.dims.ndisplay == 2 else drawn._3D_camera)
+
+
+def test_on_the_way_to_the_diffraction_and_back_nothing_is_drawn_but_what_comes_of_it(
+    window, qtbot, monkeypatch
+):
+    session = session_of(window)
+    session.add_scan(make_scan(size=16))
+    session.add_result(make_reconstruction(size=16))
+    qtbot.wait(100)
+    seen, draw = [], SceneCanvas.on_draw
+
+    def told(canvas, event):
+        seen.append([layer.name for layer in window.layers if layer.visible])
+        draw(canvas, event)
+
+    monkeypatch.setattr(SceneCanvas, "on_draw", told)
+    canvas = window.window._qt_viewer.canvas.native
+    for show, name in (
+        (session.show_diffraction, "crystal"),
+        (session.show_result, "crystal · 1 isosurface"),
+    ):
+        seen.clear()
+        QTimer.singleShot(0, show)  # so that it is done piece by piece
+        qtbot.waitUntil(lambda name=name: seen[-1:] == [[name]], timeout=120_000)
+        assert canvas.updatesEnabled()
+        assert seen.count([]) <= 1, "the canvas is empty where its size changes"
 
 
 def run(viewer, qtbot):

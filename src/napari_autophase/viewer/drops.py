@@ -12,9 +12,7 @@ from npe2 import PluginManager
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QDropEvent
 
-from . import reader
 from .model import compat
-from .widgets.file_row import dropped
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -51,6 +49,15 @@ class Drops(QObject):
         return True
 
 
+def dropped(event: QDropEvent) -> list[str]:
+    """Return the paths of the files that are being dropped."""
+    mime = event.mimeData()
+    paths = [url.toLocalFile() for url in mime.urls()] if mime is not None else []
+    return [path for path in paths if path]
+
+
 def _is_ours(path: str) -> bool:
+    from .. import formats  # brings the libraries of every format: a dock opens without
+
     readers = PluginManager.instance().iter_compatible_readers([path])
-    return any(each.plugin_name == _PLUGIN for each in readers) and reader.get_reader(path) is not None
+    return any(each.plugin_name == _PLUGIN for each in readers) and formats.recognise(path) is not None

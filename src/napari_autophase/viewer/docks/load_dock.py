@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QComboBox
 
 from ...recipe import Preparation, Recipe
 from ...scan import InputError, Scan
+from ..drops import dropped
 from ..model.choices import preparation_of
 from ..model.drawing import Drawing
 from ..model.request import Request, read
@@ -20,7 +21,7 @@ from ..model.scan_entry import with_geometry_of
 from ..sessions import session_of
 from ..threads import Tasks
 from ..widgets.buttons import SampleButton
-from ..widgets.file_row import FileRow, dropped
+from ..widgets.file_row import FileRow
 from ..widgets.layout import caption, form
 from ..widgets.listening import listen
 from ..widgets.notes import ActivityBar, Note

@@ -109,6 +109,24 @@ def moved_once(viewer: ViewerModel) -> Iterator[None]:
         widget.setUpdatesEnabled(draws)
 
 
+@contextmanager
+def drawn_at_the_end(viewer: ViewerModel) -> Iterator[None]:
+    """Leave the canvas as it was drawn last, whatever changes meanwhile, and have it drawn once when all is done."""
+    canvas: Any = None
+    with suppress(AttributeError, RuntimeError):  # there is no window, or it is closed
+        canvas = viewer.window._qt_viewer.canvas.native
+    if canvas is None:
+        yield
+        return
+    draws = canvas.updatesEnabled()
+    canvas.setUpdatesEnabled(False)
+    try:
+        yield
+    finally:
+        with suppress(RuntimeError):  # it was closed in the meantime
+            canvas.setUpdatesEnabled(draws)
+
+
 def _fit_into_window(widget: Any) -> None:
     """Give a widget the size that it will have once Qt gets round to it."""
     while (widget := widget.parentWidget()) is not None:

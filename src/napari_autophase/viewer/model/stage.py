@@ -123,7 +123,7 @@ class Stage:
             viewer = self._viewer()
             return viewer is not None and layer in viewer.layers
 
-        return while_there(there, self._show_scan(layer, anew))
+        return self._step_by_step(there, self._show_scan(layer, anew))
 
     def _show_scan(self, layer: Layer, anew: bool) -> Iterator[None]:
         viewer, entering = self._live, not self._is_on("diffraction")
@@ -161,7 +161,7 @@ class Stage:
         A crystal of another size is framed anew, unless it was `followed` while it was phased.
         It ends once the last of the result's layers is deleted.
         """
-        return while_there(lambda: result.alive, self._show_result(result, followed))
+        return self._step_by_step(lambda: result.alive, self._show_result(result, followed))
 
     def _show_result(self, result: ResultLayers, followed: bool) -> Iterator[None]:
         viewer = self._live
@@ -193,7 +193,7 @@ class Stage:
             viewer = self._viewer()
             return viewer is not None and layer in viewer.layers
 
-        return while_there(there, self._show_live(layer, unit))
+        return self._step_by_step(there, self._show_live(layer, unit))
 
     def _show_live(self, layer: Layer, unit: str) -> Iterator[None]:
         viewer = self._live
@@ -246,6 +246,11 @@ class Stage:
                     frame()
             self._entered = True
             yield
+
+    def _step_by_step(self, there: Callable[[], bool], work: Iterator[None]) -> Iterator[None]:
+        """Do `work` piece by piece while what it is about is `there`; only what comes of it is drawn."""
+        with compat.drawn_at_the_end(self._live):
+            yield from while_there(there, work)
 
     def _enter(self, side: Side) -> None:
         """Leave the other side as it is now, to come back to, and hide everything that is ours."""

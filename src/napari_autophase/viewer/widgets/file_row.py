@@ -8,6 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QToolButton, QWidget
 
+from ..drops import dropped
 from ..model.request import FILES
 from .layout import row
 
@@ -85,13 +86,6 @@ class FileRow(QWidget):
         """Choose the first file that was dropped."""
         if event is not None and (paths := dropped(event)):
             self.choose(paths[0])
-
-
-def dropped(event: QDropEvent) -> list[str]:
-    """Return the paths of the files that are being dropped."""
-    mime = event.mimeData()
-    paths = [url.toLocalFile() for url in mime.urls()] if mime is not None else []
-    return [path for path in paths if path]
 
 
 def _small_button(text: str, tip: str, clicked: Callable[[], object]) -> QPushButton:
