@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -281,3 +282,18 @@ def test_a_copy_of_the_diffraction_is_hidden_with_it(viewer, session, scan):
     assert [layer.name for layer in viewer.layers if layer.visible] == ["crystal · 1 isosurface"]
     assert layers.SCAN in viewer.layers["copy"].metadata
     assert len(session.scans) == 1
+
+
+def test_the_canvas_is_drawn_again_whichever_change_of_two_ends_first():
+    drawn = []
+    canvas = SimpleNamespace(setUpdatesEnabled=drawn.append)
+    viewer = SimpleNamespace(
+        window=SimpleNamespace(_qt_viewer=SimpleNamespace(canvas=SimpleNamespace(native=canvas)))
+    )
+    first, second = compat.drawn_at_the_end(viewer), compat.drawn_at_the_end(viewer)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert drawn[:2] == [False, False]
+    assert drawn[-1] is True

@@ -118,13 +118,12 @@ def drawn_at_the_end(viewer: ViewerModel) -> Iterator[None]:
     if canvas is None:
         yield
         return
-    draws = canvas.updatesEnabled()
     canvas.setUpdatesEnabled(False)
     try:
         yield
-    finally:
+    finally:  # drawn whatever it was before: another change may have begun meanwhile, and the last to end is not the first
         with suppress(RuntimeError):  # it was closed in the meantime
-            canvas.setUpdatesEnabled(draws)
+            canvas.setUpdatesEnabled(True)
 
 
 def _fit_into_window(widget: Any) -> None:
