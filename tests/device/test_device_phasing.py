@@ -190,16 +190,16 @@ def body(side: int) -> np.ndarray:
 )
 @pytest.mark.parametrize("starts", [1, 4])
 def test_the_memory_that_is_said_is_taken(algorithm, coherence, starts, monkeypatch):
-    side = 32
     monkeypatch.setattr(sums, "_AT_A_TIME_ON_GPU", 1)  # as of a large scan
     monkeypatch.setattr(device, "_LIBRARIES_OF_GPU", 0)
-    inside = body(side)
+    inside = body(24)
+    plan = Refinement(algorithm=f"4*{algorithm}", shrink_wrap=ShrinkWrap(every=3, start=2))
     with pretended("cuda") as pretence:
         data = Diffraction(np.random.default_rng(0).poisson(9.0, inside.shape), device="cuda")
         if coherence == "given":
             data = data.explained(Blur((0.5, 0.5, 0.5)))
         begin = random_phases(inside[None], starts, 0)
-        finish(refine(data, begin, Refinement(algorithm=f"21*{algorithm}"), coherence=coherence))
+        finish(refine(data, begin, plan, coherence=coherence))
         blurred = coherence == "given"
         said = memory_bytes(inside.shape, starts, algorithm, choose("cuda").backend, blurred=blurred)
         assert pretence.peak == pytest.approx(said, rel=0.1)
