@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -13,13 +14,14 @@ import pytest
 from matplotlib.image import imread
 
 from napari_autophase import formats
+from napari_autophase.analysis.drawing import new_page
 from napari_autophase.cli import main
 from napari_autophase.evidence import Curve, Trust
 from napari_autophase.export import Against
 from napari_autophase.light import Background, Coherence
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run
-from napari_autophase.report import gather, html, write_report
+from napari_autophase.report import figures, gather, html, write_report
 from napari_autophase.report import seen as seen_
 from napari_autophase.scan import InputError
 from napari_autophase.simulation import simulate
@@ -37,14 +39,31 @@ def made(tmp_path_factory):
     return folder, scan, found
 
 
+@contextmanager
+def without_crystal():
+    """Inside, the crystal itself is not drawn, which takes longest."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("surfaces", "slices", "facets", "histograms"):
+            patch.setattr(figures, name, lambda *_: new_page(1, 1))
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(made):
+    """The report with all that can be said: pages and PDFs are made of it."""
+    _, scan, found = made
+    return gather(found, scan=scan, against=Against(material="Pt"))
+
+
 @pytest.fixture(scope="module")
 def reports(made):
     """Reports by what is said of the result: nothing, or what several runs would say, with a resolution or beyond it."""
     found = made[2]
-    return {
-        "alone": gather(found),
-        **{reached: gather(trusted_(found, reached)) for reached in (True, False)},
-    }
+    with without_crystal():
+        return {
+            "alone": gather(found),
+            **{reached: gather(trusted_(found, reached)) for reached in (True, False)},
+        }
 
 
 class _Page(HTMLParser):
@@ -69,10 +88,9 @@ class _Page(HTMLParser):
         self.words.append(data)
 
 
-def test_the_page_is_whole_in_itself_and_says_what_the_crystal_is(made, tmp_path):
-    _, scan, found = made
-    write_report(found, tmp_path / "r.html", scan=scan, against=Against(material="Pt"))
-    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+def test_the_page_is_whole_in_itself_and_says_what_the_crystal_is(made, whole):
+    _, _, found = made
+    text = html.page(whole)
     page = _Page()
     page.feed(text)
     assert page.links == []
@@ -104,9 +122,9 @@ def test_the_page_is_whole_in_itself_and_says_what_the_crystal_is(made, tmp_path
     assert [title for title in titles if title in shown] == shown
 
 
-def test_the_pdf_has_the_same_pages_in_it(made, tmp_path):
-    _, scan, found = made
-    write_report(found, tmp_path / "r.pdf", scan=scan)
+def test_the_pdf_has_the_same_pages_in_it(made, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_autophase.report.gather", lambda *_, **__: whole)
+    write_report(made[2], tmp_path / "r.pdf")
     content = (tmp_path / "r.pdf").read_bytes()
     assert content.startswith(b"%PDF")
     assert content.rstrip().endswith(b"%%EOF")
@@ -225,7 +243,8 @@ def test_fsc_and_prtf_are_drawn_against_their_thresholds(made, reports, reached,
 def test_of_older_results_less_is_drawn(made):
     _, _, found = made
     older = replace(found, shells=None, trust=replace(trusted_(found, True).trust, fsc=None, prtf=None))
-    assert "Resolution and trust" not in [each.title for each in gather(older).pictures]
+    with without_crystal():
+        assert "Resolution and trust" not in [each.title for each in gather(older).pictures]
 
 
 @pytest.mark.parametrize(("reached", "words"), [(True, "15.4 nm"), (False, "10 nm or better")])
@@ -298,16 +317,20 @@ def test_without_scan_or_geometry_it_says_so(made, tmp_path):
 def test_the_command_finds_the_scan_again(made, tmp_path, monkeypatch, capsys):
     folder, _, _ = made
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(html, "png", lambda *_: b"")  # which takes longest, and was looked at above
-    assert main(["report", str(folder / "r.cxi"), "--material", "Pt"]) == 0
-    assert "wrote r.html" in capsys.readouterr().out
-    assert "Rocking curve" in (tmp_path / "r.html").read_text(encoding="utf-8")
-    # a scan that was moved away is no reason to fail, and is named
-    (folder / "s.h5").rename(folder / "moved.h5")
-    assert main(["report", str(folder / "r.cxi"), "-o", "b.html"]) == 0
-    assert "shows no data" in capsys.readouterr().err
-    assert "the scan is not at hand" in (tmp_path / "b.html").read_text(encoding="utf-8")
-    assert main(["report", str(folder / "r.cxi"), "-o", "c.html", "--scan", str(folder / "moved.h5")]) == 0
-    assert "on one scale" in (tmp_path / "c.html").read_text(encoding="utf-8")
-    (folder / "moved.h5").rename(folder / "s.h5")
-    assert main(["report", str(folder / "r.cxi"), "-o", "c.txt"]) == 2
+    monkeypatch.setattr(html, "png", lambda *_: b"")  # which takes long, and was looked at above
+    with without_crystal():
+        assert main(["report", str(folder / "r.cxi"), "--material", "Pt"]) == 0
+        assert "wrote r.html" in capsys.readouterr().out
+        text = (tmp_path / "r.html").read_text(encoding="utf-8")
+        assert "Rocking curve" in text
+        assert "absolute, against 0.226500 nm (Pt (1 1 1)" in text
+        # a scan that was moved away is no reason to fail, and is named
+        (folder / "s.h5").rename(folder / "moved.h5")
+        assert main(["report", str(folder / "r.cxi"), "-o", "b.html"]) == 0
+        assert "shows no data" in capsys.readouterr().err
+        assert "the scan is not at hand" in (tmp_path / "b.html").read_text(encoding="utf-8")
+        moved = ["--scan", str(folder / "moved.h5")]
+        assert main(["report", str(folder / "r.cxi"), "-o", "c.html", *moved]) == 0
+        assert "on one scale" in (tmp_path / "c.html").read_text(encoding="utf-8")
+        (folder / "moved.h5").rename(folder / "s.h5")
+        assert main(["report", str(folder / "r.cxi"), "-o", "c.txt"]) == 2

@@ -50,6 +50,7 @@ INDEXES = frozenset(("index", "index_put", "index_put_", "_index_put_impl_"))
 ASKS = frozenset(
     ("item", "tolist", "__bool__", "__float__", "__int__", "__index__", "__complex__", "__contains__")
 )
+_NAMES = (torch.device, str)
 MAKES = frozenset((torch.tensor, torch.as_tensor, torch.asarray))
 
 
@@ -174,9 +175,7 @@ class Device(TorchDispatchMode):
             if returned and returned[0].alias_info is not None and returned[0].alias_info.is_write:
                 written = kwargs["out"] if "out" in kwargs else args[0]
                 return (
-                    written
-                    if len(returned) == 1 or isinstance(written, list)
-                    else _each(self._put_on, found)
+                    written if len(returned) == 1 or isinstance(written, list) else _each(self._put_on, found)
                 )
             return _each(self._put_on, found)
         finally:
@@ -266,7 +265,7 @@ class _Names(TorchFunctionMode):
         return func(*_each(self._meta, args), **kwargs)
 
     def _meta(self, given: Any) -> Any:
-        if isinstance(given, torch.device | str) and str(given).partition(":")[0] == self._device.where.type:
+        if isinstance(given, _NAMES) and str(given).partition(":")[0] == self._device.where.type:
             index = str(given).partition(":")[2] or str(self._device.current)
             if index != str(self._device.where.index):
                 raise MixedDevicesError(f"{given} was asked for, and all else is on {self._device.where}")
