@@ -27,8 +27,9 @@ demo: .venv/ready
 	@$(BIN)/napari-autophase reconstruct $(SCAN) -o demo/result.cxi --report demo/report.json --picture demo/picture.png
 endif
 
+# what the tests start again and again, Python compiles once, whatever the environment says
 test: .venv/ready
-	@$(XVFB) $(BIN)/python -m pytest -n 2
+	@PYTHONDONTWRITEBYTECODE= $(XVFB) $(BIN)/python -m pytest -n 2
 
 MINUTES = 10
 explore: .venv/ready

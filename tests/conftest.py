@@ -80,9 +80,20 @@ def pytest_configure(config):
         each = max(1, (os.cpu_count() or 1) // several)
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, str(each))
+        if os.environ["NAPARI_AUTOPHASE_BACKEND"] == "compiled":
+            _compile_meanwhile(config)
     config.stash[FOUND] = []
     if config.getoption("explore"):
         settings.load_profile("explore")
+
+
+def _compile_meanwhile(config):
+    """Begin to make the compiled functions: by when the first test needs them, the processes have collected theirs."""
+    from napari_autophase.phasing import backend
+
+    backend.cache.fill_in_background(backend._FILL, niceness=0)
+    if (child := backend.cache._child) is not None:
+        config.add_cleanup(child.poll)  # else Python warns of it
 
 
 @pytest.hookimpl(optionalhook=True)
