@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 
+import napari
 import numpy as np
 import pytest
+from napari._qt.qt_main_window import _QtMainWindow
+from napari._qt.qt_viewer import QtViewer
+from napari._qt.threads.status_checker import StatusChecker
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.viewer.model import compat, layers
@@ -15,11 +19,29 @@ from napari_autophase.viewer.sessions import session_of
 pytestmark = pytest.mark.screen
 
 
+@pytest.fixture(scope="module")
+def one_window(qapp):
+    """A window takes seconds: all tests draw into this one."""
+    with pytest.MonkeyPatch.context() as patch:  # as `make_napari_viewer` does
+        patch.setattr(StatusChecker, "start", lambda _: None)
+        patch.setattr(_QtMainWindow, "_save_current_window_settings", lambda _: None)
+        viewer = napari.Viewer(show_welcome_screen=False)
+        viewer.window.resize(700, 500)
+        yield viewer
+        viewer.close()
+        QtViewer._instances.clear()
+
+
 @pytest.fixture
-def window(make_napari_viewer):
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(700, 500)
-    return viewer
+def window(one_window):
+    """The window, as empty as a new one."""
+    yield one_window
+    one_window.layers.clear()
+    one_window.dims.ndisplay = 2
+    camera = compat.camera(one_window)
+    camera.update(type(camera)().model_dump())
+    for around in compat.surroundings(one_window):
+        around.visible = False
 
 
 @pytest.fixture
