@@ -11,6 +11,9 @@ HAS_SCREEN = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.env
 if not HAS_SCREEN:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+# to draw shapes napari would compile for half a minute at first; without this it does by NumPy
+sys.modules.setdefault("napari.layers.shapes._accelerated_triangulate_numba", None)
+
 from napari.components import ViewerModel  # noqa: E402
 from viewer_doubles import FakeLaunch, make_reconstruction, make_scan  # noqa: E402
 
