@@ -137,7 +137,7 @@ def test_3d_cdi_nn_learns_the_crystals_that_the_trainer_repeats(tmp_path, monkey
     config = TrainingConfig(
         network="cdinn",
         folder=str(tmp_path),
-        steps=40,
+        steps=24,
         batch=2,
         learning_rate=4e-3,
         warm_up=0,
