@@ -331,7 +331,7 @@ def pretended(kind: str, limit: int = ROOM, index: int = 0) -> Iterator[Device]:
 
 
 def _each(change: Callable[[Any], Any], given: Any) -> Any:
-    """Return what operations are given or return, each leaf changed; torch's own way takes five times as long."""
+    """Return what operations are given or return, each leaf changed, as `tree_map` does, but quickly."""
     kind = type(given)
     if kind is tuple or kind is list:
         return kind([_each(change, one) for one in given])

@@ -11,7 +11,7 @@ HAS_SCREEN = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.env
 if not HAS_SCREEN:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-# to draw shapes napari would compile for half a minute at first; without this it does by NumPy
+# to draw shapes napari would compile at first, which takes long; without this it does by NumPy
 sys.modules.setdefault("napari.layers.shapes._accelerated_triangulate_numba", None)
 
 from napari.components import ViewerModel  # noqa: E402
