@@ -61,7 +61,7 @@ def single(
     complete = prepared.shown is prepared.counts
     more = recipe.with_more_starts() if complete else recipe
     useless = more == recipe if complete else prepared.doubtful or not recipe.refine.algorithm
-    if useless or _is_enough(found, complete):
+    if useless or is_enough(found, complete):
         return found
     again = yield from _attempt(prepared, more, model, device, stage, careful=not complete)
     said = (
@@ -145,7 +145,7 @@ def _attempt(
     return replace(found, figures={**found.figures, **alike})
 
 
-def _is_enough(run: Run, complete: bool) -> bool:
+def is_enough(run: Run, complete: bool) -> bool:
     """Whether a first attempt explains the scan, or one whose peak is not `complete` the rest.
 
     In light that is blurred along all axes more is left unexplained than in coherent light.  A blur that leaves an axis sharp is

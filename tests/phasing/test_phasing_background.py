@@ -9,8 +9,7 @@ import pytest
 import torch
 from phasing_crystals import crystal, field, finish, intensity, likeness
 
-from napari_autophase import InputError, Recipe, formats, repeat, run
-from napari_autophase.analysis import trust
+from napari_autophase import InputError, Recipe, formats, repeat, run, runs
 from napari_autophase.phasing import Blur, Diffraction, Starts, expected, refine
 from napari_autophase.phasing.forward import Forward, renewed
 from napari_autophase.phasing.iterations import relaxation
@@ -146,7 +145,7 @@ def test_fast_finds_a_crystal_on_a_background_as_well_as_without(monkeypatch):
     truth = simulate(7, 64, kind="cut", peak=1e5, background=5.0, oversampling=(3.0, 3.0, 3.0))
     fast = Recipe.from_preset("fast")
     found = run(truth.scan, fast.with_settings({"model.background": "estimate"}))
-    monkeypatch.setattr(trust, "explains", lambda *_: True)  # what is found without is not phased again
+    monkeypatch.setattr(runs, "is_enough", lambda *_: True)  # what is found without is not phased again
     plain = run(truth.scan, fast.with_settings({"model.background": "off"}))
     least = 0.97 if found.backend == "compiled" else 0.965  # another arithmetic ends elsewhere
     assert likeness(found.object, truth.object) > least > 0.95 > likeness(plain.object, truth.object)
