@@ -308,6 +308,7 @@ def test_the_box_says_and_does_all_of_it(qtbot, viewer, session, marks):
     box = BesideBox(session)
     qtbot.addWidget(box)
     assert not any(tick.isEnabled() for tick in box.ticks.values())
+    assert box.other.currentText() == "nothing"
     one = make_reconstruction(nm=False)
     session.add_result(other_crystal(one)[0])
     session.add_result(one)

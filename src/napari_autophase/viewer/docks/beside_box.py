@@ -89,7 +89,8 @@ class BesideBox(Box):
     def _allow(self) -> None:
         seen, other = self._extras.shown.result, self._extras.side_by_side.other
         offered: list[ResultLayers] = [each for each in self._session.results if each is not seen]
-        if [self.other.itemData(at) for at in range(1, self.other.count())] != offered:
+        there = [self.other.itemData(at) for at in range(self.other.count())]
+        if there != [None, *offered]:
             self.other.clear()
             self.other.addItem("nothing", None)
             for each in offered:
