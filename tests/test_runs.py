@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_autophase import analysis, formats, outcome, phasing
+from napari_autophase import analysis, formats, outcome, phasing, runs
 from napari_autophase.cli import main
 from napari_autophase.evidence import TRUST_MAPS
 from napari_autophase.preparation import halves, prepare
@@ -305,3 +305,27 @@ def test_the_verdict_says_whether_starts_agree(crystal):
     apart = {**found.figures, "starts_alike": 0.8}
     assert "do not agree (correlation down to 0.800)" in analysis.trust.verdict(apart)
     assert "starts" not in analysis.trust.verdict({**apart, "free_llk": 100.0})
+
+
+def test_what_is_enough_depends_on_the_light():
+    """Figures of a simulated crystal on a background that was found to 0.960, and what they would say in blurred light."""
+    nothing = np.zeros((2, 2, 2))
+
+    def enough(ratio, photons, blur=None):
+        figures = {
+            "chi2": 0.02,
+            "free_llk": ratio,
+            "noise_llk": 1.0,
+            "free_photons": photons,
+            "deviance_ratio": 1.2,
+        }
+        run_ = outcome.Run(nothing, nothing > 0, figures, nothing, 0, (), "cpu", "torch", blur, {})
+        return runs.is_enough(run_, True)
+
+    assert not enough(1.75, 6.0)
+    assert enough(1.55, 6.0)
+    assert enough(1.75, 100.0)  # a smaller share of more light
+    assert not enough(3.1, 100.0)
+    along_all = phasing.Blur((0.5, 0.5, 0.5))
+    assert enough(1.45, 6.0, along_all)
+    assert not enough(1.55, 6.0, along_all)
