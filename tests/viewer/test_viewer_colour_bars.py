@@ -49,3 +49,19 @@ def test_layers_of_others_are_left_alone(viewer, session):
     image.colorbar.visible = True
     image.visible = False
     assert image.colorbar.visible
+
+
+def test_what_is_hidden_has_none_while_several_views_are_made_and_a_new_one_when_it_is_seen(viewer):
+    found = make_reconstruction(size=16)
+    one, other, third = (layers.add_reconstruction(viewer, found, group=group) for group in (1, 2, 3))
+    for each in (one, other, third):
+        each.show()
+    third.layer("isosurface").colorbar.visible = False
+    other.show()
+    Stage.of(viewer).bars.rest()
+    assert bars(viewer) == [other.layer("isosurface")]
+    one.show()
+    third.show()
+    assert set(bars(viewer)) == {one.layer("isosurface"), other.layer("isosurface")}, (
+        "the third's was closed by a person"
+    )

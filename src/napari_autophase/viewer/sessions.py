@@ -12,6 +12,7 @@ from napari.utils.notifications import show_info
 
 from .activity import Activity
 from .drops import Drops
+from .lasting import Lasting
 from .model.commands import bind
 from .model.controller import Job, Launch, Run
 from .model.preferences import begin_as_preferred
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 PAUSE_MS = 20
 """Qt would do pieces without a pause in pairs, before it draws and listens."""
 _sessions: weakref.WeakKeyDictionary[ViewerModel, Session] = weakref.WeakKeyDictionary()
-_around: weakref.WeakKeyDictionary[ViewerModel, tuple[Activity, Drops]] = weakref.WeakKeyDictionary()
+_around: weakref.WeakKeyDictionary[ViewerModel, tuple[Activity, Drops, Lasting]] = weakref.WeakKeyDictionary()
 """What else each viewer has because AutoPhase is in use in it."""
 
 
@@ -37,8 +38,10 @@ def session_of(viewer: ViewerModel) -> Session:
     """Return the session of `viewer`, made when first asked for."""
     viewer = getattr(viewer, "__wrapped__", viewer)  # plugins are sometimes given a proxy
     if viewer not in _sessions:
-        session = Session(viewer, QtBackground())
-        _around[viewer] = Activity(viewer, session.controller), Drops(viewer)
+        background = QtBackground()
+        session = Session(viewer, background)
+        around = Activity(viewer, session.controller), Drops(viewer), Lasting(viewer, background.soon)
+        _around[viewer] = around
         bind(session, show_info)
         begin_as_preferred(session)
         keep(session)

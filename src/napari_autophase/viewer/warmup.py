@@ -71,6 +71,8 @@ class Engine(QObject):
 
     ready = Signal()
     failed = Signal(Exception)
+    warm = Signal()
+    """What the first reconstruction imports and sets up is there too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,6 +113,7 @@ class Engine(QObject):
             with self._lock, _no_full_collection():
                 rehearse()
             load_compiled()
+            self.warm.emit()
         except RuntimeError as error:
             # the program ends: no thread begins any more, and nobody waits for this one
             if _goes_on() and "shutdown" not in str(error):

@@ -45,6 +45,17 @@ class ColourBars:
             return []
         return [each for each in viewer.layers if each.visible and _has_bar(each) and each not in self._made]
 
+    def rest(self) -> None:
+        """Take their bars from layers that are hidden, until they are seen again.
+
+        napari makes the bars of all layers anew, hidden ones too, when it goes over to several views, and back.
+        """
+        viewer = self._viewer()
+        for layer in viewer.layers if viewer is not None else ():
+            if layer in self._made and not layer.visible and layer.colorbar.visible:
+                layer.colorbar.visible = False
+                self._made.discard(layer)
+
     def _make(self) -> None:
         self._waiting = False
         for layer in self._missing:

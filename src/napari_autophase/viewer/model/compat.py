@@ -213,7 +213,9 @@ def show_beside(viewer: ViewerModel, views: int) -> Callable[[], None]:
     Before napari 0.9 hidden layers have a place too: with as many columns as layers are seen these have one each nevertheless.
     """
     grid = _grid(viewer)
-    before = {name: getattr(grid, name) for name in ("stride", "shape", "enabled")}
+    before = {
+        name: getattr(grid, name) for name in ("enabled", "stride", "shape")
+    }  # the first first: less is drawn anew
     height, width = canvas_size(viewer)
     grid.stride, grid.shape = 1, (1, views) if width > height else (views, 1)
     grid.enabled = True

@@ -237,6 +237,7 @@ class SideBySide:
                 layer.visible = layer in beside
         _stand(viewer, [seen, *beside])
         if begin:
+            Stage.of(viewer).bars.rest()
             self._undo = compat.show_beside(viewer, len(beside) + 1)
             one.frame()
 
@@ -256,12 +257,14 @@ class SideBySide:
         self._drawing.forget()
         self._comparing.forget()
         self._seen = ()
-        if not any(layer.visible for layer in self._layers.values()):
+        viewer = self._viewer()
+        if viewer is None or not any(layer.visible for layer in self._layers.values()):
             return
         for layer in self._layers.values():
             layer.visible = False
         undo, self._undo = self._undo, None
         if undo is not None:
+            Stage.of(viewer).bars.rest()
             undo()
         if (one := self._shown.result) is not None:
             one.frame()
