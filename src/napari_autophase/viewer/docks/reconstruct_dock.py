@@ -35,8 +35,9 @@ from ..widgets.layout import Buttons, caption, form, row
 from ..widgets.listening import listen
 from ..widgets.notes import Note
 from ..widgets.page import Page
-from ..widgets.recipe_form import RecipeForm, Setting, changed, in_words, make_setting
+from ..widgets.recipe_form import RecipeForm, changed, in_words
 from ..widgets.section import Section
+from ..widgets.setting import Setting, make_setting
 from .device_and_memory import DeviceAndMemory, offer_devices
 from .finetune_section import FineTuneSection
 from .going_on import GoingOn

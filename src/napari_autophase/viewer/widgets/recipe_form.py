@@ -1,35 +1,21 @@
-"""A widget for every setting of a recipe, made from the recipe's own description of it."""
+"""A field for every setting of a recipe, made by magicgui from the recipe's own description of it."""
 
 from __future__ import annotations
 
-import types
-import typing
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
-from textwrap import wrap
-from typing import Any, Literal
+from typing import Any
 
-from pydantic.fields import FieldInfo
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
-    QLabel,
-    QLineEdit,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from ...recipe import Recipe
-from ...recipe.settings import name_of, problem, settings, takes, unit_of, value_of, zero_of
+from ...recipe.settings import settings, value_of
 from .layout import caption, form
 from .notes import Note
 from .section import Section
-from .weights_row import WeightsRow
+from .setting import Setting, make_setting, to_text
 
 _TITLES = {
     "prepare": "Preparation",
@@ -42,96 +28,6 @@ _TITLES = {
 }
 _NO_PRESET_S = ("device", "backend", "seed", "runs", "guess.weights")
 """Settings that no preset makes."""
-_LARGEST = 2**31 - 1
-_DIGITS = 9
-
-
-@dataclass(eq=False)
-class Setting:
-    """One setting: its widget, and how to read and write it."""
-
-    key: str
-    widget: QWidget
-    label: str
-    tip: str
-
-    @property
-    def part(self) -> str:
-        """The part of the recipe that it stands in."""
-        return self.key.rpartition(".")[0]
-
-    @property
-    def problem(self) -> str:
-        """What is wrong with its value; nothing: it is good."""
-        found = problem(Recipe, self.key, self.value).replace("null", "nothing")
-        return found and f"{found[0].upper()}{found[1:]}."
-
-    @property
-    def value(self) -> Any:
-        """What the widget says."""
-        widget = self.widget
-        if isinstance(widget, WeightsRow):
-            return widget.value
-        if isinstance(widget, QCheckBox):
-            return widget.isChecked()
-        if isinstance(widget, QSpinBox | QDoubleSpinBox):
-            return widget.value()
-        if isinstance(widget, QComboBox):
-            return widget.currentData()
-        return (
-            _from_text(widget.text().strip(), widget.property("kind"))
-            if isinstance(widget, QLineEdit)
-            else None
-        )
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        widget = self.widget
-        if isinstance(widget, WeightsRow):
-            widget.value = value
-        elif isinstance(widget, QCheckBox):
-            widget.setChecked(value)
-        elif isinstance(widget, QSpinBox | QDoubleSpinBox):
-            widget.setValue(value)
-        elif isinstance(widget, QComboBox):
-            if widget.findData(value) < 0:  # one that is not offered, such as another computer's device
-                widget.addItem(str(value), value)
-            widget.setCurrentIndex(widget.findData(value))
-        elif isinstance(widget, QLineEdit):
-            widget.setText(to_text(value))
-            widget.setCursorPosition(0)
-
-    def settle(self) -> None:
-        """Let the widget show what its value is, where it is left in the midst of typing."""
-        if isinstance(self.widget, QSpinBox | QDoubleSpinBox):
-            self.widget.interpretText()
-
-    def on_change(self, slot: Callable[[], object]) -> None:
-        """Call `slot` when the value changes."""
-        widget = self.widget
-        if isinstance(widget, WeightsRow):
-            widget.file.line.textChanged.connect(slot)
-        elif isinstance(widget, QCheckBox):
-            widget.toggled.connect(slot)
-        elif isinstance(widget, QSpinBox | QDoubleSpinBox):
-            widget.valueChanged.connect(slot)
-        elif isinstance(widget, QComboBox):
-            widget.currentIndexChanged.connect(slot)
-        elif isinstance(widget, QLineEdit):
-            widget.textChanged.connect(slot)
-
-
-class Number(QDoubleSpinBox):
-    """A number with as many digits as it has; none is lost."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setDecimals(_DIGITS)
-
-    def textFromValue(self, value: float) -> str:
-        """Return the number without idle zeros."""
-        text = self.locale().toString(value, "f", _DIGITS)
-        return text.rstrip("0").rstrip(self.locale().decimalPoint())
 
 
 class RecipeForm(QWidget):
@@ -207,88 +103,5 @@ def in_words(recipe: Recipe, setting: Setting) -> str:
     return f"{label} {to_text(value_of(recipe, setting.key)) or 'none'}"
 
 
-def make_setting(key: str, info: FieldInfo) -> Setting:
-    """Return the widget that suits the kind of a setting, with what it does and what it takes as the tooltip."""
-    widget = WeightsRow() if key == "guess.weights" else _widget(info)
-    tip = "\n".join([*wrap(info.description or key, 90), f"{key}: {takes(info)}"])
-    widget.setToolTip(tip)
-    widget.setObjectName(key)
-    unit, zero = unit_of(info), zero_of(info)
-    if isinstance(widget, QSpinBox | QDoubleSpinBox):
-        widget.setSuffix(f" {unit}" if unit else "")
-        if zero and widget.minimum() == 0:
-            widget.setSpecialValueText(zero)
-    elif isinstance(widget, QLineEdit) and unit and widget.placeholderText():
-        widget.setPlaceholderText(f"{widget.placeholderText()} ({unit})")
-    return Setting(key, widget, name_of(key, info), tip)
-
-
 def _say_problem(setting: Setting, note: Note, *_: object) -> None:
     note.say(setting.problem, error=True)
-
-
-def _widget(info: FieldInfo) -> QWidget:
-    kind = info.annotation
-    bounds = {
-        name: value
-        for item in info.metadata
-        for name in ("ge", "gt", "le", "lt")
-        if (value := getattr(item, name, None)) is not None
-    }
-    if kind is bool:
-        return QCheckBox()
-    choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else info.examples
-    if choices:
-        combo = QComboBox()
-        for choice in choices:
-            combo.addItem(str(choice), choice)
-        return combo
-    if kind is int and bounds.get("le", _LARGEST) <= _LARGEST:
-        whole = QSpinBox()
-        whole.setRange(int(bounds.get("ge", -_LARGEST)), int(bounds.get("le", _LARGEST)))
-        return whole
-    if kind is float:
-        number = Number()
-        number.setSingleStep(0.05)
-        least = 10.0**-_DIGITS
-        number.setRange(bounds.get("ge", least), bounds.get("le", bounds.get("lt", 1e9 + least) - least))
-        return number
-    line = QLineEdit()
-    line.setProperty("kind", _kind(kind))
-    if type(None) in _options(kind):
-        line.setPlaceholderText("none")
-    return line
-
-
-def _options(annotation: Any) -> tuple[Any, ...]:
-    union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
-    return typing.get_args(annotation) if union else (annotation,)
-
-
-def _kind(annotation: Any) -> str:
-    options = _options(annotation)
-    if str not in options:
-        return "numbers"
-    return "text or nothing" if type(None) in options else "text"
-
-
-def _from_text(text: str, kind: str) -> Any:
-    if not text and kind != "text":
-        return None
-    if kind != "numbers":
-        return text
-    try:
-        numbers = [
-            int(part) if part.lstrip("-").isdigit() else float(part)
-            for part in text.replace(",", " ").split()
-        ]
-    except ValueError:
-        return text  # the recipe says what is wrong with it
-    return numbers[0] if len(numbers) == 1 else numbers
-
-
-def to_text(value: Any) -> str:
-    """Return a setting as its line shows it."""
-    if isinstance(value, tuple | list):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ...scan import InputError
@@ -18,8 +18,10 @@ TYPING_MS = 400
 class WeightsRow(QWidget):
     """A weights file, typed, chosen or dropped; below it a line that says which network it is for, or why it cannot be used.
 
-    The file is read in a thread: it may be large, and reading it loads torch.
+    The file is read in a thread: it may be large, and reading it loads torch.  It has what a field of a form has.
     """
+
+    changed = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +53,13 @@ class WeightsRow(QWidget):
             self.file.line.setText(path or "")
             self.file.line.setCursorPosition(0)
 
+    @property
+    def native(self) -> QWidget:
+        """Itself."""
+        return self
+
     def _on_change(self) -> None:
+        self.changed.emit(self.value)
         self._tasks.forget("weights")  # what it may still find is about another file
         self.note.say("")
         self._typed.start()
