@@ -905,3 +905,15 @@ def test_a_look_that_has_lost_its_meaning_goes(dock, session, qtbot):
     limit = result.quantities.strain_limit
     result.set_colour_by("strain")
     np.testing.assert_allclose(result.layer("isosurface").contrast_limits, (-limit, limit), rtol=1e-5)
+
+
+def test_what_is_wrong_with_a_line_of_the_geometry_stands_below_it_while_it_is_typed(qtbot):
+    form = GeometryForm()
+    qtbot.addWidget(form)
+    form.lines["energy_kev"].setText("8.x")
+    assert form.notes["energy_kev"].text() == "Energy (keV): '8.x' is no number; write for example 8.0."
+    assert form.notes["distance_m"].text() == ""
+    form.lines["energy_kev"].setText("8.5")
+    assert form.notes["energy_kev"].text() == ""
+    form.directions.setText("x+, x-")
+    assert "run along one line" in form.notes["pixel_directions"].text()

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any, cast
 
+from magicgui.widgets import Widget, create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from ...geometry import BEAMLINES, Axis, Geometry, check, direction, find_beamline, said
 from ...scan import InputError
 from .layout import caption, form
+from .notes import Note
 from .words import GEOMETRY as NAMES
 
 _AS_STORED = "as stored in the file"
-_TEXTS = {
-    "energy_kev": (NAMES["energy_kev"], "Photon energy in keV.", "8.0"),
-    "distance_m": (NAMES["distance_m"], "Sample to detector, in m.", "0.5"),
-    "pixel_size_um": (NAMES["pixel_size_um"], "Along rows and columns of the stored frames, in µm; one number if square.", "55"),
-    "rocking_step_deg": (NAMES["rocking_step_deg"], "Angle from frame to frame, in degrees; its sign counts.", "0.01"),
-    "sample_angles_deg": (NAMES["sample_angles_deg"], "Of the middle frame, outermost circle first, in degrees.", ""),
-    "detector_angles_deg": (NAMES["detector_angles_deg"], "Outermost circle first, in degrees.", ""),
-    "direct_beam_pixel": (NAMES["direct_beam_pixel"], "Row, column where it falls, the arm at zero; empty: centre.", "centre"),
-}  # fmt: skip
-_NEEDED = tuple(name for name in _TEXTS if name != "direct_beam_pixel")
-_DIRECTIONS = "Which way rows and columns run with the arm at zero: x+ outboard, y+ up. A wrong one mirrors the crystal."
+_TOLD = {each.name: each.metadata for each in fields(Geometry)}
+_LINES = (
+    "energy_kev",
+    "distance_m",
+    "pixel_size_um",
+    "rocking_step_deg",
+    "sample_angles_deg",
+    "detector_angles_deg",
+    "direct_beam_pixel",
+)
+"""Fields of the geometry that are numbers, in the order in which they stand."""
+_NEEDED = _LINES[:-1]
+_DIRECTIONS = _TOLD["pixel_directions"]["description"]
 _ROCKING = ("rocking_step_deg", "rocking_circle", "sample_angles_deg")
 
 
@@ -50,21 +55,24 @@ class GeometryForm(QWidget):
         self.beamline.addItems(list(BEAMLINES))
         self.beamline.setToolTip("Names and senses of the circles and of the detector's axes.")
         self.rocking = QComboBox()
-        self.rocking.setToolTip("The circle that was scanned.")
-        self.lines = {name: QLineEdit() for name in _TEXTS}
-        self.directions = QLineEdit()
-        self.directions.textEdited.connect(lambda _: self.typed.emit())
-        self.directions.editingFinished.connect(self.entered)
+        self.rocking.setToolTip(_TOLD["rocking_circle"]["description"])
+        self._fields = {
+            name: create_widget(annotation=str, name=name) for name in ("pixel_directions", *_LINES)
+        }
+        lines = {name: _line(name, field) for name, field in self._fields.items()}
+        self.directions = lines.pop("pixel_directions")
+        self.lines = lines
+        self.notes: dict[str, Note] = {}
+        """Below each line what is wrong with it, as long as it is."""
         layout = form(self)
         layout.addRow("Beamline", self.beamline)
-        layout.addRow(caption(NAMES["pixel_directions"], _DIRECTIONS), self.directions)
-        for name, (label, tip, placeholder) in _TEXTS.items():
-            line = self.lines[name]
-            line.setToolTip(tip)
-            line.setPlaceholderText(placeholder)
+        for name, line in {"pixel_directions": self.directions, **self.lines}.items():
+            note = self.notes[name] = Note()
+            layout.addRow(caption(NAMES[name], _TOLD[name]["description"]), line)
+            layout.addRow(note)
             line.textEdited.connect(lambda _: self.typed.emit())
             line.editingFinished.connect(self.entered)
-            layout.addRow(caption(label, tip), line)
+            line.textChanged.connect(partial(self._say_problem, name))
             if name == "rocking_step_deg":
                 layout.addRow(NAMES["rocking_circle"], self.rocking)
         self.beamline.currentTextChanged.connect(self._name_circles)
@@ -72,6 +80,18 @@ class GeometryForm(QWidget):
         self.rocking.activated.connect(lambda _: self.entered.emit())
         self._name_circles()
         self.show_geometry(None, {})
+
+    def _say_problem(self, name: str, text: str) -> None:
+        """Say below a line what is wrong with it."""
+        try:
+            if name == "pixel_directions":
+                _directions(text, ("y-", "x+"))
+            else:
+                _numbers(name, text)
+        except InputError as error:
+            self.notes[name].say(str(error), error=True)
+        else:
+            self.notes[name].say("")
 
     @property
     def edited(self) -> bool:
@@ -125,9 +145,7 @@ class GeometryForm(QWidget):
         if not any(values.values()):
             return None
         circles = self._circles()
-        missing = [
-            _TEXTS[name][0] for name in _NEEDED if not values[name] and circles.get(name, ("any",)) != ()
-        ]
+        missing = [NAMES[name] for name in _NEEDED if not values[name] and circles.get(name, ("any",)) != ()]
         if missing:
             *others, last = missing
             named = f"{', '.join(others)} and {last}" if others else last
@@ -186,6 +204,14 @@ class GeometryForm(QWidget):
             self.lines[name].setEnabled(bool(names))
 
 
+def _line(name: str, field: Widget) -> QLineEdit:
+    """Return the line of a field, with what the geometry says of it."""
+    about, line = _TOLD[name], cast(QLineEdit, field.native)
+    line.setToolTip(about["description"])
+    line.setPlaceholderText("centre" if name == "direct_beam_pixel" else about["example"])
+    return line
+
+
 def _said(directions: tuple[Axis, Axis]) -> str:
     return ", ".join(map(said, directions))
 
@@ -227,13 +253,13 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
         except ValueError:
             numbers.append(math.nan)
         if not math.isfinite(numbers[-1]):
-            example = {"direct_beam_pixel": "100, 128.5"}.get(name) or _TEXTS[name][2] or "0, 12.5"
-            raise InputError(f"{_TEXTS[name][0]}: '{text}' is no number; write for example {example}.")
+            example = _TOLD[name]["example"] or "0, 12.5"
+            raise InputError(f"{NAMES[name]}: '{text}' is no number; write for example {example}.")
     return tuple(numbers)
 
 
 def _exactly(name: str, values: tuple[float, ...], count: int) -> tuple[float, ...]:
     if len(values) != count:
         plural = "one number" if count == 1 else f"{count} numbers"
-        raise InputError(f"{_TEXTS[name][0]} needs {plural}, not {len(values)}.")
+        raise InputError(f"{NAMES[name]} needs {plural}, not {len(values)}.")
     return values

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
+
+from ...scan import Geometry
 
 READING = {
     "mask": "Mask",
@@ -17,15 +20,11 @@ READING = {
 }
 """Captions of what is said of a file, by the word of `Scan.corrections`."""
 GEOMETRY = {
-    "energy_kev": "Energy (keV)",
-    "distance_m": "Distance (m)",
-    "pixel_size_um": "Pixel size (µm)",
-    "rocking_step_deg": "Rocking step (°)",
-    "rocking_circle": "Rocking circle",
-    "sample_angles_deg": "Sample angles (°)",
-    "detector_angles_deg": "Detector angles (°)",
-    "direct_beam_pixel": "Direct beam (pixel)",
-    "pixel_directions": "Rows, columns",
+    each.name: f"{each.metadata['title']} ({each.metadata['unit']})"
+    if each.metadata["unit"]
+    else each.metadata["title"]
+    for each in fields(Geometry)
+    if each.metadata
 }
 """Captions of the geometry, by its field."""
 _OPTIONS = {name.replace("_", "-"): text for name, text in READING.items()}
