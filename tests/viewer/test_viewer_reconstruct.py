@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from viewer_doubles import make_reconstruction, make_scan
@@ -662,3 +662,14 @@ def test_binning_that_was_said_before_the_panel_is_opened_is_kept(session, viewe
     dock = ReconstructDock(viewer)
     qtbot.addWidget(dock)
     assert dock.recipe() == Recipe.from_preset("fast").with_settings({"prepare.binning": (3, 1, 1)})
+
+
+def test_fields_of_all_parts_begin_in_one_line_in_letters_of_any_size(dock):
+    for points in (9, 30, 12):
+        letters = dock.font()
+        letters.setPointSize(points)
+        for each in dock.form.captions:
+            each.setFont(letters)
+        QApplication.sendEvent(dock.form, QEvent(QEvent.Type.FontChange))
+        widest = max(each.sizeHint().width() for each in dock.form.captions)
+        assert {each.minimumWidth() for each in dock.form.captions} == {widest}

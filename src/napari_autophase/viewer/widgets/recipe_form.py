@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from ...recipe import Recipe
@@ -49,7 +50,7 @@ class RecipeForm(QWidget):
         column.setSpacing(2)
         for section in self.parts.values():
             column.addWidget(section)
-        captions: list[QLabel] = []
+        self.captions = captions = list[QLabel]()
         for key, info in settings(Recipe):
             if key in elsewhere:
                 continue
@@ -66,9 +67,19 @@ class RecipeForm(QWidget):
             stops += [section.head, *(each.widget for each in self.settings.values() if each.part == part)]
         for before, after in pairwise(stops):  # Tab goes through them as they stand, not as they were made
             self.setTabOrder(before, after)
-        widest = max(each.sizeHint().width() for each in captions)
-        for each in captions:  # the fields of all parts begin in one line
-            each.setMinimumWidth(widest)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Let the fields of all parts begin in one line, in whatever letters their captions are written."""
+        done = super().event(event)
+        if event is not None and event.type() in (
+            QEvent.Type.Polish,
+            QEvent.Type.StyleChange,
+            QEvent.Type.FontChange,
+        ):
+            widest = max(each.sizeHint().width() for each in self.captions)
+            for each in self.captions:
+                each.setMinimumWidth(widest)
+        return done
 
     def mark(self, changed: Iterable[Setting]) -> None:
         """Say above each part how many of its settings are not as their preset makes them."""
