@@ -69,6 +69,7 @@ def finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
         figures["noise_llk"] = trust.noise_level(prepared.counts, prepared.good, unseen)
         figures["free_photons"] = float(prepared.counts[unseen].mean(dtype=np.float64))
         judged = {JUDGED: fingerprint(np.where(unseen, prepared.counts, np.float32(-1)))}
+    figures |= sureness(figures, explained, support, phased.blur, phased.iterations > 0)
     return Run(
         object=object,
         support=support,
@@ -82,6 +83,14 @@ def finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
         judged_by=judged,
         shells=explained,
     )
+
+
+def sureness(
+    figures: dict[str, float], shells: Shells, support: np.ndarray, blur: Blur | None, refined: bool
+) -> dict[str, float]:
+    """Return with which confidence it is the crystal; nothing where no pixel was held out."""
+    found = trust.confidence(figures, shells, int(support.sum()), blur is not None, refined)
+    return {} if found is None else {"confidence": found}
 
 
 def starts_alike(phased: Phased) -> dict[str, float]:

@@ -103,7 +103,8 @@ class Reconstruction:
     figures
         Figures of quality: at least ``chi2`` (Σ(|Fp|−|Fm|)²/Σ|Fm|²) and ``free_llk`` (Poisson likelihood of the held-out pixels),
         ``noise_llk``, what of that photon noise alone would leave, ``free_photons``, their mean in those pixels, and
-        ``deviance_ratio``, the deviance of all good pixels over what photon noise about the model would leave.
+        ``deviance_ratio``, the deviance of all good pixels over what photon noise about the model would leave, and
+        ``confidence``, how sure it is that this is the crystal (see `analysis.trust.confidence`).
     errors
         chi² per refinement iteration of the chosen start.
     iterations

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import preparation
 from .analysis import trust
-from .outcome import OUTLIER, Run, finished, shells, starts_alike
+from .outcome import OUTLIER, Run, finished, shells, starts_alike, sureness
 from .progress import relayed
 from .recipe import PRELUDE, Recipe, parse
 from .reconstruction import Progress, Reconstruction
@@ -243,6 +243,7 @@ def _averaged(
     object, figures = phasing.judged(object, support, data)
     explained, figures["deviance_ratio"] = shells(object, prepared, data)
     figures = {**best.figures, **figures}
+    figures |= sureness(figures, explained, support, best.blur, best.iterations > 0)
     notes = tuple(dict.fromkeys(note for run in found for note in run.notes))
     return replace(
         best, object=object, support=support, figures=figures, notes=notes, trust=assessed, shells=explained

@@ -3,6 +3,7 @@
 from .assess import REPRODUCES, assess, reassessed
 from .average import Aligned, agreement, aligned, first_mode, modes
 from .comparable import incomparable
+from .confidence import FOUND, confidence, evidence
 from .curves import run_rows, run_table, table
 from .noise import expected_llk, llk_variance, noise_level
 from .resolution import frequencies, fsc, prtf, shell_correlation, smoothed, transfer
@@ -11,6 +12,7 @@ from .verdict import CONVERGED, bands, explains, shells_in_words, strain_in_word
 
 __all__ = [
     "CONVERGED",
+    "FOUND",
     "GOOD",
     "POOR",
     "REPRODUCES",
@@ -19,6 +21,8 @@ __all__ = [
     "aligned",
     "assess",
     "bands",
+    "confidence",
+    "evidence",
     "expected_llk",
     "explained",
     "explains",

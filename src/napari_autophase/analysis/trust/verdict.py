@@ -22,6 +22,8 @@ WRONG = 0.5
 where counts are few, photon noise alone leaves as much: a model that explains all pixels within noise is not wrong."""
 _CHANCE = 2.0
 """Standard deviations by which a shell may be off by chance."""
+LOW = 0.5
+"""Confidence below which a result is rather not the crystal, though it explains the scan."""
 AGREE = 0.95
 """Correlation of runs from which they are called the same."""
 
@@ -33,13 +35,13 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Sh
     ----------
     figures
         ``chi2``, ``free_llk``, ``noise_llk``, what photon noise alone would leave of it, and ``free_photons`` a pixel;
-        ``starts_alike`` and ``starts_compared``, if several starts were.
+        ``confidence``; ``starts_alike`` and ``starts_compared``, if several starts were.
     trust
         Of several runs.
     shells
         How well it explains the counts at every resolution.
     """
-    said = [_explained(figures)]
+    said = [_explained(figures), _sure(figures)]
     if shells is not None and len(shells.frequency):
         said.append(shells_in_words(shells))
     if trust is None:
@@ -133,6 +135,14 @@ def _explained(figures: Mapping[str, float]) -> str:
     if ratio < DOUBTFUL:
         return f"Doubtful: {what} (a result that has converged stays below {CONVERGED:g}); try other seeds or more iterations."
     return f"Not converged: {what} (a result that has converged stays below {CONVERGED:g}); do not use it."
+
+
+def _sure(figures: Mapping[str, float]) -> str:
+    """Say with which confidence it is the crystal, where that is not said already."""
+    if "confidence" not in figures or not explains(figures):
+        return ""
+    what = "" if figures["confidence"] >= LOW else "; refine it further, or compare several runs"
+    return f"Confidence that it is the crystal: {100 * figures['confidence']:.0f} %{what}."
 
 
 def _starts_agreed(figures: Mapping[str, float]) -> str:

@@ -1,0 +1,73 @@
+"""How sure a result is: what it goes by, and that it is right about as often as it says."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_autophase.analysis import trust
+from napari_autophase.evidence import Shells
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+
+
+def shells(photons: float, deviance: float, expected: float = 1.0) -> Shells:
+    """Two shells of 1000 voxels each."""
+    both = np.ones(2)
+    return Shells(
+        both, 1000 * both, photons * both, deviance * both, expected * both, both, both, both, both, "voxels"
+    )
+
+
+def test_what_it_goes_by():
+    """Off by e times the noise; 2000 voxels whose deviance is 0.4 too large, of 20,000 photons; 500 voxels."""
+    found = trust.evidence({"free_llk": math.e, "noise_llk": 1.0}, shells(10.0, 1.4), 500, True)
+    assert found == pytest.approx([1.0, math.log(0.4 * 2000 / 4 / 20_000 + 1e-5), math.log10(40), 1.0])
+
+
+@pytest.mark.parametrize(
+    ("figures", "explained", "inside"),
+    [
+        ({}, shells(10.0, 1.0), 500),
+        ({"free_llk": 1.0, "noise_llk": math.nan}, shells(10.0, 1.0), 500),
+        ({"free_llk": 1.0, "noise_llk": 1.0}, None, 500),
+        ({"free_llk": 1.0, "noise_llk": 1.0}, shells(10.0, 1.0), 0),
+        ({"free_llk": 1.0, "noise_llk": 1.0}, shells(0.0, 0.0), 500),
+    ],
+    ids=["nothing held out", "no noise", "no shells", "no support", "no light"],
+)
+def test_where_nothing_tells_nothing_is_said(figures, explained, inside):
+    assert trust.confidence(figures, explained, inside, False, True) is None
+
+
+def test_more_unexplained_light_is_less_sure_where_photons_are_many():
+    figures = {"free_llk": 1.3, "noise_llk": 1.0}
+    for photons in (100.0, 1e4):
+        sure = [
+            trust.confidence(figures, shells(photons, 1 + 4 * photons * share), 500, False, True)
+            for share in (1e-4, 1e-3, 1e-2, 0.1)
+        ]
+        assert all(0 < each < 1 for each in sure)
+        assert sure == sorted(sure, reverse=True)
+    assert sure[0] > 0.9
+    assert sure[-1] < 0.2
+
+
+def test_it_is_right_about_as_often_as_it_says():
+    """The table of crystals that took no part in the fit, in which a row of few crystals may be off by chance."""
+    text = (RESULTS / "confidence.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")][2:]
+    assert len(rows) >= 10
+    for name, band, crystals, stated, found in rows:
+        chance = 2 * math.sqrt(0.01 * float(stated) * (1 - 0.01 * float(stated)) / float(crystals))
+        assert abs(float(stated) - float(found)) <= max(10, 100 * chance), (name, band)
+
+
+def test_it_is_said_where_the_scan_is_explained():
+    figures = {"chi2": 0.01, "free_llk": 1.2, "noise_llk": 1.0, "free_photons": 10.0, "confidence": 0.94}
+    assert "Confidence that it is the crystal: 94 %." in trust.verdict(figures)
+    assert "31 %; refine it further" in trust.verdict({**figures, "confidence": 0.31})
+    assert "Confidence" not in trust.verdict({**figures, "free_llk": 20.0}), "it is said already"
