@@ -336,8 +336,9 @@ ODD = {
     "constant": (lambda at: np.full_like(at, 17.5), "stands still at 17.5"),
     "there and back": (
         lambda at: at[np.abs(np.arange(len(at)) - len(at) // 2)],
-        "does not run steadily from",
+        "goes there and back",
     ),
+    "to and fro": (lambda at: at[np.arange(len(at)) * 7 % len(at) // 5 * 5], "does not run steadily from"),
 }
 
 
@@ -361,6 +362,37 @@ def test_a_column_that_does_not_run_as_the_command_says(tmp_path, odd):
     assert said.format(20) in one_note(scan, "th of Staff20-1a.spec")
     assert scan.geometry is None
     assert notes_with(scan, "lacks", "rocking_step_deg")
+
+
+@pytest.mark.parametrize("millionths", [False, True])
+def test_a_scan_up_and_down_names_both_ways_and_each_opens(tmp_path, millionths):
+    path, scale = cristal(tmp_path / "c.nxs", in_millionths=millionths), 1e6 if millionths else 1.0
+    way = scanned(16.4, 0.005)
+    with h5py.File(path, "r+") as file:
+        data = file["exp_0012/scan_data"]
+        for name, values in {"data_06": peak(), "data_04": np.full(len(way), 7e4)}.items():
+            del data[name]
+            data[name] = np.concatenate([values, peak(1) if name == "data_06" else values])
+        del data["actuator_1_1"]
+        data["actuator_1_1"] = np.concatenate([way, way[::-1]]) * scale
+    said = one_note(formats.read_scan(path), "mg_omega", "goes there and back", "0 to 16", "17 to 33")
+    assert "--crop 17:34," in said
+    assert "rocking_step_deg=-0.005)" in said
+    back = formats.read_scan(path, crop=((17, 34), (0, 24), (0, 32)))
+    np.testing.assert_array_equal(back.counts, peak(1))
+
+
+@pytest.mark.parametrize("year", [2019, 2022])
+def test_the_name_of_a_device_may_end_behind_its_motor(tmp_path, year):
+    path, name = sixs(tmp_path / "a_00012.nxs", year), {2019: "position_pre", 2022: "position"}[year]
+    with h5py.File(path, "r+") as file:
+        prefix = "com/SIXS/i14-c-cx1-ex-med-v-dif-group.1-"
+        for motor in ("beta", "mu", "gamma", "delta"):
+            file.move(f"{prefix}{motor}", f"com/SIXS/i14-c-cx1-ex-dif-{motor}.1")
+        file[f"com/SIXS/i14-c-cx1-ex-multiplier.1/{name}"] = 3.0
+    geometry = formats.read_scan(path).metadata
+    assert geometry["sample_angles_deg"] == pytest.approx([0.3, 16.4])
+    assert geometry["rocking_step_deg"] == pytest.approx(-0.008)
 
 
 # -- values --------------------------------------------------------------------------------------------------------------

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry import Beamline, Circle, Source
+from ..geometry import Beamline, Circle, Source, mean_step
 from ..geometry.plausible import ANGLE
 from .logs import ScanLog
-from .logs.log import Scanned, order_of, unsteady
+from .logs.log import Scanned, order_of, unsteady, ways
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Moving:
         if recorded is not None and self.points is not None:
             values = recorded[self.points]
             if why := unsteady(values):
-                self._say(_not_known(f"{moved.names[0]} of {self.log.path.name} {why}"))
+                self._say(_not_known(f"{moved.names[0]} of {self.log.path.name}", source.degrees, values, why))
                 return None
             return [float(value) for value in values]
         self._say(
@@ -87,18 +87,28 @@ def sorted_by(motor: str, where: str) -> str:
     return f"The frames were not taken in the order of {motor}: they are sorted by where it stood, as {where} says."
 
 
-def _not_known(why: str) -> str:
-    return f"{why}: where it stood in every frame is not known; say the step with --set geometry.rocking_step_deg=…"
+def _not_known(what: str, degrees: Callable[[float], float], values: np.ndarray, why: str) -> str:
+    stretches = ways(values)
+    if stretches:
+        told = ", ".join(
+            f"{first} to {end - 1} (--crop {first}:{end},0:ROWS,0:COLUMNS --set geometry.rocking_step_deg="
+            f"{degrees(mean_step(values[first:end])):.6g})"
+            for first, end in stretches
+        )
+        return f"{what} goes there and back, which no rocking curve does: reconstruct one way alone, its frames {told}."
+    return f"{what} {why}: where it stood in every frame is not known; say the step with --set geometry.rocking_step_deg=…"
 
 
 def still(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> str:
-    """Return why a circle that the command names is not seen to move; "" if it names none that was recorded."""
+    """Return why a circle is not seen to move that the command names, or that goes there and back; "" if there is none."""
     words = log.command.split()
     for circle in circles:
         for source in beamline.files.of_motor(circle.motor):
             column, name = log.column(source), log.called(source)
-            if column is not None and name.rpartition("/")[2] in words and (why := unsteady(column)):
-                return _not_known(f"{name} of {log.path.name} {why}")
+            if column is None or np.nanmax(np.abs(source.degrees(1) * column), initial=0) > ANGLE.most:
+                continue
+            if (name.rpartition("/")[2] in words or ways(column)) and (why := unsteady(column)):
+                return _not_known(f"{name} of {log.path.name}", source.degrees, column, why)
     return ""
 
 

@@ -20,7 +20,7 @@ from . import nexus, sources
 from .commands import run_of_tree, what_cut
 from .common import Description, as_volume
 from .links import Item, Lost, Tree, link_of, local, why_not_local
-from .logs.log import in_order, unsteady
+from .logs.log import in_order, unsteady, ways
 from .logs.tree import TreeLog
 from .masks import StoredMask, lost_mask
 from .measured import Frames, described
@@ -271,7 +271,7 @@ def _explained(log: TreeLog, site: Beamline) -> TreeLog:
     log = replace(log, command=command, ended=ended, cut_by=cut_by)
     for name in files.actuators:
         values = log.column(Source(name))
-        if values is not None and not unsteady(in_order(values)):
+        if values is not None and (not unsteady(in_order(values)) or ways(values)):
             log = _named(log, site, values)
     run = run_of_tree(command)
     is_recorded = run is not None and any(name.rpartition("/")[2] == run[0] for name in log.columns)

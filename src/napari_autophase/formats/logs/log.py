@@ -76,6 +76,32 @@ def unsteady(values: np.ndarray) -> str:
     return ""
 
 
+def ways(values: np.ndarray) -> list[tuple[int, int]]:
+    """Return the stretches, first and end of each, in which values run there, and back; empty where they do not turn.
+
+    Each stretch has positions enough for an order, and goes most of the way.
+    """
+    if len(values) < 2 * _FEWEST or not np.isfinite(values).all():
+        return []
+    turns = [0]
+    up = bool(values[len(values) // 4] > values[0])
+    reach = 0.5 * float(np.ptp(values))
+    furthest = 0
+    for index in range(1, len(values)):
+        gone = values[index] - values[furthest]
+        if (gone > 0) == up:
+            furthest = index
+        elif abs(gone) > reach:
+            turns.append(furthest + 1)
+            up, furthest = not up, index
+    turns.append(len(values))
+    found = list(zip(turns[:-1], turns[1:], strict=True))
+    is_run = len(found) > 1 and all(
+        end - first >= _FEWEST and not unsteady(values[first:end]) for first, end in found
+    )
+    return found if is_run else []
+
+
 def run_on(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return those of some columns that run steadily but for a reading that begins again at 360 degrees, or ±180, run on."""
     found = {}
