@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
@@ -65,3 +67,89 @@ def test_no_frame_of_a_whole_scan_is_named(tmp_path, peak):
     for seed in range(8):
         np.save(tmp_path / "a.npy", simulate(seed=seed, size=32, peak=peak).scan.counts)
         assert not [note for note in formats.read_scan(tmp_path / "a.npy").notes if note.startswith("Frame ")]
+
+
+# -- frames that those beside them deny, seldom so much that no two frames are alike ------------------------------------
+
+WIDE = simulate(seed=5, size=(40, 32, 32), peak=1e5, oversampling=(4, 3, 3)).scan.counts.astype(np.int64)
+TOP = int(WIDE.sum((1, 2)).argmax())
+
+
+def said_of(folder, stack):
+    np.save(folder / "a.npy", stack)
+    return [note for note in formats.read_scan(folder / "a.npy").notes if "rame" in note]
+
+
+@pytest.mark.parametrize("factor", [3, 2, 0.5, 0.2])
+@pytest.mark.parametrize("index", [TOP - 4, TOP, TOP + 3])
+def test_a_frame_of_other_light_is_named(tmp_path, index, factor):
+    stack = WIDE.copy()
+    stack[index] = np.random.default_rng(0).poisson(WIDE[index] * factor)
+    (note,) = said_of(tmp_path, stack)
+    words = "times brighter than those beside it" if factor > 1 else "times the light that those beside it"
+    said = re.match(rf"Frame {index} (?:is|has) ([0-9.]+) {words}.*--mask", note)
+    assert said, note
+    assert float(said[1]) == pytest.approx(factor, rel=0.25)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5])
+def test_frames_behind_an_attenuator_are_named(tmp_path, factor):
+    stack = WIDE.copy()
+    part = slice(TOP - 4, TOP + 1)
+    stack[part] = np.random.default_rng(0).binomial(WIDE[part], factor)
+    (note,) = said_of(tmp_path, stack)
+    said = re.match(rf"Frames {TOP - 4} to {TOP} have ([0-9.]+) times the light that those beside", note)
+    assert said, note
+    assert float(said[1]) == pytest.approx(factor, rel=0.25)
+
+
+def test_a_step_of_the_light_is_named(tmp_path):
+    stack = WIDE.copy()
+    stack[TOP - 2 :] = np.random.default_rng(0).binomial(WIDE[TOP - 2 :], 0.2)
+    (note,) = said_of(tmp_path, stack)
+    assert note.startswith(f"From frame {TOP - 2} on, frames have 0.2")
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [((3, 0), "3 rows down"), ((0, -2), "2 columns left"), ((-2, 3), "2 rows up and 3 columns")],
+)
+def test_a_frame_that_jumped_is_named(tmp_path, by, said):
+    stack = WIDE.copy()
+    stack[TOP - 1] = np.roll(stack[TOP - 1], by, (0, 1))
+    (note,) = said_of(tmp_path, stack)
+    assert note.startswith(f"Frame {TOP - 1} lies {said}")
+
+
+@pytest.mark.parametrize("apart", [1, 2, 3])
+def test_two_frames_that_changed_places_are_named(tmp_path, apart):
+    stack = WIDE.copy()
+    pair = [TOP - 4, TOP - 4 + apart]
+    stack[pair] = stack[pair[::-1]]
+    (note,) = said_of(tmp_path, stack)
+    assert note.startswith(f"Frames {pair[0]} and {pair[1]} would follow")
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (slice(25, None), "Frames 25 to 39 have no count at all, .* --crop 0:25,0:32,0:32"),
+        (slice(None, 12), "Frames 0 to 11 have no count at all, .* --crop 12:40,0:32,0:32"),
+        (slice(14, 17), "Frames 14 to 16 have no count at all, .* give them a --mask"),
+    ],
+)
+def test_frames_that_were_never_taken_are_no_darkness(tmp_path, part, said):
+    stack = WIDE.copy()
+    stack[part] = 0
+    (note,) = said_of(tmp_path, stack)
+    assert re.match(said, note)
+
+
+@pytest.mark.parametrize("peak", [1e3, 1e7])
+@pytest.mark.parametrize("strain", [1, 12])
+def test_no_frame_of_a_whole_scan_is_denied(tmp_path, peak, strain):
+    for seed in range(3):
+        counts = simulate(
+            seed=seed, size=32, peak=peak, phase_range=strain, background=0.1 * seed, drift=0.3 * seed
+        ).scan.counts
+        assert not said_of(tmp_path, counts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .stray import brighter, lying_otherwise
+from .beside import denied
+from .stray import brighter, dark, lying_otherwise
 
 _PIXELS = 500
 """So many pixels, those that change most, tell how alike frames are."""
@@ -139,7 +140,19 @@ def among_frames(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     beside[[0, -1]] = 1.0
     beside[np.setdiff1d(np.arange(len(counts)), lit)] = 1.0
     lost = np.zeros(len(counts), bool) if bad is None else np.asarray(bad.all((1, 2)))
-    return [*brighter(some, lost), *lying_otherwise(counts, beside)]
+    shut, said = dark(counts, some, lost)
+    turned = lying_otherwise(counts, beside)
+    if bad is not None:
+        rows, columns = np.unravel_index(few, counts.shape[1:])
+        few = few[~bad[:, rows, columns][~lost].any(0)]
+    odd = lost | shut
+    odd[list(turned)] = True
+    changes = denied(counts, few, odd)
+    named = lost.copy()
+    for each in changes:
+        named[each.frames[0] : each.frames[1] + 1] = True
+    more = brighter(some, named)
+    return [*said, *(each.said(len(counts)) for each in changes), *more, *turned.values()]
 
 
 def _out_of_order(amplitude: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:

@@ -35,7 +35,9 @@ class Moving:
         if recorded is not None and self.points is not None:
             values = recorded[self.points]
             if why := unsteady(values):
-                self._say(_not_known(f"{moved.names[0]} of {self.log.path.name}", source.degrees, values, why))
+                self._say(
+                    _not_known(f"{moved.names[0]} of {self.log.path.name}", source.degrees, values, why)
+                )
                 return None
             return [float(value) for value in values]
         self._say(

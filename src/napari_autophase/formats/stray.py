@@ -12,6 +12,8 @@ _TIMES = 4.0
 """So many times brighter in the median of those pixels no frame is, but for the brightest one of a scan with too few."""
 _NOTHING = 0.02
 """Less than this part of the light beside it is none."""
+_SOME, _ENDS = 30, 2
+"""Beside frames without a count so many frames have so many counts each: what follows is no darkness then."""
 _UNLIKE, _BETTER = 0.7, 0.2
 """What a frame has in common with those beside it, at most, to be looked at, and so much more once it is turned."""
 _MOST = 8
@@ -65,8 +67,51 @@ def brighter(few: np.ndarray, lost: np.ndarray) -> list[str]:
     ]
 
 
-def lying_otherwise(counts: np.ndarray, alike: np.ndarray) -> list[str]:
-    """Say which frames would be like those beside them if they were turned or mirrored.
+def dark(counts: np.ndarray, few: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Return which frames in a row hold no count at all, beside frames of light, and say so.
+
+    Parameters
+    ----------
+    counts
+        (frames, rows, columns).
+    few
+        Counts of some pixels, (frames, pixels).
+    lost
+        Which frames are masked as a whole.
+    """
+    empty = ~few.any(1) & ~lost
+    for index in np.flatnonzero(empty):
+        empty[index] = not counts[index].any()
+    shut, said = np.zeros(len(counts), bool), list[str]()
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], empty.view(np.int8), [0]])))
+    for first, end in edges.reshape(-1, 2).tolist():
+        sides = (range(first - _ENDS, first), range(end, end + _ENDS))
+        inside = [side for side in sides if side.start >= 0 and side.stop <= len(counts)]
+        amid = first > 0 and end < len(counts)
+        is_lit = [all(counts[at].sum(dtype=float) >= _SOME for at in side) for side in inside]
+        if not is_lit or not all(is_lit):
+            continue
+        shut[first:end] = True
+        if amid and end - first == 1:  # what stands on both sides tells more, see `brighter`
+            continue
+        which, has = (
+            (f"Frames {first} to {end - 1}", "have") if end - first > 1 else (f"Frame {first}", "has")
+        )
+        left = f"0:{first}" if end == len(counts) else f"{end}:{len(counts)}"
+        how = (
+            "give them a --mask"
+            if amid
+            else f"leave them out, --crop {left},0:{counts.shape[1]},0:{counts.shape[2]}"
+        )
+        said.append(
+            f"{which} {has} no count at all, and those beside them have light: the shutter was shut, the scan was aborted, or "
+            f"frames were added; they are no darkness that was measured: {how}."
+        )
+    return shut, said
+
+
+def lying_otherwise(counts: np.ndarray, alike: np.ndarray) -> dict[int, str]:
+    """Say which frames would be like those beside them if they were turned or mirrored, by frame.
 
     Parameters
     ----------
@@ -77,7 +122,7 @@ def lying_otherwise(counts: np.ndarray, alike: np.ndarray) -> list[str]:
     """
     suspects = np.flatnonzero(alike < _UNLIKE)
     suspects = suspects[np.argsort(alike[suspects], kind="stable")][:_MOST]
-    return [note for index in sorted(suspects) for note in _turned(counts, int(index))]
+    return {int(index): note for index in sorted(suspects) for note in _turned(counts, int(index))}
 
 
 def _turned(counts: np.ndarray, index: int) -> Iterator[str]:

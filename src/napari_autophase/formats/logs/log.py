@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from math import remainder
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def ways(values: np.ndarray) -> list[tuple[int, int]]:
             turns.append(furthest + 1)
             up, furthest = not up, index
     turns.append(len(values))
-    found = list(zip(turns[:-1], turns[1:], strict=True))
+    found = list(pairwise(turns))
     is_run = len(found) > 1 and all(
         end - first >= _FEWEST and not unsteady(values[first:end]) for first, end in found
     )
