@@ -187,6 +187,27 @@ def test_counts_that_began_at_zero_again_are_not_believed(tmp_path, dtype, peak)
     np.testing.assert_array_equal(left.counts, counts % 2**16)
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+@pytest.mark.parametrize(("seed", "peak", "most"), [(4, 300, 1.0), (3, 2000, 0.8)])
+def test_counts_that_ran_over_8_bits_are_not_believed(tmp_path, dtype, seed, peak, most):
+    counts = simulate(seed=seed, size=32, peak=peak).scan.counts.astype(np.int64)
+    over = counts > 255
+    np.save(tmp_path / "a.npy", (counts % 256).astype(dtype))
+    scan = formats.read_scan(tmp_path / "a.npy")
+    assert scan.mask[over].mean() >= most
+    assert scan.mask[np.unravel_index(counts.argmax(), counts.shape)]
+    assert any(
+        "ran over 8 bits and began at zero again" in note and "with 16 bits" in note for note in scan.notes
+    )
+
+
+@pytest.mark.parametrize(("seed", "peak", "strain"), [(1, 245, 12), (2, 250, 1), (3, 3000, 4), (9, 3000, 8)])
+def test_counts_that_end_near_255_or_were_cut_there_ran_over_nothing(tmp_path, seed, peak, strain):
+    counts = simulate(seed=seed, size=32, peak=peak, phase_range=strain).scan.counts
+    np.save(tmp_path / "a.npy", np.minimum(counts, 255).astype(np.uint8))
+    assert not [note for note in formats.read_scan(tmp_path / "a.npy").notes if "ran over" in note]
+
+
 def test_a_peak_of_16_bits_with_a_gap_or_a_lost_block_ran_over_nothing(tmp_path):
     counts = simulate(seed=4, size=32, peak=6e4).scan.counts.astype(np.uint16)
     counts[:, 15], counts[16, 14:16, 15:18] = 0, 0

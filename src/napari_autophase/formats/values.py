@@ -94,15 +94,16 @@ def to_counts(
 
 def _whole(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return counts in whole numbers, and what kept them from being what was measured."""
-    unsure = overrun.doubtful(array)
-    if unsure is None:
+    found = overrun.doubtful(array)
+    if found is None:
         return array, ()
+    unsure, bits = found
     counts = array.astype(np.float32)
     counts[unsure] = np.nan
     note = (
-        f"Amid the peak of {what} there are voxels far darker than all around, as counts that ran over 16 bits and began at zero "
-        f"again: they and their neighbours, {np.count_nonzero(unsure):,} voxels, are masked. Export the frames with 32 bits; "
-        f"{_LEFT}"
+        f"Amid the peak of {what} there are voxels far darker than all around, as counts that ran over {bits} bits and began at "
+        f"zero again: they and their neighbours, {np.count_nonzero(unsure):,} voxels, are masked. Export the frames with "
+        f"{2 * bits} bits; {_LEFT}"
     )
     return counts, (note,)
 
