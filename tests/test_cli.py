@@ -98,7 +98,7 @@ def test_without_a_name_the_result_lies_in_the_current_folder(scan, tmp_path, mo
     assert "wrote crystal_reconstruction.cxi" in capsys.readouterr().out
 
 
-def test_the_options_reach_the_recipe(scan, tmp_path, monkeypatch):
+def test_the_options_reach_the_recipe(scan, tmp_path, monkeypatch, capsys):
     recipes = []
 
     def run(measured, recipe, report):
@@ -120,6 +120,7 @@ def test_the_options_reach_the_recipe(scan, tmp_path, monkeypatch):
     weights.touch()
     asked += ["--device", "cpu", "--seed", "5", "--weights", str(weights)]
     assert cli.main(["reconstruct", str(scan), "-o", str(tmp_path / "r.cxi"), *asked]) == 130
+    assert capsys.readouterr().err.endswith("napari-autophase: Interrupted.\n")
     expected = {
         "refine.beta": 0.8, "prepare.centre": "mass", "device": "cpu", "seed": 5, "guess.weights": str(weights)
     }  # fmt: skip

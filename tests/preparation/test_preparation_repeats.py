@@ -162,3 +162,31 @@ def test_what_cannot_be_summed_is_said(pattern):
     noise = replace(one, counts=np.random.default_rng(0).poisson(50, SIDES))
     with pytest.raises(InputError, match="None of these scans is like another"):
         sum_scans([one, noise])
+
+
+def test_what_is_amiss_of_any_scan_is_said_of_the_sum(pattern):
+    """And once what all have in common, but for their names and numbers."""
+    scans = [
+        replace(
+            each,
+            notes=(
+                f"Scan {index} of {each.source} is complete: 32 of 32 points.",
+                "Frames have light.",
+                *odd,
+            ),
+        )
+        for index, (each, odd) in enumerate(
+            zip(
+                [measured(pattern, (8, 8, 8), seed) for seed in range(3)],
+                [("Frame 4 has 0.2 times the light.",), (), ("Frame 9 has 0.2 times the light.",)],
+                strict=True,
+            )
+        )
+    ]
+    notes = sum_scans(scans).notes
+    assert [note for note in notes if "Frame " in note and "light" in note] in (
+        ["Frame 4 has 0.2 times the light.", "scan2: Frame 9 has 0.2 times the light."],
+        ["scan0: Frame 4 has 0.2 times the light.", "scan2: Frame 9 has 0.2 times the light."],
+        ["Frame 9 has 0.2 times the light.", "scan0: Frame 4 has 0.2 times the light."],
+    )
+    assert sum("complete" in note for note in notes) == sum("Frames have" in note for note in notes) == 1

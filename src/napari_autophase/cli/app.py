@@ -76,7 +76,8 @@ def _run(arguments: list[str], is_interrupted: Callable[[], bool]) -> int:
     try:
         code = app(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
         sys.stdout.flush()  # what cannot be printed is said here, not by the interpreter as it ends
-        return code
+        # typer keeps an interrupt to itself, and ends in silence
+        return _complain("Interrupted.", code) if code == 130 else code
     except InputError as error:
         return _complain(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from scipy import fft
@@ -122,6 +124,8 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
         notes.append(
             f"Left out, because their moduli correlate with those of {reference.name} by less than {least:g}: {named}."
         )
+    for index in kept:
+        notes += _said_of(scans[index], reference)
     return replace(
         reference,
         counts=total.astype(np.float32),
@@ -130,6 +134,20 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
         notes=(*reference.notes, *notes),
         origin=_origin(scans, reference, least),
     )
+
+
+def _said_of(scan: Scan, reference: Scan) -> list[str]:
+    """Return what is said of a scan and not, by its own name and number, of the one that is the measure."""
+    known = {_nameless(note, reference) for note in reference.notes}
+    return [f"{scan.name}: {note}" for note in scan.notes if _nameless(note, scan) not in known]
+
+
+def _nameless(note: str, scan: Scan) -> str:
+    file, _, inside = scan.source.partition("::")
+    names = {scan.name, Path(file).name, Path(file).stem, inside.strip("/").partition("/")[0]} - {""}
+    for name in sorted(names, key=len, reverse=True):
+        note = note.replace(name, "…")
+    return re.sub(r"\b([Ss]can) \d+", r"\1 …", note)
 
 
 def _check_apart(scans: Sequence[Scan]) -> None:
