@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
 from napari_autophase.viewer.widgets.box import Box
 from napari_autophase.viewer.widgets.layout import LABEL_WIDTH, Buttons, caption, form
+from napari_autophase.viewer.widgets.notes import Note
+from napari_autophase.viewer.widgets.page import Page
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -60,6 +63,26 @@ def test_buttons_that_are_called_otherwise_find_room(qtbot):
     qtbot.waitUntil(lambda: one.y() < other.y(), timeout=120_000)
     one.setText("a")
     qtbot.waitUntil(lambda: one.y() == other.y(), timeout=120_000)
+
+
+def test_notes_are_whole_however_low_a_panel_is(points, qtbot):
+    page, box, notes = Page(), Box("Over it", "guide/strain.md"), [Note() for _ in range(4)]
+    lines = form(box)
+    for note in notes:
+        note.setTextFormat(Qt.TextFormat.RichText)
+        lines.addRow(note)
+    page.column.addWidget(box)
+    page.column.addWidget(QPushButton("Save"))
+    shown(page, 300, qtbot)
+    for note in notes:
+        note.say("8 facets on 70 % of the surface: <nobr>6 without indices</nobr>, <nobr>2 {111}</nobr>.")
+    qtbot.waitUntil(
+        lambda: all(note.height() >= note.heightForWidth(note.width()) for note in notes), timeout=120_000
+    )
+    assert box.minimumSizeHint().height() >= box.heightForWidth(box.width()), "it is never given less"
+    notes[1].say("no more than this")
+    once = notes[1].fontMetrics().height()
+    qtbot.waitUntil(lambda: once <= notes[1].height() < 2 * once, timeout=120_000)
 
 
 def test_the_question_mark_of_a_box_is_whole(points, qtbot):

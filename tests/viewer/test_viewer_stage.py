@@ -13,7 +13,8 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from qtpy.QtCore import QTimer
 from viewer_doubles import make_reconstruction, make_scan
 
-from napari_autophase.viewer.model import compat, layers
+from napari_autophase.viewer.docks.display_dock import DisplayDock
+from napari_autophase.viewer.model import commands, compat, layers
 from napari_autophase.viewer.model.stage import Stage
 from napari_autophase.viewer.sessions import session_of
 
@@ -163,11 +164,13 @@ def test_a_crystal_in_voxels_after_one_in_nm_fills_the_canvas_too(viewer, sessio
 def test_what_the_colours_mean_stands_above_whatever_is_seen(viewer, session, scan):
     text = compat.text(viewer)
     session.add_scan(scan)
-    assert (text.visible, text.text) == (True, "log₁₀(1 + counts)")
+    assert (text.visible, text.text) == (True, "crystal   log₁₀(1 + counts)")
+    viewer.layers["crystal"].name = "S0054"
+    assert text.text == "S0054   log₁₀(1 + counts)"
     result = session.add_result(make_reconstruction())
     assert "phase (rad)" in text.text
     session.show_diffraction()
-    assert text.text == "log₁₀(1 + counts)"
+    assert text.text == "S0054   log₁₀(1 + counts)"
     session.show_result()
     assert "phase (rad)" in text.text
     viewer.layers.clear()
@@ -205,6 +208,72 @@ def test_sliders_reach_over_what_is_seen(viewer, session):
     session.show_result()
     session.add_result(make_reconstruction(size=40))
     assert viewer.dims.range[0].start == pytest.approx(-(n // 2) * step)
+
+
+@pytest.mark.parametrize("turned_away", [False, True])
+def test_a_scan_of_another_shape_is_faced_anew_and_one_alike_keeps_the_frame(viewer, session, turned_away):
+    small, large = make_scan("small", size=16), make_scan("large", size=48)
+    like = make_scan("like", size=48, seed=1)
+    for each in (small, large, like):
+        session.add_scan(each)
+    viewer.dims.set_point(0, 40)
+    if turned_away:
+        session.add_result(make_reconstruction())
+
+    def choose(scan):
+        session.choose(scan)
+        if turned_away:
+            session.show_diffraction()
+
+    choose(large)
+    assert (viewer.dims.point[0], viewer.dims.range[0].stop) == (40, 47)
+    far = compat.camera(viewer).zoom
+    if turned_away:
+        session.show_result()
+    choose(small)
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["small"]
+    assert viewer.dims.range[0] == (0, 15, 1), "there are no frames beyond its own"
+    assert viewer.dims.point[0] == 8, "the box's peak is in the middle"
+    assert compat.camera(viewer).zoom > 2 * far, "it fills the canvas"
+    assert viewer.layers.selection == {session.scan_layer}
+
+
+def test_what_is_seen_is_selected_not_what_is_hidden(viewer, session):
+    """napari's controls, and its status line, are of what is selected."""
+    results = [session.add_result(make_reconstruction()) for _ in range(2)]
+    for result in (*results, *results):
+        session.show_result(result)
+        assert viewer.layers.selection == {result.layer("isosurface")}
+    mine = viewer.add_layer(Points(CORNERS, visible=False))
+    viewer.layers.selection = {mine}
+    session.show_result(results[0])
+    assert viewer.layers.selection == {mine}, "a person's own choice stays"
+
+
+@pytest.mark.parametrize("by", ["the panel", "the key"])
+def test_the_diffraction_of_a_result_is_that_of_its_own_scan(viewer, session, qtbot, by):
+    if by == "the panel":
+        qtbot.addWidget(dock := DisplayDock(viewer))
+        toggle = dock.diffraction.click
+    else:
+
+        def toggle():
+            commands.toggle_diffraction(session)
+
+    one, other = make_scan("one"), make_scan("other")
+    session.add_scan(one)
+    session.add_scan(other)
+    for name in ("one", "other"):
+        session.add_result(make_reconstruction(name))
+    for result, scan in zip(session.results, (one, other), strict=True):
+        session.show_result(result)
+        toggle()
+        assert [layer.name for layer in viewer.layers if layer.visible] == [scan.name]
+        assert session.current is scan, "what is seen is what would be phased"
+    session.show_result(session.add_result(make_reconstruction("of another day")))
+    session.choose(one)
+    toggle()
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["one"], "its own is not here"
 
 
 def test_other_people_s_layers_are_neither_hidden_nor_shown(viewer, session, scan):

@@ -114,7 +114,7 @@ class DisplayDock(Page):
         )
         self.diffraction = _button("Show diffraction", "", self._toggle_diffraction)
         self.diffraction.setToolTip(
-            "Change between the measured scan, in pixels, and the result:\n"
+            "Change between the scan that this result was found in, in pixels, and the result:\n"
             "each comes back as it was, with its camera, its slices and its selected layers."
         )
         self.save = _button(
@@ -324,7 +324,8 @@ class DisplayDock(Page):
             running = self._session.live.layer_of_run is not None
             self._session.show_result(None if running else self.current)
         else:
-            self._session.show_diffraction()
+            shown = self._session.extras.shown.result  # none where a run in progress is seen
+            self._session.show_diffraction_of(shown)
 
     def _save(self) -> None:
         result = self.current

@@ -48,7 +48,7 @@ def toggle_diffraction(session: Session) -> str:
     if session.diffraction_shown:
         session.show_result()
         return "" if session.results or session.live.layer_of_run is not None else "There is no result yet."
-    session.show_diffraction()
+    session.show_diffraction_of(session.extras.shown.result)
     return "" if session.scans else "There is no scan."
 
 

@@ -223,6 +223,13 @@ class Session:
         """Hide the results and show the current scan's diffraction, with the view that it had, then call `then`."""
         self._scans.show(then)
 
+    def show_diffraction_of(self, result: layers.ResultLayers | None) -> None:
+        """Show the diffraction that a result was found in, which becomes current; where that is not here, the current scan's."""
+        home = None if result is None else self._scans.home(result.reconstruction)
+        if home is not None:
+            self.choose(home.scan)
+        self.show_diffraction()
+
     def show_result(self, result: layers.ResultLayers | None = None) -> None:
         """Hide the diffraction and show this result, or the one that was seen last, with the view that results had."""
         self._sides.show_result(result)

@@ -18,8 +18,9 @@ from psygnal import Signal
 from . import compat
 from .canvas import VIEW_DIRECTION, orient, set_stage, show_caption
 from .colour_bars import ColourBars
+from .marks import Names, Side, marked, names_of, reaching, side_of, unit_seen
 from .piece_queue import while_there
-from .result_data import AXES, LIVE, OVER_RESULT, QUANTITIES, RECONSTRUCTION, unit_of
+from .result_data import AXES, LIVE, OVER_RESULT
 from .results import ResultLayers, results
 from .scan_entry import OVER_SCAN, SCAN
 from .view import Framing, View, face_scan, set_visible
@@ -28,8 +29,6 @@ UNITS = {"nm": "nanometer", "voxel": "voxel", "pixel": "pixel"}
 """Our units as napari spells them."""
 COUNTS = "log₁₀(1 + counts)"
 """What the colours of a diffraction mean."""
-Side = Literal["diffraction", "results"]
-_Names = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 class Stage:
@@ -55,15 +54,17 @@ class Stage:
         self._last: weakref.ref[ResultLayers] | None = None
         self._beside: weakref.WeakSet[Layer] = weakref.WeakSet()
         self._over: weakref.WeakSet[Layer] = weakref.WeakSet()
-        self._told: weakref.WeakKeyDictionary[Layer, tuple[_Names, _Names]] = weakref.WeakKeyDictionary()
+        self._told: weakref.WeakKeyDictionary[Layer, tuple[Names, Names]] = weakref.WeakKeyDictionary()
         self._unit = "pixel"
         self._framing = Framing()
+        self._shape: tuple[int, ...] | None = None  # of the scan that was seen last
         self.framed = False
         """Whether the camera was turned to the crystal that is seen when that was shown."""
         self._turning = False
         self.bars = ColourBars(viewer)
         for layer in viewer.layers:
             layer.events.visible.connect(self._on_visible)
+            layer.events.name.connect(self._on_renamed)
         viewer.layers.events.inserted.connect(self._on_inserted, position="last")
         viewer.layers.events.removing.connect(self._on_removing)
         viewer.layers.events.removed.connect(self._on_removed, position="last")
@@ -109,14 +110,14 @@ class Stage:
         """What of ours is seen now: a result, or the layer of a scan."""
         if self.side == "results":
             return next((result for result in results(self._live) if result.shown), None)
-        return next((layer for layer in _marked(self._live, SCAN) if layer.visible), None)
+        return next((layer for layer in marked(self._live, SCAN) if layer.visible), None)
 
     # -- what is seen --------------------------------------------------------------------------------------------------
 
     def show_scan(self, layer: Layer, *, anew: bool = False) -> Iterator[None]:
         """Show a diffraction layer with the view that it had; the first time, or `anew`, with its brightest frame in slices.
 
-        It ends once the layer is deleted.
+        After a scan of another shape it is framed anew at its brightest frame.  It ends once the layer is deleted.
         """
 
         def there() -> bool:
@@ -127,6 +128,7 @@ class Stage:
 
     def _show_scan(self, layer: Layer, anew: bool) -> Iterator[None]:
         viewer, entering = self._live, not self._is_on("diffraction")
+        resized, self._shape = self._shape not in (None, layer.data.shape), layer.data.shape
         if anew or entering:
             ndisplay = 2 if anew else self.dimensions_of("diffraction")
             self._enter("diffraction")
@@ -141,18 +143,21 @@ class Stage:
             yield
             self._tell("pixel")
             yield
-            if "diffraction" in self._views:
+            if "diffraction" in self._views and not resized:
                 yield from self._views["diffraction"].restore(viewer)
             else:
                 yield from face_scan(viewer, layer)
             self._entered = True
             yield
         with self._turn():
-            for other in _marked(viewer, SCAN):
+            for other in marked(viewer, SCAN):
                 set_visible(other, other is layer)
-            for other in _marked(viewer, OVER_SCAN) if entering else ():
+            for other in marked(viewer, OVER_SCAN) if entering else ():
                 set_visible(other, other in self._over)
-        show_caption(viewer, (COUNTS,))
+        if resized and not (anew or entering):
+            yield from face_scan(viewer, layer)
+        show_caption(viewer, (layer.name, COUNTS))
+        self._select(layer, [layer])
         self.seen_changed.emit()
 
     def show_result(self, result: ResultLayers, *, followed: bool = False) -> Iterator[None]:
@@ -168,7 +173,7 @@ class Stage:
         entering = not self._is_on("results")
         yield from self._to_results(result.unit, result.orient, result.frame)
         with self._turn():
-            for layer in _marked(viewer, LIVE):
+            for layer in marked(viewer, LIVE):
                 set_visible(layer, False)
             result.show()
             if not followed:
@@ -179,9 +184,14 @@ class Stage:
                     set_visible(layer, True)
         self.seen_changed.emit()
         yield  # napari selects another layer after one was deleted
-        seen, selected = result.seen_layer, viewer.layers.selection
-        if seen is not None and all(SCAN in layer.metadata and not layer.visible for layer in selected):
-            viewer.layers.selection = {seen}  # else napari has no controls, or those of what is hidden
+        self._select(result.seen_layer, result.layers)
+
+    def _select(self, seen: Layer | None, own: list[Layer]) -> None:
+        """Select what is seen where only others of ours are, which are hidden: else napari's controls are of those."""
+        selected = self._live.layers.selection
+        others = (layer not in own and side_of(layer) is not None and not layer.visible for layer in selected)
+        if seen is not None and all(others):
+            self._live.layers.selection = {seen}
 
     def show_live(self, layer: Layer, unit: str) -> Iterator[None]:
         """Show the layer of a run in progress with the view that results had; the first time in 3-D, framed.
@@ -258,8 +268,8 @@ class Stage:
         if before is not None and before != side and self._entered:
             self._views[before] = View.of(viewer)
         if before == "diffraction" and before != side:
-            self._over = weakref.WeakSet(layer for layer in _marked(viewer, OVER_SCAN) if layer.visible)
-            for layer in _marked(viewer, OVER_SCAN):
+            self._over = weakref.WeakSet(layer for layer in marked(viewer, OVER_SCAN) if layer.visible)
+            for layer in marked(viewer, OVER_SCAN):
                 set_visible(layer, False)
         if before == "results" and before != side:
             seen = [layer for result in results(viewer) for layer in result.layers if layer.visible]
@@ -268,7 +278,7 @@ class Stage:
             self._beside = weakref.WeakSet(layer for layer in seen if layer not in usual)
             self._last = weakref.ref(shown[-1]) if shown else None
         self.side, self._entered, self._turning = side, False, True
-        for layer in (*_marked(viewer, SCAN), *_marked(viewer, LIVE)):
+        for layer in (*marked(viewer, SCAN), *marked(viewer, LIVE)):
             set_visible(layer, False)
         for result in results(viewer):
             result.hide()
@@ -294,11 +304,11 @@ class Stage:
         viewer = self._viewer()
         if viewer is None or self._turning:
             return
-        ours = [layer for layer in viewer.layers if _side_of(layer) is not None]
+        ours = [layer for layer in viewer.layers if side_of(layer) is not None]
         # a file's layers come one by one, the hidden ones first: they are what is about to be seen
         visible = [layer for layer in ours if layer.visible] or ours
-        sides = {_side_of(layer) for layer in visible}
-        units = {_unit_of(layer) for layer in visible if _side_of(layer) == "results"}
+        sides = {side_of(layer) for layer in visible}
+        units = {unit_seen(layer) for layer in visible if side_of(layer) == "results"}
         crystals = "results" in sides and "diffraction" not in sides
         self._tell("pixel" if not crystals else "nm" if "nm" in units else "voxel")
         self._span()
@@ -307,7 +317,7 @@ class Stage:
         """Let every layer bear this unit, but for other people's layers that bear one already; ours bear its axes too."""
         viewer, self._unit = self._live, unit
         wanted = {layer: self._wanted(layer, unit) for layer in viewer.layers}
-        changed = [layer for layer in viewer.layers if wanted[layer] != _names(layer)]
+        changed = [layer for layer in viewer.layers if wanted[layer] != names_of(layer)]
         with ExitStack() as quiet:
             for layer in changed[:-1]:  # napari works out everything anew for each that it hears of
                 quiet.enter_context(layer.events.units.blocker())
@@ -317,13 +327,13 @@ class Stage:
             layer.units, layer.axis_labels = wanted[layer]
         compat.name_axes(viewer, AXES[unit])
 
-    def _wanted(self, layer: Layer, unit: str) -> _Names:
+    def _wanted(self, layer: Layer, unit: str) -> Names:
         """Return the units and axes that a layer should bear."""
-        if _side_of(layer) is not None:
+        if side_of(layer) is not None:
             return (UNITS[unit],) * layer.ndim, AXES[unit]
         own, told = self._told.get(layer, (None, None))
-        if own is None or _names(layer) != told:  # nobody has told it, or somebody else has
-            own = _names(layer)
+        if own is None or names_of(layer) != told:  # nobody has told it, or somebody else has
+            own = names_of(layer)
         spatial = range(max(layer.ndim - 3, 0), layer.ndim)
         units = [UNITS[unit] if k in spatial and name == "pixel" else name for k, name in enumerate(own[0])]
         self._told[layer] = own, (tuple(units), own[1])
@@ -334,13 +344,7 @@ class Stage:
         viewer = self._viewer()
         if viewer is None or self.side is None:
             return
-        over = () if self.side == "diffraction" else _marked(viewer, OVER_SCAN)
-        counted = [
-            layer
-            for layer in viewer.layers
-            if OVER_RESULT not in layer.metadata
-            and (layer.visible or (_side_of(layer) in (None, self.side) and layer not in over))
-        ]
+        counted = reaching(viewer, self.side)
         if not counted:
             return
         extent = viewer.layers.get_extent(counted)
@@ -354,11 +358,16 @@ class Stage:
 
     def _on_inserted(self, event: Any) -> None:
         event.value.events.visible.connect(self._on_visible)
+        event.value.events.name.connect(self._on_renamed)
         self._on_visible()
 
     def _on_visible(self) -> None:
         self.settle()
         self.bars.follow()
+
+    def _on_renamed(self, event: Any) -> None:
+        if self._is_on("diffraction") and self.seen is event.source:
+            show_caption(self._live, (event.source.name, COUNTS))
 
     def _on_removing(self) -> None:
         if (viewer := self._viewer()) is not None:
@@ -368,7 +377,7 @@ class Stage:
         if (viewer := self._viewer()) is None:
             return
         left = {
-            _side_of(layer)
+            side_of(layer)
             for layer in viewer.layers
             if OVER_RESULT not in layer.metadata and (layer.visible or LIVE not in layer.metadata)
         }
@@ -377,23 +386,3 @@ class Stage:
             self.side = None
             compat.text(viewer).visible = False
         self.settle()
-
-
-def _side_of(layer: Layer) -> Side | None:
-    if SCAN in layer.metadata:
-        return "diffraction"
-    ours = any(key in layer.metadata for key in (RECONSTRUCTION, LIVE, OVER_RESULT))
-    return "results" if ours else None
-
-
-def _unit_of(layer: Layer) -> str:
-    unit = layer.metadata.get(LIVE) or layer.metadata.get(OVER_RESULT)
-    return str(unit or unit_of(layer.metadata[QUANTITIES]))
-
-
-def _marked(viewer: ViewerModel, mark: str) -> list[Layer]:
-    return [layer for layer in viewer.layers if mark in layer.metadata]
-
-
-def _names(layer: Layer) -> _Names:
-    return tuple(map(str, layer.units)), tuple(layer.axis_labels)

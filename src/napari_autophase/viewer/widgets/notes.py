@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout
 
@@ -79,6 +79,17 @@ class Note(QLabel):
         )
         self.setText(in_window(text) if error else text)
         self.setVisible(bool(text))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the height of all lines: Qt has that of two at most, and a panel that scrolls would cut off the rest."""
+        least = super().minimumSizeHint()
+        return QSize(least.width(), max(least.height(), self.heightForWidth(self.width())))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Ask for another height where the lines break otherwise."""
+        super().resizeEvent(event)
+        if event is not None and event.size().width() != event.oldSize().width():
+            self.updateGeometry()
 
 
 class Notes(Section):
