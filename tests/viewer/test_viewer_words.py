@@ -10,6 +10,8 @@ import pytest
 from viewer_doubles import GEOMETRY, make_scan
 
 import napari_autophase
+from napari_autophase.recipe import Recipe
+from napari_autophase.recipe.settings import settings
 from napari_autophase.viewer.docks import load_dock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.widgets.notes import Note, Notes
@@ -30,6 +32,14 @@ from napari_autophase.viewer.widgets.words import in_window
             "say the step with Rocking step (°)",
         ),
         ("it lacks x; give it with --set.", "it lacks x; give it with the fields below."),
+        ("not usable: refine.algorithm=5*X: expected", "not usable: Algorithm 5*X: expected"),
+        ("(prepare.other_peaks=false leaves them).", "(Mask other peaks off leaves them)."),
+        ("Bin it (--set prepare.binning=2,2,2: an eighth).", "Bin it (Binning 2,2,2: an eighth)."),
+        ("write prepare.crop=auto", "write Crop to auto"),
+        (
+            "S0054.refine.h5 at 2.5e-3 of prepare.dat is not there",
+            "S0054.refine.h5 at 2.5e-3 of prepare.dat is not there",
+        ),
     ],
 )
 def test_options_are_fields_in_the_window(said, shown):
@@ -45,6 +55,32 @@ def test_no_option_that_a_reader_names_is_left_in_the_window():
             if re.search(r"[\"' ]--[a-z]", line) and "geometry.{" not in line:
                 named |= set(re.findall(r"--[a-z][a-z-]*", in_window(line)))
     assert named <= {"--conjugate", "--set"}, "of what has no field"
+
+
+def test_no_setting_that_is_named_as_a_key_is_left_in_the_window():
+    """Of all sentences of the library that name one, as far as they stand in one line of the code."""
+    room, keys = Path(napari_autophase.__file__).parent, [key for key, _ in settings(Recipe) if "." in key]
+    said = [
+        line
+        for path in room.rglob("*.py")
+        if not {"viewer", "cli", "recipe"} & set(path.relative_to(room).parts)
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"[\"(] ?(--set )?(" + "|".join(map(re.escape, keys)) + ")=", line)
+    ]
+    assert len(said) >= 4, "else they are sought in the wrong place"
+    assert not [line for line in said if any(key in in_window(line) for key in keys)]
+
+
+def test_every_error_that_napari_shows_says_fields():
+    room = Path(napari_autophase.__file__).parent / "viewer"
+    shown = [
+        line.strip()
+        for path in room.rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "show_error(" in line
+    ]
+    assert shown
+    assert not [line for line in shown if "show_error(in_window(" not in line]
 
 
 def test_errors_and_notes_say_fields(qtbot):

@@ -28,6 +28,7 @@ def save_result() -> None:
 
     from .model import saving
     from .model.results import results
+    from .widgets.words import in_window
 
     viewer = napari.current_viewer()
     if viewer is None:
@@ -50,7 +51,7 @@ def save_result() -> None:
     try:
         show_info(f"Saved {saving.save(chosen.reconstruction, path, chosen.look)}")
     except InputError as error:
-        show_error(str(error))
+        show_error(in_window(str(error)))
 
 
 def reconstruct() -> None:

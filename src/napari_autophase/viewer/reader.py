@@ -43,9 +43,11 @@ def refuse(path: str | Sequence[str]) -> list[tuple[None]]:
     """Say in one sentence why the files are not opened here and what to do; no layers come of it."""
     from napari.utils.notifications import show_error
 
+    from .widgets.words import in_window
+
     for each in _paths(path):
         if not formats.recognise(each):
-            show_error(_why_not(each))
+            show_error(in_window(_why_not(each)))
     return [(None,)]  # how a reader says that there are no layers
 
 
@@ -82,8 +84,10 @@ def _say(error: Exception) -> None:
     """Say why a file was not opened: in a sentence where there is one, else as napari says what nobody expected."""
     from napari.utils import notifications
 
+    from .widgets.words import in_window
+
     if isinstance(error, InputError):
-        notifications.show_error(str(error))
+        notifications.show_error(in_window(str(error)))
     else:
         notifications.notification_manager.receive_error(type(error), error, error.__traceback__)
 

@@ -30,6 +30,7 @@ from ..widgets.notes import Note
 from ..widgets.page import Page
 from ..widgets.range_row import RangeRow
 from ..widgets.sliders import slider
+from ..widgets.words import in_window
 from .beside_box import BesideBox
 from .cut_box import CutBox
 from .export_section import ExportSection
@@ -339,7 +340,7 @@ class DisplayDock(Page):
             saved = saving.save(result.reconstruction, path, result.look)
         except InputError as error:
             self.not_saved.say(str(error), error=True)  # napari's own message shows one line of it
-            show_error(str(error))
+            show_error(in_window(str(error)))
             return
         self.not_saved.say("")
         show_info(f"Saved {saved}")

@@ -24,6 +24,7 @@ from ..widgets.layout import caption, form, row
 from ..widgets.listening import listen
 from ..widgets.notes import ActivityBar, Note
 from ..widgets.section import Section
+from ..widgets.words import in_window
 
 if TYPE_CHECKING:
     from ...recipe import Recipe
@@ -262,7 +263,7 @@ class ExportSection(Section):
 
     def _refuse(self, error: Exception) -> None:
         self.note.say(str(error), error=True)
-        show_error(str(error))
+        show_error(in_window(str(error)))
 
     def _on_busy(self, busy: bool) -> None:
         if busy:

@@ -24,6 +24,7 @@ from ..widgets.layout import caption, form, row
 from ..widgets.listening import listen
 from ..widgets.notes import Note
 from ..widgets.section import Section
+from ..widgets.words import in_window
 
 if TYPE_CHECKING:
     from ...training.finetune import FineTuned
@@ -206,7 +207,7 @@ class FineTuneSection(Section):
     def _on_failed(self, error: Exception) -> None:
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         self.summary.say(text, error=True)
-        show_error(text)
+        show_error(in_window(text))
 
     # -- the tuned weights ---------------------------------------------------------------------------------------------
 

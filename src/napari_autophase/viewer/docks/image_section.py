@@ -13,6 +13,7 @@ from ..widgets.box import Box
 from ..widgets.layout import caption, form
 from ..widgets.listening import listen
 from ..widgets.notes import Note
+from ..widgets.words import in_window
 
 _HOLDS: dict[Holds, str] = {
     "": "counts, or what is recognised",
@@ -113,4 +114,4 @@ class ImageSection(Box):
             session.add_result(found)
         except InputError as error:
             self.refused.say(str(error), error=True)
-            show_error(str(error))
+            show_error(in_window(str(error)))

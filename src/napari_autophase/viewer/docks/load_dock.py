@@ -347,9 +347,9 @@ class LoadDock(Page):
         self._unseen = self.status.text()
 
     def _report(self, error: Exception, name: str = "") -> None:
-        text = in_window(str(error) if name in str(error) else f"{name}: {error}")
+        text = str(error) if name in str(error) else f"{name}: {error}"
         self.status.say(text, error=True)
-        show_error(text)
+        show_error(in_window(text))
 
 
 def _place(choice: QComboBox, dataset: str) -> int:

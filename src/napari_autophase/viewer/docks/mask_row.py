@@ -19,6 +19,7 @@ from ..threads import Tasks
 from ..widgets.layout import Rows, row
 from ..widgets.listening import listen
 from ..widgets.notes import Note
+from ..widgets.words import in_window
 
 _REST_MS = 600
 """What is painted is used when nothing more was painted for so long; a run uses it at once."""
@@ -125,7 +126,7 @@ class MaskRow(Rows):
             work()
         except InputError as error:
             self.legend.say(str(error), error=True)
-            show_error(str(error))
+            show_error(in_window(str(error)))
 
     def _on_scan(self) -> None:
         self._list()

@@ -15,6 +15,7 @@ from ..widgets.geometry_form import GeometryForm, Incomplete
 from ..widgets.layout import caption, form
 from ..widgets.notes import Note
 from ..widgets.section import Section
+from ..widgets.words import in_window
 
 
 class ResultGeometry(Section):
@@ -73,7 +74,7 @@ class ResultGeometry(Section):
 
     def _refuse(self, error: Exception) -> None:
         self.note.say(str(error), error=True)
-        show_error(str(error))
+        show_error(in_window(str(error)))
 
 
 def _pixel(text: str) -> tuple[float, float] | None:

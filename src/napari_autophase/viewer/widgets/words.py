@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from functools import cache
 
+from ...recipe import Recipe
+from ...recipe.settings import name_of, settings
 from ...scan import Geometry
 
 READING = {
@@ -34,9 +37,21 @@ _VALUE = r"(?= (?:auto|counts|amplitudes|scaled|[A-Z]{3,}|\d+(?:,\d+)*))"
 
 
 def in_window(text: str) -> str:
-    """Return a sentence in which captions of the window stand for options of the command line."""
+    """Return a sentence in which captions of the window stand for options of the command line, and for settings."""
     text = re.sub(r"--set geometry\.(\w+)(=\S*[\w…])?", lambda found: GEOMETRY.get(found[1], found[0]), text)
     for name in sorted(_OPTIONS, key=len, reverse=True):
         text = re.sub(rf"--{name}\b(?!-){_VALUE}", f"{_OPTIONS[name]}:", text)
         text = re.sub(rf"--{name}\b(?!-)", _OPTIONS[name], text)
-    return re.sub(r"--set(?! \w)", "the fields below", text)
+    text = re.sub(r"--set(?! \w)", "the fields below", text)
+    return re.sub(r"(?:--set )?\b((?:\w+\.)+\w+)(?:=(true|false)?)?", _setting, text)
+
+
+def _setting(found: re.Match[str]) -> str:
+    """Return what a setting of the recipe is called, with its value if one is said; a file's name stays."""
+    name, value = _settings().get(found[1]), {"true": "on", "false": "off"}.get(found[2], "")
+    return found[0] if name is None else f"{name} {value}" if "=" in found[0] else name
+
+
+@cache
+def _settings() -> dict[str, str]:
+    return {key: name_of(key, info) for key, info in settings(Recipe) if "." in key}
