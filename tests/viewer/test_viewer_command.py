@@ -199,3 +199,27 @@ def test_the_button_says_why_it_cannot(dock, session, monkeypatch):
     session.add_scan(make_scan("made up"))
     dock.copy.click()
     assert "made up comes from no file" in dock.report.summary.text()
+
+
+@pytest.mark.parametrize("mended_by", ["deleting the layer", "choosing nothing painted"])
+def test_why_it_cannot_is_said_until_that_may_have_changed(dock, session, scan, monkeypatch, mended_by):
+    from napari_autophase.viewer.docks import run_report
+
+    monkeypatch.setattr(run_report, "show_error", lambda _: None)
+    session.add_scan(scan)
+    layer = session.masks.paint()
+    layer.data[3, 4, 5] = 1
+    session.masks.apply()
+    dock.copy.click()
+    assert "is in no file" in dock.report.summary.text()
+    if mended_by == "deleting the layer":
+        session.viewer.layers.remove(layer)
+    else:
+        session.masks.choose(None)
+    assert dock.report.summary.text() == ""
+    if mended_by == "deleting the layer":
+        dock.copy.click()
+        assert "Paint…" in dock.report.summary.text(), "what was painted still masks, and can be had back"
+    else:
+        dock.copy.click()
+        assert dock.copied.text().startswith("Copied")

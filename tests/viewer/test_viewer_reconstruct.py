@@ -114,11 +114,35 @@ def test_an_error_is_said_and_the_panel_goes_on(ready, launch, errors):
     assert ready.button.isEnabled()
 
 
+def test_why_a_run_does_not_begin_is_said_until_a_setting_is_another(ready, launch, errors):
+    ready.button.click()
+    launch.job.done(make_reconstruction())
+    launch.job.run.on_stopped()
+    figures = ready.summary.text()
+    ready.algorithm.setText("5*FOO")
+    ready.button.click()
+    assert "FOO" in ready.summary.text()
+    ready.algorithm.setText("5*ER")
+    assert ready.summary.text() == figures, "of the last run, which are still true"
+
+
+def test_weights_of_one_s_own_are_named_as_long_as_they_are_used(ready):
+    own = "/home/person/weights/platinum-1.safetensors"
+    ready.use_weights(own)
+    for preset, used in (("fast", True), ("best", True), ("iterative", False), ("network", True)):
+        ready.preset.setCurrentText(preset)
+        ready._use_preset()
+        assert ready.recipe().guess.weights == own, "a preset leaves them"
+        assert ("platinum-1.safetensors" in ready.explanation.text()) == used
+    ready.use_weights("")
+    assert "weights" not in ready.explanation.text()
+
+
 def test_a_setting_out_of_range_is_an_error_before_the_run(ready, launch, errors):
     ready.form.settings["prepare.saturation"].value = -1
     ready.button.click()
     assert launch.jobs == []
-    assert "prepare.saturation" in errors[0]
+    assert "Saturated from -1" in errors[0]
 
 
 def test_an_image_is_reconstructed_as_counts(dock, viewer, launch):

@@ -250,11 +250,15 @@ class ReconstructDock(Page):
             changes = [in_words(recipe, each) for each in others]
         self.form.mark(others)
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-        self.explanation.say(
+        said = (
             f"As {preset}, but with {', '.join(changes[:3])}{more}; choose {preset} again for its own."
             if changes
             else EXPLANATIONS[preset]
         )
+        weights = self.form.settings["guess.weights"].value  # which no preset changes
+        if weights and self.form.settings["guess.start"].value != "random":
+            said += f" Network weights: {Path(weights).name}."
+        self.explanation.say(said)
         for index, name in enumerate(PRESETS):
             self.preset.setItemText(index, f"{name}*" if changes and name == preset else name)
 
@@ -313,7 +317,7 @@ class ReconstructDock(Page):
         try:
             action()
         except InputError as error:
-            self.report.fail(error)
+            self.report.refuse(error)
 
     # -- scans ---------------------------------------------------------------------------------------------------------
 

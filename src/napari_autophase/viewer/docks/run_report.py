@@ -59,6 +59,8 @@ class RunReport:
         self._links: list[tuple[SignalInstance, Callable[..., None]]] = [
             (session.scan_changed, self._forget_refusal),
             (session.scan_updated, self._forget_refusal),
+            (session.choices_said, self._forget_refusal),
+            (session.masks.changed, self._forget_refusal),
             (session.result_updated, self._on_result_updated),
             (controller.state_changed, self._on_state),
             (controller.held_changed, self._on_held),
@@ -77,7 +79,7 @@ class RunReport:
             signal.disconnect(slot)
 
     def refuse(self, error: InputError) -> None:
-        """Say why a run does not begin, until that may have changed."""
+        """Say why something cannot be done, until that may have changed: by another setting, scan, or painted mask."""
         self.fail(error)
         self._refusal = self.summary.text()
 
@@ -88,8 +90,10 @@ class RunReport:
         show_error(in_window(_text_of(error)))
 
     def _forget_refusal(self) -> None:
-        if self.summary.text() == self._refusal:  # what was missing may be there now
+        if self._refusal and self.summary.text() == self._refusal:  # what was missing may be there now
             self.summary.say("")
+            if self._found is not None:
+                self._summarise(self._found)
 
     def _on_state(self, state: str) -> None:
         if state == "running":

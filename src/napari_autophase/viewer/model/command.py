@@ -46,7 +46,7 @@ def command(scan: Scan, recipe: Recipe, placed: bool = False) -> str:
     if origin.painted:
         raise InputError(
             f"What is painted over {scan.name} is in no file, so that no command can read it: save the result, which keeps it, "
-            f"and use  {_PROGRAM} repeat RESULT.  Or save the layer as a file, and choose that as the mask."
+            f"and use  {_PROGRAM} repeat RESULT.  Or save its layer, which Paint… brings, as a file, and choose that as the mask."
         )
     said = Request.of(scan)
     first = f"{said.path}::{said.dataset}" if said.dataset else said.path
