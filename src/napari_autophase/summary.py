@@ -10,7 +10,7 @@ import numpy as np
 from . import formats, geometry
 from .geometry import GeometrySummary
 from .light import Background
-from .preparation import prepare, said_background
+from .preparation import Judgement, prepare, said_background
 from .recipe import Recipe
 from .scan import Geometry, Scan
 
@@ -78,7 +78,11 @@ class ScanSummary:
 
 
 def summarise(
-    scan: Scan, material: str | None = None, spacing_nm: float | None = None, recipe: Recipe | None = None
+    scan: Scan,
+    material: str | None = None,
+    spacing_nm: float | None = None,
+    recipe: Recipe | None = None,
+    judgement: Judgement | None = None,
 ) -> ScanSummary:
     """Look at a scan as a reconstruction would.
 
@@ -90,6 +94,8 @@ def summarise(
         What the spacing of the lattice planes is compared with: see `geometry.summarise`.
     recipe
         How it is to be prepared, and which background it has; None: as a reconstruction does unless told otherwise.
+    judgement
+        As `preparation.prepare` takes it.
 
     Raises
     ------
@@ -98,7 +104,7 @@ def summarise(
     """
     recipe = recipe or Recipe()
     told = formats.background(recipe.model.background, scan)
-    prepared = prepare(scan, recipe.prepare, told)
+    prepared = prepare(scan, recipe.prepare, told, judgement)
     at = prepared.geometry, prepared.peak, prepared.counts.shape
     seen, q_bragg = None, None
     if at[0] is not None:

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from napari_autophase.geometry import frame
-from napari_autophase.preparation import estimate_oversampling, prepare
+from napari_autophase.preparation import WHY, estimate_oversampling, judge, prepare
 from napari_autophase.preparation.prepare import bin_blocks, find_peak
 from napari_autophase.preparation.region import pad_fast
 from napari_autophase.recipe import Preparation
@@ -402,3 +402,14 @@ def test_the_raw_gold_scan_is_understood():
     assert (~found.good).mean() < 1e-3
     # cohere's support of this crystal, 27 frames, 30 rows and 38 columns of a 200 × 128 × 128 window, is of the same size
     assert found.oversampling == pytest.approx((201 / 27, 128 / 30, 128 / 38), rel=0.2)
+
+
+def test_what_was_found_of_a_scan_before_prepares_it_alike():
+    made = simulate(3, 32, gaps=True, hot_pixels=12, saturation=3e5)
+    choice = Preparation(saturation=3e5)
+    found, again = prepare(made.scan, choice), prepare(made.scan, choice, judgement=judge(made.scan, choice))
+    assert (judge(made.scan, choice).why == WHY.index("saturated")).any()
+    assert found.notes == again.notes
+    for name in ("counts", "good", "shown", "known"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(again, name))
+    np.testing.assert_array_equal(again.oversampling, found.oversampling)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ from viewer_doubles import (
     threads_are_over,
 )
 
-from napari_autophase import analysis, formats
+from napari_autophase import analysis, formats, painted
 from napari_autophase.geometry import BEAMLINES, find_beamline, frame
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import UNKNOWN_GEOMETRY
@@ -917,3 +918,30 @@ def test_what_is_wrong_with_a_line_of_the_geometry_stands_below_it_while_it_is_t
     assert form.notes["energy_kev"].text() == ""
     form.directions.setText("x+, x-")
     assert "run along one line" in form.notes["pixel_directions"].text()
+
+
+def test_voxels_are_judged_once_for_all_panels(dock, session, qtbot, monkeypatch):
+    """It takes as long as the rest of looking at a scan."""
+
+    judged, seek = [], sys.modules["napari_autophase.preparation.judge"].find_dead_pixels
+
+    def counted(counts, good):
+        judged.append(counts.shape)
+        return seek(counts, good)
+
+    monkeypatch.setattr(sys.modules["napari_autophase.preparation.judge"], "find_dead_pixels", counted)
+
+    def looked_at():
+        return not dock._tasks._newest and not dock.pictures._tasks._newest
+
+    session.add_scan(scan := make_scan(seed=17))
+    qtbot.waitUntil(looked_at, timeout=120_000)
+    assert len(judged) == 1
+    session.update_scan(scan, replace(scan, geometry=replace(GEOMETRY, energy_kev=8.0)))
+    qtbot.waitUntil(looked_at, timeout=120_000)
+    assert len(judged) == 1, "another geometry masks nothing else"
+    brush = np.zeros(scan.shape, bool)
+    brush[2] = True
+    session.update_scan(session.current, painted.over(session.current, brush))
+    qtbot.waitUntil(looked_at, timeout=120_000)
+    assert len(judged) == 2

@@ -3,7 +3,7 @@
 from .background import Background, find_flat, said_background
 from .filling import Completed, complete_peak
 from .halves import halves
-from .judge import WHY, why_masked
+from .judge import WHY, Judgement, judge, why_masked
 from .oversampling import estimate_oversampling, fill_gaps
 from .pixels import FLAGS, find_dead_pixels, find_flagged, find_hot_pixels, find_isolated, find_saturated
 from .prepare import Prepared, assumed, find_peak, on_grids, prepare
@@ -15,6 +15,7 @@ __all__ = [
     "WHY",
     "Background",
     "Completed",
+    "Judgement",
     "Prepared",
     "assumed",
     "complete_peak",
@@ -29,6 +30,7 @@ __all__ = [
     "find_peak",
     "find_saturated",
     "halves",
+    "judge",
     "middle",
     "on_grids",
     "prepare",

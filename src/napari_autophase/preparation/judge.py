@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..recipe import Preparation
@@ -10,6 +12,43 @@ from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_satura
 
 WHY = ("", "came masked", "painted", "saturated", "flagged", "hot", "dead")
 """Why voxels are masked before phasing; the first, not at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What was found of a scan's voxels, to be used again.
+
+    Parameters
+    ----------
+    why
+        See `why_masked`.
+    notes
+        What to say of it.
+    """
+
+    why: np.ndarray
+    notes: tuple[str, ...]
+
+
+def judge(scan: Scan, preparation: Preparation) -> Judgement:
+    """Return what is found of a scan's voxels.
+
+    Raises
+    ------
+    InputError
+        If nothing is left.
+    """
+    _, why, notes = judged(scan, preparation)
+    return Judgement(why, tuple(notes))
+
+
+def counts_of(scan: Scan, found: Judgement) -> np.ndarray:
+    """Return the counts that can be believed, float32, of saturated voxels the least that they can be; 0 elsewhere."""
+    counts = np.where(found.why == 0, scan.counts, 0).astype(np.float32)
+    saturated = found.why == WHY.index("saturated")
+    if saturated.any():
+        counts[saturated] = scan.counts[saturated].min()
+    return counts
 
 
 def why_masked(scan: Scan, preparation: Preparation | None = None) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..scan import Geometry, InputError, Scan
 from .background import Background, find_flat, given
 from .blur import blurred
 from .filling import complete_peak
-from .judge import judged, voxels
+from .judge import Judgement, counts_of, judged, voxels
 from .lit import find_second_peak, lit_by
 from .oversampling import estimate_oversampling
 from .region import lit_shape, middle, pad_fast
@@ -77,7 +77,12 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
 
-def prepare(scan: Scan, preparation: Preparation | None = None, background: Background = "off") -> Prepared:
+def prepare(
+    scan: Scan,
+    preparation: Preparation | None = None,
+    background: Background = "off",
+    judgement: Judgement | None = None,
+) -> Prepared:
     """Prepare a scan for phasing: mask, subtract, bin, centre, crop, pad.
 
     Centring is a circular roll.  The discrete Fourier transform is periodic, so that rolling the field is exactly a linear
@@ -91,6 +96,8 @@ def prepare(scan: Scan, preparation: Preparation | None = None, background: Back
         The recipe's choices; None: the defaults.
     background
         Light that is not the crystal's: it stays in the counts, and goes with them through all that is done to them.
+    judgement
+        What `judge` found of this scan with this preparation; None: it is found now.
 
     Returns
     -------
@@ -106,9 +113,12 @@ def prepare(scan: Scan, preparation: Preparation | None = None, background: Back
     if geometry is not None:
         check(geometry, scan.shape[0])
     dark, known = given(background, scan), True
-    counts, why, notes = judged(scan, choice)
+    if judgement is None:
+        counts, why, said = judged(scan, choice)
+    else:
+        counts, why, said = counts_of(scan, judgement), judgement.why, list(judgement.notes)
     good = why == 0
-    notes = [*scan.notes, *notes]
+    notes = [*scan.notes, *said]
     if choice.background:
         counts = np.maximum(counts - np.float32(choice.background), 0)
     most = counts.max(where=good, initial=0)

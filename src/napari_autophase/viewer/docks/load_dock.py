@@ -16,6 +16,7 @@ from ...scan import InputError, Scan
 from ..drops import dropped
 from ..model.choices import preparation_of
 from ..model.drawing import Drawing
+from ..model.judgements import judgement
 from ..model.request import Request, read
 from ..model.scan_entry import with_geometry_of
 from ..sessions import session_of
@@ -45,7 +46,8 @@ def summarise(scan: Scan, material: str | None, preparation: Preparation) -> Sca
     """Look at a scan; what that needs is imported only now: a dock opens without."""
     from ... import summary
 
-    return summary.summarise(scan, material, recipe=Recipe(prepare=preparation))
+    recipe, judged = Recipe(prepare=preparation), judgement(scan, preparation)
+    return summary.summarise(scan, material, recipe=recipe, judgement=judged)
 
 
 class LoadDock(Page):

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton
 from ...recipe import Preparation
 from ...scan import InputError, Scan
 from ..model.choices import preparation_of
+from ..model.judgements import judgement
 from ..model.masks import COLOURS, MaskedView
 from ..model.session import Session
 from ..threads import Tasks
@@ -26,10 +27,8 @@ _REST_MS = 600
 
 
 def why_masked(scan: Scan, preparation: Preparation) -> np.ndarray:
-    """Return why voxels will be masked; what that needs is imported only now: a dock opens without."""
-    from ...preparation import why_masked
-
-    return why_masked(scan, preparation)
+    """Return why voxels will be masked, in an array of its own."""
+    return judgement(scan, preparation).why.copy()
 
 
 class MaskRow(Rows):

@@ -9,6 +9,7 @@ from napari.utils.colormaps import ensure_colormap
 
 from ...recipe import Preparation
 from ...scan import Scan
+from .judgements import judgement
 from .masks import COLOURS
 
 _MOST = 256
@@ -43,9 +44,7 @@ def scan_seen(scan: Scan, preparation: Preparation) -> ScanSeen:
     InputError
         If nothing is left after masking.
     """
-    from ...preparation import why_masked  # brings scipy: a dock opens without
-
-    why = why_masked(scan, preparation)
+    why = judgement(scan, preparation).why
     counts = np.where(why == 0, scan.counts, 0)
     frame, row, column = (int(each) for each in np.unravel_index(int(counts.argmax()), counts.shape))
     top = float(np.log1p(counts[frame, row, column])) or 1.0
