@@ -79,6 +79,11 @@ def test_a_sample_is_reconstructed_and_shown(window, qtbot):
     canvas = window.screenshot(canvas_only=True, flash=False)[..., :3]
     colours = np.unique(canvas.astype(int) @ (1 << 16, 1 << 8, 1))
     assert len(colours) > 100, "the crystal is drawn in many colours"
+    workspace.display.diffraction.click()
+    name = window.window._qt_viewer.dims.slider_widgets[0].axis_label
+    qtbot.waitUntil(lambda: (name.text(), name.isVisible()) == ("frame", True), timeout=120_000)
+    qtbot.waitUntil(lambda: not session_of(window)._queue._works, timeout=120_000)
+    assert name._elidedText() == "frame", "it stands beside its slider unabridged"
 
 
 @pytest.mark.parametrize("name", ["Load scan", "Reconstruct", "Display", "Workspace"])

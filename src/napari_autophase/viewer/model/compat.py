@@ -176,6 +176,10 @@ def name_axes(viewer: ViewerModel, labels: Sequence[str]) -> None:
     """Call the last axes of the viewer by the labels of the layer that is shown; napari 0.9 does so by itself."""
     if not hasattr(viewer.layers, "axis_labels"):
         viewer.dims.axis_labels = (*viewer.dims.axis_labels[: -len(labels)], *labels)
+    with suppress(
+        AttributeError, RuntimeError
+    ):  # there is no window, it is closed, or this napari does so by itself
+        viewer.window._qt_viewer.dims._resize_axis_labels()  # a longer name would be shown as three dots
 
 
 def extent(viewer: ViewerModel, layers: Sequence[Layer]) -> np.ndarray:
