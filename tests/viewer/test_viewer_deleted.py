@@ -58,7 +58,7 @@ def test_a_number_that_is_taken_is_not_given_twice(viewer, session):
 
 def test_what_is_replaced_is_not_deleted(viewer, session):
     session.add_result(make_reconstruction("one"))
-    session.add_result(make_reconstruction("two"), replace_last=True)
+    session.add_result(make_reconstruction("one"), replace_last=True)
     assert session.deleted.last == ""
 
 

@@ -232,10 +232,10 @@ def test_a_replaced_result_keeps_the_controls(dock, result, session):
     dock.threshold.setValue(0.5)
     press(dock, "strain")
     settle(dock)
-    second = session.add_result(make_reconstruction("better"), replace_last=True)
+    second = session.add_result(make_reconstruction(size=20), replace_last=True)
     assert dock.current is second
     assert dock.result.count() == 1
-    assert dock.result.currentText() == "better · 1"
+    assert dock.result.currentText() == "crystal · 1"
     assert dock.threshold.value() == pytest.approx(0.5)
     assert pressed(dock) == "strain"
 

@@ -138,14 +138,14 @@ def test_results_are_numbered_or_replaced(viewer, session):
     second = session.add_result(make_reconstruction())
     assert (first.group, second.group) == (1, 2)
     before = list(viewer.layers)
-    better = make_reconstruction("better", size=20)
+    better = make_reconstruction(size=20)
     replaced = session.add_result(better, replace_last=True)
     assert list(viewer.layers) == before, "the layers stay, what they show is another"
     assert replaced is second
     assert replaced.group == 2
     assert replaced.reconstruction is better
     assert session.results == [first, second]
-    assert shown(viewer) == ["better · 2 isosurface"]
+    assert shown(viewer) == ["crystal · 2 isosurface"]
     for layer in replaced.layers:
         viewer.layers.remove(layer)
     assert session.add_result(make_reconstruction(), replace_last=True) is first
@@ -179,11 +179,21 @@ def test_another_scan_is_shown_instead_of_the_results(viewer, session, scan):
     second = session.add_result(make_reconstruction("other"))
     assert (first.group, second.group) == (1, 2)
     assert shown(viewer) == ["other · 2 isosurface"]
-    session.add_scan(make_scan("third"))
-    third = session.add_result(make_reconstruction("third"), replace_last=True)
-    assert third is second
-    assert session.results == [first, third]
-    assert shown(viewer) == ["third · 2 isosurface"]
+
+
+def test_a_run_replaces_the_last_result_of_its_own_scan(viewer, session, launch, scan):
+    """That of another scan could not be had back."""
+    other = make_scan("other")
+    for each in (scan, other, scan):
+        session.add_scan(each) if session._scans.entry(each) is None else session.choose(each)
+        session.reconstruct(Recipe(), replace_last=True)
+        launch.job.done(make_reconstruction(each.name))
+        launch.job.run.on_stopped()
+    assert [result.title for result in session.results] == ["crystal · 1", "other · 2"]
+    session.scan_layer.name = "S0054"
+    session.reconstruct(Recipe(), replace_last=True)
+    launch.job.done(make_reconstruction("S0054"))
+    assert [result.title for result in session.results] == ["S0054 · 1", "other · 2"], "under its new name"
 
 
 def test_a_finished_run_is_shown(viewer, session, launch, scan):

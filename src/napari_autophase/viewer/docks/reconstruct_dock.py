@@ -114,7 +114,7 @@ class ReconstructDock(Page):
         self.basic["seed"].widget.setToolTip("The same seed gives the same result.")
         self.replace = QCheckBox("Replace the last result")
         self.replace.setToolTip(
-            "Put the result in the place of the last one instead of into a new numbered group."
+            "Put the result in the place of the last one of this scan instead of into a new numbered group."
         )
         self.live = QCheckBox("Show the crystal while it is refined")
         self.live.setChecked(self._session.live.enabled)

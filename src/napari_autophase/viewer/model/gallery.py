@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .background import Tasks
 
 _log = logging.getLogger(__name__)
+Found = Reconstruction | Scan
 
 
 class Gallery:
@@ -43,6 +44,8 @@ class Gallery:
         Returns the scan of a result if that was given another geometry since, else None.
     live
         What is seen of a run in progress, which its result takes over.
+    alike
+        Whether two results, or a scan and one, are of the same scan; by themselves those are that have its name and source.
     """
 
     arrived = Signal()
@@ -58,8 +61,9 @@ class Gallery:
         make_room: Callable[[], object],
         placed: Callable[[Reconstruction], Scan | None],
         live: Live | None = None,
+        alike: Callable[[Found, Found], bool] = lambda one, other: _names(one) == _names(other),
     ) -> None:
-        self._viewer = weakref.ref(viewer)
+        self._viewer, self._alike = weakref.ref(viewer), alike
         self._queue, self._make_tasks = queue, make_tasks
         self._make_room, self._placed, self._live_crystal = make_room, placed, live
         self._tasks: Tasks | None = None
@@ -78,9 +82,9 @@ class Gallery:
         return viewer
 
     def add(self, reconstruction: Reconstruction, replace_last: bool) -> layers.ResultLayers:
-        """Show a result at once, as a new numbered group of layers or in the place of the last one."""
+        """Show a result at once, as a new numbered group of layers or in the place of the last one of its scan."""
         self._queue.finish()
-        last, group = self.place(replace_last)
+        last, group = self.place(reconstruction, replace_last)
         drawing = draw(reconstruction, None if last is None else last.look)
         result = last or layers.ResultLayers(self._live, drawing, group)
         for _ in self._draw(result, drawing):
@@ -91,10 +95,11 @@ class Gallery:
         """Show a result likewise, layer by layer, so that the window answers in between; one result after the other."""
         self._queue.start(self._show(drawing, replace_last))
 
-    def place(self, replace_last: bool) -> tuple[layers.ResultLayers | None, int]:
-        """Return the result to be replaced, if any, and the number of the new one."""
+    def place(self, found: Found, replace_last: bool) -> tuple[layers.ResultLayers | None, int]:
+        """Return the result to be replaced, if any, by what is found, or will be in a scan, and the number of a new one."""
         results = self.results
-        last = results[-1] if replace_last and results else None
+        before = [each for each in results if replace_last and self._alike(each.reconstruction, found)]
+        last = before[-1] if before else None
         return last, 1 + max((result.group for result in results), default=0)
 
     def bring_back(self, drawing: Drawing, group: int) -> None:
@@ -103,7 +108,9 @@ class Gallery:
 
     def _bring_back(self, drawing: Drawing, group: int) -> Iterator[None]:
         vacant = group not in {result.group for result in self.results}
-        result = layers.ResultLayers(self._live, drawing, group if vacant else self.place(False)[1])
+        result = layers.ResultLayers(
+            self._live, drawing, group if vacant else self.place(drawing.reconstruction, False)[1]
+        )
         yield from self._draw(result, drawing)
 
     def place_anew(self) -> None:
@@ -138,7 +145,7 @@ class Gallery:
         )
 
     def _show(self, drawing: Drawing, replace_last: bool) -> Iterator[None]:
-        last, group = self.place(replace_last)
+        last, group = self.place(drawing.reconstruction, replace_last)
         result = last or layers.ResultLayers(self._live, drawing, group)
         yield from self._draw(result, drawing)
         self.place_anew()  # the scan may have been given its geometry while it was phased
@@ -160,6 +167,10 @@ class Gallery:
         before = result.reconstruction
         yield from while_there(lambda: result.alive, layers.redraw(result, drawing))
         self.updated.emit(before, drawing.reconstruction)
+
+
+def _names(found: Found) -> tuple[str, str]:
+    return found.source, found.name
 
 
 def draw_placed(

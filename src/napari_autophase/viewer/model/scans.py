@@ -92,8 +92,8 @@ class Scans:
         """Return a scan with its layer, if it is here."""
         return next((entry for entry in self._entries if entry.scan is scan), None)
 
-    def home(self, found: Reconstruction) -> ScanEntry | None:
-        """Return the scan that a result was found in, by any name that it ever had, if it is here."""
+    def home(self, found: Reconstruction | Scan) -> ScanEntry | None:
+        """Return the scan that a result was found in, or that itself, by any name that it ever had, if it is here."""
         same = (entry for entry in self._entries if found.source == entry.scan.source)
         return next((entry for entry in same if found.name in entry.names), None)
 

@@ -80,7 +80,7 @@ class Session:
         """What is said of other people's images."""
         self._sides = Sides(stage, self._queue, self.live)
         self._gallery = Gallery(
-            viewer, self._queue, make_tasks, self._make_room, self._placed_scan, self.live
+            *(viewer, self._queue, make_tasks, self._make_room, self._placed_scan, self.live, self._same_scan)
         )
         self._scans = Scans(viewer, self._sides, self.images, lambda: stage.names, self._gallery.place_anew)
         self.extras = Extras(viewer, self._background)
@@ -257,7 +257,7 @@ class Session:
             self.controller.start(scan, recipe)
 
     def add_result(self, reconstruction: Reconstruction, replace_last: bool = False) -> layers.ResultLayers:
-        """Show `reconstruction` at once, as a new numbered group of layers or in the place of the last one."""
+        """Show `reconstruction` at once, as a new numbered group of layers or in the place of the last one of its scan."""
         return self._gallery.add(reconstruction, replace_last)
 
     def show_drawing(self, drawing: Drawing, replace_last: bool = False) -> None:
@@ -292,11 +292,17 @@ class Session:
         image.visible = False
         return image
 
+    def _same_scan(self, one: Reconstruction | Scan, other: Reconstruction | Scan) -> bool:
+        """Whether both are of one scan, which may have been renamed in between."""
+        home = self._scans.home(one)
+        same = (one.source, one.name) == (other.source, other.name)
+        return same or (home is not None and home is self._scans.home(other))
+
     def _placed_scan(self, found: Reconstruction) -> Scan | None:
         """Return the scan of a result if it was given another geometry here."""
         home = self._scans.home(found)
         return home.scan if home is not None and home.placed else None
 
     def _launch(self, scan: Scan, recipe: Recipe, run: Run) -> Job:
-        last, _ = self._gallery.place(self._replace)
+        last, _ = self._gallery.place(scan, self._replace)
         return self._background.reconstruct(scan, recipe, run, last.look if last else None, self._begin)
