@@ -11,6 +11,7 @@ from scipy import ndimage
 from viewer_doubles import make_reconstruction
 
 from napari_autophase.viewer.docks.slices_dock import SlicesDock
+from napari_autophase.viewer.model.mesh import Cut
 from napari_autophase.viewer.model.sections import ACROSS, Sections
 
 
@@ -165,12 +166,29 @@ def test_a_click_on_the_isosurface_goes_there_and_a_drag_does_not(dock, session,
     Event.type, Event.position = "mouse_move", (5.0, 0.0, 0.0)
     list(work)
     assert dock.sections.point == dock.sections.middle
-    Event.type, Event.position = "mouse_press", (5.0, 0.0, 0.0)
+    Event.type, Event.position = "mouse_press", tuple(corner - (200.0, 0.0, 0.0))
     work = dock._pick(surface, Event)
     next(work)
     Event.type = "mouse_release"
     list(work)
     np.testing.assert_allclose(dock.sections.place, corner, atol=4)
+
+
+def test_a_click_on_the_face_of_a_cut_goes_to_the_voxel_that_was_clicked(dock, session, viewer):
+    result = session.add_result(make_reconstruction())  # 12 × 12 × 12 voxels of 5, 6 and 7 nm
+    result.set_clipping(Cut((1.0, 0.0, 0.0), 0.0))
+    surface, steps = result.layer("isosurface"), np.array(result.quantities.voxel_size)
+
+    class Event:
+        type, view_direction, dims_displayed = "mouse_press", (-1.0, 0.0, 0.0), [0, 1, 2]
+
+    for y, x in np.random.default_rng(0).uniform(-4.0, 4.0, (30, 2)):
+        Event.type, Event.position = "mouse_press", (500.0, y * steps[1], x * steps[2])
+        work = dock._pick(surface, Event)
+        next(work)
+        Event.type = "mouse_release"
+        list(work)
+        assert dock.sections.place[1:] == pytest.approx((round(y) * steps[1], round(x) * steps[2]))
 
 
 def test_a_closed_panel_hears_no_more(session, viewer, qtbot):

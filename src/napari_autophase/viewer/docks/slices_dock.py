@@ -171,8 +171,8 @@ class SlicesDock(QWidget):
             return
         if self.sections is None or self.sections.result is not result:
             return
-        corners = layer.vertices[layer.faces[hit[1]]]
-        self.sections.go_to(corners.mean(axis=0) * layer.scale[-3:] + layer.translate[-3:])
+        corners = layer.vertices[layer.faces[hit[1]]] * layer.scale[-3:] + layer.translate[-3:]
+        self.sections.go_to(_met(corners, np.array(event.position)[-3:], np.array(event.view_direction)[-3:]))
         self._draw()
 
     # -- what ----------------------------------------------------------------------------------------------------------
@@ -207,6 +207,15 @@ class SlicesDock(QWidget):
         )
         self.edges.say(sections.edge_words(axis))
         self.here.say(sections.words())
+
+
+def _met(corners: np.ndarray, place: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Return where a line meets a triangle, whose middle may be voxels away: faces of a cut are large."""
+    normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+    towards = float(normal @ direction)
+    if abs(towards) <= 1e-9 * float(np.linalg.norm(normal)):  # seen from its edge
+        return np.asarray(corners.mean(axis=0))
+    return place + direction * (normal @ (corners[0] - place)) / towards
 
 
 def _size(result: ResultLayers) -> tuple[object, ...]:
