@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 from viewer_doubles import make_reconstruction
 
@@ -172,6 +173,20 @@ def test_a_click_on_the_isosurface_goes_there_and_a_drag_does_not(dock, session,
     Event.type = "mouse_release"
     list(work)
     np.testing.assert_allclose(dock.sections.place, corner, atol=4)
+
+
+def test_in_a_narrow_low_dock_all_words_are_there(dock, session, qtbot):
+    session.add_result(marked())
+    dock.show()
+    qtbot.waitExposed(dock)
+    for _ in range(5):  # what is least hangs on the width that there is
+        dock.resize(dock.minimumSizeHint())
+        QApplication.processEvents()
+    assert dock.height() <= 200, "as where many docks are on top of each other"
+    for note in (dock.here, dock.edges):
+        assert note.width() >= 100
+        assert note.height() >= note.heightForWidth(note.width())
+        assert note.geometry().top() > dock.profile.geometry().bottom()
 
 
 def test_a_click_on_the_face_of_a_cut_goes_to_the_voxel_that_was_clicked(dock, session, viewer):

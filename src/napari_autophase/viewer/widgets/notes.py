@@ -16,6 +16,8 @@ from .words import in_window
 STEP_MS = 500
 """Without a graphics card the whole window is drawn in software for each step; Qt's own come dozens of times a second."""
 PLACES = 6
+_LEGIBLE_PX = 80
+"""Where there is less room, a note would become as high as it has words."""
 
 
 class ActivityBar(QProgressBar):
@@ -82,8 +84,9 @@ class Note(QLabel):
 
     def minimumSizeHint(self) -> QSize:
         """Return the height of all lines: Qt has that of two at most, and a panel that scrolls would cut off the rest."""
-        least = super().minimumSizeHint()
-        return QSize(least.width(), max(least.height(), self.heightForWidth(self.width())))
+        least, width = super().minimumSizeHint(), self.width()
+        height = self.heightForWidth(width) if width >= _LEGIBLE_PX else 0
+        return QSize(least.width(), max(least.height(), height))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Ask for another height where the lines break otherwise."""
