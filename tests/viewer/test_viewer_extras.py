@@ -235,6 +235,15 @@ def other_crystal(found, twinned=True):
     return replace(found, object=moved, support=np.abs(moved) > 0.1, name="other"), field
 
 
+def test_how_far_two_agree_is_said_in_the_window_s_words(viewer, session, qtbot):
+    qtbot.addWidget(box := BesideBox(session))
+    second = session.add_result(make_reconstruction("other", nm=False))
+    session.add_result(make_reconstruction())
+    session.extras.side_by_side.compare(second)
+    assert "other has no geometry" in box.agreement.text()
+    assert "--" not in box.agreement.text()
+
+
 def test_two_results_stand_beside_each_other_with_their_difference(viewer, session):
     one = make_reconstruction(nm=False)
     two, field = other_crystal(one)

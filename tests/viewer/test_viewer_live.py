@@ -355,6 +355,17 @@ def test_a_result_in_the_place_of_the_last_leaves_the_layer_for_the_next_run(run
     assert not layer.visible
 
 
+def test_what_lies_over_a_result_does_not_lie_over_a_run(run, viewer, session, qtbot):
+    run.done()
+    session.extras.landmarks.show("facets", True)
+    qtbot.waitUntil(lambda: "facets" in viewer.layers and viewer.layers["facets"].visible, timeout=120_000)
+    run.start()
+    run.show()
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["crystal · live"]
+    run.cancel()
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["crystal · 1 isosurface", "facets"]
+
+
 def test_who_turns_away_is_left_alone_and_can_come_back(run, viewer, session):
     run.show()
     (layer,) = live_layers(viewer)

@@ -635,6 +635,13 @@ def test_the_error_axis_marks_a_few_round_numbers(low, width):
     np.testing.assert_allclose(np.log10([float(text) for text in texts]), marks, atol=1e-9)
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.48, 1.98), (0.3, 0.99), (2.1, 9.9), (0.011, 0.049), (5.2, 9.8)])
+def test_numbers_of_the_error_axis_do_not_stand_on_each_other(low, high):
+    ((_, marks),) = LogAxis.tickValues(None, np.log10(low), np.log10(high))
+    # of an axis of 70 pixels, each as high as a small letter
+    assert np.diff(marks).min() > 0.13 * np.log10(high / low)
+
+
 def test_pause_and_continue(ready, launch):
     assert not ready.pause.isEnabled()
     ready.button.click()

@@ -35,6 +35,7 @@ from napari_autophase.viewer.widgets.words import in_window
         ("not usable: refine.algorithm=5*X: expected", "not usable: Algorithm 5*X: expected"),
         ("(prepare.other_peaks=false leaves them).", "(Mask other peaks off leaves them)."),
         ("Bin it (--set prepare.binning=2,2,2: an eighth).", "Bin it (Binning 2,2,2: an eighth)."),
+        ("taken to be equal; give --geometry.", "taken to be equal; give its geometry."),
         ("write prepare.crop=auto", "write Crop to auto"),
         (
             "S0054.refine.h5 at 2.5e-3 of prepare.dat is not there",

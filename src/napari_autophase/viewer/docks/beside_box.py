@@ -14,6 +14,7 @@ from ..widgets.box import Box
 from ..widgets.layout import Buttons, caption, form
 from ..widgets.listening import listen
 from ..widgets.notes import Note
+from ..widgets.words import in_window
 
 _TITLES: dict[Kind, tuple[str, str]] = {
     "facets": (
@@ -83,7 +84,7 @@ class BesideBox(Box):
             with QSignalBlocker(tick):
                 tick.setChecked(landmarks.wants(kind))
             self.said[kind].say(landmarks.words[kind])
-        self.agreement.say(side_by_side.words)
+        self.agreement.say(in_window(side_by_side.words))
         self._allow()
 
     def _allow(self) -> None:

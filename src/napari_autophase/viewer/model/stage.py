@@ -226,6 +226,7 @@ class Stage:
             turn_axes()
             set_visible(layer, True)
         viewer.layers.selection = {layer}
+        self.seen_changed.emit()  # no result is: nor is what lies over one
 
     def _to_results(
         self, unit: str, turn_axes: Callable[[], object], frame: Callable[[], object]

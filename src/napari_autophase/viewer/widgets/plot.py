@@ -21,7 +21,7 @@ class LogAxis(pg.AxisItem):
         decades = np.arange(np.floor(low), np.ceil(high) + 1)
         marks = np.zeros(0)
         steps = (np.arange(1, 10, step) for step in (0.5, 0.1, 0.02))
-        for digits in map(np.asarray, ([1], [1, 3], [1, 2, 5], range(1, 10), *steps)):
+        for digits in map(np.asarray, ([1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 5, 7], range(1, 10), *steps)):
             marks = (decades[:, None] + np.log10(digits)).ravel()
             marks = marks[(marks >= low) & (marks <= high)]
             if len(marks) >= 3:
