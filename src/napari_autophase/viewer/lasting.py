@@ -41,6 +41,8 @@ class Lasting:
         viewer.layers.events.removing.connect(self._on_removing, position="first")
         compat.when_closed(viewer, self._count_in)
         engine.warm.connect(self.set_aside)
+        if engine.loaded and compat.has_window(viewer):  # it is not the first window
+            soon(self.set_aside)
 
     def set_aside(self) -> None:
         """Leave alone all that is there now."""

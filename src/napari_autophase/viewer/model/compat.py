@@ -237,9 +237,14 @@ def show_name(layer: Layer) -> None:
         layer.name_overlay.visible = True
 
 
+def has_window(viewer: ViewerModel) -> bool:
+    """Whether a viewer has a window, or had one."""
+    return hasattr(viewer, "window")
+
+
 def is_open(viewer: ViewerModel) -> bool:
     """Whether the window of a viewer is still there; a viewer that has none is always open."""
-    if not hasattr(viewer, "window"):
+    if not has_window(viewer):
         return True
     try:
         viewer.window._qt_window.objectName()
