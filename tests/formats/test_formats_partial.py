@@ -73,6 +73,9 @@ def test_a_beam_that_was_weaker_in_some_frames_is_said(tmp_path):
     assert not is_said(formats.read_scan(p10(tmp_path / "a", monitor=steady)), "weaker")
     scan = formats.read_scan(p10(tmp_path / "b", monitor=weak))
     assert is_said(scan, f"weaker in 2 of {FRAMES} frames", "in frame 5 it had 10%")
+    weak[3:] = 0.0  # lost for most of the scan
+    scan = formats.read_scan(p10(tmp_path / "c", monitor=weak))
+    assert is_said(scan, f"weaker in {FRAMES - 3} of {FRAMES} frames", "it had 0%")
 
 
 @pytest.mark.parametrize(

@@ -648,6 +648,8 @@ def test_light_that_changed_amid_a_nexus_scan_is_said(tmp_path, group, kind, nam
     assert not notes(ones * 0)  # was never read
     (note,) = notes(np.where(np.arange(SMALL[0]) < 10, 1, 0.1))
     assert "from 0.1 to 1" in note
+    (note,) = notes(np.where(np.arange(SMALL[0]) < 8, 1.0, 0.0))  # the beam was lost in most frames
+    assert "from 0 to 1" in note
 
 
 @pytest.mark.parametrize(

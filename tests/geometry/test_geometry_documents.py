@@ -110,6 +110,20 @@ def test_numbers_may_have_a_unit():
         complete({**FILLED, "energy_kev": "9 m"})
 
 
+@pytest.mark.parametrize(
+    ("text", "degrees"), [("17,5 degrés", None), ("17.5 degrés", 17.5), ("63000 arcsec", 17.5), ("1050 arcminutes", 17.5),
+                          ("17.5 Winkelgrad", 17.5), ("17.5 grad", None)]
+)  # fmt: skip
+def test_angles_have_names_in_other_languages(text, degrees):
+    """But `grad` is a degree to some, and a four hundredth of a turn to others."""
+    said = {**FILLED, "sample_angles_deg": [text], "detector_angles_deg": [30, 12]}
+    if degrees is None:
+        with pytest.raises(InputError):
+            complete(said)
+    else:
+        assert complete(said).sample_angles_deg == pytest.approx((degrees,))
+
+
 def test_p10s_chi_reads_90_where_it_stands_at_zero():
     angles = {"mu": 0, "om": 0, "chi": 90, "phi": 0, "gam": 0, "del": 30}
     assert complete({**FILLED, "beamline": "P10", **angles}).sample_offsets_deg == (0, 0, 90, 0)

@@ -27,7 +27,8 @@ def uneven(entry: h5py.Group, path: str, frames: int) -> tuple[str, ...]:
             if not isinstance(item, h5py.Dataset) or item.size != frames or item.dtype.kind not in "uif":
                 continue
             values = np.ravel(item[()]).astype(float)
-            usual = float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0
+            lit = values[np.isfinite(values) & (values > 0)]  # it may be 0 in most frames
+            usual = float(np.median(lit)) if lit.size else 0.0
             odd = np.count_nonzero((values * _UNEVEN < usual) | (values > usual * _UNEVEN))
             if usual > 0 and odd:
                 where = f"{item.name} of {Path(item.file.filename).name}"

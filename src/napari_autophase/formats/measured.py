@@ -128,7 +128,8 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
 
 def _uneven(monitor: np.ndarray, log: ScanLog) -> list[str]:
     """Say so if the incoming beam was much weaker in some frames than in the others."""
-    usual = float(np.nanmedian(monitor)) if np.isfinite(monitor).any() else 0.0
+    lit = monitor[np.isfinite(monitor) & (monitor > 0)]  # it may have read 0 in most of them
+    usual = float(np.median(lit)) if lit.size else 0.0
     weak = np.flatnonzero(monitor < _WEAK * usual)
     if not len(weak):
         return []

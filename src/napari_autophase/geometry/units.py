@@ -9,7 +9,8 @@ KEV = {"kev": 1.0, "ev": 1e-3, "j": 6.241509074460763e15, "mev": 1e3, "gev": 1e6
 NM = {"a": 0.1, "nm": 1.0, "pm": 1e-3, "m": 1e9}
 """Wavelengths."""
 METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "a": 1e-10, "pm": 1e-12}
-DEGREES = {"deg": 1.0, "mdeg": 1e-3, "udeg": 1e-6, "rad": 180 / pi, "mrad": 0.18 / pi, "urad": 0.18e-3 / pi}
+DEGREES = {"deg": 1.0, "mdeg": 1e-3, "udeg": 1e-6, "rad": 180 / pi, "mrad": 0.18 / pi, "urad": 0.18e-3 / pi,
+           "arcmin": 1 / 60, "arcsec": 1 / 3600}  # fmt: skip
 
 _PREFIXES = {
     "pico": "p",
@@ -25,6 +26,10 @@ _PREFIXES = {
 _NAMES = {"metre": "m", "meter": "m", "electronvolt": "ev", "joule": "j", "degree": "deg", "radian": "rad"}
 _OTHERS = {
     "°": "deg",
+    "degré": "deg",
+    "winkelgrad": "deg",
+    "arcminute": "arcmin",
+    "arcsecond": "arcsec",
     "å": "a",
     "ang": "a",
     "angstrom": "a",
