@@ -15,8 +15,8 @@ _DEEP = 0.75
 """A hole is darker than this part of all around it."""
 _NEAR, _CUT = 0.8, 0.3
 """Counts that were cut at the largest number have that value in so many of the voxels that come near it."""
-_OFTEN = 12
-"""If there are more such voxels, all that is as bright as their surroundings is doubted."""
+_OFTEN, _WALL = 12, 0.5
+"""If there are more such voxels, all is doubted that lies with them inside what has this part of the largest number."""
 _SIGMAS = 6.0
 """And by more than so many standard deviations of what photons scatter."""
 
@@ -76,7 +76,7 @@ def _holes(array: np.ndarray, most: int) -> np.ndarray | None:
     if (
         np.count_nonzero(holes) > _OFTEN
     ):  # counts may have begun again more than once, where nothing is to be told apart
-        labels, _ = ndimage.label(ndimage.binary_fill_holes(bright[place]) | holes)
+        labels, _ = ndimage.label(ndimage.binary_fill_holes(part >= _WALL * most) | holes)
         holes = np.isin(labels, np.unique(labels[holes]))
     found = np.zeros(array.shape, bool)
     found[place] = holes
