@@ -367,8 +367,9 @@ class Stage:
         self.bars.follow()
 
     def _on_renamed(self, event: Any) -> None:
-        if self._is_on("diffraction") and self.seen is event.source:
-            show_caption(self._live, (event.source.name, COUNTS))
+        layer: Layer = event.source
+        if self._is_on("diffraction") and self.seen is layer:
+            show_caption(self._live, (layer.name, COUNTS))
 
     def _on_removing(self) -> None:
         if (viewer := self._viewer()) is not None:
