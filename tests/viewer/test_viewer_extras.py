@@ -235,6 +235,21 @@ def other_crystal(found, twinned=True):
     return replace(found, object=moved, support=np.abs(moved) > 0.1, name="other"), field
 
 
+def test_other_people_s_layers_do_not_take_the_views_of_what_is_compared(viewer, session):
+    viewer.add_image(np.ones((5, 6)), name="mine")
+    second = session.add_result(make_reconstruction("other", nm=False))
+    session.add_result(make_reconstruction(nm=False))
+    viewer.add_points(np.zeros((1, 3)), name="mine too")
+    before = [layer.name for layer in viewer.layers]
+    session.extras.side_by_side.compare(second)
+    one, other, difference, *rest = shown(viewer)
+    assert (one, other) == ("crystal · 2 isosurface", "other · 1: phase (rad)")
+    assert difference.startswith("crystal · 2 − other · 1")
+    assert rest == ["mine", "mine too"]
+    session.extras.side_by_side.compare(None)
+    assert [layer.name for layer in viewer.layers if layer.name in before] == before
+
+
 def test_how_far_two_agree_is_said_in_the_window_s_words(viewer, session, qtbot):
     qtbot.addWidget(box := BesideBox(session))
     second = session.add_result(make_reconstruction("other", nm=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -235,10 +236,11 @@ class SideBySide:
         for layer in self._layers.values():
             if layer.visible != (layer in beside):
                 layer.visible = layer in beside
+        below = list(viewer.layers[: viewer.layers.index(seen)])
         _stand(viewer, [seen, *beside])
         if begin:
             Stage.of(viewer).bars.rest()
-            self._undo = compat.show_beside(viewer, len(beside) + 1)
+            self._undo = partial(_back, viewer, seen, below, compat.show_beside(viewer, len(beside) + 1))
             one.frame()
 
     def _add(self, drawing: Drawing, role: str, name: str, viewer: ViewerModel) -> Layer:
@@ -320,8 +322,23 @@ def _update(layer: Layer, drawing: Drawing, role: str) -> None:
 
 
 def _stand(viewer: ViewerModel, layers: list[Layer]) -> None:
-    """Let layers stand next to each other in the list, as they are to stand on the canvas."""
+    """Let layers stand next to each other in the list, as they are to stand on the canvas.
+
+    They come first of all that are visible: each of those has a view in turn, and other people's would take the first ones.
+    """
+    first = next(at for at, layer in enumerate(viewer.layers) if layer.visible)
+    if viewer.layers.index(layers[0]) != first:
+        viewer.layers.move(viewer.layers.index(layers[0]), first)
     for before, layer in pairwise(layers):
         at, wanted = viewer.layers.index(layer), viewer.layers.index(before) + 1
         if at != wanted:
             viewer.layers.move(at, wanted)
+
+
+def _back(viewer: ViewerModel, seen: Layer, below: list[Layer], undo: Callable[[], None]) -> None:
+    """Go back to one view, and to where its layer stood in the list: above these."""
+    undo()
+    if seen in viewer.layers:
+        wanted = max((viewer.layers.index(layer) + 1 for layer in below if layer in viewer.layers), default=0)
+        if viewer.layers.index(seen) < wanted:
+            viewer.layers.move(viewer.layers.index(seen), wanted)

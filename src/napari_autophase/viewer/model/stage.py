@@ -367,9 +367,9 @@ class Stage:
         self.bars.follow()
 
     def _on_renamed(self, event: Any) -> None:
-        layer: Layer = event.source
-        if self._is_on("diffraction") and self.seen is layer:
-            show_caption(self._live, (layer.name, COUNTS))
+        name = str(event.source.name)
+        if self._is_on("diffraction") and self.seen is event.source:
+            show_caption(self._live, (name, COUNTS))
 
     def _on_removing(self) -> None:
         if (viewer := self._viewer()) is not None:
