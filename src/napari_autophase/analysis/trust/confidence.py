@@ -24,7 +24,7 @@ _LEAST_OFF, _LEAST_LIGHT = 0.5, 1e-5
 
 
 class _Odds(NamedTuple):
-    """A logistic regression: ``log odds = bias + slopes · z + joint z[1] z[2]`` of evidence ``z = (x - mean) / spread``.
+    """A logistic regression: ``log odds = bias + slopes · z + joint z[1] z[2]`` of evidence ``z = (x - mean) / spread``, cut at ±2.
 
     The product is there because unexplained light tells the more, the more photons there are.
     """
@@ -37,20 +37,20 @@ class _Odds(NamedTuple):
 
 
 GUESSED = _Odds(
-    mean=(1.737, -5.582, 3.145, 0.897),
-    spread=(1.728, 2.009, 1.300, 0.303),
-    bias=-1.636,
-    slopes=(0.074, -2.788, 0.407, -0.316),
-    joint=-1.409,
+    mean=(1.716, -5.567, 3.157, 0.886),
+    spread=(1.681, 1.958, 1.275, 0.318),
+    bias=-1.783,
+    slopes=(-0.100, -2.747, 0.395, -0.336),
+    joint=-1.089,
 )
 REFINED = _Odds(
-    mean=(0.745, -6.868, 3.250, 0.672),
-    spread=(0.976, 2.426, 1.271, 0.469),
-    bias=0.920,
-    slopes=(-0.729, -1.598, 1.062, -0.640),
+    mean=(0.783, -6.847, 3.272, 0.660),
+    spread=(1.056, 2.402, 1.257, 0.474),
+    bias=0.830,
+    slopes=(-0.979, -1.527, 1.014, -0.841),
     joint=-1.000,
 )
-"""Of the network's guesses of 302 crystals, and of what `fast` made of them in a first attempt."""
+"""Of the network's guesses of 482 crystals, and of what `fast` made of them in a first attempt."""
 
 
 def evidence(
@@ -108,5 +108,5 @@ def confidence(
     if known is None:
         return None
     odds = REFINED if refined else GUESSED
-    z = np.clip((known - odds.mean) / odds.spread, -3, 3)
+    z = np.clip((known - odds.mean) / odds.spread, -2, 2)
     return float(1 / (1 + np.exp(-(odds.bias + z @ odds.slopes + odds.joint * z[1] * z[2]))))
