@@ -33,14 +33,11 @@ def __getattr__(name: str) -> Any:
 
 Axis = str | tuple[float, float, float]
 """A direction of the laboratory: ``"y-"`` and its kin, or three numbers (x, y, z) of any length."""
-_DIRECTIONS = "Which way rows and columns run with the arm at zero: x+ outboard, y+ up. A wrong one mirrors the crystal."
 
 
-def _told(title: str, unit: str, description: str, example: str = "", **default: Any) -> Any:
-    """Return a field with what forms say of it, and what to write in them for example."""
-    return field(
-        metadata={"title": title, "unit": unit, "description": description, "example": example}, **default
-    )
+def _told(title: str, unit: str, example: str = "", **default: Any) -> Any:
+    """Return a field with what forms call it, its unit, and what to write there for example; see `geometry.KEYS` too."""
+    return field(metadata={"title": title, "unit": unit, "example": example}, **default)
 
 
 @dataclass(frozen=True)
@@ -80,23 +77,17 @@ class Geometry:
         Their names in `geometry.BEAMLINES`, when known: only for what is written and said.
     """
 
-    energy_kev: float = _told("Energy", "keV", "Photon energy.", "8.0")
-    distance_m: float = _told("Distance", "m", "From the sample to the detector.", "0.5")
-    pixel_size_um: tuple[float, float] = _told("Pixel size", "µm", "Of rows and columns, as stored.", "55")
-    rocking_step_deg: float = _told("Rocking step", "°", "From frame to frame; its sign counts.", "0.01")
-    detector_angles_deg: tuple[float, ...] = _told("Detector angles", "°", "Outermost first.")
+    energy_kev: float = _told("Energy", "keV", "8.0")
+    distance_m: float = _told("Distance", "m", "0.5")
+    pixel_size_um: tuple[float, float] = _told("Pixel size", "µm", "55")
+    rocking_step_deg: float = _told("Rocking step", "°", "0.01")
+    detector_angles_deg: tuple[float, ...] = _told("Detector angles", "°")
     sample_circles: tuple[Axis, ...] = ("y+",)
-    sample_angles_deg: tuple[float, ...] = _told(
-        "Sample angles", "°", "Of the middle frame, outermost first.", default=(0.0,)
-    )
-    rocking_circle: int = _told("Rocking circle", "", "The circle that was scanned.", default=0)
+    sample_angles_deg: tuple[float, ...] = _told("Sample angles", "°", default=(0.0,))
+    rocking_circle: int = _told("Rocking circle", "", default=0)
     detector_circles: tuple[Axis, ...] = ("y+", "x-")
-    pixel_directions: tuple[Axis, Axis] = _told(
-        "Rows, columns", "", _DIRECTIONS, "y-, x+", default=("y-", "x+")
-    )
-    direct_beam_pixel: tuple[float, float] | None = _told(
-        "Direct beam", "pixel", "Row, column, the arm at zero; empty: centre.", "100, 128.5", default=None
-    )
+    pixel_directions: tuple[Axis, Axis] = _told("Rows, columns", "", "y-, x+", default=("y-", "x+"))
+    direct_beam_pixel: tuple[float, float] | None = _told("Direct beam", "pixel", "100, 128.5", default=None)
     reflection: tuple[int, int, int] | None = None
     sample_offsets_deg: tuple[float, ...] | None = None
     detector_offsets_deg: tuple[float, ...] | None = None

@@ -355,8 +355,8 @@ def _fields(tree: Tree, group: h5py.Group, site: Beamline) -> Iterator[str]:
         for item in (local(group, path) for path in paths):
             if isinstance(item, h5py.Dataset):
                 yield (
-                    f"{tree.path.name} holds a {what} field, {item.name}; it is applied by --{what} "
-                    f"{tree.path.name}::{item.name} alone."
+                    f"{tree.path.name} holds a {what} field, {item.name}; it is applied where it is asked for, by --{what} "
+                    f"{tree.path.name}::{item.name}."
                 )
 
 

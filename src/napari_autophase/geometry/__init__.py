@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .circles import rotation as rotation
     from .circles import unwrapped as unwrapped
     from .documents import INCOMPLETE as INCOMPLETE
+    from .documents import KEYS as KEYS
     from .documents import complete as complete
     from .documents import mean_step as mean_step
     from .documents import template as template
@@ -76,6 +77,7 @@ _HOLDS = {
     ),
     "documents": (
         "INCOMPLETE",
+        "KEYS",
         "complete",
         "mean_step",
         "template",

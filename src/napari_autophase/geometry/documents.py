@@ -234,9 +234,10 @@ def _in_short(key: str) -> str:
 
 
 def mean_step(angles_deg: Any) -> float:
-    """Return the mean step of angles, one a frame."""
+    """Return the step of angles, one a frame: that of the line that fits them best, as each is read with an error."""
     values = np.asarray(angles_deg, float)
-    return float((values[-1] - values[0]) / (len(values) - 1))
+    places = np.arange(len(values)) - (len(values) - 1) / 2
+    return float(places @ (values - values.mean()) / (places @ places))
 
 
 def _in_its_unit(key: str, value: Any) -> Any:

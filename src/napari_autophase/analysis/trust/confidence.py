@@ -24,7 +24,7 @@ _LEAST_OFF, _LEAST_LIGHT = 0.5, 1e-5
 
 
 class _Odds(NamedTuple):
-    """A logistic regression, ``log odds = bias + slopes · z + joint z[1] z[2]``, of evidence ``z = (x - mean) / spread`` within ±2.
+    """A logistic regression, ``log odds = bias + slopes · z + joint z[1] z[2]``; ``z = (x - mean) / spread`` within ±2.
 
     The product is there because unexplained light tells the more, the more photons there are.
     """

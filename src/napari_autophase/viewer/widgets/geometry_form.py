@@ -11,7 +11,7 @@ from magicgui.widgets import Widget, create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from ...geometry import BEAMLINES, Axis, Geometry, check, direction, find_beamline, said
+from ...geometry import BEAMLINES, KEYS, Axis, Geometry, check, direction, find_beamline, said
 from ...scan import InputError
 from .layout import caption, form
 from .notes import Note
@@ -30,7 +30,8 @@ _LINES = (
 )
 """Fields of the geometry that are numbers, in the order in which they stand."""
 _NEEDED = _LINES[:-1]
-_DIRECTIONS = _TOLD["pixel_directions"]["description"]
+_TIPS = {name: text.replace("null", "empty") for name, text in KEYS.items()}
+_DIRECTIONS = f"{_TIPS['pixel_directions']} A wrong one mirrors the crystal."
 _ROCKING = ("rocking_step_deg", "rocking_circle", "sample_angles_deg")
 
 
@@ -55,7 +56,7 @@ class GeometryForm(QWidget):
         self.beamline.addItems(list(BEAMLINES))
         self.beamline.setToolTip("Names and senses of the circles and of the detector's axes.")
         self.rocking = QComboBox()
-        self.rocking.setToolTip(_TOLD["rocking_circle"]["description"])
+        self.rocking.setToolTip("The circle that was scanned.")
         self._fields = {
             name: create_widget(annotation=str, name=name) for name in ("pixel_directions", *_LINES)
         }
@@ -68,7 +69,7 @@ class GeometryForm(QWidget):
         layout.addRow("Beamline", self.beamline)
         for name, line in {"pixel_directions": self.directions, **self.lines}.items():
             note = self.notes[name] = Note()
-            layout.addRow(caption(NAMES[name], _TOLD[name]["description"]), line)
+            layout.addRow(caption(NAMES[name], line.toolTip()), line)
             layout.addRow(note)
             line.textEdited.connect(lambda _: self.typed.emit())
             line.editingFinished.connect(self.entered)
@@ -207,7 +208,7 @@ class GeometryForm(QWidget):
 def _line(name: str, field: Widget) -> QLineEdit:
     """Return the line of a field, with what the geometry says of it."""
     about, line = _TOLD[name], cast(QLineEdit, field.native)
-    line.setToolTip(about["description"])
+    line.setToolTip(_DIRECTIONS if name == "pixel_directions" else _TIPS[name])
     line.setPlaceholderText("centre" if name == "direct_beam_pixel" else about["example"])
     return line
 
