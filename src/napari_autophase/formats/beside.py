@@ -253,8 +253,7 @@ def _scales(seen: _Seen, frames: int) -> Iterator[tuple[float, Change]]:
             then = 2 * (both + np.sqrt(one * other))
             gain = (now - then) / np.maximum(then, number)
         good = (
-            (gain > _GAIN)
-            & (one > 0)  # frames without light have no scale: `stray.dark` names them
+            ((one > 0) & (gain > _GAIN))  # frames without light have no scale: `stray.dark` names them
             & (np.abs(np.log(np.maximum(factor, 1e-12))) > np.log(_FACTOR))
             & (number >= _WINDOWS)
         )
