@@ -78,6 +78,18 @@ def test_training_lowers_the_loss_on_the_crystals_it_repeats(tmp_path, monkeypat
     assert sum(trained[-3:]) < 0.6 * sum(trained[:3])
 
 
+def test_weights_that_are_lost_are_not_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(weights.NETWORKS, "narrow", Narrow)
+    trainer = Trainer(config(tmp_path, network="narrow", steps=8, batch=2, learning_rate=1e9, warm_up=0))
+    same = batch(size=2, phase_range=2.0, gaps=0.0)
+    monkeypatch.setattr("napari_autophase.training.trainer.simulate", lambda *_: same)
+    with pytest.raises(
+        InputError, match=r"no number any more: no weights are written\. Take a smaller learning rate"
+    ):
+        list(trainer.train())
+    assert not list(tmp_path.rglob("weights.safetensors"))
+
+
 def test_published_network_trains_without_labels(tmp_path):
     trainer = Trainer(config(tmp_path, network="autophasenn", objective="unsupervised", steps=2, batch=1))
     before = {k: v.clone() for k, v in trainer.model.state_dict().items()}

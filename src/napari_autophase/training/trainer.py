@@ -137,7 +137,7 @@ class Trainer:
         Raises
         ------
         InputError
-            If memory runs out, saying what would fit, or the disk is full.
+            If memory runs out, saying what would fit, the disk is full, or the loss is no number any more.
         """
         with or_say(self.device, self._room):
             return (yield from self._train())
@@ -152,6 +152,8 @@ class Trainer:
         crystals, seconds = 0, 0.0  # since the last validation
         while self.done < 1 and not self.stopping:
             loss, took = self._timed_batch()
+            if not math.isfinite(loss):
+                raise InputError(self._lost())
             crystals, seconds = crystals + config.batch * self.ranks.world, seconds + took
             row = {
                 "step": self.step,
@@ -271,6 +273,14 @@ class Trainer:
             would = f'{fits} would ("batch": {fits})' if fits else elsewhere(self.device)
         kept = "" if self._saved is None else f"; the run goes on from the checkpoint of batch {self._saved}"
         return f"a batch of {batch} crystals did not fit; {would}{kept}."
+
+    def _lost(self) -> str:
+        """Say that the weights are lost, and what is left of the run."""
+        left = "there is none" if self._saved is None else f"the last is that of batch {self._saved}"
+        return (
+            f"The loss of step {self.step} is no number any more: no weights are written. Take a smaller learning rate "
+            f"(it was {self._learning_rate():.3g}) in a new folder, or go on from a checkpoint ({left})."
+        )
 
     def _timed_batch(self) -> tuple[float, float]:
         """Train on one batch; return its loss and the seconds it took, both the same on every rank."""
