@@ -114,7 +114,7 @@ def test_colours(dock, result, viewer):
     dock.range.low.setText("-0.001")
     dock.range.low.editingFinished.emit()
     settle(dock)
-    assert result.limits[0] == -0.001
+    assert result.limits == (-0.001, 0.001), "what is typed at one end too"
     dock.range.low.setText("nonsense")
     dock.range.low.editingFinished.emit()
     assert dock.range.low.text() == "-0.001"

@@ -93,14 +93,19 @@ class RangeRow(QWidget):
             old if place == kept else least + (most - least) * place / _STEPS
             for place, kept, old in zip(places, self._places, before, strict=True)
         )
-        if self._usual[0] == -self._usual[1] and before[0] == -before[1]:  # what is symmetric stays so
-            moved = ends[1] if ends[1] != before[1] else -ends[0]
-            ends = (-abs(moved), abs(moved))
-        low, high = float(ends[0]), float(ends[1])
+        low, high = self._evened((float(ends[0]), float(ends[1])))
         if low < high:
             self._choose((low, high))
         else:
             self._show()
+
+    def _evened(self, ends: Range) -> Range:
+        """Return ends of which one was changed: what is symmetric stays so, with white in its middle."""
+        before = self._ends
+        if self._usual[0] != -self._usual[1] or before[0] != -before[1] or ends == before:
+            return ends
+        changed = abs(ends[1] if ends[1] != before[1] else ends[0])
+        return -changed, changed
 
     def _on_typed(self) -> None:
         try:
@@ -110,6 +115,7 @@ class RangeRow(QWidget):
             )
         except ValueError:
             low, high = math.nan, math.nan
+        low, high = self._evened((low, high))
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             self._show()  # what was before
         elif (low, high) != self._ends:
