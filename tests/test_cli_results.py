@@ -302,3 +302,25 @@ def test_results_that_share_no_voxel_say_so(result, tmp_path, capsys):
     said = lines(capsys.readouterr().out)
     assert "no voxels in common" in said["note"]
     assert "nan" not in said["strain"]
+
+
+def test_info_says_of_a_result_what_was_found_of_what_and_how(result, capsys):
+    assert main(["info", str(result)]) == 0
+    said = capsys.readouterr().out
+    found = formats.read(result)
+    assert f"{result} is a reconstruction" in said
+    assert f"verdict: {found.verdict}" in said
+    assert "recipe: iterative refine.algorithm=20*ER\n" in said
+    assert f"light: {found.coherence.words}" in said
+    assert f"made by: napari-autophase {found.versions['napari-autophase']}, " in said
+    assert len(said.splitlines()) < 20
+    assert main(["info", str(result), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["kind"] == "reconstruction"
+    assert {name: document[name] for name in found.figures} == pytest.approx(found.figures)
+
+
+def test_info_of_a_program_of_others_names_no_recipe_of_ours(tmp_path, capsys):
+    foreign.pynx(tmp_path / "p.cxi")
+    assert main(["info", str(tmp_path / "p.cxi")]) == 0
+    assert "recipe:" not in capsys.readouterr().out

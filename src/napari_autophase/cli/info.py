@@ -78,13 +78,16 @@ def info(
         if stood.document():
             raise InputError(f"{scan} is a result; napari-autophase analyse gives it another geometry.")
         reference = reference_nm(found, material, hkl, spacing)
+        if not json:
+            print(f"{scan} is a reconstruction")
+            show.held(found, reference)
+            return
         document = {"kind": "reconstruction", **show.document(found, reference)}
-        lines = [("lattice", line) for line in show.lattice_lines(found, reference)]
     if json:
         print(as_json(document))
         return
     for key, value in document.items():
-        if key == "notes" and isinstance(found, Scan):
+        if key == "notes":
             lines += [("note", sentence) for sentence in value]
         elif key != "seen":
             print(f"{key:>14}  {show.words(value)}")

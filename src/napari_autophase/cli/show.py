@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from ..reconstruction import Reconstruction
 
 
-def summarise(found: Reconstruction) -> None:
+def summarise(found: Reconstruction, reference_nm: float | None = None) -> None:
     """Print what was found in a few lines."""
     print(found)
-    for line in lattice_lines(found):
+    for line in lattice_lines(found, reference_nm):
         print(line)
     if found.trust is not None:
         from .. import analysis
@@ -30,6 +30,30 @@ def summarise(found: Reconstruction) -> None:
         print(f"verdict: {found.verdict}")
     for note in found.notes:
         print(f"note: {note}")
+
+
+def held(found: Reconstruction, reference_nm: float | None = None) -> None:
+    """Print what a file holds of a result: what was found, of what, and how."""
+    from ..recipe import PRESETS
+    from ..recipe.settings import settings, value_of, written
+
+    summarise(found, reference_nm)
+    recipe, made = found.recipe, found.versions
+    preset = type(recipe).from_preset(recipe.preset) if recipe.preset in PRESETS else type(recipe)()
+    changed = [
+        written(key, value)
+        for key, _ in settings(type(recipe))
+        if (value := value_of(recipe, key)) != value_of(preset, key)
+    ]
+    rows = {"source": found.source}
+    if "napari-autophase" in made:  # a program of others has recipes of its own
+        rows["recipe"] = " ".join([recipe.preset or "", *changed]).strip()
+        rows |= {"light": found.coherence.words, "background": found.background.words}
+    rows["made by"] = ", ".join(f"{name} {version}" for name, version in made.items())
+    for name, value in rows.items():
+        if value:
+            print(f"{name}: {value}")
+    print("all of it: --json")
 
 
 def lattice_lines(found: Reconstruction, reference_nm: float | None = None) -> list[str]:
