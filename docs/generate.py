@@ -136,6 +136,7 @@ HEADINGS = {
     "peers": "Other programs",
     "iteration": "An iteration over the best pair of transforms",
     "saturation": "Clipped peaks",
+    "confidence": "How sure results say they are, and how often they are right",
     "error_coverage": "How often the error of the strain covers the truth",
     "refinement": "Algorithms from the same starts",
     "work_less": "What less work saves, and costs",
