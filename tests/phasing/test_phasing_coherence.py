@@ -289,7 +289,7 @@ def test_fast_finds_crystals_and_the_widths_in_partly_coherent_light(seed, kind,
 
 
 def test_coherent_light_is_phased_as_it_always_was():
-    truth = simulate(21, 40, kind="cut", peak=1e5, oversampling=(3.0, 3.0, 3.0))
+    truth = simulate(24, 40, kind="cut", peak=1e5, oversampling=(3.0, 3.0, 3.0))
     found, plain = (
         run(truth.scan, Recipe.from_preset("fast").with_settings({"model.coherence": how}))
         for how in ("estimate", "off")

@@ -86,7 +86,7 @@ def test_the_guess_comes_nearer_to_the_data_and_to_the_truth(tmp_path, monkeypat
         module, "_judge", lambda one, known, device: lessons.append(known) or judge(one, known, device)
     )
     shipped = hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
-    made = simulation.simulate(5_000_112, **STRAINED)
+    made = simulation.simulate(5_000_113, **STRAINED)
     recipe = Recipe.from_preset("fast").with_settings(
         {"guess.candidates": 2, "guess.starts": 4, "model.coherence": "off", "device": "cpu"}
     )
