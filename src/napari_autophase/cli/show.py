@@ -34,20 +34,13 @@ def summarise(found: Reconstruction, reference_nm: float | None = None) -> None:
 
 def held(found: Reconstruction, reference_nm: float | None = None) -> None:
     """Print what a file holds of a result: what was found, of what, and how."""
-    from ..recipe import PRESETS
-    from ..recipe.settings import settings, value_of, written
+    from ..recipe.settings import written
 
     summarise(found, reference_nm)
     recipe, made = found.recipe, found.versions
-    preset = type(recipe).from_preset(recipe.preset) if recipe.preset in PRESETS else type(recipe)()
-    changed = [
-        written(key, value)
-        for key, _ in settings(type(recipe))
-        if (value := value_of(recipe, key)) != value_of(preset, key)
-    ]
     rows = {"source": found.source}
     if "napari-autophase" in made:  # a program of others has recipes of its own
-        rows["recipe"] = " ".join([recipe.preset or "", *changed]).strip()
+        rows["recipe"] = " ".join([recipe.preset, *(written(*each) for each in recipe.changes().items())])
         rows |= {"light": found.coherence.words, "background": found.background.words}
     rows["made by"] = ", ".join(f"{name} {version}" for name, version in made.items())
     for name, value in rows.items():

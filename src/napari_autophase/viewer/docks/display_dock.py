@@ -20,6 +20,7 @@ from superqt.utils import qthrottled
 from ...scan import InputError
 from ..model import compat, layers, saving
 from ..model.quantity import label, span
+from ..model.run_words import quality
 from ..sessions import session_of
 from ..widgets.box import Box
 from ..widgets.help import HelpButton
@@ -348,11 +349,7 @@ class DisplayDock(Page):
 
 def _facts(result: layers.ResultLayers) -> str:
     reconstruction, quantities = result.reconstruction, result.quantities
-    figures = {
-        "χ²": reconstruction.figures.get("chi2", math.nan),
-        "held-out likelihood": reconstruction.figures.get("free_llk", math.nan),
-    }
-    known = "   ".join(f"{name} {value:.3g}" for name, value in figures.items() if math.isfinite(value))
+    known = "   ".join(quality(reconstruction.figures))
     size = " × ".join(f"{step:.3g}" for step in quantities.voxel_size)
     lengths = "no geometry: lengths in voxels, strain relative" if quantities.relative else f"voxel {size} nm"
     return f"{known}\n{lengths}" if known else lengths

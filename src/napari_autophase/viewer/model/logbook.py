@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...reconstruction import Reconstruction
 from .quantity import in_words
 from .results import ResultLayers
+from .run_words import quality
 
 
 def logbook_line(result: ResultLayers) -> str:
@@ -12,15 +13,13 @@ def logbook_line(result: ResultLayers) -> str:
     found, quantities = result.reconstruction, result.quantities
     changes = found.recipe.changes()
     edited = f" (with {', '.join(changes)} changed)" if changes else ""
-    names = {"chi2": "χ²", "free_llk": "held-out likelihood"}
-    figures = [f"{name} {found.figures[key]:.4g}" for key, name in names.items() if key in found.figures]
     low, high = zip(*(result.extent(axis) for axis in range(3)), strict=True)
     size = " × ".join(f"{b - a:.0f}" for a, b in zip(low, high, strict=True))
     unit = "nm" if result.unit == "nm" else "voxels"
     parts = [
         found.name,
         f"{found.recipe.preset}{edited}, seed {found.seed}, {found.iterations} iterations on {found.device}",
-        *figures,
+        *quality(found.figures),
         f"{size} {unit} at amplitude ≥ {result.threshold:.2f}",
         f"± {in_words('strain', quantities.strain_limit, quantities)} (99 %)",
         *_version(found),

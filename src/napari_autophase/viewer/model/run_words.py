@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from ...reconstruction import Reconstruction
 
 EXPLANATIONS = {
@@ -22,11 +25,20 @@ BAR = 1000
 DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
 
 
+def quality(figures: Mapping[str, float]) -> list[str]:
+    """Return the figures of quality that people look at, each with its name."""
+    names = {"chi2": "χ²", "free_llk": "held-out likelihood"}
+    parts = [
+        f"{name} {figures[key]:.3g}"
+        for key, name in names.items()
+        if math.isfinite(figures.get(key, math.nan))
+    ]
+    return [*parts, f"confidence {100 * figures['confidence']:.0f} %"] if "confidence" in figures else parts
+
+
 def figures(found: Reconstruction) -> str:
     """Return the figures of quality in a line."""
-    names = {"chi2": "χ²", "free_llk": "held-out likelihood"}
-    parts = [f"{name} {found.figures[key]:.4g}" for key, name in names.items() if key in found.figures]
-    return " · ".join([*parts, f"{found.iterations} iterations"])
+    return " · ".join([*quality(found.figures), f"{found.iterations} iterations"])
 
 
 def duration(seconds: float) -> str:
