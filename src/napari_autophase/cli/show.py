@@ -42,6 +42,8 @@ def held(found: Reconstruction, reference_nm: float | None = None) -> None:
     if "napari-autophase" in made:  # a program of others has recipes of its own
         rows["recipe"] = " ".join([recipe.preset, *(written(*each) for each in recipe.changes().items())])
         rows |= {"light": found.coherence.words, "background": found.background.words}
+    if found.recipe_as_written:  # with settings that are not known here
+        rows["recipe as written"] = found.recipe_as_written
     rows["made by"] = ", ".join(f"{name} {version}" for name, version in made.items())
     for name, value in rows.items():
         if value:
