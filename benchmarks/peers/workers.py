@@ -94,6 +94,7 @@ class Worker:
             begun = self.ask("begin", recipe=[("ER", 10), ("HIO", 10)], seed=0, wrap=False)
             self.first_seconds: float = begun["seconds"] + self.ask("advance", number=1)["seconds"]
             self.ask("advance", number=19)
+            self.ask("settle")
         except UnavailableError:
             self.close()
             raise

@@ -33,6 +33,9 @@ def load():
             self.found = run(self.scan, recipe, report=lambda _: None)
             return {"iterations": self.found.iterations}
 
+        def settle(self):
+            phasing.load_when_ready("cpu", lambda: True)
+
         def result(self):
             return self.found.object
 
