@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .circles import unwrapped as unwrapped
     from .documents import INCOMPLETE as INCOMPLETE
     from .documents import KEYS as KEYS
+    from .documents import NEEDED as NEEDED
     from .documents import complete as complete
     from .documents import mean_step as mean_step
     from .documents import template as template
@@ -78,6 +79,7 @@ _HOLDS = {
     "documents": (
         "INCOMPLETE",
         "KEYS",
+        "NEEDED",
         "complete",
         "mean_step",
         "template",

@@ -43,7 +43,7 @@ KEYS: dict[str, str] = {
     "detector": "Name of the detector at the beamline.",
 }
 """Every field of `Geometry`, as a person needs to know it."""
-_NEEDED = (
+NEEDED = (
     "energy_kev",
     "distance_m",
     "pixel_size_um",
@@ -51,6 +51,7 @@ _NEEDED = (
     "sample_angles_deg",
     "detector_angles_deg",
 )
+"""Fields without which a geometry is not complete."""
 _LISTS = {each.name for each in fields(Geometry) if "tuple" in str(each.type)}
 INCOMPLETE = "The geometry is not complete"
 """How a note begins that says what a file's geometry lacks."""
@@ -179,7 +180,7 @@ def complete(
         given.setdefault("rocking_step_deg", 0.0)
     # where nobody names circles, there is one for the sample, and its angle changes nothing
     named = "sample_circles" in given or "detector_circles" in given
-    needed = [key for key in _NEEDED if named or key != "sample_angles_deg"]
+    needed = [key for key in NEEDED if named or key != "sample_angles_deg"]
     missing = [name for key in needed if key not in given for name in lacking.get(key, [key])]
     missing += [key for key in besides if given.get(key) is None]
     if missing:

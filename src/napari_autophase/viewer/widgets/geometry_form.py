@@ -11,7 +11,7 @@ from magicgui.widgets import Widget, create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from ...geometry import BEAMLINES, KEYS, Axis, Geometry, check, direction, find_beamline, said
+from ...geometry import BEAMLINES, KEYS, NEEDED, Axis, Geometry, check, direction, find_beamline, said
 from ...scan import InputError
 from .layout import caption, form
 from .notes import Note
@@ -19,17 +19,8 @@ from .words import GEOMETRY as NAMES
 
 _AS_STORED = "as stored in the file"
 _TOLD = {each.name: each.metadata for each in fields(Geometry)}
-_LINES = (
-    "energy_kev",
-    "distance_m",
-    "pixel_size_um",
-    "rocking_step_deg",
-    "sample_angles_deg",
-    "detector_angles_deg",
-    "direct_beam_pixel",
-)
+_LINES = (*NEEDED, "direct_beam_pixel")
 """Fields of the geometry that are numbers, in the order in which they stand."""
-_NEEDED = _LINES[:-1]
 _TIPS = {name: text.replace("null", "empty") for name, text in KEYS.items()}
 _DIRECTIONS = f"{_TIPS['pixel_directions']} A wrong one mirrors the crystal."
 _ROCKING = ("rocking_step_deg", "rocking_circle", "sample_angles_deg")
@@ -146,7 +137,7 @@ class GeometryForm(QWidget):
         if not any(values.values()):
             return None
         circles = self._circles()
-        missing = [NAMES[name] for name in _NEEDED if not values[name] and circles.get(name, ("any",)) != ()]
+        missing = [NAMES[name] for name in NEEDED if not values[name] and circles.get(name, ("any",)) != ()]
         if missing:
             *others, last = missing
             named = f"{', '.join(others)} and {last}" if others else last
