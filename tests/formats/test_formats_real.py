@@ -144,7 +144,7 @@ def test_34_id_c_says_all_of_its_geometry(experiment, capsys):
     assert geometry["distance_m"] == about["detector_distance_m"]
     assert geometry["pixel_size_um"] == [about["pixel_size_m"] * 1e6] * 2
     assert geometry["detector_angles_deg"] == [about["delta_deg"], about["gamma_deg"]]
-    # what the motor was told to do (ascan th -0.279996 0.720004 200); the description has the first and the last angle as they were read
+    # what the motor was told to do (ascan th -0.279996 0.720004 200); the description has its first and last angle
     assert geometry["rocking_step_deg"] == pytest.approx(0.005, rel=1e-6)
     assert geometry["rocking_step_deg"] == pytest.approx(about["rocking_step_deg"], rel=1e-5)
     assert geometry["rocking_angles_deg"][0] == about["theta_start_deg"]
