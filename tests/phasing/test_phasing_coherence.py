@@ -327,21 +327,77 @@ def test_a_coherence_that_means_nothing_is_refused(wrong):
 @pytest.mark.parametrize(
     "blur",
     [
-        Blur((0.4, 0.7, 0.5)),
+        Blur((0.4, 0.7, 0.0)),
+        Blur((2.4, 0.7, 0.5)),
         Blur((0.8, 0.3, 0.6), 0.2, (0.5, -0.3, 0.1)),
         Blur((0.5, 0.5, 0.5), kernel=Kernel(torch.tensor([0.1, 0.8, 0.1]).view(1, 3, 1))),
     ],
-    ids=["gaussian", "oblique", "free"],
+    ids=["narrow", "wide", "oblique", "free"],
 )
 def test_compiled_functions_blur_as_double_precision_does(shape, blur):
     pytest.importorskip("numba")
     from napari_autophase.phasing.backend import choose
 
     volumes = np.random.default_rng(4).random((2, *shape)).astype(np.float32)
-    degree = blur.degree(shape, torch.device("cpu")).double().numpy()
+    degree = blur.shortened().degree(shape, torch.device("cpu")).double().numpy()
     expected = np.fft.irfftn(
         np.fft.rfftn(volumes.astype(float), axes=(1, 2, 3)) * degree, s=shape, axes=(1, 2, 3)
     )
-    convolve = choose("cpu", "compiled").backend.convolution(blur, shape)
+    convolve = choose("cpu", "compiled").backend.blurring(blur, shape)
     for _ in range(2):  # what is kept between two calls changes nothing
         assert np.abs(convolve(torch.from_numpy(volumes)).numpy() - expected).max() < 2e-6
+
+
+@pytest.mark.parametrize("sigma", [0.15, 0.3, 0.5, 0.8, 1.3, 2.0])
+@pytest.mark.parametrize("backend", ["torch", "compiled"])
+def test_short_kernels_dim_waves_as_a_gaussian_does(backend, sigma):
+    if backend == "compiled":
+        pytest.importorskip("numba")
+    from napari_autophase.phasing.backend import choose
+
+    side, turns = 40, np.arange(17)[:, None] / 40  # frequencies up to 0.4
+    waves = np.cos(2 * np.pi * turns * np.arange(side))
+    expected = np.exp(-2 * (np.pi * turns * sigma) ** 2) * waves
+    first = choose("cpu", backend).backend.blurring(Blur((sigma, 0.0, 0.0)), (side, 3, 5))
+    last = choose("cpu", backend).backend.blurring(Blur((0.0, 0.0, sigma)), (5, 3, side))
+    volumes = torch.from_numpy(waves.astype(np.float32))
+    found = (
+        first(volumes[:, :, None, None].expand(-1, -1, 3, 5)),
+        last(volumes[:, None, None, :].expand(-1, 5, 3, -1)),
+    )
+    assert np.abs(found[0].numpy() - expected[:, :, None, None]).max() < 2e-3
+    assert np.abs(found[1].numpy() - expected[:, None, None, :]).max() < 2e-3
+
+
+@pytest.mark.parametrize("shape", [(12, 10, 18), (9, 16, 7), (64, 8, 32)])
+@pytest.mark.parametrize("background", ["none", "flat", "volume"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_compiled_functions_step_as_richardson_and_lucy_do(shape, background, whole):
+    pytest.importorskip("numba")
+    from napari_autophase.phasing.backend import choose
+
+    generator = np.random.default_rng(7)
+    counts = generator.poisson(generator.exponential(20, shape)).astype(np.float32)
+    light = generator.exponential(20, (2, *shape)).astype(np.float32)
+    blur = Blur((0.4, 0.7, 0.5))
+    dark = {"none": None, "flat": 0.7, "volume": generator.random(shape)}[background]
+    weight = None if whole else generator.uniform(0.2, 1, shape)
+    gain = blur.shortened().degree(shape, torch.device("cpu")).double().numpy()
+
+    def blurred(volume):
+        return np.fft.irfftn(np.fft.rfftn(volume, axes=(1, 2, 3)) * gain, s=shape, axes=(1, 2, 3))
+
+    expected = light.astype(float)
+    for length in (1.4, 2.6, 1.0):
+        ratio = counts / np.maximum(np.maximum(blurred(expected), 0) + (0 if dark is None else dark), 0.1)
+        factor = blurred(np.minimum(ratio, 4)) / (1 if whole else weight)
+        expected *= np.clip(1 + length * (factor - 1), 0, 4)
+    given = [
+        None if value is None else torch.as_tensor(value, dtype=torch.float32) for value in (dark, weight)
+    ]
+    before = torch.from_numpy(light.copy())
+    for backend in ("torch", "compiled"):
+        ready = choose("cpu", backend).backend.blurring(blur, shape)
+        found = ready.explain(before, torch.from_numpy(counts), *given, (1.4, 2.6, 1.0)).numpy()
+        assert np.abs(found - expected).max() < 1e-4 * expected.max()
+    assert np.array_equal(before.numpy(), light)

@@ -27,6 +27,7 @@ from .. import files
 from ..scan import InputError
 from ..version import full_version
 from .blur import Blur
+from .blurring import Blurring
 from .checks import Small, check, check_iterations
 from .compiled import cache
 from .cuda.backend import variants
@@ -87,8 +88,8 @@ class Backend(Protocol):
             float32 (N0, N1, N2), see `pattern`.
         """
 
-    def convolution(self, blur: Blur, shape: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return what blurs volumes, float32 (..., N0, N1, N2) of that shape, to be called often."""
+    def blurring(self, blur: Blur, shape: tuple[int, ...]) -> Blurring:
+        """Return a blur of volumes of that shape that is ready to be done often: as `Blur.shortened` does it."""
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int

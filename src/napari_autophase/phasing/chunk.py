@@ -107,10 +107,8 @@ class Chunk:
         if renew and not model.is_plain:
             sides = self._data.lit
             counts, modulus = (coherence.middle(v, sides) for v in (self._data.counts, self._data.measured))
-            blurring = self._data.backend.convolution
-            aims = forward.renewed(
-                self._intensity(sides), counts, modulus >= 0, model.within(sides), blurring
-            )
+            blurs = self._data.backend.blurring
+            aims = forward.renewed(self._intensity(sides), counts, modulus >= 0, model.within(sides), blurs)
             aims = aims if len(self) > 1 else aims[0]
         self._stop()
         self._data = self._data.explained(blur, aims)

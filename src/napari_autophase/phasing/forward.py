@@ -2,7 +2,7 @@
 
 Expected are K·I + b photons: the coherent intensity I, blurred by what `coherence` describes, on a background b that is known.
 Likelihoods are of that, and so are their derivatives.  Projections need a modulus of coherent light.  It comes of the counts by
-the steps of Richardson and Lucy (`sharpened`), which begin either at the counts less the background or at the intensity of an
+the steps of Richardson and Lucy (see `blurring`), which begin either at the counts less the background or at the intensity of an
 object that is known already.
 
 All arrays are in FFT order.
@@ -16,14 +16,13 @@ from dataclasses import dataclass
 import torch
 
 from .blur import Blur
+from .blurring import FLOOR, Blurring, Transformed, Unblurred
 from .coherence import middle, put_middle
 
-Convolution = Callable[[Blur, tuple[int, ...]], Callable[[torch.Tensor], torch.Tensor]]
-"""What prepares a blur of volumes of some shape: a backend's `convolution`."""
-FLOOR = 0.1
-"""Photons: the least expected count that counts are divided by."""
-LARGEST, LEAST_SEEN = 4.0, 0.1
-"""The most that one step multiplies an intensity by; the least share of a pixel's light that tells anything of it."""
+Blurs = Callable[[Blur, tuple[int, ...]], Blurring]
+"""What makes a blur of volumes of some shape ready: a backend's `blurring`."""
+LEAST_SEEN = 0.1
+"""The least share of a pixel's light that tells anything of it."""
 RENEWING = (1.4, 2.6, 1.0)
 """How far the steps from the intensity of an object go.  While changes are small, they leave (1 − 1.4g²)(1 − 2.6g²)(1 − g²) of
 what a degree of coherence g dims: less than five plain steps do, (1 − g²)⁵, where g² is below 0.4, and less than 0.05 beyond."""
@@ -58,25 +57,13 @@ class Forward:
 
     def blurred(self, volume: torch.Tensor) -> torch.Tensor:
         """Return a volume (..., N0, N1, N2) blurred: the part that is linear, and its own adjoint."""
-        return self.ready(tuple(volume.shape[-3:]), volume.device)(volume)
-
-    def ready(
-        self, shape: tuple[int, ...], device: torch.device, convolution: Convolution | None = None
-    ) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return `blurred` for volumes of that shape, to be called often; done by torch if no `convolution` is given."""
         if self.blur is None:
-            return lambda volume: volume
-        sides = shape if self.sides is None else self.sides
-        blur = convolution(self.blur, sides) if convolution else self.blur.ready(sides, device)
+            return volume
         if self.sides is None:
-            return blur
-
-        def blurred(volume: torch.Tensor) -> torch.Tensor:
-            found = volume.clone()
-            put_middle(found, blur(middle(volume, sides)))
-            return found
-
-        return blurred
+            return self.blur(volume)
+        found = volume.clone()
+        put_middle(found, self.blur(middle(volume, self.sides)))
+        return found
 
     def above(self, light: torch.Tensor) -> torch.Tensor:
         """Return the counts that are expected of what `blurred` returned, never negative."""
@@ -103,12 +90,11 @@ def sharpened(
     forward: Forward,
     steps: Sequence[float],
     start: torch.Tensor | None = None,
-    convolution: Convolution | None = None,
+    blurs: Blurs | None = None,
 ) -> torch.Tensor:
-    """Return the coherent intensity that explains counts, by Richardson and Lucy's steps.
+    """Return the coherent intensity that explains counts, by Richardson and Lucy's steps: see `blurring`.
 
-    Each is one of expectation and maximisation of the Poisson likelihood, I ← I·K(n/(KI + b))/K1, with K the blur over the fitted
-    pixels (Richardson, J. Opt. Soc. Am. 62, 55 (1972); Lucy, Astron. J. 79, 745 (1974)).  Few steps leave the noise alone.
+    Few steps leave the noise alone.
 
     Parameters
     ----------
@@ -121,30 +107,28 @@ def sharpened(
     start
         Where to begin, float32 (..., N0, N1, N2); None: the counts less the background, where they are known, and elsewhere what
         is around.
-    convolution
-        What blurs; None: torch does.
+    blurs
+        What makes blurs ready; None: torch does.
 
     Returns
     -------
     float32, the shape of `start`
     """
-    whole, blurred = bool(fitted.all()), forward.ready(tuple(counts.shape), counts.device, convolution)
-    seen = torch.where(fitted, counts, 0)
-    weight = None if whole else blurred(fitted.to(counts.dtype)).clamp_(min=LEAST_SEEN)
+    whole, shape = bool(fitted.all()), tuple(counts.shape)
     if start is None:
         light = torch.where(fitted, forward.apart(counts), 0)
         start = (light if whole else torch.where(fitted, light, _surroundings(light, fitted))) + FLOOR / 4
-    found = start.clone()
-    for length in steps:
-        # bounded, as the Gaussian that is sampled has small negative parts where it is narrow
-        expected = forward.above(blurred(found)).clamp_(min=FLOOR)
-        factor = blurred(torch.div(seen, expected, out=expected).clamp_(max=LARGEST))
-        if weight is not None:
-            factor.div_(weight)
-        if length != 1:
-            factor.sub_(1).mul_(length).add_(1)
-        found *= factor.clamp_(0, LARGEST)
-    return found
+    blur = forward.blur
+    ready = (
+        blurs(blur, shape)
+        if blur and blurs
+        else Transformed(blur, shape, counts.device)
+        if blur
+        else Unblurred()
+    )
+    weight = None if whole else ready(fitted.to(counts.dtype)).clamp_(min=LEAST_SEEN)
+    seen = torch.where(fitted, counts, 0)
+    return ready.explain(start, seen, forward.background, weight, steps)
 
 
 def renewed(
@@ -152,7 +136,7 @@ def renewed(
     counts: torch.Tensor,
     fitted: torch.Tensor,
     forward: Forward,
-    convolution: Convolution | None = None,
+    blurs: Blurs | None = None,
 ) -> torch.Tensor:
     """Return the coherent intensity that projections aim at from an object: nearer to what explains the counts than its own.
 
@@ -164,10 +148,10 @@ def renewed(
     ----------
     intensity
         float32 (..., N0, N1, N2): |F|² of the object, on the scale of the counts.
-    counts, fitted, forward, convolution
+    counts, fitted, forward, blurs
         As for `sharpened`.
     """
-    return sharpened(counts, fitted, forward, RENEWING if forward.blur else (1.0,), intensity, convolution)
+    return sharpened(counts, fitted, forward, RENEWING if forward.blur else (1.0,), intensity, blurs)
 
 
 def _surroundings(seen: torch.Tensor, fitted: torch.Tensor) -> torch.Tensor:

@@ -41,7 +41,7 @@ class ModelledBackend:
         self.name, self.device = inner.name, inner.device
         self.project, self.starts_at_once = inner.project, inner.starts_at_once
         self.threads_within = inner.threads_within
-        self.sums_of_intensities, self.convolution = inner.sums_of_intensities, inner.convolution
+        self.sums_of_intensities, self.blurring = inner.sums_of_intensities, inner.blurring
 
     def iterations(
         self, objects: torch.Tensor, supports: torch.Tensor, pattern: Pattern, rule: Relaxation

@@ -46,10 +46,8 @@ def sharp(data: Diffraction, blur: Blur, steps: int = SHARPENINGS[0]) -> Diffrac
     forward = Forward(blur, data.forward.background)
 
     def compute() -> Diffraction:
-        fitted, convolution = data.measured >= 0, data.backend.convolution
-        return data.explained(
-            blur, sharpened(data.counts, fitted, forward, [1.0] * steps, convolution=convolution)
-        )
+        fitted, blurs = data.measured >= 0, data.backend.blurring
+        return data.explained(blur, sharpened(data.counts, fitted, forward, [1.0] * steps, blurs=blurs))
 
     return data.or_on_cpu(compute)
 

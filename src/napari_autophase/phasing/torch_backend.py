@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from .blur import Blur
+from .blurring import Blurring, Transformed
 from .iterations import Iterations, ReferenceIterations, Relaxation
 from .likelihood import Likelihood, LikelihoodByTransforms
 from .need import GPU_NEED, Need, cpu_need
@@ -50,9 +49,9 @@ class TorchBackend:
         """Return the sums of intensities against a modulus."""
         return sums_of_intensities(intensities, modulus, pattern, deviances)
 
-    def convolution(self, blur: Blur, shape: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return what blurs volumes of that shape."""
-        return blur.ready(shape, self.device)
+    def blurring(self, blur: Blur, shape: tuple[int, ...]) -> Blurring:
+        """Return a blur of volumes of that shape, made ready."""
+        return Transformed(blur.shortened(), shape, self.device)
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int

@@ -4,7 +4,8 @@ A map of the room
 -----------------
 ``backend``     what the other rooms are given: iterations, likelihoods, sums
 ``box``         an object that iterates in a box; ``descent`` one that moves along directions
-``iterate``, ``stages``, ``sums``, ``likelihood``   the compiled functions that these call
+``iterate``, ``stages``, ``sums``, ``likelihood``, ``short``   the compiled functions that these call
+``blurs``       what blurs intensities, by transforms or by ``short`` kernels
 ``fft``         transforms of eight lines at a time; ``simd`` eight numbers as one value
 ``layout``      how volumes lie in memory; ``threads`` who does the work; ``jit`` how functions are compiled;
 ``cache`` where their machine code is kept

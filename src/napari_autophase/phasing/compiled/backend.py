@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
-from ..blur import Blur
+from ..blur import Blur, short_kernels
+from ..blurring import Blurring
 from ..iterations import Iterations, Relaxation, Rule
 from ..likelihood import Likelihood
 from ..need import Need, cpu_need
 from ..pattern import Pattern
 from ..sums import Sums
 from . import threads
+from .blurs import ShortBlurring, TransformedBlurring
 from .box import Box, SupportBox
-from .convolve import Convolution
 from .descent import LikelihoodInBoxes
 from .layout import LANES, aligned, column_order, columns
 from .sums import add_up_known
@@ -52,9 +51,11 @@ class CompiledBackend:
         each = intensities.contiguous().numpy()
         return [_known_sums(one, aim, counts, pattern.floor, deviances) for one in each]
 
-    def convolution(self, blur: Blur, shape: tuple[int, ...]) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return what blurs volumes of that shape."""
-        return Convolution(blur.degree(shape, self.device).numpy(), shape)
+    def blurring(self, blur: Blur, shape: tuple[int, ...]) -> Blurring:
+        """Return a blur of volumes of that shape, made ready."""
+        if (kernels := short_kernels(blur)) is not None:
+            return ShortBlurring(kernels.float().numpy(), shape)
+        return TransformedBlurring(blur.degree(shape, self.device).numpy(), shape)
 
     def project(
         self, objects: torch.Tensor, supports: torch.Tensor, modulus: torch.Tensor, times: int

@@ -157,6 +157,11 @@ def _at_least(builder: ir.IRBuilder, value: ir.Value, number: ir.Value) -> ir.Va
     return builder.select(builder.fcmp_ordered(">", value, least), value, least)
 
 
+def _at_most(builder: ir.IRBuilder, value: ir.Value, number: ir.Value) -> ir.Value:
+    most = _same(builder, number)
+    return builder.select(builder.fcmp_ordered("<", value, most), value, most)
+
+
 def _larger(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
     return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
@@ -237,6 +242,8 @@ root = _function(_root)
 """root(value): the square roots."""
 at_least = _function(_at_least)
 """at_least(value, number): the larger one of each value and a float32."""
+at_most = _function(_at_most)
+"""at_most(value, number): the smaller one of each value and a float32."""
 larger = _function(_larger)
 """larger(a, b): the larger one of each two numbers."""
 where_measured = _function(_where_measured)

@@ -1,4 +1,4 @@
-"""The stages of an iteration in a box, see `iterate`, which has them done, and of a convolution, see `convolve`.
+"""The stages of an iteration in a box, see `iterate`, which has them done, and of a convolution, see `blurs`.
 
 ``box``     (B0, B1, 2·B2) float32: complex numbers as the object has them, places 0 … B − 1 of every axis;
 ``field``   (B0, K, N2, 16) and a little room after every plane: the last two axes transformed, frequencies of the second in K
