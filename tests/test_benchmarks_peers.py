@@ -26,13 +26,18 @@ def part(monkeypatch):
     return load
 
 
-def test_the_mirror_of_the_release_is_that_of_its_backports(part):
+def test_the_mirror_of_the_release_is_that_of_its_backports_too(part):
     environments = part("environments")
     fields = (
         "# old\nTypes: deb\nURIs: http://mirror.test/debian\nSuites: sid sid-updates\nSigned-By: /k.gpg\n"
     )
     security = "Types: deb\nURIs: http://other.test/security\nSuites: sid-security\n"
-    wanted = {"URIs: http://mirror.test/debian", "Suites: sid-backports", "Components: main", "Types: deb"}
+    wanted = {
+        "URIs: http://mirror.test/debian",
+        "Suites: sid sid-backports",
+        "Components: main",
+        "Types: deb",
+    }
     assert set(environments.backports([f"{security}\n{fields}"], "sid").splitlines()) == {
         *wanted,
         "Signed-By: /k.gpg",

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,25 +34,49 @@ class Environment:
     pinned
         Whether this project's constraints hold for them.
     debian
-        A Debian package of the backports whose Python modules are put in as well.
+        Debian packages, of the release or its backports, whose Python modules, headers and libraries are put in first.
     """
 
     name: str
     packages: tuple[str, ...]
     pinned: bool = True
-    debian: str | None = None
+    debian: tuple[str, ...] = ()
 
 
+PYNX = (
+    "numpy<2",
+    "scipy",
+    "h5py",
+    "hdf5plugin",
+    "silx",
+    "fabio",
+    "mako",
+    "matplotlib",
+    "numexpr",
+    "packaging",
+    "pooch",
+    "psutil",
+    "pytools",
+    "scikit-image",
+    "scikit-learn",
+)
+"""What its package asks for, less what is for GPUs and tomography; it is older than NumPy 2."""
+OPENCL = (
+    "opencl-headers",
+    "opencl-c-headers",
+    "opencl-clhpp-headers",
+    "ocl-icd-opencl-dev",
+    "ocl-icd-libopencl1",
+)
 ENVIRONMENTS = {
     environment.name: environment
     for environment in (
+        Environment("pynx", PYNX, pinned=False, debian=("python3-pynx",)),
         Environment(
-            "pynx",
-            # what the package asks for, less what is for GPUs and tomography; it is older than NumPy 2
-            ("numpy<2", "scipy", "h5py", "hdf5plugin", "silx", "fabio", "mako", "matplotlib", "numexpr", "packaging",
-             "pooch", "psutil", "pytools", "scikit-image", "scikit-learn"),
+            "pynx-opencl",
+            (*PYNX, "pyopencl", "pocl-binary-distribution", "pyvkfft"),
             pinned=False,
-            debian="python3-pynx",
+            debian=("python3-pynx", *OPENCL),
         ),
         Environment("cohere", ("cohere_core", "numpy", "scipy", "torch==2.13.0")),
         Environment("numpy", ("numpy", "scipy")),
@@ -76,16 +100,29 @@ def python(environment: Environment, folder: Path) -> Path:
     print(f"Making an environment for {environment.name} in {place}", flush=True)
     shutil.rmtree(place, ignore_errors=True)
     _run([sys.executable, "-m", "venv", str(place)])
-    constraints = ["-c", str(ROOT / "constraints.txt")] if environment.pinned else []
-    _run([str(interpreter), "-m", "pip", "install", "--quiet", *environment.packages, *constraints])
     if environment.debian:
         _add_debian(environment.debian, place, interpreter)
+    constraints = ["-c", str(ROOT / "constraints.txt")] if environment.pinned else []
+    _run(
+        [str(interpreter), "-m", "pip", "install", "--quiet", *environment.packages, *constraints],
+        more={**libraries(place), "VKFFT_BACKEND": "opencl"},
+    )
     ready.write_text(wanted)
     return interpreter
 
 
-def _add_debian(package: str, place: Path, interpreter: Path) -> None:
-    """Unpack a Debian package's Python modules into an environment; apt gets lists and a cache of its own."""
+def libraries(place: Path) -> dict[str, str]:
+    """Return the variables by which compilers and programs find what Debian packages brought to an environment; often none."""
+    root = place / "debian" / "root" / "usr"
+    found = sorted(str(folder) for folder in root.glob("lib/*-linux-gnu"))
+    if not found:
+        return {}
+    where = os.pathsep.join(found)
+    return {"CPATH": str(root / "include"), "LIBRARY_PATH": where, "LD_LIBRARY_PATH": where}
+
+
+def _add_debian(packages: tuple[str, ...], place: Path, interpreter: Path) -> None:
+    """Unpack Debian packages in an environment, and take their Python modules; apt gets lists and a cache of its own."""
     work = place / "debian"
     for part in ("lists/partial", "cache/archives/partial"):
         (work / part).mkdir(parents=True)
@@ -100,7 +137,7 @@ def _add_debian(package: str, place: Path, interpreter: Path) -> None:
     }
     apt = ["apt-get", "-q", *(x for name, value in options.items() for x in ("-o", f"{name}={value}"))]
     _run([*apt, "update"])
-    _run([*apt, "download", package], work)
+    _run([*apt, "download", *packages], work)
     for file in work.glob("*.deb"):
         _run(["dpkg-deb", "-x", str(file), str(work / "root")])
     site = _run([str(interpreter), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
@@ -108,7 +145,7 @@ def _add_debian(package: str, place: Path, interpreter: Path) -> None:
 
 
 def backports(sources: Iterable[str], codename: str) -> str:
-    """Return a source of the backports of a Debian release, at the mirror that the given sources name for the release itself.
+    """Return a source of a Debian release and its backports, at the mirror that the given sources name for the release.
 
     Both ways to write a source are understood: a line `deb [options] mirror suite components`, and fields.
 
@@ -133,7 +170,7 @@ def backports(sources: Iterable[str], codename: str) -> str:
                 fields = {name: entries[name] for name in ("URIs", "Signed-By") if name in entries}
     if not fields:
         raise UnavailableError("apt has no source of a Debian release here")
-    fields = {"Types": "deb", **fields, "Suites": f"{codename}-backports", "Components": "main"}
+    fields = {"Types": "deb", **fields, "Suites": f"{codename} {codename}-backports", "Components": "main"}
     return "".join(f"{name}: {value}\n" for name, value in fields.items())
 
 
@@ -148,9 +185,9 @@ def _codename() -> str:
     return found[1]
 
 
-def _run(command: list[str], folder: Path | None = None) -> str:
-    """Run a command and return what it prints."""
-    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+def _run(command: list[str], folder: Path | None = None, more: Mapping[str, str] | None = None) -> str:
+    """Run a command, with more variables in its environment, and return what it prints."""
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | dict(more or {})
     try:
         done = subprocess.run(command, cwd=folder, env=bare, capture_output=True, text=True, timeout=1200)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import fft
 from scipy.special import xlogy
 
-from napari_autophase import Scan, analysis, phasing, preparation, simulation
+from napari_autophase import Scan, analysis, geometry, phasing, preparation, simulation
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,8 @@ class Case:
         Of a simulated crystal.
     reference
         A reconstruction to compare with, where there is no truth.
+    edges_nm
+        Of the voxels that are found; None: without a geometry.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Case:
     truth: np.ndarray | None = None
     support: np.ndarray | None = None
     reference: np.ndarray | None = None
+    edges_nm: tuple[float, ...] | None = None
 
     @classmethod
     def of(cls, name: str, scan: Scan, **known: np.ndarray) -> Case:
@@ -50,7 +53,11 @@ class Case:
         prepared = preparation.prepare(scan)
         data = phasing.Diffraction(prepared.counts, prepared.good)
         free = np.fft.fftshift(data.is_held_out.numpy())
-        return cls(name, scan, prepared.counts, prepared.good, free, data.floor, **known)
+        edges = None
+        if prepared.geometry is not None:
+            steps, _ = geometry.frame(prepared.geometry, prepared.peak, prepared.counts.shape)
+            edges = tuple(np.linalg.norm(steps, axis=0).tolist())
+        return cls(name, scan, prepared.counts, prepared.good, free, data.floor, **known, edges_nm=edges)
 
     @classmethod
     def simulated(cls, **arguments: Any) -> Case:
@@ -67,13 +74,17 @@ class Case:
         np.savez(file, counts=self.counts, good=self.good, free=self.free, raw=self.scan.counts, mask=mask)
         return file
 
-    def free_llk(self, found: np.ndarray) -> float:
+    def free_llk(self, found: np.ndarray, kernel: np.ndarray | None = None) -> float:
         """Return the held-out likelihood of an object: the mean Poisson deviance over the held-out pixels.
 
-        It is that of `Phased.figures`, but the object is first scaled to the photons of the fitted pixels (which is
-        the likeliest scale), because engines leave theirs in units of their own.
+        A `kernel`, centred and of the counts' shape, blurs the intensity.  It is that of `Phased.figures`, but the object is
+        first scaled to the photons of the fitted pixels (which is the likeliest scale), because engines leave theirs in units of
+        their own.
         """
         expected = np.abs(fft.fftshift(fft.fftn(fft.ifftshift(found)))) ** 2
+        if kernel is not None:
+            spectrum = fft.rfftn(fft.ifftshift(kernel / kernel.sum()))
+            expected = np.maximum(fft.irfftn(fft.rfftn(expected) * spectrum, s=expected.shape), 0)
         fitted = self.good & ~self.free
         power = expected[fitted].sum(dtype=np.float64)
         if not (np.isfinite(power) and power > 0):
@@ -82,15 +93,20 @@ class Case:
         expected, counts = np.maximum(expected, self.floor), self.counts[self.free]
         return float((expected - counts + xlogy(counts, counts / expected)).mean(dtype=np.float64))
 
-    def figures(self, found: np.ndarray) -> dict[str, float]:
-        """Return the held-out likelihood and the agreement with the truth or the reference."""
+    def coherence_length_nm(self, sigma_px: Iterable[float]) -> list[float | None]:
+        """Return the coherence lengths that go with a blur of the counts: N·edge/2πσ along each edge of the voxels."""
+        pairs = zip(self.counts.shape, self.edges_nm or (), sigma_px, strict=False)
+        return [n * edge / (2 * np.pi * sigma) if sigma else None for n, edge, sigma in pairs]
+
+    def figures(self, found: np.ndarray, kernel: np.ndarray | None = None) -> dict[str, float]:
+        """Return the held-out likelihood, as `free_llk` does, and the agreement with the truth or the reference."""
         if self.truth is not None and self.support is not None:
             agreement = analysis.compare_with_truth(found, self.truth, self.support)
         elif self.reference is not None:
             agreement = analysis.compare(found, self.reference, threshold=0.3)
         else:
             agreement = {}
-        return {"free_llk": self.free_llk(found), **agreement}
+        return {"free_llk": self.free_llk(found, kernel), **agreement}
 
 
 def first_below(points: Iterable[tuple[float, float]], level: float) -> float | None:

@@ -10,6 +10,9 @@ what was measured together can be compared.  It wants an idle machine.
 Iterations are timed in rounds, in which every engine does a block of ER and a block of HIO, without updates of the support.
 Then each phases the same scans by `3*(20*ER+180*HIO)+20*ER` from one random start, with its own updates of the support, looked
 at every 20 iterations while its clock stands; this package also starts from the network's guess.
+
+At last, light that is partly coherent: measured scans and simulated ones by this package's presets and by PyNX, each with and
+without its own model of it, judged with the blur that it found.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ import json
 import tempfile
 from collections.abc import Collection
 from contextlib import ExitStack
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,7 +33,8 @@ import numpy as np
 import real
 from common import RESULTS
 
-from napari_autophase import Scan
+from napari_autophase import Scan, analysis
+from napari_autophase.phasing.workers import cores
 from peers import tables
 from peers.environments import ROOT, UnavailableError
 from peers.judge import Case
@@ -66,6 +72,10 @@ OURS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
 }
 """Whole reconstructions by this package, by what they are called; the last of each is the one whose object is judged."""
+
+
+PARTLY = ("fast", "iterative", "best")
+"""Presets that phase partly coherent light."""
 
 
 class Bench:
@@ -171,6 +181,47 @@ class Bench:
                 print(f"{case.name}: {row['method']}, {', '.join(told)}", flush=True)
         file.unlink()
 
+    def coherence(self, case: Case, size: int) -> None:
+        """Phase partly coherent light with and without a model of it; the best that takes it into account is compared with."""
+        file, objects, rows = case.write(self.scratch), dict[str, np.ndarray](), list[dict[str, Any]]()
+        output = self.scratch / "partly.npy"
+        for name in (name for name in ("ours", "pynx-opencl") if name in self.names):
+            methods = PARTLY if name == "ours" else ("pynx",)
+            try:
+                with self.worker(name, 0 if name == "ours" else cores()) as worker:
+                    worker.ask("open", file=str(file))
+                    for method, modelled in product(methods, (False, True)):
+                        row = self._partly(worker, method, modelled)
+                        worker.ask("result", to=str(output))
+                        found = np.load(output)
+                        worker.ask("kernel", to=str(output)) if modelled else None
+                        row["length_nm"] = case.coherence_length_nm(row.get("sigma_px", ()))
+                        row |= case.figures(found, np.load(output) if modelled else None)
+                        rows.append({"method": method, "engine": name, "modelled": modelled, **row})
+                        objects[f"{method} {modelled}"] = found
+            except UnavailableError as error:
+                print(f"{case.name}: {ENGINES[name].label} failed: {error}", flush=True)
+                self.add(what="failed", case=case.name, size=size, engine=name, why=str(error))
+        for row in rows:
+            other = objects.get(f"best {row['modelled']}")
+            if other is not None:
+                found = objects[f"{row['method']} {row['modelled']}"]
+                row["agreement"] = analysis.compare(found, other, threshold=0.3)["correlation"]
+            self.add(what="coherence", case=case.name, size=size, **row)
+            told = [f"{row['seconds']:.2f} s", *(f"{n} {row[n]:.3f}" for n in ("free_llk", "correlation"))]
+            print(f"{case.name}: {row['method']}, {row['modelled']}, {', '.join(told)}", flush=True)
+        file.unlink()
+
+    def _partly(self, worker: Worker, method: str, modelled: bool) -> dict[str, Any]:
+        """Phase a scan that is open; returns what is known of it beside the object."""
+        if method in PARTLY:
+            settings = {"model.coherence": "estimate" if modelled else "off"}
+            answer = worker.ask("solve", preset=method, settings=settings)
+            return {name: answer[name] for name in ("seconds", "sigma_px")}
+        begun = worker.ask("begin", recipe=RECIPE, seed=0, wrap=True, psf=modelled)
+        done = worker.ask("advance", number=sum(number for _, number in RECIPE))
+        return {"seconds": begun["seconds"] + done["seconds"]}
+
     def _peer(self, worker: Worker, name: str, case: Case, file: Path) -> dict[str, Any]:
         """Phase a scan step by step; its points are (seconds, held-out likelihood) on the way."""
         output = self.scratch / f"{name}.npy"
@@ -215,6 +266,14 @@ def crystals(size: int) -> list[dict[str, Any]]:
     ]
 
 
+def blurred() -> list[dict[str, Any]]:
+    """Return the arguments of `simulation.simulate` for crystals in partly coherent light."""
+    return [
+        {"seed": FIRST_SEED + 650 + i, "size": 64, "phase_range": 2.0, "peak": 1e5, "coherence": width}
+        for i, width in enumerate((0.3, 0.5, 0.8))
+    ]
+
+
 def spared(size: int, seed: int) -> set[str]:
     """Return the engines that don't phase a crystal: those that one would have to wait for longest."""
     cohere = {name for name in ENGINES if name.startswith("cohere")}
@@ -227,9 +286,9 @@ def halved(scan: Scan) -> Scan:
     """Return a scan with pairs of frames summed, as the gold crystal's eightfold oversampling along the rocking axis allows."""
     counts = scan.counts[: scan.shape[0] // 2 * 2]
     mask = np.zeros(counts.shape, bool) if scan.mask is None else scan.mask[: len(counts)]
-    return Scan(
-        counts.reshape(-1, 2, *counts.shape[1:]).sum(1), mask.reshape(-1, 2, *counts.shape[1:]).any(1)
-    )
+    shape, stood = (-1, 2, *counts.shape[1:]), scan.geometry
+    stood = None if stood is None else replace(stood, rocking_step_deg=2 * stood.rocking_step_deg)
+    return Scan(counts.reshape(shape).sum(1), mask.reshape(shape).any(1), stood)
 
 
 def main() -> None:
@@ -257,9 +316,13 @@ def main() -> None:
         for size in sizes:
             for arguments in crystals(size)[: 1 if options.quick else None]:
                 bench.phase(Case.simulated(**arguments), size, spared(size, arguments["seed"]))
+        for arguments in blurred()[: 1 if options.quick else None]:
+            bench.coherence(Case.simulated(**arguments), arguments["size"])
         if options.data.exists() and not options.quick:
             scan, references = real.measured(options.data)
-            bench.phase(Case.of("gold", halved(scan), reference=references["pynx"]), 0, {"numpy"})
+            gold = Case.of("gold", halved(scan), reference=references["pynx"])
+            bench.phase(gold, 0, {"numpy"})
+            bench.coherence(gold, 0)
     tables.write(options.output, bench.rows, notes)
 
 

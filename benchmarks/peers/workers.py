@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_autophase.phasing.workers import cores
-from peers.environments import ENVIRONMENTS, ROOT, UnavailableError, python
+from peers.environments import ENVIRONMENTS, ROOT, UnavailableError, libraries, python
 
 PROGRAMS = Path(__file__).parent / "engines"
 Recipe = Sequence[tuple[str, int]]
@@ -31,7 +31,7 @@ class Engine:
     environment
         None: the one that this runs in.
     threads
-        Numbers of threads to be tried; 0: the engine chooses itself.
+        Numbers of threads to be tried; 0: the engine chooses itself; none: its iterations are not timed.
     """
 
     label: str
@@ -47,6 +47,8 @@ ENGINES = {
     "pynx": Engine("PyNX", "run_pynx.py", "pynx", _BOTH),
     "cohere-torch": Engine("cohere, torch", "run_cohere.py", "cohere", _BOTH, ("torch",)),
     "cohere-numpy": Engine("cohere, NumPy", "run_cohere.py", "cohere", _BOTH, ("np",)),
+    # not timed: OpenCL on a CPU is here for what its other code for CPUs lacks
+    "pynx-opencl": Engine("PyNX, OpenCL", "run_pynx.py", "pynx-opencl", (), ("opencl",)),
     "numpy": Engine("plain NumPy", "run_numpy.py", "numpy", (1,)),  # its transforms know no threads
 }
 
@@ -78,6 +80,7 @@ class Worker:
         )
         number = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)} if threads else {}
         own = {"PYTHONPATH": str(ROOT / "src")} if engine.environment is None else {}
+        where = libraries(folder / engine.environment) if engine.environment else {}
         bare = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         with (folder / f"{name}.log").open("a") as log:
             self._process = subprocess.Popen(
@@ -86,7 +89,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={**bare, **own, **number, "NUMBA_CACHE_DIR": str(cache)},
+                env={**bare, **own, **number, **where, "NUMBA_CACHE_DIR": str(cache)},
             )
         try:
             self.import_seconds: float = self._answer()["import_seconds"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 from serve import serve
 
 
 def load():
+    import torch
+
     from napari_autophase import Recipe, phasing, run
     from napari_autophase.recipe import Refinement, ShrinkWrap
     from napari_autophase.scan import Scan
@@ -31,13 +34,20 @@ def load():
         def solve(self, preset, settings):
             recipe = Recipe.from_preset(preset).with_settings(settings)
             self.found = run(self.scan, recipe, report=lambda _: None)
-            return {"iterations": self.found.iterations}
+            return {"iterations": self.found.iterations, "sigma_px": self.found.coherence.sigma_px}
 
         def settle(self):
             phasing.load_when_ready("cpu", lambda: True)
 
         def result(self):
             return self.found.object
+
+        def kernel(self):
+            """Return what blurs the intensity, its middle in the middle."""
+            shape = self.found.object.shape
+            blur = phasing.Blur.of(self.found.coherence) or phasing.Blur((0.0, 0.0, 0.0))
+            degree = blur.degree(shape, torch.device("cpu")).numpy()
+            return np.fft.fftshift(np.fft.irfftn(degree, s=shape, axes=(0, 1, 2)))
 
     return Engine
 
