@@ -22,6 +22,7 @@ from .stopwatch import Clock, Stopwatch
 from .version import full_version
 
 if TYPE_CHECKING:
+    from .outcome import Run
     from .phasing import Blur
 
 
@@ -96,7 +97,11 @@ def _reconstruct(
 
     with stage("analyse"):
         yield Progress("analyse", 0, 1)
-        notes = (*notes, *doubts_of(prepared.geometry, prepared.peak, found.support))
+        notes = (
+            *notes,
+            *doubts_of(prepared.geometry, prepared.peak, found.support),
+            *_doubts_of_light(recipe, found),
+        )
         verdict = analysis.trust.verdict(found.figures, found.trust, found.shells)
 
     seconds = {**stage.seconds, "total": sum(stage.seconds.values())}
@@ -141,6 +146,17 @@ def _coherence(recipe: Recipe, blur: Blur | None) -> Coherence:
     if blur is not None:
         return blur.said()
     return Coherence("none" if recipe.model.coherence == "estimate" else "off")
+
+
+def _doubts_of_light(recipe: Recipe, found: Run) -> tuple[str, ...]:
+    """Say that a blur was estimated from what is rather not the crystal: any blur explains a wrong object better."""
+    sure = found.figures.get("confidence", 1.0)
+    if recipe.model.coherence != "estimate" or found.blur is None or sure >= analysis.trust.LOW:
+        return ()
+    return (
+        f"The blur of the light was estimated with a confidence of {100 * sure:.0f} % that the object is the crystal: its widths "
+        "say little of the light.",
+    )
 
 
 def used_sha256(scan: Scan, background: preparation.Background = "off") -> dict[str, str]:

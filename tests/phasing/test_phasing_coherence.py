@@ -401,3 +401,20 @@ def test_compiled_functions_step_as_richardson_and_lucy_do(shape, background, wh
         found = ready.explain(before, torch.from_numpy(counts), *given, (1.4, 2.6, 1.0)).numpy()
         assert np.abs(found - expected).max() < 1e-4 * expected.max()
     assert np.array_equal(before.numpy(), light)
+
+
+def test_a_blur_that_came_of_what_is_rather_not_the_crystal_is_said_to():
+    recipe = Recipe.from_preset("iterative").with_settings({"refine.algorithm": "20*ER", "device": "cpu"})
+    faint = simulate(3, 32, peak=200.0, phase_range=9.0)  # in coherent light, and not found
+    found = run(faint.scan, recipe.with_settings({"model.coherence": "estimate"}))
+    assert max(found.coherence.sigma_px) > 0.3
+    assert found.figures["confidence"] < 0.3
+    said = f"estimated with a confidence of {100 * found.figures['confidence']:.0f} % that the object is the crystal"
+    assert any(said in note for note in found.notes)
+    for known in ([0.5, 0.5, 0.5], "off"):
+        other = run(faint.scan, recipe.with_settings({"model.coherence": known}))
+        assert not any("confidence" in note for note in other.notes)
+    bright = simulate(4, 32, peak=1e5, phase_range=1.0, coherence=(0.5, 0.5, 0.5))
+    found = run(bright.scan, Recipe().with_settings({"model.coherence": "estimate", "device": "cpu"}))
+    assert found.figures["confidence"] > 0.8
+    assert not any("confidence" in note for note in found.notes)
