@@ -9,7 +9,7 @@ from ...reconstruction import Reconstruction
 
 EXPLANATIONS = {
     "network": "The network's guess alone: a first look.",
-    "fast": "The network's guess, polished in its own window, then 100 iterations on the scan's grid.",
+    "fast": "The network's guess, polished in its own window, then 140 iterations on the scan's grid.",
     "iterative": "620 iterations of error reduction and hybrid input-output from a random start; no network.",
     "best": "Many starts within the shapes the network sees, phased in generations; held-out pixels choose.",
 }
