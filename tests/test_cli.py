@@ -16,6 +16,7 @@ import pytest
 from napari_autophase import cli, formats
 from napari_autophase.cli.show import words
 from napari_autophase.cli.targets import as_json
+from napari_autophase.evidence import MEANINGS
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.simulation import simulate
@@ -48,6 +49,8 @@ def test_reconstruct_writes_the_result_the_report_and_the_picture(scan, tmp_path
     assert re.fullmatch(r"32 × 32 × 32 on the CPU: about 0\.1 of [\d.]+ GiB free\n", said.err)
     for path in (result, report, picture):
         assert str(path) in said.out
+    for name in formats.read(result).figures:
+        assert re.search(rf"^{name} +\S+ +{re.escape(MEANINGS[name])}$", said.out, re.MULTILINE)
 
     with h5py.File(result) as file:
         assert file["/entry_1/image_1/data"].dtype == np.complex64

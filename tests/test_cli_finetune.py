@@ -46,6 +46,7 @@ def test_it_writes_weights_and_a_report_and_says_what_changed(
     assert "chi2" in printed.out
     assert "free_llk" in printed.out
     assert "→" in printed.out
+    assert "free_chi2: chi2 of the held-out pixels" in printed.out
     assert "wrote crystal_finetuned.safetensors" in printed.out
     report = json.loads((tmp_path / "tuned.json").read_text(encoding="utf-8"))
     assert (report["seed"], report["steps"], report["fine_tuned_from"]) == (3, 2, "0" * 64)

@@ -14,6 +14,7 @@ import pytest
 from napari_autophase import formats
 from napari_autophase.cli import main
 from napari_autophase.cli.app import COMMANDS
+from napari_autophase.evidence import MEANINGS
 from napari_autophase.formats import whose
 from napari_autophase.geometry import beamlines, find_beamline
 
@@ -216,3 +217,8 @@ def test_the_datasets_and_keys_that_are_listed_are_those_of_a_result(tmp_path):
     keys = page.partition("## The keys of a report")[2].partition("##")[0]
     named = set(re.findall(r"`(\w+)`", keys)) | set(found.figures)
     assert set(found.report()) <= named
+
+
+def test_every_figure_of_quality_has_its_formula():
+    page = (ROOT / "docs/guide/figures.md").read_text(encoding="utf-8")
+    assert [name for name in MEANINGS if f"`{name}`" not in page] == []

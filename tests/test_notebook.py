@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import sys
+from html import escape
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.image import imread
 
 import napari_autophase
 from napari_autophase import analysis, formats, progress
+from napari_autophase.evidence import MEANINGS
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.scan import InputError, Scan
@@ -171,6 +173,8 @@ def test_a_result_shows_its_picture_and_its_notes_in_a_notebook(result):
 
     html = replace(result, notes=("Look & see.",))._repr_html_()
     assert "Look &amp; see." in html
+    for name in result.figures:
+        assert escape(MEANINGS[name]) in html
     (picture,) = pictures(html)
     assert picture.shape[1] > 800
 

@@ -16,7 +16,7 @@ from matplotlib.image import imread
 from napari_autophase import formats
 from napari_autophase.analysis.drawing import new_page
 from napari_autophase.cli import main
-from napari_autophase.evidence import Curve, Trust
+from napari_autophase.evidence import MEANINGS, Curve, Trust
 from napari_autophase.export import Against
 from napari_autophase.light import Background, Coherence
 from napari_autophase.recipe import Recipe
@@ -102,6 +102,8 @@ def test_the_page_is_whole_in_itself_and_says_what_the_crystal_is(made, whole):
     assert "absolute, against 0.226500 nm (Pt (1 1 1)" in words
     assert "relative to the mean lattice" in words
     assert f"{found.figures['chi2']:.6g}" in words
+    for name in found.figures:
+        assert MEANINGS[name] in words
     assert "refine.algorithm 40*ER" in re.sub(r"\s+", " ", words)
     for image in page.images:
         pixels = imread(io.BytesIO(base64.b64decode(image["src"].partition(",")[2])), format="png")

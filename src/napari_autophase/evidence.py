@@ -10,6 +10,22 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+MEANINGS = {
+    "chi2": "how far the moduli are from the measured ones, Σ(|F| − √n)²/Σn over the fitted pixels; 0 is perfect",
+    "llk": "Poisson likelihood of the fitted pixels, per pixel; 0 is perfect, about ½ the noise of many photons",
+    "free_llk": "Poisson likelihood of the held-out pixels, which took no part in the fit; 0 is perfect, about ½ such noise",
+    "noise_llk": "what of free_llk photon noise alone would leave",
+    "free_photons": "mean counts of the held-out pixels",
+    "deviance_ratio": "deviance of all measured voxels over what photon noise alone would leave; 1 is a model that is right",
+    "support_fraction": "voxels of the support over all",
+    "confidence": "of simulated crystals that said the same of themselves, the part that was right",
+    "starts_alike": "least correlation with other starts that explain the pixels as well; below 0.95 it is open which is right",
+    "starts_compared": "number of starts that starts_alike compares",
+    "repeat_correlation": "correlation with the result that was repeated; 1 is the same",
+    "free_chi2": "chi2 of the held-out pixels, which took no part in the fit",
+}
+"""What figures of quality say, wherever they are shown."""
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:

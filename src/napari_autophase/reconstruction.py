@@ -101,10 +101,7 @@ class Reconstruction:
     support
         bool, same shape.
     figures
-        Figures of quality: at least ``chi2`` (Σ(|Fp|−|Fm|)²/Σ|Fm|²) and ``free_llk`` (Poisson likelihood of the held-out pixels),
-        ``noise_llk``, what of that photon noise alone would leave, ``free_photons``, their mean in those pixels, and
-        ``deviance_ratio``, the deviance of all good pixels over what photon noise about the model would leave, and
-        ``confidence``, how sure it is that this is the crystal (see `analysis.trust.confidence`).
+        Figures of quality by name, ``chi2`` at least; `evidence.MEANINGS` says what each of them means.
     errors
         chi² per refinement iteration of the chosen start.
     iterations
@@ -275,14 +272,21 @@ class Reconstruction:
 
     def __repr__(self) -> str:
         """Return size, figures and time in two lines."""
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
+        return f"{self.headline}\n{', '.join(filter(None, [figures, self.effort]))}"
+
+    @property
+    def headline(self) -> str:
+        """Name and size in a line."""
         size = self.voxel_size_nm
         voxel = "unknown size" if size is None else " × ".join(f"{edge:.2f}" for edge in size) + " nm"
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
+        return f"{self.name}: {' × '.join(map(str, self.shape))} voxels of {voxel}"
+
+    @property
+    def effort(self) -> str:
+        """Iterations, time and device in a line."""
         took = f" in {self.seconds['total']:.1f} s" if "total" in self.seconds else ""
-        return (
-            f"{self.name}: {' × '.join(map(str, self.shape))} voxels of {voxel}\n"
-            f"{figures}, after {self.iterations} iterations{took} on {self.device}"
-        )
+        return f"after {self.iterations} iterations{took} on {self.device}"
 
     def _repr_html_(self) -> str:
         """Return the same with a picture, for a notebook."""

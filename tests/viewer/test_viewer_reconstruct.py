@@ -74,6 +74,8 @@ def test_a_whole_run(ready, launch, scan):
     launch.job.done(make_reconstruction())
     assert ready.stage.text() == "Done in 3.2 s on CPU · crystal"
     assert "χ² 0.0123 · held-out likelihood 1.5" in ready.summary.text()
+    for said in ("χ²: how far the moduli", "held-out likelihood: Poisson", "confidence: of simulated"):
+        assert said in ready.summary.toolTip()
     assert ready.bar.value() == ready.bar.maximum()
     assert ready.notes.text() == "a note to read"
     assert (ready.button.isEnabled(), ready.cancel.isEnabled()) == (True, False)

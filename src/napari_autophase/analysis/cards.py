@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..evidence import MEANINGS
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from .drawing import STYLE, new_page, png
@@ -25,20 +27,26 @@ def scan_card(scan: Scan) -> str:
 def result_card(result: Reconstruction) -> str:
     """Return a result in HTML, with the picture of `draw_picture`; where none can be drawn, with the reason."""
     try:
-        return _card(result, draw_picture(result), result.notes)
+        return _card(result, draw_picture(result), result.notes, _meanings(result))
     except InputError as error:
-        return _card(result, None, (*result.notes, str(error)))
+        return _card(result, None, (*result.notes, str(error)), _meanings(result))
 
 
-def _card(about: object, figure: Figure | None, notes: tuple[str, ...]) -> str:
+def _card(about: object, figure: Figure | None, notes: tuple[str, ...], meanings: str = "") -> str:
     lines = "".join(f"<div>{escape(line)}</div>" for line in repr(about).splitlines())
-    said = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    said = (
-        f"<details><summary>{len(notes)} note{'s' * (len(notes) != 1)}</summary><ul>{said}</ul></details>"
-        if notes
-        else ""
-    )
-    return f"{lines}{said}{'' if figure is None else _image(figure)}"
+    said = _folded(f"{len(notes)} note{'s' * (len(notes) != 1)}", notes)
+    return f"{lines}{meanings}{said}{'' if figure is None else _image(figure)}"
+
+
+def _meanings(result: Reconstruction) -> str:
+    told = [f"{name}: {MEANINGS[name]}" for name in result.figures if name in MEANINGS]
+    return _folded("what the figures say", told)
+
+
+def _folded(title: str, sentences: Sequence[str]) -> str:
+    """Return a list that opens with a click; nothing where it is empty."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f"<details><summary>{title}</summary><ul>{items}</ul></details>" if items else ""
 
 
 def _image(figure: Figure) -> str:

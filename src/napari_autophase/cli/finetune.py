@@ -53,6 +53,7 @@ def finetune(
     step whose weights are kept.  Use them with `reconstruct --weights`.  Without -o they go to NAME_finetuned.safetensors.
     """
     from .. import progress
+    from ..evidence import MEANINGS
     from .inputs import ScanFiles, choose_recipe, read_scan
 
     chosen = choose_recipe(preset, recipe, settings or [])
@@ -77,6 +78,8 @@ def finetune(
         for one, before, after in zip(measured, tuned.before, tuned.after, strict=True):
             changes = (f"{name} {before[name]:.4g} → {after[name]:.4g}" for name in before)
             print(f"{one.name}: {', '.join(changes)}")
+        for name in tuned.before[0]:
+            print(f"{name}: {MEANINGS[name]}")
         if tuned.kept_step == 0:
             print(
                 "note: no step predicted the held-out pixels better; the weights are those of the beginning."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def summarise(found: Reconstruction, reference_nm: float | None = None) -> None:
     """Print what was found in a few lines."""
-    print(found)
+    print(found.headline)
+    if found.figures:
+        print(_columns(figure_rows(found.figures)))
+    print(found.effort)
     for line in lattice_lines(found, reference_nm):
         print(line)
     if found.trust is not None:
@@ -30,6 +33,13 @@ def summarise(found: Reconstruction, reference_nm: float | None = None) -> None:
         print(f"verdict: {found.verdict}")
     for note in found.notes:
         print(f"note: {note}")
+
+
+def figure_rows(figures: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """Return figures of quality: the name of each, its value, and what it says."""
+    from ..evidence import MEANINGS
+
+    return [(name, f"{value:.4g}", MEANINGS.get(name, "")) for name, value in figures.items()]
 
 
 def held(found: Reconstruction, reference_nm: float | None = None) -> None:

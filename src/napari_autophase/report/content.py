@@ -125,7 +125,7 @@ def gather(
         subtitle=f"napari-autophase {metadata.version('napari-autophase')} · {now}",
         facts=facts(found, shown, resolved),
         pictures=pictures,
-        tables=[*made, tables.run(found), *tables.parameters(found)],
+        tables=[*made, *tables.quality(found), tables.run(found), *tables.parameters(found)],
         notes=found.notes,
     )
 

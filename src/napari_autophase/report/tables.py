@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import analysis
 from ..analysis import Quantities
-from ..evidence import Shells, Trust
+from ..evidence import MEANINGS, Shells, Trust
 from ..reconstruction import Reconstruction
 
 ANGSTROM_PER_NM = 10.0
@@ -177,9 +177,21 @@ def shells(found: Shells) -> Table:
     return Table("How well the model explains the data", rows, head=True)
 
 
+def quality(found: Reconstruction) -> list[Table]:
+    """Return the table of the figures of quality and what they say; nothing where there are none."""
+    rows = [
+        (key, f"{value:.6g}", MEANINGS.get(key, ""))
+        for key, value in found.figures.items()
+        if np.isfinite(value)
+    ]
+    return (
+        [Table("Figures of quality", [("figure", "value", "what it says"), *rows], head=True)] if rows else []
+    )
+
+
 def run(found: Reconstruction) -> Table:
     """Return the table of the run; what another program did not leave is left out."""
-    rows = [(key, f"{value:.6g}") for key, value in found.figures.items() if np.isfinite(value)]
+    rows: list[tuple[str, ...]] = []
     if found.seconds:  # another program says nothing of these
         rows += [("coherence", found.coherence.words), ("background", found.background.words)]
     if found.iterations:

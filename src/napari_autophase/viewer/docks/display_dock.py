@@ -20,7 +20,7 @@ from superqt.utils import qthrottled
 from ...scan import InputError
 from ..model import compat, layers, saving
 from ..model.quantity import label, span
-from ..model.run_words import quality
+from ..model.run_words import meanings, quality
 from ..sessions import session_of
 from ..widgets.box import Box
 from ..widgets.help import HelpButton
@@ -64,6 +64,7 @@ class DisplayDock(Page):
         self.result = QComboBox()
         self.result.setToolTip("The result that is shown; the others are hidden.")
         self.facts = Note()
+        self.facts.setToolTip(meanings())
 
         self.threshold = slider(0.02, 0.95, 0.01, 2)
         self.threshold.setToolTip(

@@ -17,7 +17,7 @@ from ...reconstruction import Progress
 from ...scan import InputError, Scan
 from ..model.controller import Controller, Job, Launch, Run, Update
 from ..model.pace import Plan
-from ..model.run_words import duration
+from ..model.run_words import duration, meanings
 from ..model.session import Session
 from ..warmup import engine
 from ..widgets.layout import caption, form, row
@@ -99,6 +99,7 @@ class FineTuneSection(Section):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.summary = Note()
+        self.summary.setToolTip(meanings("chi2", "free_chi2", "free_llk"))
         self.take = QPushButton("Use for Reconstruct")
         self.take.setToolTip("Keep the weights in your data folder, and reconstruct with them from now on.")
         self.take.clicked.connect(self._take)

@@ -16,7 +16,7 @@ from ...reconstruction import Reconstruction
 from ...scan import InputError
 from ..model.controller import Log, Update
 from ..model.drawing import Drawing
-from ..model.run_words import BAR, DEVICES, STAGES, STATES, duration, figures
+from ..model.run_words import BAR, DEVICES, STAGES, STATES, duration, figures, meanings
 from ..model.session import Session
 from ..widgets.curve import ErrorCurve
 from ..widgets.layout import keep_place
@@ -52,6 +52,7 @@ class RunReport:
         self.curve = ErrorCurve(viewer)
         self.curve.hide()
         self.summary = Note()
+        self.summary.setToolTip(meanings())
         self.notes = Notes()
         self._found: Reconstruction | None = None
         self._refusal = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from ...evidence import MEANINGS
 from ...reconstruction import Reconstruction
 
 EXPLANATIONS = {
@@ -21,19 +22,33 @@ STAGES = {
     "analyse": "Analysing",
 }
 """What each stage is called."""
+QUALITY = {
+    "chi2": "χ²",
+    "free_chi2": "χ² of held-out pixels",
+    "free_llk": "held-out likelihood",
+    "confidence": "confidence",
+}
+"""What the figures of quality are called that people look at."""
 BAR = 1000
+"""Steps of a bar that is full."""
 DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
 
 
 def quality(figures: Mapping[str, float]) -> list[str]:
     """Return the figures of quality that people look at, each with its name."""
-    names = {"chi2": "χ²", "free_llk": "held-out likelihood"}
     parts = [
-        f"{name} {figures[key]:.3g}"
-        for key, name in names.items()
+        f"{QUALITY[key]} {figures[key]:.3g}"
+        for key in ("chi2", "free_llk")
         if math.isfinite(figures.get(key, math.nan))
     ]
     return [*parts, f"confidence {100 * figures['confidence']:.0f} %"] if "confidence" in figures else parts
+
+
+def meanings(*names: str) -> str:
+    """Return what figures say, a line each: those that `quality` gives, or others."""
+    return "\n".join(
+        f"{QUALITY[name]}: {MEANINGS[name]}." for name in names or ("chi2", "free_llk", "confidence")
+    )
 
 
 def figures(found: Reconstruction) -> str:
