@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
 import sys
+from importlib import metadata
 
 import h5py
 import numpy as np
@@ -20,6 +22,7 @@ from napari_autophase.evidence import MEANINGS
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.simulation import simulate
+from napari_autophase.version import full_version
 
 QUICK = ["--preset", "iterative", "--set", "refine.algorithm=5*ER+5*HIO"]
 REPORT_KEYS = {
@@ -282,7 +285,17 @@ def test_simulate_is_repeatable_and_writes_the_truth(tmp_path, capsys):
 
 def test_devices_names_the_processor(capsys):
     assert cli.main(["devices"]) == 0
-    assert "cpu" in capsys.readouterr().out.lower()
+    said = capsys.readouterr().out
+    assert "cpu" in said.lower()
+    # what a report of a fault needs
+    assert f"napari-autophase {full_version()}" in said
+    assert f"torch {metadata.version('torch')}" in said
+    assert f"Python {platform.python_version()}" in said
+
+
+def test_the_version_is_said_whatever_else(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"napari-autophase {full_version()}\n"
 
 
 def test_train_without_a_configuration(tmp_path, capsys):

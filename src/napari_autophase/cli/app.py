@@ -53,9 +53,21 @@ app = typer.Typer(
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from ..version import full_version
+
+        print(f"{PROGRAM} {full_version()}")
+        raise typer.Exit
+
+
 @app.callback()
 def _program(
     debug: Annotated[bool, typer.Option(help="Show the traceback of an unexpected error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Say which version this is."),
+    ] = False,
 ) -> None:
     """Options of every command (`debug` is read by `main`)."""
 
@@ -93,7 +105,7 @@ def _run(arguments: list[str], is_interrupted: Callable[[], bool]) -> int:
 
         if ran_out(error):
             return _complain(said("this"), 2)
-        if isinstance(error, BrokenPipeError):  # whoever read it wants no more, as `head`
+        if isinstance(error, BrokenPipeError):  # who reads it wants no more, as `head`
             _print_no_more()
             return 1
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):

@@ -56,7 +56,12 @@ def simulate(
 
 
 def devices() -> None:
-    """Say what this machine can compute on."""
+    """Say what this machine can compute on, and with which versions."""
+    import platform
+
     from .. import phasing
+    from ..reconstruct import versions
 
     print("\n".join(phasing.device_lines()))
+    told = {**versions(), "Python": platform.python_version()}
+    print(f"{', '.join(map(' '.join, told.items()))}, {platform.platform()}")
