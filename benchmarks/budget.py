@@ -1,6 +1,6 @@
 """Minutes that are planned: parts share what there is, and a job begins only if it is expected to end in time.
 
-How long a job takes is said beforehand by whoever makes it, roughly; the jobs that are done tell how wrong that is on this
+The code that makes a job says beforehand how long it takes, roughly; the jobs that are done tell how wrong that is on this
 computer.  Training has its own share, which nothing else is planned into.
 """
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -185,3 +187,39 @@ def test_every_module_is_small():
     assert len(MODULES) > 300
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert [(str(path), length) for path, length in lengths.items() if length >= 400] == []
+
+
+def test_every_number_with_a_name_says_what_it_is():
+    """A docstring below it, or a comment beside or above it."""
+
+    def is_number(value: ast.expr | None) -> bool:
+        if isinstance(value, ast.Tuple):
+            return any(map(is_number, value.elts))
+        if isinstance(value, ast.Constant):
+            return type(value.value) in (int, float)
+        return isinstance(value, ast.BinOp | ast.UnaryOp)
+
+    silent = []
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        lines, body = text.splitlines(), ast.parse(text).body
+        for one, below in zip(body, [*body[1:], None], strict=True):
+            if not isinstance(one, ast.Assign | ast.AnnAssign) or not is_number(one.value):
+                continue
+            names = [
+                each.id
+                for each in ast.walk(one)
+                if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+            ]
+            said = isinstance(below, ast.Expr) and isinstance(getattr(below.value, "value", None), str)
+            beside = "#" in lines[one.lineno - 1] or lines[one.lineno - 2].startswith("#")
+            if any(re.fullmatch(r"_?[A-Z][A-Z0-9_]+", name) for name in names) and not (said or beside):
+                silent.append(f"{path}: {', '.join(names)}")
+    assert silent == []
+
+
+def test_terms_stand_in_the_order_of_the_alphabet():
+    page = (Path(__file__).parents[1] / "docs/reference/glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^(\w[^\n:]*)\n  ", page, re.MULTILINE)
+    assert len(terms) >= 40
+    assert terms == sorted(terms, key=str.casefold)

@@ -10,6 +10,7 @@ from math import floor
 from .faults import InputError
 
 GIB = 2**30
+"""Bytes in a gibibyte."""
 _THREAD = 72 * 2**20
 """What a thread takes of the address space, used or not: its stack and a heap of its own."""
 _SIGNS = (

@@ -147,8 +147,8 @@ def test_fast_finds_a_crystal_on_a_background_as_well_as_without(monkeypatch):
     found = run(truth.scan, fast.with_settings({"model.background": "estimate"}))
     monkeypatch.setattr(runs, "is_enough", lambda *_: True)  # what is found without is not phased again
     plain = run(truth.scan, fast.with_settings({"model.background": "off"}))
-    least = 0.97 if found.backend == "compiled" else 0.965  # another arithmetic ends elsewhere
-    assert likeness(found.object, truth.object) > least > 0.95 > likeness(plain.object, truth.object)
+    # 0.965 to 0.975, as rounding has it
+    assert likeness(found.object, truth.object) > 0.96 > 0.95 > likeness(plain.object, truth.object)
     assert found.background.kind == "flat"
     assert found.background.photons_per_voxel == pytest.approx(5, rel=0.05)
     assert found.figures["free_llk"] < 0.55 * plain.figures["free_llk"]

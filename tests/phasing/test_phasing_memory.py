@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -23,7 +24,9 @@ class Memory:
     """
 
     def __enter__(self) -> Memory:
-        self._profile = profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=False)
+        # torch from 2.6 on can be told not to keep events for another time
+        how = {"acc_events": False} if "acc_events" in signature(profile).parameters else {}
+        self._profile = profile(activities=[ProfilerActivity.CPU], profile_memory=True, **how)
         self._profile.__enter__()
         tracemalloc.start()
         return self

@@ -25,6 +25,7 @@ INK, PALE = "#20242b", "#8a919c"
 """Colours of text, and of the lines of axes."""
 TOWARDS_VIEWER = np.array([1.0, 0.45, 0.6]) / np.linalg.norm([1.0, 0.45, 0.6])
 """Unit vector from the crystal to the eye, as (z, y, x)."""
+# upwards on the page, across the line of sight
 _UP = np.array([0, 1.0, 0]) - TOWARDS_VIEWER[1] * TOWARDS_VIEWER
 _UP /= np.linalg.norm(_UP)
 VIEW = np.stack([np.cross(TOWARDS_VIEWER, _UP), _UP, TOWARDS_VIEWER])

@@ -22,6 +22,7 @@ _KERNEL_DEG, _APART_DEG, _REACH_DEG = 4.0, 9.0, 12.0
 _FLAT = 2.5
 """Density of a facet's direction over that of a ball, on which every direction is as common."""
 _SMOOTHING = 12
+"""Rounds of smoothing the surface."""
 _IN, _OUT = 0.5, -0.53
 """Taubin's two steps: shrink, and grow a little more than that."""
 

@@ -15,7 +15,7 @@ import numpy as np
 
 _REACH = 2
 """So many frames before and after a frame tell of it."""
-_WIDTH = 2 * _REACH + 1
+_WIDTH = 2 * _REACH + 1  # places of a window
 _EQUAL = np.full(_WIDTH, 1 / _WIDTH)
 _BANDS = (2.0, 2.6, 3.6, 6.0)
 """Oversamplings along the rocking curve, of which the one is taken that tells most of the frames best."""

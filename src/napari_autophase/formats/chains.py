@@ -20,6 +20,7 @@ _CHAIN = 24
 _MOVES_DEG = 1e-5
 """What turns by less than this is at rest."""
 _ZERO_M = 1e-12
+"""Metres: a shorter way is none."""
 _NAMED: tuple[Axis, ...] = ("x+", "x-", "y+", "y-", "z+", "z-")
 
 

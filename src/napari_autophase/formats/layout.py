@@ -19,6 +19,7 @@ from .rocking import LOOKED_AT, frames_to_look_at
 _OBJECTS = 2000
 """So many groups, datasets and links are looked at before a file is taken for somebody else's."""
 _DEEP = 7
+"""Groups inside each other, at most, in which files' scans are looked for."""
 _TECHNIQUES = ("NXmx", "NXbcdi", "NXcxi", "NXxbase", "NXrot", "NXarchive")
 """NeXus definitions that a rocking curve goes by; files of others (tomography, electron microscopy) are judged by content."""
 

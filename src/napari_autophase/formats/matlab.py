@@ -29,11 +29,13 @@ _KINDS = {"double": "f8", "single": "f4", "logical": "?", "int8": "i1", "int16":
           "uint8": "u1", "uint16": "u2", "uint32": "u4", "uint64": "u8"}  # fmt: skip
 _COMPLEX = {"double": "c16", "single": "c8"}
 _PACKED, _COMPLEX_FLAG = 15, 0x0800
+"""The kind of an element that is packed (miCOMPRESSED), and the flag of an array of complex numbers."""
 _START = 512
 """Bytes in which flags, dimensions and name of an array stand."""
 _SMALL = 4096
 """Vectors of at most so many numbers are kept as metadata (angles, energies)."""
 _FRAMES_LAST = (2, 0, 1)
+"""The order of axes that MATLAB's users keep: rows, columns, frames; where each is here."""
 _NOTE = "MATLAB's last axis is taken for the frames of the rocking curve."
 
 

@@ -22,6 +22,7 @@ METADATA = "autophase_metadata"
 """Where a scan's metadata stand, as JSON."""
 _AXES = ("sample_circles", "detector_circles", "pixel_directions")
 _J_PER_KEV = 1 / KEV["j"]
+"""NeXus and CXI say energies in joules."""
 _DEEP = 5
 """Groups nested deeper than this are not looked into."""
 _CLASSES = {"detectorSpecific": "NXcollection"}

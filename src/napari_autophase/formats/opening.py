@@ -1,4 +1,4 @@
-"""HDF5 files are opened for reading, whoever writes them."""
+"""HDF5 files are opened for reading while another program may write them."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ LOOKED_AT = 96 * 2**20
 _FRAMES = 24
 """So many frames at most are looked at, evenly spaced."""
 _FEWEST = 5
+"""Frames: a rocking curve has no fewer, unless the volume itself has."""
 
 _BRIGHT = 50
 """A peak has this many counts at least."""

@@ -1,4 +1,4 @@
-"""Results whose numbers can be worked with, whoever wrote them."""
+"""Results whose numbers can be worked with, from this program or another."""
 
 from __future__ import annotations
 

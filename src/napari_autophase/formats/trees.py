@@ -31,6 +31,7 @@ from .whose import nearly_from, told_from
 _OBJECTS = 4000
 """So many groups and datasets of a scan are looked at."""
 _DEEP = 6
+"""Groups inside each other, at most, in which datasets are looked for."""
 _AHEAD = 2
 """So many more points than others a counter may have while a scan runs."""
 _FRAMES = ("", "data", "frames", "image")

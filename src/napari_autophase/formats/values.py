@@ -20,6 +20,7 @@ Values = Literal["counts", "amplitudes", "scaled"]
 _LOOKED_AT = 40_000
 """So many voxels are looked at, evenly spread, and more where few of them have light."""
 _LIT = 2000
+"""Lit pixels that are enough to tell counts from other values."""
 _DISTINCT = 6
 """With fewer different values nothing is claimed."""
 _FAINTEST = 400

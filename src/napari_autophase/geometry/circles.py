@@ -9,6 +9,7 @@ import numpy as np
 from ..scan import Axis, InputError
 
 _HALF_TURN = 180.0
+"""Degrees."""
 _AXES = {"x": np.array([1.0, 0, 0]), "y": np.array([0, 1.0, 0]), "z": np.array([0, 0, 1.0])}
 
 

@@ -21,6 +21,7 @@ from .layers import BlockConvolution, Convolution
 from .physics import EXTENT, OBJECT, WINDOW, autocorrelation
 
 _AXES = (-3, -2, -1)
+"""Of a volume, the last three of any array."""
 
 
 class Estimate(NamedTuple):

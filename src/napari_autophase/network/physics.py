@@ -21,6 +21,7 @@ EXTENT = 24.0
 """Voxels of the window across which a crystal of middling size stands."""
 
 _AXES = (-3, -2, -1)
+"""Of a volume, the last three of any array."""
 
 
 def propagate(objects: Tensor, window: int = WINDOW) -> Tensor:

@@ -33,6 +33,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "cdinn": CDINN,
 }
 SHIPPED = Path(__file__).parent / "weights" / "compact.safetensors"
+"""The weights that come with the package."""
 CARD = SHIPPED.with_suffix(".json")
 _FIRST = "encoder.0.weight"
 """The first tensor of both forms of AutoPhaseNN; its length is the network's width."""

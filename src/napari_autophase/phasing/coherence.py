@@ -42,6 +42,7 @@ REACH, LEAST_REACH, FAINT = 4.0, 0.3, 1e-7
 a kernel's pixel begins with."""
 NONE = Blur((0.0, 0.0, 0.0))
 _ROW = 1024
+"""Numbers that are added up before their sums are: the order is always the same."""
 FEW = 2**19
 """Voxels that a transform is quick for."""
 SIDE, MARGIN = 64, 4

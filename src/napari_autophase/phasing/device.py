@@ -24,6 +24,7 @@ _PREPARED = 14
 _THREADS_PER_CORE = 5
 """So many threads run while a job is phased: this program's, torch's, those of the libraries under them."""
 _LIBRARIES, _LIBRARIES_OF_GPU = 4 * 2**20, 32 * 2**20
+"""Bytes that libraries take for themselves, on the CPU and on a GPU."""
 
 
 def pick_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:

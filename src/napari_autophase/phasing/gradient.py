@@ -22,6 +22,7 @@ FAR = 1.0
 FLOOR = 0.1
 """Photons: the floor of expected counts.  With less the object follows lone photons, with more it loses faint fringes."""
 _ROW = 1024
+"""Numbers that are added up before their sums are: the order is always the same."""
 
 
 def descent(rule: Gradient, objects: torch.Tensor, supports: torch.Tensor, data: Diffraction) -> Iterations:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 AXES = (-3, -2, -1)
+"""Of a volume, the last three of any array."""
 MASKED, HELD_OUT = -1.0, -2.0
 """What stands for a modulus that is not fitted."""
 BOUND = 2.0**80

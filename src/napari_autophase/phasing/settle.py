@@ -25,6 +25,7 @@ from .search import search
 from .starts import join, random_phases
 
 ROUNDS = 3
+"""Times that blur and objects are improved in turn."""
 SHARPENINGS = (12, 60)
 """Steps of Richardson and Lucy from the counts: few leave much of a wide blur, many find noise where there is little of it."""
 WIDTHS = (0.5, 0.8)

@@ -13,6 +13,7 @@ from ..recipe import ShrinkWrap
 LARGEST, SMALLEST = 0.5, 1e-4
 """Limits of the support's share of the volume: above a half the phases are not determined; below, it has collapsed."""
 _LEAST_SIGMA = 0.1
+"""Voxels: a narrower Gaussian blurs nothing."""
 OUTLINE_SIGMA = 0.6
 """Width in voxels of the Gaussian before a crystal is outlined."""
 CLEARED = 20

@@ -17,6 +17,7 @@ from typing import TypeVar
 import torch
 
 _SHORT = 2**20
+"""Voxels: a pass over fewer is short work."""
 _forked = False
 _MOMENT_S = 0.03
 """How long work is done at a stretch, so that a wish to stop is answered soon."""

@@ -28,7 +28,9 @@ _BRIGHT = 0.15
 """A gap with surroundings so bright, relative to the brightest place that was measured, may hide the peak, which of a strained
 crystal has several maxima."""
 _ITERATIONS, _ROUNDS, _ESTIMATES = 60, 4, 3
+"""Steps of conjugate gradients, rounds in which counts come to their bounds or leave them, and estimates."""
 _TOLERANCE = 1e-4
+"""Length of the residual, as a part of the first, at which a solution ends."""
 _DOUBT, _DOUBTFUL_POWER = 0.1, 1.5
 """Change of the completed moduli, relative, that another expectation makes if they are not determined by their neighbours."""
 

@@ -12,6 +12,7 @@ from .blur import blurred
 _CONTRAST = 8.0
 """What lies beside a crystal's light is at most so many times darker (see `pixels`)."""
 _SIGMAS = 6.0
+"""Standard deviations of photon noise above what is expected that are light."""
 _PART = 0.1
 """A larger part of a detector is not lit by mistake."""
 _STEADY = 0.8
@@ -28,6 +29,7 @@ _FADES = 3.0
 _SECOND = 0.1
 """Fringes are fainter than this: the first of a cube has 0.047 of its peak."""
 _VALLEY = 0.03
+"""Of the peak: another one is parted from it by voxels darker than this."""
 _MOAT = 0.04
 """Between two crystals it is darker than this, in terms of the fainter one's peak: 0.002 to 0.016 were seen, and 0.1 where strain
 of 16 rad and more splits a peak."""

@@ -10,10 +10,12 @@ from scipy import fft
 from .blur import blurred, parts, surroundings
 
 _NOISE = 5.0
+"""Standard deviations of the autocorrelation's noise that are more than noise."""
 _FURTHER = 1.25
 """Where noise ends the lines, the planes are followed if they reach further, but not if that is by more than this: such a
 reach is a smear."""
 _BOTTOM, _TOP, _STEP = 4e-3, 0.1, 0.75
+"""Least and largest threshold of the autocorrelation, as parts of its middle, and the factor from one to the next lower."""
 _POWER = 2.2
 """Near its ends the autocorrelation of a convex body falls like (1 - d/width)^p: p = 1 for facing facets, 3 for corners."""
 _GROWTH, _LIKENESS = 0.4, 0.72

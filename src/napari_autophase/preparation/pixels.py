@@ -29,6 +29,7 @@ _CONTRAST = 8.0
 """A voxel may be this many times brighter than its third-brightest neighbour: the peak of a crystal that is oversampled
 only 1.5-fold, where sinc²(1/1.5) = 0.17, still passes."""
 _SIGMAS = 6.0
+"""Standard deviations of photon noise above what is expected that make a pixel hot."""
 _CHANCE = 1e-3
 """Of finding anything dead in a scan where nothing is."""
 _LIT = 20.0

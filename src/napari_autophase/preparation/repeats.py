@@ -29,6 +29,7 @@ _SAME = {
 _BOTH = 0.5
 """So much of its light each of two scans must have where both saw, once it is moved, to be compared."""
 _ROUNDING = 1e-4
+"""Parts of the largest value: what is below is rounding."""
 _ENOUGH = 0.45
 """A voxel is good if scans with so much of all light saw it: about half."""
 _ANGLES = {"detector_angles_deg": 0.02, "sample_angles_deg": 0.5}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 8.27, 11.69
 """A4 in inches."""
 _LEFT, _TOP, _LINE = 0.7, 0.75, 0.19
+"""Inches: left and upper margin, and the height of a line."""
 _SOFT = "#59606b"
 
 

@@ -15,7 +15,9 @@ from ..network.physics import WINDOW
 from .population import Population, choose, normal, of_some, uniform
 
 _EVERY = (1, 2, 3)
+"""Axes of a batch's volumes."""
 _MIDDLE = WINDOW // 2
+"""Index of the middle of a window."""
 
 
 class Counted(NamedTuple):

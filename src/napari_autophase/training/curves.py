@@ -20,6 +20,7 @@ from .. import files
 FILE = "curve.jsonl"
 """Of a run: a line of JSON for each validation."""
 _CHECKSUM_OFFSET = 0xA282EAD8
+"""What TensorBoard's files add to the rotated CRC-32C of a record."""
 
 
 class Curves:

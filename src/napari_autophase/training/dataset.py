@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .published import PublishedCrystals
 
 BATCH = 16
+"""Crystals that are drawn together: their random numbers depend on it."""
 LIST = "files.txt"
 """Names the files, one in a line, as benchmarks' catalogues want it; written last, so that it names none that is not there."""
 

@@ -12,7 +12,9 @@ from . import beamline
 from .population import Population, axis, choose, of_some, uniform
 
 _EVERY = (1, 2, 3)
+"""Axes of a batch's volumes."""
 _MIDDLE = WINDOW // 2
+"""Index of the middle of a window."""
 
 
 def measure(objects: Tensor, g: torch.Generator, p: Population) -> tuple[Tensor, Tensor]:

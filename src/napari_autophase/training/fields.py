@@ -17,6 +17,7 @@ from .shapes import TWIN, Shapes
 POISSON_RATIO = 0.3
 """Of the crystal about an edge dislocation."""
 _EVERY = (1, 2, 3)
+"""Axes of a batch's volumes."""
 
 
 def phases(g: torch.Generator, p: Population, shapes: Shapes) -> tuple[Tensor, Tensor, Tensor]:

@@ -39,12 +39,15 @@ from . import losses
 from .room import elsewhere, largest_that_fits, or_say
 
 STEPS = 50
+"""Steps of the optimizer, unless said otherwise."""
 LEARNING_RATE = 5e-5
+"""Of its steps, unless said otherwise."""
 VIEWS = 2
 """Orientations of a scan in one step."""
 MODULUS_WEIGHT = 0.2
 """Weight of the modulus's misfit beside the loss against what was found; as in training."""
 FREE_FRACTION = 0.04
+"""Of the voxels that are held out of everything."""
 CHANCE = 0.02
 """A smaller relative gain on the held-out voxels is none."""
 WARM_UP = 5
@@ -52,6 +55,7 @@ WARM_UP = 5
 JUDGED = 4
 """Orientations of which the figures are the mean."""
 _AXES = (-3, -2, -1)
+"""Of a volume, the last three of any array."""
 
 
 @dataclass(frozen=True, eq=False)

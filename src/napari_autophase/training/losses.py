@@ -14,6 +14,7 @@ from ..network.compact import Estimate
 from ..network.physics import propagate, twin
 
 _AXES = (-3, -2, -1)
+"""Of a volume, the last three of any array."""
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 MOMENTUM, BETAS, EPSILON = 0.95, (0.9, 0.99), 1e-8
+"""Of Muon; decay rates and the least divisor of Adam, which the other parameters are moved by."""
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of the iteration a X + b (XXᵀ) X + c (XXᵀ)² X (Jordan et al. 2024): steep at 0, within 0.7…1.2 near 1."""
 

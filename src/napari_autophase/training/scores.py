@@ -16,6 +16,7 @@ from .crystals import Batch, Population
 SCORED = Population(phase_range=5 * math.pi, phase_skew=1.0)
 """What validation draws whatever was trained on, so that runs can be compared: phase ranges uniform in 0..5π."""
 _AXES = (-3, -2, -1)
+"""Of a volume, the last three of any array."""
 
 
 def phase_class(reach: float) -> str:

@@ -31,6 +31,7 @@ from .room import elsewhere, largest_that_fits, or_say
 from .scores import SCORED, phase_class, scores, seen_by
 
 VALIDATION_BATCH = 16
+"""Crystals that are judged together."""
 MOMENTS = frozenset({"exp_avg", "exp_avg_sq"})
 """What optimizers remember of a parameter."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 _PAUSE_MS = 100
+"""Milliseconds after which a bar that goes on is shown."""
 _SLOW, _USUAL = 4, 100
 """Pace of the wheel beside the bar, in percent: while a scan is phased the processors have other things to do."""
 

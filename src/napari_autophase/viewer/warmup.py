@@ -1,4 +1,4 @@
-"""What the first reconstruction needs, loaded once: in the background soon after a dock is seen, or by whoever needs it first.
+"""What the first reconstruction needs, loaded once: in the background soon after a dock is seen, or when it is first needed.
 
 Loading takes seconds, in which Python's lock must not be held for long: the window draws with it.
 """

@@ -21,6 +21,7 @@ from ...evidence import Shells
 FOUND = 0.95
 """Correlation with the truth from which a crystal counts as found."""
 _LEAST_OFF, _LEAST_LIGHT = 0.5, 1e-5
+"""The least ratio of a likelihood to that of noise alone, and the least unexplained light, whose logarithms are taken."""
 
 
 class _Odds(NamedTuple):

@@ -11,6 +11,7 @@ from scipy import special
 _FEWEST, _MANY = 1e-4, 30.0
 """Photons between which the moments of the likelihood are tabulated; below single photons decide, above a series does."""
 _STEPS = 200
+"""Means of Poisson counts in the table that is interpolated."""
 
 
 def expected_llk(photons: np.ndarray) -> np.ndarray:

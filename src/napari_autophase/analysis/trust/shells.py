@@ -27,6 +27,7 @@ other 204 none agreed to less than 0.968."""
 _FEWEST = 8
 """Voxels in a shell without which it says nothing."""
 _FINE, _LEAST, _MOST = 2000, 1e-6, 1e4
+"""How many expected counts the table of noise has, and its least and largest."""
 _FITTED, _FREE = ("voxels", "photons", "deviance", "expected", "variance"), ("voxels", "deviance", "expected")
 
 

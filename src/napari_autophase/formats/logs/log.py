@@ -26,6 +26,7 @@ _UNEVEN = 0.5
 _FEWEST = 4
 """Positions that have an order."""
 _TURN = 360.0
+"""Degrees in a whole turn."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 

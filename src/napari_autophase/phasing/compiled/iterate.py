@@ -34,6 +34,7 @@ from .stages import planes, project
 
 _ZERO = np.float32(0)
 _TAKEN, _DONE = 0, 16
+"""Places in the state that threads share: how many slabs were taken, and how many are done (on another line of the cache)."""
 _SPINS = 2000
 """How often a thread looks whether the others are done before it lets the system give its core to one of them."""
 

@@ -12,6 +12,7 @@ from ..iterations import Relaxation
 from ..pattern import BOUND, TINY, wide
 
 _AT_A_TIME = 1024
+"""Numbers that a block of a kernel works on."""
 
 
 @triton.jit

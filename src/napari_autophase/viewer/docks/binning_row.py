@@ -14,6 +14,7 @@ from ..widgets.listening import listen
 from ..widgets.notes import Note
 
 _MOST = 16
+"""Voxels that are summed along an axis, at most."""
 
 
 class BinningRow(Rows):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ...training.finetune import FineTuned
 
 BAR = 1000
+"""Steps of a bar that is full."""
 STATES = {"running": "Starting", "cancelling": "Cancelling", "done": "Done", "failed": "Failed"}
 STAGES = {
     "prepare": "Preparing the scan",

@@ -1,4 +1,4 @@
-"""What is found of a scan's voxels, once for all panels that say something of it: by whoever asks first, in its thread."""
+"""What is found of a scan's voxels, once for all panels that say something of it, in the thread that asks first."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ...preparation import Judgement
 
 _KEPT = 2
+"""How many scans' judgements are kept."""
 _one_at_a_time = threading.Lock()
 _kept: list[tuple[tuple[object, ...], Judgement]] = []
 

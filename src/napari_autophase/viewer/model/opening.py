@@ -38,7 +38,7 @@ class Opening:
         self._numbers = count()
 
     def start(self, paths: Sequence[str], failed: Callable[[Exception], object]) -> bool:
-        """Open files soon, or tell `failed` why not; False where no event loop runs: whoever asked must read them."""
+        """Open files soon, or tell `failed` why not; False where no event loop runs: then the caller must read them."""
         return self._background.soon(partial(self._begin, tuple(paths), failed))
 
     def _begin(self, paths: Sequence[str], failed: Callable[[Exception], object]) -> None:

@@ -22,6 +22,7 @@ PROGRAMS = (
 )
 """Name filters of the file dialogs."""
 FRAMES_PER_SECOND = 15
+"""Of films."""
 _COLOURS = 255
 """Of a GIF's pictures; one is left for what does not change."""
 

@@ -1,4 +1,4 @@
-"""What the diffraction layer of a scan shows, computed once: by whoever asks first, which is the thread that read the scan."""
+"""What the diffraction layer of a scan shows, computed once, where it is first asked for: in the thread that reads the scan."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QGroupBox
 from .help import HelpButton
 
 _SIDE = 18
+"""Pixels: the least side of a "?"."""
 
 
 class Box(QGroupBox):

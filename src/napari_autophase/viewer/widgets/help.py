@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QDialog, QTextBrowser, QToolButton, QVBoxLayout, QWid
 from ..model import pages
 
 _WIDTH, _HEIGHT = 720, 760
+"""Pixels of the window of a page of help."""
 
 
 class HelpButton(QToolButton):

@@ -8,7 +8,9 @@ from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 _HEIGHT = 46
+"""Pixels."""
 _MARGIN = 2
+"""Pixels around the bars."""
 
 
 class HistogramStrip(QWidget):

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 LABEL_WIDTH = 110
 """Of the labels of fields, in pixels: the longest of them fit, unless letters are large."""
 _GAP = 4
+"""Pixels between buttons."""
 
 
 def form(parent: QWidget | None = None) -> QFormLayout:

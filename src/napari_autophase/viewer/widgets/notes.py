@@ -16,6 +16,7 @@ from .words import in_window
 STEP_MS = 500
 """Without a graphics card the whole window is drawn in software for each step; Qt's own come dozens of times a second."""
 PLACES = 6
+"""Places where the short bar stands, one after the other."""
 _LEGIBLE_PX = 80
 """Where there is less room, a note would become as high as it has words."""
 

@@ -20,8 +20,7 @@ WARM_UP_AFTER_MS = 300
 class GoesWithItsDock(QObject):
     """Deletes a widget with the dock that held it.
 
-    napari takes the widget out of a dock that is closed and leaves it to whoever may hold it; ours would listen and compute on,
-    unseen.
+    napari takes the widget out of a dock that is closed and does not delete it; ours would listen and compute on, unseen.
     """
 
     def __init__(self, widget: QWidget) -> None:
@@ -64,7 +63,7 @@ class Page(QWidget):
         self._write_as_napari()
 
     def stand_on(self, foot: QWidget) -> None:
-        """Put a widget below all that scrolls; whoever holds the page may put it elsewhere."""
+        """Put a widget below all that scrolls; a holder of the page may put it elsewhere."""
         self._whole.addWidget(foot)
 
     def changeEvent(self, event: QEvent | None) -> None:

@@ -11,7 +11,9 @@ from superqt import QRangeSlider
 from .layout import row
 
 _STEPS = 1000
+"""Steps of the slider from end to end."""
 _BOX_PX = 68
+"""Pixels: the least width of a box for a number."""
 Range = tuple[float, float]
 
 

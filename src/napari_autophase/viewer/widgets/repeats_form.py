@@ -13,6 +13,7 @@ from .layout import caption, form, row
 from .section import Section
 
 _HEIGHT = 110
+"""Pixels of the list."""
 _LEAST = 0.99
 """As `preparation.repeats` has it."""
 _SOURCE = Qt.ItemDataRole.UserRole

@@ -8,6 +8,7 @@ from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygo
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 _HEIGHT, _PAD, _TEXT = 80, 4, 15
+"""Pixels: of the curve, around it, and of a line of text."""
 
 
 class RockingCurve(QWidget):

@@ -26,7 +26,9 @@ from ...recipe.settings import name_of, problem, takes, unit_of, zero_of
 from .weights_row import WeightsRow
 
 _LARGEST = 2**31 - 1
+"""The largest whole number that Qt's boxes hold."""
 _DIGITS = 9
+"""Digits behind the point, at most."""
 
 
 class Field(Protocol):

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 _TEXT = 16
 """Height of a line of text in pixels."""
 _PAD = 6
+"""Pixels around what is drawn."""
 
 
 class SliceView(QWidget):

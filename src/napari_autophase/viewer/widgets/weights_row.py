@@ -13,6 +13,7 @@ from .notes import Note
 
 WEIGHTS = "Network weights (*.safetensors *.pt *.pth *.hdf5 *.h5);;All files (*)"
 TYPING_MS = 400
+"""Milliseconds without a key after which what was typed is used."""
 
 
 class WeightsRow(QWidget):
