@@ -20,6 +20,7 @@ from napari_autophase.phasing import (
     random_starts,
     refine,
     scoring,
+    workers,
 )
 from napari_autophase.phasing.backend import VARIABLE
 from napari_autophase.recipe import Refinement, ShrinkWrap
@@ -403,7 +404,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_another(monkeypatch):
     recipe = Refinement(algorithm="10*ER+20*HIO+10*RAAR+10*ER", shrink_wrap=ShrinkWrap(every=7))
 
     def once(seed, cores):
-        monkeypatch.setattr(batch.workers, "cores", lambda: cores)
+        monkeypatch.setattr(workers, "cores", lambda: cores)
         data = Diffraction(counts, None, 0.02, seed=seed)
         return finish(refine(data, random_starts(data, 2, 0.1, seed), recipe))[1]
 

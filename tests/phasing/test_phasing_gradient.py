@@ -13,10 +13,10 @@ from scipy import ndimage
 from napari_autophase.phasing import (
     Diffraction,
     Starts,
-    batch,
     gradient,
     random_starts,
     refine,
+    workers,
 )
 from napari_autophase.phasing.compiled import threads
 from napari_autophase.phasing.iterations import Gradient
@@ -288,7 +288,7 @@ def test_neither_threads_nor_neighbours_change_a_bit(monkeypatch, algorithm):
     recipe = Refinement(algorithm=algorithm, shrink_wrap=ShrinkWrap(every=4, start=4))
 
     def once(cores, starts):
-        monkeypatch.setattr(batch.workers, "cores", lambda: cores)
+        monkeypatch.setattr(workers, "cores", lambda: cores)
         return finish(refine(data, starts, recipe))[1]
 
     one, four = once(1, two), once(4, two)

@@ -16,12 +16,14 @@ from napari_autophase.phasing.workers import Pace, Workers, short, side_by_side,
     [(1, 1, 1, 1, 1), (1, 4, 4, 1, 4), (1, 4, 1, 1, 1), (3, 8, 8, 3, 2), (9, 4, 4, 4, 1), (2, 8, 3, 2, 3)],
 )
 def test_starts_share_the_cores(jobs, available, within, side_by_side, inside):
-    workers = Workers(jobs, available, within)
+    workers = Workers(jobs, available, within, is_short=True)
     gate = threading.Barrier(side_by_side, timeout=120)  # passed only by so many at a time
     before = torch.get_num_threads()
     found = workers.do([lambda: (gate.wait(), torch.get_num_threads())] * side_by_side)
     assert {count for _, count in found} == {inside}
-    assert workers.do([torch.get_num_threads] * jobs, alone=True) == [1] * jobs
+    assert workers.do([torch.get_num_threads] * jobs, by_torch=True) == [1] * jobs
+    tall = Workers(jobs, available, within)
+    assert tall.do([torch.get_num_threads] * jobs, by_torch=True) == [inside] * jobs
     assert torch.get_num_threads() == before
 
 

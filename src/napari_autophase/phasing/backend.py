@@ -37,6 +37,7 @@ from .need import Need
 from .pattern import Pattern
 from .sums import Sums
 from .torch_backend import TorchBackend
+from .workers import Workers
 
 VARIABLE = "NAPARI_AUTOPHASE_BACKEND"
 CHOICES = ("auto", "torch", "compiled")
@@ -107,8 +108,11 @@ class Backend(Protocol):
     def starts_at_once(self, starts: int, voxels: int, need: Need, available: int) -> int:
         """Return how many of the starts to work on together, where so many bytes are available."""
 
-    def threads_within(self, voxels: int, available: int) -> int:
-        """Return how many threads, of those available, are of use within an object of so many voxels."""
+    def workers(self, jobs: int, voxels: int, most: int | None = None) -> Workers:
+        """Return what does so many jobs at a time, each on an object of so many voxels.
+
+        They share the cores that this process may use, or `most` of them.
+        """
 
     def need(self, gradients: bool, blurred: bool) -> Need:
         """Return the memory that phasing takes: with gradient steps or without, and with a blur or without."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..scan import InputError
-from . import device, workers
+from . import device
 from .blur import Blur
 from .chunk import Chunk
 from .coherence import Shape
@@ -68,9 +68,8 @@ class Batch:
         shares = [slice(i, i + size) for i in range(0, len(starts), size)]
         self._cores, self._pace = cores, Pace()
         self._workers = self._hire(len(shares))
-        self._short = workers.short(data.modulus.numel())
         self.chunks = self._workers.do(
-            [partial(self._chunk, starts, share) for share in shares], alone=self._short
+            [partial(self._chunk, starts, share) for share in shares], by_torch=True
         )
 
     def __len__(self) -> int:
@@ -95,9 +94,8 @@ class Batch:
         """
         count, begin = self._pace.count(rule, most), time.perf_counter()
         jobs = [partial(chunk.iterate, rule, count, again or count < most) for chunk in self.chunks]
-        # torch's passes over little are slower shared
-        alone = self._short and isinstance(rule, Gradient) and self.data.blur is not None
-        squared_errors = torch.cat(self._workers.do(jobs, alone=alone), 1)
+        by_torch = isinstance(rule, Gradient) and self.data.blur is not None
+        squared_errors = torch.cat(self._workers.do(jobs, by_torch=by_torch), 1)
         self._pace.took(rule, (time.perf_counter() - begin) / count)
         return squared_errors / self.data.total
 
@@ -125,7 +123,7 @@ class Batch:
     def blur(self, start: int, begin: Blur | None, shape: Shape) -> Blur:
         """Return the blur with which a start explains the counts best: see `coherence.estimate`."""
         chunk, index = self._place(start)
-        return self._workers.do([partial(chunk.blur, index, begin, shape)], alone=self._short)[0]
+        return self._workers.do([partial(chunk.blur, index, begin, shape)], by_torch=True)[0]
 
     def halve(self) -> None:
         """Empty one half of every support, once."""
@@ -150,7 +148,7 @@ class Batch:
     def score(self, start: int) -> float:
         """Return what one start is judged by likewise."""
         chunk, index = self._place(start)
-        return self._workers.do([partial(chunk.score, index)], alone=self._short)[0]
+        return self._workers.do([partial(chunk.score, index)], by_torch=True)[0]
 
     def keep(self, chosen: Sequence[int]) -> None:
         """Go on with some of the starts only, in the order that they have."""
@@ -175,7 +173,7 @@ class Batch:
         return _natural(chunk.supports[index])
 
     def _each(self, work: Callable[[Chunk], _Result]) -> list[_Result]:
-        return self._workers.do([partial(work, chunk) for chunk in self.chunks], alone=self._short)
+        return self._workers.do([partial(work, chunk) for chunk in self.chunks], by_torch=True)
 
     def _place(self, start: int) -> tuple[Chunk, int]:
         chunks = iter(self.chunks)
@@ -185,11 +183,7 @@ class Batch:
         return chunk, start
 
     def _hire(self, jobs: int) -> Workers:
-        # a GPU does one thing after the other
-        available = (self._cores or workers.cores()) if self.data.device.type == "cpu" else 1
-        return Workers(
-            jobs, available, self.data.backend.threads_within(self.data.modulus.numel(), available)
-        )
+        return self.data.backend.workers(jobs, self.data.modulus.numel(), self._cores)
 
     def _chunk(self, starts: Starts, share: slice) -> Chunk:
         objects = self._load(starts.objects[share].astype(np.complex64, copy=False))

@@ -40,7 +40,7 @@ class ModelledBackend:
         self._inner, self._forward, self._measured, self._apart = inner, forward, measured, apart
         self.name, self.device = inner.name, inner.device
         self.project, self.starts_at_once = inner.project, inner.starts_at_once
-        self.threads_within = inner.threads_within
+        self.workers = inner.workers
         self.sums_of_intensities, self.blurring = inner.sums_of_intensities, inner.blurring
 
     def iterations(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from . import workers
 from .blur import Blur
 from .blurring import Blurring, Transformed
 from .iterations import Iterations, ReferenceIterations, Relaxation
@@ -11,7 +12,7 @@ from .likelihood import Likelihood, LikelihoodByTransforms
 from .need import GPU_NEED, Need, cpu_need
 from .pattern import AXES, Pattern
 from .sums import Sums, sums_by_transform, sums_of_intensities
-from .workers import short
+from .workers import Workers, short
 
 _SHARE = 0.8
 """Part of a GPU's available memory that is made use of: not all of it is in one piece."""
@@ -70,9 +71,10 @@ class TorchBackend:
         """Return how many starts to work on together: as many as a GPU's memory holds; on a CPU one keeps its caches warm."""
         return 1 if self.device.type == "cpu" else need.at_a_time(starts, voxels, _SHARE * available)
 
-    def threads_within(self, voxels: int, available: int) -> int:
-        """Return how many threads are of use within an object: torch's wait for each other at every step."""
-        return 1 if self.device.type != "cpu" or short(voxels) else available
+    def workers(self, jobs: int, voxels: int, most: int | None = None) -> Workers:
+        """Return what does jobs: a GPU does one after the other, and torch's threads wait for each other at every step."""
+        available = (most or workers.cores()) if self.device.type == "cpu" else 1
+        return Workers(jobs, available, 1 if short(voxels) else available, short(voxels))
 
     def need(self, gradients: bool, blurred: bool) -> Need:
         """Return the memory that phasing takes."""

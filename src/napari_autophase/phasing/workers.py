@@ -40,15 +40,24 @@ class Workers:
         Cores to be used.
     within
         Threads at most that are of use within one job.
+    is_short
+        Whether what torch does within a job is better done by a single thread.
     """
 
-    def __init__(self, jobs: int, available: int, within: int) -> None:
+    def __init__(self, jobs: int, available: int, within: int, is_short: bool = False) -> None:
         self._side_by_side = max(1, min(jobs, available))
         self.threads = max(1, min(available // self._side_by_side, within))
+        self._by_torch = 1 if is_short else self.threads
 
-    def do(self, jobs: Sequence[Callable[[], _Result]], *, alone: bool = False) -> list[_Result]:
-        """Do all jobs and return their results in order; if `alone`, each by a single thread."""
-        count = 1 if alone else self.threads
+    def do(self, jobs: Sequence[Callable[[], _Result]], *, by_torch: bool = False) -> list[_Result]:
+        """Do all jobs and return their results in order.
+
+        Parameters
+        ----------
+        by_torch
+            Whether they are torch's work whatever the backend is, such as passes over the pattern.
+        """
+        count = self._by_torch if by_torch else self.threads
         return list(side_by_side([partial(_call, count, job) for job in jobs], self._side_by_side))
 
 

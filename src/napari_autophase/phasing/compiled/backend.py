@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from .. import workers
 from ..blur import Blur, short_kernels
 from ..blurring import Blurring
 from ..iterations import Iterations, Relaxation, Rule
@@ -12,6 +13,7 @@ from ..likelihood import Likelihood
 from ..need import Need, cpu_need
 from ..pattern import Pattern
 from ..sums import Sums
+from ..workers import Workers, short
 from . import threads
 from .blurs import ShortBlurring, TransformedBlurring
 from .box import Box, SupportBox
@@ -73,9 +75,10 @@ class CompiledBackend:
         """Return 1: an object at a time keeps the caches warm."""
         return 1
 
-    def threads_within(self, voxels: int, available: int) -> int:  # noqa: ARG002 - see `threads`, which knows
-        """Return how many threads are of use within an object: all."""
-        return available
+    def workers(self, jobs: int, voxels: int, most: int | None = None) -> Workers:
+        """Return what does jobs: all threads are of use within an object (see `threads`)."""
+        available = most or workers.cores()
+        return Workers(jobs, available, available, short(voxels))
 
     def need(self, gradients: bool, blurred: bool) -> Need:
         """Return the memory that phasing takes."""
