@@ -18,7 +18,7 @@ from napari_autophase.evidence import Trust
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.scan import Scan
-from napari_autophase.viewer.model import compat, layers
+from napari_autophase.viewer.model import compat, layers, readout
 from napari_autophase.viewer.model.drawing import draw
 from napari_autophase.viewer.model.mesh import LIGHT, SHADE, Cut, mesh
 from napari_autophase.viewer.model.quantity import colour_map
@@ -586,6 +586,14 @@ def test_the_cursor_tells_counts_on_the_diffraction(viewer):
     session_of(viewer).add_scan(scan)
     brightest = np.unravel_index(scan.counts.argmax(), scan.shape)
     assert said_at(viewer.layers[0], brightest, (1, 2)) == f"{scan.counts.max():.6g} counts"
+
+
+def test_whole_counts_are_said_whole_however_logarithms_are_rounded():
+    for number in (1, 7, 999, 9930, 9931, 65535, 99_999):
+        exact = np.float32(np.log10(1 + number))
+        for value in (exact, np.nextafter(exact, np.float32(0)), np.nextafter(exact, np.float32(9))):
+            assert readout.counts(float(value)) == f"{number} counts"
+    assert readout.counts(np.log10(1 + 2.5)) == "2.5 counts"
 
 
 def test_the_caption_keeps_clear_of_the_colour_bar(viewer, result, monkeypatch):

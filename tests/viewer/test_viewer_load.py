@@ -34,6 +34,7 @@ from napari_autophase.viewer.docks import load_dock
 from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.model import compat
 from napari_autophase.viewer.model.mesh import Cut
 from napari_autophase.viewer.widgets.geometry_form import GeometryForm
 
@@ -882,12 +883,12 @@ def test_a_result_that_is_not_seen_does_not_come_forward(dock, session, viewer, 
     result = session.add_result(make_result())
     session.show_diffraction()
     seen = [layer for layer in viewer.layers if layer.visible]
-    camera = (viewer.dims.ndisplay, viewer.scene.camera.zoom)
+    camera = (viewer.dims.ndisplay, compat.camera(viewer).zoom)
     fill_in(dock, TYPED)
     qtbot.waitUntil(lambda: result.quantities.unit == "nm", timeout=120_000)
     qtbot.waitUntil(lambda: not session._queue._works, timeout=120_000)
     assert [layer for layer in viewer.layers if layer.visible] == seen
-    assert (viewer.dims.ndisplay, viewer.scene.camera.zoom) == camera
+    assert (viewer.dims.ndisplay, compat.camera(viewer).zoom) == camera
     session.show_result()
     assert result.shown
 

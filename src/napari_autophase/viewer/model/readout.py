@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from napari.layers import Layer
 
+_ROUNDING = 3e-6
+"""Of 1 + counts, relative: logarithms are kept in single precision, to about a millionth."""
+
 
 def say_values(layer: Layer, words: Callable[[float], str]) -> None:
     """Let the status bar say the value of a layer in these words; of a surface napari says a vertex's number too."""
@@ -27,4 +30,6 @@ def say_values(layer: Layer, words: Callable[[float], str]) -> None:
 def counts(value: float) -> str:
     """Return the counts of a voxel of which log10(1 + counts) is shown."""
     number = 10.0**value - 1
+    if abs(number - round(number)) <= _ROUNDING * (1 + number):
+        number = round(number)
     return f"{number:.6g} counts" if number < 1e6 else f"{number:.4g} counts"
