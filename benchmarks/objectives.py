@@ -196,6 +196,7 @@ def write(rows: list[dict], options: argparse.Namespace) -> None:
     figures = [f"{figure}, {reach}" for reach in REACHES for figure in ("correlation", "χ²")]
     heading = ["", "predicts", "is shown", "GMAC", "parameters", *figures]
     text = (
+        f"{common.machine()}. "
         f"Each variant saw the same {options.steps * options.batch:,} crystals (phase ranges to 2π; generator "
         f"{rows[0]['generator']}); medians and quartiles of {options.validation} crystals of the validation streams, the "
         "nearer twin counted.\n\n"

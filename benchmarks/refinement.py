@@ -152,7 +152,8 @@ def main() -> None:
         crystal.cache_clear()
         begin.cache_clear()
     known.tidy()
-    text = f"{len(rows)} runs; in brackets: crystals on which 60*ER is beaten.\n\n{tables(rows)}\n"
+    told = f"{common.machine()}; {len(rows)} runs; in brackets: crystals on which 60*ER is beaten."
+    text = f"{told}\n\n{tables(rows)}\n"
     options.output.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
 

@@ -180,3 +180,10 @@ def test_rows_name_code_that_is_there(part):
     assert part("objectives").generator()
     with pytest.raises(FileNotFoundError, match="no module simulated"):
         common.code("simulated")
+
+
+def test_every_table_says_with_what_it_was_measured():
+    """Commit, device and versions, as `common.machine` says them."""
+    tables = [path for path in BENCHMARKS.glob("*.py") if "write_text(" in path.read_text(encoding="utf-8")]
+    assert len(tables) > 8
+    assert [path.name for path in tables if "machine" not in path.read_text(encoding="utf-8")] == []
