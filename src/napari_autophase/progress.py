@@ -53,6 +53,17 @@ def relayed(
             yield told
 
 
+def driven(job: Generator[Progress, None, _Result], report: Report) -> _Result:
+    """Do a job to its end, tell each step of it, and return what it returns."""
+    while True:
+        try:
+            step = next(job)
+        except StopIteration as done:
+            result: _Result = done.value
+            return result
+        report(step)
+
+
 def line(step: Progress) -> str:
     """Return a step in words: its stage, how far it is, and chi² where it is known."""
     error = "" if step.error is None else f", χ² {step.error:.4g}"

@@ -219,13 +219,7 @@ def run(
         with progress.shown() as bar:
             return run(scan, recipe, bar, begin)
     choice = Recipe.from_preset(recipe) if isinstance(recipe, str) else recipe
-    job = reconstruct(_as_scan(scan), choice, begin=begin)
-    while True:
-        try:
-            step = next(job)
-        except StopIteration as done:
-            return done.value
-        report(step)
+    return progress.driven(reconstruct(_as_scan(scan), choice, begin=begin), report)
 
 
 def _as_scan(scan: Scan | np.ndarray | str | Path) -> Scan:

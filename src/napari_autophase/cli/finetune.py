@@ -68,12 +68,7 @@ def finetune(
     check_target(target, overwrite=force)  # before anything is computed
     job = finetune(measured, chosen, steps=steps, learning_rate=learning_rate, views=views)
     with progress.shown(False if quiet else None) as report_step:
-        while True:
-            try:
-                report_step(next(job))
-            except StopIteration as done:
-                tuned = done.value
-                break
+        tuned = progress.driven(job, report_step)
     if not quiet:
         for one, before, after in zip(measured, tuned.before, tuned.after, strict=True):
             changes = (f"{name} {before[name]:.4g} → {after[name]:.4g}" for name in before)
