@@ -40,7 +40,14 @@ def pixels(path) -> np.ndarray:
 def test_the_picture_says_name_figures_units_and_shows_colours(tmp_path, nm):
     figure = draw_picture(made(ball * np.exp(0.03j * r[0] ** 2), nm), tmp_path / "a.png", 0.4, dpi=50)
     words = " ".join(text.get_text() for text in figure.findobj(Text))
-    for word in ("S0001", "0.0125", "3.5 s", "40*HIO+60*RAAR+40*ER", "amplitude 0.40", "nm" if nm else "pixels"):
+    for word in (
+        "S0001",
+        "0.0125",
+        "3.5 s",
+        "40*HIO+60*RAAR+40*ER",
+        "amplitude 0.40",
+        "nm" if nm else "pixels",
+    ):
         assert word in words
     assert ("strain (%), relative to the mean" in words) == nm
     assert "likelihood" not in words
