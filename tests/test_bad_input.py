@@ -425,10 +425,29 @@ def listening():
 def test_an_interrupt_is_never_lost(monkeypatch, capsys, work):
     """Python prints what is raised in the callback of a weak reference, and goes on."""
     before = sys.unraisablehook, signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(importlib.import_module("napari_autophase.cli.app"), "app", lambda *_, **__: work())
+    monkeypatch.setattr(importlib.import_module("napari_autophase.cli.commands"), "app", lambda *_, **__: work())
     assert cli.main(["devices"]) == 130
     assert capsys.readouterr().err == "napari-autophase: Interrupted.\n"
     assert (sys.unraisablehook, signal.getsignal(signal.SIGINT)) == before
+
+
+_INTERRUPTED_AT_THE_START = """
+import os, runpy, signal, sys
+class Typed:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Typed())
+runpy.run_module("napari_autophase", run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
+def test_an_interrupt_before_the_first_command_is_loaded_is_answered_by_a_word():
+    command = [sys.executable, "-c", _INTERRUPTED_AT_THE_START]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "napari-autophase: Interrupted.\n")
 
 
 def test_an_old_result_survives_a_failed_write(scan, tmp_path, monkeypatch, capsys):

@@ -13,7 +13,7 @@ import pytest
 
 from napari_autophase import formats
 from napari_autophase.cli import main
-from napari_autophase.cli.app import COMMANDS
+from napari_autophase.cli.commands import COMMANDS
 from napari_autophase.evidence import MEANINGS
 from napari_autophase.formats import whose
 from napari_autophase.geometry import beamlines, find_beamline

@@ -14,7 +14,7 @@ import h5py
 import pytest
 
 from napari_autophase import formats
-from napari_autophase.cli.app import COMMANDS
+from napari_autophase.cli.commands import COMMANDS
 from napari_autophase.cli.lazy import Commands
 from napari_autophase.simulation import simulate
 

@@ -86,7 +86,7 @@ def test_the_wheel_holds_what_the_plugin_needs(built):
     package = {
         name.removeprefix("napari_autophase/") for name in names if name.startswith("napari_autophase/")
     }
-    assert {"napari.yaml", "py.typed", "cli/app.py", "viewer/__init__.py"} <= package
+    assert {"napari.yaml", "py.typed", "cli/commands.py", "viewer/__init__.py"} <= package
     weights = {name for name in package if name.startswith("network/weights/")}
     assert any(name.endswith(".safetensors") for name in weights)
     assert any(name.endswith((".md", ".json")) for name in weights)

@@ -7,15 +7,13 @@ answers at once.
 
 from __future__ import annotations
 
-import atexit
 import errno
 import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from io import TextIOWrapper
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -113,20 +111,6 @@ def _run(arguments: list[str], is_interrupted: Callable[[], bool]) -> int:
             _print_no_more()
             return _complain(f"The output cannot be printed ({error.strerror}); send it elsewhere.", 2)
         return _complain(f"Unexpected {type(error).__name__}: {error} ({PROGRAM} --debug … shows where).", 1)
-
-
-def program() -> NoReturn:
-    """Be the command line's process: run it, and end at once.
-
-    All files are closed by then.  The interpreter would take a second to let go of torch, piece by piece, which the process that
-    ends does anyway.
-    """
-    code = main()
-    atexit._run_exitfuncs()  # what others have left to be done at the end
-    with suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
 
 
 def _print_no_more() -> None:
