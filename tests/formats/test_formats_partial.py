@@ -217,6 +217,19 @@ def test_a_number_in_a_unit_that_is_not_known_is_not_used(tmp_path):
     )
 
 
+def test_a_rocking_motor_in_a_unit_that_is_not_known_is_said_to_rock(tmp_path):
+    """The command turns eta: that it turns no circle would send a person to look in the wrong place."""
+    bliss(tmp_path)
+    path = tmp_path / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        file["1.1/instrument/positioners/eta"].attrs["units"] = "furlong"
+    scan = formats.read_scan(path)
+    assert scan.geometry is None
+    assert is_said(scan, "positioners/eta has a unit that is not known here, 'furlong': it is not used")
+    assert is_said(scan, "turns eta, but where that stood is not known: say the step with --set geometry")
+    assert not is_said(scan, "turns none of the sample's circles")
+
+
 def test_frames_ahead_of_a_motor_in_another_unit_go_on_in_it(tmp_path):
     """Radians that were recorded of the first points, degrees of the command, and a step of hundredths of a degree."""
     bliss(tmp_path)

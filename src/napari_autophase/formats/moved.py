@@ -105,7 +105,13 @@ def still(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> str:
     """Return why a circle is not seen to move that the command names, or that goes there and back; "" if there is none."""
     words = log.command.split()
     for circle in circles:
-        for source in beamline.files.of_motor(circle.motor):
+        sources = beamline.files.of_motor(circle.motor)
+        if log.why_not(sources) and any(log.called(each).rpartition("/")[2] in words for each in sources):
+            return (
+                f"'{log.command}' turns {circle.motor}, but where that stood is not known: say the step with "
+                "--set geometry.rocking_step_deg=…"
+            )
+        for source in sources:
             column, name = log.column(source), log.called(source)
             if column is None or np.nanmax(np.abs(source.degrees(1) * column), initial=0) > ANGLE.most:
                 continue
