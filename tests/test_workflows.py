@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
@@ -98,3 +100,12 @@ def test_every_dependency_has_a_lower_bound_which_is_what_the_oldest_are():
     assert pins["h5py"] == "3.12.1"
     assert {"numpy", "torch", "numba", "pydantic", "qtpy"} <= set(pins)
     assert all(re.fullmatch(r"\d+(\.\d+)+", version) for version in pins.values())
+
+
+def test_the_tour_of_the_gold_crystal_begins_as_the_other_tour_does(monkeypatch, tmp_path):
+    """It needs a screen and the measured frames, so that nothing else would notice."""
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    gold_tour = importlib.import_module("gold_tour")
+    with mock.patch.object(gold_tour.Tour, "__init__", autospec=True, return_value=None) as begun:
+        gold_tour.GoldTour(tmp_path, tmp_path)
+    begun.assert_called_once()

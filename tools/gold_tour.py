@@ -17,6 +17,8 @@ import numpy as np
 from tour import RUN_S, Failure, Tour, choose, pump
 
 SECTION = "Mask, crop, binning and how to read"
+SIZE = 1600, 1000
+"""The window, in pixels."""
 
 
 class GoldTour(Tour):
@@ -29,7 +31,7 @@ class GoldTour(Tour):
     """
 
     def __init__(self, folder: Path, frames: Path) -> None:
-        super().__init__(folder)
+        super().__init__(folder, SIZE)
         self.frames = frames
         self.mask = folder / "detector_mask.npy"
 
@@ -99,8 +101,6 @@ class GoldTour(Tour):
 
     def name_the_crystal(self) -> None:
         """The measured spacing is compared with that of gold (1 1 1)."""
-        crystal = self.field("Crystal, hkl") if False else None
-        del crystal
         from napari_autophase.viewer.widgets.crystal_form import CrystalForm
 
         form = self.window.findChildren(CrystalForm)[0]
