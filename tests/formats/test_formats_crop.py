@@ -10,10 +10,11 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+import scipy.io
 import tifffile
 
 from napari_autophase import cli, formats
-from napari_autophase.formats import common
+from napari_autophase.formats import common, doors
 from napari_autophase.formats.crop import memory_bytes
 from napari_autophase.formats.registry import format_of
 from napari_autophase.geometry import frame, scattering_vector
@@ -315,7 +316,7 @@ def test_memory_is_bounded_by_what_was_said(tmp_path, crystal, capsys):
     assert np.abs(np.subtract(middle, (158, 420, 322))).max() <= 1
     bound = memory_bytes(shape) + 8 * part.counts.nbytes
     assert most < bound < 4 * np.prod(shape)
-    line = formats.cropping_line(path)
+    line = formats.reading_line(path, crop="auto")
     assert f"{memory_bytes(shape) / 2**30:.1f} GiB" in line
 
 
@@ -382,6 +383,28 @@ def test_the_command_line_says_the_memory_beforehand(wide, tmp_path, capsys):
     assert formats.read_reconstruction(tmp_path / "r.cxi").shape == (32, 36, 30)
     assert cli.main(["reconstruct", str(path), "--crop", "some", *quick]) == 2
     assert "--crop 'some'" in capsys.readouterr().err
+
+
+def test_a_large_scan_that_is_read_whole_says_what_it_takes_and_how_to_do_with_less(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "wide.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("entry/data/data", (40, 1000, 900), np.uint16, chunks=(1, 1000, 900))
+    # 36 million voxels of 2 bytes, and the 30 beside them that preparing takes
+    whole = formats.reading_line(path)
+    assert whole.startswith("40 × 1000 × 900 read whole: about 1.1 GiB; --crop auto reads what is around")
+    bound = memory_bytes((40, 1000, 900)) / 2**30
+    assert f"with at most {bound:.1f} GiB beside it" in whole
+    assert bound < 0.7
+    monkeypatch.setattr(doors, "_LARGE", 20 * 30 * 30)
+    np.save(tmp_path / "s.npy", np.random.default_rng(0).poisson(1, (20, 30, 30)))
+    np.save(tmp_path / "t.npy", np.random.default_rng(0).poisson(1, (19, 30, 30)))
+    cli.main(["info", str(tmp_path / "s.npy")])
+    assert capsys.readouterr().err.startswith("20 × 30 × 30 read whole: about 0.0 GiB; --crop auto")
+    cli.main(["info", str(tmp_path / "t.npy")])
+    assert "read whole" not in capsys.readouterr().err
+    # what can only be unpacked as one has nothing to gain
+    scipy.io.savemat(tmp_path / "s.mat", {"data": np.zeros((40, 30, 30), np.uint16)}, do_compression=True)
+    assert formats.reading_line(tmp_path / "s.mat") == ""
 
 
 def _box_of(part):

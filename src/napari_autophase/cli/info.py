@@ -69,6 +69,7 @@ def info(
     stood.document()
     prepared_as = choose_recipe(None, recipe, settings or [])
     files = ScanFiles(dataset, mask, mask_good, dark, white, roi, values, axes, spec, crop)
+    files.announce(scan)
     found = formats.read(scan, beamline=stood.said_beamline(), **files.options())
     lines: list[tuple[str, str]] = []
     if isinstance(found, Scan):

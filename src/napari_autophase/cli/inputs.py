@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -226,6 +228,14 @@ class ScanFiles:
             | formats.numbers_in(roi=self.roi, axes=self.axes)
             | {"crop": formats.crop_in(self.crop)}
         )
+
+    def announce(self, scan: str) -> None:
+        """Say on stderr what reading will take; what is wrong with the file is said when it is read."""
+        from .. import formats
+
+        with suppress(InputError):
+            line = formats.reading_line(scan, dataset=self.dataset, crop=formats.crop_in(self.crop))
+            print(line, end="\n" if line else "", file=sys.stderr, flush=True)
 
 
 def read_scan(scan: str, files: ScanFiles, geometry: GeometryChoice | None = None, **changed: Any) -> Scan:

@@ -131,12 +131,12 @@ def reconstruct(
     # while the scan is read: Python's lock is not needed for it
     loading = threading.Thread(target=load_libraries, daemon=True)
     loading.start()
-    from .. import formats, progress
+    from .. import progress
     from ..reconstruct import run
 
     begin = time.perf_counter()
-    if crop is not None and not quiet:
-        print(formats.cropping_line(scans[0], dataset=dataset), file=sys.stderr)
+    if not quiet:
+        files.announce(scans[0])
     measured = read_scans(scans, add, least, files, stood)
     loading.join()
     seconds_read = time.perf_counter() - begin

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from .common import Dataset as Dataset
     from .common import check_memory as check_memory
     from .crop import crop_in as crop_in
-    from .doors import cropping_line as cropping_line
     from .doors import datasets as datasets
     from .doors import frames_of as frames_of
     from .doors import read as read
     from .doors import read_reconstruction as read_reconstruction
     from .doors import read_scan as read_scan
+    from .doors import reading_line as reading_line
     from .doors import recognise as recognise
     from .doors import write as write
     from .doors import write_scan as write_scan
@@ -39,12 +39,12 @@ _HOLDS = {
     "common": ("AmbiguousDataset", "AmbiguousScan", "Dataset", "check_memory"),
     "crop": ("crop_in",),
     "doors": (
-        "cropping_line",
         "datasets",
         "frames_of",
         "read",
         "read_reconstruction",
         "read_scan",
+        "reading_line",
         "recognise",
         "write",
         "write_scan",

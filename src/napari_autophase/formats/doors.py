@@ -10,12 +10,13 @@ import numpy as np
 
 from ..geometry import Beamline
 from ..maps import Maps
+from ..memory import GIB
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
 from .choice import choose
 from .common import AmbiguousScan, Dataset
-from .crop import Crop, memory_bytes
+from .crop import PREPARING, Crop, memory_bytes
 from .listing import scans
 from .paths import split_path
 from .patience import patient
@@ -27,6 +28,8 @@ from .values import Values
 
 _LOOKED_AT = 4
 """So many volumes of a file are looked at."""
+_LARGE = 2**25
+"""Of a scan of so many voxels a person is told how to do with less memory and time."""
 
 
 @patient
@@ -131,8 +134,8 @@ def read_scan(
 
 
 @patient
-def cropping_line(path: str | Path, *, dataset: str | None = None) -> str:
-    """Say how much memory it takes to look for the part of a scan to read, before that is done.
+def reading_line(path: str | Path, *, dataset: str | None = None, crop: Crop | None = None) -> str:
+    """Say how much memory it takes to read a scan, before that is done; "" for one that is read whole and small, or for a result.
 
     Raises
     ------
@@ -141,9 +144,19 @@ def cropping_line(path: str | Path, *, dataset: str | None = None) -> str:
     """
     file, kind, chosen = _locate(path, dataset)
     shape = chosen.frames
+    sides = " × ".join(map(str, shape))
+    if crop is None:
+        by_parts = type(kind).opens is not Format.opens
+        if prod(shape) < _LARGE or not by_parts or kind.is_object(file, chosen):
+            return ""
+        needed = prod(shape) * (chosen.dtype.itemsize + PREPARING)
+        return (
+            f"{sides} read whole: about {needed / GIB:.1f} GiB; --crop auto reads what is around the Bragg peak alone, with at most "
+            f"{memory_bytes(shape) / GIB:.1f} GiB beside it"
+        )
     with kind.opens(file, chosen) as volume:
         needed = memory_bytes(shape, volume.together)
-    return f"{' × '.join(map(str, shape))} read frame by frame: at most {needed / 2**30:.1f} GiB beside the part that is kept"
+    return f"{sides} read frame by frame: at most {needed / GIB:.1f} GiB beside the part that is kept"
 
 
 @patient
