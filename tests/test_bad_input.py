@@ -425,7 +425,9 @@ def listening():
 def test_an_interrupt_is_never_lost(monkeypatch, capsys, work):
     """Python prints what is raised in the callback of a weak reference, and goes on."""
     before = sys.unraisablehook, signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(importlib.import_module("napari_autophase.cli.commands"), "app", lambda *_, **__: work())
+    monkeypatch.setattr(
+        importlib.import_module("napari_autophase.cli.commands"), "app", lambda *_, **__: work()
+    )
     assert cli.main(["devices"]) == 130
     assert capsys.readouterr().err == "napari-autophase: Interrupted.\n"
     assert (sys.unraisablehook, signal.getsignal(signal.SIGINT)) == before

@@ -385,7 +385,9 @@ def test_the_command_line_says_the_memory_beforehand(wide, tmp_path, capsys):
     assert "--crop 'some'" in capsys.readouterr().err
 
 
-def test_a_large_scan_that_is_read_whole_says_what_it_takes_and_how_to_do_with_less(tmp_path, capsys, monkeypatch):
+def test_a_large_scan_that_is_read_whole_says_what_it_takes_and_how_to_do_with_less(
+    tmp_path, capsys, monkeypatch
+):
     path = tmp_path / "wide.h5"
     with h5py.File(path, "w") as file:
         file.create_dataset("entry/data/data", (40, 1000, 900), np.uint16, chunks=(1, 1000, 900))

@@ -151,8 +151,8 @@ def reading_line(path: str | Path, *, dataset: str | None = None, crop: Crop | N
             return ""
         needed = prod(shape) * (chosen.dtype.itemsize + PREPARING)
         return (
-            f"{sides} read whole: about {needed / GIB:.1f} GiB; --crop auto reads what is around the Bragg peak alone, with at most "
-            f"{memory_bytes(shape) / GIB:.1f} GiB beside it"
+            f"{sides} read whole: about {needed / GIB:.1f} GiB; --crop auto reads what is around the Bragg peak alone, "
+            f"with at most {memory_bytes(shape) / GIB:.1f} GiB beside it"
         )
     with kind.opens(file, chosen) as volume:
         needed = memory_bytes(shape, volume.together)
