@@ -131,6 +131,20 @@ def test_a_second_crystal_is_masked_and_said_with_its_place(counts, two):
     assert prepared.oversampling == pytest.approx(clean, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("seed", "other", "moved", "phase"),
+    [(3, 4, (18, -20, 14), 1.0), (5, 6, (0, -21, 18), 1.0), (7, 4, (18, -20, 14), 4.0)],
+)
+def test_streaks_of_a_second_crystal_are_masked_as_far_as_they_outshine(seed, other, moved, phase):
+    """Facets scatter farther than the ball around the other peak: what no crystal has on its far side is not its own."""
+    own = simulate(seed=seed, size=64, peak=1e5, phase_range=phase).scan.counts.astype(np.float32)
+    its = np.roll(simulate(seed=other, size=64, peak=3e4).scan.counts, moved, (0, 1, 2)).astype(np.float32)
+    prepared = prepare(Scan.from_array(own + its))
+    bad = ~np.roll(prepared.good, [-shift for shift in prepared.shift], (0, 1, 2))
+    assert its[~bad].sum() < 0.02 * its.sum()
+    assert own[bad].sum() < 0.006 * own.sum()
+
+
 def test_a_second_crystal_is_left_where_that_is_wished(two):
     choice = Recipe().with_settings({"prepare.other_peaks": False}).prepare
     prepared, masked = prepare(Scan.from_array(two[0]), choice), prepare(Scan.from_array(two[0]))

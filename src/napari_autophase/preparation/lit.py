@@ -35,6 +35,10 @@ _MOAT = 0.04
 of 16 rad and more splits a peak."""
 _CORE = 0.25
 """Within half of the ball that another peak outshines it is masked in any case."""
+_MORE = 3.0
+"""Strain makes a pattern differ from that on the opposite side: only what is so many times as bright is another crystal's."""
+_AS_FAR = 4.0
+"""And where its nearness, in the ball that it outshines less than 1, is below this: 16 times fainter than the crystal's own by Porod."""
 _DARK = 0.05
 """Mean counts of a voxel that are nobody's light."""
 _FRINGES = 4.0
@@ -258,7 +262,10 @@ def lit_by(
     nearness = away(other.voxel) / np.sqrt(other.share) / np.maximum(away(peak), 1e-9)
     unknown = (own < 0) | (its < 0)
     # on the far side of the crystal's own peak may lie a third
-    return (nearness < _CORE) | np.where(unknown, nearness < 1, its > np.maximum(own, _DARK))
+    foreign = (nearness < _CORE) | np.where(unknown, nearness < 1, its > np.maximum(own, _DARK))
+    # where only the crystal's far side is known, what is there beside as much light must be the other's
+    is_more = (own >= 0) & (its < 0) & (light > _MORE * np.maximum(own, _DARK))
+    return foreign | (is_more & (nearness < _AS_FAR))
 
 
 def _light(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
