@@ -38,7 +38,7 @@ _CORE = 0.25
 _MORE = 3.0
 """Strain makes a pattern differ from that on the opposite side: only what is so many times as bright is another crystal's."""
 _AS_FAR = 4.0
-"""And where its nearness, in the ball that it outshines less than 1, is below this: 16 times fainter than the crystal's own by Porod."""
+"""And where Porod's law makes it at most the square of that fainter than the crystal's own light: 16 times."""
 _DARK = 0.05
 """Mean counts of a voxel that are nobody's light."""
 _FRINGES = 4.0
