@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_autophase import cli, formats
+from napari_autophase import cli, export, formats
 from napari_autophase.geometry import frame, scattering_vector
 from napari_autophase.orthogonal import orthogonalise, write
 from napari_autophase.recipe import Recipe
@@ -226,6 +226,25 @@ def test_a_scan_goes_through_the_command_too(tmp_path, capsys):
         assert "flat background of 2" in capsys.readouterr().out
         assert np.quantile(file["data"][file["mask"] == 0], 0.2) > 1  # it is still there
         assert file["mask"].dtype == bool
+
+
+def test_voxels_may_be_half_of_what_is_resolved(sphere, spots, tmp_path, capsys):
+    """The sphere's edge is a logistic function: from a tenth to nine tenths it takes 2 ln 9 times its scale, and voxels widen it."""
+    found, _, body, _ = sphere
+    plain = replace(found, object=body.astype(np.complex64))
+    scale = np.linalg.norm(found.voxel_steps_nm, axis=0).max() / 4
+    made = orthogonalise(plain, voxel_size="resolution")
+    assert np.log(9) * scale < made.voxel_size < 1.5 * np.log(9) * scale
+    maps = export.maps_of(plain, voxel_size_nm="resolution")
+    assert maps.voxel_size == pytest.approx((made.voxel_size,) * 3)
+    formats.write(plain, tmp_path / "s.cxi")
+    command = ["orthogonalise", str(tmp_path / "s.cxi"), "-o", str(tmp_path / "o.h5"), "--voxel-size"]
+    assert cli.main([*command, "resolution"]) == 0
+    assert f"voxels of {made.voxel_size:.5g} nm" in capsys.readouterr().out
+    assert cli.main([*command, "fine"]) == 2
+    assert "--voxel-size fine: write a number of nm, or resolution." in capsys.readouterr().err
+    with pytest.raises(InputError, match="is a scan, which has no resolution"):
+        orthogonalise(spots[0], voxel_size="resolution")
 
 
 def test_what_cannot_be_is_said(sphere, spots, tmp_path, capsys):

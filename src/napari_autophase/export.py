@@ -8,7 +8,7 @@ from pathlib import Path
 from . import analysis, files, formats
 from .formats import export as writers
 from .maps import Maps
-from .orthogonal import FRAMES, Frame, turned
+from .orthogonal import FRAMES, Frame, VoxelSize, resolved_voxel_nm, turned
 from .reconstruction import Reconstruction
 from .scan import InputError
 
@@ -29,7 +29,7 @@ def maps_of(
     found: Reconstruction,
     *,
     threshold: float | None = None,
-    voxel_size_nm: float | None = None,
+    voxel_size_nm: VoxelSize = None,
     frame: Frame = "laboratory",
     against: Against | None = None,
 ) -> Maps:
@@ -42,7 +42,7 @@ def maps_of(
     threshold
         Amplitude, as a fraction of the largest, that bounds the crystal; None: its recipe's.
     voxel_size_nm
-        Edge of the voxels; None: that of a cube as large as the result's.
+        Edge of the voxels; ``"resolution"``: see `orthogonal.resolved_voxel_nm`; None: that of a cube as large as the result's.
     frame
         See `orthogonal.FRAMES`.
     against
@@ -54,6 +54,8 @@ def maps_of(
         If the result is empty, or the frame is not known.
     """
     there = turned(found.corrected, frame)  # along the beams, which stand in the laboratory
+    if voxel_size_nm == "resolution":
+        voxel_size_nm = resolved_voxel_nm(there)
     lattice = analysis.mean_lattice(there, **({} if against is None else vars(against)))
     shown = analysis.quantities(there, threshold, voxel_size_nm, lattice)
     about = {
@@ -74,7 +76,7 @@ def export(
     path: str | Path,
     *,
     threshold: float | None = None,
-    voxel_size_nm: float | None = None,
+    voxel_size_nm: VoxelSize = None,
     frame: Frame = "laboratory",
     against: Against | None = None,
 ) -> None:

@@ -16,6 +16,8 @@ from .reconstruction import Reconstruction
 from .scan import Geometry, InputError, Scan
 
 Frame = Literal["laboratory", "sample", "crystal"]
+VoxelSize = float | Literal["resolution"] | None
+"""Edge of a voxel in nm (1/nm for counts); half of what the result resolves; None: a cube as large as the old voxel."""
 FRAMES: dict[str, str] = {
     "laboratory": "x outboard, y up, z along the beam, the sample as it stood at the Bragg peak",
     "sample": "the laboratory's axes as they lie in the sample with all its circles at zero",
@@ -72,7 +74,7 @@ class Orthogonal:
 
 
 def orthogonalise(
-    found: Scan | Reconstruction, frame: Frame = "laboratory", voxel_size: float | None = None
+    found: Scan | Reconstruction, frame: Frame = "laboratory", voxel_size: VoxelSize = None
 ) -> Orthogonal:
     """Bring a result, or the counts of a scan, onto an orthogonal grid.
 
@@ -86,13 +88,18 @@ def orthogonalise(
     frame
         See `FRAMES`.
     voxel_size
-        Edge of the new voxels in nm, or in 1/nm for a scan; None: that of a cube as large as the old voxel.
+        Edge of the new voxels in nm, or in 1/nm for a scan; ``"resolution"``: see `resolved_voxel_nm`; None: that of a cube as
+        large as the old voxel.
 
     Raises
     ------
     InputError
         If the geometry is not known, the voxel size is impossible, or the grid would not fit into memory.
     """
+    if voxel_size == "resolution":
+        if isinstance(found, Scan):
+            raise InputError(f"{found.name} is a scan, which has no resolution; give the voxel size in 1/nm.")
+        voxel_size = resolved_voxel_nm(found)
     if voxel_size is not None and not (np.isfinite(voxel_size) and voxel_size > 0):
         raise InputError(f"A voxel size of {voxel_size} was asked for; give a positive one.")
     return (
@@ -100,6 +107,39 @@ def orthogonalise(
         if isinstance(found, Reconstruction)
         else _counts(found, frame, voxel_size)
     )
+
+
+def resolved_voxel_nm(found: Reconstruction) -> float:
+    """Return half of what a result resolves, in nm: larger voxels would lose some of it, smaller ones show no more.
+
+    Raises
+    ------
+    InputError
+        If its geometry, or its resolution, is not known.
+    """
+    shown = analysis.quantities(found)
+    resolved = analysis.resolution(shown, found.trust)
+    if shown.relative or not np.isfinite(resolved.value):
+        raise InputError(
+            f"What {found.name} resolves is not known in nm; give its geometry, or the voxel size as a number."
+        )
+    return resolved.value / 2
+
+
+def voxel_size_in(text: str | None) -> VoxelSize:
+    """Return the voxel size that a person writes: a number, or ``resolution``.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if text is None or text.strip() == "resolution":
+        return None if text is None else "resolution"
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--voxel-size {text}: write a number of nm, or resolution.") from None
 
 
 def _object(found: Reconstruction, frame: Frame, voxel_size: float | None) -> Orthogonal:

@@ -170,8 +170,12 @@ Threshold = Annotated[
     typer.Option(min=0, max=1, help="Amplitude, as a fraction of the largest, that bounds the crystal."),
 ]
 VoxelSize = Annotated[
-    float | None,
-    typer.Option(min=0, help="Edge of the new voxels in nm; by default a cube as large as the old voxel."),
+    str | None,
+    typer.Option(
+        metavar="NM|resolution",
+        help="Edge of the new voxels in nm, or resolution: half of what the result resolves; by default a cube as large as the "
+        "old voxel. Of a scan in 1/nm.",
+    ),
 ]
 FrameName = Annotated[
     Literal["laboratory", "sample", "crystal"],

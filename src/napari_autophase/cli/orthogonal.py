@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..faults import InputError
-from .options import BeamlineName, CropTo, Dataset, GeometryPath, MaskPath, Settings, SpecPath
+from .options import BeamlineName, CropTo, Dataset, GeometryPath, MaskPath, Settings, SpecPath, VoxelSize
 from .targets import check_targets
 
 
@@ -26,12 +26,7 @@ def orthogonalise(
             "its circles at zero, or turned so that Q lies along y."
         ),
     ] = "laboratory",
-    voxel_size: Annotated[
-        float | None,
-        typer.Option(
-            help="Edge of the new voxels in nm (1/nm for a scan); by default a cube as large as the old voxel."
-        ),
-    ] = None,
+    voxel_size: VoxelSize = None,
     dataset: Dataset = None,
     mask: MaskPath = None,
     spec: SpecPath = None,
@@ -48,6 +43,7 @@ def orthogonalise(
     if output.suffix.lower() not in (".h5", ".npz"):
         raise InputError(f"{output} must end in .h5 or .npz.")
     check_targets([(output, output.suffix.lower())], (volume, geometry, beamline))
+    size = orthogonal.voxel_size_in(voxel_size)
     stood = GeometryChoice.of(geometry, beamline, settings)
     said = stood.document()
     found = formats.read(
@@ -62,7 +58,7 @@ def orthogonalise(
         found = stood.applied(found)
     elif said:
         raise InputError(f"{volume} is a result; napari-autophase analyse gives it another geometry.")
-    made = orthogonal.orthogonalise(found, frame, voxel_size)
+    made = orthogonal.orthogonalise(found, frame, size)
     orthogonal.write(made, output)
     print(
         f"{made.name}: {' × '.join(map(str, made.data.shape))} voxels of {made.voxel_size:.5g} {made.unit} along z, y, x of the "

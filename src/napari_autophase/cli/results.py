@@ -248,14 +248,16 @@ def export_result(
 ) -> None:
     """Write RESULT as other programs open it: amplitude, phase, displacement and strain on an orthogonal grid, or the surface."""
     from .. import export
+    from ..orthogonal import voxel_size_in
 
+    size = voxel_size_in(voxel_size)
     check_outputs([(path, export.SUFFIXES) for path in output], result)
     found = analysed(result, seen)
     write = partial(
         export.export,
         found,
         threshold=seen.threshold,
-        voxel_size_nm=voxel_size,
+        voxel_size_nm=size,
         frame=frame,
         against=against(held),
     )
