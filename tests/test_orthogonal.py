@@ -229,7 +229,7 @@ def test_a_scan_goes_through_the_command_too(tmp_path, capsys):
 
 
 def test_voxels_may_be_half_of_what_is_resolved(sphere, spots, tmp_path, capsys):
-    """The sphere's edge is a logistic function: from a tenth to nine tenths it takes 2 ln 9 times its scale, and voxels widen it."""
+    """The sphere's edge is a logistic function: from a tenth to nine tenths it is 2 ln 9 times its scale, widened by voxels."""
     found, _, body, _ = sphere
     plain = replace(found, object=body.astype(np.complex64))
     scale = np.linalg.norm(found.voxel_steps_nm, axis=0).max() / 4
