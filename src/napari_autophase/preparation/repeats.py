@@ -125,6 +125,11 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
         notes.append(
             f"Left out, because their moduli correlate with those of {reference.name} by less than {least:g}: {named}."
         )
+    unseen = int(np.count_nonzero(_judged(reference)[1] & ~usable))
+    if unseen:
+        notes.append(
+            f"Of the sum {unseen:,} voxels are masked: scans with less than about half of the light saw them once they were moved."
+        )
     for index in kept:
         notes += _said_of(scans[index], reference)
     return replace(
