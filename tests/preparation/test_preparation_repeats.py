@@ -49,7 +49,7 @@ def test_scans_are_aligned_by_whole_voxels_and_summed(pattern):
     # where one is missing the sum is scaled to all; where most are, nothing is known
     assert found.counts[seen == 2] == pytest.approx(total[seen == 2] * 1.5, rel=0.01)
     assert np.array_equal(found.mask, seen < 1.5)
-    unseen = f"Of the sum {np.count_nonzero(seen < 1.5):,} voxels are masked: scans with less than about half of the light"
+    unseen = f"Of the sum {np.count_nonzero(seen < 1.5):,} voxels are masked: scans with less than about half of all light"
     assert any(note.startswith(unseen) for note in found.notes)
     moves = {i: tuple(np.subtract(FIRST[i], FIRST[best])) for i in range(3)}
     for i, move in moves.items():

@@ -128,7 +128,7 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
     unseen = int(np.count_nonzero(_judged(reference)[1] & ~usable))
     if unseen:
         notes.append(
-            f"Of the sum {unseen:,} voxels are masked: scans with less than about half of the light saw them once they were moved."
+            f"Of the sum {unseen:,} voxels are masked: scans with less than about half of all light saw them, once moved."
         )
     for index in kept:
         notes += _said_of(scans[index], reference)
