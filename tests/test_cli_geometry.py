@@ -203,6 +203,19 @@ def test_the_lattice_test(folder, tmp_path, capsys):
     )
 
 
+def test_the_lattice_test_reads_a_part_as_its_refusals_advise(folder, tmp_path, capsys):
+    """Memory that does not suffice is said with --crop, and frames along another axis with --axes."""
+    np.save(tmp_path / "last.npy", np.moveaxis(np.load(folder / "bare.npy"), 0, -1))
+    known = ["--geometry", str(folder / "g.json"), "--material", "Au", "--hkl", "1,1,1"]
+    assert cli.main(["geometry", "lattice", str(folder / "bare.npy"), *known]) == 0
+    whole = capsys.readouterr().out
+    part = ["--axes", "2,0,1", "--crop", "20,22,24"]
+    assert cli.main(["geometry", "lattice", str(tmp_path / "last.npy"), *known, *part]) == 0
+    said = capsys.readouterr()
+    assert said.out == whole
+    assert "read frame by frame: at most" in said.err
+
+
 def test_the_arm_test(capsys):
     base = ["geometry", "arm", "--beamline", "34idc", "--pixel", "126,127", "--angles", "32.174,12.6346"]
     second = ["--pixel", "73.1,231.0", "--angles", "31.5,12.3"]

@@ -11,7 +11,9 @@ import typer
 from ..faults import InputError
 from .arguments import numbers
 from .options import (
+    Axes,
     BeamlineName,
+    CropTo,
     GeometryPath,
     MaterialName,
     Reflection,
@@ -76,6 +78,8 @@ def lattice(
     spec: SpecPath = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset inside SCAN.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Mask file: not 0 is unusable.")] = None,
+    axes: Axes = None,
+    crop: CropTo = None,
 ) -> None:
     """Find how the detector is mounted from a known lattice spacing: d for all four orientations."""
     from ..geometry import find_material, lattice_test, said, spacing_nm
@@ -84,7 +88,9 @@ def lattice(
     from .inputs import GeometryChoice, ScanFiles, read_scan, reflected
 
     choice = GeometryChoice.of(geometry, beamline, settings)
-    measured = reflected(read_scan(scan, ScanFiles(dataset, mask, spec=spec), choice), hkl)
+    files = ScanFiles(dataset, mask, axes=axes, spec=spec, crop=crop)
+    files.announce(scan)
+    measured = reflected(read_scan(scan, files, choice), hkl)
     if measured.geometry is None:
         raise InputError(f"{scan} has no geometry; give one with --geometry or --beamline and --set.")
     if spacing is None:
