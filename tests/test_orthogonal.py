@@ -228,6 +228,19 @@ def test_a_scan_goes_through_the_command_too(tmp_path, capsys):
         assert file["mask"].dtype == bool
 
 
+def test_frames_along_another_axis_are_brought_to_the_same_grid(tmp_path):
+    scan = simulate(1, 48).scan
+    formats.write_scan(scan, tmp_path / "s.h5")
+    np.save(tmp_path / "last.npy", np.moveaxis(scan.counts, 0, -1))
+    made = []
+    for name, how in (("s.h5", []), ("last.npy", ["--axes", "2,0,1", "--geometry", str(tmp_path / "s.h5")])):
+        out = tmp_path / f"{name}.npz"
+        assert cli.main(["orthogonalise", str(tmp_path / name), "-o", str(out), *how]) == 0
+        with np.load(out) as file:
+            made.append(file["data"])
+    np.testing.assert_allclose(made[1], made[0], rtol=1e-5)
+
+
 def test_voxels_may_be_half_of_what_is_resolved(sphere, spots, tmp_path, capsys):
     """The sphere's edge is a logistic function: from a tenth to nine tenths it is 2 ln 9 times its scale, widened by voxels."""
     found, _, body, _ = sphere

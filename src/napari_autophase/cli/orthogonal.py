@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..faults import InputError
-from .options import BeamlineName, CropTo, Dataset, GeometryPath, MaskPath, Settings, SpecPath, VoxelSize
+from .options import Axes, BeamlineName, CropTo, Dataset, GeometryPath, MaskPath, Settings, SpecPath, VoxelSize
 from .targets import check_targets
 
 
@@ -29,6 +29,7 @@ def orthogonalise(
     voxel_size: VoxelSize = None,
     dataset: Dataset = None,
     mask: MaskPath = None,
+    axes: Axes = None,
     spec: SpecPath = None,
     crop: CropTo = None,
     geometry: GeometryPath = None,
@@ -53,6 +54,7 @@ def orthogonalise(
         spec=spec,
         beamline=stood.said_beamline(),
         crop=formats.crop_in(crop),
+        axes=formats.numbers_in(axes=axes)["axes"],
     )
     if isinstance(found, Scan):
         found = stood.applied(found)
