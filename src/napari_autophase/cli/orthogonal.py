@@ -8,7 +8,17 @@ from typing import Annotated, Literal
 import typer
 
 from ..faults import InputError
-from .options import Axes, BeamlineName, CropTo, Dataset, GeometryPath, MaskPath, Settings, SpecPath, VoxelSize
+from .options import (
+    Axes,
+    BeamlineName,
+    CropTo,
+    Dataset,
+    GeometryPath,
+    MaskPath,
+    Settings,
+    SpecPath,
+    VoxelSize,
+)
 from .targets import check_targets
 
 
@@ -39,7 +49,7 @@ def orthogonalise(
     """Bring INPUT onto an orthogonal grid, and do nothing else."""
     from .. import formats, orthogonal
     from ..scan import Scan
-    from .inputs import GeometryChoice
+    from .inputs import GeometryChoice, ScanFiles
 
     if output.suffix.lower() not in (".h5", ".npz"):
         raise InputError(f"{output} must end in .h5 or .npz.")
@@ -47,15 +57,9 @@ def orthogonalise(
     size = orthogonal.voxel_size_in(voxel_size)
     stood = GeometryChoice.of(geometry, beamline, settings)
     said = stood.document()
-    found = formats.read(
-        volume,
-        dataset=dataset,
-        mask=mask,
-        spec=spec,
-        beamline=stood.said_beamline(),
-        crop=formats.crop_in(crop),
-        axes=formats.numbers_in(axes=axes)["axes"],
-    )
+    files = ScanFiles(dataset, mask, axes=axes, spec=spec, crop=crop)
+    files.announce(volume)
+    found = formats.read(volume, beamline=stood.said_beamline(), **files.options())
     if isinstance(found, Scan):
         found = stood.applied(found)
     elif said:
