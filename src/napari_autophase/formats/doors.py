@@ -10,7 +10,7 @@ import numpy as np
 
 from ..geometry import Beamline
 from ..maps import Maps
-from ..memory import GIB
+from ..memory import GIB, available_memory_bytes
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
@@ -150,6 +150,8 @@ def reading_line(path: str | Path, *, dataset: str | None = None, crop: Crop | N
         if prod(shape) < _LARGE or not by_parts or kind.is_object(file, chosen):
             return ""
         needed = prod(shape) * (chosen.dtype.itemsize + PREPARING)
+        if needed > available_memory_bytes():  # then it is refused, with the same advice
+            return ""
         return (
             f"{sides} read whole: about {needed / GIB:.1f} GiB; --crop auto reads what is around the Bragg peak alone, "
             f"with at most {memory_bytes(shape) / GIB:.1f} GiB beside it"
