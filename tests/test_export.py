@@ -165,6 +165,7 @@ def test_tiff_for_imagej(found, tmp_path):
         x_per, x_over = file.pages[0].tags["XResolution"].value
     assert about["unit"] == "nm"
     names = [label.split(" ")[0] for label in about["Labels"][: stack.shape[1]]]
+    assert "strain (1): strain along Q, relative to the mean lattice" in about["Labels"]
     maps = SimpleNamespace(**{name: stack[:, n] for n, name in enumerate(names)})
     size = about["spacing"]
     assert x_over / x_per == pytest.approx(size, rel=1e-4)  # isotropic
@@ -190,7 +191,13 @@ def test_vti_as_vtk_reads_it(found, tmp_path):
     maps = SimpleNamespace(**{name: vtk_to_numpy(data.GetArray(name)) for name in names})
     assert_right(*points, maps)
     assert data.GetScalars().GetName() == "strain"
-    np.testing.assert_allclose(vtk_to_numpy(image.GetFieldData().GetArray("q_bragg_per_nm")), Q)
+    beside = image.GetFieldData()
+    np.testing.assert_allclose(vtk_to_numpy(beside.GetArray("q_bragg_per_nm")), Q)
+    said = {name: beside.GetAbstractArray(f"{name}_is").GetValue(0) for name in names}
+    assert said["strain"] == "strain along Q, relative to the mean lattice (1)"
+    assert said["d_spacing"] == "spacing of the lattice planes, absolute (nm)"
+    assert said["phase"] == "phase, −Q·u, without its linear ramp and its mean (rad)"  # in UTF-8
+    assert beside.GetAbstractArray("frame").GetValue(0) == "laboratory"
 
 
 def assert_surface(vertices, faces, strain) -> None:
@@ -221,6 +228,8 @@ def test_vtp_as_vtk_reads_it(found, tmp_path):
     assert surface.GetNumberOfPolys() == len(faces)
     values = vtk_to_numpy(surface.GetPointData().GetArray("strain"))
     assert_surface(vtk_to_numpy(surface.GetPoints().GetData()), faces, values)
+    said = surface.GetFieldData().GetAbstractArray("strain_is").GetValue(0)
+    assert said == "strain along Q, relative to the mean lattice (1)"
 
 
 def test_vtk_files_are_xml_with_arrays_as_the_format_describes(found, tmp_path):
@@ -334,7 +343,8 @@ def test_what_several_runs_say_goes_along(found, tmp_path, known):
     )
     trust = Trust(
         *(each.astype(np.float32) for each in (strain, np.abs(strain), np.abs(strain), np.abs(strain))),
-        figures={},
+        figures={"strain_resolution": 42.3, "strain_correlation": 0.93 if known else 0.41},
+        unit="nm" if known else "voxels",
     )
     averaged = replace(found, trust=trust)
     if not known:
@@ -349,6 +359,11 @@ def test_what_several_runs_say_goes_along(found, tmp_path, known):
             at = np.broadcast_to(file["x_nm"][None, None], got.shape)
             np.testing.assert_allclose(got[inside], 1e-5 * at[inside], atol=1e-5 * 4)
         np.testing.assert_allclose(error[inside], np.abs(got[inside]))
+        what = json.loads(str(file["meanings"]))["strain_averaged"]
+        assert float(file["strain_resolution"]) == 42.3
+        assert float(file["strain_correlation"]) == (0.93 if known else 0.41)
+    assert f"at a resolution of 42.3 {'nm' if known else 'voxels'}" in what
+    assert what.endswith("correlates to 0.93" if known else "0.41: none of it stands above its error")
 
 
 def test_curves_are_a_table(found, tmp_path):

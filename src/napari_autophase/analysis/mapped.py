@@ -16,6 +16,7 @@ from .facets import Facet, face_labels, find_facets
 from .indexing import indexed
 from .orthogonal import regridded
 from .quantities import Quantities
+from .trust import resolved_in_words
 
 
 def mapped(shown: Quantities, about: dict[str, Any]) -> Maps:
@@ -108,14 +109,14 @@ def trusted(found: Reconstruction, shown: Quantities) -> dict[str, Map]:
     """
     if found.trust is None:
         return {}
-    slope = "rad/voxel" if shown.relative else "1"
+    slope, at = "rad/voxel" if shown.relative else "1", resolved_in_words(found.trust)
     parts = {
         "strain_averaged": (
             found.trust.strain,
             slope,
-            "strain of the runs' mean at the resolution at which it reproduces, relative to the mean",
+            f"strain of the runs' mean, relative to the mean lattice{', ' + at if at else ''}",
         ),
-        "strain_error": (found.trust.strain_error, slope, "standard error of strain_averaged"),
+        "strain_error": (found.trust.strain_error, slope, "standard error of strain_averaged, at its resolution"),
         "amplitude_error": (
             found.trust.amplitude_error,
             "1",

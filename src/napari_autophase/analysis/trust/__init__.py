@@ -8,7 +8,7 @@ from .curves import run_rows, run_table, table
 from .noise import expected_llk, llk_variance, noise_level
 from .resolution import frequencies, fsc, prtf, shell_correlation, smoothed, transfer
 from .shells import GOOD, POOR, explained, leaves_light
-from .verdict import CONVERGED, LOW, bands, explains, shells_in_words, strain_in_words, verdict
+from .verdict import CONVERGED, LOW, bands, explains, resolved_in_words, shells_in_words, strain_in_words, verdict
 
 __all__ = [
     "CONVERGED",
@@ -37,6 +37,7 @@ __all__ = [
     "noise_level",
     "prtf",
     "reassessed",
+    "resolved_in_words",
     "run_rows",
     "run_table",
     "shell_correlation",

@@ -183,3 +183,12 @@ def strain_in_words(trust: Trust) -> str:
     if value < REPRODUCES:
         return f"No strain stands above its error: {text[0].lower()}{text[1:]}, and less at any other resolution.{doubt}"
     return f"{text} (single voxels: {figures['strain_correlation_per_voxel']:.2f}).{doubt}"
+
+
+def resolved_in_words(trust: Trust) -> str:
+    """Return at which resolution a map of the strain of several runs is, and how far it reproduces there; empty if unknown."""
+    value, width = (trust.figures.get(f"strain_{name}", math.nan) for name in ("correlation", "resolution"))
+    if not math.isfinite(value) or not math.isfinite(width):
+        return ""
+    text = f"at a resolution of {width:.3g} {trust.unit}, where that of two halves of the photons correlates to {value:.2f}"
+    return text if value >= REPRODUCES else f"{text}: none of it stands above its error"

@@ -60,7 +60,7 @@ def tiff(maps: Maps) -> memoryview:
     real = {name: each for name, each in maps.volumes.items() if each.values.dtype.kind != "c"}
     stack = np.stack([each.values.astype(np.float32) for each in real.values()], axis=1)  # z, channel, y, x
     along_z, along_y, along_x = maps.voxel_size
-    labels = [f"{name} ({each.unit})" for name, each in real.items()] * maps.shape[0]
+    labels = [f"{name} ({each.unit}): {each.meaning}" for name, each in real.items()] * maps.shape[0]
     memory = io.BytesIO()
     tifffile.imwrite(
         memory,

@@ -68,14 +68,23 @@ def _file(kind: str, body: list[str], appended: _Appended) -> str:
 
 
 def _about(maps: Maps, appended: _Appended) -> list[str]:
-    """Return the field data: the numbers among what is said beside."""
+    """Return the field data: what is said beside, and what each map is and is measured against."""
     numbers = {
         key: np.ravel(np.asarray(value, float))
         for key, value in maps.about.items()
         if isinstance(value, int | float | np.ndarray) and np.asarray(value).dtype.kind in "fi"
     }
+    said = {key: value for key, value in maps.about.items() if isinstance(value, str) and value}
+    said |= {f"{name}_is": f"{each.meaning} ({each.unit})" for name, each in maps.volumes.items()}
     lines = [appended.array(key, value, indent=6) for key, value in numbers.items()]
+    lines += [_words(key, value) for key, value in said.items()]
     return ["    <FieldData>", *lines, "    </FieldData>"] if lines else []
+
+
+def _words(name: str, text: str) -> str:
+    """Return an element that holds one string: the numbers of its bytes, and 0 at its end."""
+    codes = " ".join(map(str, [*text.encode(), 0]))
+    return f'      <Array type="String" Name={quoteattr(name)} NumberOfTuples="1" format="ascii">{codes}</Array>'
 
 
 def _point_data(values: Mapping[str, np.ndarray], appended: _Appended) -> list[str]:
