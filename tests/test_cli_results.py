@@ -133,6 +133,7 @@ def test_export_picture_and_compare(result, tmp_path, capsys, monkeypatch):
     assert said["objects"].startswith("correlation 1.000")
     assert said["strain"].startswith("correlation 1.000")
     assert "r.cxi with a.cxi" in said["compared"]
+    assert said["held-out"].endswith("in the same pixels")
     assert Path("c.png").read_bytes().startswith(b"\x89PNG")
     assert main(["compare", str(result), "a.cxi", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

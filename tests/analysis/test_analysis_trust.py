@@ -348,6 +348,19 @@ def test_figures_that_cannot_be_compared_say_why():
     assert "older version" in trust.incomparable(one, old)
 
 
+def test_two_results_are_ranked_by_the_same_pixels_or_not_at_all():
+    good, worse = (
+        replace(result(), figures={"free_llk": value}, name=name)
+        for value, name in ((0.36, "a"), (0.46, "b"))
+    )
+    assert trust.ranked_in_words(worse, good) == "0.46 and 0.36 in the same pixels: a explains them better"
+    elsewhere = replace(result(counts="b", **{JUDGED: "y"}), figures={"free_llk": 0.1}, name="c")
+    assert "0.36 and 0.1, which cannot be ranked: they are of different scans" in trust.ranked_in_words(
+        good, elsewhere
+    )
+    assert trust.ranked_in_words(good, result()) == ""
+
+
 def pattern(peak: float) -> np.ndarray:
     """A smooth expectation with a bright middle and a faint edge."""
     return peak / (1 + np.square(INDEX / 2.5).sum(0)) ** 2

@@ -16,6 +16,7 @@ from .orthogonal import regridded
 from .phase import remove_ramp, unwrap
 from .quantities import robust_maximum
 from .strain import strain
+from .trust import ranked_in_words
 
 _SAME = 1e-3
 """Voxel steps that differ by less than this fraction are the same: over a crystal of 200 voxels that is a fifth of a voxel."""
@@ -47,6 +48,8 @@ class Comparison:
         How `one` was brought onto `other`.
     figures
         Names and numbers, see `compare_results`.
+    held_out
+        Their held-out likelihoods in words, and which is the better, or why they cannot be ranked; empty: not known of both.
     notes
         What a person should read.
     """
@@ -62,6 +65,7 @@ class Comparison:
     q_bragg_per_nm: np.ndarray | None
     alignment: Alignment
     figures: dict[str, float]
+    held_out: str = ""
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -139,6 +143,7 @@ def compare_results(
         q_bragg_per_nm=q,
         alignment=found,
         figures=_figures(a, b, inside, within, core, strains[0], strains[1]),
+        held_out=ranked_in_words(one, other),
         notes=tuple(notes),
     )
 

@@ -149,5 +149,6 @@ def compared(found: Comparison, names: tuple[str, str]) -> list[tuple[str, str]]
             f"correlation {said('strain_correlation')}, blurred by a voxel {said('strain_correlation_smoothed')}, "
             f"{apart} apart (rms)",
         ),
+        *([("held-out", found.held_out)] if found.held_out else []),
         *(("note", note) for note in found.notes),
     ]

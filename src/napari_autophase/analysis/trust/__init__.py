@@ -2,7 +2,7 @@
 
 from .assess import REPRODUCES, assess, reassessed
 from .average import Aligned, agreement, aligned, first_mode, modes
-from .comparable import incomparable
+from .comparable import incomparable, ranked_in_words
 from .confidence import FOUND, confidence, evidence
 from .curves import run_rows, run_table, table
 from .noise import expected_llk, llk_variance, noise_level
@@ -36,6 +36,7 @@ __all__ = [
     "modes",
     "noise_level",
     "prtf",
+    "ranked_in_words",
     "reassessed",
     "resolved_in_words",
     "run_rows",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ...reconstruction import JUDGED, Reconstruction
 
 
@@ -28,3 +30,19 @@ def incomparable(one: Reconstruction, other: Reconstruction) -> str | None:
     if fractions[0] != fractions[1]:
         reasons.append(f"{fractions[0]:g} and {fractions[1]:g} of the pixels were held out")
     return "; ".join(reasons) or "they were judged by different pixels"
+
+
+def ranked_in_words(one: Reconstruction, other: Reconstruction) -> str:
+    """Return the held-out likelihoods of two results and which is the better, or why they cannot be ranked.
+
+    Empty where one of them has none, as a result of another program.
+    """
+    values = [each.figures.get("free_llk", math.nan) for each in (one, other)]
+    if not all(map(math.isfinite, values)):
+        return ""
+    both = f"{values[0]:.4g} and {values[1]:.4g}"
+    if reason := incomparable(one, other):
+        return f"{both}, which cannot be ranked: {reason}"
+    if values[0] == values[1]:
+        return f"{both} in the same pixels"
+    return f"{both} in the same pixels: {(one if values[0] < values[1] else other).name} explains them better"
