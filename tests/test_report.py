@@ -21,8 +21,9 @@ from napari_autophase.export import Against
 from napari_autophase.light import Background, Coherence
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run
-from napari_autophase.report import figures, gather, html, write_report
+from napari_autophase.report import figures, gather, html, pdf, write_report
 from napari_autophase.report import seen as seen_
+from napari_autophase.report.tables import Table
 from napari_autophase.scan import InputError
 from napari_autophase.simulation import simulate
 
@@ -131,6 +132,30 @@ def test_the_pdf_has_the_same_pages_in_it(made, whole, tmp_path, monkeypatch):
     assert content.startswith(b"%PDF")
     assert content.rstrip().endswith(b"%%EOF")
     assert 4 <= len(re.findall(rb"/Type /Page\b", content)) <= 9
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [
+            ("facet", "planes", "misfit (°)", "share (%)", "to Q (°)", "area (nm²)", "strain (%)", "displacement (Å)", "normal"),
+            *9 * [("18", "(-1 -2 12)", "1.9", "18.5", "111.3", "147663", "+0.009 ± 0.017", "-10.037 ± 0.087", "-0.743, -0.525, -0.416")],
+        ],
+        [("edges, 10 to 90 %, where the surface faces x", "29.1 nm"), ("strain, where it reproduces", "word " * 60)],
+        [("a", "b", "c"), ("x", "y", "as long as a line of its own " * 8)],
+    ],
+)  # fmt: skip
+def test_words_of_a_pdfs_tables_stand_beside_each_other(rows):
+    text = pdf._Text()
+    pdf._rows(text, Table("Table", rows, head=len(rows[0]) > 2))
+    (page,) = text.pages
+    drawn = page.canvas.get_renderer()
+    boxes = [each.get_window_extent(drawn).padded(2) for each in page.texts]  # of 100 in an inch
+    assert max(box.x1 for box in boxes) < page.bbox.width * (1 - 0.4 / pdf.WIDTH)
+    for number, one in enumerate(boxes):
+        assert not one.count_overlaps(boxes[:number])
+    said = " ".join(each.get_text() for each in page.texts).split()
+    assert sorted(said) == sorted(" ".join(["Table", *(words for row in rows for words in row)]).split())
 
 
 def test_data_and_model_lie_on_one_grid_and_one_scale(made):

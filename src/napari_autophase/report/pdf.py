@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ WIDTH, HEIGHT = 8.27, 11.69
 """A4 in inches."""
 _LEFT, _TOP, _LINE = 0.7, 0.75, 0.19
 """Inches: left and upper margin, and the height of a line."""
+_SMALL, _GAP = 7.5, 0.1
+"""Letters of tables in points, and inches between their columns."""
 _SOFT = "#59606b"
 
 
@@ -129,16 +132,57 @@ def _sheets(pictures: Sequence[Picture]) -> list[Figure]:
 def _rows(text: _Text, table: Table) -> None:
     text.head(table.title)
     columns = max(map(len, table.rows))
-    room = WIDTH - 2 * _LEFT
-    places = [_LEFT, _LEFT + 2.4] if columns == 2 else [_LEFT + room * n / columns for n in range(columns)]
+    places, widths = _columns(table, columns)
     for number, row in enumerate(table.rows):
-        parts = [
-            textwrap.wrap(each, 72 if columns == 2 and n else max(int(96 / columns), 14)) or [""]
-            for n, each in enumerate(row)
-        ]
         weight = "bold" if table.head and number == 0 else "normal"
+        parts = [_folded(each, width, weight) for each, width in zip(row, widths, strict=False)]
         for line in range(max(map(len, parts))):
             for column, (part, place) in enumerate(zip(parts, places, strict=False)):
                 if line < len(part):
-                    text.line(part[line], 7.5, weight, _SOFT if columns == 2 and column == 0 else INK, place)
+                    colour = _SOFT if columns == 2 and column == 0 else INK
+                    text.line(part[line], _SMALL, weight, colour, place)
             text.down(0.85)
+
+
+def _columns(table: Table, columns: int) -> tuple[list[float], list[float]]:
+    """Return where the columns of a table begin and how wide they are, in inches: as their words need, what is left shared."""
+    room = WIDTH - 2 * _LEFT - _GAP * (columns - 1)
+    if columns == 2:
+        widths = [2.4 - _GAP, room - 2.4 + _GAP]
+    else:
+        widths = [0.0] * columns
+        for number, row in enumerate(table.rows):
+            for column, words in enumerate(row):
+                heads = table.head and number == 0  # heads are folded, values only where there is no room
+                width = max((_width(each, "bold") for each in words.split()), default=0) if heads else _width(words)
+                widths[column] = max(widths[column], width)
+        while sum(widths) > room + 1e-6:  # the widest give way
+            widest = max(widths)
+            wide = [width for width in widths if width > 0.95 * widest]
+            less = max(0.9 * widest, widest - (sum(widths) - room) / len(wide))
+            widths = [min(width, less) for width in widths]
+        widths = [width + (room - sum(widths)) / columns for width in widths]
+    places = [_LEFT + sum(widths[:column]) + _GAP * column for column in range(columns)]
+    return places, widths
+
+
+def _folded(words: str, width: float, weight: str) -> list[str]:
+    """Return words in lines no wider than so many inches, of which each holds one at least."""
+    lines: list[str] = []
+    for each in words.split():
+        longer = f"{lines[-1]} {each}" if lines else each
+        if lines and _width(longer, weight) <= width + 1e-6:
+            lines[-1] = longer
+        else:
+            lines.append(each)
+    return lines or [""]
+
+
+@lru_cache(maxsize=4096)
+def _width(words: str, weight: str = "normal") -> float:
+    """Return how wide words are in a table, in inches."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family=STYLE.get("font.family"), size=_SMALL, weight=weight)
+    return float(text_to_path.get_text_width_height_descent(words, font, False)[0]) / 72
