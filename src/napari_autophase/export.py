@@ -67,7 +67,9 @@ def maps_of(
         "corrections": "\n".join(" ".join(each) for each in shown.corrections),
         "notes": "\n".join(found.notes),
     }
-    if there.trust is not None:  # of strain_averaged: how fine it is, and how far two halves of the photons agree in it
+    if (
+        there.trust is not None
+    ):  # of strain_averaged: how fine it is, and how far two halves of the photons agree in it
         named = ("strain_resolution", "strain_correlation", "fsc_resolution", "prtf_resolution")
         about |= {name: there.trust.figures[name] for name in named if name in there.trust.figures}
         about["resolution_unit"] = there.trust.unit

@@ -168,19 +168,26 @@ def test_without_geometry_and_with_one_run_less_is_offered(viewer):
     assert bare.offered == ("phase", "strain", "amplitude")
 
 
-def test_the_error_of_several_runs_is_shown_inside_the_crystal(viewer):
+def test_the_strain_of_several_runs_and_its_error_are_shown_inside_the_crystal(viewer):
     found = ball()
     error = np.where(found.support, np.float32(2e-4), np.float32(np.nan)).astype(np.float32)
     error[16, 16, 16] = 9e-4
-    trust = Trust(error, error, error, error, {})
+    averaged = np.where(found.support, np.float32(-3e-4), np.float32(np.nan)).astype(np.float32)
+    averaged[16, 16, 16] = 7e-4
+    trust = Trust(averaged, error, error, error, {})
     result = layers.add_reconstruction(viewer, dataclasses.replace(found, trust=trust), group=1)
-    assert "error" in result.offered
+    assert {"averaged", "error"} <= set(result.offered)
     viewer.dims.ndisplay = 2
     result.set_colour_by("error")
     seen = result.layer("slices").data
     np.testing.assert_array_equal(np.isfinite(seen), result.quantities.support & np.isfinite(seen))
     assert seen[tuple(np.array(seen.shape) // 2)] == pytest.approx(9e-4)
     assert np.nanmedian(seen) == pytest.approx(2e-4)
+    result.set_colour_by("averaged")  # the strain that this is the error of
+    seen = result.layer("slices").data
+    assert seen[tuple(np.array(seen.shape) // 2)] == pytest.approx(7e-4)
+    assert np.nanmedian(seen) == pytest.approx(-3e-4)
+    assert result.layer("slices").contrast_limits == pytest.approx([-3e-4, 3e-4]), "white means zero"
 
 
 def test_the_layer_list_shows_a_crystal_and_nothing_black(viewer, result):
@@ -345,9 +352,10 @@ def test_scale_bar_axes_and_colour_bars_are_on(viewer, result):
     assert compat.text(viewer).text == "ball · 1   phase (rad)   amplitude ≥ 0.30"
     result.set_colour_by("strain")
     result.set_range((-0.0013, 0.0013))
-    assert compat.text(viewer).text == "ball · 1   strain ± 0.0013   amplitude ≥ 0.30"
+    said = "   ".join(compat.text(viewer).text.splitlines())
+    assert said == "ball · 1   strain, relative to the mean ± 0.0013   amplitude ≥ 0.30"
     result.set_colour_by("displacement")
-    assert f"displacement (pm) ± {result.limits[1]:.2g}" in compat.text(viewer).text
+    assert f"displacement (pm), relative to the mean ± {result.limits[1]:.2g}" in compat.text(viewer).text
     result.set_colour_by("strain")
 
 
@@ -513,7 +521,7 @@ def test_colours_that_a_person_has_chosen_in_napari_stay(viewer, result, slices)
     assert slices.contrast_limits == pytest.approx((-1e-3, 2e-3))
     viewer.dims.ndisplay = 3
     assert surface.contrast_limits == pytest.approx((-1e-3, 2e-3)), "the surface shows the same quantity"
-    assert "strain -0.001 to 0.002" in compat.text(viewer).text
+    assert "strain, relative to the mean -0.001 to 0.002" in compat.text(viewer).text
     result.set_range((-5e-4, 5e-4))  # which is asked for
     assert surface.contrast_limits == pytest.approx((-5e-4, 5e-4))
     assert slices.contrast_limits == pytest.approx((-5e-4, 5e-4))
@@ -601,7 +609,7 @@ def test_the_caption_keeps_clear_of_the_colour_bar(viewer, result, monkeypatch):
     result.set_colour_by("strain")
     assert compat.text(viewer).text.splitlines() == [
         result.title,
-        f"strain ± {result.quantities.strain_limit:.2g}",
+        f"strain, relative to the mean ± {result.quantities.strain_limit:.2g}",
         f"amplitude ≥ {result.threshold:.2f}",
     ]
     monkeypatch.setattr(compat, "canvas_size", lambda viewer: (800, 900))

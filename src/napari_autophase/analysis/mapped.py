@@ -116,7 +116,11 @@ def trusted(found: Reconstruction, shown: Quantities) -> dict[str, Map]:
             slope,
             f"strain of the runs' mean, relative to the mean lattice{', ' + at if at else ''}",
         ),
-        "strain_error": (found.trust.strain_error, slope, "standard error of strain_averaged, at its resolution"),
+        "strain_error": (
+            found.trust.strain_error,
+            slope,
+            "standard error of strain_averaged, at its resolution",
+        ),
         "amplitude_error": (
             found.trust.amplitude_error,
             "1",

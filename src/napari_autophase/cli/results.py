@@ -332,7 +332,18 @@ def compare(
             "shift_voxels": found.alignment.shift,
             "voxel_size_nm": found.voxel_size_nm,
         }
-        print(as_json({"one": one, "other": other, **found.figures, **how, "held_out": found.held_out, "notes": found.notes}))
+        print(
+            as_json(
+                {
+                    "one": one,
+                    "other": other,
+                    **found.figures,
+                    **how,
+                    "held_out": found.held_out,
+                    "notes": found.notes,
+                }
+            )
+        )
     else:
         from .show import compared
 

@@ -154,7 +154,11 @@ def _columns(table: Table, columns: int) -> tuple[list[float], list[float]]:
         for number, row in enumerate(table.rows):
             for column, words in enumerate(row):
                 heads = table.head and number == 0  # heads are folded, values only where there is no room
-                width = max((_width(each, "bold") for each in words.split()), default=0) if heads else _width(words)
+                width = (
+                    max((_width(each, "bold") for each in words.split()), default=0)
+                    if heads
+                    else _width(words)
+                )
                 widths[column] = max(widths[column], width)
         while sum(widths) > room + 1e-6:  # the widest give way
             widest = max(widths)

@@ -8,7 +8,16 @@ from .curves import run_rows, run_table, table
 from .noise import expected_llk, llk_variance, noise_level
 from .resolution import frequencies, fsc, prtf, shell_correlation, smoothed, transfer
 from .shells import GOOD, POOR, explained, leaves_light
-from .verdict import CONVERGED, LOW, bands, explains, resolved_in_words, shells_in_words, strain_in_words, verdict
+from .verdict import (
+    CONVERGED,
+    LOW,
+    bands,
+    explains,
+    resolved_in_words,
+    shells_in_words,
+    strain_in_words,
+    verdict,
+)
 
 __all__ = [
     "CONVERGED",

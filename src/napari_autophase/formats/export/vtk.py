@@ -84,7 +84,9 @@ def _about(maps: Maps, appended: _Appended) -> list[str]:
 def _words(name: str, text: str) -> str:
     """Return an element that holds one string: the numbers of its bytes, and 0 at its end."""
     codes = " ".join(map(str, [*text.encode(), 0]))
-    return f'      <Array type="String" Name={quoteattr(name)} NumberOfTuples="1" format="ascii">{codes}</Array>'
+    return (
+        f'      <Array type="String" Name={quoteattr(name)} NumberOfTuples="1" format="ascii">{codes}</Array>'
+    )
 
 
 def _point_data(values: Mapping[str, np.ndarray], appended: _Appended) -> list[str]:

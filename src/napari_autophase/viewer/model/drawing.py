@@ -11,7 +11,7 @@ import numpy as np
 
 from ...reconstruction import Reconstruction
 from .mesh import Cut, Mesh, mesh
-from .quantity import COLOUR_BY, ColourBy, Range, limits, offered
+from .quantity import COLOUR_BY, Averaged, ColourBy, Range, limits, offered
 
 if TYPE_CHECKING:
     from ... import analysis
@@ -85,24 +85,24 @@ class Drawing:
         What is shown, and how.
     quantities
         Its volumes at the threshold of the look.
-    error
-        Standard error of the strain on their grid; None: unknown.
+    averaged
+        Strain of several runs and its error, on their grid; None: unknown.
     """
 
     reconstruction: Reconstruction
     look: Look
     quantities: analysis.Quantities
-    error: np.ndarray | None = None
+    averaged: Averaged | None = None
 
     @property
     def limits(self) -> Range:
         """From where to where the colours reach."""
-        return self.look.limits or limits(self.look.colour_by, self.quantities, self.error)
+        return self.look.limits or limits(self.look.colour_by, self.quantities, self.averaged)
 
     @cached_property
     def mesh(self) -> Mesh:
         """The surface of the crystal."""
-        return mesh(self.quantities, self.look.colour_by, self.look.cut, self.error)
+        return mesh(self.quantities, self.look.colour_by, self.look.cut, self.averaged)
 
 
 def _range(ends: Any) -> Range:
@@ -125,10 +125,12 @@ def draw(reconstruction: Reconstruction, look: Look | None = None) -> Drawing:
     look = look or Look.of(reconstruction)
     quantities = analysis.quantities(reconstruction, look.threshold)
     trusted = analysis.trusted(reconstruction, quantities)
-    error = trusted["strain_error"].values if trusted else None
-    if look.colour_by not in offered(quantities, error):
+    averaged = None
+    if trusted:
+        averaged = Averaged(trusted["strain_averaged"].values, trusted["strain_error"].values)
+    if look.colour_by not in offered(quantities, averaged):
         look = replace(look, colour_by="phase")
-    drawing = Drawing(reconstruction, look, quantities, error)
+    drawing = Drawing(reconstruction, look, quantities, averaged)
     for kept in ("phase", "strain", "strain_limit"):
         getattr(quantities, kept)
     assert drawing.mesh is not None  # which it keeps too

@@ -159,7 +159,7 @@ def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
     if result.look != drawing.look:
         drawing = draw(drawing.reconstruction, result.look)  # it was changed in the meantime
     result.reconstruction, result.quantities = drawing.reconstruction, drawing.quantities
-    result.error, result.colour_by = drawing.error, drawing.look.colour_by
+    result.averaged, result.colour_by = drawing.averaged, drawing.look.colour_by
     for role in sorted(ROLES, key=lambda role: result.layer(role) is not result.seen_layer):
         if (layer := result.layer(role)) is None:
             continue

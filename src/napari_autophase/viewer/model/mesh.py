@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .quantity import ColourBy, volume
+from .quantity import Averaged, ColourBy, volume
 
 if TYPE_CHECKING:
     from ... import analysis
@@ -76,7 +76,7 @@ class Mesh:
 
 
 def mesh(
-    quantities: analysis.Quantities, colour_by: ColourBy, cut: Cut | None, error: np.ndarray | None = None
+    quantities: analysis.Quantities, colour_by: ColourBy, cut: Cut | None, averaged: Averaged | None = None
 ) -> Mesh:
     """Return the surface of the crystal, capped where it is cut open.
 
@@ -86,7 +86,7 @@ def mesh(
     """
     level, step = quantities.threshold, quantities.voxel_size
     # a phase is interpolated with the object: by itself it would show seams where it wraps
-    colour = quantities.object if colour_by == "phase" else volume(colour_by, quantities, error)
+    colour = quantities.object if colour_by == "phase" else volume(colour_by, quantities, averaged)
     if cut is None:
         solid, surface = quantities.amplitude, quantities.surface(colour)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 from napari.utils.colormaps import Colormap
@@ -11,7 +11,7 @@ from napari.utils.colormaps import Colormap
 if TYPE_CHECKING:
     from ... import analysis
 
-ColourBy = Literal["phase", "strain", "displacement", "spacing", "tilt", "error", "amplitude"]
+ColourBy = Literal["phase", "strain", "averaged", "error", "displacement", "spacing", "tilt", "amplitude"]
 Range = tuple[float, float]
 COLOUR_BY: tuple[ColourBy, ...] = get_args(ColourBy)
 _MAPS = {
@@ -22,29 +22,48 @@ _MAPS = {
 }
 
 
-def offered(quantities: analysis.Quantities, error: np.ndarray | None) -> tuple[ColourBy, ...]:
+class Averaged(NamedTuple):
+    """What several runs say of the strain, float32 on the grid that is shown, NaN where it is unknown.
+
+    Parameters
+    ----------
+    strain
+        Of their mean, at the resolution at which it reproduces.
+    error
+        Its standard error.
+    """
+
+    strain: np.ndarray
+    error: np.ndarray
+
+
+def offered(quantities: analysis.Quantities, averaged: Averaged | None) -> tuple[ColourBy, ...]:
     """Return the quantities that are known of a crystal."""
     unknown: set[ColourBy] = set()
     if quantities.relative:
         unknown |= {"displacement"}
     if quantities.lattice is None:
         unknown |= {"spacing", "tilt"}
-    if error is None:
-        unknown |= {"error"}
+    if averaged is None:
+        unknown |= {"averaged", "error"}
     return tuple(name for name in COLOUR_BY if name not in unknown)
 
 
-def volume(quantity: ColourBy, quantities: analysis.Quantities, error: np.ndarray | None) -> np.ndarray:
+def volume(quantity: ColourBy, quantities: analysis.Quantities, averaged: Averaged | None) -> np.ndarray:
     """Return a quantity in every voxel, float32; displacements in pm."""
     if quantity == "displacement":
         found = quantities.displacement_nm
         return np.full_like(quantities.amplitude, np.nan) if found is None else 1e3 * found
+    if quantity in ("averaged", "error"):
+        if averaged is None:
+            return np.full_like(quantities.amplitude, np.nan)
+        values = averaged.strain if quantity == "averaged" else averaged.error
+        return np.where(quantities.support, values, np.float32(np.nan))
     known = {
         "phase": lambda: quantities.phase,
         "strain": lambda: quantities.strain,
         "spacing": lambda: quantities.spacing_nm,
         "tilt": lambda: quantities.tilt_deg,
-        "error": lambda: None if error is None else np.where(quantities.support, error, np.float32(np.nan)),
         "amplitude": lambda: quantities.amplitude,
     }[quantity]()
     return np.full_like(quantities.amplitude, np.nan) if known is None else known
@@ -75,7 +94,7 @@ def colour_map(quantity: str) -> Colormap | str:
     return phase_map() if quantity == "phase" else _MAPS[quantity]
 
 
-def limits(quantity: ColourBy, quantities: analysis.Quantities, error: np.ndarray | None = None) -> Range:
+def limits(quantity: ColourBy, quantities: analysis.Quantities, averaged: Averaged | None = None) -> Range:
     """Return the colour limits of a quantity where nobody has chosen others.
 
     ±π, 0 to 1 for the amplitude; else from the 1st to the 99th percentile inside, symmetric where the sign counts.
@@ -86,9 +105,9 @@ def limits(quantity: ColourBy, quantities: analysis.Quantities, error: np.ndarra
         return (-quantities.strain_limit, quantities.strain_limit)
     if quantity == "amplitude":
         return (0.0, 1.0)
-    values = volume(quantity, quantities, error)[quantities.box]
+    values = volume(quantity, quantities, averaged)[quantities.box]
     values = values[np.isfinite(values)]
-    if quantity == "displacement":
+    if is_signed(quantity):
         limit = float(np.percentile(np.abs(values), 99)) if values.size else 0.0
         return (-(limit or 1.0), limit or 1.0)
     low, high = (float(each) for each in np.percentile(values, (1, 99))) if values.size else (0.0, 1.0)
@@ -99,7 +118,7 @@ def limits(quantity: ColourBy, quantities: analysis.Quantities, error: np.ndarra
 
 def is_signed(quantity: str) -> bool:
     """Whether the sign of a quantity counts, so that its colours are symmetric."""
-    return quantity in ("strain", "displacement")
+    return quantity in ("strain", "averaged", "displacement")
 
 
 def span(quantity: str, usual: Range) -> Range:
@@ -112,8 +131,8 @@ def span(quantity: str, usual: Range) -> Range:
     return (max(2 * low - high, 0.0), 2 * high - low)
 
 
-def label(quantity: str, quantities: analysis.Quantities) -> str:
-    """Return the name of a quantity with its unit."""
+def label(quantity: str, quantities: analysis.Quantities, against: bool = False) -> str:
+    """Return the name of a quantity with its unit; with `against`, what it is measured against too, where that is a choice."""
     strain = "relative strain (rad/voxel)" if quantities.relative else "strain"
     name = {
         "phase": "phase (rad)",
@@ -121,10 +140,15 @@ def label(quantity: str, quantities: analysis.Quantities) -> str:
         "displacement": "displacement (pm)",
         "spacing": "lattice spacing d (nm)",
         "tilt": "tilt (°)",
+        "averaged": f"averaged {strain}",
         "error": f"error of the {strain}",
         "amplitude": "amplitude",
     }[quantity]
-    return name if quantity == "error" else quantities.named(name)
+    if against:
+        name += {"spacing": ", absolute"}.get(
+            quantity, ", relative to the mean" if is_signed(quantity) else ""
+        )
+    return name if quantity in ("averaged", "error") else quantities.named(name)
 
 
 def in_words(quantity: str, value: float, quantities: analysis.Quantities) -> str:
@@ -136,6 +160,7 @@ def in_words(quantity: str, value: float, quantities: analysis.Quantities) -> st
         "displacement": f"displacement {value:.1f} pm",
         "spacing": f"d {value:.5f} nm",
         "tilt": f"tilt {value:.3f}°",
+        "averaged": f"averaged strain {value:.2e}{unit}",
         "error": f"error of the strain {value:.1e}{unit}",
         "amplitude": f"amplitude {value:.2f}",
     }[quantity]

@@ -20,7 +20,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 ROLES = ("slices", "isosurface")
 RECONSTRUCTION = "autophase_reconstruction"
 QUANTITIES = "autophase_quantities"
-ERROR = "autophase_error"
+AVERAGED = "autophase_averaged"
 ROLE = "autophase_role"
 RESULT = "autophase_result"
 LIVE = "autophase_live"
@@ -45,7 +45,7 @@ def result_layer_data(drawing: Drawing, role: str, name: str) -> LayerData:
         "metadata": {
             RECONSTRUCTION: drawing.reconstruction,
             QUANTITIES: quantities,
-            ERROR: drawing.error,
+            AVERAGED: drawing.averaged,
             ROLE: role,
         },
         "translate": [
@@ -62,4 +62,4 @@ def result_layer_data(drawing: Drawing, role: str, name: str) -> LayerData:
         relief = {"texture": RELIEF_TEXTURE, "texcoords": drawing.mesh.texcoords(look.relief)}
         return drawing.mesh.data, {**options, **relief, "shading": "none"}, "surface"
     options |= {"scale": quantities.voxel_size, "interpolation2d": "nearest"}
-    return volume(look.colour_by, quantities, drawing.error), options, "image"
+    return volume(look.colour_by, quantities, drawing.averaged), options, "image"

@@ -23,8 +23,8 @@ from .mesh import Cut
 from .quantity import ColourBy, Range, colour_map, in_words, label, limits, offered, thumbnail, volume
 from .readout import say_values
 from .result_data import (
+    AVERAGED,
     AXES,
-    ERROR,
     QUANTITIES,
     RECONSTRUCTION,
     RESULT,
@@ -58,8 +58,8 @@ def adopt(viewer: ViewerModel, layer: Layer) -> ResultLayers | None:
         home.adopt(layer)
         return None
     group = 1 + max((result.group for result in known), default=0)
-    quantities, error = layer.metadata[QUANTITIES], layer.metadata.get(ERROR)
-    new = ResultLayers(viewer, Drawing(reconstruction, Look.of(reconstruction), quantities, error), group)
+    quantities, averaged = layer.metadata[QUANTITIES], layer.metadata.get(AVERAGED)
+    new = ResultLayers(viewer, Drawing(reconstruction, Look.of(reconstruction), quantities, averaged), group)
     new.adopt(layer)
     return new
 
@@ -91,7 +91,7 @@ class ResultLayers:
         self._colouring = Colouring(self._on_limits)
         self.reconstruction = drawing.reconstruction
         self.quantities = drawing.quantities
-        self.error = drawing.error
+        self.averaged = drawing.averaged
         self.group = group
         self.colour_by = look.colour_by
         self.ranges = dict(look.ranges)
@@ -118,12 +118,12 @@ class ResultLayers:
     @property
     def drawing(self) -> Drawing:
         """What is shown, and how."""
-        return Drawing(self.reconstruction, self.look, self.quantities, self.error)
+        return Drawing(self.reconstruction, self.look, self.quantities, self.averaged)
 
     @property
     def offered(self) -> tuple[ColourBy, ...]:
         """What it can be coloured by."""
-        return offered(self.quantities, self.error)
+        return offered(self.quantities, self.averaged)
 
     @property
     def histogram(self) -> tuple[np.ndarray, float | None]:
@@ -252,7 +252,7 @@ class ResultLayers:
     @property
     def usual_limits(self) -> Range:
         """Colour limits that the quantity that is shown has where nobody chooses others."""
-        return limits(self.colour_by, self.quantities, self.error)
+        return limits(self.colour_by, self.quantities, self.averaged)
 
     @property
     def limits(self) -> Range:
@@ -292,13 +292,13 @@ class ResultLayers:
             layer.data = crystal.data
             layer.texcoords = crystal.texcoords(self.relief)
         else:
-            layer.data = volume(self.colour_by, self.quantities, self.error)
+            layer.data = volume(self.colour_by, self.quantities, self.averaged)
         self._colour(layer)
         self._sketch(layer)
 
     def _sketch(self, layer: Layer) -> None:
         """Let the layer list show the middle of the crystal: napari draws nothing for a surface, or for what was never seen."""
-        values = volume(self.colour_by, self.quantities, self.error)
+        values = volume(self.colour_by, self.quantities, self.averaged)
         layer.thumbnail = thumbnail(self.colour_by, values, self.limits, ensure_colormap(layer.colormap))
 
     def hide(self) -> None:
@@ -373,7 +373,7 @@ class ResultLayers:
         low, high = self.limits
         ends = f" ± {high:.2g}" if low == -high else f" {low:.2g} to {high:.2g}"
         reach = "" if self.colour_by in ("phase", "amplitude") else ends
-        quantity = label(self.colour_by, self.quantities) + reach
+        quantity = label(self.colour_by, self.quantities, against=True) + reach
         bound = f"amplitude ≥ {self.threshold:.2f}"
         show_caption(viewer, (self.title, *(() if self.colour_by == "amplitude" else (quantity,)), bound))
 

@@ -220,4 +220,4 @@ class Sections:
     @property
     def _values(self) -> np.ndarray:
         result = self.result
-        return volume(result.colour_by, result.quantities, result.error)
+        return volume(result.colour_by, result.quantities, result.averaged)
