@@ -141,7 +141,7 @@ def test_the_pdf_has_the_same_pages_in_it(made, whole, tmp_path, monkeypatch):
             ("facet", "planes", "misfit (°)", "share (%)", "to Q (°)", "area (nm²)", "strain (%)", "displacement (Å)", "normal"),
             *9
             * [
-                ("18", "(-1 -2 12)", "1.9", "18.5", "111.3", "147663", "+0.009 ± 0.017", "-10.037 ± 0.087", "-0.743, -0.525, -0.4")
+                ("18", "(-1 -2 12)", "1.9", "18.5", "111.3", "147663", "+0.009 ± 0.017", "-10.037 ± 0.087", "-0.743, -0.525, -0.")
             ],
         ],
         [("edges, 10 to 90 %, where the surface faces x", "29.1 nm"), ("strain, where it reproduces", "word " * 60)],
