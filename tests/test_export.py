@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_autophase import export, formats, write
+from napari_autophase import analysis, export, formats, write
 from napari_autophase.evidence import Curve, Shells, Trust
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
@@ -84,6 +84,18 @@ def test_npz(found, tmp_path):
             np.abs(file["object"])[maps.support], maps.amplitude[maps.support], rtol=1e-6
         )
     assert_right(x[None, None], y[None, :, None], z[:, None, None], maps)
+
+
+def test_npz_opens_again_in_its_geometry(found, tmp_path):
+    export.export(found, tmp_path / "a.npz")
+    again = formats.read(tmp_path / "a.npz")
+    np.testing.assert_allclose(again.q_bragg_per_nm, Q, rtol=1e-3)  # that of the mean lattice
+    assert np.linalg.det(again.voxel_steps_nm) == pytest.approx(np.linalg.det(STEPS), rel=1e-3)
+    compared = analysis.compare_results(again, found)
+    assert compared.figures["correlation"] > 0.98
+    assert compared.figures["strain_correlation"] > 0.99
+    assert compared.figures["strain_difference"] < 0.1 * BEND * RADIUS
+    assert not compared.alignment.twin
 
 
 def test_matlab(found, tmp_path):

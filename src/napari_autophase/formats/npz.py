@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from math import prod
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..reconstruction import Reconstruction
-from . import bcdi
+from . import bcdi, own_maps
 from .axes import Rocking, vectors_in
 from .common import Box, Dataset, Description, Hints, Volume, as_volume, check_memory
-from .foreign import UNKNOWN, Beside, of_parts
+from .foreign import UNKNOWN, Beside, crystal, of_parts
 from .masks import MASKS, StoredMask
 from .npy import header, refuse_pickle
 from .paths import damage
@@ -113,8 +113,10 @@ class Npz(Format):
         """Take the short arrays beside the data."""
         return Rocking(vectors_in(self.describes(path, dataset, Hints()).metadata))
 
-    def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:  # noqa: ARG002
-        """Return the amplitude, where its phase is beside it."""
+    def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:
+        """Return the object, where this program wrote its maps, or the amplitude, where its phase is beside it."""
+        if {each.path for each in _headers(path)} >= own_maps.KEYS:
+            return next((each for each in arrays if each.path == "object"), None)
         return next((each for each in arrays if _phase_of(each, arrays) is not None), None)
 
     def is_object(self, path: Path, dataset: Dataset) -> bool:  # noqa: ARG002
@@ -123,21 +125,27 @@ class Npz(Format):
 
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return the crystal that amplitude and phase make."""
+        headers = {each.path: each for each in _headers(path)}
+        if dataset.dtype.kind == "c" and set(headers) >= own_maps.KEYS:
+            found = as_volume(self.reads(path, dataset))
+            said = self._said(path, headers, own_maps.SAID)
+            beside = own_maps.beside(said, self.support(path, dataset))
+            return crystal(path, dataset.path, found, own_maps.OURS, beside)
         if dataset.dtype.kind == "c" or not self.is_object(path, dataset):
             return super().reads_result(path, dataset)
         phase = _phase_of(dataset, self.lists(path))
         amplitude = as_volume(self.reads(path, dataset))
         found = None if phase is None else as_volume(self.reads(path, phase))
-        headers = {each.path: each for each in _headers(path)}
         if not set(headers) >= bcdi.KEYS:
             return of_parts(
                 path, dataset.path, amplitude, found, UNKNOWN, Beside(support=self.support(path, dataset))
             )
+        parameters = bcdi.beside(path, self._said(path, headers, bcdi.SAID))
+        return of_parts(path, dataset.path, amplitude, found, *parameters)
+
+    def _said(self, path: Path, headers: dict[str, Dataset], names: Iterable[str]) -> dict[str, np.ndarray]:
         with damage(path), np.load(path, allow_pickle=False) as archive:
-            said = {
-                key: archive[key] for key in bcdi.SAID if key in headers and not headers[key].dtype.hasobject
-            }
-        return of_parts(path, dataset.path, amplitude, found, *bcdi.beside(path, said))
+            return {key: archive[key] for key in names if key in headers and not headers[key].dtype.hasobject}
 
 
 def _phase_of(amplitude: Dataset, arrays: list[Dataset]) -> Dataset | None:

@@ -1,0 +1,33 @@
+"""Maps that this program wrote for other programs, opened again: where their voxels lie, and Q, stand beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .foreign import Beside, Program, laboratory_steps
+
+KEYS = {"meanings", "voxel_size", "unit", "axes", "frame", "q_bragg_per_nm"}
+"""What stands in all of its files with a geometry."""
+SAID = (*KEYS, "q_mean_per_nm", "name")
+OURS = Program("napari-autophase, as maps", -1, "fft")
+"""Who wrote them, and the sign of the phase."""
+
+
+def beside(said: Mapping[str, Any], support: np.ndarray | None) -> Beside:
+    """Return what is known beside maps: `SAID` as the file has it.
+
+    The phase has lost its ramp: where the mean lattice is said, its Q is the one that the phase belongs to.
+    """
+    mean = "q_mean_per_nm" in said
+    q = np.asarray(said["q_mean_per_nm" if mean else "q_bragg_per_nm"], float).ravel()
+    return Beside(
+        support=support,
+        voxel_steps_nm=laboratory_steps(np.asarray(said["voxel_size"], float).ravel()),
+        q_bragg_per_nm=q,
+        metadata={} if mean else {"ramp_removed": True},
+        name=str(np.asarray(said.get("name", ""))) or None,
+        notes=(f"The axes are z, y, x of the {np.asarray(said['frame'])} frame, as maps were written.",),
+    )
