@@ -86,9 +86,11 @@ def test_npz(found, tmp_path):
     assert_right(x[None, None], y[None, :, None], z[:, None, None], maps)
 
 
-def test_npz_opens_again_in_its_geometry(found, tmp_path):
-    export.export(found, tmp_path / "a.npz")
-    again = formats.read(tmp_path / "a.npz")
+@pytest.mark.parametrize("suffix", [".npz", ".nxs", ".h5"])
+def test_maps_open_again_in_their_geometry(found, tmp_path, suffix):
+    export.export(found, tmp_path / f"a{suffix}")
+    again = formats.read(tmp_path / f"a{suffix}")
+    assert again.name == "ball"
     np.testing.assert_allclose(again.q_bragg_per_nm, Q, rtol=1e-3)  # that of the mean lattice
     assert np.linalg.det(again.voxel_steps_nm) == pytest.approx(np.linalg.det(STEPS), rel=1e-3)
     compared = analysis.compare_results(again, found)

@@ -127,10 +127,10 @@ class Npz(Format):
         """Return the crystal that amplitude and phase make."""
         headers = {each.path: each for each in _headers(path)}
         if dataset.dtype.kind == "c" and set(headers) >= own_maps.KEYS:
-            found = as_volume(self.reads(path, dataset))
+            whole = as_volume(self.reads(path, dataset))
             said = self._said(path, headers, own_maps.SAID)
             beside = own_maps.beside(said, self.support(path, dataset))
-            return crystal(path, dataset.path, found, own_maps.OURS, beside)
+            return crystal(path, dataset.path, whole, own_maps.OURS, beside)
         if dataset.dtype.kind == "c" or not self.is_object(path, dataset):
             return super().reads_result(path, dataset)
         phase = _phase_of(dataset, self.lists(path))

@@ -28,6 +28,11 @@ def beside(said: Mapping[str, Any], support: np.ndarray | None) -> Beside:
         voxel_steps_nm=laboratory_steps(np.asarray(said["voxel_size"], float).ravel()),
         q_bragg_per_nm=q,
         metadata={} if mean else {"ramp_removed": True},
-        name=str(np.asarray(said.get("name", ""))) or None,
-        notes=(f"The axes are z, y, x of the {np.asarray(said['frame'])} frame, as maps were written.",),
+        name=_word(said.get("name", "")) or None,
+        notes=(f"The axes are z, y, x of the {_word(said['frame'])} frame, as maps were written.",),
     )
+
+
+def _word(value: Any) -> str:
+    plain = np.asarray(value).item()
+    return plain.decode() if isinstance(plain, bytes) else str(plain)

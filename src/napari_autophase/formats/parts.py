@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from ..reconstruction import Reconstruction
-from . import bcdi, nexus, sources
+from . import bcdi, nexus, own_maps, sources
 from .common import Dataset, as_volume
 from .foreign import UNKNOWN, Beside, Program, cdiutils, laboratory_steps, of_parts
 from .links import Tree, local
@@ -85,6 +85,12 @@ def _beside(tree: Tree, entry: h5py.Group, shape: tuple[int, ...]) -> tuple[Prog
     if support is not None:
         support = np.nan_to_num(support) != 0
         support = support if support.shape == shape else None
+    about = local(entry, "about")
+    if isinstance(about, h5py.Group) and set(about) >= own_maps.KEYS - {
+        "meanings"
+    }:  # which stand at each map here
+        said = {name: about[name][()] for name in own_maps.SAID if name in about}
+        return own_maps.OURS, own_maps.beside(said, support)
     stated = (local(entry, f"{key}/voxel_size") for key in entry if key.startswith("result_"))
     sizes = next((each[()] for each in stated if isinstance(each, h5py.Dataset)), None)
     q = _titled(tree, entry, "g_vector")
