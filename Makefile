@@ -5,6 +5,7 @@
 # make check  style, types and the direction of imports
 # make docs   builds the documentation into docs/_build/html: the notebooks in it run, and warnings are errors
 # make pictures  takes the pictures of the window for the documentation again
+# make gold FRAMES=FOLDER   takes the measured gold crystal through the window, and the pictures of that for the documentation again
 # make clean  removes what the others made, .venv included
 
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
@@ -13,7 +14,7 @@ SCAN := sample_data/faceted_64.h5
 XVFB = $(if $(shell command -v xvfb-run 2>/dev/null),xvfb-run -a -s "-screen 0 1600x1000x24")
 SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Windows_NT,$(OS))$(filter Darwin,$(shell uname))
 
-.PHONY: demo test explore tours check docs pictures clean
+.PHONY: demo test explore tours check docs pictures gold clean
 
 .venv/ready: pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh
@@ -54,6 +55,10 @@ docs: .venv/docs-ready
 
 pictures: .venv/ready
 	@$(XVFB) $(BIN)/python tools/window_pictures.py docs/pictures
+
+gold: .venv/ready
+	@$(XVFB) $(BIN)/python tools/gold_tour.py "$(FRAMES)" build/gold dark 1280x800
+	@for name in corrected painted box crystal strain figure logbook; do cp build/gold/*_$$name.png docs/pictures/gold_$$name.png; done
 
 clean:
 	rm -rf .venv build dist demo docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

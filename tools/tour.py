@@ -58,7 +58,7 @@ class Tour:
         self.window = self.viewer.window._qt_window
         self.window.resize(*size)
         self.saved = folder / "tour.cxi"
-        QFileDialog.getSaveFileName = staticmethod(lambda *_, **__: (str(self.saved), ""))
+        QFileDialog.getSaveFileName = staticmethod(lambda *_, **__: (str(self.saved), ""))  # type: ignore[method-assign]
 
     def _listen(self) -> None:
         """Hear of every error: raised in a slot, shown as a notification, or logged while drawing."""
@@ -126,9 +126,16 @@ class Tour:
         box.activated.emit(index)
 
     def picture(self, name: str) -> None:
-        """Keep a picture of the window."""
-        pump(0.5)
+        """Keep a picture of the window, when all that it says is known."""
+        self.wait(lambda: not self.unknown(), "not all became known", RUN_S)
+        pump(1)
         self.window.grab().save(str(self.folder / f"{name}.png"))
+
+    def unknown(self) -> bool:
+        """Whether three dots stand for what is being found out."""
+        from qtpy.QtWidgets import QLabel
+
+        return any(label.isVisible() and label.text() == "…" for label in self.window.findChildren(QLabel))
 
     def drawn(self) -> tuple[int, float, float]:
         """Return how many colours the canvas shows, which part of it is coloured, and how bright that part is."""
@@ -179,6 +186,7 @@ class Tour:
 
     def dock_the_workspace(self) -> None:
         """Its tabs are there, and Load says what was understood."""
+        from qtpy.QtCore import QThreadPool
         from qtpy.QtWidgets import QLabel
 
         choose(self.window, "Plugins", "AutoPhase", "Workspace")
@@ -187,6 +195,8 @@ class Tour:
             lambda: any("64 × 64 × 64" in label.text() for label in self.window.findChildren(QLabel)),
             "Load does not say that the scan has 64 × 64 × 64 voxels",
         )
+        pool: Any = QThreadPool.globalInstance()
+        self.wait(lambda: not pool.activeThreadCount(), "reading has no end", RUN_S)
         self.picture("1_loaded")
 
     def reconstruct(self) -> None:
@@ -304,7 +314,8 @@ def choose(window: Any, *titles: str) -> None:
         menu = action.menu()
         if menu is not None:
             menu.aboutToShow.emit()  # napari fills menus when they open
-    action.trigger()
+        last = action
+    last.trigger()
     pump(1)
 
 
