@@ -7,7 +7,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
 tours=("$@")
-[ $# -gt 0 ] || tours=(0.7-pyqt6 0.8-pyqt6 0.9-pyqt6 0.9-pyside6)
+[ $# -gt 0 ] || tours=(0.7-pyqt6 0.7-pyside6 0.8-pyqt6 0.8-pyside6 0.9-pyqt6 0.9-pyside6)
 
 # a screen of our own, as for the tests
 screen=()
