@@ -192,6 +192,7 @@ def test_a_result_in_a_line_for_the_logbook(dock, session, qapp, errors):
     # a box of 12 voxels of 5, 6 and 7 nm, with a voxel around it
     for part in ("crystal", "fast, seed 0", "χ² 0.0123", "held-out likelihood 1.5", "amplitude ≥ 0.30", "nm"):
         assert part in line, line
+    assert re.search(r"; strain ± \d\.\d\de-\d\d \(99 %\)", line), line
 
 
 def test_a_report_in_one_click_shows_the_data_of_a_scan_that_is_open(dock, session, qtbot, tmp_path, errors):

@@ -16,12 +16,13 @@ def logbook_line(result: ResultLayers) -> str:
     low, high = zip(*(result.extent(axis) for axis in range(3)), strict=True)
     size = " × ".join(f"{b - a:.0f}" for a, b in zip(low, high, strict=True))
     unit = "nm" if result.unit == "nm" else "voxels"
+    name, _, amount = in_words("strain", quantities.strain_limit, quantities).partition(" ")
     parts = [
         found.name,
         f"{found.recipe.preset}{edited}, seed {found.seed}, {found.iterations} iterations on {found.device}",
         *quality(found.figures),
         f"{size} {unit} at amplitude ≥ {result.threshold:.2f}",
-        f"± {in_words('strain', quantities.strain_limit, quantities)} (99 %)",
+        f"{name} ± {amount} (99 %)",
         *_version(found),
     ]
     return "; ".join(parts)
