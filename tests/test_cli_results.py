@@ -314,7 +314,7 @@ def test_info_says_of_a_result_what_was_found_of_what_and_how(result, capsys):
     assert "recipe: iterative refine.algorithm=20*ER\n" in said
     assert f"light: {found.coherence.words}" in said
     assert f"made by: napari-autophase {found.versions['napari-autophase']}, " in said
-    assert len(said.splitlines()) < 20
+    assert len(said.splitlines()) < 25
     assert main(["info", str(result), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["kind"] == "reconstruction"

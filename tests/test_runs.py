@@ -257,7 +257,7 @@ def test_a_scan_that_a_first_attempt_explains_is_phased_once():
     easy = simulate(21, 64, kind="cut", peak=1e5, oversampling=(3, 3, 3))
     found = run(easy.scan, Recipe().with_settings({"device": "cpu"}))
     assert not any("begun anew" in note for note in found.notes)
-    assert found.iterations == 100
+    assert found.iterations == 140
 
 
 def test_random_starts_beside_a_guess_are_as_many_as_memory_has_room_for(crystal, monkeypatch):

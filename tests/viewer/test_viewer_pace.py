@@ -24,9 +24,9 @@ def best_of(voxels: int):
         for step in range(180):
             now += starts * window
             yield now, Progress("guess", 180 * index + step + 1, 540)
-    for step in range(100):
-        now += (4 if step < 40 else 8) * voxels
-        yield now, Progress("refine", step + 1, 100)
+    for step in range(140):
+        now += (4 if step < 100 else 8) * voxels
+        yield now, Progress("refine", step + 1, 140)
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 64), (200, 128, 128)])
@@ -114,9 +114,9 @@ def slow_network(plan, look_s=4.0, search_s=8.0, refine_s=30.0, analyse_s=3.0):
     for step in range(total):
         now += search_s * weights[step] / sum(weights)
         yield now, Progress("guess", step + 1, total)
-    for step in range(100):
-        now += refine_s / 160 * (1 if step < 40 else 2)  # the last are done from two objects
-        yield now, Progress("refine", step + 1, 100)
+    for step in range(140):
+        now += refine_s / 180 * (1 if step < 100 else 2)  # the last are done from two objects
+        yield now, Progress("refine", step + 1, 140)
     yield now, Progress("analyse", 0, 1)
     yield now + analyse_s, None
 

@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QLineEdit, QSpinBox
 
 from ...recipe import finish
 
-_PLAIN = re.compile(r"\s*(?:(?:(\d+)\s*\*\s*HIO\s*\+\s*)?(\d+)\s*\*\s*ER)?\s*")
-"""What a number alone can say: a*HIO+b*ER, b*ER, nothing."""
+_PLAIN = re.compile(r"\s*(?:(?:(\d+)\s*\*\s*HIO\s*\+\s*)?(?:(\d+)\s*\*\s*RAAR\s*\+\s*)?(\d+)\s*\*\s*ER)?\s*")
+"""What a number alone can say: a*HIO+b*RAAR+c*ER, c*ER, nothing."""
 
 
 class Iterations(QSpinBox):
@@ -29,14 +29,14 @@ class Iterations(QSpinBox):
         self.setSingleStep(10)
         self.setSuffix(" iterations")
         self.setToolTip(
-            "Iterations after the guess: HIO, and ER for the last three fifths; the algorithm under Advanced says more."
+            "Iterations after the guess: two sevenths HIO, three RAAR, and two ER; the algorithm under Advanced says more."
         )
         self.valueChanged.connect(self._write)
         algorithm.textChanged.connect(self._follow)
 
     def _write(self, count: int) -> None:
-        hio, er = _mixture(self._algorithm.text())
-        only_er = er and not hio
+        *others, er = _mixture(self._algorithm.text())
+        only_er = er and not any(others)
         self._algorithm.setText("" if not count else f"{count}*ER" if only_er else finish(count))
 
     def _follow(self, algorithm: str) -> None:
@@ -47,7 +47,7 @@ class Iterations(QSpinBox):
             self.setValue(sum(_mixture(algorithm)))
 
 
-def _mixture(algorithm: str) -> tuple[int, int]:
-    """Return the iterations of HIO and of ER of a plain algorithm; none for any other."""
+def _mixture(algorithm: str) -> tuple[int, ...]:
+    """Return the iterations of HIO, of RAAR and of ER of a plain algorithm; none for any other."""
     plain = _PLAIN.fullmatch(algorithm)
-    return (int(plain[1] or 0), int(plain[2] or 0)) if plain else (0, 0)
+    return tuple(int(count or 0) for count in plain.groups()) if plain else (0, 0, 0)
