@@ -19,7 +19,13 @@ from common import RESULTS, SUCCESS, Rows, middle, table
 from napari_autophase import Recipe, analysis, run, runs, simulation
 
 FIRST_SEED = 8_900_000
-ALGORITHMS = ("40*HIO+60*ER", "60*RAAR+40*ER", "100*RAAR+40*ER", "40*HIO+60*RAAR+40*ER", "100*HIO+40*ER")
+ALGORITHMS = (
+    "40*HIO+60*ER",
+    "100*HIO+40*ER",
+    "40*HIO+60*RAAR+40*ER",
+    "10*HIO+90*RAAR+40*ER",
+    "100*RAAR+40*ER",
+)
 RANGES = (0.5, 2.0, 4.0, 6.0, 8.0, 10.0)
 CASES: list[tuple[str, dict[str, Any]]] = [
     *((f"{peak:.0e} photons at the peak", {"peak": peak}) for peak in (1e3, 1e4, 1e5, 1e6)),

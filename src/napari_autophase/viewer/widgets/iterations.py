@@ -29,7 +29,7 @@ class Iterations(QSpinBox):
         self.setSingleStep(10)
         self.setSuffix(" iterations")
         self.setToolTip(
-            "Iterations after the guess: two sevenths HIO, three RAAR, and two ER; the algorithm under Advanced says more."
+            "Iterations after the guess: a few of HIO, then RAAR, then ER; the algorithm under Advanced says more."
         )
         self.valueChanged.connect(self._write)
         algorithm.textChanged.connect(self._follow)
