@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QSize, QTimer
+from qtpy.QtWidgets import QWidget
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.viewer.docks.display_dock import DisplayDock
@@ -353,16 +354,38 @@ def test_a_copy_of_the_diffraction_is_hidden_with_it(viewer, session, scan):
     assert len(session.scans) == 1
 
 
-def test_the_canvas_is_drawn_again_whichever_change_of_two_ends_first():
-    drawn = []
-    canvas = SimpleNamespace(setUpdatesEnabled=drawn.append)
-    viewer = SimpleNamespace(
-        window=SimpleNamespace(_qt_viewer=SimpleNamespace(canvas=SimpleNamespace(native=canvas)))
-    )
+class Canvas(QWidget):
+    """A canvas that counts how often it is to be drawn; `blocked` says by how many it is kept from it."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocked = self.updates = 0
+        self.resize(300, 200)
+
+    def block(self):
+        self.blocked += 1
+
+    def unblock(self):
+        self.blocked -= 1
+
+    def update(self):
+        self.updates += 1
+
+
+def test_the_canvas_stays_as_it_was_drawn_and_is_drawn_again_whichever_change_of_two_ends_first(qtbot):
+    canvas = Canvas()
+    qtbot.addWidget(canvas)
+    shown = SimpleNamespace(native=canvas, _scene_canvas=SimpleNamespace(events=SimpleNamespace(draw=canvas)))
+    viewer = SimpleNamespace(window=SimpleNamespace(_qt_viewer=SimpleNamespace(canvas=shown)))
     first, second = compat.drawn_at_the_end(viewer), compat.drawn_at_the_end(viewer)
     first.__enter__()
+    canvas.resize(300, 240)  # a slider went
+    assert (canvas.size(), canvas.updatesEnabled()) == (QSize(300, 200), True)  # Qt shows what was drawn
     second.__enter__()
     first.__exit__(None, None, None)
+    assert canvas.blocked == 1
     second.__exit__(None, None, None)
-    assert drawn[:2] == [False, False]
-    assert drawn[-1] is True
+    assert canvas.blocked == 0
+    assert canvas.updates
+    canvas.resize(300, 240)
+    assert canvas.size() == QSize(300, 240)

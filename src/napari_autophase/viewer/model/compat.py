@@ -111,19 +111,33 @@ def moved_once(viewer: ViewerModel) -> Iterator[None]:
 
 @contextmanager
 def drawn_at_the_end(viewer: ViewerModel) -> Iterator[None]:
-    """Leave the canvas as it was drawn last, whatever changes meanwhile, and have it drawn once when all is done."""
+    """Leave the canvas as it was drawn last, whatever changes meanwhile, and have it drawn once when all is done.
+
+    Qt goes on to show what was drawn as long as nothing is drawn anew and the size stays: sliders that come or go would change
+    it, and leave nothing to show.  Changes may overlap; the last to end has it drawn.
+    """
     canvas: Any = None
     with suppress(AttributeError, RuntimeError):  # there is no window, or it is closed
         canvas = viewer.window._qt_viewer.canvas.native
+        draw, bounds = (
+            viewer.window._qt_viewer.canvas._scene_canvas.events.draw,
+            (canvas.minimumSize(), canvas.maximumSize()),
+        )
     if canvas is None:
         yield
         return
-    canvas.setUpdatesEnabled(False)
+    free = canvas.minimumSize() != canvas.maximumSize()
+    canvas.setFixedSize(canvas.size())
+    draw.block()
     try:
         yield
-    finally:  # drawn whatever it was before: another change may have begun meanwhile, and the last to end is not the first
+    finally:
+        draw.unblock()
         with suppress(RuntimeError):  # it was closed in the meantime
-            canvas.setUpdatesEnabled(True)
+            if free:
+                canvas.setMinimumSize(bounds[0])
+                canvas.setMaximumSize(bounds[1])
+            canvas.update()
 
 
 def _fit_into_window(widget: Any) -> None:
