@@ -15,8 +15,9 @@ from typing import Any
 
 import common
 from common import RESULTS, SUCCESS, Rows, middle, table
+from measured import measure
 
-from napari_autophase import Recipe, analysis, run, runs, simulation
+from napari_autophase import Recipe, runs, simulation
 
 FIRST_SEED = 8_900_000
 ALGORITHMS = (
@@ -35,22 +36,6 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("phases of 0.5 rad", {"peak": 1e5, "phase_range": 0.5}),
 ]
 FIGURES = ("correlation", "phase_error", "strain_correlation", "free_llk", "seconds")
-
-
-def measure(arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """Reconstruct one crystal and compare it with its truth."""
-    truth = simulation.simulate(**arguments)
-    found = run(truth.scan, recipe)
-    quality = analysis.compare_with_truth(found.object, truth.object, truth.support)
-    strain = analysis.strain_error(
-        found.object, truth.object, truth.support, truth.voxel_steps_nm, truth.q_bragg_per_nm
-    )
-    return {
-        **{name: quality[name] for name in ("correlation", "phase_error")},
-        "strain_correlation": strain["strain_correlation"],
-        "free_llk": found.figures["free_llk"],
-        "seconds": sum(found.seconds[stage] for stage in ("prepare", "guess", "refine", "analyse")),
-    }
 
 
 def main() -> None:

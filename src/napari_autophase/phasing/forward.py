@@ -118,17 +118,17 @@ def sharpened(
     if start is None:
         light = torch.where(fitted, forward.apart(counts), 0)
         start = (light if whole else torch.where(fitted, light, _surroundings(light, fitted))) + FLOOR / 4
-    blur = forward.blur
-    ready = (
-        blurs(blur, shape)
-        if blur and blurs
-        else Transformed(blur, shape, counts.device)
-        if blur
-        else Unblurred()
-    )
+    ready = _ready(forward.blur, shape, counts.device, blurs)
     weight = None if whole else ready(fitted.to(counts.dtype)).clamp_(min=LEAST_SEEN)
     seen = torch.where(fitted, counts, 0)
     return ready.explain(start, seen, forward.background, weight, steps)
+
+
+def _ready(blur: Blur | None, shape: tuple[int, ...], device: torch.device, blurs: Blurs | None) -> Blurring:
+    """Return a blur that is ready to be done often, even if there is none."""
+    if blur is None:
+        return Unblurred()
+    return blurs(blur, shape) if blurs is not None else Transformed(blur, shape, device)
 
 
 def renewed(
