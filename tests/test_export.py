@@ -86,11 +86,13 @@ def test_npz(found, tmp_path):
     assert_right(x[None, None], y[None, :, None], z[:, None, None], maps)
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".nxs", ".h5"])
+@pytest.mark.parametrize("suffix", [".npz", ".mat", ".nxs", ".h5"])
 def test_maps_open_again_in_their_geometry(found, tmp_path, suffix):
     export.export(found, tmp_path / f"a{suffix}")
     again = formats.read(tmp_path / f"a{suffix}")
     assert again.name == "ball"
+    assert not again.figures, "which are not in maps"
+    assert not again.effort
     np.testing.assert_allclose(again.q_bragg_per_nm, Q, rtol=1e-3)  # that of the mean lattice
     assert np.linalg.det(again.voxel_steps_nm) == pytest.approx(np.linalg.det(STEPS), rel=1e-3)
     compared = analysis.compare_results(again, found)
@@ -112,7 +114,7 @@ def test_matlab(found, tmp_path):
     x, y, z = (file[f"{axis}_nm"].ravel() for axis in "xyz")
     assert_right(x[None, :, None], y[:, None, None], z[None, None], maps)
     # what we wrote opens here again, with its sign
-    again = formats.read(f"{tmp_path / 'a.mat'}::object")
+    again = formats.read(tmp_path / "a.mat")
     np.testing.assert_allclose(np.moveaxis(again.object, 0, 2), file["object"])
 
 

@@ -57,6 +57,12 @@ def test_wrong_text_is_pointed_at(text, character):
         parse(text)
 
 
+def test_an_algorithm_without_iterations_is_none():
+    assert Recipe().with_settings({"refine.algorithm": "0*(HIO+ER)"}) == Recipe().with_settings(
+        {"refine.algorithm": ""}
+    )
+
+
 def test_endless_algorithms_are_refused():
     with pytest.raises(InputError, match="iterations"):
         parse("99999999*99999999*ER")

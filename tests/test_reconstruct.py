@@ -191,6 +191,12 @@ def test_the_report_is_plain(crystal):
     assert document["versions"]["numpy"] == np.__version__
 
 
+def test_a_result_says_what_computed_it(crystal):
+    for backend, words in (("torch", "torch"), ("compiled", "compiled functions")):
+        found = run(crystal.scan, SHORT.with_settings({"backend": backend, "device": "cpu"}))
+        assert found.effort.endswith(f" on cpu by {words}")
+
+
 @pytest.mark.parametrize("beam", [None, (11.5, 20.25)])
 def test_a_geometry_that_comes_later_places_the_crystal_as_one_that_was_there(crystal, beam):
     recipe = SHORT.with_settings(

@@ -149,9 +149,24 @@ def _coherence(recipe: Recipe, blur: Blur | None) -> Coherence:
 
 
 def _doubts_of_light(recipe: Recipe, found: Run) -> tuple[str, ...]:
-    """Say that a blur was estimated from what is rather not the crystal: any blur explains a wrong object better."""
-    sure = found.figures.get("confidence", 1.0)
-    if recipe.model.coherence != "estimate" or found.blur is None or sure >= analysis.trust.LOW:
+    """Say what a scan that is not explained leaves in doubt of the light: what was found of it, and what was given.
+
+    Any blur explains a wrong object better, and a wrong blur or background leaves no object that explains the scan.
+    """
+    sure, model = found.figures.get("confidence", 1.0), recipe.model
+    if sure >= analysis.trust.LOW:
+        return ()
+    given = {
+        "model.coherence": isinstance(model.coherence, tuple) and any(model.coherence),
+        "model.background": model.background not in ("off", "estimate"),
+    }
+    if named := [name for name, is_given in given.items() if is_given]:
+        them = "it be estimated" if len(named) == 1 else "them be estimated"
+        return (
+            f"{' and '.join(named)} {'was' if len(named) == 1 else 'were'} given, and a wrong one alone keeps a scan from being "
+            f"explained: let {them} ({', '.join(f'{name}=estimate' for name in named)}), and compare.",
+        )
+    if model.coherence != "estimate" or found.blur is None:
         return ()
     return (
         f"The blur of the light was estimated with a confidence of {100 * sure:.0f} % that the object is the crystal: its widths "

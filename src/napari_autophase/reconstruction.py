@@ -284,9 +284,12 @@ class Reconstruction:
 
     @property
     def effort(self) -> str:
-        """Iterations, time and device in a line."""
+        """Iterations, time, device and what computed there, in a line; empty where another program left nothing of them."""
+        if not (self.seconds or self.iterations):
+            return ""
         took = f" in {self.seconds['total']:.1f} s" if "total" in self.seconds else ""
-        return f"after {self.iterations} iterations{took} on {self.device}"
+        by = {"": "", "compiled": " by compiled functions"}.get(self.backend, f" by {self.backend}")
+        return f"after {self.iterations} iterations{took} on {self.device}{by}"
 
     def _repr_html_(self) -> str:
         """Return the same with a picture, for a notebook."""

@@ -366,7 +366,10 @@ def check_shape(counts: np.ndarray, name: str) -> None:
             f"{name} holds no frames yet; wait until some are written, or choose another dataset."
         )
     if min(counts.shape) < 16:
-        raise InputError(f"{name} has shape {counts.shape}; every side must be at least 16 voxels.")
+        raise InputError(
+            f"{name} has shape {counts.shape}; every side must be at least 16 voxels; give a longer rocking curve, or a wider "
+            "region of the detector."
+        )
     if np.iscomplexobj(counts):
         raise InputError(
             f"{name} holds complex numbers; a scan is photon counts, so open it as a reconstruction instead."

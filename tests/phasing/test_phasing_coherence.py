@@ -414,7 +414,24 @@ def test_a_blur_that_came_of_what_is_rather_not_the_crystal_is_said_to():
     for known in ([0.5, 0.5, 0.5], "off"):
         other = run(faint.scan, recipe.with_settings({"model.coherence": known}))
         assert not any("confidence" in note for note in other.notes)
+        assert any(note.startswith("model.coherence was given") for note in other.notes) == (known != "off")
     bright = simulate(4, 32, peak=1e5, phase_range=1.0, coherence=(0.5, 0.5, 0.5))
     found = run(bright.scan, Recipe().with_settings({"model.coherence": "estimate", "device": "cpu"}))
     assert found.figures["confidence"] > 0.8
     assert not any("confidence" in note for note in found.notes)
+
+
+def test_widths_and_a_background_that_keep_a_scan_from_being_explained_are_named():
+    bright = simulate(4, 32, peak=1e5, phase_range=1.0)
+    recipe = Recipe().with_settings({"device": "cpu", "guess.polish": "", "refine.algorithm": "40*ER"})
+    wrong = {"model.coherence": [1.2, 1.2, 1.2], "model.background": 20.0}
+    found = run(bright.scan, recipe.with_settings(wrong))
+    assert any(
+        "model.coherence and model.background were given" in note
+        and "(model.coherence=estimate, model.background=estimate)" in note
+        for note in found.notes
+    )
+    right = run(
+        bright.scan, recipe.with_settings({"model.background": 0.0, "model.coherence": [0.0, 0.0, 0.0]})
+    )
+    assert not any("given" in note for note in right.notes)

@@ -88,7 +88,7 @@ def _headline(figure: Figure, reconstruction: Reconstruction, shown: Quantities)
         facts.append(f"held-out likelihood {figures['free_llk']:.3g}")
     if "total" in reconstruction.seconds:
         facts.append(f"{reconstruction.seconds['total']:.1f} s on {reconstruction.device}")
-    if not np.isnan(figures.get("chi2", 0.0)):  # otherwise another program phased it, by a recipe of its own
+    if reconstruction.seconds:  # otherwise another program phased it, by a recipe of its own
         recipe = reconstruction.recipe
         start = recipe.guess.start
         algorithm = f", {recipe.refine.algorithm}" if recipe.refine.algorithm else ""

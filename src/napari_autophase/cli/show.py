@@ -20,7 +20,8 @@ def summarise(found: Reconstruction, reference_nm: float | None = None) -> None:
     print(found.headline)
     if found.figures:
         print(_columns(figure_rows(found.figures)))
-    print(found.effort)
+    if found.effort:
+        print(found.effort)
     for line in lattice_lines(found, reference_nm):
         print(line)
     if found.trust is not None:

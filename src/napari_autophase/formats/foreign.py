@@ -146,7 +146,7 @@ def crystal(
         object=found,
         support=support,
         recipe=Recipe(),
-        figures={"chi2": float("nan"), "free_llk": float("nan"), **beside.figures},
+        figures=dict(beside.figures),
         errors=np.zeros(0, np.float32) if beside.errors is None else beside.errors,
         iterations=beside.iterations,
         voxel_steps_nm=beside.voxel_steps_nm,

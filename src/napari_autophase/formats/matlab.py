@@ -14,9 +14,12 @@ from typing import IO, Any, Literal
 import h5py
 import numpy as np
 
+from ..reconstruction import Reconstruction
 from ..scan import InputError
+from . import own_maps
 from .axes import Rocking, vectors_in
-from .common import Dataset, Description, Hints, check_memory, joined
+from .common import Dataset, Description, Hints, as_volume, check_memory, joined
+from .foreign import crystal
 from .hdf5 import Hdf5, opened
 from .links import local
 from .masks import StoredMask
@@ -104,6 +107,29 @@ class Matlab5(Format):
         return Rocking(
             vectors_in(self.describes(path, dataset, Hints()).metadata), stored=_FRAMES_LAST, usual=_NOTE
         )
+
+    def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:
+        """Return the object, where this program wrote its maps."""
+        return next((each for each in arrays if each.path == "object"), None) if _said(path) else None
+
+    def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
+        """Return the crystal that a complex array is: in its geometry, where this program wrote its maps."""
+        said = _said(path)
+        if dataset.dtype.kind != "c" or not said:
+            return super().reads_result(path, dataset)
+        beside = own_maps.beside(said, self.support(path, dataset))
+        return crystal(path, dataset.path, as_volume(self.reads(path, dataset)), own_maps.OURS, beside)
+
+
+def _said(path: Path) -> dict[str, np.ndarray]:
+    """Return what this program says beside its maps; nothing if it did not write them."""
+    from scipy.io import loadmat, whosmat
+
+    with damage(path):
+        if not {name for name, _, _ in whosmat(path)} >= own_maps.KEYS:
+            return {}
+        values = loadmat(path, variable_names=list(own_maps.SAID))
+    return {name: values[name] for name in own_maps.SAID if name in values}
 
 
 def _headers(path: Path) -> list[Dataset]:

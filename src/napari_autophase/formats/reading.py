@@ -100,17 +100,18 @@ def make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
 def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     if chosen.dtype.kind == "c":
         raise InputError(
-            f"{path} is a reconstruction, not a scan; open it as one (read, or File > Open)."
+            f"{path} is a reconstruction, not a scan; open it as one (analyse, or File > Open)."
             if kind.holds_results
-            else f"{path} holds complex numbers; a scan is photon counts, and reconstructions are read from CXI and HDF5."
+            else f"{path} holds complex numbers; a scan is photon counts. If it is a reconstruction, open it as one (analyse, or "
+            "File > Open)."
         )
     source = f"{path}::{chosen.path}" if chosen.path else str(path)
     if 0 in chosen.shape:
         check_shape(np.empty(chosen.shape), source)
     if kind.is_object(path, chosen):
         raise InputError(
-            f"{source} holds a crystal in direct space, not counts; open it as a reconstruction (read, or File > Open), or give "
-            "the diffraction that it was phased from."
+            f"{source} holds a crystal in direct space, not counts; open it as a reconstruction (analyse, or File > "
+            "Open), or give the diffraction that it was phased from."
         )
     axes, turned = _axes(path, kind, chosen, how)
     whole = axes.shape(chosen.frames)

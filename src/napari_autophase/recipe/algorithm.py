@@ -47,15 +47,14 @@ def parse(text: str) -> tuple[str, ...]:
 
 
 def readable(text: str) -> str:
-    """Return an algorithm as it is, if `parse` can read it.
+    """Return an algorithm as it is, if `parse` can read it; the empty one for any that has no iterations, such as 0*HIO.
 
     Raises
     ------
     InputError
         As `parse`.
     """
-    parse(text)
-    return text
+    return text if parse(text) else ""
 
 
 def tail(steps: tuple[str, ...]) -> int:
