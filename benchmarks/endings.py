@@ -24,6 +24,7 @@ ALGORITHMS = (
     "40*HIO+60*ER",
     "100*HIO+40*ER",
     "40*HIO+60*RAAR+40*ER",
+    "25*HIO+75*RAAR+40*ER",
     "10*HIO+90*RAAR+40*ER",
     "100*RAAR+40*ER",
 )

@@ -141,6 +141,8 @@ HEADINGS = {
     "refinement": "Algorithms from the same starts",
     "work_less": "What less work saves, and costs",
     "objectives": "What a network should predict",
+    "endings": "What follows a guess",
+    "clicks": "How long each click of the window blocks it",
     "threads": "Threads, idle and beside a busy neighbour",
 }
 """In their order; results that are not named follow."""

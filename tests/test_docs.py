@@ -152,7 +152,7 @@ def test_every_setting_and_every_command_is_in_the_generated_pages(monkeypatch):
         assert f"`{key}`" in written
         assert info.description, key
     assert all(f"`{preset}`" in generate.presets() for preset in PRESETS)
-    assert "10*HIO+90*RAAR+40*ER" in generate.presets()
+    assert "25*HIO+75*RAAR+40*ER" in generate.presets()
     commands = generate.commands()
     for name in ("reconstruct", "geometry lattice", "network simulate-set", "finetune"):
         assert f"napari-autophase {name}\n" in commands

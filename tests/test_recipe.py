@@ -140,7 +140,7 @@ def test_every_preset_says_which_it_is(preset):
 def test_the_presets_do_what_their_names_say():
     assert Recipe.from_preset("network").refine.algorithm == ""
     assert Recipe.from_preset("fast") == Recipe()
-    assert Recipe.from_preset("fast").refine.algorithm == "10*HIO+90*RAAR+40*ER"
+    assert Recipe.from_preset("fast").refine.algorithm == "25*HIO+75*RAAR+40*ER"
     assert Recipe.from_preset("iterative").guess.start == "random"
     assert Recipe.from_preset("iterative").refine.algorithm == ITERATIVE
     best = Recipe.from_preset("best")
@@ -164,7 +164,7 @@ def test_settings_are_read_as_json_or_else_as_text():
     assert recipe.prepare.hot_pixels is False
     assert recipe.refine.shrink_wrap.every == 0
     assert recipe.guess.weights is None
-    assert Recipe().refine.algorithm == "10*HIO+90*RAAR+40*ER"  # the recipe it came from is untouched
+    assert Recipe().refine.algorithm == "25*HIO+75*RAAR+40*ER"  # the recipe it came from is untouched
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_recipe_cannot_be_changed_in_place():
 
 @pytest.mark.parametrize(
     ("count", "algorithm"),
-    [(0, ""), (1, "1*ER"), (3, "2*RAAR+1*ER"), (140, "10*HIO+90*RAAR+40*ER"), (141, "10*HIO+90*RAAR+41*ER")],
+    [(0, ""), (1, "1*ER"), (3, "2*RAAR+1*ER"), (140, "25*HIO+75*RAAR+40*ER"), (141, "25*HIO+75*RAAR+41*ER")],
 )
 def test_what_follows_a_guess_has_as_many_iterations_as_asked(count, algorithm):
     assert finish(count) == algorithm

@@ -44,7 +44,7 @@ def test_the_picture_says_name_figures_units_and_shows_colours(tmp_path, nm):
         "S0001",
         "0.0125",
         "3.5 s",
-        "10*HIO+90*RAAR+40*ER",
+        "25*HIO+75*RAAR+40*ER",
         "amplitude 0.40",
         "nm" if nm else "pixels",
     ):

@@ -525,7 +525,7 @@ def test_devices_and_memory_are_said_once_the_engine_is_there(ready, engine, ses
     assert (ready.device_and_memory.devices.text(), memory.text()) == ("looking for devices…", "")
     engine.begin()
     qtbot.waitUntil(lambda: ready.device_and_memory.devices.text() == "cpu: 2 cores", timeout=120_000)
-    qtbot.waitUntil(lambda: memory.text() == "(24, 24, 24) 10*HIO+90*RAAR+40*ER auto", timeout=120_000)
+    qtbot.waitUntil(lambda: memory.text() == "(24, 24, 24) 25*HIO+75*RAAR+40*ER auto", timeout=120_000)
     ready.iterations.setValue(70)
     ready.basic["device"].value = "cpu"
     session.add_scan(make_scan("other", size=32))

@@ -13,13 +13,13 @@ POLISH = "60*EHIO"
 
 
 def finish(iterations: int) -> str:
-    """Return what follows a network's guess on the scan's own grid: a fourteenth HIO, two sevenths ER at last, and RAAR between.
+    """Return what follows a network's guess on the scan's own grid: a sixth HIO, two sevenths ER at last, and RAAR between.
 
     HIO corrects what ER cannot leave any more, quickly, but it never rests where counts are noisy: its objects walk about the
     solution.  RAAR rests, and its mean is nearer (Luke, Inverse Problems 21, 37 (2005)).  ER takes away what is left of the
     strain's error.  See `benchmarks/endings.py`.
     """
-    last, first = -(-2 * iterations // 7), iterations // 14
+    last, first = -(-2 * iterations // 7), 5 * iterations // 28
     parts = ((first, "HIO"), (iterations - first - last, "RAAR"), (last, "ER"))
     return "+".join(f"{count}*{name}" for count, name in parts if count)
 
