@@ -329,3 +329,58 @@ def test_what_is_enough_depends_on_the_light():
     along_all = phasing.Blur((0.5, 0.5, 0.5))
     assert enough(1.45, 6.0, along_all)
     assert not enough(1.55, 6.0, along_all)
+
+
+def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_sought(crystal, monkeypatch):
+    """What was found as if the light were coherent may explain counts nearly as well, but its amplitude is not even."""
+    support = np.zeros((16, 16, 16), bool)
+    support[4:12, 4:12, 4:12] = True
+    even = support.astype(np.complex64)
+    uneven = even * np.where(np.arange(16) < 8, 1, 1.6)[:, None, None]
+    asked: list[dict[str, object]] = []
+
+    def attempts(*found):
+        left = iter(found)
+
+        def attempt(*_, **how):
+            asked.append(how)
+            return next(left)
+            yield
+
+        monkeypatch.setattr(runs, "_attempt", attempt)
+
+    def one(object, ratio, sigma=None):
+        figures = {
+            "chi2": 0.02,
+            "free_llk": ratio,
+            "noise_llk": 1.0,
+            "free_photons": 6.0,
+            "deviance_ratio": 1.0,
+        }
+        blur = None if sigma is None else phasing.Blur(sigma)
+        return outcome.Run(object, support, figures, np.zeros(1), 1, (), "cpu", "torch", blur, {})
+
+    def found(recipe, *outcomes):
+        asked.clear()
+        attempts(*outcomes)
+        job = runs.single(prepare(crystal.scan), recipe, None, torch.device("cpu"), None)
+        with pytest.raises(StopIteration) as end:
+            next(job)
+        return end.value.value
+
+    first, better, worse = one(uneven, 1.4), one(even, 1.2, (0.6, 0.6, 0.6)), one(even, 1.5)
+    assert analysis.unevenness(first.object, support) == pytest.approx(0.3 / 1.3)
+    best = Recipe.from_preset("best")
+    for recipe in (Recipe(), best):
+        again = found(recipe, first, better)
+        assert again.blur == better.blur
+        assert "in search of partly coherent light" in again.notes[-1]
+        assert [how.get("doubted", False) for how in asked] == [False, True]
+        assert found(recipe, first, worse).object is uneven
+        # even, or explained as well as noise lets it
+        assert found(recipe, one(even, 1.4)).notes == found(recipe, one(uneven, 1.1)).notes == ()
+    # a blur along all axes was told of: only more starts can help
+    found(Recipe(), one(uneven, 1.4, (0.5, 0.4, 0.6)), better)
+    assert asked[1]["doubted"] is False
+    for alone in (best.with_settings({"model.coherence": "off"}), Recipe.from_preset("iterative")):
+        assert found(alone, first).notes == ()

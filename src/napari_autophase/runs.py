@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from . import preparation
+from . import analysis, preparation
 from .analysis import trust
 from .outcome import OUTLIER, Run, finished, shells, starts_alike, sureness
 from .progress import relayed
@@ -34,12 +34,18 @@ so many times the noise; any other one if it counts as converged, and see `COHER
 In light blurred by 0.3 to 0.8 pixels simulated crystals that are found right are off by 1.1 to 1.5, a measured one by 1.2;
 mixtures with their twins by 1.2 to 1.6, so that some are not noticed; in coherent light it is 1.3 to 3, and more than 4 where
 crystals are not found."""
+SHARP = 0.25
+"""Pixels: a blur narrower than this along an axis may be one that a wrong object asked for."""
 COHERENT = 1.6, 0.005
 """A first attempt in coherent light is not enough if they are off by more than so many times the noise and more than such a share
 of their light is unexplained.
 
 Of 186 simulated crystals that `fast` found right at once (correlation 0.98 or more; 1e4 to 1e7 photons) 4 are; of one on a
 background of 1 that it found to 0.960 the noise is exceeded 1.75 times."""
+
+NOISE, UNEVEN = 1.15, 0.1
+"""A first attempt is not enough if unseen pixels are off by more than so many times the noise and the amplitude inside differs
+by more than such a part of its mean, see `analysis.unevenness`."""
 
 UNIFORM = 2.0
 """Where the middle of the peak was not measured, held-out likelihoods are divided by this power of how uniform amplitudes are.
@@ -59,17 +65,25 @@ def single(
     """
     found = yield from _attempt(prepared, recipe, model, device, stage, careful=prepared.doubtful)
     complete = prepared.shown is prepared.counts
-    more = recipe.with_more_starts() if complete else recipe
-    useless = more == recipe if complete else prepared.doubtful or not recipe.refine.algorithm
-    if useless or is_enough(found, complete):
+    if not complete:
+        if prepared.doubtful or not recipe.refine.algorithm or is_enough(found, complete):
+            return found
+        again = yield from _attempt(prepared, recipe, model, device, stage, careful=True)
+        said = (
+            "The middle of the Bragg peak was not measured, and a first attempt did not explain the rest: "
+            "begun anew, with random starts."
+        )
+        return replace(min(found, again, key=_judged), notes=(*found.notes, said))
+    more = recipe.with_more_starts()
+    doubted = _may_be_blurred(recipe, found)
+    how = [
+        *(["with more starts"] if more != recipe else []),
+        *(["in search of partly coherent light"] if doubted else []),
+    ]
+    if not how or is_enough(found, complete):
         return found
-    again = yield from _attempt(prepared, more, model, device, stage, careful=not complete)
-    said = (
-        "A first attempt explained too little of the light: begun anew, with more starts."
-        if complete
-        else "The middle of the Bragg peak was not measured, and a first attempt did not explain the rest: "
-        "begun anew, with random starts."
-    )
+    again = yield from _attempt(prepared, more, model, device, stage, doubted=doubted)
+    said = f"A first attempt explained too little of the light: begun anew, {' and '.join(how)}."
     return replace(min(found, again, key=_judged), notes=(*found.notes, said))
 
 
@@ -111,6 +125,7 @@ def _attempt(
     device: torch.device,
     stage: Stopwatch,
     careful: bool = False,
+    doubted: bool = False,
 ) -> Generator[Progress, None, Run]:
     from . import phasing
 
@@ -133,7 +148,7 @@ def _attempt(
             refining = _in_turn(first, data, starts, choice)
             del first
         else:
-            data, starts = yield from _begin(model, data, prepared, choice)
+            data, starts = yield from _begin(model, data, prepared, choice, doubted)
             refining = phasing.refine(data, starts, choice.refine, coherence=_mode(recipe), compare=COMPARED)
         del starts  # they are nowhere else, so that phasing can let them go
 
@@ -148,11 +163,20 @@ def _attempt(
 def is_enough(run: Run, complete: bool) -> bool:
     """Whether a first attempt explains the scan, or one whose peak is not `complete` the rest.
 
+    A crystal's amplitude is about the same all over its inside; that of a mixture with the twin is not, nor of what was found as
+    if the light were coherent where it is not, even if either explains the counts well.
+
     In light that is blurred along all axes more is left unexplained than in coherent light.  A blur that leaves an axis sharp is
     one that a wrong object asked for: of 216 simulated crystals in coherent light 15 had such a one, of 64 in light that was
     blurred none.
     """
     figures = run.figures
+    if (
+        complete
+        and not trust.explains(figures, NOISE, 0.0)
+        and analysis.unevenness(run.object, run.support) > UNEVEN
+    ):
+        return False
     if not complete or run.blur is not None:
         enough = trust.explains(figures, BLURRED if complete else CLOSELY)
     else:
@@ -160,6 +184,16 @@ def is_enough(run: Run, complete: bool) -> bool:
     if not enough or not complete or run.shells is None or (run.blur is not None and all(run.blur.sigma_px)):
         return enough
     return not trust.leaves_light(run.shells, figures["deviance_ratio"])
+
+
+def _may_be_blurred(recipe: Recipe, run: Run) -> bool:
+    """Whether a blur is sought and a guess has told of none."""
+    guessed = recipe.guess.start != "random" and bool(recipe.guess.polish and recipe.refine.algorithm)
+    return (
+        guessed
+        and recipe.model.coherence == "estimate"
+        and (run.blur is None or min(run.blur.sigma_px) < SHARP)
+    )
 
 
 def _judged(run: Run) -> float:
@@ -276,7 +310,7 @@ def _shape(recipe: Recipe) -> Shape:
 
 
 def _begin(
-    model: Model | None, data: Diffraction, prepared: Prepared, recipe: Recipe
+    model: Model | None, data: Diffraction, prepared: Prepared, recipe: Recipe, doubted: bool = False
 ) -> Generator[Progress, None, tuple[Diffraction, Starts]]:
     """Return the data with what is known of the light, and what phasing starts from: guesses, random objects, or both."""
     from . import network, phasing
@@ -296,6 +330,7 @@ def _begin(
             recipe.backend,
             coherence,
             prepared.background,
+            doubted,
         )
         found = yield from guessed
         starts.append(found.starts)

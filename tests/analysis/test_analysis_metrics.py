@@ -13,6 +13,7 @@ from napari_autophase.analysis import (
     normalise,
     strain_error,
     twin,
+    unevenness,
 )
 
 SHAPE = (32, 30, 28)
@@ -115,3 +116,14 @@ def test_strain_has_no_correlation_where_there_is_none():
     assert np.isnan(strain_error(flat, flat, inside)["strain_correlation"])
     nothing = strain_error(flat, flat, np.zeros_like(inside))
     assert np.isnan(nothing["strain_rms"])
+
+
+def test_unevenness_is_that_of_the_inside():
+    """Half of a ball with 1.5 times the amplitude of the other: 0.25 / 1.25; its blurred surface counts nowhere."""
+    place = np.indices((32, 32, 32)) - 15.5
+    distance = np.sqrt((place**2).sum(0))
+    ball = np.clip(10.5 - distance, 0, 1) * np.exp(1j * place[1])
+    loose = distance < 13
+    assert unevenness(ball, loose) < 1e-6
+    assert unevenness(ball * np.where(place[2] > 0, 1.5, 1.0), loose) == pytest.approx(0.2, abs=5e-3)
+    assert np.isnan(unevenness(0 * ball, loose))

@@ -25,6 +25,7 @@ from .metrics import (
     phase_error,
     strain_error,
     support_iou,
+    unevenness,
 )
 from .orthogonal import orthogonalise, reach, regridded, resampled
 from .phase import remove_ramp, unwrap
@@ -97,6 +98,7 @@ __all__ = [
     "trust",
     "trusted",
     "twin",
+    "unevenness",
     "unwrap",
     "with_corrections",
 ]

@@ -57,6 +57,27 @@ def level(amplitude: np.ndarray) -> float:
     return float((power * amplitude).sum()) / total if total > 0 else 0.0
 
 
+def unevenness(object: np.ndarray, support: np.ndarray, depth: int = 2) -> float:
+    """Return how much the amplitude differs inside a crystal: its standard deviation over its mean.
+
+    Parameters
+    ----------
+    object, support
+        Complex and bool, 3-D, same shape.
+    depth
+        Voxels by which the crystal (amplitudes above 0.3 of its bulk's, in the support) is eroded, as the resolution blurs its
+        surface; fewer where nothing would be left.
+
+    Returns
+    -------
+    float
+        0 of a uniform crystal; NaN where there is nothing inside.
+    """
+    amplitude = np.abs(object)
+    inside = amplitude[_core(support & (amplitude > 0.3 * level(amplitude)), depth)].astype(float)
+    return float(inside.std() / inside.mean()) if len(inside) else float("nan")
+
+
 def amplitude_ssim(
     a: np.ndarray, b: np.ndarray, window: int = 7, scale: Callable[[np.ndarray], float] = np.max
 ) -> float:

@@ -65,6 +65,7 @@ def guess(
     backend: str = "auto",
     coherence: Widths | Literal["off", "estimate"] = "off",
     background: np.ndarray | float = 0.0,
+    doubted: bool = False,
 ) -> Generator[Progress, None, Guessed]:
     """Predict the object from several orientations of the data, and return the best predictions on the scan's grid.
 
@@ -91,6 +92,8 @@ def guess(
         How coherent the light is: the widths of its blur in pixels of the scan, or whether they are estimated.
     background
         Photons per voxel among the counts that are not the crystal's: a number, or float32 (N0, N1, N2).
+    doubted
+        Whether a blur that is estimated is sought even if nothing tells of it, see `phasing.settle`.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def guess(
     notes
         Whether memory ran out.
     """
-    rest = (counts, good, oversampling, choice, free_fraction, seed, backend, coherence, background)
+    rest = (counts, good, oversampling, choice, free_fraction, seed, backend, coherence, background, doubted)
     samples = window_samples(counts.shape, oversampling)
     part = measured_part(samples, choice.side)
     voxel = (samples[0] / part[0], samples[1] / part[1], samples[2] / part[2])
@@ -137,6 +140,7 @@ def _guess(
     backend: str,
     coherence: Widths | Literal["off", "estimate"],
     background: np.ndarray | float,
+    doubted: bool,
 ) -> Generator[Progress, None, Guessed]:
     side, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     shown = window_samples(counts.shape, oversampling, side, extent)
@@ -194,7 +198,7 @@ def _guess(
         found = yield from search(data, join(tried), choice, seed)
     blur = given
     if coherence == "estimate":
-        found, blur = yield from settle(data, found, shapes, choice, scale, seed)
+        found, blur = yield from settle(data, found, shapes, choice, scale, seed, doubted)
     notes = about_memory((*model.notes, *data.notes, *found.notes))
     return Guessed(on_grid(found.kept, counts.shape, samples, COVERING), blur, notes)
 

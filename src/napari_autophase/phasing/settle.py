@@ -69,7 +69,13 @@ def told(data: Diffraction, found: Phased, begin: Blur | None) -> Blur:
 
 
 def settle(
-    data: Diffraction, found: Phased, shapes: Starts, choice: Guess, scale: Widths, seed: int
+    data: Diffraction,
+    found: Phased,
+    shapes: Starts,
+    choice: Guess,
+    scale: Widths,
+    seed: int,
+    doubted: bool = False,
 ) -> Generator[Progress, None, tuple[Phased, Blur | None]]:
     """Return a guess and the blur it was found with; the guess that came in and None, if there is none.
 
@@ -87,16 +93,20 @@ def settle(
         Widths in pixels of the small pattern, over those in pixels of the scan.
     seed
         Of the random phases.
+    doubted
+        Whether a blur is sought even if what was found tells of none: where there is a wide one, thorough searches find objects
+        that explain the counts nearly without it.
     """
     coherent = yield from refine(data, found.kept, POLISHED, "guess", choice.keep)
-    blur = told(data, coherent, None)
     to_scan = (1 / scale[0], 1 / scale[1], 1 / scale[2])
-    if max(blur.times(to_scan).sigma_px) < DOUBTFUL:
+    blur = told(data, coherent, None).times(to_scan)
+    first = blur if max(blur.sigma_px) >= DOUBTFUL else None
+    if first is None and not doubted:
         return found, None
     ends = [coherent]
     for steps in SHARPENINGS:
         seeking = _Seeking(data, shapes, choice, scale, seed, steps)
-        ends.append((yield from seeking.settled(coherent, blur.times(to_scan))))
+        ends.append((yield from seeking.settled(coherent, first)))
     end = ends[0]
     for other in ends[1:]:
         end = other if _score(other) < (1 - BETTER) * _score(end) else end
@@ -120,27 +130,29 @@ class _Seeking:
     seed: int
     steps: int
 
-    def settled(self, coherent: Phased, first: Blur) -> Generator[Progress, None, Phased]:
+    def settled(self, coherent: Phased, first: Blur | None) -> Generator[Progress, None, Phased]:
         """Return the guess, refined with the blur that goes with it, which is in pixels of the small pattern.
 
         Parameters
         ----------
         coherent, first
-            What was found as if the light were coherent, and the blur in pixels of the scan that it tells of.
+            What was found as if the light were coherent, and the blur in pixels of the scan that it tells of, if it does.
         """
         seeker, to_scan = Seeker(None), (1 / self.scale[0], 1 / self.scale[1], 1 / self.scale[2])
         found, blur = coherent, first
         for number in range(ROUNDS):
+            own = [] if blur is None else [seeker.further(blur)]
             others = [] if number else [Blur((width, width, width)) for width in WIDTHS]
-            tried = [seeker.further(blur), *others]
+            tried = [*own, *others]
             best, now, found = yield from self._best(tried, found, number + 1)
-            if best:  # what the first object told was wrong
+            if best >= len(own):  # what the first object told was wrong
                 seeker = Seeker(tried[best])
             assert seeker.blur is not None
             found = yield from refine(now, found.kept, POLISHED, "guess", self.choice.keep)
             blur = told(now, found, now.blur).times(to_scan)
             if alike(blur, seeker.blur):
                 break
+        assert blur is not None
         light = self.data.explained(known(blur.times(self.scale)))
         return (yield from refine(light, found.kept, Refinement(), "guess", self.choice.keep, "gaussian"))
 
