@@ -21,7 +21,7 @@ from pathlib import Path
 
 import napari
 import numpy as np
-from common import run, save
+from common import machine, run, save
 from qtpy.QtCore import QEventLoop, Qt, QThreadPool, QTimer
 from vispy.scene import SceneCanvas
 
@@ -120,7 +120,7 @@ class Clicks:
     """
 
     def __init__(self, size: int, results: int, table: Path | None = None) -> None:
-        self.table, self.load = table, os.getloadavg()[0]
+        self.table, self.made = table, machine()
         self.viewer = napari.Viewer(show=True)
         self.viewer.window.resize(1600, 1000)
         _, self.workspace = self.viewer.window.add_plugin_dock_widget("napari-autophase", "Workspace")
@@ -165,7 +165,7 @@ class Clicks:
     def in_markdown(self) -> str:
         """Return all that was timed as a table."""
         lines = [
-            f"{self.scan.shape[0]}³, {self.number} results, {os.cpu_count()} cores, load {self.load:.1f} when it began, software "
+            f"`python benchmarks/clicks.py --table FILE`, {self.made}; {self.scan.shape[0]}³, {self.number} results, software "
             "OpenGL; ms of the processor by the window's thread in the longest gap after a click: without drawing the canvas, "
             "and (in brackets) with it. Bold: more than 100 without drawing.",
             "",
