@@ -26,6 +26,8 @@ def finish(iterations: int) -> str:
 
 FINISH = finish(140)
 """After a guess, wherever it comes from."""
+AFTER_SEARCH = "10*HIO+90*RAAR+40*ER"
+"""After a thorough search, which leaves HIO less to correct."""
 PRELUDE = "20*ER+180*HIO+20*ER"
 """What comes first where the middle of the peak was not measured: what its surroundings say of it is taken as measured."""
 SETTLING = 40
@@ -50,6 +52,6 @@ PLANS: dict[str, dict[str, dict[str, Any]]] = {
     "network": {"guess": {"side": 64, "polish": "", "starts": 0}, "refine": {"algorithm": ""}},
     "fast": {},
     "iterative": {"guess": {"start": "random"}, "refine": {"algorithm": ITERATIVE, "shrink_wrap": GENTLE}},
-    "best": {"guess": THOROUGH, "refine": {"shrink_wrap": GENTLE}},
+    "best": {"guess": THOROUGH, "refine": {"algorithm": AFTER_SEARCH, "shrink_wrap": GENTLE}},
 }
 """By the name of the preset."""
