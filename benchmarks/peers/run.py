@@ -1,11 +1,12 @@
 """Other engines and this one on the same counts, the same machine, in one run: `python benchmarks/peers`.
 
-    python benchmarks/peers [--sizes 64,128] [--engines ours,pynx,...] [--quick]
+    python benchmarks/peers [--sizes 64,128] [--engines ours,pynx,...] [--parts scans,coherence] [--quick]
 
 PyNX (on the CPU), cohere (NumPy and torch back ends) and plain NumPy are installed from their packages into environments of
 their own below `runs/peers`; one that cannot be had or fails has a row that says so.  Each runs in a process of its own
 (`engines/`).  `results/peers.jsonl` has a row a measurement, `results/peers.md` the tables; a run writes both anew, since only
-what was measured together can be compared.  It wants an idle machine.
+what was measured together can be compared; with ``--parts coherence`` the last part alone, whose engines are not those of the
+others.  It wants an idle machine.
 
 Iterations are timed in rounds, in which every engine does a block of ER and a block of HIO, without updates of the support.
 Then each phases the same scans by `3*(20*ER+180*HIO)+20*ER` from one random start, with its own updates of the support, looked
@@ -81,18 +82,20 @@ PARTLY = ("fast", "iterative", "best")
 class Bench:
     """What a run shares: its engines that work, its rows, and where its files go."""
 
-    def __init__(self, names: list[str], folder: Path, scratch: Path, rows: Path) -> None:
+    def __init__(
+        self, names: list[str], folder: Path, scratch: Path, rows: Path, kept: list[dict[str, Any]]
+    ) -> None:
         self.names, self.folder, self.scratch, self.file = list(names), folder, scratch, rows
-        self.rows: list[dict[str, Any]] = []
+        self.rows = kept
         self.fastest: dict[int, dict[str, tuple[float, int]]] = {}
-        rows.write_text("", encoding="utf-8")
+        rows.write_text("".join(map(_line, kept)), encoding="utf-8")
         self.small = Case.simulated(seed=FIRST_SEED, size=32, phase_range=1.0).write(scratch)
 
     def add(self, **row: Any) -> None:
         """Keep a row."""
-        self.rows.append(row)
+        self.rows.append({**row, "made": common.made()})
         with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**row, "made": common.made()}, default=float, ensure_ascii=False) + "\n")
+            file.write(_line(self.rows[-1]))
 
     def worker(self, name: str, threads: int) -> Worker:
         """Start an engine."""
@@ -257,6 +260,15 @@ class Bench:
         return rows
 
 
+def known(output: Path) -> list[dict[str, Any]]:
+    """Return the rows of earlier runs."""
+    return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, default=float, ensure_ascii=False) + "\n"
+
+
 def crystals(size: int) -> list[dict[str, Any]]:
     """Return the arguments of `simulation.simulate` for the crystals of a size; the same list every time."""
     reaches = [2.0] if size >= LARGE else np.linspace(0.5, 2 * np.pi, 8).round(3).tolist()
@@ -298,6 +310,9 @@ def main() -> None:
     )
     parser.add_argument("--sizes", default="64,128")
     parser.add_argument("--engines", default=",".join(ENGINES))
+    parser.add_argument(
+        "--parts", default="scans,coherence", help="what is measured: scans, coherence or both"
+    )
     parser.add_argument("--quick", action="store_true", help="few rounds and one easy crystal a size")
     parser.add_argument("--data", type=Path, default=real.DATA, help="the gold crystal's folder")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "peers", help="for the environments")
@@ -307,22 +322,33 @@ def main() -> None:
     if unknown := set(names) - set(ENGINES):
         parser.error(f"there is no engine {', '.join(unknown)}; choose from {', '.join(ENGINES)}")
     sizes = [int(size) for size in options.sizes.split(",")]
+    parts = options.parts.split(",")
+    if unknown := set(parts) - {"scans", "coherence"}:
+        parser.error(f"there is no part {', '.join(unknown)}; choose from scans, coherence")
     notes = [common.machine()]
     options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
-        bench = Bench(names, options.folder, Path(scratch), options.output)
-        for size in sizes:
-            bench.iterations(size, 3 if options.quick else ROUNDS[size >= LARGE])
-        for size in sizes:
-            for arguments in crystals(size)[: 1 if options.quick else None]:
-                bench.phase(Case.simulated(**arguments), size, spared(size, arguments["seed"]))
-        for arguments in blurred()[: 1 if options.quick else None]:
-            bench.coherence(Case.simulated(**arguments), arguments["size"])
+        gold = None
         if options.data.exists() and not options.quick:
             scan, references = real.measured(options.data)
             gold = Case.of("gold", halved(scan), reference=references["pynx"])
-            bench.phase(gold, 0, {"numpy"})
-            bench.coherence(gold, 0)
+        kept = (
+            [] if "scans" in parts else [row for row in known(options.output) if row["what"] != "coherence"]
+        )
+        bench = Bench(names, options.folder, Path(scratch), options.output, kept)
+        if "scans" in parts:
+            for size in sizes:
+                bench.iterations(size, 3 if options.quick else ROUNDS[size >= LARGE])
+            for size in sizes:
+                for arguments in crystals(size)[: 1 if options.quick else None]:
+                    bench.phase(Case.simulated(**arguments), size, spared(size, arguments["seed"]))
+            if gold is not None:
+                bench.phase(gold, 0, {"numpy"})
+        if "coherence" in parts:
+            for arguments in blurred()[: 1 if options.quick else None]:
+                bench.coherence(Case.simulated(**arguments), arguments["size"])
+            if gold is not None:
+                bench.coherence(gold, 0)
     tables.write(options.output, bench.rows, notes)
 
 

@@ -66,10 +66,16 @@ def write(output: Path, rows: list[Row], notes: list[str]) -> None:
         group = [row for row in phased if row["size"] == size]
         parts += [f"### {title(group)}", scans(group), times(group)]
     if partly := [row for row in rows if row["what"] == "coherence"]:
-        parts += ["## Partly coherent light", PARTLY, coherence(partly)]
+        parts += ["## Partly coherent light", f"{PARTLY}{_alone(partly[0], rows[0])}", coherence(partly)]
     text = "\n\n".join(parts) + "\n"
     output.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
+
+
+def _alone(row: Row, other: Row) -> str:
+    """Say so if a row is of another version than another."""
+    one, before = (each.get("made", {}).get("versions", {}).get("napari-autophase") for each in (row, other))
+    return "" if one == before else f"  This part was measured with {one}, those above with {before}."
 
 
 def title(rows: list[Row]) -> str:
