@@ -307,12 +307,12 @@ def test_after_cancelling_what_was_seen_is_seen_again(run, viewer, session):
     scan_layer = session.scan_layer
     run.show()
     run.cancel()
-    (layer,) = live_layers(viewer)
-    assert (layer.visible, scan_layer.visible, viewer.dims.ndisplay) == (False, True, 2)
+    assert list(viewer.layers) == [scan_layer], "nothing of the run is left in the list"
+    assert (scan_layer.visible, viewer.dims.ndisplay) == (True, 2)
     assert session.diffraction_shown
     run.start()
     run.show()
-    assert live_layers(viewer) == [layer], "the layer serves again"
+    (layer,) = live_layers(viewer)
     assert layer.visible
     run.done()
     assert session.results[0].layer("isosurface") is layer
@@ -328,7 +328,21 @@ def test_after_cancelling_the_result_that_was_seen_is_seen_again(run, viewer, se
     run.cancel()
     assert result.shown
     assert result.seen_layer.visible
-    assert not live_layers(viewer)[0].visible
+    assert live_layers(viewer) == []
+
+
+def test_a_run_that_is_cancelled_while_its_crystal_is_on_its_way_leaves_nothing(run, viewer, session):
+    waiting = []
+    session._queue._soon = lambda call: (
+        waiting.append(call) or True
+    )  # as in a window: a turn of its own for each piece
+    run.show()
+    assert waiting, "it is on its way"
+    run.cancel()
+    while waiting:
+        waiting.pop(0)()
+    assert list(viewer.layers) == [session.scan_layer]
+    assert session.scan_layer.visible
 
 
 def test_several_runs_one_after_the_other(run, viewer, session):
@@ -342,7 +356,7 @@ def test_several_runs_one_after_the_other(run, viewer, session):
     assert live_layers(viewer) == []
 
 
-def test_a_result_in_the_place_of_the_last_leaves_the_layer_for_the_next_run(run, viewer, session):
+def test_a_result_in_the_place_of_the_last_leaves_no_layer_of_the_run(run, viewer, session):
     run.show()
     run.done()
     session.reconstruct(Recipe(), replace_last=True)
@@ -352,7 +366,14 @@ def test_a_result_in_the_place_of_the_last_leaves_the_layer_for_the_next_run(run
     run.done()
     (result,) = session.results
     assert result.seen_layer.visible
-    assert not layer.visible
+    assert live_layers(viewer) == []
+
+
+def test_a_result_that_comes_while_the_diffraction_is_seen_leaves_no_layer_of_the_run(run, viewer, session):
+    run.show()
+    session.show_diffraction()
+    run.done()
+    assert live_layers(viewer) == []
 
 
 def test_what_lies_over_a_result_does_not_lie_over_a_run(run, viewer, session, qtbot):
@@ -378,7 +399,7 @@ def test_who_turns_away_is_left_alone_and_can_come_back(run, viewer, session):
     session.show_diffraction()
     run.cancel()
     assert session.scan_layer.visible
-    assert not layer.visible
+    assert layer not in viewer.layers
 
 
 def test_from_the_diffraction_the_panel_comes_back_to_it_as_long_as_it_is_refined(run, session, qtbot):
@@ -435,7 +456,7 @@ def test_it_can_be_turned_off_and_on(run, viewer, session, launch):
     session.live.enabled = True
     run.show()
     session.live.enabled = False
-    assert not live_layers(viewer)[0].visible
+    assert live_layers(viewer) == []
     assert session.scan_layer.visible
     run.done()
     assert session.results[0].seen_layer.visible
@@ -450,7 +471,7 @@ def test_what_an_image_became_is_seen_again_when_its_run_is_cancelled(session, v
     session.controller.cancel()
     launch.job.run.on_stopped()
     assert session.scan_layer.visible, "the scan that the image has become"
-    assert not live_layers(viewer)[0].visible
+    assert live_layers(viewer) == []
 
 
 def test_a_camera_that_a_person_has_turned_stays_when_the_result_comes(run, session, viewer):

@@ -158,6 +158,8 @@ class Gallery:
                 return
         yield from layers.add_drawing(self._live, result, drawing, self._live_crystal)
         self.arrived.emit()
+        if self._live_crystal is not None:
+            yield from self._live_crystal.leave()
 
     def _redraw(self, result: layers.ResultLayers, drawing: Drawing | None) -> None:
         if drawing is not None and result.alive:

@@ -22,10 +22,10 @@ from .stage import Stage
 
 
 class Live:
-    """Shows sketches of the run in progress in a layer of its own, which is never removed.
+    """Shows sketches of the run in progress in a layer of its own, which goes when the run is over.
 
     The first sketch of a run takes the place of what is seen; what a person turns to after that stays.  The layer then becomes
-    the surface of the result (`hand_over`), or is hidden until the next run, where there is none.
+    the surface of the result (`hand_over`), or is hidden, and removed once that is drawn.
 
     Parameters
     ----------
@@ -112,6 +112,13 @@ class Live:
         self._layer, self._running = None, False
         return layer
 
+    def leave(self) -> Iterator[None]:
+        """Let the layer go if its run is over and no result has taken it, piece by piece."""
+        layer, viewer = self.layer, self._viewer()
+        if layer is not None and viewer is not None and self.layer_of_run is None and not layer.visible:
+            self._running = False
+            yield from self._leave(viewer, layer)
+
     @property
     def untouched(self) -> bool:
         """Whether the camera stands as it was put for the first sketch."""
@@ -119,14 +126,18 @@ class Live:
         return viewer is not None and self._camera is not None and _camera(viewer) == self._camera
 
     def _rest(self) -> None:
-        """Hide the layer and go back to what was seen before, if a person has not turned to something else."""
-        layer, viewer, running = self.layer, self._viewer(), self._running
-        self._running = False
-        if layer is None or viewer is None or not (running and layer.visible):
-            return
-        self._queue.start(self._go_back(viewer, layer))
+        """Let the layer go, and go back to what was seen before, if a person has not turned to something else."""
+        layer, viewer, self._running = self.layer, self._viewer(), False
+        if layer is not None and viewer is not None:
+            self._queue.start(self._go_back(viewer, layer))
 
     def _go_back(self, viewer: ViewerModel, layer: Layer) -> Iterator[None]:
+        seen_now = (
+            layer.visible and self.layer is layer
+        )  # asked only now: before, it may have been on its way
+        if not seen_now:
+            yield from self._leave(viewer, layer)
+            return
         stage, (seen, hidden) = Stage.of(viewer), self._before
         if isinstance(seen, ResultLayers) and seen.alive:
             yield from stage.show_result(seen)
@@ -135,6 +146,13 @@ class Live:
         layer.visible = False
         if hidden is not None and hidden in viewer.layers:
             hidden.visible = True
+        yield from self._leave(viewer, layer)
+
+    def _leave(self, viewer: ViewerModel, layer: Layer) -> Iterator[None]:
+        """Remove the layer, which is hidden, once that is drawn; another run may have begun to use it."""
+        yield
+        if not (layer.visible or self._running) and self.layer is layer:
+            viewer.layers.remove(layer)
 
     def _make(self, viewer: ViewerModel, sketch: Sketch) -> Layer:
         found = sketch.mesh
@@ -157,7 +175,7 @@ class Live:
 
     def _bring(self, viewer: ViewerModel, layer: Layer, sketch: Sketch, name: str) -> Iterator[None]:
         stage = Stage.of(viewer)
-        if self.layer is not layer:  # in the meantime it has become a result's
+        if self.layer is not layer or not self._running:  # it has become a result's, or the run is over
             return
         self._before = stage.seen, self._make_room()
         yield from stage.show_live(layer, sketch.unit)
