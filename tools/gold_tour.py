@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib import image
 from tour import RUN_S, Failure, Tour, choose, end, pump
 
-SECTION = "Mask, crop, binning and how to read"
+SECTION = "Prepare"
 OTHER_CRYSTAL = (160, 62, 102)
 """Frame, row and column of a weak spot beside the peak, which belongs to another crystal."""
 PEAK_FRAME = 99

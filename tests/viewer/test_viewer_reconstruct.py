@@ -275,9 +275,13 @@ def test_parts_stand_once_folded_and_say_what_was_changed(dock):
     assert all(part.body.isHidden() for part in dock.form.parts.values())
     dock.form.settings["refine.beta"].value = 0.8
     dock.form.settings["refine.starts"].value = 3
-    assert dock.form.parts["refine"].head.text() == " Refinement · 2 changed"
+    line, whole = dock.form.parts["refine"].gist_line, dock.advanced.gist_line
+    assert line.text().startswith("2 changed: ")
+    assert "feedback β 0.8" in line.text()
+    assert whole.text() == line.text()
     dock.preset.activated.emit(dock.preset.currentIndex())
-    assert dock.form.parts["refine"].head.text() == " Refinement"
+    assert line.text().startswith("Algorithm, ")
+    assert whole.text() == "as fast has them"
 
 
 def test_lengths_in_voxels_are_said_before_the_run(dock, session, viewer, scan):

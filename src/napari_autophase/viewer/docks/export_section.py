@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton
 from ...reconstruction import Reconstruction
 from ...scan import InputError, Scan
 from ..model import outputs, saving
+from ..model.gists import Gist
 from ..model.logbook import logbook_line
 from ..model.results import ResultLayers
 from ..model.session import Session
@@ -114,7 +115,7 @@ class ExportSection(Section):
             lambda: self._ask_for(".vti", "Write for other programs", outputs.PROGRAMS, self.write_maps)
         )
         self.line.clicked.connect(self._copy_line)
-        listen(self, close=self._tasks.close)
+        listen(self, (saving.SAVED.changed, self.follow), close=self._tasks.close)
         self.follow()
 
     def follow(self) -> None:
@@ -122,6 +123,7 @@ class ExportSection(Section):
         found, busy = self._shown(), self._tasks.at_work("export") or self._tasks.at_work("repeat")
         self.export.setEnabled(found is not None and not busy)
         result = self._result()
+        self.sum_up(Gist() if result is None else saving.SAVED.gist(result))
         for button, task in ((self.figure, "figure"), (self.report, "report"), (self.maps, "maps")):
             button.setEnabled(result is not None and not self._tasks.at_work(task))
         self.film.setEnabled(result is not None and not self._turning and not self._tasks.at_work("film"))

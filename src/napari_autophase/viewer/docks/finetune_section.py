@@ -15,6 +15,7 @@ from ...files import make_folder
 from ...recipe import Recipe
 from ...reconstruction import Progress
 from ...scan import InputError, Scan
+from ..model import gists
 from ..model.controller import Controller, Job, Launch, Run, Update
 from ..model.pace import Plan
 from ..model.run_words import duration, meanings
@@ -76,6 +77,7 @@ class FineTuneSection(Section):
         self._session, self._recipe, self._use = session, recipe, use
         self._controller = Controller(launch or self._launch_in_thread, plan=PLAN)
         self._tuned: FineTuned | None = None
+        self._chi2: tuple[float | None, float | None] = (None, None)
         self._scan_name = ""
 
         explanation = Note()
@@ -145,6 +147,7 @@ class FineTuneSection(Section):
             scan = self._session.settled_scan()
             if scan is not None:
                 self._tuned, self._scan_name = None, scan.name
+                self._chi2 = (None, None)
                 self.summary.say("")
                 self._controller.start(scan, recipe)
         except InputError as error:
@@ -175,8 +178,12 @@ class FineTuneSection(Section):
         for widget in (self.stage, self.bar):
             widget.setVisible(state != "idle")
         self.button.setText("Fine-tuning…" if self.busy else "Fine-tune on this scan")
+        self._sum_up()
         self._allow()
         self.busy_changed.emit(self.busy)
+
+    def _sum_up(self) -> None:
+        self.sum_up(gists.tuned(self._controller.state, *self._chi2))
 
     def _on_update(self, update: Update) -> None:
         progress = update.progress
@@ -190,6 +197,8 @@ class FineTuneSection(Section):
 
     def _on_finished(self, tuned: FineTuned) -> None:
         before, after = tuned.before[0], tuned.after[0]
+        self._chi2 = (before["chi2"], after["chi2"] if tuned.kept_step else None)
+        self._sum_up()
         if tuned.kept_step == 0:
             self.summary.say(
                 f"Nothing was gained: held-out pixels are predicted best by the weights as they were (χ² {before['chi2']:.4g})."

@@ -10,23 +10,25 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout
 
 from ...geometry import Geometry, Verdict
 from ...scan import InputError, Scan
+from ..model import gists
 from ..model.session import Session
 from ..widgets.arm_section import ArmSection
-from ..widgets.box import Box
 from ..widgets.crystal_form import CrystalForm
 from ..widgets.geometry_form import GeometryForm, Incomplete
 from ..widgets.layout import row
 from ..widgets.listening import listen
 from ..widgets.notes import Note
+from ..widgets.section import Section
 
 if TYPE_CHECKING:
     from ...summary import ScanSummary
 
 
-class GeometryBox(Box):
+class GeometryBox(Section):
     """A geometry form that acts on the current scan as soon as a line is entered or left.
 
-    What cannot be used yet is said below it, and no run starts before it is mended (see `Session.unsettled`).
+    What cannot be used yet is said below it, and no run starts before it is mended (see `Session.unsettled`).  At first it is
+    open where the scan's geometry is unknown.
 
     Parameters
     ----------
@@ -35,8 +37,9 @@ class GeometryBox(Box):
     """
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Geometry", "guide/geometry.md")
+        super().__init__("Geometry", page="guide/geometry.md")
         self._session = session
+        self._summary: ScanSummary | None = None
         self.form = GeometryForm()
         self.form.typed.connect(self._on_typed)
         self.form.entered.connect(self._on_entered)
@@ -53,8 +56,8 @@ class GeometryBox(Box):
         self.crystal.mounting_chosen.connect(self._mount)
         self.arm = ArmSection()
         self.arm.mounting_chosen.connect(self._mount)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(8, 10, 8, 8)
+        box = QVBoxLayout(self.body)
+        box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.form)
         box.addWidget(self.note)
         box.addLayout(row(self.clear, self.revert, stretch=-1))
@@ -84,10 +87,17 @@ class GeometryBox(Box):
 
     def show_summary(self, found: ScanSummary | None) -> None:
         """Say what follows from the geometry at the peak; None: that is being worked out."""
+        self._summary = found
         self.crystal.show_summary(None if found is None else found.seen)
+        self._say_gist()
         scan = self._session.current
         if isinstance(scan, Scan):
             self.arm.show_scan(scan, None if found is None else found.peak)
+
+    def _say_gist(self) -> None:
+        scan = self._session.current
+        if isinstance(scan, Scan):
+            self.sum_up(gists.stood(scan.geometry, self._summary, self.form.edited))
 
     def _use(self) -> None:
         """Use what the form says, or say why that cannot be, and raise it."""
@@ -97,6 +107,7 @@ class GeometryBox(Box):
             geometry = self.form.read_geometry()
         except InputError as error:
             self.note.say(str(error), error=not isinstance(error, Incomplete))
+            self._say_gist()
             raise
         self.note.say("")
         self.revert.setEnabled(False)
@@ -104,11 +115,13 @@ class GeometryBox(Box):
             self.form.show_geometry(geometry, {})
             if geometry != scan.geometry:
                 self._session.update_scan(scan, replace(scan, geometry=geometry))
+        self._say_gist()
 
     def _show(self) -> None:
         """Show the geometry of another scan."""
         scan = self._session.current
         if isinstance(scan, Scan):
+            self.propose(is_open=scan.geometry is None)
             self.form.show_geometry(scan.geometry, scan.metadata)
             self._show_crystal(scan)
             self._on_entered()
@@ -138,6 +151,7 @@ class GeometryBox(Box):
     def _on_typed(self) -> None:
         self.note.say("Press Enter to use this.")
         self.revert.setEnabled(True)
+        self._say_gist()
 
     def _reflect(self, reflection: tuple[int, int, int] | None) -> None:
         self._change(reflection=reflection)

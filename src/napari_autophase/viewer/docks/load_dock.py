@@ -325,7 +325,7 @@ class LoadDock(Page):
         if not isinstance(scan, Scan):
             return
         self.scan_facts.show_scan(scan)
-        self.geometry_box.show_summary(None)
+        self._show_gists(None)
         self._tasks.start(
             "look",
             summarise,
@@ -338,6 +338,10 @@ class LoadDock(Page):
         if self.status.text() == self._unseen:  # what stood in the way is mended
             self.status.say("")
         self.scan_facts.show_summary(found, self._preparation.binning)
+        self._show_gists(found)
+
+    def _show_gists(self, found: ScanSummary | None) -> None:
+        self.corrections.show_masked(None if found is None else found.masked)
         self.geometry_box.show_summary(found)
 
     def _refuse_to_say(self, aloud: bool, error: Exception) -> None:

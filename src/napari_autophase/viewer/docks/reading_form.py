@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from qtpy.QtCore import Signal
 
+from ..model import gists
+from ..model.choices import preparation_of
 from ..model.session import Session
 from ..widgets.fields import Choice, Words
 from ..widgets.file_row import FileRow
@@ -41,7 +43,8 @@ class ReadingForm(Section):
     changed = Signal()
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Mask, crop, binning and how to read", page="guide/files.md#In")
+        super().__init__("Prepare", page="guide/files.md#In")
+        self._session = session
         self.mask_file = FileRow("none")
         self.mask_file.setToolTip(
             "Where the detector saw nothing usable; a volume, one frame, or the whole detector.\n"
@@ -102,6 +105,13 @@ class ReadingForm(Section):
         for name, field in self.fields.items():
             field.show_path(words.get(name, ""))
         self.mask_file.line.setPlaceholderText(f"{masked:,} voxels masked already" if masked else "none")
+
+    def show_masked(self, masked: int | None) -> None:
+        """Say how many voxels are masked as it is phased; None: that is being worked out."""
+        preparation = preparation_of(self._session.choices_made)
+        binning = (1, 1, 1) if preparation is None else preparation.binning
+        said = {name: text for name, text in self.words().items() if text}
+        self.sum_up(gists.prepared(said, masked, binning))
 
     def allow_reading(self, allowed: bool) -> None:
         """Let the fields be changed that have the scan's file read anew, if there is one."""

@@ -25,6 +25,7 @@ from ... import files
 from ...recipe import PRESETS, Recipe
 from ...recipe.settings import settings, value_of
 from ...scan import InputError, Scan
+from ..model import gists
 from ..model.command import command
 from ..model.run_words import DEVICES, EXPLANATIONS
 from ..sessions import session_of
@@ -114,7 +115,8 @@ class ReconstructDock(Page):
         self.basic["seed"].widget.setToolTip("The same seed gives the same result.")
         self.replace = QCheckBox("Replace the last result")
         self.replace.setToolTip(
-            "Put the result in the place of the last one of this scan instead of into a new numbered group."
+            "Put the result in the place of the last one of this scan instead of into a new numbered group;\n"
+            "one that is starred in the Display panel stays."
         )
         self.live = QCheckBox("Show the crystal while it is refined")
         self.live.setChecked(self._session.live.enabled)
@@ -245,10 +247,15 @@ class ReconstructDock(Page):
             recipe = self.recipe()
             others = changed(recipe, self._settings)
         except InputError:  # which is said under the setting, and when the button is pressed
-            changes, others = [], []
+            changes, inside = [], []
+            self.form.mark(None, [])
         else:
             changes = [in_words(recipe, each) for each in others]
-        self.form.mark(others)
+            inside = [
+                text for each, text in zip(others, changes, strict=True) if each.key in self.form.settings
+            ]
+            self.form.mark(recipe, others)
+        self.advanced.sum_up(gists.settings(preset, inside))
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         said = (
             f"As {preset}, but with {', '.join(changes[:3])}{more}; choose {preset} again for its own."

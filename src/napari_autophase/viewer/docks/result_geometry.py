@@ -8,6 +8,7 @@ from contextlib import suppress
 from napari.utils.notifications import show_error
 
 from ...scan import InputError
+from ..model import gists
 from ..model.results import ResultLayers
 from ..model.session import Session
 from ..widgets.fields import Words
@@ -43,7 +44,7 @@ class ResultGeometry(Section):
         lines.addRow(self.form)
         lines.addRow(caption("Bragg peak", self.peak.toolTip()), self.peak)
         lines.addRow(self.note)
-        self.form.typed.connect(lambda: self.note.say("Press Enter to use this."))
+        self.form.typed.connect(self._on_typed)
         self.form.entered.connect(self._use)
         self.peak.chosen.connect(lambda _: self._use(anew=True))
         self.follow()
@@ -59,6 +60,12 @@ class ResultGeometry(Section):
         self.form.show_geometry(found.scan_geometry, found.metadata)
         self.peak.setEnabled(found.peak is None)
         self.note.say("")
+        self.sum_up(gists.placed(found))
+
+    def _on_typed(self) -> None:
+        self.note.say("Press Enter to use this.")
+        if (result := self._result()) is not None:
+            self.sum_up(gists.placed(result.reconstruction, edited=True))
 
     def _use(self, anew: bool = False) -> None:
         result = self._result()

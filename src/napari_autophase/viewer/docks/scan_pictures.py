@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QVBoxLayout
 
 from ...recipe import Preparation
 from ...scan import Scan
+from ..model import gists
 from ..model.choices import preparation_of
 from ..model.scan_seen import ScanSeen, scan_seen
 from ..model.session import Session
@@ -92,6 +93,7 @@ class ScanPictures(Section):
 
     def _arrive(self, found: ScanSeen) -> None:
         self._seen, self._at = found, list(found.at)
+        self.sum_up(gists.pictured(found.shape, found.at))
         self._draw()
 
     def _draw(self) -> None:

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QLineEdit, QPushButton
 
 from ...geometry import Geometry, Verdict, arm_test
 from ...scan import InputError, Scan
+from ..model import gists
 from .crystal_form import differs, mounting_lines
 from .layout import caption, form, row
 from .notes import Note
@@ -51,6 +52,7 @@ class ArmSection(Section):
         lines.addRow("", self.mount)
         self.test.clicked.connect(self.run)
         self.mount.clicked.connect(lambda: self.mounting_chosen.emit(self._verdict))
+        self._say(None)
         self.show_scan(None)
 
     def show_scan(self, scan: Scan | None, peak: tuple[float, ...] | None = None) -> None:
@@ -98,6 +100,7 @@ class ArmSection(Section):
     def _say(self, verdict: Verdict | None) -> None:
         self._verdict = verdict
         geometry = self._geometry
+        self.sum_up(gists.tested(verdict, stated=not differs(verdict)))
         if verdict is None or geometry is None:
             self.answer.say("")
             self.mount.hide()

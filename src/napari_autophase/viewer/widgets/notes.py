@@ -9,6 +9,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout
 
+from ..model import gists
 from .layout import keep_place
 from .section import Section
 from .words import in_window
@@ -121,6 +122,7 @@ class Notes(Section):
         count = len(self._sentences)
         self.head.setText(f" {count} notes" if count != 1 else " A note")
         self.words.say("\n".join(f"•  {sentence}" for sentence in self._sentences))
+        self.sum_up(gists.told(self._sentences))
         self.setVisible(count > 0)
         if self._sentences != before:  # what a person has opened stays open while nothing changes
             self.head.setChecked(count <= self.FEW)

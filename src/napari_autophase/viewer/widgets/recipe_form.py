@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
@@ -13,6 +12,7 @@ from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from ...recipe import Recipe
 from ...recipe.settings import settings, value_of
+from ..model import gists
 from .layout import caption, form
 from .notes import Note
 from .section import Section
@@ -81,11 +81,13 @@ class RecipeForm(QWidget):
                 each.setMinimumWidth(widest)
         return done
 
-    def mark(self, changed: Iterable[Setting]) -> None:
-        """Say above each part how many of its settings are not as their preset makes them."""
-        counts = Counter(setting.part for setting in changed if setting.key in self.settings)
+    def mark(self, recipe: Recipe | None, changed: Iterable[Setting]) -> None:
+        """Say beside each part which of its settings are not as their preset makes them; without a recipe, which there are."""
+        others = [setting for setting in changed if setting.key in self.settings]
         for part, section in self.parts.items():
-            section.name(_TITLES[part] + (f" · {counts[part]} changed" if counts[part] else ""))
+            labels = [setting.label for setting in self.settings.values() if setting.part == part]
+            said = [in_words(recipe, each) for each in others if recipe is not None and each.part == part]
+            section.sum_up(gists.part(labels, said))
 
     def show_recipe(self, recipe: Recipe, parts: tuple[str, ...] = ("",)) -> None:
         """Show the settings of `recipe` whose names begin with one of `parts`."""

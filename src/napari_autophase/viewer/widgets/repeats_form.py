@@ -8,6 +8,7 @@ from pathlib import Path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QListWidget, QListWidgetItem, QPushButton
 
+from ..model import gists
 from ..model.request import FILES
 from .layout import caption, form, row
 from .section import Section
@@ -50,6 +51,7 @@ class RepeatsForm(Section):
         self.add.clicked.connect(self._ask)
         self.sum.clicked.connect(self.wanted)
         self.list.itemChanged.connect(lambda _: self._count())
+        self._summed = 0
         self._count()
 
     @property
@@ -81,6 +83,7 @@ class RepeatsForm(Section):
         for each in summed:
             if not any(_is_same(source, each) for _, source in known):
                 self._append(_called(each), each, True)
+        self._summed = len(self.ticked)
         self._count()
 
     def add_files(self, paths: Sequence[str]) -> None:
@@ -103,6 +106,7 @@ class RepeatsForm(Section):
         count = len(self.ticked)
         self.sum.setEnabled(count > 0)
         self.sum.setText(f"Sum the {count + 1} scans" if count else "Sum")
+        self.sum_up(gists.summed(self._summed, count))
 
     def _ask(self) -> None:
         paths, _ = QFileDialog.getOpenFileNames(self, "Add scans that repeat this one", "", FILES)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QLabel
 
 from ...scan import Scan
-from .box import Box
+from ..model import gists
 from .layout import caption, form
 from .notes import Note, Notes
+from .section import MARKS, Section
 
 if TYPE_CHECKING:
     from ...summary import ScanSummary
@@ -25,23 +26,18 @@ _TIPS = {
 }
 
 
-_TOO_LOW, _LOW = "#e5484d", "#d98a00"
-"""Seen on a light and on a dark panel."""
-
-
-class ScanFacts(Box):
+class ScanFacts(Section):
     """A line a fact; what is off is marked."""
 
     def __init__(self) -> None:
-        super().__init__("What was understood", "tutorial/window.md#Open the sample")
-        self.setToolTip(
+        super().__init__("What was understood", is_open=True, page="tutorial/window.md#Open the sample")
+        self.body.setToolTip(
             "As phasing sees the scan, with the preparation that the Reconstruct panel says: cropping and binning change it."
         )
         self.facts = {name: _value(tip) for name, tip in _TIPS.items()}
         self.off = Note()
         self.notes = Notes()
-        lines = form(self)
-        lines.setContentsMargins(8, 10, 8, 6)
+        lines = form(self.body)
         for name, value in self.facts.items():
             lines.addRow(caption(name, value.toolTip()), value)
         lines.addRow(self.off)
@@ -52,6 +48,7 @@ class ScanFacts(Box):
         for label in self.facts.values():
             label.setText("…")
         self.off.say("")
+        self.sum_up(gists.Gist())
         self.facts["Shape"].setText(" × ".join(map(str, scan.shape)) + f", {scan.counts.dtype}")
 
     def give_up(self) -> None:
@@ -78,14 +75,15 @@ class ScanFacts(Box):
         }
         for name, text in texts.items():
             self.facts[name].setText(text)
+        self.sum_up(gists.understood(found))
         self.off.say("" if seen is None else "\n".join(seen.off), error=True)
         self.notes.say((*found.notes, *(seen.notes if seen is not None else ())))
 
 
 def _ratio(ratio: float) -> str:
     """Return an oversampling, coloured where it is low: below 2 phasing is not unique, below 3 it is hard."""
-    colour = _TOO_LOW if ratio < 2 else _LOW if ratio < 3 else ""
-    return f'<span style="color:{colour}"><b>{ratio:.1f}</b></span>' if colour else f"{ratio:.1f}"
+    mark = "off" if ratio < gists.LOST else "doubt" if ratio < gists.HARD else ""
+    return f'<span style="color:{MARKS[mark][1]}"><b>{ratio:.1f}</b></span>' if mark else f"{ratio:.1f}"
 
 
 def _binned(binning: tuple[int, int, int]) -> str:
