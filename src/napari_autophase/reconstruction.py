@@ -153,6 +153,10 @@ class Reconstruction:
         Shape of the scan as it was read: what another geometry is placed by; None if nobody knows.
     metadata
         What its file says of the measurement beside that, fields of `Geometry` under their own names.
+    starred
+        Whether a person has picked it out among others.
+    remark
+        What a person says of it, in a line.
     """
 
     object: np.ndarray
@@ -189,6 +193,8 @@ class Reconstruction:
     phased_shape: tuple[int, int, int] | None = None
     scan_shape: tuple[int, int, int] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    starred: bool = False
+    remark: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -291,6 +297,11 @@ class Reconstruction:
         by = {"": "", "compiled": " by compiled functions"}.get(self.backend, f" by {self.backend}")
         return f"after {self.iterations} iterations{took} on {self.device}{by}"
 
+    @property
+    def said(self) -> str:
+        """What a person says of it in a line, a star first; empty: nothing."""
+        return f"{'★' * self.starred} {self.remark}".strip()
+
     def _repr_html_(self) -> str:
         """Return the same with a picture, for a notebook."""
         return str(on_demand("analysis").result_card(self))
@@ -303,6 +314,8 @@ class Reconstruction:
         """Return figures, times and provenance as plain values, ready for JSON."""
         return {
             "name": self.name,
+            "starred": self.starred,
+            "remark": self.remark,
             "source": self.source,
             "origin": None if self.origin is None else asdict(self.origin),
             "used_sha256": self.used_sha256,

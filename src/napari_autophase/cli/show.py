@@ -22,6 +22,8 @@ def summarise(found: Reconstruction, reference_nm: float | None = None) -> None:
         print(_columns(figure_rows(found.figures)))
     if found.effort:
         print(found.effort)
+    if found.said:
+        print(f"remark: {found.said}")
     for line in lattice_lines(found, reference_nm):
         print(line)
     if found.trust is not None:

@@ -143,6 +143,10 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
     configuration["verdict"] = result.verdict
     if result.origin is not None:
         configuration["origin"] = json.dumps(asdict(result.origin), default=_plain)
+    if result.starred:
+        configuration["starred"] = 1
+    if result.remark:
+        configuration["remark"] = result.remark
     if result.shown:
         configuration["shown"] = json.dumps(result.shown)
     if result.weights_sha256 is not None:

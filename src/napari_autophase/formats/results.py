@@ -143,6 +143,8 @@ def _read_ours(
         phased_shape=None if phased_shape == found.shape else phased_shape,
         scan_shape=sides("scan_shape"),
         metadata={} if metadata is None else json.loads(metadata),
+        starred=bool(nexus.scalar(configuration.get("starred"))),
+        remark=nexus.scalar(configuration.get("remark")) or "",
     )
 
 

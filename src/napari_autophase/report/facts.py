@@ -17,7 +17,8 @@ def facts(found: Reconstruction, shown: Quantities, resolved: analysis.Resolutio
     """Return what a result says of strain, resolution and runs: a label and its words, a line each."""
     voxel = " × ".join(f"{size:.3g}" for size in dict.fromkeys(shown.voxel_size))
     count = int(shown.support.sum())
-    lines = [("verdict", found.verdict)] if found.verdict else []
+    lines = [("remark", found.said)] if found.said else []
+    lines += [("verdict", found.verdict)] if found.verdict else []
     lines += [
         (
             "crystal",

@@ -20,9 +20,11 @@ from superqt.utils import qthrottled
 from ...scan import InputError
 from ..model import compat, layers, saving
 from ..model.quantity import label, span
+from ..model.remarks import lines
 from ..model.run_words import meanings, quality
 from ..sessions import session_of
 from ..widgets.box import Box
+from ..widgets.fields import Words
 from ..widgets.help import HelpButton
 from ..widgets.histogram import HistogramStrip
 from ..widgets.layout import Buttons, caption, form, row
@@ -30,6 +32,7 @@ from ..widgets.listening import listen
 from ..widgets.notes import Note
 from ..widgets.page import Page
 from ..widgets.range_row import RangeRow
+from ..widgets.result_choice import ResultChoice, Star
 from ..widgets.sliders import slider
 from ..widgets.words import in_window
 from .beside_box import BesideBox
@@ -61,8 +64,13 @@ class DisplayDock(Page):
 
         self.empty = Note()
         self.empty.say("Nothing to show yet: load a scan and press Reconstruct, or open a saved result.")
-        self.result = QComboBox()
-        self.result.setToolTip("The result that is shown; the others are hidden.")
+        self.result = ResultChoice()
+        self.star = Star()
+        self.remark = Words("best so far, twin, tip is missing, …")
+        self.remark.setToolTip(
+            "What you want to remember of this result, in a line: it is saved with it, and goes into reports."
+        )
+        self._remarked: layers.ResultLayers | None = None
         self.facts = Note()
         self.facts.setToolTip(meanings())
 
@@ -130,7 +138,8 @@ class DisplayDock(Page):
 
         choice = form()
         explained = HelpButton("tutorial/window.md#Look at it")
-        choice.addRow(caption("Result", self.result.toolTip()), row(self.result, explained))
+        choice.addRow(caption("Result", self.result.toolTip()), row(self.result, self.star, explained))
+        choice.addRow(caption("Remark", self.remark.toolTip()), self.remark)
         self.column.addLayout(choice)
         self.column.addWidget(UndoButton(self._session))
         self.column.addWidget(self.empty)
@@ -158,6 +167,8 @@ class DisplayDock(Page):
         self.colour.activated.connect(lambda _: self._colour())
         self.cut.changed.connect(self._redraw)
         self.result.activated.connect(self._choose)
+        self.star.starred.connect(lambda _: self._mark())
+        self.remark.chosen.connect(lambda _: self._mark())
 
         session = self._session
         listen(
@@ -189,22 +200,15 @@ class DisplayDock(Page):
         before, known = self._chosen, self._results
         self._results = self._session.results
         new = [result for result in self._results if result not in known]
-        with QSignalBlocker(self.result):
-            self.result.clear()
-            self.result.addItems([result.title for result in self._results])
-            if new:
-                self.result.setCurrentIndex(self._results.index(new[-1]))
-            elif before in self._results:
-                self.result.setCurrentIndex(self._results.index(before))
-            else:
-                self.result.setCurrentIndex(len(self._results) - 1)
+        chosen = new[-1] if new else before
+        at = self._results.index(chosen) if chosen in self._results else len(self._results) - 1
+        self.result.show_lines(lines(self._results), at)
         self._on_side()
         if self._chosen is not before or before is None:
             self._load()
 
     def _on_updated(self) -> None:
-        for index, result in enumerate(self._results):
-            self.result.setItemText(index, result.title)
+        self.result.show_lines(lines(self._results), self.result.currentIndex())
         self._load()
 
     def _choose(self) -> None:
@@ -215,8 +219,10 @@ class DisplayDock(Page):
     def _load(self) -> None:
         """Set every control to what the chosen result shows."""
         result = self.current
-        for widget in (self.look, self.cut, self.slices, self.save, self.result):
+        said = (self.result, self.star, self.remark)
+        for widget in (*said, self.look, self.cut, self.slices, self.save):
             widget.setEnabled(result is not None)
+        self._show_marks(result)
         self.empty.setVisible(result is None)
         self.facts.setVisible(result is not None)
         self._on_ndisplay()
@@ -241,6 +247,20 @@ class DisplayDock(Page):
         del blocked
         self.cut.show_result(result)
         self._show_range(result)
+
+    def _show_marks(self, result: layers.ResultLayers | None) -> None:
+        """Show star and remark of a result; what was being typed is of the one before."""
+        if result is not self._remarked:
+            self.remark.settle()
+        self._remarked = result
+        found = None if result is None else result.reconstruction
+        self.star.setChecked(found is not None and found.starred)
+        if not self.remark.is_typed:
+            self.remark.show_path("" if found is None else found.remark)
+
+    def _mark(self) -> None:
+        if (result := self._remarked) is not None and result.alive:
+            self._session.mark_result(result, self.star.isChecked(), self.remark.path)
 
     def _on_seen(self) -> None:
         """Follow the range that a person has set in napari's own controls, or that a threshold has moved."""
@@ -332,6 +352,7 @@ class DisplayDock(Page):
             self._session.show_diffraction_of(shown)
 
     def _save(self) -> None:
+        self.remark.settle()
         result = self.current
         if result is None:
             return

@@ -19,6 +19,7 @@ from . import layers
 from .drawing import Drawing, Look, draw
 from .live import Live
 from .piece_queue import PieceQueue, while_there
+from .remarks import mark
 
 if TYPE_CHECKING:
     from .background import Tasks
@@ -51,7 +52,7 @@ class Gallery:
     arrived = Signal()
     """A result is there; layers may have come for it, or one that was there has become its own."""
     updated = Signal(Reconstruction, Reconstruction)
-    """A result has another geometry: what it was, what it is."""
+    """A result has another geometry, star or remark: what it was, what it is."""
 
     def __init__(
         self,
@@ -96,11 +97,20 @@ class Gallery:
         self._queue.start(self._show(drawing, replace_last))
 
     def place(self, found: Found, replace_last: bool) -> tuple[layers.ResultLayers | None, int]:
-        """Return the result to be replaced, if any, by what is found, or will be in a scan, and the number of a new one."""
+        """Return the result to be replaced, if any, by what is found, or will be in a scan, and the number of a new one.
+
+        One that is starred stays.
+        """
         results = self.results
         before = [each for each in results if replace_last and self._alike(each.reconstruction, found)]
-        last = before[-1] if before else None
+        last = before[-1] if before and not before[-1].reconstruction.starred else None
         return last, 1 + max((result.group for result in results), default=0)
+
+    def mark(self, result: layers.ResultLayers, starred: bool, remark: str) -> None:
+        """Give a result a star or none, and a remark."""
+        before = result.reconstruction
+        if mark(result, starred, remark):
+            self.updated.emit(before, result.reconstruction)
 
     def bring_back(self, drawing: Drawing, group: int) -> None:
         """Show a result that was deleted, with the number that it had if no other one has it now."""
@@ -163,12 +173,12 @@ class Gallery:
 
     def _redraw(self, result: layers.ResultLayers, drawing: Drawing | None) -> None:
         if drawing is not None and result.alive:
-            self._queue.start(self._redrawing(result, drawing))
+            self._queue.start(self._redrawing(result, drawing, same=True))
 
-    def _redrawing(self, result: layers.ResultLayers, drawing: Drawing) -> Iterator[None]:
+    def _redrawing(self, result: layers.ResultLayers, drawing: Drawing, same: bool = False) -> Iterator[None]:
         before = result.reconstruction
-        yield from while_there(lambda: result.alive, layers.redraw(result, drawing))
-        self.updated.emit(before, drawing.reconstruction)
+        yield from while_there(lambda: result.alive, layers.redraw(result, drawing, same=same))
+        self.updated.emit(before, result.reconstruction)
 
 
 def _names(found: Found) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from ...scan import Scan
 from . import compat
 from .drawing import Drawing, draw
 from .live import Live
+from .remarks import carried, tell
 from .result_data import AXES, LIVE, RECONSTRUCTION, RESULT, ROLES, LayerData, result_layer_data
 from .results import ResultLayers, adopt, results
 from .scan_entry import SCAN
@@ -148,17 +149,20 @@ def bring_back(result: ResultLayers) -> None:
     result.show()
 
 
-def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
+def redraw(result: ResultLayers, drawing: Drawing, *, same: bool = False) -> Iterator[None]:
     """Show another drawing in the layers that a result has, one after the other: none comes, none goes.
 
-    The view stays too, unless lengths become known or unknown: then the crystal that is seen is framed anew.
+    The view stays too, unless lengths become known or unknown: then the crystal that is seen is framed anew.  The `same` result,
+    by another geometry, keeps what was said of it.
     """
     unit, title = result.quantities.unit, result.title
     if unit != drawing.quantities.unit:
         result.ranges, result.cut = {}, None  # which mean nothing in the other unit
     if result.look != drawing.look:
         drawing = draw(drawing.reconstruction, result.look)  # it was changed in the meantime
-    result.reconstruction, result.quantities = drawing.reconstruction, drawing.quantities
+    found = drawing.reconstruction
+    result.reconstruction = carried(result.reconstruction, found) if same else found
+    result.quantities = drawing.quantities
     result.averaged, result.colour_by = drawing.averaged, drawing.look.colour_by
     for role in sorted(ROLES, key=lambda role: result.layer(role) is not result.seen_layer):
         if (layer := result.layer(role)) is None:
@@ -169,6 +173,7 @@ def redraw(result: ResultLayers, drawing: Drawing) -> Iterator[None]:
             layer.texcoords = None
         layer.data = data
         layer.metadata.update(options["metadata"])
+        tell(result)
         if layer.name == f"{title} {role}":
             layer.name = f"{result.title} {role}"
         for name in ("scale", "translate", "texcoords"):

@@ -270,6 +270,10 @@ class Session:
         home = self._scans.home(found) if found.peak is not None else None
         return None if home is None else home.scan
 
+    def mark_result(self, result: layers.ResultLayers, starred: bool, remark: str) -> None:
+        """Give a result a star or none, and a remark, which are kept with it."""
+        self._gallery.mark(result, starred, remark)
+
     def place_result(
         self,
         result: layers.ResultLayers,

@@ -67,7 +67,12 @@ class Words(QLineEdit):
         self._told = text
         self.setText(text)
 
+    @property
+    def is_typed(self) -> bool:
+        """Whether it says what was not told yet."""
+        return self.path != self._told
+
     def settle(self) -> None:
         """Tell what the line says, if that was not told yet."""
-        if self.path != self._told:
+        if self.is_typed:
             self.choose(self.path)
