@@ -11,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from qtpy.QtCore import QSize, QTimer
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.viewer.docks.display_dock import DisplayDock
@@ -389,3 +389,28 @@ def test_the_canvas_stays_as_it_was_drawn_and_is_drawn_again_whichever_change_of
     assert canvas.updates
     canvas.resize(300, 240)
     assert canvas.size() == QSize(300, 240)
+
+
+def test_a_window_does_not_grow_by_the_sliders_that_come_while_nothing_is_drawn(qtbot):
+    window, canvas, slider = QMainWindow(), Canvas(), QWidget()
+    middle = QWidget()
+    window.setCentralWidget(middle)
+    column = QVBoxLayout(middle)
+    column.addWidget(canvas, 1)
+    column.addWidget(slider)
+    slider.setFixedHeight(22)
+    slider.hide()
+    qtbot.addWidget(window)
+    window.resize(300, 200)
+    window.show()
+    QApplication.processEvents()
+    shown = SimpleNamespace(native=canvas, _scene_canvas=SimpleNamespace(events=SimpleNamespace(draw=canvas)))
+    viewer = SimpleNamespace(window=SimpleNamespace(_qt_viewer=SimpleNamespace(canvas=shown)))
+    with compat.drawn_at_the_end(viewer):
+        slider.show()
+        QApplication.processEvents()
+    QApplication.processEvents()
+    assert window.height() == 200
+    assert canvas.height() < 180, "it has made room"
+    canvas.setMinimumSize(500, 10)
+    qtbot.waitUntil(lambda: window.width() >= 500)  # as before, it is as wide as what it holds needs

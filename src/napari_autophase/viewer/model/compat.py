@@ -127,6 +127,11 @@ def drawn_at_the_end(viewer: ViewerModel) -> Iterator[None]:
         yield
         return
     free = canvas.minimumSize() != canvas.maximumSize()
+    window = canvas.window()
+    least, layout = window.minimumSize(), window.layout()
+    by_layout = layout is not None and least == layout.totalMinimumSize()
+    if free:
+        window.setMinimumSize(1, 1)  # else it would grow by the sliders that come, and stay so
     canvas.setFixedSize(canvas.size())
     draw.block()
     try:
@@ -137,6 +142,8 @@ def drawn_at_the_end(viewer: ViewerModel) -> Iterator[None]:
             if free:
                 canvas.setMinimumSize(bounds[0])
                 canvas.setMaximumSize(bounds[1])
+                window.setMinimumSize(*(0, 0) if by_layout else (least.width(), least.height()))
+                _fit_into_window(canvas)
             canvas.update()
 
 
