@@ -228,7 +228,7 @@ class Tour:
         self.demand(units == {"nanometer"}, f"the scale bar's unit is {units or 'missing'}")
         axes = self.viewer.dims.axis_labels
         self.demand(axes == ("z", "y", "x"), f"the axes are called {axes}")
-        self.wait(lambda: self.drawn()[1] > 0.05, "the crystal should be drawn")  # at once, where nothing else is at work
+        self.wait(lambda: self.drawn()[1] > 0.05, "the crystal should be drawn")  # once all of it is ready
         colours, part, _ = self.drawn()
         self.demand(colours > 200, f"the crystal has {colours} colours")
         self.demand(0.05 < part < 0.8, f"the crystal covers {part:.0%} of the canvas")
