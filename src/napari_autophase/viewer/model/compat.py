@@ -142,8 +142,8 @@ def drawn_at_the_end(viewer: ViewerModel) -> Iterator[None]:
             if free:
                 canvas.setMinimumSize(bounds[0])
                 canvas.setMaximumSize(bounds[1])
-                window.setMinimumSize(*(0, 0) if by_layout else (least.width(), least.height()))
                 _fit_into_window(canvas)
+                window.setMinimumSize(*(0, 0) if by_layout else (least.width(), least.height()))
             canvas.update()
 
 
@@ -152,6 +152,8 @@ def _fit_into_window(widget: Any) -> None:
     while (widget := widget.parentWidget()) is not None:
         if widget.layout() is not None:
             widget.layout().activate()
+        elif hasattr(widget, "refresh"):  # a splitter, which knows of its own that way
+            widget.refresh()
 
 
 def looking(viewer: ViewerModel) -> tuple[np.ndarray, np.ndarray]:
