@@ -426,7 +426,7 @@ def test_a_model_that_is_right_is_off_by_noise_in_every_shell(peak):
 def test_many_photons_show_what_hardly_matters():
     """A model that is off by 3 %, so that 1/4400 of the light is in the wrong place, which a million photons show."""
     mean = pattern(1e6)
-    shells, ratio = trust.explained(
+    shells, _ = trust.explained(
         mean.astype(np.float32), (1.03 * mean).astype(np.float32), ~NOBODY, NOBODY, 1e-4, None
     )
     assert shells.ratio.max() > 10

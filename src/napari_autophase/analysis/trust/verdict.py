@@ -96,7 +96,9 @@ def shells_in_words(shells: Shells) -> str:
     ratio, found = shells.ratio, bands(shells)
     if not (found == "poor").any():
         how = "well" if (found == "good").all() else "fairly"
-        above = f", above {POOR:g} only where few voxels or little light differ" if ratio.max() >= POOR else ""
+        above = (
+            f", above {POOR:g} only where few voxels or little light differ" if ratio.max() >= POOR else ""
+        )
         return (
             f"The model explains the data {how} at every resolution: the deviance is {plain(ratio.min(), 2)} to "
             f"{plain(ratio.max(), 2)} times what photon noise leaves{above}."
