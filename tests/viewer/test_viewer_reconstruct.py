@@ -197,7 +197,7 @@ def test_a_preset_that_was_changed_says_so(dock):
     dock.form.settings["guess.keep"].value = 3
     assert dock.preset.currentText() == "fast*"
     text = dock.explanation.text()
-    assert "algorithm 5*HIO+45*RAAR+20*ER" in text
+    assert "algorithm 12*HIO+38*RAAR+20*ER" in text
     assert "guesses kept 3" in text
     assert "140 iterations" not in text, "which is not what will be done"
     assert dock.recipe().preset == "fast"
@@ -307,7 +307,7 @@ def test_the_summary_follows_a_geometry_that_comes_later(ready, session, launch)
 def test_iterations_and_algorithm_are_one_thing(dock):
     assert (dock.iterations.isEnabled(), dock.iterations.value()) == (True, 140)
     dock.iterations.setValue(70)
-    assert dock.recipe().refine.algorithm == "5*HIO+45*RAAR+20*ER"
+    assert dock.recipe().refine.algorithm == "12*HIO+38*RAAR+20*ER"
     dock.algorithm.setText("40*HIO+60*ER")  # as older recipes have it
     assert (dock.iterations.isEnabled(), dock.iterations.value()) == (True, 100)
     dock.iterations.setValue(0)
@@ -533,7 +533,7 @@ def test_devices_and_memory_are_said_once_the_engine_is_there(ready, engine, ses
     ready.iterations.setValue(70)
     ready.basic["device"].value = "cpu"
     session.add_scan(make_scan("other", size=32))
-    qtbot.waitUntil(lambda: memory.text() == "(32, 32, 32) 5*HIO+45*RAAR+20*ER cpu", timeout=120_000)
+    qtbot.waitUntil(lambda: memory.text() == "(32, 32, 32) 12*HIO+38*RAAR+20*ER cpu", timeout=120_000)
     ready.form.settings["prepare.saturation"].value = -1
     qtbot.waitUntil(lambda: memory.text() == "", timeout=120_000)
 
