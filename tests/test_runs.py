@@ -342,8 +342,8 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
     def attempts(*found):
         left = iter(found)
 
-        def attempt(*_, **how):
-            asked.append(how)
+        def attempt(_, recipe, *__, **how):
+            asked.append({"light": recipe.model.coherence, **how})
             return next(left)
             yield
 
@@ -368,7 +368,7 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
             next(job)
         return end.value.value
 
-    first, better, worse = one(uneven, 1.4), one(even, 1.2, (0.6, 0.6, 0.6)), one(even, 1.5)
+    first, better, worse = one(uneven, 1.4), one(even, 1.2, (0.6, 0.6, 0.6)), one(even, 1.6)
     assert analysis.unevenness(first.object, support) == pytest.approx(0.3 / 1.3)
     best = Recipe.from_preset("best")
     for recipe in (Recipe(), best):
@@ -382,5 +382,19 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
     # a blur along all axes was told of: only more starts can help
     found(Recipe(), one(uneven, 1.4, (0.5, 0.4, 0.6)), better)
     assert asked[1]["doubted"] is False
+    # a blur that leaves an axis sharp is held against coherent light
+    sharp = one(even, 1.2, (0.0, 0.5, 0.0))
+    random = Recipe.from_preset("iterative")
+    for recipe, outcomes in (
+        (Recipe(), (first, sharp)),
+        (best, (first, sharp)),
+        (Recipe(), (sharp,)),
+        (random, (sharp,)),
+    ):
+        assert found(recipe, *outcomes, one(even, 1.3)).blur == sharp.blur
+        assert [how["light"] for how in asked] == ["estimate"] * len(outcomes) + ["off"]
+        assert found(recipe, *outcomes, one(even, 1.2)).blur is None
+    # few photons: what hardly explains more is not taken if it is less even
+    assert found(Recipe(), one(uneven, 1.2), one(even, 1.26)).object is even
     for alone in (best.with_settings({"model.coherence": "off"}), Recipe.from_preset("iterative")):
         assert found(alone, first).notes == ()

@@ -154,19 +154,15 @@ def _doubts_of_light(recipe: Recipe, found: Run) -> tuple[str, ...]:
     Any blur explains a wrong object better, and a wrong blur or background leaves no object that explains the scan.
     """
     sure, model = found.figures.get("confidence", 1.0), recipe.model
-    if sure >= analysis.trust.LOW:
-        return ()
-    given = {
-        "model.coherence": isinstance(model.coherence, tuple) and any(model.coherence),
-        "model.background": model.background not in ("off", "estimate"),
-    }
-    if named := [name for name, is_given in given.items() if is_given]:
-        them = "it be estimated" if len(named) == 1 else "them be estimated"
+    poor = found.shells is not None and "poor" in analysis.trust.bands(found.shells)
+    said = {"model.coherence": model.coherence, "model.background": model.background}
+    named = [name for name, value in said.items() if value != "estimate"]
+    if named and (poor or sure < analysis.trust.LOW):
         return (
-            f"{' and '.join(named)} {'was' if len(named) == 1 else 'were'} given, and a wrong one alone keeps a scan from being "
-            f"explained: let {them} ({', '.join(f'{name}=estimate' for name in named)}), and compare.",
+            f"Of the light {' and '.join(named)} {'is' if len(named) == 1 else 'are'} as the recipe says, and what is wrong "
+            f"there alone keeps a scan from being explained: compare with {' '.join(f'{name}=estimate' for name in named)}.",
         )
-    if model.coherence != "estimate" or found.blur is None:
+    if sure >= analysis.trust.LOW or model.coherence != "estimate" or found.blur is None:
         return ()
     return (
         f"The blur of the light was estimated with a confidence of {100 * sure:.0f} % that the object is the crystal: its widths "

@@ -34,6 +34,15 @@ UNKNOWN_GEOMETRY = "Geometry unknown: lengths are in voxels and the strain is re
 """What a result without geometry says."""
 
 
+REMARK_LENGTH = 400
+"""Characters of a remark, at most."""
+
+
+def one_line(text: str) -> str:
+    """Return what a person says of a result in one line of characters that can be printed, of `REMARK_LENGTH` at most."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:REMARK_LENGTH]
+
+
 class BestStart(Protocol):
     """The start that fits best, as it stands: to be asked before the job goes on, as often as its time may cost."""
 

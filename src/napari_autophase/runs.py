@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -48,7 +49,8 @@ NOISE, UNEVEN = 1.15, 0.1
 by more than such a part of its mean, see `analysis.unevenness`."""
 
 UNIFORM = 2.0
-"""Where the middle of the peak was not measured, held-out likelihoods are divided by this power of how uniform amplitudes are.
+"""Where the middle of the peak was not measured, and among attempts, held-out likelihoods are divided by this power of how
+uniform amplitudes are.
 
 Of a crystal whose whole central fringe was missing, an object that agreed with the truth to 0.54 had a likelihood 7 % lower than
 one that did to 0.91, but a uniformity of 0.43 against 0.64. The power was chosen on that crystal."""
@@ -57,7 +59,10 @@ one that did to 0.91, but a uniformity of 0.43 against 0.64. The power was chose
 def single(
     prepared: Prepared, recipe: Recipe, model: Model | None, device: torch.device, stage: Stopwatch
 ) -> Generator[Progress, None, Run]:
-    """Phase a scan once, and once more with more starts if the outcome explains too little.
+    """Phase a scan once, and once more with more starts, and in search of a blur, if the outcome explains too little.
+
+    Where a blur was found that leaves an axis sharp, as wrong objects ask for one (see `is_enough`), it is phased as if the light
+    were coherent too.
 
     Where the middle of the peak is missing that is done with care, at once if nothing tells what it was: phasing begins with what
     the surroundings of the peak say of it taken as measured (`PRELUDE`), so that the modes which nothing measured, the widest of
@@ -73,18 +78,27 @@ def single(
             "The middle of the Bragg peak was not measured, and a first attempt did not explain the rest: "
             "begun anew, with random starts."
         )
-        return replace(min(found, again, key=_judged), notes=(*found.notes, said))
+        return replace(min(found, again, key=_merit), notes=(*found.notes, said))
     more = recipe.with_more_starts()
     doubted = _may_be_blurred(recipe, found)
     how = [
         *(["with more starts"] if more != recipe else []),
         *(["in search of partly coherent light"] if doubted else []),
     ]
-    if not how or is_enough(found, complete):
+    tried = recipe
+    if how and not is_enough(found, complete):
+        tried = more
+        again = yield from _attempt(prepared, more, model, device, stage, doubted=doubted)
+        said = f"A first attempt explained too little of the light: begun anew, {' and '.join(how)}."
+        found = replace(min(found, again, key=_merit), notes=(*found.notes, said))
+    if recipe.model.coherence != "estimate" or found.blur is None or all(found.blur.sigma_px):
         return found
-    again = yield from _attempt(prepared, more, model, device, stage, doubted=doubted)
-    said = f"A first attempt explained too little of the light: begun anew, {' and '.join(how)}."
-    return replace(min(found, again, key=_judged), notes=(*found.notes, said))
+    coherent = tried.with_settings({"model.coherence": "off"})
+    again = yield from _attempt(prepared, coherent, model, device, stage)
+    if _merit(again) > _merit(found):
+        return found
+    said = "A blur that left an axis sharp was found, but the scan is explained as well without: the light counts as coherent."
+    return replace(again, notes=(*found.notes, said))
 
 
 def further(
@@ -194,6 +208,14 @@ def _may_be_blurred(recipe: Recipe, run: Run) -> bool:
         and recipe.model.coherence == "estimate"
         and (run.blur is None or min(run.blur.sigma_px) < SHARP)
     )
+
+
+def _merit(run: Run) -> float:
+    """Return what one of several attempts is chosen by, the lower the better: how far unseen pixels are off, over the square of
+    how uniform the crystal is (see `UNIFORM`), as few photons can hardly tell a crystal from its mixture with the twin.
+    """
+    uneven = analysis.unevenness(run.object, run.support)
+    return _judged(run) * (1 + uneven**2) ** UNIFORM if np.isfinite(uneven) else math.inf
 
 
 def _judged(run: Run) -> float:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import h5py
 import pytest
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QKeyEvent
 from viewer_doubles import GEOMETRY, make_reconstruction
 
 from napari_autophase import formats
@@ -44,6 +46,18 @@ def test_what_nobody_knows_is_left_out():
 def test_a_remark_is_one_line(session, results):
     session.mark_result(results[0], False, "  two\nlines ")
     assert results[0].reconstruction.remark == "two lines"
+
+
+def test_what_cannot_be_printed_is_left_out_of_a_remark(session, results, tmp_path):
+    """A file cannot hold the first two, and the third turns the rest of the line."""
+    session.mark_result(results[0], False, "a\x00b \ud800c \u202ed 晶 ☃" + 1000 * "x")
+    remark = results[0].reconstruction.remark
+    assert remark.startswith("a b c d 晶 ☃xxx")
+    assert len(remark) == 400
+    found = formats.read(save(results[0].reconstruction, tmp_path / "one.cxi"))
+    assert found.remark == remark
+    odd = replace(make_reconstruction(), remark="a\x00b")  # by a script
+    assert formats.read(save(odd, tmp_path / "two.cxi")).remark == "a b"
 
 
 # it is kept
@@ -142,6 +156,32 @@ def dock(qtbot, viewer, session, results):
 def table(dock):
     model = dock.result.model()
     return [[model.item(row, column).text() for column in range(6)] for row in range(model.rowCount())]
+
+
+def typed(qtbot, dock, text):
+    dock.remark.clear()
+    qtbot.keyClicks(dock.remark, text)
+
+
+def test_what_is_typed_of_a_result_is_not_said_of_the_one_that_takes_its_place(qtbot, dock, session, results):
+    typed(qtbot, dock, "half typed")
+    session.add_result(make_reconstruction(), replace_last=True)
+    assert dock.remark.text() == ""
+    dock.remark.settle()
+    assert session.results[-1].reconstruction.remark == ""
+
+
+def test_escape_takes_back_what_is_typed_and_does_no_more(qtbot, dock, session, results):
+    session.mark_result(results[1], False, "tip")
+    overrides = QKeyEvent(QEvent.Type.ShortcutOverride, Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier)
+    for text, kept in (("other", True), ("tip", False)):
+        typed(qtbot, dock, text)
+        overrides.ignore()
+        dock.remark.event(overrides)
+        assert overrides.isAccepted() is kept, "nothing else hears of it, such as what cancels a run"
+        qtbot.keyClick(dock.remark, Qt.Key.Key_Escape)
+        assert dock.remark.text() == "tip"
+    assert results[1].reconstruction.remark == "tip"
 
 
 def test_the_list_is_a_table(dock):

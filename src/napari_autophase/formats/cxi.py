@@ -22,7 +22,7 @@ import numpy as np
 from .. import files
 from ..evidence import TRUST_MAPS, Trust
 from ..maps import Maps
-from ..reconstruction import Reconstruction
+from ..reconstruction import Reconstruction, one_line
 from ..scan import InputError, Scan
 from ..version import full_version
 from . import nexus
@@ -146,7 +146,7 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
     if result.starred:
         configuration["starred"] = 1
     if result.remark:
-        configuration["remark"] = result.remark
+        configuration["remark"] = one_line(result.remark)
     if result.shown:
         configuration["shown"] = json.dumps(result.shown)
     if result.weights_sha256 is not None:

@@ -354,8 +354,8 @@ class _Run:
         batch.explain(self.blur)
 
     def conclude(self, batch: Batch) -> None:
-        """Estimate how coherent the light was from what was found, and judge it by that."""
-        if self.sought:
+        """Estimate how coherent the light was from what was found, and judge it by that; what was not refined tells nothing."""
+        if self.sought and (self.steps or self.blur is not None):
             self.blur = known(batch.blur(self._best(), self.blur, self.sought))
         if self.renews:
             batch.explain(self.blur, renew=False)

@@ -116,6 +116,11 @@ def shells_in_words(shells: Shells) -> str:
     )
 
 
+def percent(confidence: float) -> int:
+    """Return a confidence in percent, 99 at most: nothing is certain."""
+    return min(round(100 * confidence), 99)
+
+
 def plain(value: float, digits: int) -> str:
     """Write a number with so many digits that count, and without a power of ten up to a million: 7,800 for 7834."""
     return f"{float(f'{value:.{digits}g}'):,g}"
@@ -145,7 +150,7 @@ def _sure(figures: Mapping[str, float]) -> str:
     if "confidence" not in figures or not explains(figures):
         return ""
     what = "" if figures["confidence"] >= LOW else "; refine it further, or compare several runs"
-    return f"Confidence that it is the crystal: {100 * figures['confidence']:.0f} %{what}."
+    return f"Confidence that it is the crystal: {percent(figures['confidence'])} %{what}."
 
 
 def _starts_agreed(figures: Mapping[str, float]) -> str:

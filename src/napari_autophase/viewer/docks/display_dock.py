@@ -71,6 +71,7 @@ class DisplayDock(Page):
             "What you want to remember of this result, in a line: it is saved with it, and goes into reports."
         )
         self._remarked: layers.ResultLayers | None = None
+        self._crystal: object | None = None
         self.facts = Note()
         self.facts.setToolTip(meanings())
 
@@ -250,10 +251,12 @@ class DisplayDock(Page):
 
     def _show_marks(self, result: layers.ResultLayers | None) -> None:
         """Show star and remark of a result; what was being typed is of the one before."""
+        found = None if result is None else result.reconstruction
         if result is not self._remarked:
             self.remark.settle()
-        self._remarked = result
-        found = None if result is None else result.reconstruction
+        elif found is not None and found.object is not self._crystal:
+            self.remark.show_path(found.remark)  # another crystal has taken its place
+        self._remarked, self._crystal = result, None if found is None else found.object
         self.star.setChecked(found is not None and found.starred)
         if not self.remark.is_typed:
             self.remark.show_path("" if found is None else found.remark)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ...reconstruction import Reconstruction
+from ...reconstruction import Reconstruction, one_line
 from . import saving
 from .result_data import RECONSTRUCTION
 from .results import ResultLayers
@@ -21,7 +21,7 @@ COLUMNS = ("Result", "Preset", "χ²", "Held-out", "Time", "Remark")
 def mark(result: ResultLayers, starred: bool, remark: str) -> bool:
     """Give a result a star or none, and a remark; return whether it had others."""
     found = result.reconstruction
-    remark = " ".join(remark.split())
+    remark = one_line(remark)
     if (found.starred, found.remark) == (starred, remark):
         return False
     result.reconstruction = replace(found, starred=starred, remark=remark)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QComboBox, QLineEdit
 
 
@@ -41,7 +42,7 @@ class Choice(QComboBox):
 
 
 class Words(QLineEdit):
-    """A line of text; `chosen` tells it on Enter and when the line is left."""
+    """A line of text; `chosen` tells it on Enter and when the line is left.  Escape only takes back what was typed."""
 
     chosen = Signal(str)
 
@@ -71,6 +72,23 @@ class Words(QLineEdit):
     def is_typed(self) -> bool:
         """Whether it says what was not told yet."""
         return self.path != self._told
+
+    def event(self, event: QEvent | None) -> bool:
+        """Keep Escape for this line, whatever it stands for elsewhere, while something is typed."""
+        if self._takes_back(event) and event is not None and event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
+            return True
+        return bool(super().event(event))
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Take back what was typed on Escape."""
+        if self._takes_back(event):
+            self.setText(self._told)
+        else:
+            super().keyPressEvent(event)
+
+    def _takes_back(self, event: QEvent | None) -> bool:
+        return isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape and self.is_typed
 
     def settle(self) -> None:
         """Tell what the line says, if that was not told yet."""
