@@ -185,11 +185,7 @@ def is_enough(run: Run, complete: bool) -> bool:
     blurred none.
     """
     figures = run.figures
-    if (
-        complete
-        and not trust.explains(figures, NOISE, 0.0)
-        and analysis.unevenness(run.object, run.support) > UNEVEN
-    ):
+    if complete and not trust.explains(figures, NOISE, 0.0) and _is_uneven(run):
         return False
     if not complete or run.blur is not None:
         enough = trust.explains(figures, BLURRED if complete else CLOSELY)
@@ -201,13 +197,14 @@ def is_enough(run: Run, complete: bool) -> bool:
 
 
 def _may_be_blurred(recipe: Recipe, run: Run) -> bool:
-    """Whether a blur is sought and a guess has told of none."""
+    """Whether a blur is sought, a guess has told of none, and what was found is not even."""
     guessed = recipe.guess.start != "random" and bool(recipe.guess.polish and recipe.refine.algorithm)
-    return (
-        guessed
-        and recipe.model.coherence == "estimate"
-        and (run.blur is None or min(run.blur.sigma_px) < SHARP)
-    )
+    narrow = run.blur is None or min(run.blur.sigma_px) < SHARP
+    return guessed and recipe.model.coherence == "estimate" and narrow and _is_uneven(run)
+
+
+def _is_uneven(run: Run) -> bool:
+    return analysis.unevenness(run.object, run.support) > UNEVEN
 
 
 def _merit(run: Run) -> float:
