@@ -91,7 +91,7 @@ def single(
         again = yield from _attempt(prepared, more, model, device, stage, doubted=doubted)
         said = f"A first attempt explained too little of the light: begun anew, {' and '.join(how)}."
         found = replace(min(found, again, key=_merit), notes=(*found.notes, said))
-    if recipe.model.coherence != "estimate" or found.blur is None or all(found.blur.sigma_px):
+    if not _seeks_blur(recipe) or found.blur is None or all(found.blur.sigma_px):
         return found
     coherent = tried.with_settings({"model.coherence": "off"})
     again = yield from _attempt(prepared, coherent, model, device, stage)
@@ -198,9 +198,14 @@ def is_enough(run: Run, complete: bool) -> bool:
 
 def _may_be_blurred(recipe: Recipe, run: Run) -> bool:
     """Whether a blur is sought, a guess has told of none, and what was found is not even."""
-    guessed = recipe.guess.start != "random" and bool(recipe.guess.polish and recipe.refine.algorithm)
     narrow = run.blur is None or min(run.blur.sigma_px) < SHARP
-    return guessed and recipe.model.coherence == "estimate" and narrow and _is_uneven(run)
+    return _seeks_blur(recipe) and narrow and _is_uneven(run)
+
+
+def _seeks_blur(recipe: Recipe) -> bool:
+    """Whether a blur is sought with the guess; random starts are phased once, for as long as was asked."""
+    guessed = recipe.guess.start != "random" and bool(recipe.guess.polish and recipe.refine.algorithm)
+    return guessed and recipe.model.coherence == "estimate"
 
 
 def _is_uneven(run: Run) -> bool:
