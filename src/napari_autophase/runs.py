@@ -81,10 +81,8 @@ def single(
         return replace(min(found, again, key=_merit), notes=(*found.notes, said))
     more = recipe.with_more_starts()
     doubted = _may_be_blurred(recipe, found)
-    how = [
-        *(["with more starts"] if more != recipe else []),
-        *(["in search of partly coherent light"] if doubted else []),
-    ]
+    ways = {"with more starts": more != recipe, "in search of partly coherent light": doubted}
+    how = [way for way, is_taken in ways.items() if is_taken]
     tried = recipe
     if how and not is_enough(found, complete):
         tried = more
@@ -198,8 +196,7 @@ def is_enough(run: Run, complete: bool) -> bool:
 
 def _may_be_blurred(recipe: Recipe, run: Run) -> bool:
     """Whether a blur is sought, a guess has told of none, and what was found is not even."""
-    narrow = run.blur is None or min(run.blur.sigma_px) < SHARP
-    return _seeks_blur(recipe) and narrow and _is_uneven(run)
+    return _seeks_blur(recipe) and _is_uneven(run) and (run.blur is None or min(run.blur.sigma_px) < SHARP)
 
 
 def _seeks_blur(recipe: Recipe) -> bool:
