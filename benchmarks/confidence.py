@@ -56,7 +56,8 @@ def measure(seed: int) -> dict[str, Any]:
     for preset in METHODS:
         found = run(truth.scan, Recipe.from_preset(preset))
         blurred = found.coherence is not None and any(found.coherence.sigma_px)
-        known = trust.evidence(found.figures, found.shells, int(found.support.sum()), blurred)
+        uneven = analysis.unevenness(found.object, found.support)
+        known = trust.evidence(found.figures, found.shells, int(found.support.sum()), blurred, uneven)
         quality = analysis.compare_with_truth(found.object, *analysis.normalise(truth.object, truth.support))
         row[preset] = {
             "correlation": quality["correlation"],
@@ -78,7 +79,7 @@ def fitted(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
         odds = 1 / (1 + np.exp(-terms @ weights))
         curved = (terms * (odds * (1 - odds))[:, None]).T @ terms + np.eye(len(weights))
         weights += np.linalg.solve(curved, terms.T @ (found - odds) - weights)
-    return {"mean": mean, "spread": spread, "bias": weights[0], "slopes": weights[1:5], "joint": weights[5]}
+    return {"mean": mean, "spread": spread, "bias": weights[0], "slopes": weights[1:-1], "joint": weights[-1]}
 
 
 def main() -> None:

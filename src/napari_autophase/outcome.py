@@ -69,7 +69,7 @@ def finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
         figures["noise_llk"] = trust.noise_level(prepared.counts, prepared.good, unseen)
         figures["free_photons"] = float(prepared.counts[unseen].mean(dtype=np.float64))
         judged = {JUDGED: fingerprint(np.where(unseen, prepared.counts, np.float32(-1)))}
-    figures |= sureness(figures, explained, support, phased.blur, phased.iterations > 0)
+    figures |= sureness(figures, explained, object, support, phased.blur, phased.iterations > 0)
     return Run(
         object=object,
         support=support,
@@ -86,10 +86,16 @@ def finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
 
 
 def sureness(
-    figures: dict[str, float], shells: Shells, support: np.ndarray, blur: Blur | None, refined: bool
+    figures: dict[str, float],
+    shells: Shells,
+    object: np.ndarray,
+    support: np.ndarray,
+    blur: Blur | None,
+    refined: bool,
 ) -> dict[str, float]:
     """Return with which confidence it is the crystal; nothing where no pixel was held out."""
-    found = trust.confidence(figures, shells, int(support.sum()), blur is not None, refined)
+    uneven = analysis.unevenness(object, support)
+    found = trust.confidence(figures, shells, int(support.sum()), blur is not None, uneven, refined)
     return {} if found is None else {"confidence": found}
 
 

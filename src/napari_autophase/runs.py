@@ -298,7 +298,7 @@ def _averaged(
     object, figures = phasing.judged(object, support, data)
     explained, figures["deviance_ratio"] = shells(object, prepared, data)
     figures = {**best.figures, **figures}
-    figures |= sureness(figures, explained, support, best.blur, best.iterations > 0)
+    figures |= sureness(figures, explained, object, support, best.blur, best.iterations > 0)
     notes = tuple(dict.fromkeys(note for run in found for note in run.notes))
     return replace(
         best, object=object, support=support, figures=figures, notes=notes, trust=assessed, shells=explained

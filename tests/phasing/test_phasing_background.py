@@ -11,7 +11,7 @@ from phasing_crystals import crystal, field, finish, intensity, likeness
 
 from napari_autophase import InputError, Recipe, formats, repeat, run, runs
 from napari_autophase.phasing import Blur, Diffraction, Starts, expected, refine
-from napari_autophase.phasing.forward import Forward, renewed
+from napari_autophase.phasing.forward import Forward, Sharpening
 from napari_autophase.phasing.iterations import relaxation
 from napari_autophase.recipe import Refinement, ShrinkWrap
 from napari_autophase.scan import fingerprint
@@ -112,7 +112,7 @@ def test_what_projections_aim_at_is_the_step_that_raises_the_likelihood():
     light = torch.from_numpy(rng.exponential(3.0, (8, 8, 8)).astype(np.float32))
     counts = torch.from_numpy(rng.poisson(7.0, (8, 8, 8)).astype(np.float32))
     model = Forward(None, torch.tensor(4.0))
-    aim = renewed(light, counts, torch.ones(8, 8, 8, dtype=torch.bool), model)
+    aim = Sharpening(counts, torch.ones(8, 8, 8, dtype=torch.bool), model).renewed(light)
     assert torch.allclose(aim, light * counts / (light + 4))
 
     def cost(one: torch.Tensor) -> torch.Tensor:

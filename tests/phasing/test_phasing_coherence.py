@@ -14,7 +14,7 @@ from napari_autophase import InputError, Recipe, run, runs
 from napari_autophase.phasing import Blur, Diffraction, Starts, coherence, refine
 from napari_autophase.phasing.blur import Kernel
 from napari_autophase.phasing.coherence import Seeker, estimate, middle
-from napari_autophase.phasing.forward import Forward, renewed, sharpened
+from napari_autophase.phasing.forward import Forward, Sharpening
 from napari_autophase.recipe import Refinement, ShrinkWrap
 from napari_autophase.simulation import simulate
 
@@ -103,9 +103,8 @@ def test_sharpened_counts_are_nearer_to_coherent_ones(masked):
     if masked:
         fitted[:, 11:13] = fitted[5:8, :, 20:22] = False
         counts[~fitted] = 1e7  # of no meaning
-    found = sharpened(
-        in_fft_order(counts), torch.from_numpy(np.fft.ifftshift(fitted)), Forward(Blur(SIGMA)), [1] * 12
-    )
+    known_there = torch.from_numpy(np.fft.ifftshift(fitted))
+    found = Sharpening(in_fft_order(counts), known_there, Forward(Blur(SIGMA))).sharpened([1] * 12)
     found = np.fft.fftshift(found.numpy())
 
     seen = fitted & (expected > 30)
@@ -122,17 +121,14 @@ def test_an_object_that_explains_the_counts_is_left_alone():
     coherent, expected = in_fft_order(np.abs(field(truth)) ** 2), in_fft_order(expected)
     bright = expected > 10
     every = torch.ones(SHAPE, dtype=torch.bool)
-    for found in (
-        sharpened(expected, every, Forward(Blur(SIGMA)), [1] * 2, coherent),
-        renewed(coherent, expected, every, Forward(Blur(SIGMA))),
-    ):
-        assert torch.allclose(found[bright], coherent[bright], rtol=2e-3, atol=0.5)
+    found = Sharpening(expected, every, Forward(Blur(SIGMA))).renewed(coherent)
+    assert torch.allclose(found[bright], coherent[bright], rtol=2e-3, atol=0.5)
 
 
 def test_what_projections_aim_at_explains_the_counts_better_than_their_quotient():
     truth, expected, counts = known()
     coherent, photons = in_fft_order(np.abs(field(truth)) ** 2), in_fft_order(counts)
-    aim = renewed(coherent, photons, torch.ones(SHAPE, dtype=torch.bool), Forward(Blur(SIGMA)))
+    aim = Sharpening(photons, torch.ones(SHAPE, dtype=torch.bool), Forward(Blur(SIGMA))).renewed(coherent)
     quotient = coherent * photons / in_fft_order(expected)
 
     def deviance(found: torch.Tensor) -> float:

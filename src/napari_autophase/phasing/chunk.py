@@ -26,6 +26,7 @@ class Chunk:
         self._objects: torch.Tensor | None = objects
         self.supports, self._data = supports, data
         self._iterations: Iterations | None = None
+        self._sharpening: forward.Sharpening | None = None
         self._samples: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._sampled = 0
         self._rescale(objects)
@@ -53,6 +54,7 @@ class Chunk:
     def _begin(self, rule: Rule) -> Iterations:
         objects, self._objects = self._stop(), None  # they are the iterations' own from here on
         if isinstance(rule, Gradient):
+            self._sharpening = None  # nothing is projected, and memory is short
             return gradient.descent(rule, objects, self.supports, self._data)
         return self._data.backend.iterations(objects, self.supports, self._data, rule)
 
@@ -106,9 +108,13 @@ class Chunk:
             return
         if renew and not model.is_plain:
             sides = self._data.lit
-            counts, modulus = (coherence.middle(v, sides) for v in (self._data.counts, self._data.measured))
-            blurs = self._data.backend.blurring
-            aims = forward.renewed(self._intensity(sides), counts, modulus >= 0, model.within(sides), blurs)
+            if self._sharpening is None or self._sharpening.forward.blur is not blur:
+                counts, modulus = (
+                    coherence.middle(v, sides) for v in (self._data.counts, self._data.measured)
+                )
+                blurs = self._data.backend.blurring
+                self._sharpening = forward.Sharpening(counts, modulus >= 0, model.within(sides), blurs)
+            aims = self._sharpening.renewed(self._intensity(sides))
             aims = aims if len(self) > 1 else aims[0]
         self._stop()
         self._data = self._data.explained(blur, aims)

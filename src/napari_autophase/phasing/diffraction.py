@@ -203,7 +203,7 @@ class Diffraction:
         elif coherent is not None:
             here = middle_of(self.measured, coherent.shape[-3:])
             other.modulus = self.measured.expand(*coherent.shape[:-3], *self.shape).clone()
-            put_middle(other.modulus, torch.where(here >= 0, coherent.clamp(min=0).sqrt_(), here))
+            put_middle(other.modulus, torch.where(here >= 0, coherent.sqrt(), here))
         return other
 
     @cached_property

@@ -84,17 +84,8 @@ class Forward:
         return Forward(self.blur, dark if dark is None or dark.ndim == 0 else middle(dark, sides))
 
 
-def sharpened(
-    counts: torch.Tensor,
-    fitted: torch.Tensor,
-    forward: Forward,
-    steps: Sequence[float],
-    start: torch.Tensor | None = None,
-    blurs: Blurs | None = None,
-) -> torch.Tensor:
-    """Return the coherent intensity that explains counts, by Richardson and Lucy's steps: see `blurring`.
-
-    Few steps leave the noise alone.
+class Sharpening:
+    """Steps of Richardson and Lucy to the coherent intensity that explains counts, ready to be taken often: see `blurring`.
 
     Parameters
     ----------
@@ -102,26 +93,44 @@ def sharpened(
         float32 and bool (N0, N1, N2): photons, and where they are to be explained.
     forward
         What lies between.
-    steps
-        How far each goes: 1 is a step of Richardson and Lucy, 2 goes twice as far.
-    start
-        Where to begin, float32 (..., N0, N1, N2); None: the counts less the background, where they are known, and elsewhere what
-        is around.
     blurs
         What makes blurs ready; None: torch does.
-
-    Returns
-    -------
-    float32, the shape of `start`
     """
-    whole, shape = bool(fitted.all()), tuple(counts.shape)
-    if start is None:
-        light = torch.where(fitted, forward.apart(counts), 0)
-        start = (light if whole else torch.where(fitted, light, _surroundings(light, fitted))) + FLOOR / 4
-    ready = _ready(forward.blur, shape, counts.device, blurs)
-    weight = None if whole else ready(fitted.to(counts.dtype)).clamp_(min=LEAST_SEEN)
-    seen = torch.where(fitted, counts, 0)
-    return ready.explain(start, seen, forward.background, weight, steps)
+
+    def __init__(
+        self, counts: torch.Tensor, fitted: torch.Tensor, forward: Forward, blurs: Blurs | None = None
+    ) -> None:
+        self.forward, self._fitted, self._whole = forward, fitted, bool(fitted.all())
+        self._blurring = _ready(forward.blur, tuple(counts.shape), counts.device, blurs)
+        share = None if self._whole else self._blurring(fitted.to(counts.dtype)).clamp_(min=LEAST_SEEN)
+        self._seen, self._share = torch.where(fitted, counts, 0), share
+
+    def sharpened(self, steps: Sequence[float]) -> torch.Tensor:
+        """Return what steps of such lengths make of the counts less the background, float32 (N0, N1, N2).
+
+        They begin at what is around where counts are not known. Few steps leave the noise alone.
+        """
+        light = torch.where(self._fitted, self.forward.apart(self._seen), 0)
+        if not self._whole:
+            light = torch.where(self._fitted, light, _surroundings(light, self._fitted))
+        return self._after(light + FLOOR / 4, steps)
+
+    def renewed(self, intensity: torch.Tensor) -> torch.Tensor:
+        """Return the coherent intensity that projections aim at from an object: nearer to what explains the counts than its own.
+
+        Clark et al. (Nat. Commun. 3, 993 (2012)) take the object's intensity times measured over expected counts.  Without a
+        blur that is a step of expectation and maximisation; with one it hands on the noise of single pixels, which no coherent
+        intensity can explain.  Richardson and Lucy's steps raise the likelihood, each of them.
+
+        Parameters
+        ----------
+        intensity
+            float32 (..., N0, N1, N2): |F|² of the object, on the scale of the counts.
+        """
+        return self._after(intensity, RENEWING if self.forward.blur else (1.0,))
+
+    def _after(self, light: torch.Tensor, steps: Sequence[float]) -> torch.Tensor:
+        return self._blurring.explain(light, self._seen, self.forward.background, self._share, steps)
 
 
 def _ready(blur: Blur | None, shape: tuple[int, ...], device: torch.device, blurs: Blurs | None) -> Blurring:
@@ -129,29 +138,6 @@ def _ready(blur: Blur | None, shape: tuple[int, ...], device: torch.device, blur
     if blur is None:
         return Unblurred()
     return blurs(blur, shape) if blurs is not None else Transformed(blur, shape, device)
-
-
-def renewed(
-    intensity: torch.Tensor,
-    counts: torch.Tensor,
-    fitted: torch.Tensor,
-    forward: Forward,
-    blurs: Blurs | None = None,
-) -> torch.Tensor:
-    """Return the coherent intensity that projections aim at from an object: nearer to what explains the counts than its own.
-
-    Clark et al. (Nat. Commun. 3, 993 (2012)) take the object's intensity times measured over expected counts.  Without a blur
-    that is a step of expectation and maximisation; with one it hands on the noise of single pixels, which no coherent intensity
-    can explain.  Richardson and Lucy's steps raise the likelihood, each of them.
-
-    Parameters
-    ----------
-    intensity
-        float32 (..., N0, N1, N2): |F|² of the object, on the scale of the counts.
-    counts, fitted, forward, blurs
-        As for `sharpened`.
-    """
-    return sharpened(counts, fitted, forward, RENEWING if forward.blur else (1.0,), intensity, blurs)
 
 
 def _surroundings(seen: torch.Tensor, fitted: torch.Tensor) -> torch.Tensor:

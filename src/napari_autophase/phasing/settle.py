@@ -20,7 +20,7 @@ from .blur import Blur, Widths
 from .coherence import Seeker, estimate, known
 from .diffraction import Diffraction
 from .engine import Phased, refine
-from .forward import Forward, sharpened
+from .forward import Forward, Sharpening
 from .search import search
 from .starts import join, random_phases
 
@@ -48,7 +48,7 @@ def sharp(data: Diffraction, blur: Blur, steps: int = SHARPENINGS[0]) -> Diffrac
 
     def compute() -> Diffraction:
         fitted, blurs = data.measured >= 0, data.backend.blurring
-        return data.explained(blur, sharpened(data.counts, fitted, forward, [1.0] * steps, blurs=blurs))
+        return data.explained(blur, Sharpening(data.counts, fitted, forward, blurs).sharpened([1.0] * steps))
 
     return data.or_on_cpu(compute)
 

@@ -20,8 +20,8 @@ from ...evidence import Shells
 
 FOUND = 0.95
 """Correlation with the truth from which a crystal counts as found."""
-_LEAST_OFF, _LEAST_LIGHT = 0.5, 1e-5
-"""The least ratio of a likelihood to that of noise alone, and the least unexplained light, whose logarithms are taken."""
+_LEAST_OFF, _LEAST_LIGHT, _LEAST_UNEVEN = 0.5, 1e-5, 0.01
+"""The least ratio of a likelihood to that of noise alone, unexplained light and unevenness, whose logarithms are taken."""
 
 
 class _Odds(NamedTuple):
@@ -38,24 +38,24 @@ class _Odds(NamedTuple):
 
 
 GUESSED = _Odds(
-    mean=(1.716, -5.567, 3.157, 0.886),
-    spread=(1.681, 1.958, 1.275, 0.318),
+    mean=(1.716, -5.567, 3.157, 0.886, 0.0),
+    spread=(1.681, 1.958, 1.275, 0.318, 1.0),
     bias=-1.783,
-    slopes=(-0.100, -2.747, 0.395, -0.336),
+    slopes=(-0.100, -2.747, 0.395, -0.336, 0.0),
     joint=-1.089,
 )
 REFINED = _Odds(
-    mean=(0.783, -6.847, 3.272, 0.660),
-    spread=(1.056, 2.402, 1.257, 0.474),
+    mean=(0.783, -6.847, 3.272, 0.660, 0.0),
+    spread=(1.056, 2.402, 1.257, 0.474, 1.0),
     bias=0.830,
-    slopes=(-0.979, -1.527, 1.014, -0.841),
+    slopes=(-0.979, -1.527, 1.014, -0.841, 0.0),
     joint=-1.000,
 )
 """Of the network's guesses of 482 crystals, and of what `fast` made of them in a first attempt."""
 
 
 def evidence(
-    figures: Mapping[str, float], shells: Shells | None, inside: int, blurred: bool
+    figures: Mapping[str, float], shells: Shells | None, inside: int, blurred: bool, uneven: float
 ) -> np.ndarray | None:
     """Return what a result says of itself; None where no pixels are held out.
 
@@ -69,12 +69,15 @@ def evidence(
         Voxels of the support.
     blurred
         Whether it explains them by light that is only partly coherent.
+    uneven
+        How much the amplitude differs inside, see `analysis.unevenness`; NaN where there is no inside.
 
     Returns
     -------
-    float64 (4,)
+    float64 (5,)
         Log of how many times unseen pixels are off by what photon noise leaves; log of the share of the light that lies where it
-        should not (see `shells.leaves_light`); log10 of the photons a voxel of the crystal; 1 if blurred.
+        should not (see `shells.leaves_light`); log10 of the photons a voxel of the crystal; 1 if blurred; log of the
+        unevenness.
     """
     noise, unseen = figures.get("noise_llk", math.nan), figures.get("free_llk", math.nan)
     if shells is None or not (noise > 0 and math.isfinite(unseen) and inside > 0):
@@ -89,23 +92,29 @@ def evidence(
             math.log(excess / (4 * light) + _LEAST_LIGHT),
             math.log10(light / inside),
             float(blurred),
+            math.log(min(max(uneven, _LEAST_UNEVEN), 1.0)) if math.isfinite(uneven) else 0.0,
         ]
     )
 
 
 def confidence(
-    figures: Mapping[str, float], shells: Shells | None, inside: int, blurred: bool, refined: bool
+    figures: Mapping[str, float],
+    shells: Shells | None,
+    inside: int,
+    blurred: bool,
+    uneven: float,
+    refined: bool,
 ) -> float | None:
     """Return the part of crystals with such figures that were found, 0 to 1; None where nothing tells.
 
     Parameters
     ----------
-    figures, shells, inside, blurred
+    figures, shells, inside, blurred, uneven
         As for `evidence`.
     refined
         Whether iterations followed the network's guess.
     """
-    known = evidence(figures, shells, inside, blurred)
+    known = evidence(figures, shells, inside, blurred, uneven)
     if known is None:
         return None
     odds = REFINED if refined else GUESSED
