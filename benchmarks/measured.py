@@ -6,8 +6,9 @@ together.  Each is phased with the coherence off and estimated.  `results/measur
 go on, and rows made by another recipe or code are made again.
 
 Correlation and phase error as in `network.py`; the strain's correlation and rms of objects blurred by 1.5 voxels, in the crystal
-without its outer 3 voxels, twin and ramp settled; widths: their mean over the three axes less the true one, and the largest error
-of a single one, both relative to the true one.
+without its outer 3 voxels, twin and ramp settled; the amplitude's spread is its standard deviation over its mean, two voxels
+below the surface; widths: their mean over the three axes less the true one, and the largest error of a single one, both relative
+to the true one.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def measure(arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
         "correlation": quality["correlation"],
         "phase_error": quality["phase_error"],
         **strain,
+        "unevenness": analysis.unevenness(found.object, found.support),
         "free_llk": found.figures["free_llk"],
         "widths": widths.tolist(),
         "widths_bias": float(widths.mean() / wanted - 1) if wanted and widths.any() else None,
@@ -99,6 +101,7 @@ def main() -> None:
                         "phase_error",
                         "strain_correlation",
                         "strain_rms",
+                        "unevenness",
                         "widths_bias",
                         "widths_off",
                         "free_llk",
@@ -109,7 +112,7 @@ def main() -> None:
                     )
     store.tidy()
     heading = ["crystals", "coherence", "found", "correlation", "phase error, rad", "strain: correlation", "strain: rms",
-               "widths: bias", "widths: largest error", "held-out", "seconds"]  # fmt: skip
+               "amplitude: spread", "widths: bias", "widths: largest error", "held-out", "seconds"]  # fmt: skip
     command = f"python benchmarks/measured.py --crystals {options.crystals}"
     told = f"`{command}`, {common.machine()}; medians and quartiles of `{options.preset}`; found: correlation ≥ {SUCCESS}"
     text = f"{told}\n\n{table(heading, lines)}\n"
