@@ -72,6 +72,7 @@ def fitted(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     x = np.array([row["evidence"] for row in rows])
     found = np.array([row["correlation"] >= trust.FOUND for row in rows], float)
     mean, spread = x.mean(0), x.std(0)
+    spread[spread == 0] = 1  # a guess alone tells of no blur
     z = np.clip((x - mean) / spread, -2, 2)
     terms = np.column_stack([np.ones(len(z)), z, z[:, 1] * z[:, 2]])
     weights = np.zeros(terms.shape[1])
