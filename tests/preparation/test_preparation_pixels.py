@@ -78,6 +78,20 @@ def test_a_peak_that_is_sampled_far_too_coarsely_survives():
         assert not find_hot_pixels(counts).any()
 
 
+@pytest.mark.parametrize("off", [(0, 0, 0), (0, 1, -1), (2, 0, 0)])
+def test_a_hot_voxel_on_the_peak_is_none_of_the_crystals_light(off):
+    """A cosmic ray that leaves 500 times what the crystal's brightest voxel counts, and a pixel lit in all frames."""
+    counts = clean(3, 2e4, oversampling=(2.5,) * 3)
+    peak = np.unravel_index(int(counts.argmax()), counts.shape)
+    at = tuple(place + by for place, by in zip(peak, off, strict=True))
+    counts[at] = 1e7
+    assert [tuple(each) for each in np.argwhere(find_hot_pixels(counts))] == [at]
+    counts[:, at[1], at[2]] = 1e7
+    expected = np.zeros(counts.shape, bool)
+    expected[:, at[1], at[2]] = True
+    assert np.array_equal(find_hot_pixels(counts), expected)
+
+
 @settings(max_examples=10)
 @given(
     seed=st.integers(0, 10**6), height=st.sampled_from([100, 10_000, 10_000_000]), number=st.integers(1, 5)

@@ -28,6 +28,8 @@ _MOSTLY = 0.5
 _CONTRAST = 8.0
 """A voxel may be this many times brighter than its third-brightest neighbour: the peak of a crystal that is oversampled
 only 1.5-fold, where sinc²(1/1.5) = 0.17, still passes."""
+_AT_PEAK = 64.0
+"""At the Bragg peak itself so many times: a box that is sampled only 1.2-fold has sinc²(1/1.2) = 0.036 beside its peak."""
 _SIGMAS = 6.0
 """Standard deviations of photon noise above what is expected that make a pixel hot."""
 _CHANCE = 1e-3
@@ -169,8 +171,9 @@ def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.nd
     A voxel is hot if its counts exceed ``λ + 6 √λ`` with ``λ = 8 (m + 1)`` and m the third-brightest of its 26 neighbours (so
     that two false neighbours do not vouch for each other).  A detector pixel is hot in all frames if the same holds among
     its 8 neighbours for what it counts in the darker half of its frames.  The surroundings of the brightest place, as seen
-    without the suspects, are never condemned.  Patches and lines of lit pixels are found by
-    `lit.find_lit_patches`, those that are lit in one frame by `lit.find_flashes`.
+    without the suspects, are condemned only where a voxel is 64 times brighter than its third-brightest neighbour, as no
+    crystal's is that could be phased.  Patches and lines of lit pixels are found by `lit.find_lit_patches`, those that are lit
+    in one frame by `lit.find_flashes`.
 
     Parameters
     ----------
@@ -198,14 +201,17 @@ def find_hot_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.nd
     if hot.any():
         light = blurred(np.where(good & ~hot & ~patches, counts, 0), 1.0)
         peak = np.unravel_index(int(light.argmax()), counts.shape)
-        hot[tuple(slice(max(0, i - 2), i + 3) for i in peak)] = False
+        wide, near = (tuple(slice(max(0, i - reach), i + reach + 1) for i in peak) for reach in (3, 2))
+        beyond = np.zeros(counts.shape, bool)
+        beyond[wide] = find_isolated(counts[wide], good[wide], _AT_PEAK)
+        hot[near] = beyond[near]
     return hot | patches
 
 
-def find_isolated(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
+def find_isolated(counts: np.ndarray, good: np.ndarray, contrast: float = _CONTRAST) -> np.ndarray:
     """Find voxels that their third-brightest neighbour does not vouch for: see `find_hot_pixels`, which this is half of."""
     hot = np.zeros(counts.shape, bool)
-    least = _CONTRAST + _SIGMAS * np.sqrt(_CONTRAST)
+    least = contrast + _SIGMAS * np.sqrt(contrast)
     bright = np.flatnonzero(counts > least)
     suspects = np.stack(np.unravel_index(bright[good.ravel()[bright]], counts.shape), 1)
     if len(suspects) == 0:
@@ -215,7 +221,7 @@ def find_isolated(counts: np.ndarray, good: np.ndarray) -> np.ndarray:
     # most voxels are vouched for by the few that share a face with them
     for around in (offsets[distances == 1], offsets[distances > 0]):
         third = _third_brightest(counts, good, suspects, around)
-        expected = _CONTRAST * (third + 1)
+        expected = contrast * (third + 1)
         isolated = counts[tuple(suspects.T)] > expected + _SIGMAS * np.sqrt(np.maximum(expected, 0))
         suspects, third = suspects[isolated], third[isolated]
     # a third neighbour of -1 means that hardly any neighbour is known: nothing can be said
