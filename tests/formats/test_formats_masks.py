@@ -153,6 +153,18 @@ def test_one_that_marks_the_good_pixels_is_turned_round(tmp_path, counts, bad, f
     np.testing.assert_array_equal(as_is.mask, np.broadcast_to(~bad, counts.shape))
 
 
+@pytest.mark.parametrize(
+    ("good", "other"), [(1.0, 0.3), (1, -1), (255, 1), (4, 3), (1.0, np.nan), (0.0, np.nan), (-1, 0)]
+)
+def test_what_a_mask_holds_besides_good_and_bad_is_not_good(tmp_path, counts, bad, good, other):
+    """Weights, signs, pixels of a binned mask of which one was bad, and what is no number."""
+    np.savez(tmp_path / "a.npz", data=counts, mask=np.where(bad, other, good))
+    scan = formats.read_scan(tmp_path / "a.npz")
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad, counts.shape))
+    said = "is no number (NaN) in places" if other != other else f"other values besides 0 ({other:g})"
+    assert any(said in note for note in scan.notes) == (other != 0)
+
+
 def test_a_large_mask_that_leaves_the_peak_is_believed(tmp_path, counts):
     outside = np.ones((SIDE, SIDE), bool)
     outside[8:24, 8:24] = False

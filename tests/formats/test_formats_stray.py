@@ -37,6 +37,17 @@ def test_a_frame_without_light_amid_light_is_named(tmp_path):
     assert note.startswith(f"Frame {PEAK + 1} has no light, and those beside it have")
 
 
+@pytest.mark.parametrize("left", [np.nan, np.inf])
+def test_a_frame_without_a_number_is_masked_and_not_said_to_be_dark(tmp_path, left):
+    """A monitor of zero leaves such a frame where counts were divided by it."""
+    stack = STACK.astype(np.float32)
+    stack[PEAK + 1] = left
+    np.save(tmp_path / "a.npy", stack)
+    scan = formats.read_scan(tmp_path / "a.npy")
+    assert scan.mask[PEAK + 1].all()
+    assert not [note for note in scan.notes if note.startswith("Frame ")]
+
+
 def test_a_frame_that_is_missing_is_not_said_to_be_dark(tmp_path):
     for index, frame in enumerate(STACK):
         if index != PEAK + 1:

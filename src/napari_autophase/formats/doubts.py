@@ -30,6 +30,16 @@ def finite(counts: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(counts), counts, counts.dtype.type(0))
 
 
+def without_numbers(counts: np.ndarray, bad: np.ndarray | None) -> np.ndarray | None:
+    """Return what is bad, with frames that hold no number at all: those are masked, and no shutter was shut."""
+    if counts.dtype.kind != "f":
+        return bad
+    lost = np.array([not np.isfinite(frame).any() for frame in counts])
+    if not lost.any():
+        return bad
+    return np.broadcast_to(lost[:, None, None], counts.shape) | (False if bad is None else bad)
+
+
 def which_rocks(shape: tuple[int, ...]) -> list[str]:
     """Say so if frames look as if they lay along the last axis."""
     if len(shape) != 3 or not shape[0] == shape[1] != shape[2]:

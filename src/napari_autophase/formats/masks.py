@@ -101,11 +101,15 @@ def bad_pixels(
         if stored.needed:
             raise InputError(why)
         return None, (f"{why.removesuffix('.')}; until then it masks nothing.",)
+    unknown = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
     bad = values != 0
-    covered = float(bad.mean())
+    covered = float((bad & ~unknown).mean())
     turned = good == 1 if good is not None else covered > 0.5 and _covers_peak(bad, counts)
+    others: list[str] = []
     if turned:
-        bad = ~bad
+        one = _usual(values[bad & ~unknown])
+        bad = values != one  # what is no number equals nothing
+        others = [f"{each:g}" for each in np.unique(values[bad & ~unknown]) if each != 0]
     full = np.broadcast_to(bad, counts.shape)
     notes = []
     if turned and good is None:
@@ -113,6 +117,13 @@ def bad_pixels(
             f"In {stored.where} 1 is taken for good, as it covers {covered:.0%} of the scan and the Bragg peak; "
             "--mask-good 0 turns it round."
         )
+    if others:
+        some = ", ".join(others[:4]) + (", …" if len(others) > 4 else "")
+        notes.append(
+            f"{stored.where} holds {one:g} where pixels are good, and other values besides 0 ({some}): where these are, it masks."
+        )
+    if unknown.any():
+        notes.append(f"{stored.where} is no number (NaN) in places: it masks these.")
     if full.any():
         bits = "" if turned else _said_bits(values)
         notes.append(f"Masked {np.count_nonzero(full):,} voxels, as {stored.where} says{bits}.")
@@ -123,6 +134,12 @@ def bad_pixels(
             f"{stored.where} covers the Bragg peak; if 1 is good in it, --mask-good 1 turns it round."
         )
     return full.copy(), tuple(notes)
+
+
+def _usual(values: np.ndarray) -> float:
+    """Return the value that most pixels have; 1 of none."""
+    found, pixels = np.unique(values, return_counts=True)
+    return float(found[pixels.argmax()]) if len(found) else 1.0
 
 
 def _kinds(values: np.ndarray) -> int:
