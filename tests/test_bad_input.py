@@ -122,7 +122,7 @@ SCANS = {
     "frames of two sizes": (odd_frames, "frame_007.tif"),
     "several volumes": (several_volumes, "--dataset"),
     "no volume": (no_volume, "scan.h5"),
-    "2-D": (saved(np.ones((64, 64))), "2-dimensional"),
+    "2-D": (saved(np.ones((64, 64))), "open the folder that holds all the frames"),
     "4-D": (saved(np.ones((2, *SHAPE))), "4-dimensional"),
     "complex": (saved(volume().astype(complex)), "complex"),
     "all zero": (saved(np.zeros(SHAPE)), "no counts"),

@@ -358,8 +358,13 @@ class Scan:
 def check_shape(counts: np.ndarray, name: str) -> None:
     """Raise `InputError` unless `counts` is a real 3-D array with sides of at least 16."""
     if counts.ndim != 3:
+        how = (
+            ": open the folder that holds all the frames, or stack them in one file"
+            if counts.ndim == 2
+            else ""
+        )
         raise InputError(
-            f"{name} is {counts.ndim}-dimensional; a rocking curve is a 3-D volume (frames, rows, columns)."
+            f"{name} is {counts.ndim}-dimensional; a rocking curve is a 3-D volume (frames, rows, columns){how}."
         )
     if not counts.shape[0]:
         raise InputError(

@@ -312,13 +312,15 @@ def test_a_size_of_pixels_of_a_master_in_another_unit(tmp_path, unit, said):
         (lambda file: file["entry/sample/circles/om"].attrs.update(vector="y"), "the vector of /entry/sample/circles/om is no"),
         (lambda file: file["entry/sample/circles/om"].attrs.update(vector=[0, np.nan, 0]), "not a number everywhere"),
         (lambda file: file["entry/sample/circles/om"].attrs.update(depends_on=["mu", "nu"]), "depends on 2 things (mu, nu)"),
+        (lambda file: file["entry/sample/circles/om"].attrs.update(depends_on="eta"), "/circles/om depends on eta, which is no"),
+        (lambda file: file["entry/sample/circles/mu"].attrs.update(depends_on="om"), "what /entry/sample depends on goes round."),
         (lambda file: file.copy("entry/instrument/det/module", "entry/instrument/det/module2"), "places 2 detector modules"),
         (
             lambda file: file["entry/instrument/det/module/slow_pixel_direction"].attrs.update(units="m"),
             "slow_pixel_direction: 0.172 m is no pixel size (5 to 1000 µm): 172 µm, if the number is in mm?",
         ),
     ],
-    ids=["two vectors", "a word", "nan", "two chains", "two modules", "pixels"],
+    ids=["two vectors", "a word", "nan", "two chains", "nothing", "a circle", "two modules", "pixels"],
 )  # fmt: skip
 def test_transformations_that_cannot_be_used_are_no_damage(tmp_path, change, said):
     path = placed(tmp_path / "a.nxs")
@@ -326,7 +328,9 @@ def test_transformations_that_cannot_be_used_are_no_damage(tmp_path, change, sai
         change(file)
     scan = formats.read_scan(path)
     assert scan.geometry is None
-    assert said in one_note(scan, "a.nxs", "not used")
+    note = one_note(scan, "a.nxs", "not used")
+    assert said in note
+    assert "ive the geometry with --beamline and --set" in note
 
 
 # -- motors that do not run ----------------------------------------------------------------------------------------------

@@ -86,19 +86,23 @@ class Step:
 def chain_of(group: h5py.Group, on: str | None, frames: int) -> list[Step]:
     """Return the transformations that something in `group` depends on, outermost first."""
     found: list[Step] = []
+    source, first = group.name, group.name
     while on and on != ".":
         if len(found) == _CHAIN:
-            raise Unusable(f"what {group.name} depends on goes round.")
-        step, group, on = step_of(group, on, frames)
+            raise Unusable(f"what {first} depends on goes round.")
+        step, group, on = step_of(group, on, frames, source)
+        source = step.name
         found.append(step)
     return found[::-1]
 
 
-def step_of(group: h5py.Group, path: str, frames: int) -> tuple[Step, h5py.Group, str | None]:
-    """Return a transformation, the group it stands in, and what it depends on."""
+def step_of(
+    group: h5py.Group, path: str, frames: int, source: str | None = None
+) -> tuple[Step, h5py.Group, str | None]:
+    """Return a transformation, on which `source` or the group depends, where it stands, and what it depends on."""
     item = _item(group, path)
     if not isinstance(item, h5py.Dataset) or "vector" not in item.attrs:
-        raise Unusable(f"{group.name} depends on {path}, which is no transformation in this file.")
+        raise Unusable(f"{source or group.name} depends on {path}, which is no transformation in this file.")
     kind = nexus.attribute(item, "transformation_type")
     if kind is None:  # an angle turns
         kind = "rotation" if plain(nexus.attribute(item, "units") or "") in DEGREES else "translation"

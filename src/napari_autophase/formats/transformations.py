@@ -136,7 +136,9 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> Descrip
             lacking.pop("rocking_step_deg", None)
         found = on_plane(complete(given | lacking, where), origin)
     except (Unusable, InputError) as error:
-        return Description(notes=(f"The transformations of {where} are not used: {error}",))
+        unused = f"The transformations of {where} are not used: {str(error).rstrip('.')}"
+        how = "" if unused.endswith("?") else "."
+        return Description(notes=(f"{unused}{how} Give the geometry with --beamline and --set.",))
     name = Path(where).name
     said: tuple[str, ...] = () if order is None else (sorted_by(by, name),)
     said += tuple(
