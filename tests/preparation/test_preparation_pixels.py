@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,9 +12,11 @@ from hypothesis import strategies as st
 from napari_autophase.preparation import (
     find_dead_pixels,
     find_flagged,
+    find_holes,
     find_hot_pixels,
     find_saturated,
     pixels,
+    prepare,
 )
 from napari_autophase.simulation import simulate
 
@@ -35,6 +39,7 @@ def test_a_crystals_own_light_is_never_condemned(seed, peak, sampling, phase_ran
     assert not find_hot_pixels(counts).any()
     # a peak in the middle of nothing but noise is left too
     assert not find_dead_pixels(counts).any()
+    assert not find_holes(counts).any()
 
 
 def test_the_dark_of_fringes_is_not_dead():
@@ -45,6 +50,7 @@ def test_the_dark_of_fringes_is_not_dead():
     for counts in (crystal.scan.counts, without_noise):
         assert (counts.sum(0) == 0).any()
         assert not find_dead_pixels(counts.astype(np.float32)).any()
+        assert not find_holes(counts.astype(np.float32)).any()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -90,6 +96,18 @@ def test_a_hot_voxel_on_the_peak_is_none_of_the_crystals_light(off):
     expected = np.zeros(counts.shape, bool)
     expected[:, at[1], at[2]] = True
     assert np.array_equal(find_hot_pixels(counts), expected)
+
+
+@pytest.mark.parametrize("limit", [3e4, 1e4])
+def test_bright_voxels_that_were_set_to_zero_are_masked(limit):
+    """Amid light no voxel counts nothing."""
+    scan = simulate(3, SIZE, peak=1e5, oversampling=(2.5,) * 3).scan
+    bright = scan.counts > limit
+    counts = np.where(bright, 0, scan.counts)
+    assert 3 < bright.sum() < 200
+    np.testing.assert_array_equal(find_holes(counts.astype(np.float32)), bright)
+    notes = prepare(replace(scan, counts=counts)).notes
+    assert any(f"Masked {bright.sum()} voxels amid the light without a count" in note for note in notes)
 
 
 @settings(max_examples=10)

@@ -5,7 +5,15 @@ from .filling import Completed, complete_peak
 from .halves import halves
 from .judge import WHY, Judgement, judge, why_masked
 from .oversampling import estimate_oversampling, fill_gaps
-from .pixels import FLAGS, find_dead_pixels, find_flagged, find_hot_pixels, find_isolated, find_saturated
+from .pixels import (
+    FLAGS,
+    find_dead_pixels,
+    find_flagged,
+    find_holes,
+    find_hot_pixels,
+    find_isolated,
+    find_saturated,
+)
 from .prepare import Prepared, assumed, find_peak, on_grids, prepare
 from .region import fast_size, middle
 from .repeats import sum_of, sum_scans
@@ -25,6 +33,7 @@ __all__ = [
     "find_dead_pixels",
     "find_flagged",
     "find_flat",
+    "find_holes",
     "find_hot_pixels",
     "find_isolated",
     "find_peak",

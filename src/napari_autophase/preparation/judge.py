@@ -8,7 +8,7 @@ import numpy as np
 
 from ..recipe import Preparation
 from ..scan import InputError, Scan
-from .pixels import find_dead_pixels, find_flagged, find_hot_pixels, find_saturated
+from .pixels import find_dead_pixels, find_flagged, find_holes, find_hot_pixels, find_saturated
 
 WHY = ("", "came masked", "painted", "saturated", "flagged", "hot", "dead")
 """Why voxels are masked before phasing; the first, not at all."""
@@ -104,6 +104,13 @@ def judged(scan: Scan, choice: Preparation) -> tuple[np.ndarray, np.ndarray, lis
         good &= ~dead
         why[dead] = WHY.index("dead")
         notes.append(f"Masked {voxels(dead)} of dead pixels, detector gaps or lost frames.")
+    holes = find_holes(counts, good)
+    if holes.any():
+        good &= ~holes
+        why[holes] = WHY.index("dead")
+        notes.append(
+            f"Masked {voxels(holes)} amid the light without a count, as where bad or saturated ones were set to 0."
+        )
     if good.mean() < 0.5:
         notes.append(f"{1 - good.mean():.0%} of the scan is masked; expect a poor reconstruction.")
     counts[~good] = 0

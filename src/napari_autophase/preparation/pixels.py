@@ -38,6 +38,8 @@ _LIT = 20.0
 """Expected counts from which on a lit pixel tells how far light can fall below them."""
 _MARGIN = 8.0
 """So many times more is asked of a line: its bound is a sum of many, each of which may be a count or two too high."""
+_RIM, _PHOTONS = 0.02, 50.0
+"""What surrounds a hole in the peak has this part of the brightest light, and so many photons, in each voxel."""
 _LEVELS = 130
 """So many powers of two there are in float32, from 1 on."""
 _OFTEN = 12
@@ -280,6 +282,37 @@ def find_dead_pixels(counts: np.ndarray, good: np.ndarray | None = None) -> np.n
     dead |= _dark_pixels(image, known & ~dead)
     lost = _dark_lines(seen.sum(2, dtype=np.float64), np.any(good, axis=2))
     return (dead[None] | lost[:, None, None]) & good
+
+
+def find_holes(counts: np.ndarray, good: np.ndarray | None = None) -> np.ndarray:
+    """Find voxels amid the light that have no count, in a closed hole with nothing between light and none: values set to 0.
+
+    The dark of fringes is reached by steps, and seldom closed.
+
+    Parameters
+    ----------
+    counts
+        float, shape ``(rocking, row, column)``, as measured (no background subtracted).
+    good
+        False where a voxel is already known to be bad; None: none is.
+
+    Returns
+    -------
+    ndarray
+        bool, shape of `counts`; never True where `good` is False.
+    """
+    found = np.zeros(counts.shape, bool)
+    good = np.ones(counts.shape, bool) if good is None else good
+    bright = good & (counts >= max(_RIM * counts.max(where=good, initial=0), _PHOTONS))
+    for place in ndimage.find_objects(bright.view(np.int8)):  # all of it in one box
+        inside = ndimage.binary_fill_holes(bright[place]) & ~bright[place]
+        holes, number = ndimage.label(inside)
+        if number:
+            lit = (counts[place] != 0) | ~good[place]
+            empty = ~np.bincount(holes.ravel(), lit.ravel()).astype(bool)
+            empty[0] = False
+            found[place] = empty[holes]
+    return found
 
 
 def _dark_pixels(image: np.ndarray, known: np.ndarray) -> np.ndarray:
