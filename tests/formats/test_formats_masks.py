@@ -290,6 +290,16 @@ def test_what_cdiutils_leaves_of_its_preprocessing(tmp_path, counts, bad):
     assert {key: scan.metadata[key] for key in known} == known
 
 
+@pytest.mark.parametrize("kind", ["S1", complex])
+def test_what_holds_no_plain_numbers_is_no_mask(tmp_path, counts, kind):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"], file["mask"] = counts, np.zeros(counts.shape[1:], kind)
+    scan = formats.read_scan(tmp_path / "a.h5::/data")
+    assert any(
+        "values and is no mask" in note and "until then it masks nothing" in note for note in scan.notes
+    )
+
+
 def test_counts_are_no_mask(tmp_path, counts):
     """Refused where a person gives them; those of a file itself mask nothing, which is said."""
     np.save(tmp_path / "a.npy", counts)

@@ -37,15 +37,20 @@ def test_a_frame_without_light_amid_light_is_named(tmp_path):
     assert note.startswith(f"Frame {PEAK + 1} has no light, and those beside it have")
 
 
-@pytest.mark.parametrize("left", [np.nan, np.inf])
-def test_a_frame_without_a_number_is_masked_and_not_said_to_be_dark(tmp_path, left):
-    """A monitor of zero leaves such a frame where counts were divided by it."""
-    stack = STACK.astype(np.float32)
-    stack[PEAK + 1] = left
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1, 2**31 - 1, 2**32 - 1])
+@pytest.mark.parametrize("frames", [slice(PEAK + 1, PEAK + 2), slice(PEAK + 1, None)])
+def test_frames_that_nothing_was_written_to_are_masked_and_said_to_be_so(tmp_path, value, frames):
+    """Files are filled with such a value where a scan ended early; a monitor of zero leaves one in counts divided by it."""
+    stack = STACK.astype(np.float32 if isinstance(value, float) else np.int64)
+    stack[frames] = value
     np.save(tmp_path / "a.npy", stack)
     scan = formats.read_scan(tmp_path / "a.npy")
-    assert scan.mask[PEAK + 1].all()
-    assert not [note for note in scan.notes if note.startswith("Frame ")]
+    assert scan.mask[frames].all()
+    (note,) = [note for note in scan.notes if note.startswith("Frame")]
+    which = (
+        f"Frames {PEAK + 1} to {len(STACK) - 1} hold" if frames.stop is None else f"Frame {PEAK + 1} holds"
+    )
+    assert note.startswith(f"{which} nothing but {value}, as where no frame was written")
 
 
 def test_a_frame_that_is_missing_is_not_said_to_be_dark(tmp_path):

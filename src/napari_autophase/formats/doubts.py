@@ -23,21 +23,57 @@ _BETTER, _PART = 0.05, 0.4
 """So much more alike than its neighbours another frame must be, for this part of the frames."""
 
 
-def finite(counts: np.ndarray) -> np.ndarray:
-    """Return counts with 0 for what is no number, or infinite: a division by 0 left it, and nothing is to be learned of it."""
+def seen_of(counts: np.ndarray, bad: np.ndarray | None) -> np.ndarray:
+    """Return counts with 0 for what is no number, or infinite, a division by 0 left it, and in frames that are bad as a whole."""
+    lost = [] if bad is None else [at for at, frame in enumerate(bad) if frame.all() and counts[at].any()]
+    if lost:
+        counts = counts.copy()
+        counts[lost] = 0
     if counts.dtype.kind != "f" or (np.isfinite(counts.min()) and np.isfinite(counts.max())):
         return counts
     return np.where(np.isfinite(counts), counts, counts.dtype.type(0))
 
 
-def without_numbers(counts: np.ndarray, bad: np.ndarray | None) -> np.ndarray | None:
-    """Return what is bad, with frames that hold no number at all: those are masked, and no shutter was shut."""
-    if counts.dtype.kind != "f":
-        return bad
-    lost = np.array([not np.isfinite(frame).any() for frame in counts])
-    if not lost.any():
-        return bad
-    return np.broadcast_to(lost[:, None, None], counts.shape) | (False if bad is None else bad)
+def unwritten(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray | None, list[str]]:
+    """Return what is bad together with frames that nothing was written to, and say which these are.
+
+    They hold one value everywhere that is no light: what is no number, below zero, or a flag.  No shutter was shut, and none
+    is another's copy.
+
+    Parameters
+    ----------
+    counts
+        (frames, rows, columns), as they were read.
+    bad
+        What masks say; None: nothing.
+    """
+    from ..preparation import FLAGS  # takes longer to import than to list a file's scans
+
+    flags = {float(each) for flag in FLAGS for each in (flag, np.float32(flag))}
+    filled = []
+    for index, frame in enumerate(counts):
+        first = frame.flat[0]
+        is_filling = not np.isfinite(first) or first < 0 or float(first) in flags
+        if is_filling and (
+            np.array_equal(frame, np.broadcast_to(first, frame.shape)) or not np.isfinite(frame).any()
+        ):
+            filled.append((index, float(first)))
+    new = [(index, value) for index, value in filled if bad is None or not bad[index].all()]
+    if not new:
+        return bad, []
+    lost = np.zeros(len(counts), bool)
+    lost[[index for index, _ in new]] = True
+    values = sorted({f"{value:.10g}" for _, value in new})
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], lost.view(np.int8), [0]]))).reshape(-1, 2)
+    named = ", ".join(
+        f"{first} to {end - 1}" if end - first > 1 else f"{first}" for first, end in edges[:4].tolist()
+    )
+    many = len(new) > 1
+    said = (
+        f"Frame{'s' if many else ''} {named}{', …' if len(edges) > 4 else ''} hold{'' if many else 's'} nothing but "
+        f"{' or '.join(values)}, as where no frame was written or a monitor was zero: masked."
+    )
+    return np.broadcast_to(lost[:, None, None], counts.shape) | (False if bad is None else bad), [said]
 
 
 def which_rocks(shape: tuple[int, ...]) -> list[str]:

@@ -94,6 +94,11 @@ def bad_pixels(
         If the mask does not fit.
     """
     values, why = _fitting(stored, counts.shape, region)
+    if values is not None and values.dtype.kind not in "buif":
+        why, values = (
+            f"{stored.where} holds {values.dtype} values and is no mask; give one of 0 and 1, or of bits.",
+            None,
+        )
     if values is not None and (kinds := _kinds(values)) > _FLAGS:
         why = f"{stored.where} holds {kinds:,} different values, as counts do, and is no mask; give one of 0 and 1, or of bits."
         values = None

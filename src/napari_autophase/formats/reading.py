@@ -17,7 +17,7 @@ from .choice import choose
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
 from .correction import flat_field, insert_seam, one_frame
 from .crop import PREPARING, Crop, crop_words, find, read_part
-from .doubts import BY_NUMBERS, among_frames, finite, repeated, which_rocks, without_numbers
+from .doubts import BY_NUMBERS, among_frames, repeated, seen_of, unwritten, which_rocks
 from .mask_beside import mask_beside
 from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
 from .measured import Frames, described
@@ -148,9 +148,14 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         )
     # of a file that says nothing but numbers
     is_bare = how.axes is None and about.geometry is None and not (about.notes or turned)
-    seen = finite(counts)
-    doubts = [*(which_rocks(whole) if is_bare else ()), *repeated(seen, bad)]
-    doubts += among_frames(seen, without_numbers(counts, bad))
+    bad, empty = unwritten(counts, bad)
+    seen = seen_of(counts, bad)
+    doubts = [
+        *(which_rocks(whole) if is_bare else ()),
+        *empty,
+        *repeated(seen, bad),
+        *among_frames(seen, bad),
+    ]
     doubts += [each for ask in BY_NUMBERS if how.values is None for each in ask(seen, bad)]
     del seen
     part = kind.scan_of(chosen)
