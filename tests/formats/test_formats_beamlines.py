@@ -67,6 +67,13 @@ def test_34_id_c_frames_motors_energy_distance_pixels_direct_beam(tmp_path):
     assert any("row 256, column 256" in note for note in scan.notes)
 
 
+def test_34_id_c_a_region_that_the_detector_does_not_have_is_said(tmp_path):
+    """Columns 480 to 543 of 512: the direct beam would lie on a place that does not exist."""
+    scan = formats.read_scan(write_34(tmp_path, counts((20, 48, 64)), (480, 64, 30, 48)))
+    assert scan.geometry is None
+    assert any("columns 480 to 543 were read out, but 34idcTIM2 has 512 × 512" in note for note in scan.notes)
+
+
 def test_34_id_c_mask(tmp_path):
     """Columns 255 and 256 are dead above row 255 on TIM2; TIM1 has none."""
     scan = formats.read_scan(write_34(tmp_path / "a", counts((20, 32, 64)), (192, 64, 224, 32)))

@@ -205,6 +205,15 @@ def _region(
     numbers = [log.number_of(Source(name)) for name in beamline.files.region]
     if numbers and all(number is not None for number in numbers):
         row, rows, column, columns = (int(number) for number in numbers if number is not None)
+        whole = detector.shape
+        if whole is not None and (
+            min(row, column) < 0 or row + rows > whole[0] or column + columns > whole[1]
+        ):
+            notes.append(
+                f"{log.path.name} says that rows {row} to {row + rows - 1} and columns {column} to {column + columns - 1} were read "
+                f"out, but {detector.name} has {whole[0]} × {whole[1]} pixels: where the frames lie on it is not known."
+            )
+            return None, True
         if (rows, columns) == shape[1:]:
             return (row, row + rows, column, column + columns), False
         if detector.shape != shape[1:]:
