@@ -210,8 +210,8 @@ def _region(
             min(row, column) < 0 or row + rows > whole[0] or column + columns > whole[1]
         ):
             notes.append(
-                f"{log.path.name} says that rows {row} to {row + rows - 1} and columns {column} to {column + columns - 1} were read "
-                f"out, but {detector.name} has {whole[0]} × {whole[1]} pixels: where the frames lie on it is not known."
+                f"{log.path.name} says that rows {row} to {row + rows - 1} and columns {column} to {column + columns - 1} were "
+                f"read out, but {detector.name} has {whole[0]} × {whole[1]} pixels: where the frames lie on it is not known."
             )
             return None, True
         if (rows, columns) == shape[1:]:
