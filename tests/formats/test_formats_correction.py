@@ -69,9 +69,12 @@ def test_a_field_that_does_not_cover_the_frames(true, roi):
         flat_field(Scan.from_array(true), np.ones((10, 64)))
 
 
-def test_a_black_white_field(true):
-    with pytest.raises(InputError, match="black"):
-        flat_field(Scan.from_array(true), white=np.zeros(SHAPE[1:]))
+@pytest.mark.parametrize(("counted", "how_much"), [(0, "all pixels"), (20, "95.83% of the pixels")])
+def test_a_white_field_that_is_rather_a_dark_is_refused(true, counted, how_much):
+    white = np.zeros(SHAPE[1:])
+    white.flat[:counted] = 50
+    with pytest.raises(InputError, match=f"black in {how_much} under the frames: is it the dark field"):
+        flat_field(Scan.from_array(true), white=white)
 
 
 def test_fields_from_files(tmp_path, true):

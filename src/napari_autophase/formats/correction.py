@@ -9,6 +9,9 @@ import numpy as np
 from ..geometry import Seam
 from ..scan import InputError, Scan
 
+_LEAST_LIT = 0.1
+"""The least part of a white field's pixels that have counts; of a detector with gaps and shadows more have."""
+
 
 def flat_field(
     scan: Scan,
@@ -61,9 +64,10 @@ def flat_field(
     if white is not None:
         white = _part(white, "white", scan.shape, roi, notes)
         lit = white > 0
-        if not lit.any():
+        if lit.mean() < _LEAST_LIT:
             raise InputError(
-                "The white field is black everywhere under the frames; check the region of interest."
+                f"The white field is black in {f'{(~lit).mean():.2%} of the' if lit.any() else 'all'} pixels under the frames: "
+                "is it the dark field, or of another region? Give the white field of the whole detector with --roi."
             )
         if not lit.all():
             notes.append(f"Masked {_pixels(~lit)} black in the white field.")
