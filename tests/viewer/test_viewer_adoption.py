@@ -1,4 +1,4 @@
-"""Scans that another reader opened as images, and scans that a person renames."""
+"""Scans that another reader opened as images, and scans and results that a person renames."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from npe2 import PluginManifest
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import formats
+from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.model import adoption, layers
+from napari_autophase.viewer.model import adoption, compat, layers
+from napari_autophase.viewer.model.saving import suggested_name
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +136,45 @@ def test_a_scan_is_renamed_with_its_layer(session, viewer, qtbot, panels, launch
     assert seen == [first.reconstruction]
     viewer.layers.remove(session.scan_layer)
     assert session.scans == []
+
+
+def test_a_result_is_renamed_with_its_layer(session, viewer, qtbot):
+    dock = DisplayDock(viewer)
+    qtbot.addWidget(dock)
+    session.add_result(make_reconstruction())
+    second = session.add_result(make_reconstruction())
+    viewer.dims.ndisplay = 2  # which makes its slices
+    viewer.dims.ndisplay = 3
+    second.layer("isosurface").name = "tip, best isosurface"
+    assert second.title == "tip, best"
+    assert {layer.name for layer in second.layers} == {"tip, best isosurface", "tip, best slices"}
+    assert dock.result.currentText() == "tip, best"
+    assert compat.text(viewer).text.startswith("tip, best")
+    assert second.reconstruction.name == "crystal", "which says what it was found in"
+    second.layer("slices").name = "whole"
+    assert [result.title for result in session.results] == ["crystal · 1", "whole"]
+    assert second.layer("isosurface").name == "whole isosurface"
+    second.layer("slices").name = "crystal · 2 slices"
+    assert dock.result.currentText() == "crystal · 2"
+    second.layer("isosurface").name = "crystal · 1 isosurface"  # which is taken: napari numbers it
+    assert len({result.title for result in session.results}) == 2
+
+
+def test_a_renamed_result_comes_back_by_its_name_and_what_takes_its_place_has_its_own(session, viewer, qtbot):
+    result = session.add_result(make_reconstruction())
+    (layer,) = result.layers
+    layer.name = "tip"
+    viewer.layers.remove(layer)
+    assert session.deleted.last == "tip"
+    session.deleted.bring_back()
+    qtbot.waitUntil(lambda: len(session.results) == 1)
+    (back,) = session.results
+    assert (back.title, back.layers[0].name) == ("tip", "tip isosurface")
+    assert suggested_name(back) == "tip.cxi"
+    session.add_result(make_reconstruction(), replace_last=True)
+    assert [each.title for each in session.results] == ["crystal · 1"]
+    assert back.layers[0].name == "crystal · 1 isosurface"
+    assert suggested_name(back) == "crystal_result1.cxi"
 
 
 def test_layers_of_a_result_are_called_alike_whatever_the_route(session, viewer, reconstruction):

@@ -8,6 +8,7 @@ import h5py
 import pytest
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QWidget
 from viewer_doubles import GEOMETRY, make_reconstruction
 
 from napari_autophase import formats
@@ -126,6 +127,34 @@ def test_a_result_that_is_marked_after_it_was_saved_is_said_to_differ_from_its_f
     assert SAVED.gist(results[0].reconstruction).words == "changed since one.cxi"
 
 
+def test_what_is_taken_back_is_as_it_was_saved(session, results, tmp_path):
+    save(results[0].reconstruction, tmp_path / "one.cxi")
+    saved = SAVED.gist(results[0].reconstruction)
+    for starred, remark in ((True, ""), (True, "twin"), (False, "twin")):
+        session.mark_result(results[0], starred, remark)
+        assert SAVED.gist(results[0].reconstruction).words == "changed since one.cxi"
+    session.mark_result(results[0], False, "")
+    assert SAVED.gist(results[0].reconstruction) == saved
+    opened = session.add_result(formats.read(tmp_path / "one.cxi"))
+    session.mark_result(opened, True, "")
+    session.mark_result(opened, False, "")
+    assert SAVED.gist(opened.reconstruction).words == "from one.cxi"
+
+
+def test_a_result_in_another_geometry_than_its_file_is_said_to_differ_from_it(session, results, tmp_path):
+    from napari_autophase.viewer.model.drawing import draw
+
+    save(results[0].reconstruction, tmp_path / "one.cxi")
+    opened = session.add_result(formats.read(tmp_path / "one.cxi"))
+    for result, before in ((opened, "from one.cxi"), (results[0], "saved")):
+        found = result.reconstruction
+        assert SAVED.gist(found).words.startswith(before)
+        session._gallery._redraw(result, draw(replace(found, geometry=GEOMETRY)))
+        assert SAVED.gist(result.reconstruction).words == "changed since one.cxi"
+        session._gallery._redraw(result, draw(found))
+        assert SAVED.gist(result.reconstruction).words.startswith(before)
+
+
 def test_a_starred_result_is_not_replaced(session, results):
     last = results[1].reconstruction
     session.mark_result(results[1], True, "")
@@ -210,6 +239,34 @@ def test_what_is_typed_when_another_result_is_chosen_is_of_the_one_before(dock, 
     dock.result.setCurrentIndex(1)
     dock.result.activated.emit(1)
     assert dock.remark.text() == "twin"
+
+
+def test_what_is_typed_when_the_panel_is_closed_is_kept(viewer, results, qtbot):
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    dock = DisplayDock(viewer)
+    dock.setParent(holder)
+    qtbot.keyClicks(dock.remark, "twin")
+    dock.setParent(None)  # as napari does before it closes a dock
+    assert results[1].reconstruction.remark == "twin"
+
+
+def test_what_is_typed_when_its_result_is_deleted_comes_back_with_it(dock, session, viewer, results, qtbot):
+    qtbot.keyClicks(dock.remark, "twin")
+    (layer,) = results[1].layers
+    viewer.layers.remove(layer)
+    assert dock.remark.text() == ""
+    session.deleted.bring_back()
+    qtbot.waitUntil(lambda: len(session.results) == 2)
+    assert session.results[-1].reconstruction.remark == "twin"
+    assert dock.remark.text() == "twin"
+    assert session.results[0].reconstruction.remark == ""
+
+
+def test_what_is_typed_is_still_being_typed_when_another_layer_goes(dock, viewer, results, qtbot):
+    qtbot.keyClicks(dock.remark, "twin")
+    viewer.layers.remove(results[0].layers[0])
+    assert dock.remark.is_typed
 
 
 def test_what_is_typed_is_saved_too(dock, results, qtbot, tmp_path, monkeypatch):

@@ -90,8 +90,9 @@ def test_a_name_that_says_another_format_is_refused(reconstruction, tmp_path):
         saving.save(reconstruction, tmp_path / "result.tif")
 
 
-def test_names_are_safe_for_files(reconstruction):
-    assert saving.suggested_name(make_reconstruction("Au S0054/α"), 3) == "Au_S0054_α_result3.cxi"
+def test_names_are_safe_for_files(session):
+    result = session.add_result(make_reconstruction("Au S0054/α"))
+    assert saving.suggested_name(result) == "Au_S0054_α_result1.cxi"
 
 
 def test_a_saved_result_opens_as_it_was_shown(viewer, session, tmp_path):

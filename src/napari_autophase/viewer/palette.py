@@ -44,7 +44,7 @@ def save_result() -> None:
         )
         return
     (chosen,) = selected or found
-    name = saving.suggested_name(chosen.reconstruction, chosen.group)
+    name = saving.suggested_name(chosen)
     path, _ = QFileDialog.getSaveFileName(None, "Save the reconstruction", name, "CXI (*.cxi)")
     if not path:
         return

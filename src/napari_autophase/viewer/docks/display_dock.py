@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QSignalBlocker
@@ -175,6 +175,7 @@ class DisplayDock(Page):
         listen(
             self,
             (napari_viewer.dims.events.ndisplay, self._on_ndisplay),
+            (napari_viewer.layers.events.removing, self._on_removing),
             (session.choices_changed, self._on_side),
             (session.results_changed, self._refresh),
             (session.result_updated, self._on_updated),
@@ -260,6 +261,12 @@ class DisplayDock(Page):
         self.star.setChecked(found is not None and found.starred)
         if not self.remark.is_typed:
             self.remark.show_path("" if found is None else found.remark)
+
+    def _on_removing(self, event: Any) -> None:
+        """Tell what is typed of a result before that goes: it may be brought back."""
+        going = self._session.viewer.layers[event.index].metadata.get(layers.RESULT)
+        if going is not None and going is self._remarked:
+            self.remark.settle()
 
     def _mark(self) -> None:
         if (result := self._remarked) is not None and result.alive:
@@ -359,7 +366,7 @@ class DisplayDock(Page):
         result = self.current
         if result is None:
             return
-        name = saving.suggested_name(result.reconstruction, result.group)
+        name = saving.suggested_name(result)
         path, _ = QFileDialog.getSaveFileName(self, "Save the reconstruction", name, "CXI (*.cxi)")
         if not path:
             return

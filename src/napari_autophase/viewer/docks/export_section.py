@@ -147,7 +147,7 @@ class ExportSection(Section):
         result = self._shown_result()
         if result is None:
             return
-        name = saving.suggested_name(result.reconstruction, result.group, suffix)
+        name = saving.suggested_name(result, suffix)
         path, chosen = QFileDialog.getSaveFileName(self, title, name, kinds)
         if path:
             # the ending that was chosen in the dialog is not always written by it

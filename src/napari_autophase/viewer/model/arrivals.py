@@ -14,6 +14,7 @@ from ...scan import Scan
 from . import layers
 from .adoption import Adoption
 from .foreign import is_foreign_volume
+from .naming import rename
 from .piece_queue import PieceQueue
 from .readout import counts, say_values
 from .scans import Scans
@@ -69,6 +70,8 @@ class Arrivals:
 
     def _take_in(self, layer: Layer) -> None:
         scan = layer.metadata.get(layers.SCAN)
+        if not {layers.RECONSTRUCTION, layers.LIVE}.isdisjoint(layer.metadata):
+            layer.events.name.connect(self._on_result_renamed)
         if layers.RECONSTRUCTION in layer.metadata:
             self._take_in_result(layer)
         elif isinstance(scan, Scan) and self._scans.entry(scan) is None:
@@ -114,6 +117,11 @@ class Arrivals:
 
     def _on_renamed(self, event: Any) -> None:
         self._scans.rename(event.source)
+
+    def _on_result_renamed(self, event: Any) -> None:
+        result = event.source.metadata.get(layers.RESULT)  # none yet, of a crystal that is being phased
+        if isinstance(result, layers.ResultLayers) and rename(result, event.source):
+            self.results_changed.emit()
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value

@@ -20,6 +20,7 @@ from .drawing import Drawing, Look, draw
 from .live import Live
 from .piece_queue import PieceQueue, while_there
 from .remarks import mark
+from .saving import SAVED
 
 if TYPE_CHECKING:
     from .background import Tasks
@@ -178,6 +179,8 @@ class Gallery:
     def _redrawing(self, result: layers.ResultLayers, drawing: Drawing, same: bool = False) -> Iterator[None]:
         before = result.reconstruction
         yield from while_there(lambda: result.alive, layers.redraw(result, drawing, same=same))
+        if same:
+            SAVED.change(before, result.reconstruction)
         self.updated.emit(before, result.reconstruction)
 
 

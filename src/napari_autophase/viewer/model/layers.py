@@ -164,6 +164,8 @@ def redraw(result: ResultLayers, drawing: Drawing, *, same: bool = False) -> Ite
     result.reconstruction = carried(result.reconstruction, found) if same else found
     result.quantities = drawing.quantities
     result.averaged, result.colour_by = drawing.averaged, drawing.look.colour_by
+    if not same:
+        result.called = ""
     for role in sorted(ROLES, key=lambda role: result.layer(role) is not result.seen_layer):
         if (layer := result.layer(role)) is None:
             continue
@@ -174,7 +176,7 @@ def redraw(result: ResultLayers, drawing: Drawing, *, same: bool = False) -> Ite
         layer.data = data
         layer.metadata.update(options["metadata"])
         tell(result)
-        if layer.name == f"{title} {role}":
+        if layer.name in (title, f"{title} {role}"):
             layer.name = f"{result.title} {role}"
         for name in ("scale", "translate", "texcoords"):
             if name in options:

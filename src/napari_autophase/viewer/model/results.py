@@ -93,6 +93,7 @@ class ResultLayers:
         self.quantities = drawing.quantities
         self.averaged = drawing.averaged
         self.group = group
+        self.called = drawing.called
         self.colour_by = look.colour_by
         self.ranges = dict(look.ranges)
         self.cut = look.cut
@@ -102,8 +103,8 @@ class ResultLayers:
 
     @property
     def title(self) -> str:
-        """Name of the scan and number of the result."""
-        return f"{self.reconstruction.name} · {self.group}"
+        """What a person has called it, or else the name of the scan and number of the result."""
+        return self.called or f"{self.reconstruction.name} · {self.group}"
 
     @property
     def threshold(self) -> float:
@@ -118,7 +119,7 @@ class ResultLayers:
     @property
     def drawing(self) -> Drawing:
         """What is shown, and how."""
-        return Drawing(self.reconstruction, self.look, self.quantities, self.averaged)
+        return Drawing(self.reconstruction, self.look, self.quantities, self.averaged, self.called)
 
     @property
     def offered(self) -> tuple[ColourBy, ...]:
@@ -232,11 +233,9 @@ class ResultLayers:
     def axis_names(self) -> tuple[str, str, str]:
         """What its axes are called in a sentence."""
         first, second, third = AXES[self.unit]
-        return (
-            (first, second, third)
-            if self.unit == "nm"
-            else (f"axis {first}", f"axis {second}", f"axis {third}")
-        )
+        if self.unit == "nm":
+            return first, second, third
+        return f"axis {first}", f"axis {second}", f"axis {third}"
 
     def extent(self, axis: int) -> tuple[float, float]:
         """Return where the crystal begins and ends along an axis, from its centre, in the layers' unit."""
@@ -277,7 +276,7 @@ class ResultLayers:
         seen = self.seen_layer if self.shown else None
         if seen is not None:
             self._refresh(seen.metadata[ROLE])
-        self._recaption()
+        self.recaption()
 
     def _refresh(self, role: str) -> None:
         """Bring a layer up to date, if it is not."""
@@ -381,9 +380,10 @@ class ResultLayers:
         """Bring maps and limits up to date; a map that a person has changed stays as long as the quantity does."""
         for layer in self.layers:
             self._colour(layer)
-        self._recaption()
+        self.recaption()
 
-    def _recaption(self) -> None:
+    def recaption(self) -> None:
+        """Write anew what is seen of it, if it is shown."""
         if (viewer := self.viewer) is not None and self.shown and self.alive:
             self._caption(viewer)
             self.changed.emit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from psygnal import Signal
@@ -13,14 +14,21 @@ from ...reconstruction import Reconstruction
 from . import gists
 from .drawing import Look
 
+if TYPE_CHECKING:
+    from .results import ResultLayers
+
 
 @dataclass(frozen=True)
 class _Kept:
-    """The file of a result, when it was written (empty: it was read), and whether the result was changed since."""
+    """The file of a result, what it holds of what can be changed, and when it was written; empty: it was read."""
 
     path: str
+    holds: tuple[object, ...]
     when: str = ""
-    changed: bool = False
+
+
+def _changeable(found: Reconstruction) -> tuple[object, ...]:
+    return found.starred, found.remark, found.geometry
 
 
 class Saved:
@@ -34,25 +42,24 @@ class Saved:
 
     def note(self, found: Reconstruction, path: str, when: str) -> None:
         """Note that a result was written, and at what time."""
-        self._kept[found] = _Kept(path, when)
+        self._kept[found] = _Kept(path, _changeable(found), when)
         self.changed.emit()
 
     def change(self, before: Reconstruction, now: Reconstruction) -> None:
-        """Note that a result was changed: its file, if it has one, does not hold that."""
+        """Note that a result was changed: its file, if it has one, holds what it held."""
         if (known := self._of(before)) is not None:
-            self._kept[now] = replace(known, changed=True)
+            self._kept[now] = known
 
     def gist(self, found: Reconstruction) -> gists.Gist:
         """Return where a result is kept."""
         known = self._of(found)
-        return (
-            gists.kept(None, "", False)
-            if known is None
-            else gists.kept(known.path, known.when, known.changed)
-        )
+        if known is None:
+            return gists.kept(None, "", False)
+        return gists.kept(known.path, known.when, known.holds != _changeable(found))
 
     def _of(self, found: Reconstruction) -> _Kept | None:
-        return self._kept.get(found) or (_Kept(found.path) if found.path else None)
+        known = self._kept.get(found)
+        return known if known is not None or not found.path else _Kept(found.path, _changeable(found))
 
 
 SAVED = Saved()
@@ -77,7 +84,7 @@ def save(reconstruction: Reconstruction, path: str | Path, look: Look | None = N
     return str(target)
 
 
-def suggested_name(reconstruction: Reconstruction, group: int, suffix: str = ".cxi") -> str:
-    """Return a file name for a result, such as ``S0054_result1.cxi``."""
-    stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in reconstruction.name)
-    return f"{stem}_result{group}{suffix}"
+def suggested_name(result: ResultLayers, suffix: str = ".cxi") -> str:
+    """Return a file name for a result, such as ``S0054_result1.cxi``, or what a person has called it."""
+    words = result.called or f"{result.reconstruction.name}_result{result.group}"
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in words) + suffix

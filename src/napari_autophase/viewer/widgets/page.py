@@ -8,6 +8,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from ..warmup import engine
+from .fields import Words
 
 DOCK_WIDTH = 372
 """Docks ask for this width, in pixels."""
@@ -18,7 +19,7 @@ WARM_UP_AFTER_MS = 300
 
 
 class GoesWithItsDock(QObject):
-    """Deletes a widget with the dock that held it.
+    """Deletes a widget with the dock that held it, once it has told what was typed in its lines.
 
     napari takes the widget out of a dock that is closed and does not delete it; ours would listen and compute on, unseen.
     """
@@ -31,6 +32,8 @@ class GoesWithItsDock(QObject):
         """Delete the widget when nothing holds it any more."""
         moved = event is not None and event.type() == QEvent.Type.ParentChange
         if moved and widget is not None and widget.parent() is None:
+            for line in widget.findChildren(Words):
+                line.settle()  # closing the dock leaves its lines
             widget.deleteLater()
         return False
 

@@ -1,0 +1,32 @@
+"""What a person calls a result: it is called as its layers are."""
+
+from __future__ import annotations
+
+import weakref
+
+from napari.layers import Layer
+
+from .result_data import ROLE
+from .results import ResultLayers
+
+_busy: weakref.WeakSet[ResultLayers] = weakref.WeakSet()
+"""Results whose other layers are being renamed."""
+
+
+def rename(result: ResultLayers, layer: Layer) -> bool:
+    """Call a result as one of its layers is called now, and its other layers likewise; return whether it has another name."""
+    before, role = result.title, layer.metadata[ROLE]
+    if result.layer(role) is not layer or result in _busy:
+        return False
+    called, result.called = layer.name.removesuffix(role).strip(), ""
+    if called != result.title:
+        result.called = called
+    if result.title == before:
+        return False
+    _busy.add(result)
+    for other in result.layers:
+        if other is not layer:
+            other.name = f"{result.title} {other.metadata[ROLE]}"  # napari numbers it where that is taken
+    _busy.discard(result)
+    result.recaption()
+    return True
