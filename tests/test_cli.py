@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import platform
@@ -10,18 +11,21 @@ import signal
 import subprocess
 import sys
 from importlib import metadata
+from typing import get_args
 
 import h5py
 import numpy as np
 import pytest
 
 from napari_autophase import cli, formats
+from napari_autophase.cli import simulate as cli_simulate
 from napari_autophase.cli.show import words
 from napari_autophase.cli.targets import as_json
 from napari_autophase.evidence import MEANINGS
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.simulation import simulate
+from napari_autophase.simulation.crystal import KINDS
 from napari_autophase.version import full_version
 
 QUICK = ["--preset", "iterative", "--set", "refine.algorithm=5*ER+5*HIO"]
@@ -283,6 +287,45 @@ def test_simulate_is_repeatable_and_writes_the_truth(tmp_path, capsys):
     assert "reconstruction" in capsys.readouterr().out
 
 
+def test_simulate_takes_all_that_the_simulation_knows(tmp_path):
+    asked = {
+        "size": (32, 40, 48),
+        "kind": "rod",
+        "texture": 0.2,
+        "oversampling": (3.0, 2.5, 2.0),
+        "off_centre": 1.0,
+        "peak": 5e4,
+        "background": 0.5,
+        "coherence": (0.0, 0.6, 0.8),
+        "drift": 0.2,
+        "saturation": 3e4,
+        "gaps": True,
+        "hot_pixels": 3,
+        "dislocation": True,
+        "phase_range": 1.5,
+    }
+    known = set(inspect.signature(simulate).parameters) - {"seed", "geometry"}
+    assert set(asked) == known, "an argument of the simulation has no option"
+    words = [
+        [f"--{name.replace('_', '-')}"]
+        + ([] if value is True else [",".join(map(str, value)) if isinstance(value, tuple) else str(value)])
+        for name, value in asked.items()
+    ]
+    assert cli.main(["simulate", str(tmp_path / "a.h5"), *sum(words, [])]) == 0
+    found, made = formats.read_scan(tmp_path / "a.h5"), simulate(0, **asked).scan
+    np.testing.assert_array_equal(found.counts, made.counts)
+    np.testing.assert_array_equal(found.mask, made.mask)
+    assert found.counts.max() == 30_000
+    assert cli.main(["simulate", str(tmp_path / "b.h5"), "--size", "24", "--coherence", "0.7"]) == 0
+    np.testing.assert_array_equal(
+        formats.read_scan(tmp_path / "b.h5").counts, simulate(0, 24, coherence=0.7).scan.counts
+    )
+
+
+def test_simulate_names_the_shapes_that_there_are():
+    assert get_args(cli_simulate.Kind) == KINDS
+
+
 def test_devices_names_the_processor(capsys):
     assert cli.main(["devices"]) == 0
     said = capsys.readouterr().out
@@ -326,6 +369,14 @@ def test_train_without_a_configuration(tmp_path, capsys):
         (["reconstruct", "a.npy", "--set", "preset=best"], "choose a preset with --preset"),
         (["reconstruct", "a.npy", "--set", "prepare.binning=1,0,1"], "3 whole numbers of at least 1"),
         (["simulate", "a.h5", "--size", "16", "--peak", "1e10"], "counts a voxel"),
+        (["simulate", "a.h5", "--size", "16.5"], "one whole number of at least 16"),
+        (["simulate", "a.h5", "--size", "32,16"], "write 3 numbers"),
+        (["simulate", "a.h5", "--kind", "ball"], "--kind"),
+        (["simulate", "a.h5", "--coherence", "much"], "--coherence"),
+        (["simulate", "a.h5", "--size", "16", "--saturation", "inf"], "must be finite"),
+        (["simulate", "a.h5", "--size", "16", "--oversampling", "1,2,2"], "at least 1.2"),
+        (["simulate", "a.h5", "--size", "32", "--oversampling", "300"], "fewer than 3 of"),
+        (["simulate", "a.h5", "--size", "32", "--off-centre", "16"], "lies outside"),
         (["simulate", "a.h5", "--size", "16", "--background", "inf"], "must be finite"),
         (["simulate", "a.h5", "--size", "16", "--hot-pixels", "99999999"], "one false voxel in 10"),
         (["simulate", "a.cxi", "--truth", "./a.cxi"], "named twice"),

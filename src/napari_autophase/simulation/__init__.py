@@ -20,6 +20,8 @@ from .measurement import blurred, centred, spoil, wandered
 
 _DOMAIN = 0x5EED_51B1
 """Enters every seed, so that no stream of random numbers is shared with another simulator."""
+_LEAST = 3
+"""Voxels across a crystal, at least."""
 _COUNTS, _HOT = 1e9, 0.1
 """The most counts of a voxel, which 32 bits hold with a false pixel's added, and the most false voxels, as a part of all."""
 
@@ -141,11 +143,12 @@ def simulate(
         np.max(background),
         hot_pixels,
         *np.ravel(coherence),
-        drift,
+        *(drift, texture, off_centre, 0.0 if saturation is None else saturation),
     ]
     if not (np.isfinite(numbers).all() and min(numbers) >= 0 and peak > 0):
         raise InputError(
-            "Seed, phase range, background, hot pixels, coherence and drift must be finite and not negative, the peak positive."
+            "Seed, phase range, texture, background, hot pixels, coherence, drift, saturation and how far the peak is off the "
+            "centre must be finite and not negative, the peak positive."
         )
     if peak + np.max(background) > _COUNTS or hot_pixels > _HOT * np.prod(shape):
         raise InputError(
@@ -153,10 +156,18 @@ def simulate(
         )
     if kind is not None and kind not in KINDS:
         raise InputError(f"There is no crystal of kind '{kind}'; choose one of {', '.join(KINDS)}.")
-    if oversampling is not None and min(oversampling) < 1.2:
+    if oversampling is not None and not min(oversampling) >= 1.2:
         raise InputError(
             f"An oversampling of {oversampling} was asked for; at least 1.2 fits a crystal into the array."
         )
+    if oversampling is not None and not all(
+        n >= _LEAST * ratio for n, ratio in zip(shape, oversampling, strict=True)
+    ):
+        raise InputError(
+            f"An oversampling of {oversampling} leaves the crystal fewer than {_LEAST} of {shape} voxels; ask for less, or a larger scan."
+        )
+    if off_centre >= min(shape) / 2:
+        raise InputError(f"A peak {off_centre:g} voxels off the centre lies outside a scan of shape {shape}.")
 
     rng = np.random.Generator(np.random.PCG64([seed, _DOMAIN]))
     sampling = np.array(oversampling if oversampling is not None else rng.uniform(2.0, 4.0, 3))
