@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from napari_autophase import formats, geometry
 from napari_autophase.analysis import twin
 from napari_autophase.cli import main
+from napari_autophase.cli.targets import write_json
 from napari_autophase.placement import placed
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run, with_geometry_of
@@ -110,6 +112,58 @@ def test_the_peak_and_the_binning_place_the_grid(tmp_path):
     steps, q = geometry.frame(binned, (30.0, 100.5, 77.5), (60, 50, 40))
     np.testing.assert_allclose(moved.q_bragg_per_nm, q)
     np.testing.assert_allclose(moved.voxel_steps_nm, steps, rtol=1e-6)
+
+
+@pytest.fixture
+def reported(result, tmp_path, capsys):
+    """A result and its report, under another name, beside another result."""
+    found = formats.read(result)
+    formats.write(found, tmp_path / "b.cxi")
+    formats.write(replace(found, verdict="Another."), tmp_path / "a.cxi")
+    write_json(found.report(), tmp_path / "r.json")
+    return found, tmp_path / "r.json"
+
+
+def test_a_report_is_shown_with_the_result_that_it_is_of(reported, capsys):
+    found, path = reported
+    assert main(["info", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "the report of a reconstruction of simulated_3" in said
+    assert re.search(rf"^chi2 +{found.figures['chi2']:.4g} ", said, re.M)
+    assert f"verdict: {found.verdict}" in said
+    assert f"result: {path.parent / 'b.cxi'}\n" in said
+    assert main(["info", str(path), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["kind"], document["chi2"]) == ("report", found.figures["chi2"])
+
+
+def test_a_report_that_is_taken_for_a_result_is_refused_with_the_way(reported, result, capsys):
+    _, path = reported
+    for command in (["compare", str(path), str(result)], ["reconstruct", str(path)], ["picture", str(path)]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert f"is the report of a reconstruction of simulated_3, which holds no crystal: open {path.parent / 'b.cxi'};" in said
+        assert "repeat r.json" in said
+        assert "--recipe r.json" in said
+    (path.parent / "b.cxi").unlink()
+    assert main(["compare", str(path), str(result)]) == 2
+    assert "open the .cxi file that was written with it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        (QUICK.model_dump_json(), "is a recipe, not a scan: give it beside the scan, as --recipe d.json"),
+        ('{"energy_kev": 9.0}', "is a geometry, not a scan: give it beside the scan, as --geometry d.json"),
+        ('{"a": 1}', "is not a scan of a kind known here"),
+        ("[1, 2]", "is not a scan of a kind known here"),
+        ('{"a":', "is not a scan of a kind known here"),
+    ],
+)
+def test_other_documents_that_are_taken_for_a_scan_are_refused_likewise(tmp_path, capsys, document, says):
+    (tmp_path / "d.json").write_text(document)
+    assert main(["info", str(tmp_path / "d.json")]) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_a_result_that_does_not_say_its_scan_is_not_placed_wrongly(result, simulated):

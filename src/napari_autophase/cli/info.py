@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from . import show
+from .arguments import file_of
 from .options import (
     AnySettings,
     Axes,
@@ -52,9 +53,15 @@ def info(
     hkl: Reflection = None,
     spacing: Spacing = None,
 ) -> None:
-    """Say what was understood of SCAN, or what a result holds; of a file with many scans, list them."""
+    """Say what was understood of SCAN, or what a result or a report holds; of a file with many scans, list them."""
     from .. import formats
 
+    if (report := formats.report_in(file_of(scan))) is not None:
+        if json:
+            print(as_json({"kind": "report", **report}))
+        else:
+            show.reported(scan, report, formats.result_of(report, file_of(scan)))
+        return
     if dataset is None and "::" not in scan and len(held := formats.scans(scan)) > 1:
         print(
             as_json({"kind": "scans", "scans": [asdict(each) for each in held]}) if json else show.table(held)

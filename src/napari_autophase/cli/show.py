@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..faults import InputError
@@ -61,6 +62,22 @@ def held(found: Reconstruction, reference_nm: float | None = None) -> None:
     for name, value in rows.items():
         if value:
             print(f"{name}: {value}")
+    print("all of it: --json")
+
+
+def reported(path: str, report: Mapping[str, Any], result: Path | None) -> None:
+    """Print what a report says of a reconstruction, and where its result is."""
+    from ..evidence import MEANINGS
+
+    print(f"{path} is the report of a reconstruction of {report.get('name') or 'a scan'}")
+    if figures := {key: report[key] for key in report if key in MEANINGS and isinstance(report[key], float)}:
+        print(_columns(figure_rows(figures)))
+    for key in ("verdict", "remark", "source"):
+        if report.get(key):
+            print(f"{key}: {report[key]}")
+    for note in report.get("notes") or ():
+        print(f"note: {note}")
+    print(f"result: {'not in this folder' if result is None else result}")
     print("all of it: --json")
 
 

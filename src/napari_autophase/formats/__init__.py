@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .common import Dataset as Dataset
     from .common import check_memory as check_memory
     from .crop import crop_in as crop_in
+    from .documents import report_in as report_in
+    from .documents import result_of as result_of
     from .doors import datasets as datasets
     from .doors import frames_of as frames_of
     from .doors import read as read
@@ -38,6 +40,7 @@ _HOLDS = {
     "backgrounds": ("background",),
     "common": ("AmbiguousDataset", "AmbiguousScan", "Dataset", "check_memory"),
     "crop": ("crop_in",),
+    "documents": ("report_in", "result_of"),
     "doors": (
         "datasets",
         "frames_of",

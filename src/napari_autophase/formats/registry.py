@@ -19,6 +19,7 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from ..scan import InputError
+from . import documents
 from .axes import Rocking
 from .common import Dataset, Description, Hints, Volume, as_volume
 from .foreign import UNKNOWN, Beside, crystal
@@ -187,6 +188,8 @@ def format_of(path: Path) -> Format:
     packed = _packing(path)
     if packed:
         raise InputError(f"{path} is packed with {packed}; unpack it, and open what was in it.")
+    if ours := documents.in_words(path):
+        raise InputError(ours)
     known = ", ".join(dict.fromkeys(each.title for each in sorted(formats(), key=lambda each: each.title)))
     unknown = f"{path} is not a scan of a kind known here ({known}), or it was cut short."
     if is_held(path):
