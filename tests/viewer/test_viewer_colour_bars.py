@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 from viewer_doubles import make_reconstruction, make_scan
+from vispy.visuals.axis import _get_ticks_talbot
 
 from napari_autophase.viewer.model import layers
+from napari_autophase.viewer.model.quantity import limits
 from napari_autophase.viewer.model.stage import Stage
 
 
@@ -65,3 +70,18 @@ def test_what_is_hidden_has_none_while_several_views_are_made_and_a_new_one_when
     assert set(bars(viewer)) == {one.layer("isosurface"), other.layer("isosurface")}, (
         "the third's was closed by a person"
     )
+
+
+def test_bars_of_strain_say_more_than_zero():
+    """At the size that napari draws its bar in, by the rule of vispy, which leaves out what lies outside."""
+    bare = 0
+    for limit in 10 ** np.linspace(-6, -1, 200):
+        low, high = limits("strain", SimpleNamespace(strain_limit=limit))
+        assert low == -high
+        assert limit <= high <= 1.31 * limit
+        ticks = _get_ticks_talbot(low, high, 2.0, 2)
+        assert any(0 < tick <= high * 1.0001 for tick in ticks), f"±{high:.3g} has {ticks}"
+        bare += not any(0 < tick <= limit for tick in _get_ticks_talbot(-limit, limit, 2.0, 2))
+    assert bare > 40, "as others do"
+    assert limits("strain", SimpleNamespace(strain_limit=8.9e-4)) == (-1e-3, 1e-3)
+    assert limits("strain", SimpleNamespace(strain_limit=6e-4)) == (-6e-4, 6e-4)

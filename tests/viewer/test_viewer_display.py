@@ -103,7 +103,7 @@ def test_colours(dock, result, viewer):
     press(dock, "strain")
     assert result.colour_by == "strain"
     assert dock.range.automatic.isChecked()
-    usual = result.quantities.strain_limit
+    _, usual = result.usual_limits
     _, high = dock.range.slider.value()
     dock.range.slider.setValue(
         (dock.range.slider.value()[0], high + 100)

@@ -605,7 +605,7 @@ def test_whole_counts_are_said_whole_however_logarithms_are_rounded():
 
 
 def test_the_caption_keeps_clear_of_the_colour_bar(viewer, result, monkeypatch):
-    monkeypatch.setattr(compat, "canvas_size", lambda viewer: (400, 380))
+    monkeypatch.setattr(compat, "canvas_size", lambda viewer: (400, 460))
     result.set_colour_by("strain")
     assert compat.text(viewer).text.splitlines() == [
         result.title,
@@ -615,6 +615,23 @@ def test_the_caption_keeps_clear_of_the_colour_bar(viewer, result, monkeypatch):
     monkeypatch.setattr(compat, "canvas_size", lambda viewer: (800, 900))
     result.set_threshold(0.4)
     assert len(compat.text(viewer).text.splitlines()) == 1
+
+
+def test_the_caption_is_broken_where_the_canvas_is_narrow_and_follows_its_size(viewer, result):
+    text = compat.text(viewer)
+    viewer.canvas.size = (600, 1200)
+    result.set_colour_by("strain")
+    whole = text.text
+    assert len(whole.splitlines()) == 1
+    viewer.canvas.size = (400, 280)
+    assert text.text.split() == whole.split()
+    assert f"± {result.quantities.strain_limit:.2g}" in text.text, "which stays together"
+    assert max(map(len, text.text.splitlines())) * 9 <= 280 - 110, "the colour bar begins there"
+    viewer.canvas.size = (600, 1200)
+    assert text.text == whole
+    text.text = "mine"
+    viewer.canvas.size = (400, 280)
+    assert text.text == "mine"
 
 
 def test_the_caption_says_amplitude_once(viewer, result):

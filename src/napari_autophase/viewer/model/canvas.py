@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+import weakref
 from collections.abc import Iterator, Sequence
 
 from napari.components import ViewerModel
@@ -11,7 +13,11 @@ from napari.utils.camera_orientations import Handedness
 from . import compat
 
 _LETTER_PX, _BAR_PX = 9, 120
-"""Width of a letter of the caption, and of the colour bar, on the canvas."""
+"""Width of a letter of the caption, and of the colour bar with room around it, on the canvas."""
+_LEAST_BAR_PX, _LEAST_LETTERS = 110, 8
+"""What is left to the colour bar where the caption is broken, and to a line of that however narrow the canvas is."""
+_captions: weakref.WeakKeyDictionary[ViewerModel, tuple[str, ...]] = weakref.WeakKeyDictionary()
+"""The parts of what is written."""
 VIEW_DIRECTION = (-1.0, -0.45, -0.6)
 """Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen."""
 
@@ -39,13 +45,35 @@ def set_stage(viewer: ViewerModel) -> Iterator[None]:
 
 
 def show_caption(viewer: ViewerModel, parts: Sequence[str]) -> None:
-    """Write what is seen in the upper left corner: in a line, or where that is too long, in several."""
-    text, line = compat.text(viewer), "   ".join(parts)
-    # the colour bar stands on its right
-    fits = len(line) * _LETTER_PX < compat.canvas_size(viewer)[1] - _BAR_PX
-    text.text = line if fits else "\n".join(parts)
+    """Write what is seen in the upper left corner: in a line, or where that is too long, in several, whatever size the canvas gets."""
+    if viewer not in _captions:
+        seen_in = weakref.ref(viewer)
+        compat.when_resized(viewer, lambda: _fit(seen_in()))
+    text = compat.text(viewer)
+    _captions[viewer] = tuple(parts)
+    text.text = _laid_out(viewer)
     text.position = "top_left"
     text.visible = True
+
+
+def _fit(viewer: ViewerModel | None) -> None:
+    """Break the caption anew, unless somebody else has written there."""
+    if viewer is None or not compat.is_open(viewer):
+        return
+    text, laid_out = compat.text(viewer), _laid_out(viewer)
+    if text.text != laid_out and text.text.split() == laid_out.split():
+        text.text = laid_out
+
+
+def _laid_out(viewer: ViewerModel) -> str:
+    """Return the caption as it fits beside the colour bar, which stands on its right."""
+    parts, width = _captions[viewer], compat.canvas_size(viewer)[1]
+    line = "   ".join(parts)
+    if len(line) * _LETTER_PX < width - _BAR_PX:
+        return line
+    letters = max((width - _LEAST_BAR_PX) // _LETTER_PX, _LEAST_LETTERS)
+    together = (part.replace("± ", "±\u00a0").replace("· ", "·\u00a0") for part in parts)  # which textwrap does not break
+    return "\n".join("\n".join(textwrap.wrap(part, letters)) for part in together).replace("\u00a0", " ")
 
 
 def frame(

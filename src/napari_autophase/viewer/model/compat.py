@@ -75,6 +75,12 @@ def canvas_size(viewer: ViewerModel) -> tuple[int, int]:
     return viewer.canvas.size if hasattr(viewer, "canvas") else getattr(viewer, "_canvas_size")  # noqa: B009
 
 
+def when_resized(viewer: ViewerModel, then: Callable[[], object]) -> None:
+    """Call a function whenever the canvas has another size; napari before 0.9 does not tell."""
+    with suppress(AttributeError):
+        viewer.canvas.events.size.connect(lambda _: then())
+
+
 @contextmanager
 def moved_once(viewer: ViewerModel) -> Iterator[None]:
     """Let what is drawn follow the camera once, at the end, whatever of it is set meanwhile; drawn it is afterwards.

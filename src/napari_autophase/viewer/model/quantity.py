@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -20,6 +21,8 @@ _MAPS = {
     "error": "magma",
     "amplitude": "viridis",
 }
+_ROUND, _NEAR = (1, 2, 4, 5, 10), 0.77
+"""Where colours end that would end a little before, at this part of it: napari's bar would have that just outside, and say 0 alone."""
 
 
 class Averaged(NamedTuple):
@@ -97,23 +100,33 @@ def colour_map(quantity: str) -> Colormap | str:
 def limits(quantity: ColourBy, quantities: analysis.Quantities, averaged: Averaged | None = None) -> Range:
     """Return the colour limits of a quantity where nobody has chosen others.
 
-    ±π, 0 to 1 for the amplitude; else from the 1st to the 99th percentile inside, symmetric where the sign counts.
+    ±π, 0 to 1 for the amplitude; else from the 1st to the 99th percentile inside, symmetric where the sign counts, and then as
+    far as a round value that is near.
     """
     if quantity == "phase":
         return (-np.pi, np.pi)
     if quantity == "strain":
-        return (-quantities.strain_limit, quantities.strain_limit)
+        return _signed(quantities.strain_limit)
     if quantity == "amplitude":
         return (0.0, 1.0)
     values = volume(quantity, quantities, averaged)[quantities.box]
     values = values[np.isfinite(values)]
     if is_signed(quantity):
         limit = float(np.percentile(np.abs(values), 99)) if values.size else 0.0
-        return (-(limit or 1.0), limit or 1.0)
+        return _signed(limit or 1.0)
     low, high = (float(each) for each in np.percentile(values, (1, 99))) if values.size else (0.0, 1.0)
     if quantity in ("tilt", "error"):
         low = 0.0
     return (low, high) if high > low else (low, low + 1.0)
+
+
+def _signed(limit: float) -> Range:
+    """Return symmetric limits: round ones, if those are near."""
+    if limit > 0:
+        power = 10.0 ** math.floor(math.log10(limit))
+        round_ = next((each * power for each in _ROUND if each * power >= limit), limit)
+        limit = round_ if limit > _NEAR * round_ else limit
+    return (-limit, limit)
 
 
 def is_signed(quantity: str) -> bool:
