@@ -306,12 +306,11 @@ def test_simulate_takes_all_that_the_simulation_knows(tmp_path):
     }
     known = set(inspect.signature(simulate).parameters) - {"seed", "geometry"}
     assert set(asked) == known, "an argument of the simulation has no option"
-    words = [
-        [f"--{name.replace('_', '-')}"]
-        + ([] if value is True else [",".join(map(str, value)) if isinstance(value, tuple) else str(value)])
-        for name, value in asked.items()
-    ]
-    assert cli.main(["simulate", str(tmp_path / "a.h5"), *sum(words, [])]) == 0
+    words = [str(tmp_path / "a.h5")]
+    for name, value in asked.items():
+        said = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        words += [f"--{name.replace('_', '-')}", *([] if value is True else [said])]
+    assert cli.main(["simulate", *words]) == 0
     found, made = formats.read_scan(tmp_path / "a.h5"), simulate(0, **asked).scan
     np.testing.assert_array_equal(found.counts, made.counts)
     np.testing.assert_array_equal(found.mask, made.mask)

@@ -142,7 +142,10 @@ def test_a_report_that_is_taken_for_a_result_is_refused_with_the_way(reported, r
     for command in (["compare", str(path), str(result)], ["reconstruct", str(path)], ["picture", str(path)]):
         assert main(command) == 2
         said = capsys.readouterr().err
-        assert f"is the report of a reconstruction of simulated_3, which holds no crystal: open {path.parent / 'b.cxi'};" in said
+        assert (
+            f"is the report of a reconstruction of simulated_3, which holds no crystal: open {path.parent / 'b.cxi'};"
+            in said
+        )
         assert "repeat r.json" in said
         assert "--recipe r.json" in said
     (path.parent / "b.cxi").unlink()

@@ -16,7 +16,7 @@ from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
 from napari_autophase.viewer.model import adoption, compat, layers
-from napari_autophase.viewer.model.saving import suggested_name
+from napari_autophase.viewer.model.naming import suggested_name
 
 
 @pytest.fixture(autouse=True)

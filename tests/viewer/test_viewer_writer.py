@@ -14,7 +14,7 @@ from viewer_doubles import make_reconstruction
 from napari_autophase import formats
 from napari_autophase.scan import InputError
 from napari_autophase.viewer import writer
-from napari_autophase.viewer.model import layers, saving
+from napari_autophase.viewer.model import layers, naming, saving
 from napari_autophase.viewer.model.drawing import Look
 from napari_autophase.viewer.model.mesh import Cut
 
@@ -92,7 +92,7 @@ def test_a_name_that_says_another_format_is_refused(reconstruction, tmp_path):
 
 def test_names_are_safe_for_files(session):
     result = session.add_result(make_reconstruction("Au S0054/α"))
-    assert saving.suggested_name(result) == "Au_S0054_α_result1.cxi"
+    assert naming.suggested_name(result) == "Au_S0054_α_result1.cxi"
 
 
 def test_a_saved_result_opens_as_it_was_shown(viewer, session, tmp_path):

@@ -33,7 +33,8 @@ def simulate(
         bool, typer.Option("--dislocation", help="Add a screw-like line about which the phase turns by 2π.")
     ] = False,
     texture: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Variation of the amplitude inside the crystal, as a part of it.")
+        float,
+        typer.Option(min=0, max=0.9, help="Variation of the amplitude inside the crystal, as a part of it."),
     ] = 0.05,
     oversampling: Annotated[
         str | None,
@@ -44,7 +45,9 @@ def simulate(
     ] = None,
     off_centre: Annotated[
         float,
-        typer.Option(min=0, metavar="PX", help="The peak lies up to so many pixels off the middle, along each axis."),
+        typer.Option(
+            min=0, metavar="PX", help="The peak lies up to so many pixels off the middle, along each axis."
+        ),
     ] = 0.3,
     peak: Annotated[float, typer.Option(min=1, help="Expected counts of the brightest voxel.")] = 1e6,
     background: Annotated[float, typer.Option(min=0, help="Mean counts per voxel added.")] = 0.0,
@@ -78,7 +81,9 @@ def simulate(
     check_targets([(output, output.suffix), (truth, ".cxi")], ())
     frames, rows, columns = map(int, sides := _each(size, "--size"))
     if (frames, rows, columns) != sides or min(sides) < 16:
-        raise InputError(f"--size '{size}': write one whole number of at least 16, or three, such as 64,80,72.")
+        raise InputError(
+            f"--size '{size}': write one whole number of at least 16, or three, such as 64,80,72."
+        )
     made = simulation.simulate(
         seed,
         (frames, rows, columns),

@@ -40,9 +40,9 @@ def in_words(path: Path) -> str:
         result = result_of(report, path)
         where = "the .cxi file that was written with it" if result is None else str(result)
         return (
-            f"{path} is the report of a reconstruction of {report.get('name') or 'a scan'}, which holds no crystal: open {where}; "
-            f"napari-autophase info {name} shows it, repeat {name} makes the result again, and reconstruct takes its recipe "
-            f"(--recipe {name})."
+            f"{path} is the report of a reconstruction of {report.get('name') or 'a scan'}, which holds no crystal: "
+            f"open {where}; napari-autophase info {name} shows it, repeat {name} makes the result again, and reconstruct "
+            f"takes its recipe (--recipe {name})."
         )
     if {"preset", "refine"} & document.keys():
         return f"{path} is a recipe, not a scan: give it beside the scan, as --recipe {name}."

@@ -164,7 +164,8 @@ def simulate(
         n >= _LEAST * ratio for n, ratio in zip(shape, oversampling, strict=True)
     ):
         raise InputError(
-            f"An oversampling of {oversampling} leaves the crystal fewer than {_LEAST} of {shape} voxels; ask for less, or a larger scan."
+            f"An oversampling of {oversampling} leaves the crystal fewer than {_LEAST} of {shape} voxels; ask for "
+            "less, or a larger scan."
         )
     if off_centre >= min(shape) / 2:
         raise InputError(f"A peak {off_centre:g} voxels off the centre lies outside a scan of shape {shape}.")

@@ -26,7 +26,7 @@ def save_result() -> None:
     """Ask where the result goes whose layer is selected, or the only one that there is, and save it there."""
     from qtpy.QtWidgets import QFileDialog
 
-    from .model import saving
+    from .model import naming, saving
     from .model.results import results
     from .widgets.words import in_window
 
@@ -44,7 +44,7 @@ def save_result() -> None:
         )
         return
     (chosen,) = selected or found
-    name = saving.suggested_name(chosen)
+    name = naming.suggested_name(chosen)
     path, _ = QFileDialog.getSaveFileName(None, "Save the reconstruction", name, "CXI (*.cxi)")
     if not path:
         return

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import qthrottled
 
 from ...scan import InputError
-from ..model import compat, layers, saving
+from ..model import compat, layers, naming, saving
 from ..model.quantity import label, span
 from ..model.remarks import lines
 from ..model.run_words import meanings, quality
@@ -366,7 +366,7 @@ class DisplayDock(Page):
         result = self.current
         if result is None:
             return
-        name = saving.suggested_name(result)
+        name = naming.suggested_name(result)
         path, _ = QFileDialog.getSaveFileName(self, "Save the reconstruction", name, "CXI (*.cxi)")
         if not path:
             return

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton
 
 from ...reconstruction import Reconstruction
 from ...scan import InputError, Scan
-from ..model import outputs, saving
+from ..model import naming, outputs, saving
 from ..model.gists import Gist
 from ..model.logbook import logbook_line
 from ..model.results import ResultLayers
@@ -147,7 +147,7 @@ class ExportSection(Section):
         result = self._shown_result()
         if result is None:
             return
-        name = saving.suggested_name(result, suffix)
+        name = naming.suggested_name(result, suffix)
         path, chosen = QFileDialog.getSaveFileName(self, title, name, kinds)
         if path:
             # the ending that was chosen in the dialog is not always written by it

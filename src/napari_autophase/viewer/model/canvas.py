@@ -45,7 +45,7 @@ def set_stage(viewer: ViewerModel) -> Iterator[None]:
 
 
 def show_caption(viewer: ViewerModel, parts: Sequence[str]) -> None:
-    """Write what is seen in the upper left corner: in a line, or where that is too long, in several, whatever size the canvas gets."""
+    """Write what is seen in the upper left corner: in a line, or where that is too long, in several."""
     if viewer not in _captions:
         seen_in = weakref.ref(viewer)
         compat.when_resized(viewer, lambda: _fit(seen_in()))
@@ -72,7 +72,9 @@ def _laid_out(viewer: ViewerModel) -> str:
     if len(line) * _LETTER_PX < width - _BAR_PX:
         return line
     letters = max((width - _LEAST_BAR_PX) // _LETTER_PX, _LEAST_LETTERS)
-    together = (part.replace("± ", "±\u00a0").replace("· ", "·\u00a0") for part in parts)  # which textwrap does not break
+    together = (
+        part.replace("± ", "±\u00a0").replace("· ", "·\u00a0") for part in parts
+    )  # which textwrap does not break
     return "\n".join("\n".join(textwrap.wrap(part, letters)) for part in together).replace("\u00a0", " ")
 
 

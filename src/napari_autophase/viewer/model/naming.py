@@ -15,10 +15,10 @@ _busy: weakref.WeakSet[ResultLayers] = weakref.WeakSet()
 
 def rename(result: ResultLayers, layer: Layer) -> bool:
     """Call a result as one of its layers is called now, and its other layers likewise; return whether it has another name."""
-    before, role = result.title, layer.metadata[ROLE]
+    before, name, role = result.title, str(layer.name), layer.metadata[ROLE]
     if result.layer(role) is not layer or result in _busy:
         return False
-    called, result.called = layer.name.removesuffix(role).strip(), ""
+    called, result.called = name.removesuffix(role).strip(), ""
     if called != result.title:
         result.called = called
     if result.title == before:
@@ -30,3 +30,9 @@ def rename(result: ResultLayers, layer: Layer) -> bool:
     _busy.discard(result)
     result.recaption()
     return True
+
+
+def suggested_name(result: ResultLayers, suffix: str = ".cxi") -> str:
+    """Return a file name for a result, such as ``S0054_result1.cxi``, or what a person has called it."""
+    words = result.called or f"{result.reconstruction.name}_result{result.group}"
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in words) + suffix

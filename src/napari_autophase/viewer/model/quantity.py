@@ -22,7 +22,7 @@ _MAPS = {
     "amplitude": "viridis",
 }
 _ROUND, _NEAR = (1, 2, 4, 5, 10), 0.77
-"""Where colours end that would end a little before, at this part of it: napari's bar would have that just outside, and say 0 alone."""
+"""Where colours end that would end a little before, at this part of it: napari's bar would say 0 alone."""
 
 
 class Averaged(NamedTuple):

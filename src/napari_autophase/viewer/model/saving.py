@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from psygnal import Signal
@@ -13,9 +12,6 @@ from psygnal import Signal
 from ...reconstruction import Reconstruction
 from . import gists
 from .drawing import Look
-
-if TYPE_CHECKING:
-    from .results import ResultLayers
 
 
 @dataclass(frozen=True)
@@ -82,9 +78,3 @@ def save(reconstruction: Reconstruction, path: str | Path, look: Look | None = N
     export.write(reconstruction if look is None else replace(reconstruction, shown=look.document()), target)
     SAVED.note(reconstruction, str(target), f"{datetime.now():%H:%M}")
     return str(target)
-
-
-def suggested_name(result: ResultLayers, suffix: str = ".cxi") -> str:
-    """Return a file name for a result, such as ``S0054_result1.cxi``, or what a person has called it."""
-    words = result.called or f"{result.reconstruction.name}_result{result.group}"
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in words) + suffix
