@@ -157,7 +157,18 @@ def test_a_result_is_renamed_with_its_layer(session, viewer, qtbot):
     second.layer("slices").name = "crystal · 2 slices"
     assert dock.result.currentText() == "crystal · 2"
     second.layer("isosurface").name = "crystal · 1 isosurface"  # which is taken: napari numbers it
-    assert len({result.title for result in session.results}) == 2
+    assert [result.title for result in session.results] == ["crystal · 1", "crystal · 1 [1]"]
+
+
+def test_panels_follow_a_result_that_is_renamed(session, viewer, qtbot, panels):
+    dock, (_, reconstruct) = DisplayDock(viewer), panels
+    qtbot.addWidget(dock)
+    first, second = (session.add_result(make_reconstruction()) for _ in range(2))
+    first.layer("isosurface").name = "tip"
+    other = dock.beside.other
+    assert [other.itemText(at) for at in range(other.count())] == ["nothing", "tip"]
+    second.layer("isosurface").name = "whole"
+    assert reconstruct.going_on.name.text() == "Go on from whole"
 
 
 def test_a_renamed_result_comes_back_by_its_name_and_what_takes_its_place_has_its_own(session, viewer, qtbot):

@@ -96,6 +96,8 @@ class BesideBox(Box):
             self.other.addItem("nothing", None)
             for each in offered:
                 self.other.addItem(each.title, each)
+        for at, each in enumerate(offered, 1):  # one may have been renamed
+            self.other.setItemText(at, each.title)
         self.other.setCurrentIndex(offered.index(other) + 1 if other in offered else 0)
         self.other.setEnabled(seen is not None and bool(offered))
         for tick in self.ticks.values():

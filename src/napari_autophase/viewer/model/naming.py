@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 
 from napari.layers import Layer
@@ -18,7 +19,8 @@ def rename(result: ResultLayers, layer: Layer) -> bool:
     before, name, role = result.title, str(layer.name), layer.metadata[ROLE]
     if result.layer(role) is not layer or result in _busy:
         return False
-    called, result.called = name.removesuffix(role).strip(), ""
+    # napari writes a number behind a name that is taken
+    called, result.called = re.sub(rf"\s*{role}(\s\[\d+\])?$", r"\1", name).strip(), ""
     if called != result.title:
         result.called = called
     if result.title == before:
