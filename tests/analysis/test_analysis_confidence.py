@@ -23,9 +23,11 @@ def shells(photons: float, deviance: float, expected: float = 1.0) -> Shells:
 
 
 def test_what_it_goes_by():
-    """Off by e times the noise; 2000 voxels whose deviance is 0.4 too large, of 20,000 photons; 500 voxels."""
+    """Off by e times the noise; 2000 voxels whose deviance is 0.4 too large, of 20,000 photons; 500 voxels; amplitudes that differ by a fifth."""
     found = trust.evidence({"free_llk": math.e, "noise_llk": 1.0}, shells(10.0, 1.4), 500, True, 0.2)
-    assert found == pytest.approx([1.0, math.log(0.4 * 2000 / 4 / 20_000 + 1e-5), math.log10(40), 1.0])
+    assert found == pytest.approx(
+        [1.0, math.log(0.4 * 2000 / 4 / 20_000 + 1e-5), math.log10(40), 1.0, math.log(0.2)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,20 +42,31 @@ def test_what_it_goes_by():
     ids=["nothing held out", "no noise", "no shells", "no support", "no light"],
 )
 def test_where_nothing_tells_nothing_is_said(figures, explained, inside):
-    assert trust.confidence(figures, explained, inside, False, True) is None
+    assert trust.confidence(figures, explained, inside, False, 0.1, True) is None
 
 
 def test_more_unexplained_light_is_less_sure_where_photons_are_many():
     figures = {"free_llk": 1.3, "noise_llk": 1.0}
     for photons in (100.0, 1e4):
         sure = [
-            trust.confidence(figures, shells(photons, 1 + 4 * photons * share), 500, False, True)
+            trust.confidence(figures, shells(photons, 1 + 4 * photons * share), 500, False, 0.12, True)
             for share in (1e-4, 1e-3, 1e-2, 0.1)
         ]
         assert all(0 < each < 1 for each in sure)
         assert sure == sorted(sure, reverse=True)
     assert sure[0] > 0.9
     assert sure[-1] < 0.25
+
+
+def test_an_uneven_crystal_is_less_sure():
+    figures, explained = {"free_llk": 1.3, "noise_llk": 1.0}, shells(100.0, 1.0)
+    sure = [
+        trust.confidence(figures, explained, 500, False, uneven, True)
+        for uneven in (0.03, 0.1, 0.3, math.nan)
+    ]
+    assert sure == sorted(sure, reverse=True)
+    assert sure[0] > 0.9
+    assert sure[2] < 0.5
 
 
 def test_it_is_right_about_as_often_as_it_says():
