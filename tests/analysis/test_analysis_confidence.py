@@ -23,7 +23,7 @@ def shells(photons: float, deviance: float, expected: float = 1.0) -> Shells:
 
 
 def test_what_it_goes_by():
-    """Off by e times the noise; 2000 voxels whose deviance is 0.4 too large, of 20,000 photons; 500 voxels; amplitudes that differ by a fifth."""
+    """Off by e times the noise; 2000 voxels whose deviance is 0.4 too large; 500 voxels; amplitudes that differ by a fifth."""
     found = trust.evidence({"free_llk": math.e, "noise_llk": 1.0}, shells(10.0, 1.4), 500, True, 0.2)
     assert found == pytest.approx(
         [1.0, math.log(0.4 * 2000 / 4 / 20_000 + 1e-5), math.log10(40), 1.0, math.log(0.2)]
