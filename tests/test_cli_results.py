@@ -156,8 +156,8 @@ def test_a_report_that_is_taken_for_a_result_is_refused_with_the_way(reported, r
 @pytest.mark.parametrize(
     ("document", "says"),
     [
-        (QUICK.model_dump_json(), "is a recipe, not a scan: give it beside the scan, as --recipe d.json"),
-        ('{"energy_kev": 9.0}', "is a geometry, not a scan: give it beside the scan, as --geometry d.json"),
+        (QUICK.model_dump_json(), "is a recipe, not a scan: it goes beside the scan (--recipe d.json)"),
+        ('{"energy_kev": 9.0}', "is a geometry, not a scan: it goes beside the scan (--geometry d.json)"),
         ('{"a": 1}', "is not a scan of a kind known here"),
         ("[1, 2]", "is not a scan of a kind known here"),
         ('{"a":', "is not a scan of a kind known here"),

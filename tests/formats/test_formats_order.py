@@ -207,6 +207,18 @@ def test_frames_whose_order_is_lost_and_that_no_log_tells_are_said(tmp_path, see
     )
 
 
+@pytest.mark.parametrize(("seed", "size"), [(1, 32), (2, 32), (3, 48)])
+def test_frames_that_go_up_and_down_again_are_said(tmp_path, seed, size):
+    truth = simulate(seed=seed, size=size, peak=1e5)
+    rng = np.random.default_rng(seed)
+    both = rng.poisson(np.concatenate([truth.scan.counts, truth.scan.counts[::-1]]) / 2)
+    np.save(tmp_path / "a.npy", both)
+    np.save(tmp_path / "b.npy", np.roll(truth.scan.counts, size // 5, 0))  # off the middle, one way
+    words = f"{size} to {2 * size - 1} are frames 0 to {size - 1} backwards"
+    assert sum(words in note for note in formats.read_scan(tmp_path / "a.npy").notes) == 1
+    assert not any("backwards" in note for note in formats.read_scan(tmp_path / "b.npy").notes)
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_frames_in_the_order_of_their_names_as_text(tmp_path, first):
     stack = counts((32, 40, 48))

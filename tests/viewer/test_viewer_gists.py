@@ -112,7 +112,7 @@ def test_where_a_result_is_kept(tmp_path, monkeypatch):
     assert kept.words.startswith("saved ")
     assert kept.words.endswith(" one.cxi")
     assert (kept.mark, kept.more) == ("good", (path,))
-    other = make_reconstruction()
+    other = replace(make_reconstruction(), starred=True)
     saving.SAVED.change(found, other)
     assert (saving.SAVED.gist(other).words, saving.SAVED.gist(other).mark) == (
         "changed since one.cxi",

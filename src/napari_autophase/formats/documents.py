@@ -45,9 +45,9 @@ def in_words(path: Path) -> str:
             f"takes its recipe (--recipe {name})."
         )
     if {"preset", "refine"} & document.keys():
-        return f"{path} is a recipe, not a scan: give it beside the scan, as --recipe {name}."
+        return f"{path} is a recipe, not a scan: it goes beside the scan (--recipe {name})."
     if {"energy_kev", "beamline", "detector_angles_deg"} & document.keys():
-        return f"{path} is a geometry, not a scan: give it beside the scan, as --geometry {name}."
+        return f"{path} is a geometry, not a scan: it goes beside the scan (--geometry {name})."
     return ""
 
 

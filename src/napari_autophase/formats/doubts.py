@@ -21,6 +21,9 @@ _OFTEN = 20
 """Values are looked at that so many voxels have."""
 _BETTER, _PART = 0.05, 0.4
 """So much more alike than its neighbours another frame must be, for this part of the frames."""
+_AS_ALIKE, _AS_BRIGHT, _OFF_MIDDLE = 0.01, 0.1, 0.1
+"""Frames of a way back are less alike than neighbours by so little at most, and their light differs by this part in the middle of
+all; the peak is this part of all frames off their middle."""
 
 
 def seen_of(counts: np.ndarray, bad: np.ndarray | None) -> np.ndarray:
@@ -176,7 +179,7 @@ def among_frames(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     amplitude = np.sqrt(some)
     light = np.sum(some, 1)
     lit = np.flatnonzero((light >= _LIT * light.max()) & (light >= _PHOTONS))
-    disorder = _out_of_order(amplitude, light, lit)
+    disorder = _up_and_down(amplitude, light, lit) or _out_of_order(amplitude, light, lit)
     if disorder:
         return disorder
     beside = np.ones(len(counts))
@@ -224,6 +227,27 @@ def _out_of_order(amplitude: np.ndarray, light: np.ndarray, lit: np.ndarray) -> 
     return [
         "Many frames are unlike those beside them, and like others far away: their order along the rocking curve may be lost; "
         "sort them by where the motor stood."
+    ]
+
+
+def _up_and_down(amplitude: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:
+    """Say so if the second half of the frames is the first one backwards, as where a motor went up and down again.
+
+    Frames on both sides of a symmetric crystal's peak are alike too, but that peak is in the middle of them.
+    """
+    last = len(light) - 1
+    if len(lit) < _FEWEST or abs(2 * int(light.argmax()) - last) < 2 * _OFF_MIDDLE * len(light):
+        return []
+    one = amplitude / np.sqrt(np.maximum(light, 1))[:, None]
+    back = np.sum(one[lit] * one[last - lit], 1)
+    beside = np.sum(one[lit] * one[np.where(lit < last, lit + 1, lit - 1)], 1)
+    differ = np.abs(light[lit] - light[last - lit]) / (light[lit] + light[last - lit])
+    if np.median(back) < np.median(beside) - _AS_ALIKE or np.median(differ) > _AS_BRIGHT / 2:
+        return []
+    half = len(light) // 2
+    return [
+        f"Frames {half} to {last} are frames 0 to {last - half} backwards: a motor that went up and down again. Phase one way "
+        "alone, as a scan of its own, or give both ways as two scans to be summed."
     ]
 
 

@@ -39,6 +39,7 @@ _VALUE = r"(?= (?:auto|counts|amplitudes|scaled|[A-Z]{3,}|\d+(?:,\d+)*))"
 def in_window(text: str) -> str:
     """Return a sentence in which captions of the window stand for options of the command line, and for settings."""
     text = re.sub(r"--set geometry\.(\w+)(=\S*[\w…])?", lambda found: GEOMETRY.get(found[1], found[0]), text)
+    text = re.sub(r"--recipe\b", "Load recipe…", text)
     for name in sorted(_OPTIONS, key=len, reverse=True):
         text = re.sub(rf"--{name}\b(?!-){_VALUE}", f"{_OPTIONS[name]}:", text)
         text = re.sub(rf"--{name}\b(?!-)", _OPTIONS[name], text)
