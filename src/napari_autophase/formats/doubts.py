@@ -179,11 +179,12 @@ def among_frames(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     amplitude = np.sqrt(some)
     light = np.sum(some, 1)
     lit = np.flatnonzero((light >= _LIT * light.max()) & (light >= _PHOTONS))
-    disorder = _up_and_down(amplitude, light, lit) or _out_of_order(amplitude, light, lit)
+    one = amplitude / np.sqrt(np.maximum(light, 1))[:, None]
+    alike = one[lit] @ one.T
+    disorder = _up_and_down(alike, light, lit) or _out_of_order(alike, light, lit)
     if disorder:
         return disorder
     beside = np.ones(len(counts))
-    one = amplitude / np.sqrt(np.maximum(light, 1))[:, None]
     pairs = np.sum(one[1:] * one[:-1], 1)
     beside[1:-1] = np.maximum(pairs[1:], pairs[:-1])
     beside[[0, -1]] = 1.0
@@ -204,7 +205,7 @@ def among_frames(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     return [*said, *(each.said(len(counts)) for each in changes), *more, *turned.values()]
 
 
-def _out_of_order(amplitude: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:
+def _out_of_order(alike: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:
     """Say so if frames are unlike those beside them and like others far away, as they are where their order was lost.
 
     Frames on both sides of the peak may be alike, for a crystal may be symmetric.
@@ -216,8 +217,6 @@ def _out_of_order(amplitude: np.ndarray, light: np.ndarray, lit: np.ndarray) -> 
         ]
     if len(lit) < _FEWEST:
         return []
-    amplitude = amplitude / np.sqrt(np.maximum(light, 1))[:, None]
-    alike = amplitude[lit] @ amplitude.T
     apart = np.abs(lit[:, None] - np.arange(len(light)))
     mirrored = np.abs(lit[:, None] + np.arange(len(light)) - 2 * int(light.argmax())) <= 2
     beside = np.max(alike, axis=1, where=apart == 1, initial=0)
@@ -230,17 +229,17 @@ def _out_of_order(amplitude: np.ndarray, light: np.ndarray, lit: np.ndarray) -> 
     ]
 
 
-def _up_and_down(amplitude: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:
+def _up_and_down(alike: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:
     """Say so if the second half of the frames is the first one backwards, as where a motor went up and down again.
 
-    Frames on both sides of a symmetric crystal's peak are alike too, but that peak is in the middle of them.
+    `alike` says how much each of the `lit` frames is like every frame.  Frames on both sides of a symmetric crystal's peak are
+    alike too, but that peak is in the middle of them.
     """
     last = len(light) - 1
     if len(lit) < _FEWEST or abs(2 * int(light.argmax()) - last) < 2 * _OFF_MIDDLE * len(light):
         return []
-    one = amplitude / np.sqrt(np.maximum(light, 1))[:, None]
-    back = np.sum(one[lit] * one[last - lit], 1)
-    beside = np.sum(one[lit] * one[np.where(lit < last, lit + 1, lit - 1)], 1)
+    row = np.arange(len(lit))
+    back, beside = alike[row, last - lit], alike[row, np.where(lit < last, lit + 1, lit - 1)]
     differ = np.abs(light[lit] - light[last - lit]) / (light[lit] + light[last - lit])
     if np.median(back) < np.median(beside) - _AS_ALIKE or np.median(differ) > _AS_BRIGHT / 2:
         return []
