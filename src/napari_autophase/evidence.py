@@ -27,6 +27,11 @@ MEANINGS = {
 """What figures of quality say, wherever they are shown."""
 
 
+def percent(confidence: float) -> int:
+    """Return a confidence in percent, 99 at most: nothing is certain."""
+    return min(round(100 * confidence), 99)
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """Something in shells of spatial frequency, and what it must not fall below.

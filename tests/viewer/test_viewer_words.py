@@ -14,6 +14,7 @@ from napari_autophase.recipe import Recipe
 from napari_autophase.recipe.settings import settings
 from napari_autophase.viewer.docks import load_dock
 from napari_autophase.viewer.docks.load_dock import LoadDock
+from napari_autophase.viewer.model import run_words
 from napari_autophase.viewer.widgets.notes import Note, Notes
 from napari_autophase.viewer.widgets.words import in_window
 
@@ -70,6 +71,10 @@ def test_no_setting_that_is_named_as_a_key_is_left_in_the_window():
     ]
     assert len(said) >= 4, "else they are sought in the wrong place"
     assert not [line for line in said if any(key in in_window(line) for key in keys)]
+
+
+def test_no_result_is_said_to_be_certain():
+    assert run_words.quality({"chi2": 0.01, "confidence": 0.9999}) == ["χ² 0.01", "confidence 99 %"]
 
 
 def test_every_error_that_napari_shows_says_fields():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...evidence import Shells, Trust
+from ...evidence import Shells, Trust, percent
 from .assess import ITS_TWIN, REPRODUCES
 from .shells import GOOD, POOR
 
@@ -114,11 +114,6 @@ def shells_in_words(shells: Shells) -> str:
         f"The model explains the data poorly at a resolution of {where}: the deviance is up to {plain(ratio.max(), 2)} times "
         f"what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})."
     )
-
-
-def percent(confidence: float) -> int:
-    """Return a confidence in percent, 99 at most: nothing is certain."""
-    return min(round(100 * confidence), 99)
 
 
 def plain(value: float, digits: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from ...evidence import MEANINGS
+from ...evidence import MEANINGS, percent
 from ...reconstruction import Reconstruction
 
 EXPLANATIONS = {
@@ -41,7 +41,7 @@ def quality(figures: Mapping[str, float]) -> list[str]:
         for key in ("chi2", "free_llk")
         if math.isfinite(figures.get(key, math.nan))
     ]
-    return [*parts, f"confidence {100 * figures['confidence']:.0f} %"] if "confidence" in figures else parts
+    return [*parts, f"confidence {percent(figures['confidence'])} %"] if "confidence" in figures else parts
 
 
 def meanings(*names: str) -> str:
