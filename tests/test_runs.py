@@ -360,10 +360,12 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
         blur = None if sigma is None else phasing.Blur(sigma)
         return outcome.Run(object, support, figures, np.zeros(1), 1, (), "cpu", "torch", blur, {})
 
-    def found(recipe, *outcomes):
+    whole = prepare(crystal.scan)
+
+    def found(recipe, *outcomes, prepared=whole):
         asked.clear()
         attempts(*outcomes)
-        job = runs.single(prepare(crystal.scan), recipe, None, torch.device("cpu"), None)
+        job = runs.single(prepared, recipe, None, torch.device("cpu"), None)
         with pytest.raises(StopIteration) as end:
             next(job)
         return end.value.value
@@ -388,6 +390,12 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
         assert found(recipe, *outcomes, one(even, 1.3)).blur == sharp.blur
         assert [how["light"] for how in asked] == ["estimate"] * len(outcomes) + ["off"]
         assert found(recipe, *outcomes, one(even, 1.2)).blur is None
+    # and where the middle of the peak was not measured any blur is, in every preset
+    gap, blurred = replace(whole, shown=whole.counts.copy(), doubtful=True), one(even, 1.2, (0.4, 0.4, 0.4))
+    for recipe in (Recipe(), Recipe.from_preset("iterative")):
+        assert found(recipe, blurred, one(even, 1.3), prepared=gap).blur == blurred.blur
+        assert [(how["light"], how["careful"]) for how in asked] == [("estimate", True), ("off", True)]
+        assert found(recipe, blurred, one(even, 1.2), prepared=gap).blur is None
     # few photons: what hardly explains more is not taken if it is less even
     assert found(Recipe(), one(uneven, 1.2), one(even, 1.26)).object is even
     for alone in (best.with_settings({"model.coherence": "off"}), Recipe.from_preset("iterative")):

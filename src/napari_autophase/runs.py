@@ -43,11 +43,9 @@ of their light is unexplained.
 
 Of 186 simulated crystals that `fast` found right at once (correlation 0.98 or more; 1e4 to 1e7 photons) 4 are; of one on a
 background of 1 that it found to 0.960 the noise is exceeded 1.75 times."""
-
 NOISE, UNEVEN = 1.15, 0.1
 """A first attempt is not enough if unseen pixels are off by more than so many times the noise and the amplitude inside differs
 by more than such a part of its mean, see `analysis.unevenness`."""
-
 UNIFORM = 2.0
 """Where the middle of the peak was not measured, and among attempts, held-out likelihoods are divided by this power of how
 uniform amplitudes are.
@@ -61,41 +59,36 @@ def single(
 ) -> Generator[Progress, None, Run]:
     """Phase a scan once, and once more with more starts, and in search of a blur, if the outcome explains too little.
 
-    Where a blur was found that leaves an axis sharp, as wrong objects ask for one (see `is_enough`), it is phased as if the light
-    were coherent too.
-
     Where the middle of the peak is missing that is done with care, at once if nothing tells what it was: phasing begins with what
     the surroundings of the peak say of it taken as measured (`PRELUDE`), so that the modes which nothing measured, the widest of
     the object, are about right; then these are free.  Random starts go beside a guess.
+
+    A blur that wrong objects ask for too (see `_is_doubtful`) is held against what is found as if the light were coherent.
     """
-    found = yield from _attempt(prepared, recipe, model, device, stage, careful=prepared.doubtful)
-    complete = prepared.shown is prepared.counts
-    if not complete:
-        if prepared.doubtful or not recipe.refine.algorithm or is_enough(found, complete):
-            return found
-        again = yield from _attempt(prepared, recipe, model, device, stage, careful=True)
-        said = (
-            "The middle of the Bragg peak was not measured, and a first attempt did not explain the rest: "
-            "begun anew, with random starts."
-        )
-        return replace(min(found, again, key=_merit), notes=(*found.notes, said))
-    more = recipe.with_more_starts()
-    doubted = _may_be_blurred(recipe, found)
+    careful, complete = prepared.doubtful, prepared.shown is prepared.counts
+    found = yield from _attempt(prepared, recipe, model, device, stage, careful=careful)
+    tried, said, more = recipe, "", recipe.with_more_starts()
+    doubted = complete and _may_be_blurred(recipe, found)
     ways = {"with more starts": more != recipe, "in search of partly coherent light": doubted}
     how = [way for way, is_taken in ways.items() if is_taken]
-    tried = recipe
-    if how and not is_enough(found, complete):
-        tried = more
-        again = yield from _attempt(prepared, more, model, device, stage, doubted=doubted)
-        said = f"A first attempt explained too little of the light: begun anew, {' and '.join(how)}."
+    if not is_enough(found, complete):
+        if complete and how:
+            tried = more
+            said = f"A first attempt explained too little of the light: begun anew, {' and '.join(how)}."
+        elif not complete and not careful and recipe.refine.algorithm:
+            careful = True
+            said = "The middle of the Bragg peak was not measured, and a first attempt did not explain the rest: "
+            said += "begun anew, with random starts."
+    if said:
+        again = yield from _attempt(prepared, tried, model, device, stage, careful=careful, doubted=doubted)
         found = replace(min(found, again, key=_merit), notes=(*found.notes, said))
-    if not _seeks_blur(recipe) or found.blur is None or all(found.blur.sigma_px):
+    if not _is_doubtful(found, recipe, careful):
         return found
     coherent = tried.with_settings({"model.coherence": "off"})
-    again = yield from _attempt(prepared, coherent, model, device, stage)
+    again = yield from _attempt(prepared, coherent, model, device, stage, careful=careful)
     if _merit(again) > _merit(found):
         return found
-    said = "A blur that left an axis sharp was found, but the scan is explained as well without: the light counts as coherent."
+    said = "A blur was found, but the scan is explained as well without it: the light counts as coherent."
     return replace(again, notes=(*found.notes, said))
 
 
@@ -197,6 +190,13 @@ def is_enough(run: Run, complete: bool) -> bool:
 def _may_be_blurred(recipe: Recipe, run: Run) -> bool:
     """Whether a blur is sought, a guess has told of none, and what was found is not even."""
     return _seeks_blur(recipe) and _is_uneven(run) and (run.blur is None or min(run.blur.sigma_px) < SHARP)
+
+
+def _is_doubtful(run: Run, recipe: Recipe, careful: bool) -> bool:
+    """Whether wrong objects may have asked for a blur: one that leaves an axis sharp, or any where the peak was not measured."""
+    if run.blur is None or recipe.model.coherence != "estimate":
+        return False
+    return careful or (_seeks_blur(recipe) and not all(run.blur.sigma_px))
 
 
 def _seeks_blur(recipe: Recipe) -> bool:
