@@ -155,11 +155,12 @@ def _object(found: Reconstruction, frame: Frame, voxel_size: float | None) -> Or
     filled = np.argwhere(np.abs(inside) > 0.01 * np.abs(inside).max())
     if len(filled) == 0:
         raise InputError(f"{found.name} is empty: there is nothing to orthogonalise.")
-    half = analysis.reach(filled.min(0), filled.max(0), np.array(inside.shape) // 2, steps, voxel)
+    centre = analysis.centre_of(inside)
+    half = analysis.reach(filled.min(0), filled.max(0), np.array(centre), steps, voxel)
     _check_size(half, voxel, "nm", 24, voxel_size is not None)
-    data, voxel = analysis.orthogonalise(inside, steps, voxel)
+    data, voxel = analysis.orthogonalise(inside, steps, voxel, centre=centre)
     half = np.array(data.shape) // 2
-    known = analysis.resampled(found.support.astype(np.float32), steps, voxel, half) >= 0.5
+    known = analysis.resampled(found.support.astype(np.float32), steps, voxel, half, np.array(centre)) >= 0.5
     return Orthogonal(
         data, known, voxel, "nm", (0.0, 0.0, 0.0), turn @ q, frame, found.name, found.source, found.notes
     )

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from napari_autophase.analysis import quantities
+from napari_autophase import orthogonal
+from napari_autophase.analysis import quantities, trusted
 from napari_autophase.analysis.align import fitted
+from napari_autophase.evidence import Trust
 from napari_autophase.geometry import frame
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
@@ -86,6 +91,39 @@ def test_a_crystal_has_the_same_amplitude_one_whatever_its_scale_and_one_bright_
     other = quantities(made(bright, geometry=False), 0.5)
     assert np.median(shown.amplitude[shown.support]) == pytest.approx(1, abs=0.01)
     np.testing.assert_array_equal(shown.support, other.support)
+
+
+def soft_ball(place: tuple[float, float, float]) -> np.ndarray:
+    """Return a ball whose edge is a few voxels wide, so many voxels from the middle of the measured grid."""
+    at = np.linalg.norm(np.tensordot(STEPS, INDEX - np.array(place)[:, None, None, None], 1), axis=0)
+    return np.clip((RADIUS - at) / 30 + 0.5, 0, 1)
+
+
+@pytest.mark.parametrize("place", [(0.6, -0.5, 0.4), (-0.3, 0.1, -0.5)])
+def test_a_crystal_is_shown_about_its_centre_wherever_between_voxels_it_lies(place):
+    there, here = (quantities(made(soft_ball(at)), 0.5) for at in (place, (0, 0, 0)))
+    for shown in (here, there):
+        middle = np.array(shown.amplitude.shape) // 2
+        assert ndimage.center_of_mass(shown.amplitude) == pytest.approx(middle, abs=0.02)
+    assert there.centre == pytest.approx(np.array(SHAPE) // 2 + place, abs=0.02)
+    apart = fitted(there.amplitude, here.amplitude.shape) - here.amplitude
+    assert np.abs(apart).max() < 0.2  # a step of half a voxel in the edge is twice as much
+    trust = Trust(*[INDEX[0].astype(np.float32)] * 4, figures={}, unit="nm")
+    index = trusted(replace(made(soft_ball(place)), trust=trust), there)["strain_averaged"].values
+    assert index[tuple(middle)] == round(place[0]), "what goes along lies where the crystal does"
+    made_alone = orthogonal.orthogonalise(made(soft_ball(place)))
+    middle = np.array(made_alone.data.shape) // 2
+    assert ndimage.center_of_mass(np.abs(made_alone.data)) == pytest.approx(middle, abs=0.02)
+
+
+def test_a_crystal_that_was_put_beside_the_middle_stays_there():
+    place = (0, 3, -2)
+    shown = quantities(made(soft_ball(place)), 0.5)
+    assert shown.centre == tuple(np.array(SHAPE) // 2)
+    z, y, x = (
+        np.array(ndimage.center_of_mass(shown.amplitude)) - np.array(shown.amplitude.shape) // 2
+    ) * shown.voxel_size
+    assert (x, y, z) == pytest.approx(STEPS @ place, abs=0.5)
 
 
 def test_without_geometry_the_grid_is_the_measured_one_in_pixels():

@@ -27,7 +27,7 @@ from .metrics import (
     support_iou,
     unevenness,
 )
-from .orthogonal import orthogonalise, reach, regridded, resampled
+from .orthogonal import centre_of, orthogonalise, reach, regridded, resampled
 from .phase import remove_ramp, unwrap
 from .picture import draw_picture
 from .quantities import Quantities, bare_quantities, quantities
@@ -54,6 +54,7 @@ __all__ = [
     "amplitude_ssim",
     "bare_mesh",
     "bare_quantities",
+    "centre_of",
     "check_refraction",
     "chi2",
     "compare",

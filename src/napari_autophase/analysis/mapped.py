@@ -141,11 +141,13 @@ def _on_grid(values: np.ndarray, found: Reconstruction, shown: Quantities) -> np
         return fitted(np.where(found.support, values, np.nan), shown.amplitude.shape).astype(np.float32)
     new_steps, shape = np.diag(shown.voxel_size)[::-1], shown.amplitude.shape
     known = np.isfinite(values)
-    nearest = regridded(
-        np.where(known, values, 0).astype(np.float32), found.voxel_steps_nm, new_steps, shape, order=0
+    nearest, there = (
+        regridded(
+            part.astype(np.float32), found.voxel_steps_nm, new_steps, shape, np.array(shown.centre), order=0
+        )
+        for part in (np.where(known, values, 0), known)
     )
-    there = regridded(known.astype(np.float32), found.voxel_steps_nm, new_steps, shape, order=0) > 0.5
-    return np.where(there, nearest, np.nan).astype(np.float32)
+    return np.where(there > 0.5, nearest, np.nan).astype(np.float32)
 
 
 def _with_ramp(shown: Quantities, displacement: np.ndarray) -> np.ndarray:

@@ -8,10 +8,30 @@ import numpy as np
 from scipy import ndimage
 
 from ..scan import InputError
+from .isosurface import bounding_box
+
+
+def centre_of(object: np.ndarray) -> tuple[float, ...]:
+    """Return the index, to parts of a voxel, that an object is to be shown about: its amplitude's centre of mass.
+
+    Objects are centred to whole voxels when they are made (see `symmetries.normalise`), so that half a voxel is left to chance.
+    One that stands farther than a voxel from ``shape // 2`` was put there by its maker: it is shown about ``shape // 2``.
+    """
+    centre = np.array(object.shape) // 2
+    filled = bounding_box(object != 0)
+    mass = np.abs(object[filled]).astype(np.float64)
+    if not mass.any():
+        return tuple(map(float, centre))
+    found = np.array([s.start for s in filled]) + ndimage.center_of_mass(mass)
+    return tuple(map(float, found if (np.abs(found - centre) <= 1).all() else centre))
 
 
 def orthogonalise(
-    object: np.ndarray, voxel_steps_nm: np.ndarray, voxel_size_nm: float | None = None, order: int = 1
+    object: np.ndarray,
+    voxel_steps_nm: np.ndarray,
+    voxel_size_nm: float | None = None,
+    order: int = 1,
+    centre: tuple[float, ...] | None = None,
 ) -> tuple[np.ndarray, float]:
     """Resample an object onto an isotropic grid along the laboratory axes.
 
@@ -21,19 +41,21 @@ def orthogonalise(
     Parameters
     ----------
     object
-        Real or complex, 3-D, its centre at ``shape // 2``.
+        Real or complex, 3-D.
     voxel_steps_nm
         3 × 3 as `frame` returns.
     voxel_size_nm
         Edge of the new voxels in nm; None: that of a cube as large as the old voxel.
     order
         Order of the spline: 1 (linear, never overshoots) or 3.
+    centre
+        Index, to parts of a voxel, of what comes to the middle; None: ``shape // 2``.
 
     Returns
     -------
     object
         Same dtype, axes 0, 1, 2 = laboratory z, y, x; it covers every voxel above 1 % of the maximum amplitude with a
-        margin of 2, and the old centre lies at its ``shape // 2``.
+        margin of 2, and `centre` lies at its ``shape // 2``.
     voxel_size_nm
         Edge of its voxels in nm.
 
@@ -50,8 +72,9 @@ def orthogonalise(
     filled = np.argwhere(amplitude > 0.01 * amplitude.max())
     if len(filled) == 0:
         raise InputError("The object is empty: there is nothing to orthogonalise.")
-    half = reach(filled.min(0), filled.max(0), np.array(object.shape) // 2, voxel_steps_nm, voxel_size_nm)
-    return resampled(object, voxel_steps_nm, voxel_size_nm, half + 2, order=order), voxel_size_nm
+    middle = np.array(object.shape) // 2 if centre is None else np.asarray(centre)
+    half = reach(filled.min(0), filled.max(0), middle, voxel_steps_nm, voxel_size_nm)
+    return resampled(object, voxel_steps_nm, voxel_size_nm, half + 2, middle, order), voxel_size_nm
 
 
 def reach(

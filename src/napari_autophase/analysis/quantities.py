@@ -15,7 +15,7 @@ from .align import fitted
 from .dislocations import Dislocation, find_dislocations, near_lines
 from .isosurface import Surface, bounding_box, isosurface
 from .lattice import Lattice, mean_lattice
-from .orthogonal import orthogonalise
+from .orthogonal import centre_of, orthogonalise
 from .phase import remove_ramp, unwrap
 from .strain import directional, displacement, gradient, phase_steps, strain_weights
 
@@ -27,8 +27,10 @@ class Quantities:
     """A crystal on the grid on which it is shown, at one threshold of the amplitude.
 
     With geometry the grid is orthogonal, its axes are the laboratory's ``(z, y, x)`` and lengths are in nm; without, it is
-    the measured grid in pixels.  Either way the crystal's centre stands at ``shape // 2``.  What depends on the threshold
-    is computed when it is first asked for, from what does not (`at_threshold` shares that), so that a slider may move it.
+    the measured grid in pixels.  Either way the crystal's centre stands at ``shape // 2``: on the orthogonal grid to parts of
+    a voxel (see `orthogonal.centre_of`), so that two runs lie alike, on the measured one to half a voxel.  What depends on the
+    threshold is computed when it is first asked for, from what does not (`at_threshold` shares that), so that a slider may
+    move it.
 
     Parameters
     ----------
@@ -46,6 +48,8 @@ class Quantities:
         Weights of the phase derivatives in the strain (see `strain`).
     steps
         Phase steps along the axes (see `strain.phase_steps`).
+    centre
+        Index in the result's own grid of what stands at ``shape // 2``.
     lattice
         The mean lattice, whose ramp was taken out of `object`; None: unknown.
     corrections
@@ -60,6 +64,7 @@ class Quantities:
     q_bragg_per_nm: np.ndarray | None
     weights: np.ndarray
     steps: tuple[np.ndarray, ...]
+    centre: tuple[float, ...]
     lattice: Lattice | None = None
     corrections: tuple[Correction, ...] = ()
 
@@ -233,6 +238,7 @@ def bare_quantities(object: np.ndarray, threshold: float) -> Quantities:
         q_bragg_per_nm=None,
         weights=strain_weights(None, None),
         steps=phase_steps(flat),
+        centre=tuple(float(n // 2) for n in object.shape),
     )
 
 
@@ -268,8 +274,8 @@ def quantities(
     Returns
     -------
     Quantities
-        On the orthogonal ``(z, y, x)`` grid when the geometry is known, on the measured one when not; cropped, its centre
-        still at ``shape // 2``, to the support and a margin of two voxels.
+        On the orthogonal ``(z, y, x)`` grid when the geometry is known, on the measured one when not; cropped, its centre at
+        ``shape // 2``, to the support and a margin of two voxels.
 
     Raises
     ------
@@ -282,11 +288,14 @@ def quantities(
     object = _cropped(reconstruction.object, reconstruction.support)
     # a fast ramp would not survive the interpolation: it goes first
     object = remove_ramp(object)
+    moved = np.zeros(3)
     voxel: tuple[float, float, float] = (1.0, 1.0, 1.0)
     if steps_nm is None or q_bragg is None:
         weights, q_bragg, unit = strain_weights(None, None), None, "pixel"
     else:
-        object, size = orthogonalise(object, steps_nm, voxel_size_nm)
+        centre = centre_of(object)
+        moved = np.array(centre) - np.array(object.shape) // 2
+        object, size = orthogonalise(object, steps_nm, voxel_size_nm, centre=centre)
         voxel, unit = tuple(float(s) for s in np.broadcast_to(size, 3)), "nm"  # type: ignore[assignment]
         weights = strain_weights(np.diag(voxel)[::-1], q_bragg)
     object = (object / robust_maximum(np.abs(object))).astype(np.complex64)
@@ -299,6 +308,7 @@ def quantities(
         q_bragg_per_nm=q_bragg,
         weights=weights,
         steps=phase_steps(object),
+        centre=tuple(float(at) for at in np.array(reconstruction.object.shape) // 2 + moved),
         lattice=lattice or mean_lattice(reconstruction),
         corrections=reconstruction.corrections,
     )
