@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
@@ -12,6 +13,7 @@ from phasing_crystals import crystal, field, finish, intensity, likeness
 
 from napari_autophase import InputError, Recipe, run, runs
 from napari_autophase.phasing import Blur, Diffraction, Starts, coherence, refine
+from napari_autophase.phasing.backend import choose
 from napari_autophase.phasing.blur import Kernel
 from napari_autophase.phasing.coherence import Seeker, estimate, middle
 from napari_autophase.phasing.forward import Forward, Sharpening
@@ -163,11 +165,26 @@ def test_the_intensity_in_the_middle_is_that_of_the_whole(monkeypatch):
     objects[:, 15:26, 14:22, 18:29] = rng.normal(size=(2, 11, 8, 11)) + 1j * rng.normal(size=(2, 11, 8, 11))
     monkeypatch.setattr(coherence, "FEW", 0)
     given = torch.from_numpy(np.fft.ifftshift(objects, (1, 2, 3)).astype(np.complex64))
-    found = np.fft.fftshift(coherence.intensity(given, (16, 12, 15)).numpy(), (1, 2, 3))
+    supports = torch.ones(given.shape, dtype=torch.bool)
+    found = coherence.intensity(
+        given, supports, (16, 12, 15), lambda *_: pytest.fail("the whole was computed")
+    )
+    found = np.fft.fftshift(found.numpy(), (1, 2, 3))
     for one, expected in zip(found, objects, strict=True):
         assert np.allclose(
             one, center(np.abs(field(expected)) ** 2, (16, 12, 15)), rtol=1e-3, atol=1e-3 * one.max()
         )
+
+
+def test_light_that_fades_stays_a_number_that_processors_are_quick_with():
+    """Richardson and Lucy's steps multiply what nothing asks for by next to nothing, again and again."""
+    light = torch.full((1, 16, 16, 16), 1e-29)
+    counts = torch.zeros(16, 16, 16)
+    counts[0, 0, 0] = 1e4
+    for backend in ("torch", "compiled") if find_spec("numba") else ("torch",):
+        blurring = choose("cpu", backend).backend.blurring(Blur((0.4, 0.4, 0.4)), (16, 16, 16))
+        found = blurring.explain(light, counts, None, None, [1.0] * 20)
+        assert float(found.min()) >= np.finfo(np.float32).tiny, backend
 
 
 def center(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -332,7 +349,6 @@ def test_a_coherence_that_means_nothing_is_refused(wrong):
 )
 def test_compiled_functions_blur_as_double_precision_does(shape, blur):
     pytest.importorskip("numba")
-    from napari_autophase.phasing.backend import choose
 
     volumes = np.random.default_rng(4).random((2, *shape)).astype(np.float32)
     degree = blur.shortened().degree(shape, torch.device("cpu")).double().numpy()
@@ -349,7 +365,6 @@ def test_compiled_functions_blur_as_double_precision_does(shape, blur):
 def test_short_kernels_dim_waves_as_a_gaussian_does(backend, sigma):
     if backend == "compiled":
         pytest.importorskip("numba")
-    from napari_autophase.phasing.backend import choose
 
     side, turns = 40, np.arange(17)[:, None] / 40  # frequencies up to 0.4
     waves = np.cos(2 * np.pi * turns * np.arange(side))
@@ -370,7 +385,6 @@ def test_short_kernels_dim_waves_as_a_gaussian_does(backend, sigma):
 @pytest.mark.parametrize("whole", [True, False])
 def test_compiled_functions_step_as_richardson_and_lucy_do(shape, background, whole):
     pytest.importorskip("numba")
-    from napari_autophase.phasing.backend import choose
 
     generator = np.random.default_rng(7)
     counts = generator.poisson(generator.exponential(20, shape)).astype(np.float32)

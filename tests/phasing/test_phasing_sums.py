@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_autophase.phasing import Diffraction
+from napari_autophase.phasing.backend import choose
 from napari_autophase.phasing.compiled import threads
 from napari_autophase.phasing.pattern import HELD_OUT
 
@@ -42,6 +43,27 @@ def reference(one, data):
         (free, deviance),
     ]
     return [float(values[where].sum()) for where, values in pairs]
+
+
+@given(
+    st.tuples(*[st.integers(2, 19)] * 3),
+    st.integers(0, 10**6),
+    st.sampled_from(["compiled", "torch"] if find_spec("numba") else ["torch"]),
+)
+@settings(max_examples=60)
+def test_intensities_of_objects_within_their_supports(shape, seed, backend):
+    """Against NumPy in double precision; supports of any place and size, around the edges too, and an empty one."""
+    rng = np.random.default_rng(seed)
+    objects = (rng.normal(size=(2, *shape)) + 1j * rng.normal(size=(2, *shape))).astype(np.complex64)
+    inside = np.zeros(shape, bool)
+    inside[tuple(slice(int(rng.integers(1, n + 1))) for n in shape)] = True
+    inside = np.roll(inside, [int(rng.integers(n)) for n in shape], (0, 1, 2))
+    supports = np.stack([inside & (rng.random(shape) < 0.7), np.zeros(shape, bool)])
+    given = torch.from_numpy(objects.copy())
+    found = choose("cpu", backend).backend.intensities(given, torch.from_numpy(supports)).numpy()
+    expected = np.abs(np.fft.fftn((objects * supports).astype(complex), axes=(1, 2, 3))) ** 2
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * expected.max())
+    assert np.array_equal(given.numpy(), objects), "objects stay as they are"
 
 
 @given(

@@ -76,6 +76,9 @@ class Backend(Protocol):
     def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
         """Return the sums over the pattern of every object; the deviances, which take longest, if asked for."""
 
+    def intensities(self, objects: torch.Tensor, supports: torch.Tensor) -> torch.Tensor:
+        """Return |F|² of objects cut by supports, float32 (P, N0, N1, N2).  They stay as they are."""
+
     def sums_of_intensities(
         self, intensities: torch.Tensor, modulus: torch.Tensor, pattern: Pattern, deviances: bool = False
     ) -> list[Sums]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 
 from .blur import Blur
+from .pattern import TINY
 
 FLOOR = 0.1
 """Photons: the least expected count that counts are divided by."""
@@ -61,7 +62,7 @@ class Blurring(ABC):
                 factor.div_(weight)
             if length != 1:
                 factor.sub_(1).mul_(length).add_(1)
-            found *= factor.clamp_(0, LARGEST)
+            found.mul_(factor.clamp_(0, LARGEST)).clamp_(min=float(TINY))
         return found
 
 

@@ -131,7 +131,8 @@ class Chunk:
     def _intensity(self, sides: tuple[int, ...], which: list[int] | None = None) -> torch.Tensor:
         """Return the coherent intensity of objects in the middle of the pattern."""
         chosen = slice(None) if which is None else which
-        return coherence.intensity(self.objects[chosen] * self._reach[chosen], sides)
+        whole = self._data.backend.intensities
+        return coherence.intensity(self.objects[chosen], self._reach[chosen], sides, whole)
 
     def halve(self) -> None:
         """Empty one half of every support, once."""

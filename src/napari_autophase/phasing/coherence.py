@@ -9,6 +9,7 @@ All arrays are in FFT order.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import product
 from typing import Literal
 
@@ -18,6 +19,8 @@ from ..preparation import fast_size
 from .blur import PAIRS, Blur, Kernel, back, coherences, degree, exponents, slopes, terms
 from .pattern import AXES, wide
 
+Intensities = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""What returns |F|² of objects cut by supports: a backend's `intensities`."""
 Shape = Literal["gaussian", "oblique", "pseudo-voigt", "free"]
 """What blurs: a Gaussian along the array's axes or along any, one with a Lorentzian part, a kernel without any given shape."""
 
@@ -51,17 +54,21 @@ GLANCE, UNSEEN = 32, 0.12
 """Pixels: the middle in which a first step tells whether there is any blur; widths below which there is none."""
 
 
-def intensity(objects: torch.Tensor, sides: tuple[int, ...]) -> torch.Tensor:
-    """Return |F|² of objects in the `middle` of the pattern.
+def intensity(
+    objects: torch.Tensor, supports: torch.Tensor, sides: tuple[int, ...], whole: Intensities
+) -> torch.Tensor:
+    """Return |F|² of objects cut by supports, in the `middle` of the pattern.
 
     Where that is little of it the transform is a matrix product for each axis, from the box that the objects fill.
 
     Parameters
     ----------
-    objects
-        complex64 (P, N0, N1, N2), FFT order.
+    objects, supports
+        complex64 and bool (P, N0, N1, N2), FFT order.
     sides
         M0, M1, M2.
+    whole
+        What returns all of it: a backend's `intensities`.
 
     Returns
     -------
@@ -69,18 +76,18 @@ def intensity(objects: torch.Tensor, sides: tuple[int, ...]) -> torch.Tensor:
     """
     shape = objects.shape[1:]
     if math.prod(shape) < FEW or math.prod(sides) > math.prod(shape) / 4:
-        field = middle(torch.fft.fftn(objects, dim=AXES), sides)
-    else:
-        filled, field = (objects != 0).any(0), objects
-        for axis, (n, side) in enumerate(zip(shape, sides, strict=True)):
-            first, last = (k for k in range(3) if k != axis)
-            places = filled.any(last).any(first).cpu().nonzero().squeeze(1)
-            wanted = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64).round()
-            angle = -2 * math.pi / n * torch.remainder(wanted[:, None] * places, n)
-            # in double precision on the CPU, as not every device has it
-            wave = torch.polar(torch.ones_like(angle), angle).to(objects.dtype).to(objects.device)
-            # takes the first axis, leaves it as the last
-            field = torch.tensordot(field.index_select(1, places.to(objects.device)), wave, ([1], [1]))
+        return middle(whole(objects, supports), sides)
+    field = objects * supports
+    filled = (field != 0).any(0)
+    for axis, (n, side) in enumerate(zip(shape, sides, strict=True)):
+        first, last = (k for k in range(3) if k != axis)
+        places = filled.any(last).any(first).cpu().nonzero().squeeze(1)
+        wanted = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64).round()
+        angle = -2 * math.pi / n * torch.remainder(wanted[:, None] * places, n)
+        # in double precision on the CPU, as not every device has it
+        wave = torch.polar(torch.ones_like(angle), angle).to(objects.dtype).to(objects.device)
+        # takes the first axis, leaves it as the last
+        field = torch.tensordot(field.index_select(1, places.to(objects.device)), wave, ([1], [1]))
     return field.real.square() + field.imag.square()
 
 

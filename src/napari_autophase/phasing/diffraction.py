@@ -202,8 +202,11 @@ class Diffraction:
             other.modulus = self.measured
         elif coherent is not None:
             here = middle_of(self.measured, coherent.shape[-3:])
-            other.modulus = self.measured.expand(*coherent.shape[:-3], *self.shape).clone()
-            put_middle(other.modulus, torch.where(here >= 0, coherent.sqrt(), here))
+            aims = torch.where(here >= 0, coherent.sqrt(), here)
+            if here is not self.measured:
+                middles, aims = aims, self.measured.expand(*coherent.shape[:-3], *self.shape).clone()
+                put_middle(aims, middles)
+            other.modulus = aims
         return other
 
     @cached_property

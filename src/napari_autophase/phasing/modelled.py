@@ -41,7 +41,8 @@ class ModelledBackend:
         self.name, self.device = inner.name, inner.device
         self.project, self.starts_at_once = inner.project, inner.starts_at_once
         self.workers = inner.workers
-        self.sums_of_intensities, self.blurring = inner.sums_of_intensities, inner.blurring
+        self.intensities, self.sums_of_intensities = inner.intensities, inner.sums_of_intensities
+        self.blurring = inner.blurring
 
     def iterations(
         self, objects: torch.Tensor, supports: torch.Tensor, pattern: Pattern, rule: Relaxation
@@ -61,7 +62,7 @@ class ModelledBackend:
 
     def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
         """Return the sums of objects: of their blurred intensity, and the errors and deviances with the background."""
-        light = self._forward.blurred(power(torch.fft.fftn(objects, dim=AXES))).clamp_(min=0)
+        light = self._forward.blurred(self.intensities(objects, objects != 0)).clamp_(min=0)
         dark = self._forward.background
         if dark is None:
             return self.sums_of_intensities(light, self._measured, pattern, deviances)

@@ -8,7 +8,7 @@ from . import workers
 from .blur import Blur
 from .blurring import Blurring, Transformed
 from .iterations import Iterations, ReferenceIterations, Relaxation
-from .likelihood import Likelihood, LikelihoodByTransforms
+from .likelihood import Likelihood, LikelihoodByTransforms, power
 from .need import GPU_NEED, Need, cpu_need
 from .pattern import AXES, Pattern
 from .sums import Sums, sums_by_transform, sums_of_intensities
@@ -43,6 +43,10 @@ class TorchBackend:
     def sums(self, objects: torch.Tensor, pattern: Pattern, deviances: bool = False) -> list[Sums]:
         """Return the sums of objects over the pattern."""
         return sums_by_transform(objects, pattern, deviances)
+
+    def intensities(self, objects: torch.Tensor, supports: torch.Tensor) -> torch.Tensor:
+        """Return |F|² of objects cut by supports."""
+        return power(torch.fft.fftn(objects * supports, dim=AXES))
 
     def sums_of_intensities(
         self, intensities: torch.Tensor, modulus: torch.Tensor, pattern: Pattern, deviances: bool = False

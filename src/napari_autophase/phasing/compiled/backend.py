@@ -21,6 +21,8 @@ from .descent import LikelihoodInBoxes
 from .layout import LANES, aligned, column_order, columns
 from .sums import add_up_known
 
+_NO_MODULUS = np.empty(0, np.float32)
+
 
 class CompiledBackend:
     """Phasing by compiled functions, one object at a time, shared by threads."""
@@ -44,6 +46,13 @@ class CompiledBackend:
         """Return the sums of objects: the box around what is not zero is transformed, and sums are taken as it goes."""
         boxes = (SupportBox(one, one.astype(bool), columns(pattern)) for one in objects.numpy())
         return [Sums(*box.sums(pattern.floor, deviances).tolist()) for box in boxes]
+
+    def intensities(self, objects: torch.Tensor, supports: torch.Tensor) -> torch.Tensor:
+        """Return |F|² of objects cut by supports: the boxes around those are transformed."""
+        found = torch.empty(objects.shape)
+        for one, support, out in zip(objects.numpy(), supports.numpy(), found.numpy(), strict=True):
+            SupportBox(one, support, _NO_MODULUS).intensity(out)
+        return found
 
     def sums_of_intensities(
         self, intensities: torch.Tensor, modulus: torch.Tensor, pattern: Pattern, deviances: bool = False

@@ -21,8 +21,8 @@ import math
 import numpy as np
 
 from ..iterations import Relaxation
-from . import fft, iterate, stages, sums, threads
-from .layout import aligned, places, plane_size
+from . import fft, intensity, iterate, stages, sums, threads
+from .layout import LANES, aligned, places, plane_size
 
 _MOST = 0.5
 """A box with more than this fraction of the volume is not worth the memory of a copy."""
@@ -125,6 +125,17 @@ class Box:
 
         threads.in_slabs(add_up, self._groups, self._voxels)
         return found.sum(0)
+
+    def intensity(self, found: np.ndarray) -> None:
+        """Let `found`, float32 (N0, N1, N2), C-contiguous, become |F|² of the object inside its support."""
+        field, (b0, n0, _, *plan), (_, _, n1, n2, stride, *_) = aligned(self._size), self._outer, self._inner
+        self.out(self.part * self._support, field)
+        volume, room = found.reshape(-1), intensity.intensity_memory.py_func(n0)[-1]
+
+        def square(first: int, last: int) -> None:
+            intensity.intensity(field, volume, aligned(room), b0, n0, n1, n2, stride, *plan, first, last)
+
+        threads.in_slabs(square, -(-n1 // LANES) * -(-n2 // LANES), self._voxels)
 
     def out(self, part: np.ndarray, field: np.ndarray) -> None:
         """Let `field` become that of something in the box, its last two axes transformed."""

@@ -24,8 +24,10 @@ def column_order(modulus: np.ndarray) -> np.ndarray:
     """
     n0, n1, n2 = modulus.shape
     bands = -(-n1 // LANES)
-    padded = np.full((n0, bands * LANES, n2), -1, np.float32)
-    padded[:, :n1] = modulus
+    padded = modulus
+    if n1 < bands * LANES:
+        padded = np.full((n0, bands * LANES, n2), -1, np.float32)
+        padded[:, :n1] = modulus
     order = padded.reshape(n0, bands, LANES, n2).transpose(1, 3, 0, 2)
     return np.ascontiguousarray(order).reshape(bands * n2, n0, LANES)
 
@@ -55,8 +57,8 @@ def columns(pattern: Pattern) -> np.ndarray:
 
 def _columns(now: torch.Tensor, pattern: Pattern) -> np.ndarray:
     modulus = now.cpu().numpy().copy()
-    hidden = modulus == HELD_OUT
-    modulus[hidden] -= np.sqrt(np.maximum(pattern.counts.cpu().numpy()[hidden], 0))
+    hidden = np.flatnonzero(modulus == HELD_OUT)
+    modulus.reshape(-1)[hidden] -= np.sqrt(np.maximum(pattern.counts.cpu().numpy().reshape(-1)[hidden], 0))
     return column_order(modulus)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..pattern import TINY
 from .jit import compiled, inlined
 from .simd import LANES, at_least, at_most, eight, load, pointer, store
 
@@ -224,7 +225,7 @@ def raise_planes(
             if not whole:
                 factor = factor / load(s, begin + i)
             factor = at_most(at_least((factor - _ONE) * length + _ONE, _ZERO), most)
-            better = load(f, begin + i) * factor
+            better = at_least(load(f, begin + i) * factor, TINY)
             store(f, begin + i, better)
             store(m, REACH * row + i, better)
         if not ends:

@@ -61,7 +61,7 @@ def _copy(a, i, b, j):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _transpose(x, i, d, y, j, e):  # type: ignore[no-untyped-def]
+def transpose(x, i, d, y, j, e):  # type: ignore[no-untyped-def]
     """Transpose a tile: line l of x, number k, becomes line k of y, number l; lines are d and e apart."""
     a0, a1, a2, a3 = load(x, i), load(x, i + d), load(x, i + 2 * d), load(x, i + 3 * d)
     a4, a5, a6, a7 = load(x, i + 4 * d), load(x, i + 5 * d), load(x, i + 6 * d), load(x, i + 7 * d)
@@ -179,8 +179,8 @@ def planes(
             if back:
                 for k in range(bands):
                     i, j = plane + k * apart + c * ROW, k * LANES * ROW
-                    _transpose(a, i, ROW, a, j, ROW)
-                    _transpose(a, i + LANES, ROW, a, j + LANES, ROW)
+                    transpose(a, i, ROW, a, j, ROW)
+                    transpose(a, i + LANES, ROW, a, j + LANES, ROW)
                     for n in range(share):
                         ahead(f, (p + 1) * stride + (k * side2 + c // LANES * share + n) * ROW)
                 if transform(a, here, a, there, n1, w1, t1, scratch):
@@ -199,8 +199,8 @@ def planes(
                     here = there
                 for k in range(bands):
                     i, j = here + k * LANES * ROW, plane + k * apart + c * ROW
-                    _transpose(a, i, ROW, a, j, ROW)
-                    _transpose(a, i + LANES, ROW, a, j + LANES, ROW)
+                    transpose(a, i, ROW, a, j, ROW)
+                    transpose(a, i + LANES, ROW, a, j + LANES, ROW)
         if out:
             for k in range(bands):
                 i, j = plane + k * apart, p * stride + k * side2 * ROW
