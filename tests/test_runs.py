@@ -232,6 +232,7 @@ def test_a_clipped_peak_that_a_first_attempt_does_not_explain_is_phased_again(cr
     assert any("begun anew" in note for note in found.notes)
     assert abs(analysis.align(found.object, crystal.object, ramp=True)[1]) > 0.95
     monkeypatch.setattr(analysis.trust, "explains", lambda *_: True)
+    monkeypatch.setattr(analysis, "unevenness", lambda *_: 0.0)
     once = run(Scan(counts), quick)
     assert not any("begun anew" in note for note in once.notes)
     assert once.figures["free_llk"] > found.figures["free_llk"]
@@ -248,6 +249,7 @@ def test_a_whole_scan_that_a_first_attempt_does_not_explain_is_phased_again(crys
     coherent = quick.with_settings({"model.coherence": "off"})
     assert sum("begun anew" in note for note in run(crystal.scan, coherent).notes) == 1
     monkeypatch.setattr(analysis.trust, "leaves_light", lambda *_: False)
+    monkeypatch.setattr(analysis, "unevenness", lambda *_: 0.0)
     once = run(crystal.scan, quick)
     assert not any("begun anew" in note for note in once.notes)
     assert once.figures["free_llk"] > found.figures["free_llk"]
@@ -349,8 +351,9 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
 
         monkeypatch.setattr(runs, "_attempt", attempt)
 
-    def one(object, ratio, sigma=None):
+    def one(object, ratio, sigma=None, confidence=0.9):
         figures = {
+            "confidence": confidence,
             "chi2": 0.02,
             "free_llk": ratio,
             "noise_llk": 1.0,
@@ -379,11 +382,28 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
         assert "in search of partly coherent light" in again.notes[-1]
         assert [how.get("doubted", False) for how in asked] == [False, True]
         assert found(recipe, first, worse).object is uneven
-        # even, or explained as well as noise lets it
-        assert found(recipe, one(even, 1.4)).notes == found(recipe, one(uneven, 1.1)).notes == ()
-    # a blur along all axes was told of: only more starts can help
+        # even, or the crystal all the same
+        sure = one(uneven, 1.4, confidence=0.985)
+        assert found(recipe, one(even, 1.4)).notes == found(recipe, sure).notes == ()
+    # a blur along all axes was told of: it may be wider
     found(Recipe(), one(uneven, 1.4, (0.5, 0.4, 0.6)), better)
-    assert asked[1]["doubted"] is False
+    assert asked[1]["doubted"] is True
+    # explained as well as noise lets it, but hardly the crystal
+    unsure = one(uneven, 1.1)
+    assert found(Recipe(), unsure, better).blur == better.blur
+    # where the peak is clipped as well, and not with care at once; only the rest of what is not explained is
+    clipped = replace(whole, shown=whole.counts.copy())
+    for recipe in (Recipe(), best):
+        assert found(recipe, unsure, better, prepared=clipped).blur == better.blur
+        assert [(how["careful"], how.get("doubted", False)) for how in asked] == [
+            (False, False),
+            (False, True),
+        ]
+        found(recipe, one(even, 2.5), better, one(even, 1.6), prepared=clipped)
+        assert [how["careful"] for how in asked] == [False, True, True]
+    iterative = Recipe.from_preset("iterative")
+    found(iterative, unsure, one(even, 1.2), prepared=clipped)
+    assert [how["careful"] for how in asked] == [False, True]
     # a blur that leaves an axis sharp is held against coherent light
     sharp = one(even, 1.2, (0.0, 0.5, 0.0))
     for recipe, outcomes in ((Recipe(), (first, sharp)), (best, (first, sharp)), (Recipe(), (sharp,))):

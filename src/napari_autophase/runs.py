@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from . import analysis, preparation
+from . import preparation
 from .analysis import trust
+from .enough import UNIFORM, is_doubtful, is_enough, is_uneven, judged, may_be_blurred, merit
 from .outcome import OUTLIER, Run, finished, shells, starts_alike, sureness
 from .progress import relayed
 from .recipe import PRELUDE, Recipe, parse
@@ -28,31 +28,6 @@ if TYPE_CHECKING:
 COMPARED = 4
 """So many of the best starts of a run are compared at most."""
 
-CLOSELY, BLURRED = 2.0, 1.5
-"""A first attempt on a saturated peak, or in partly coherent light, is enough if pixels that no fit has seen are off by less than
-so many times the noise; any other one if it counts as converged, and see `COHERENT` and `trust.leaves_light`.
-
-In light blurred by 0.3 to 0.8 pixels simulated crystals that are found right are off by 1.1 to 1.5, a measured one by 1.2;
-mixtures with their twins by 1.2 to 1.6, so that some are not noticed; in coherent light it is 1.3 to 3, and more than 4 where
-crystals are not found."""
-SHARP = 0.25
-"""Pixels: a blur narrower than this along an axis may be one that a wrong object asked for."""
-COHERENT = 1.6, 0.005
-"""A first attempt in coherent light is not enough if they are off by more than so many times the noise and more than such a share
-of their light is unexplained.
-
-Of 186 simulated crystals that `fast` found right at once (correlation 0.98 or more; 1e4 to 1e7 photons) 4 are; of one on a
-background of 1 that it found to 0.960 the noise is exceeded 1.75 times."""
-NOISE, UNEVEN = 1.15, 0.1
-"""A first attempt is not enough if unseen pixels are off by more than so many times the noise and the amplitude inside differs
-by more than such a part of its mean, see `analysis.unevenness`."""
-UNIFORM = 2.0
-"""Where the middle of the peak was not measured, and among attempts, held-out likelihoods are divided by this power of how
-uniform amplitudes are.
-
-Of a crystal whose whole central fringe was missing, an object that agreed with the truth to 0.54 had a likelihood 7 % lower than
-one that did to 0.91, but a uniformity of 0.43 against 0.64. The power was chosen on that crystal."""
-
 
 def single(
     prepared: Prepared, recipe: Recipe, model: Model | None, device: torch.device, stage: Stopwatch
@@ -63,30 +38,34 @@ def single(
     the surroundings of the peak say of it taken as measured (`PRELUDE`), so that the modes which nothing measured, the widest of
     the object, are about right; then these are free.  Random starts go beside a guess.
 
-    A blur that wrong objects ask for too (see `_is_doubtful`) is held against what is found as if the light were coherent.
+    A blur that wrong objects ask for too (see `enough.is_doubtful`) is held against what is found as if the light were coherent.
     """
     careful, complete = prepared.doubtful, prepared.shown is prepared.counts
     found = yield from _attempt(prepared, recipe, model, device, stage, careful=careful)
-    tried, said, more = recipe, "", recipe.with_more_starts()
-    doubted = complete and _may_be_blurred(recipe, found)
+    tried, said, more, doubted = recipe, "", recipe.with_more_starts(), may_be_blurred(recipe, found)
     ways = {"with more starts": more != recipe, "in search of partly coherent light": doubted}
-    how = [way for way, is_taken in ways.items() if is_taken]
+    how = [way for way, is_taken in ways.items() if is_taken] if complete or is_uneven(found) else []
     if not is_enough(found, complete):
-        if complete and how:
+        if how:
             tried = more
-            said = f"A first attempt explained too little of the light: begun anew, {' and '.join(how)}."
+            why = (
+                "left the amplitude inside uneven"
+                if is_uneven(found)
+                else "explained too little of the light"
+            )
+            said = f"A first attempt {why}: begun anew, {' and '.join(how)}."
         elif not complete and not careful and recipe.refine.algorithm:
             careful = True
             said = "The middle of the Bragg peak was not measured, and a first attempt did not explain the rest: "
             said += "begun anew, with random starts."
     if said:
         again = yield from _attempt(prepared, tried, model, device, stage, careful=careful, doubted=doubted)
-        found = replace(min(found, again, key=_merit), notes=(*found.notes, said))
-    if not _is_doubtful(found, recipe, careful):
+        found = replace(min(found, again, key=merit), notes=(*found.notes, said))
+    if not is_doubtful(found, recipe, careful):
         return found
     coherent = tried.with_settings({"model.coherence": "off"})
     again = yield from _attempt(prepared, coherent, model, device, stage, careful=careful)
-    if _merit(again) > _merit(found):
+    if merit(again) > merit(found):
         return found
     said = "A blur was found, but the scan is explained as well without it: the light counts as coherent."
     return replace(again, notes=(*found.notes, said))
@@ -148,7 +127,7 @@ def _attempt(
                 background=prepared.background,
                 backend=recipe.backend,
             )
-            first, starts = yield from _begin(model, first, prepared, choice)
+            first, starts = yield from _begin(model, first, prepared, choice, doubted)
             data = data.explained(first.blur)
             refining = _in_turn(first, data, starts, choice)
             del first
@@ -163,62 +142,6 @@ def _attempt(
         phased = yield from phasing.reshape(data, phased, _shape(recipe))
     found = finished(phased, prepared, data)
     return replace(found, figures={**found.figures, **alike})
-
-
-def is_enough(run: Run, complete: bool) -> bool:
-    """Whether a first attempt explains the scan, or one whose peak is not `complete` the rest.
-
-    A crystal's amplitude is about the same all over its inside; that of a mixture with the twin is not, nor of what was found as
-    if the light were coherent where it is not, even if either explains the counts well.
-
-    In light that is blurred along all axes more is left unexplained than in coherent light.  A blur that leaves an axis sharp is
-    one that a wrong object asked for: of 216 simulated crystals in coherent light 15 had such a one, of 64 in light that was
-    blurred none.
-    """
-    figures = run.figures
-    if complete and not trust.explains(figures, NOISE, 0.0) and _is_uneven(run):
-        return False
-    if not complete or run.blur is not None:
-        enough = trust.explains(figures, BLURRED if complete else CLOSELY)
-    else:
-        enough = trust.explains(figures) and trust.explains(figures, *COHERENT)
-    if not enough or not complete or run.shells is None or (run.blur is not None and all(run.blur.sigma_px)):
-        return enough
-    return not trust.leaves_light(run.shells, figures["deviance_ratio"])
-
-
-def _may_be_blurred(recipe: Recipe, run: Run) -> bool:
-    """Whether a blur is sought, a guess has told of none, and what was found is not even."""
-    return _seeks_blur(recipe) and _is_uneven(run) and (run.blur is None or min(run.blur.sigma_px) < SHARP)
-
-
-def _is_doubtful(run: Run, recipe: Recipe, careful: bool) -> bool:
-    """Whether wrong objects may have asked for a blur: one that leaves an axis sharp, or any where the peak was not measured."""
-    if run.blur is None or recipe.model.coherence != "estimate":
-        return False
-    return careful or (_seeks_blur(recipe) and not all(run.blur.sigma_px))
-
-
-def _seeks_blur(recipe: Recipe) -> bool:
-    """Whether a blur is sought with the guess; random starts are phased once, for as long as was asked."""
-    guessed = recipe.guess.start != "random" and bool(recipe.guess.polish and recipe.refine.algorithm)
-    return guessed and recipe.model.coherence == "estimate"
-
-
-def _is_uneven(run: Run) -> bool:
-    return analysis.unevenness(run.object, run.support) > UNEVEN
-
-
-def _merit(run: Run) -> float:
-    """Return what one of several attempts is chosen by, the lower the better: how far unseen pixels are off, over the square of
-    how uniform the crystal is (see `UNIFORM`), as few photons can hardly tell a crystal from its mixture with the twin.
-    """
-    uneven = analysis.unevenness(run.object, run.support)
-    return _judged(run) * (1 + uneven**2) ** UNIFORM if np.isfinite(uneven) else math.inf
-
-
-def _judged(run: Run) -> float:
-    return run.figures.get("free_llk", run.figures["chi2"])
 
 
 def several(
@@ -261,11 +184,11 @@ def _averaged(
     q_bragg_per_nm: np.ndarray | None,
     device: torch.device,
 ) -> Run:
-    judged = np.array([_judged(run) for run in found])
-    least = np.array([judged[np.equal(shares, share)].min() for share in shares])
-    kept = judged <= OUTLIER * least
+    scores = np.array([judged(run) for run in found])
+    least = np.array([scores[np.equal(shares, share)].min() for share in shares])
+    kept = scores <= OUTLIER * least
     whole = np.equal(shares, 0)
-    best = found[int(np.where(whole, judged, np.inf).argmin())]
+    best = found[int(np.where(whole, scores, np.inf).argmin())]
 
     runs = trust.aligned([run.object for run in found], best.object)
     rows = tuple(
