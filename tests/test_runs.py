@@ -79,8 +79,8 @@ def test_halves_share_all_photons_and_nothing_else(crystal):
 def test_runs_are_averaged_and_say_how_far_they_agree(crystal, averaged):
     found, _ = averaged
     rows = found.trust.runs
-    assert [row["share"] for row in rows] == [0, 0, 0, 1, 2, 1]
-    assert [row["seed"] for row in rows] == [4, 5, 6, 7, 8, 9]
+    assert [row["share"] for row in rows] == [0, 0, 0, 1, 2, 1, 3, 3, 3]
+    assert [row["seed"] for row in rows[:6]] == [4, 5, 6, 7, 8, 9]
     assert max(row["agreement"] for row in rows) == pytest.approx(1, abs=1e-3)
     assert 0.9 < found.trust.figures["agreement"] <= 1
     assert found.trust.unit == "nm"
@@ -95,6 +95,22 @@ def test_runs_are_averaged_and_say_how_far_they_agree(crystal, averaged):
     alone = [abs(analysis.align(one.object, crystal.object, ramp=True)[1]) for one in singles]
     together = abs(analysis.align(found.object, crystal.object, ramp=True)[1])
     assert together > np.median(alone)
+
+
+def test_what_is_found_is_rehearsed_in_simulated_counts(crystal, averaged):
+    """Of as many photons as there were, phased from what was found: near it, and each by other noise."""
+    found, _ = averaged
+    rows = [row for row in found.trust.runs if row["share"] == analysis.trust.REHEARSED]
+    assert all(0.98 < row["agreement"] < 1 for row in rows)
+    assert len({row["chi2"] for row in rows}) == 3
+    # Poisson noise alone is left, Σ(√n − √q)² is ¼ a voxel at most, and runs that disagree leave more
+    photons = prepare(crystal.scan).counts.sum()
+    assert all(0 < row["chi2"] < min(found.figures["chi2"], 0.25 * found.object.size / photons) for row in rows)
+    table = analysis.trust.run_rows(found.trust)
+    assert [row[2] for row in table[-3:]] == ["simulated"] * 3
+    # a network's guess alone is not one of iterations
+    alone = run(crystal.scan, Recipe.from_preset("network").with_settings({"runs": 2, "device": "cpu"}))
+    assert {row["share"] for row in alone.trust.runs} == {0, 1, 2}
 
 
 def test_the_figures_of_a_mean_are_those_of_the_object_that_is_returned(crystal, averaged):
@@ -154,7 +170,7 @@ def test_the_curves_and_the_table_of_the_runs_come_back_from_a_file(averaged, tm
     assert main(["analyse", "mean.cxi", "--run-table", "runs.csv", "-o", "curves.csv", "--quiet"]) == 0
     with (tmp_path / "runs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["run"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [int(row["run"]) for row in rows] == list(range(1, 10))
     for row, run_ in zip(rows, found.trust.runs, strict=True):
         assert float(row["chi2"]) == pytest.approx(run_["chi2"], rel=1e-8)
     curves = (tmp_path / "curves.csv").read_text()

@@ -70,7 +70,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Trust:
-    """What several runs, and runs of two halves of the photons, say of a result.
+    """What several runs, runs of two halves of the photons, and of simulated ones, say of a result.
 
     Parameters
     ----------
@@ -87,8 +87,9 @@ class Trust:
         ``fsc_resolution`` (of the halves, half-bit) and ``prtf_resolution`` (of the runs, 1/e), ``strain_spread`` and
         ``strain_error`` over the crystal.
     runs
-        A row for each: ``seed``, ``share`` (0: all photons; 1, 2: a half), ``kept`` (whether it is in a mean), ``agreement`` with
-        the best, ``twin`` (whether it was its twin), ``seconds`` that it took, and the figures of the run.
+        A row for each: ``seed``, ``share`` (0: all photons; 1, 2: a half; 3: those of a simulation of what was found), ``kept``
+        (whether it is in a mean), ``agreement`` with the best, ``twin`` (whether it was its twin), ``seconds`` that it took, and
+        the figures of the run.
     unit
         Of the resolutions: nm, or voxels.
     fsc, prtf

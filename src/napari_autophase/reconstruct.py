@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import analysis, formats, geometry, memory, preparation, progress, runs
+from . import analysis, averaging, formats, geometry, memory, preparation, progress, runs
 from .light import Coherence
 from .placement import doubts_of, placed
 from .recipe import Recipe
@@ -93,7 +93,7 @@ def _reconstruct(
     elif recipe.runs == 1:
         found = yield from runs.single(prepared, recipe, model, device, stage)
     else:
-        found = yield from runs.several(prepared, recipe, model, device, stage, steps, q_bragg)
+        found = yield from averaging.several(prepared, recipe, model, device, stage, steps, q_bragg)
 
     with stage("analyse"):
         yield Progress("analyse", 0, 1)

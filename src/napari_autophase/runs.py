@@ -1,4 +1,4 @@
-"""Runs of one prepared scan: a single one, or several that are averaged and compared."""
+"""A single run of a prepared scan, and what it is judged by."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from . import preparation
-from .analysis import trust
-from .enough import UNIFORM, is_doubtful, is_enough, is_uneven, judged, may_be_blurred, merit
-from .outcome import OUTLIER, Run, finished, shells, starts_alike, sureness
+from .enough import UNIFORM, is_doubtful, is_enough, is_uneven, may_be_blurred, merit
+from .outcome import Run, finished, starts_alike
 from .progress import relayed
 from .recipe import PRELUDE, Recipe, parse
 from .reconstruction import Progress, Reconstruction
@@ -90,7 +88,7 @@ def further(
             "go on with the preparation that it was found with."
         )
     with stage("refine"):
-        data = _diffraction(prepared, recipe, device).explained(phasing.Blur.of(begin.coherence))
+        data = diffraction(prepared, recipe, device).explained(phasing.Blur.of(begin.coherence))
         starts = phasing.Starts(begin.object[None], begin.support[None])
         phased = yield from phasing.refine(data, starts, recipe.refine, coherence=_mode(recipe))
         phased = yield from phasing.reshape(data, phased, _shape(recipe))
@@ -115,7 +113,7 @@ def _attempt(
 
     with stage("guess"):
         yield Progress("guess", 0, 1)
-        data = _diffraction(prepared, recipe, device)
+        data = diffraction(prepared, recipe, device)
         choice = recipe
         if careful:
             choice = phasing.with_room(prepared.counts.shape, recipe.with_random_starts(), device)
@@ -144,91 +142,8 @@ def _attempt(
     return replace(found, figures={**found.figures, **alike})
 
 
-def several(
-    prepared: Prepared,
-    recipe: Recipe,
-    model: Model | None,
-    device: torch.device,
-    stage: Stopwatch,
-    voxel_steps_nm: np.ndarray | None,
-    q_bragg_per_nm: np.ndarray | None,
-) -> Generator[Progress, None, Run]:
-    """Phase a scan ``recipe.runs`` times and return the mean, and two halves of its photons as often between them.
-
-    The run with the lowest held-out likelihood gives shift, ramp, twin and support; runs much worse than it are left out.
-    """
-    number = recipe.runs
-    parts = [prepared, *preparation.halves(prepared, recipe.seed)]
-    shares = [0] * number + [1 + k % 2 for k in range(max(number, 2))]
-    found: list[Run] = []
-    seconds = []
-    for index, share in enumerate(shares):
-        begun = stage.clock()
-        # no random number is used twice
-        seed = (recipe.seed + index) % 2**63
-        one = single(parts[share], recipe.model_copy(update={"seed": seed}), model, device, stage)
-        found.append((yield from _share(one, index, len(shares))))
-        seconds.append(stage.clock() - begun)
-
-    with stage("analyse"):
-        return _averaged(found, shares, seconds, prepared, recipe, voxel_steps_nm, q_bragg_per_nm, device)
-
-
-def _averaged(
-    found: list[Run],
-    shares: list[int],
-    seconds: list[float],
-    prepared: Prepared,
-    recipe: Recipe,
-    voxel_steps_nm: np.ndarray | None,
-    q_bragg_per_nm: np.ndarray | None,
-    device: torch.device,
-) -> Run:
-    scores = np.array([judged(run) for run in found])
-    least = np.array([scores[np.equal(shares, share)].min() for share in shares])
-    kept = scores <= OUTLIER * least
-    whole = np.equal(shares, 0)
-    best = found[int(np.where(whole, scores, np.inf).argmin())]
-
-    runs = trust.aligned([run.object for run in found], best.object)
-    rows = tuple(
-        {
-            "seed": float((recipe.seed + index) % 2**63),
-            "share": float(share),
-            "kept": float(kept[index]),
-            "agreement": runs.agreements[index],
-            "twin": float(runs.twins[index]),
-            "seconds": seconds[index],
-            **run.figures,
-        }
-        for index, (run, share) in enumerate(zip(found, shares, strict=True))
-    )
-    mean = runs.objects[whole & kept].mean(0) * best.support
-    object, support = mean.astype(np.complex64), best.support
-    assessed = trust.assess(
-        object,
-        support,
-        runs.objects[kept],
-        np.array(shares)[kept],
-        recipe.analyse.threshold,
-        voxel_steps_nm,
-        q_bragg_per_nm,
-    )
-    assessed = replace(assessed, runs=rows, unit="voxels" if voxel_steps_nm is None else "nm")
-    from . import phasing
-
-    data = _diffraction(prepared, recipe, device).explained(best.blur)
-    object, figures = phasing.judged(object, support, data)
-    explained, figures["deviance_ratio"] = shells(object, prepared, data)
-    figures = {**best.figures, **figures}
-    figures |= sureness(figures, explained, object, support, best.blur, best.iterations > 0)
-    notes = tuple(dict.fromkeys(note for run in found for note in run.notes))
-    return replace(
-        best, object=object, support=support, figures=figures, notes=notes, trust=assessed, shells=explained
-    )
-
-
-def _diffraction(prepared: Prepared, recipe: Recipe, device: torch.device) -> Diffraction:
+def diffraction(prepared: Prepared, recipe: Recipe, device: torch.device) -> Diffraction:
+    """Return the counts as phasing needs them, with the pixels held out that all results of a scan are judged by."""
     from . import phasing
 
     # not the recipe's seed: all results of a scan are judged by the same pixels
@@ -309,14 +224,3 @@ def _shifted(
 ) -> Generator[Progress, None, Phased]:
     """Do a job whose steps come after so many others, and before others."""
     return relayed(job, lambda now: replace(now, step=before + now.step, total=before + now.total + after))
-
-
-def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Generator[Progress, None, Run]:
-    """Do one of several jobs; of those after the first only the refinement is reported, as a part of all."""
-
-    def of_all(now: Progress) -> Progress | None:
-        if now.stage == "refine":
-            return replace(now, step=index * now.total + now.step, total=jobs * now.total)
-        return now if index == 0 else None
-
-    return relayed(job, of_all)

@@ -7,9 +7,13 @@ number, correlate to `REPRODUCES`.  The mean of both then correlates with the tr
 The error of the map has two estimates.  Half the difference of the halves is it where the halves err apart, as photon noise does.
 Where they err together, by what phasing makes of any counts, they agree and are both off: then it is their distance from the map
 of all photons, which for photon noise alone is the same again (its variance is that of a half less that of the whole, one half
-of a half's).  The squares of both are averaged.  What all three share shows in neither.  One such case is known: of a crystal
-that is nearly its own twin the moduli hardly tell the part of its phase that has another sign in the twin, in any run.  Half the
-difference of the map and its twin's, which is that part, is added to the error there.
+of a half's).  The squares of both are averaged.  What all three share shows in neither.
+
+Two such parts are known, and their squares are added.  What phasing does to a crystal whatever the noise is seen in rehearsals:
+what was found is measured in a simulation and phased again, and what the rehearsals differ from it by in the mean, less what is
+left of their noise, is that part.  It is largest at the surface.  And of a crystal that is nearly its own twin the moduli hardly
+tell the part of its phase that has another sign in the twin, in any run: either sign is as likely there, so that the mean square
+of what the map is off by is twice that part's.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ from .resolution import cropped, cut, fsc, prtf, smoothed
 
 REPRODUCES = 0.9
 """Correlation of the strain of two halves from which a map is called reproducible."""
+REHEARSED = 3
+"""The share of a run that phased simulated counts of what was found."""
 ITS_TWIN = 0.95
 """Correlation with its own twin from which a crystal is nearly that: the moduli then hardly tell the signs of what differs."""
 _FINEST, _STEP, _COARSEST = 1.5, 1.25, 0.35
@@ -57,7 +63,7 @@ def assess(
     runs
         complex64 (R, N0, N1, N2): all runs, brought onto `found`, of which what lies inside the support counts.
     shares
-        int, one per run: 0 had all photons, 1 and 2 the two halves of them.
+        int, one per run: 0 had all photons, 1 and 2 the two halves of them, `REHEARSED` those of a simulation of `found`.
     threshold
         Of the amplitude, as a fraction of the largest, that bounds the maps.
     voxel_steps_nm, q_bragg_per_nm
@@ -88,7 +94,8 @@ def assess(
 
     inside = cut(support[None], support)[0]
     # one ramp for all, so that halves may differ in their mean strain too
-    flat = _flattened(cut(np.stack([found, *halves, turned * support]), support), inside)
+    rehearsed = objects[shares == REHEARSED]
+    flat = _flattened(cut(np.stack([found, *halves, turned * support, *rehearsed]), support), inside)
     scale = robust_maximum(np.abs(flat[0]))
     mask = inside & (np.abs(flat[0]) >= threshold * scale)
 
@@ -116,11 +123,11 @@ def assess(
     phases = [_angle(each * np.conj(smooth[0]), mask) for each in smooth]
 
     def error(maps: list[np.ndarray]) -> np.ndarray:
-        whole, one, two, other = (each - each[mask & np.isfinite(each)].mean() for each in maps)
+        whole, one, two, other, *again = (each - each[mask & np.isfinite(each)].mean() for each in maps)
         apart = np.square(one - two) / 4
         together = (np.square(one - whole) + np.square(two - whole)) / 2
-        untold = np.square(whole - other) / 4 if figures["twin_likeness"] > ITS_TWIN else 0
-        return _local((apart + together) / 2 + untold, mask, width)
+        untold = np.square(whole - other) / 2 if figures["twin_likeness"] > ITS_TWIN else 0
+        return _local((apart + together) / 2 + untold + _common(whole, again), mask, width)
 
     strain_error = error(strains)
     values = strains[0][mask & np.isfinite(strains[0])]
@@ -193,6 +200,14 @@ def _angle(turned: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return the phase of a product against its mean over the mask."""
     mean = turned[mask].sum(dtype=np.complex128)
     return np.angle(turned * np.conj(mean))
+
+
+def _common(found: np.ndarray, rehearsed: list[np.ndarray]) -> np.ndarray | float:
+    """Return the square of what rehearsals differ from the map itself by in the mean, less what noise leaves of that."""
+    if len(rehearsed) < 2:
+        return 0.0
+    off = np.stack(rehearsed) - found
+    return np.maximum(np.square(off.mean(0)) - off.var(0, ddof=1) / len(off), 0)
 
 
 def _local(squares: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:

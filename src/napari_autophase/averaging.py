@@ -1,0 +1,192 @@
+"""Several runs of one prepared scan as one result: averaged, compared, and rehearsed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import analysis, preparation
+from .analysis import trust
+from .enough import judged
+from .outcome import OUTLIER, Run, shells, sureness
+from .progress import relayed
+from .recipe import Recipe, algorithm
+from .reconstruction import Progress
+from .runs import diffraction, single
+from .stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    import torch
+
+    from .network import Model
+    from .phasing import Diffraction
+    from .preparation import Prepared
+
+REHEARSALS, STEPS = 3, 60
+"""Simulated measurements of what was found, and the iterations that each is phased for."""
+_DOMAIN = 0x2E5EA25E
+"""Enters the seed of their photons, so that no random number is used twice."""
+
+
+def several(
+    prepared: Prepared,
+    recipe: Recipe,
+    model: Model | None,
+    device: torch.device,
+    stage: Stopwatch,
+    voxel_steps_nm: np.ndarray | None,
+    q_bragg_per_nm: np.ndarray | None,
+) -> Generator[Progress, None, Run]:
+    """Phase a scan ``recipe.runs`` times and return the mean, and two halves of its photons as often between them.
+
+    The run with the lowest held-out likelihood gives shift, ramp, twin and support; runs much worse than it are left out.  What
+    is found is rehearsed: see `_rehearsed`.
+    """
+    number = recipe.runs
+    parts = [prepared, *preparation.halves(prepared, recipe.seed)]
+    shares = [0] * number + [1 + k % 2 for k in range(max(number, 2))]
+    found: list[Run] = []
+    seconds = []
+    for index, share in enumerate(shares):
+        begun = stage.clock()
+        # no random number is used twice
+        seed = (recipe.seed + index) % 2**63
+        one = single(parts[share], recipe.model_copy(update={"seed": seed}), model, device, stage)
+        found.append((yield from _share(one, index, len(shares))))
+        seconds.append(stage.clock() - begun)
+
+    with stage("analyse"):
+        return (
+            yield from _averaged(
+                found, shares, seconds, prepared, recipe, voxel_steps_nm, q_bragg_per_nm, device, stage
+            )
+        )
+
+
+def _averaged(
+    found: list[Run],
+    shares: list[int],
+    seconds: list[float],
+    prepared: Prepared,
+    recipe: Recipe,
+    voxel_steps_nm: np.ndarray | None,
+    q_bragg_per_nm: np.ndarray | None,
+    device: torch.device,
+    stage: Stopwatch,
+) -> Generator[Progress, None, Run]:
+    from . import phasing
+
+    scores = np.array([judged(run) for run in found])
+    least = np.array([scores[np.equal(shares, share)].min() for share in shares])
+    kept = scores <= OUTLIER * least
+    whole = np.equal(shares, 0)
+    best = found[int(np.where(whole, scores, np.inf).argmin())]
+
+    runs = trust.aligned([run.object for run in found], best.object)
+    rows = [
+        {
+            "seed": float((recipe.seed + index) % 2**63),
+            "share": float(share),
+            "kept": float(kept[index]),
+            "agreement": runs.agreements[index],
+            "twin": float(runs.twins[index]),
+            "seconds": seconds[index],
+            **run.figures,
+        }
+        for index, (run, share) in enumerate(zip(found, shares, strict=True))
+    ]
+    mean = runs.objects[whole & kept].mean(0) * best.support
+    mean, support = mean.astype(np.complex64), best.support
+    data = diffraction(prepared, recipe, device).explained(best.blur)
+    object, figures = phasing.judged(mean, support, data)
+    rehearsed = yield from _rehearsed(object, support, prepared, data, recipe, stage)
+    again = [analysis.align(each, mean, ramp=True, twins=False) for each, _ in rehearsed]
+    rows += [{**row, "agreement": abs(alike)} for (_, row), (_, alike) in zip(rehearsed, again, strict=True)]
+    objects = np.stack([*runs.objects[kept], *(each for each, _ in again)])
+    assessed = trust.assess(
+        mean,
+        support,
+        objects,
+        np.array([*np.array(shares)[kept], *[trust.REHEARSED] * len(again)]),
+        recipe.analyse.threshold,
+        voxel_steps_nm,
+        q_bragg_per_nm,
+    )
+    assessed = replace(assessed, runs=tuple(rows), unit="voxels" if voxel_steps_nm is None else "nm")
+    explained, figures["deviance_ratio"] = shells(object, prepared, data)
+    figures = {**best.figures, **figures}
+    figures |= sureness(figures, explained, object, support, best.blur, best.iterations > 0)
+    notes = tuple(dict.fromkeys(note for run in found for note in run.notes))
+    return replace(
+        best, object=object, support=support, figures=figures, notes=notes, trust=assessed, shells=explained
+    )
+
+
+def _rehearsed(
+    object: np.ndarray,
+    support: np.ndarray,
+    prepared: Prepared,
+    data: Diffraction,
+    recipe: Recipe,
+    stage: Stopwatch,
+) -> Generator[Progress, None, list[tuple[np.ndarray, dict[str, float]]]]:
+    """Measure what was found `REHEARSALS` times in a simulation, photon noise, gaps and all, and phase that from what was found.
+
+    What comes of it differs from what was found by the noise, and on the whole by what phasing does to such a crystal whatever
+    the noise, which is what no two runs differ by: where a voxel of the pattern has less than a photon its modulus comes out too
+    small, and the surface, where the amplitude ends and strain hangs on the finest detail, suffers first.  A network's guess
+    alone is of another kind, and not rehearsed.
+
+    Returns
+    -------
+    list
+        Of each the object, centred, and the row of the table of runs.
+    """
+    from . import phasing
+
+    steps = algorithm.parse(recipe.refine.algorithm)
+    if not steps:
+        return []
+    last = steps[-1] if steps[-1] in algorithm.DOWNHILL else "ER"
+    plan = recipe.refine.model_copy(
+        update={
+            **{"algorithm": f"{STEPS}*{last}", "averaged": 0, "prune": False, "coarse": 0, "twin_break": 0},
+            **{"patience": 0, "shrink_wrap": recipe.refine.shrink_wrap.model_copy(update={"every": 0})},
+        }
+    )
+    unseen = data.held_out_pixels()
+    expected = np.nan_to_num(np.maximum(phasing.expected(object, data), 0))
+    found = []
+    for number in range(REHEARSALS):
+        begun = stage.clock()
+        counts = np.random.default_rng([recipe.seed, _DOMAIN, number]).poisson(expected)
+        if not counts[prepared.good & ~unseen].any():
+            continue
+        again = phasing.Diffraction(
+            np.where(prepared.good, counts, prepared.counts).astype(np.float32),
+            prepared.good,
+            held_out_pixels=unseen,
+            device=data.device,
+            background=prepared.background,
+            backend=recipe.backend,
+            bounded=True,
+        ).explained(data.blur)
+        job = phasing.refine(again, phasing.Starts(object[None], support[None]), plan, coherence="given")
+        phased = yield from relayed(job, lambda now: replace(now, stage="analyse", best=None))
+        row = {"seed": float(recipe.seed), "share": float(trust.REHEARSED), "kept": 1.0, "twin": 0.0}
+        found.append((phased.object, {**row, "seconds": stage.clock() - begun, **phased.figures}))
+    return found
+
+
+def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Generator[Progress, None, Run]:
+    """Do one of several jobs; of those after the first only the refinement is reported, as a part of all."""
+
+    def of_all(now: Progress) -> Progress | None:
+        if now.stage == "refine":
+            return replace(now, step=index * now.total + now.step, total=jobs * now.total)
+        return now if index == 0 else None
+
+    return relayed(job, of_all)
