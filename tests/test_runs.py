@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from napari_autophase import analysis, formats, outcome, phasing, runs
+from napari_autophase import analysis, averaging, formats, outcome, phasing, runs
 from napari_autophase.cli import main
 from napari_autophase.evidence import TRUST_MAPS
 from napari_autophase.preparation import halves, prepare
+from napari_autophase.progress import driven
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run, with_geometry_of
 from napari_autophase.reconstruction import JUDGED, Progress
 from napari_autophase.scan import Scan
 from napari_autophase.simulation import simulate
+from napari_autophase.stopwatch import Stopwatch
 
 SHORT = Recipe.from_preset("iterative").with_settings(
     {"refine.algorithm": "2*(10*ER+60*HIO)+20*ER", "refine.starts": 2, "device": "cpu"}
@@ -105,11 +107,13 @@ def test_what_is_found_is_rehearsed_in_simulated_counts(crystal, averaged):
     assert len({row["chi2"] for row in rows}) == 3
     # Poisson noise alone is left, Σ(√n − √q)² is ¼ a voxel at most, and runs that disagree leave more
     photons = prepare(crystal.scan).counts.sum()
-    assert all(0 < row["chi2"] < min(found.figures["chi2"], 0.25 * found.object.size / photons) for row in rows)
+    assert all(
+        0 < row["chi2"] < min(found.figures["chi2"], 0.25 * found.object.size / photons) for row in rows
+    )
     table = analysis.trust.run_rows(found.trust)
     assert [row[2] for row in table[-3:]] == ["simulated"] * 3
-    # a network's guess alone is not one of iterations
-    alone = run(crystal.scan, Recipe.from_preset("network").with_settings({"runs": 2, "device": "cpu"}))
+    # what no iterations found, as a network's guess alone, is none that iterations would find again
+    alone = run(crystal.scan, SHORT.with_settings({"refine.algorithm": "", "refine.starts": 1, "runs": 2}))
     assert {row["share"] for row in alone.trust.runs} == {0, 1, 2}
 
 
@@ -313,6 +317,64 @@ def test_starts_that_explain_a_scan_as_well_are_compared():
     assert found["starts_alike"] < 0.95
     assert alike([one, same, other], [0.4, 0.5, 0.61])["starts_alike"] > 0.99
     assert alike([one, other], [0.4, 0.8]) == alike([one], [0.4]) == {}
+
+
+@pytest.fixture(scope="module")
+def one_run(crystal):
+    """What one run found of the crystal: the truth, which explains the counts but for noise."""
+    truth, support = analysis.normalise(crystal.object, crystal.support)
+    prepared = prepare(crystal.scan)
+    data = phasing.Diffraction(prepared.counts, prepared.good)
+    truth, figures = phasing.judged((truth * support).astype(np.complex64), support, data)
+    figures |= {"free_llk": 0.6, "noise_llk": 0.5, "free_photons": 10.0}
+    return outcome.Run(truth, support, figures, np.zeros(0), 0, (), "cpu", "torch", None, {}), prepared
+
+
+def with_starts(crystal, one_run, *starts, **figures):
+    """What comes of it if those were its starts."""
+    found, prepared = one_run
+    found = replace(found, starts=np.stack(starts).astype(np.complex64), figures={**found.figures, **figures})
+    recipe = Recipe.from_preset("best").with_settings({"refine.algorithm": "10*ER", "device": "cpu"})
+    where = crystal.voxel_steps_nm, crystal.q_bragg_per_nm, torch.device("cpu"), Stopwatch()
+    return driven(averaging.of_starts(found, prepared, recipe, *where), lambda _: None)
+
+
+def test_starts_of_one_run_that_agree_tell_its_error(crystal, one_run):
+    """A start that is the twin, moved, and strained a little otherwise: as much goes into the error."""
+    found, _ = one_run
+    grid = np.indices(found.object.shape)
+    bent = found.object * np.exp(0.2j * np.cos(grid[2] * 2 * np.pi / 9))
+    one = with_starts(crystal, one_run, found.object, found.object)
+    two = with_starts(crystal, one_run, found.object, np.roll(analysis.twin(bent), 2, 0) * 1j)
+    assert [row["share"] for row in two.trust.runs] == [0, 0, 1, 2, 3, 3, 3]
+    assert two.trust.runs[1]["twin"] == 1
+    assert (two.trust.of_starts, two.trust.unit, two.trust.fsc) == (True, "nm", None)
+    np.testing.assert_array_equal(two.object, found.object)
+    # of two that differ by so much each is off by the half of its square
+    both = np.isfinite(one.trust.phase_error) & np.isfinite(two.trust.phase_error)
+    more = np.mean(two.trust.phase_error[both] ** 2 - one.trust.phase_error[both] ** 2)
+    assert more == pytest.approx(np.var(0.2 * np.cos(np.arange(9) * 2 * np.pi / 9)) / 2, rel=0.35)
+    verdict = analysis.trust.verdict(two.figures, two.trust)
+    assert "2 starts of this run explain the scan about as well, and agree" in verdict
+    assert "phased from it" in verdict
+    # another geometry asks the same of the same objects
+    quick = SHORT.with_settings({"refine.algorithm": "1*ER", "refine.starts": 1})
+    kept = replace(run(crystal.scan, quick), object=two.object, support=two.support, trust=two.trust)
+    again = analysis.trust.reassessed(kept, crystal.voxel_steps_nm, crystal.q_bragg_per_nm)
+    assert again.of_starts
+    assert again.fsc is None
+    assert [row[2] for row in analysis.trust.run_rows(again)[1:4]] == ["start", "start", "first half"]
+
+
+def test_starts_that_do_not_agree_or_explain_tell_no_error(crystal, one_run):
+    found, _ = one_run
+    other = np.roll(np.abs(found.object), 3, 1) + np.abs(found.object)
+    for starts, figures in (
+        ([found.object], {}),
+        ([found.object, other], {}),
+        ([found.object, found.object], {"free_llk": 9.0, "free_photons": 1.0}),
+    ):
+        assert with_starts(crystal, one_run, *starts, **figures).trust is None
 
 
 def test_the_verdict_says_whether_starts_agree(crystal):

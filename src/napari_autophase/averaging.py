@@ -1,10 +1,10 @@
-"""Several runs of one prepared scan as one result: averaged, compared, and rehearsed."""
+"""Several runs of one prepared scan as one result, or several starts: averaged, compared, and rehearsed."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from .network import Model
-    from .phasing import Diffraction
+    from .phasing import Diffraction, Phased
     from .preparation import Prepared
 
 REHEARSALS, STEPS = 3, 60
@@ -125,6 +125,61 @@ def _averaged(
     )
 
 
+def of_starts(
+    found: Run,
+    prepared: Prepared,
+    recipe: Recipe,
+    voxel_steps_nm: np.ndarray | None,
+    q_bragg_per_nm: np.ndarray | None,
+    device: torch.device,
+    stage: Stopwatch,
+) -> Generator[Progress, None, Run]:
+    """Return a run with what its own starts say of it, where at least two explain the scan as well and agree; else as it is.
+
+    Half of the photons each are phased from what was found, twice, and that is rehearsed: a seventh of what several runs take.
+    """
+    if found.starts is None or len(found.starts) < 2 or not trust.explains(found.figures):
+        return found
+    with stage("analyse"):
+        near = trust.aligned(list(found.starts), found.object)
+        agreeing = np.flatnonzero(np.array(near.agreements) >= trust.AGREE)
+        if len(agreeing) < 2:
+            return found
+        row = {"seed": float(recipe.seed), "kept": 1.0, "twin": 0.0}
+        objects, rows = [], []
+        for one in agreeing:
+            own = {"agreement": near.agreements[one], "twin": float(near.twins[one])}
+            rows.append({**row, "share": 0.0, "seconds": 0.0, **own})
+            objects.append(near.objects[one])
+        for share, half in enumerate(preparation.halves(prepared, recipe.seed), 1):
+            data, begun = diffraction(half, recipe, device).explained(found.blur), stage.clock()
+            begin = found.object * np.float32(np.sqrt(0.5))
+            phased = yield from _going_on(data, begin, found.support, recipe, recipe.refine.algorithm)
+            rows.append({**row, "share": float(share), "seconds": stage.clock() - begun, **phased.figures})
+            objects.append(phased.object)
+        data = diffraction(prepared, recipe, device).explained(found.blur)
+        for each, figures in (
+            yield from _rehearsed(found.object, found.support, prepared, data, recipe, stage)
+        ):
+            rows.append(figures)
+            objects.append(each)
+        for number in range(len(agreeing), len(objects)):
+            objects[number], alike = analysis.align(objects[number], found.object, ramp=True, twins=False)
+            rows[number]["agreement"] = abs(alike)
+        assessed = trust.assess(
+            found.object,
+            found.support,
+            np.stack(objects),
+            np.array([int(one["share"]) for one in rows]),
+            recipe.analyse.threshold,
+            voxel_steps_nm,
+            q_bragg_per_nm,
+            of_starts=True,
+        )
+    unit: Literal["nm", "voxels"] = "voxels" if voxel_steps_nm is None else "nm"
+    return replace(found, starts=None, trust=replace(assessed, runs=tuple(rows), unit=unit))
+
+
 def _rehearsed(
     object: np.ndarray,
     support: np.ndarray,
@@ -151,12 +206,6 @@ def _rehearsed(
     if not steps:
         return []
     last = steps[-1] if steps[-1] in algorithm.DOWNHILL else "ER"
-    plan = recipe.refine.model_copy(
-        update={
-            **{"algorithm": f"{STEPS}*{last}", "averaged": 0, "prune": False, "coarse": 0, "twin_break": 0},
-            **{"patience": 0, "shrink_wrap": recipe.refine.shrink_wrap.model_copy(update={"every": 0})},
-        }
-    )
     unseen = data.held_out_pixels()
     expected = np.nan_to_num(np.maximum(phasing.expected(object, data), 0))
     found = []
@@ -174,11 +223,34 @@ def _rehearsed(
             backend=recipe.backend,
             bounded=True,
         ).explained(data.blur)
-        job = phasing.refine(again, phasing.Starts(object[None], support[None]), plan, coherence="given")
-        phased = yield from relayed(job, lambda now: replace(now, stage="analyse", best=None))
+        phased = yield from _going_on(again, object, support, recipe, f"{STEPS}*{last}")
         row = {"seed": float(recipe.seed), "share": float(trust.REHEARSED), "kept": 1.0, "twin": 0.0}
         found.append((phased.object, {**row, "seconds": stage.clock() - begun, **phased.figures}))
     return found
+
+
+def _going_on(
+    data: Diffraction, object: np.ndarray, support: np.ndarray, recipe: Recipe, steps: str
+) -> Generator[Progress, None, Phased]:
+    """Phase from an object, within its support, as the analysis of what was found."""
+    from . import phasing
+
+    still = recipe.refine.shrink_wrap.model_copy(update={"every": 0})
+    plan = recipe.refine.model_copy(
+        update={
+            **{
+                "algorithm": steps,
+                "averaged": 0,
+                "prune": False,
+                "coarse": 0,
+                "twin_break": 0,
+                "patience": 0,
+            },
+            "shrink_wrap": still,
+        }
+    )
+    job = phasing.refine(data, phasing.Starts(object[None], support[None]), plan, coherence="given")
+    return (yield from relayed(job, lambda now: Progress("analyse", now.step, now.total)))
 
 
 def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Generator[Progress, None, Run]:

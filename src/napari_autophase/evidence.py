@@ -85,7 +85,8 @@ class Trust:
         of the runs' first mode), ``twin_likeness`` (correlation of the object with its twin), ``strain_correlation`` of the
         halves at ``strain_resolution`` (full width at half maximum) and ``strain_correlation_per_voxel``,
         ``fsc_resolution`` (of the halves, half-bit) and ``prtf_resolution`` (of the runs, 1/e), ``strain_spread`` and
-        ``strain_error`` over the crystal.
+        ``strain_error`` over the crystal.  ``of_starts`` is 1 where the starts of one run stand for runs: then the halves were
+        phased from what that run found, and ``fsc_resolution`` is not among them.
     runs
         A row for each: ``seed``, ``share`` (0: all photons; 1, 2: a half; 3: those of a simulation of what was found), ``kept``
         (whether it is in a mean), ``agreement`` with the best, ``twin`` (whether it was its twin), ``seconds`` that it took, and
@@ -110,6 +111,11 @@ class Trust:
     fsc: Curve | None = None
     prtf: Curve | None = None
     objects: np.ndarray | None = None
+
+    @property
+    def of_starts(self) -> bool:
+        """Whether it is the starts of one run that are compared, and not several runs."""
+        return bool(self.figures.get("of_starts"))
 
     @property
     def shares(self) -> np.ndarray:

@@ -42,6 +42,8 @@ class Run:
         Of several runs.
     shells
         How well it explains the counts at every resolution.
+    starts
+        As `near_starts` gives them, of a thorough search; None: of another, or a mean.
     """
 
     object: np.ndarray
@@ -56,6 +58,7 @@ class Run:
     judged_by: dict[str, str]
     trust: Trust | None = None
     shells: Shells | None = None
+    starts: np.ndarray | None = None
 
 
 def finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
@@ -99,18 +102,25 @@ def sureness(
     return {} if found is None else {"confidence": found}
 
 
+def near_starts(phased: Phased) -> np.ndarray:
+    """Return the starts that explain the scan about as well as the best, that one first: complex64 (K, M0, M1, M2), cropped about
+    the centre.
+    """
+    scores = [one.get("free_llk", one["chi2"]) for one in phased.kept_figures]
+    near = [one for one, score in enumerate(scores) if score <= OUTLIER * scores[0]]
+    return cut(phased.kept.objects[near], np.any(phased.kept.supports[near], axis=0))
+
+
 def starts_alike(phased: Phased) -> dict[str, float]:
     """Return how many starts explain the scan about as well as the best, and the lowest correlation of one with it; or nothing.
 
     Two that explain it as well and differ are a mixture of twins, say, or a local minimum: the counts do not tell which is right.
     """
-    scores = [one.get("free_llk", one["chi2"]) for one in phased.kept_figures]
-    near = [one for one, score in enumerate(scores) if score <= OUTLIER * scores[0]]
-    if len(near) < 2:
+    objects = near_starts(phased)
+    if len(objects) < 2:
         return {}
-    objects = cut(phased.kept.objects[near], np.any(phased.kept.supports[near], axis=0))
     others = trust.aligned(list(objects[1:]), objects[0]).agreements
-    return {"starts_alike": min(1.0, *others), "starts_compared": float(len(near))}
+    return {"starts_alike": min(1.0, *others), "starts_compared": float(len(objects))}
 
 
 def shells(object: np.ndarray, prepared: Prepared, data: Diffraction) -> tuple[Shells, float]:

@@ -92,6 +92,7 @@ def _reconstruct(
         notes = (*notes, f"Went on from a result of {begin.iterations} iterations.")
     elif recipe.runs == 1:
         found = yield from runs.single(prepared, recipe, model, device, stage)
+        found = yield from averaging.of_starts(found, prepared, recipe, steps, q_bragg, device, stage)
     else:
         found = yield from averaging.several(prepared, recipe, model, device, stage, steps, q_bragg)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .enough import UNIFORM, is_doubtful, is_enough, is_uneven, may_be_blurred, merit
-from .outcome import Run, finished, starts_alike
+from .outcome import Run, finished, near_starts, starts_alike
 from .progress import relayed
 from .recipe import PRELUDE, Recipe, parse
 from .reconstruction import Progress, Reconstruction
@@ -136,10 +136,10 @@ def _attempt(
 
     with stage("refine"):
         phased = yield from refining
-        alike = starts_alike(phased)
+        alike, near = starts_alike(phased), near_starts(phased) if recipe.guess.keep > 1 else None
         phased = yield from phasing.reshape(data, phased, _shape(recipe))
     found = finished(phased, prepared, data)
-    return replace(found, figures={**found.figures, **alike})
+    return replace(found, figures={**found.figures, **alike}, starts=near)
 
 
 def diffraction(prepared: Prepared, recipe: Recipe, device: torch.device) -> Diffraction:

@@ -110,11 +110,12 @@ def trusted(found: Reconstruction, shown: Quantities) -> dict[str, Map]:
     if found.trust is None:
         return {}
     slope, at = "rad/voxel" if shown.relative else "1", resolved_in_words(found.trust)
+    of = "strain" if found.trust.of_starts else "strain of the runs' mean"
     parts = {
         "strain_averaged": (
             found.trust.strain,
             slope,
-            f"strain of the runs' mean, relative to the mean lattice{', ' + at if at else ''}",
+            f"{of}, relative to the mean lattice{', ' + at if at else ''}",
         ),
         "strain_error": (
             found.trust.strain_error,

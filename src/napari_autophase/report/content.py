@@ -147,16 +147,17 @@ def _trusting(found: Reconstruction) -> str:
         )
     if trust is not None and trust.prtf is not None:
         number = sum(bool(run["kept"]) for run in trust.runs if not run["share"])
-        said.append(f"PRTF: |mean| over mean modulus of the {number} runs’ transforms, against 1/e.")
+        what = "starts" if trust.of_starts else "runs"
+        said.append(f"PRTF: |mean| over mean modulus of the {number} {what}’ transforms, against 1/e.")
     return " ".join(said)
 
 
 def _averaged(trust: Trust) -> str:
     """Return what is seen of the strain of several runs."""
-    wide = trust.figures["strain_resolution"]
+    wide, of = trust.figures["strain_resolution"], "" if trust.of_starts else " of the mean of the runs"
     return (
-        f"Strain of the mean of the runs, relative to the mean lattice, at a resolution of {wide:.3g} {trust.unit}; its standard "
-        f"error; and their ratio: grey is within two errors. {analysis.trust.strain_in_words(trust)}"
+        f"Strain{of}, relative to the mean lattice, at a resolution of {wide:.3g} {trust.unit}; its standard error; and their "
+        f"ratio: grey is within two errors. {analysis.trust.strain_in_words(trust)}"
     )
 
 

@@ -44,7 +44,7 @@ def facts(found: Reconstruction, shown: Quantities, resolved: analysis.Resolutio
         lines.append(("mean lattice", "not in this file: the phase has lost its ramp"))
     lines.append(("resolution", resolved.all_words))
     if found.trust is not None:
-        lines.append(("runs", _runs(found.trust)))
+        lines.append(("starts" if found.trust.of_starts else "runs", _runs(found.trust)))
     lines += [("corrections", " ".join(each)) for each in shown.corrections]
     if shown.dislocations:
         length = sum(each.length for each in shown.dislocations)
@@ -80,7 +80,7 @@ def _runs(trust: Trust) -> str:
     """Return in words how many runs there were, how far they agree and what they have in common."""
     whole = [run for run in trust.runs if not run["share"]]
     kept = sum(bool(run["kept"]) for run in whole)
-    words = [f"{kept} of {len(whole)} averaged"]
+    words = [f"{kept} of one run compared" if trust.of_starts else f"{kept} of {len(whole)} averaged"]
     if np.isfinite(agreement := trust.figures.get("agreement", np.nan)):
         words.append(f"they correlate to {agreement:.3f}")
     if np.isfinite(first := trust.figures.get("first_mode", np.nan)):  # older versions do not say

@@ -121,7 +121,7 @@ def resolution(found: analysis.Resolution) -> Table:
     """Return the table of the resolution by every criterion, the one to quote first."""
     others = (
         ("FSC of two halves of the photons, half-bit", found.fsc),
-        ("PRTF of the runs, 1/e", found.prtf),
+        ("PRTF, 1/e", found.prtf),
         *((f"edges, 10 to 90 %, {_facing(axis)}", width) for axis, width in found.edges.items()),
         ("strain, where it reproduces", found.strain),
     )
@@ -137,9 +137,10 @@ def _facing(axis: str) -> str:
 def reproduced(trust: Trust) -> Table:
     """Return the table of the figures of several runs."""
     strain = "" if trust.unit == "nm" else " (rad/voxel)"
+    what = "starts" if trust.of_starts else "runs"
     names = {
-        "agreement": "runs, correlation of the objects",
-        "first_mode": "runs, weight of their first mode",
+        "agreement": f"{what}, correlation of the objects",
+        "first_mode": f"{what}, weight of their first mode",
         "half_agreement": "halves of the photons, correlation of the objects",
         "twin_likeness": "object and its own twin, correlation",
         "strain_correlation_per_voxel": "halves, correlation of the strain of single voxels",
@@ -150,7 +151,9 @@ def reproduced(trust: Trust) -> Table:
     rows = [(words, f"{trust.figures[key]:.4g}") for key, words in names.items() if key in trust.figures]
     if trust.objects is not None:
         weights, _ = analysis.trust.modes(trust.objects[trust.shares == 0])
-        rows.append(("runs, weights of their modes (%)", ", ".join(f"{100 * each:.3g}" for each in weights)))
+        rows.append(
+            (f"{what}, weights of their modes (%)", ", ".join(f"{100 * each:.3g}" for each in weights))
+        )
     return Table("How far it reproduces", rows)
 
 

@@ -73,7 +73,7 @@ def _curve(axes: Axes, curve: Curve, name: str, unit: str) -> None:
     label = "half-bit" if name == "FSC" else "1/e"
     axes.plot(q, curve.threshold, "--", color=UNSEEN, linewidth=1, label=label)
     axes.set_ylim(0, 1.04)
-    axes.set_ylabel({"FSC": "correlation of two halves", "PRTF": "transfer of the runs"}[name])
+    axes.set_ylabel({"FSC": "correlation of two halves", "PRTF": "transfer of the phases"}[name])
     if curve.reached and np.isfinite(curve.resolution):
         at = float(_q(np.array([1 / curve.resolution]), unit)[0])
         axes.axvline(at, color=INK, linewidth=0.7)

@@ -9,6 +9,7 @@ from .noise import expected_llk, llk_variance, noise_level
 from .resolution import frequencies, fsc, prtf, shell_correlation, smoothed, transfer
 from .shells import GOOD, POOR, explained, leaves_light
 from .verdict import (
+    AGREE,
     CONVERGED,
     LOW,
     bands,
@@ -20,6 +21,7 @@ from .verdict import (
 )
 
 __all__ = [
+    "AGREE",
     "CONVERGED",
     "FOUND",
     "GOOD",

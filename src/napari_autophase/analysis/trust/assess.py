@@ -14,6 +14,10 @@ what was found is measured in a simulation and phased again, and what the rehear
 left of their noise, is that part.  It is largest at the surface.  And of a crystal that is nearly its own twin the moduli hardly
 tell the part of its phase that has another sign in the twin, in any run: either sign is as likely there, so that the mean square
 of what the map is off by is twice that part's.
+
+Of a single run its starts take the place of runs, and both halves are phased from what it found, so that they know nothing of
+what another search would have found: half the mean square of what other starts differ from the best by is added, which is the
+variance of one.
 """
 
 from __future__ import annotations
@@ -53,6 +57,7 @@ def assess(
     threshold: float,
     voxel_steps_nm: np.ndarray | None,
     q_bragg_per_nm: np.ndarray | None,
+    of_starts: bool = False,
 ) -> Trust:
     """Compare runs and halves, and return strain at the resolution at which it reproduces.
 
@@ -68,11 +73,13 @@ def assess(
         Of the amplitude, as a fraction of the largest, that bounds the maps.
     voxel_steps_nm, q_bragg_per_nm
         As in `Reconstruction`.
+    of_starts
+        Whether all photons were phased by the starts of one run, of which `found` is the best, and the halves from `found`.
 
     Returns
     -------
     Trust
-        Errors are those of the mean of all, squared and averaged around each voxel (see the module).
+        Errors are those of `found`, squared and averaged around each voxel (see the module).
     """
     objects = runs * support
     whole = objects[shares == 0]
@@ -94,8 +101,8 @@ def assess(
 
     inside = cut(support[None], support)[0]
     # one ramp for all, so that halves may differ in their mean strain too
-    rehearsed = objects[shares == REHEARSED]
-    flat = _flattened(cut(np.stack([found, *halves, turned * support, *rehearsed]), support), inside)
+    rehearsed, starts = objects[shares == REHEARSED], whole if of_starts else whole[:0]
+    flat = _flattened(cut(np.stack([found, *halves, turned * support, *rehearsed, *starts]), support), inside)
     scale = robust_maximum(np.abs(flat[0]))
     mask = inside & (np.abs(flat[0]) >= threshold * scale)
 
@@ -123,24 +130,30 @@ def assess(
     phases = [_angle(each * np.conj(smooth[0]), mask) for each in smooth]
 
     def error(maps: list[np.ndarray]) -> np.ndarray:
-        whole, one, two, other, *again = (each - each[mask & np.isfinite(each)].mean() for each in maps)
+        whole, one, two, other, *rest = (each - each[mask & np.isfinite(each)].mean() for each in maps)
+        again, others = rest[: len(rehearsed)], rest[len(rehearsed) :]
         apart = np.square(one - two) / 4
         together = (np.square(one - whole) + np.square(two - whole)) / 2
         untold = np.square(whole - other) / 2 if figures["twin_likeness"] > ITS_TWIN else 0
-        return _local((apart + together) / 2 + untold + _common(whole, again), mask, width)
+        # two starts differ by twice the variance of each, and the best differs from itself by nothing
+        sought = sum(np.square(each - whole) for each in others) / max(2 * (len(others) - 1), 1)
+        return _local((apart + together) / 2 + untold + _common(whole, again) + sought, mask, width)
 
     strain_error = error(strains)
     values = strains[0][mask & np.isfinite(strains[0])]
     figures["strain_spread"] = float(values.std()) if values.size else float("nan")
     known = strain_error[np.isfinite(strain_error)]
     figures["strain_error"] = float(np.sqrt(np.mean(known**2))) if known.size else float("nan")
+    if of_starts:
+        figures["of_starts"] = 1.0
+        del figures["fsc_resolution"]
     return Trust(
         strain=_placed(strains[0], support.shape),
         strain_error=_placed(strain_error, support.shape),
         amplitude_error=_placed(error(amplitudes), support.shape),
         phase_error=_placed(error(phases), support.shape),
         figures=figures,
-        fsc=alike_in_shells,
+        fsc=None if of_starts else alike_in_shells,
         prtf=transferred,
         objects=cropped(objects, support),
     )
@@ -170,6 +183,7 @@ def reassessed(
         found.recipe.analyse.threshold,
         voxel_steps_nm,
         q_bragg_per_nm,
+        known.of_starts,
     )
     return replace(now, runs=known.runs, unit="voxels" if voxel_steps_nm is None else "nm")
 

@@ -54,7 +54,7 @@ def table(found: Reconstruction) -> str:
 
 def run_rows(trust: Trust) -> list[tuple[str, ...]]:
     """Return the runs that speak for a result as words to read, a row each below the names of the columns."""
-    shares = ("all photons", "first half", "second half", "simulated")
+    shares = ("start" if trust.of_starts else "all photons", "first half", "second half", "simulated")
     rows: list[tuple[str, ...]] = [("run", "seed", "of", "χ²", "held-out", "agreement", "seconds", "")]
     for number, run in enumerate(trust.runs, 1):
         said = ", ".join(

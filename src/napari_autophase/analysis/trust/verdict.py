@@ -163,6 +163,12 @@ def _starts_agreed(figures: Mapping[str, float]) -> str:
 
 
 def _agreed(trust: Trust) -> str:
+    if trust.of_starts:
+        number = sum(bool(run["kept"]) for run in trust.runs if not run["share"])
+        return (
+            f"{number} starts of this run explain the scan about as well, and agree (correlation "
+            f"{trust.figures['agreement']:.3f}); they share the search, and its pixels, so that runs say more (runs)."
+        )
     value, kept = trust.figures["agreement"], sum(run["kept"] for run in trust.runs if not run["share"])
     asked = sum(not run["share"] for run in trust.runs)
     if not math.isfinite(value):
@@ -175,13 +181,14 @@ def strain_in_words(trust: Trust) -> str:
     """Return from which resolution on the strain of several runs reproduces, or that it does not."""
     figures = trust.figures
     value, width = figures["strain_correlation"], figures["strain_resolution"]
-    text = f"The strain of two halves of the photons correlates to {value:.2f} at {width:.3g} {trust.unit}"
+    halves = "two halves of the photons, phased from it," if trust.of_starts else "two halves of the photons"
+    text = f"The strain of {halves} correlates to {value:.2f} at {width:.3g} {trust.unit}"
     likeness = figures.get("twin_likeness", 0.0)
     doubt = ""
     if likeness > ITS_TWIN:
         doubt = (
             f" The crystal is nearly its own twin (correlation {likeness:.3f}): parts of its phase may be the other twin's in "
-            "all runs; the error allows for that."
+            "all runs; the error allows for what of it was found."
         )
     if value < REPRODUCES:
         return f"No strain stands above its error: {text[0].lower()}{text[1:]}, and less at any other resolution.{doubt}"

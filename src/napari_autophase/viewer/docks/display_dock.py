@@ -91,7 +91,7 @@ class DisplayDock(Page):
         self.colour.setToolTip(
             "What colours the crystal; in 2-D, what its slices show.\n"
             "Spacing and tilt need the geometry; the averaged strain, at the resolution at which\n"
-            "it reproduces, and its error need several runs."
+            "it reproduces, and its error need several runs, or starts of best that agree."
         )
         self.range = RangeRow()
         self.range.setToolTip("From where to where the colours of this quantity reach.")
