@@ -86,7 +86,7 @@ def test_npz(found, tmp_path):
     assert_right(x[None, None], y[None, :, None], z[:, None, None], maps)
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".mat", ".nxs", ".h5"])
+@pytest.mark.parametrize("suffix", [".npz", ".mat", ".nxs", ".h5", ".vti"])
 def test_maps_open_again_in_their_geometry(found, tmp_path, suffix):
     export.export(found, tmp_path / f"a{suffix}")
     again = formats.read(tmp_path / f"a{suffix}")
@@ -214,6 +214,50 @@ def test_vti_as_vtk_reads_it(found, tmp_path):
     assert said["d_spacing"] == "spacing of the lattice planes, absolute (nm)"
     assert said["phase"] == "phase, −Q·u, without its linear ramp and its mean (rad)"  # in UTF-8
     assert beside.GetAbstractArray("frame").GetValue(0) == "laboratory"
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
+@pytest.mark.parametrize("encoded", [True, False], ids=["base64", "raw"])
+@pytest.mark.parametrize("wide", [True, False], ids=["64 bits", "32 bits"])
+def test_vti_that_vtk_wrote_opens_as_a_crystal(found, tmp_path, packed, encoded, wide):
+    pytest.importorskip("vtkmodules")
+    from vtkmodules.vtkIOXML import vtkXMLImageDataReader, vtkXMLImageDataWriter
+
+    export.export(found, tmp_path / "a.vti")
+    reader, writer = vtkXMLImageDataReader(), vtkXMLImageDataWriter()
+    reader.SetFileName(str(tmp_path / "a.vti"))
+    reader.Update()
+    writer.SetInputData(reader.GetOutput())
+    writer.SetFileName(str(tmp_path / "b.vti"))
+    writer.SetEncodeAppendedData(encoded)
+    (writer.SetHeaderTypeToUInt64 if wide else writer.SetHeaderTypeToUInt32)()
+    if not packed:
+        writer.SetCompressorTypeToNone()
+    assert writer.Write()
+    one, other = (formats.read(tmp_path / name) for name in ("a.vti", "b.vti"))
+    np.testing.assert_array_equal(other.object, one.object)
+    np.testing.assert_allclose(other.voxel_steps_nm, one.voxel_steps_nm, rtol=1e-6)
+    # numbers in between are not read, and that is said
+    writer.SetDataModeToAscii()
+    assert writer.Write()
+    with pytest.raises(InputError, match="save it so"):
+        formats.read(tmp_path / "b.vti")
+
+
+def test_vti_that_is_cut_short_or_holds_no_crystal_is_said(found, tmp_path):
+    export.export(found, tmp_path / "a.vti")
+    whole = (tmp_path / "a.vti").read_bytes()
+    for length in (300, whole.index(b"<Appended") + 400):
+        (tmp_path / "b.vti").write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"b\.vti"):
+            formats.read(tmp_path / "b.vti")
+    (tmp_path / "b.vti").write_bytes(whole.replace(b'Name="phase"', b'Name="other"'))
+    with pytest.raises(InputError, match="not both its amplitude and its phase"):
+        formats.read(tmp_path / "b.vti")
+    # entities that unfold without end
+    (tmp_path / "b.vti").write_bytes(whole.replace(b"<VTKFile", b'<!DOCTYPE a [<!ENTITY b "c">]><VTKFile', 1))
+    with pytest.raises(InputError, match="save it so"):
+        formats.read(tmp_path / "b.vti")
 
 
 def assert_surface(vertices, faces, strain) -> None:

@@ -243,6 +243,7 @@ def test_every_suffix_is_known():
         ".spec",
         ".tif",
         ".tiff",
+        ".vti",
     )
 
 

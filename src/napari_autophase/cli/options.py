@@ -135,7 +135,7 @@ Result = Annotated[
     typer.Argument(
         metavar="RESULT",
         help="A result: ours, PyNX's, cdiutils' (.cxi, .h5), bcdi's (.npz, .h5), cohere's (its folder), or a complex array "
-        "(.npy, .npz, .mat). FILE::DATASET picks one inside a file.",
+        "(.npy, .npz, .mat), or amplitude and phase in image data of VTK (.vti). FILE::DATASET picks one inside a file.",
     ),
 ]
 Conjugate = Annotated[

@@ -11,7 +11,7 @@ from ...reconstruction import Reconstruction
 from ...scan import Scan
 from .drawing import Drawing, draw
 
-FILES = "Scans and results (*.npy *.npz *.mat *.tif *.tiff *.h5 *.hdf5 *.nxs *.cxi);;All files (*)"
+FILES = "Scans and results (*.npy *.npz *.mat *.tif *.tiff *.h5 *.hdf5 *.nxs *.cxi *.vti);;All files (*)"
 """What can be read, as name filters of a file dialog."""
 
 
