@@ -378,6 +378,17 @@ def test_without_geometry_lengths_are_voxels_and_no_strain_is_claimed(found, tmp
         export.export(unknown, tmp_path / "a.npz", frame="crystal")
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".mat", ".nxs", ".h5", ".vti"])
+def test_maps_without_geometry_open_again_as_ours(found, tmp_path, suffix):
+    unknown = replace(found, voxel_steps_nm=None, q_bragg_per_nm=None)
+    export.export(unknown, tmp_path / f"a{suffix}")
+    again = formats.read(tmp_path / f"a{suffix}")
+    assert again.name == "ball"
+    assert again.voxel_steps_nm is again.q_bragg_per_nm is None
+    assert again.notes[0].startswith("Written by napari-autophase")
+    assert analysis.compare_results(again, unknown).figures["correlation"] > 0.98
+
+
 def test_what_cannot_be_written_is_said_and_leaves_nothing(found, tmp_path):
     with pytest.raises(InputError, match=r"a\.docx.*\.vti"):
         export.export(found, tmp_path / "a.docx")

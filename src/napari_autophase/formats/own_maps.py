@@ -9,9 +9,9 @@ import numpy as np
 
 from .foreign import Beside, Program, laboratory_steps
 
-KEYS = {"meanings", "voxel_size", "unit", "axes", "frame", "q_bragg_per_nm"}
-"""What stands in all of its files with a geometry."""
-SAID = (*KEYS, "q_mean_per_nm", "name")
+KEYS = {"meanings", "voxel_size", "unit", "axes", "frame"}
+"""What stands in all of its files."""
+SAID = (*KEYS, "q_bragg_per_nm", "q_mean_per_nm", "name")
 OURS = Program("napari-autophase, as maps", -1, "fft")
 """Who wrote them, and the sign of the phase."""
 
@@ -21,6 +21,9 @@ def beside(said: Mapping[str, Any], support: np.ndarray | None) -> Beside:
 
     The phase has lost its ramp: where the mean lattice is said, its Q is the one that the phase belongs to.
     """
+    name = _word(said.get("name", "")) or None
+    if "q_bragg_per_nm" not in said:
+        return Beside(support=support, name=name)
     mean = "q_mean_per_nm" in said
     q = np.asarray(said["q_mean_per_nm" if mean else "q_bragg_per_nm"], float).ravel()
     return Beside(
@@ -28,11 +31,12 @@ def beside(said: Mapping[str, Any], support: np.ndarray | None) -> Beside:
         voxel_steps_nm=laboratory_steps(np.asarray(said["voxel_size"], float).ravel()),
         q_bragg_per_nm=q,
         metadata={} if mean else {"ramp_removed": True},
-        name=_word(said.get("name", "")) or None,
+        name=name,
         notes=(f"The axes are z, y, x of the {_word(said['frame'])} frame, as maps were written.",),
     )
 
 
 def _word(value: Any) -> str:
-    plain = np.asarray(value).item()
+    whole = np.asarray(value)
+    plain = whole.item() if whole.size else ""  # as MATLAB has no words
     return plain.decode() if isinstance(plain, bytes) else str(plain)

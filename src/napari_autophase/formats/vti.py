@@ -118,8 +118,8 @@ class Vti(Format):
         angles = self.reads(path, phase)
         moduli = np.where(np.isfinite(angles), self.reads(path, amplitude), 0)
         said = self._said(path)
-        if not {"q_bragg_per_nm", "frame", "voxel_size"} <= set(said):
-            return of_parts(path, amplitude.path, moduli, angles, own_maps.OURS if said else UNKNOWN)
+        if not said:
+            return of_parts(path, amplitude.path, moduli, angles, UNKNOWN)
         return of_parts(
             path, amplitude.path, moduli, angles, own_maps.OURS, own_maps.beside(said, np.isfinite(angles))
         )
@@ -128,7 +128,7 @@ class Vti(Format):
         """Return what this program says beside its maps; nothing if it did not write them."""
         head = _head(path)
         fields = head.arrays("FieldData")
-        if "strain_limit" not in fields and "amplitude_is" not in fields:
+        if not {"strain_limit", "amplitude_is"} <= set(fields):
             return {}
         said: dict[str, Any] = {}
         for name in {*own_maps.SAID} & set(fields):
