@@ -387,6 +387,17 @@ def test_the_verdict_says_whether_starts_agree(crystal):
     assert "starts" not in analysis.trust.verdict({**apart, "free_llk": 100.0})
 
 
+def test_noise_on_a_background_is_no_crystal():
+    """Flat noise is explained by the background; a faint crystal on it is not, though both explain unseen pixels within noise."""
+    quick = SHORT.with_settings({"refine.algorithm": "10*ER+10*HIO+5*ER", "refine.starts": 1})
+    flat = run(Scan(np.random.default_rng(0).poisson(5, (32,) * 3).astype(np.int32)), quick)
+    assert flat.background.words
+    assert flat.verdict.startswith("No crystal: the background alone explains the counts")
+    assert "Converged" not in flat.verdict
+    faint = simulate(5, 40, phase_range=1.0, peak=300, background=1.0, oversampling=(2.5, 2.5, 2.5))
+    assert "No crystal" not in run(faint.scan, quick).verdict
+
+
 def test_what_is_enough_depends_on_the_light():
     """Figures of a simulated crystal on a background that was found to 0.960, and what they would say in blurred light."""
     nothing = np.zeros((2, 2, 2))

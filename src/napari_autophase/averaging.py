@@ -11,7 +11,7 @@ import numpy as np
 from . import analysis, preparation
 from .analysis import trust
 from .enough import judged
-from .outcome import OUTLIER, Run, shells, sureness
+from .outcome import OUTLIER, Run, over_background, shells, sureness
 from .progress import relayed
 from .recipe import Recipe, algorithm
 from .reconstruction import Progress
@@ -117,6 +117,7 @@ def _averaged(
     )
     assessed = replace(assessed, runs=tuple(rows), unit="voxels" if voxel_steps_nm is None else "nm")
     explained, figures["deviance_ratio"] = shells(object, prepared, data)
+    figures |= over_background(object, support, prepared, data)
     figures = {**best.figures, **figures}
     figures |= sureness(figures, explained, object, support, best.blur, best.iterations > 0)
     notes = tuple(dict.fromkeys(note for run in found for note in run.notes))

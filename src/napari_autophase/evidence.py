@@ -17,6 +17,7 @@ MEANINGS = {
     "noise_llk": "what of free_llk photon noise alone would leave",
     "free_photons": "mean counts of the held-out pixels",
     "deviance_ratio": "deviance of all measured voxels over what photon noise alone would leave; 1 is a model that is right",
+    "over_background": "deviance that the object takes from the background alone, per number it has; below 0.5 it is noise",
     "support_fraction": "voxels of the support over all",
     "confidence": "of simulated crystals that said the same of themselves, the part that was right",
     "starts_alike": "least correlation with other starts that explain the pixels as well; below 0.95 it is open which is right",

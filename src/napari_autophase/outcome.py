@@ -68,6 +68,7 @@ def finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
     data = data.explained(phased.blur)
     figures, judged = dict(phased.figures), {}
     explained, figures["deviance_ratio"] = shells(phased.object, prepared, data)
+    figures |= over_background(phased.object, phased.support, prepared, data)
     if unseen.any():
         figures["noise_llk"] = trust.noise_level(prepared.counts, prepared.good, unseen)
         figures["free_photons"] = float(prepared.counts[unseen].mean(dtype=np.float64))
@@ -100,6 +101,26 @@ def sureness(
     uneven = analysis.unevenness(object, support)
     found = trust.confidence(figures, shells, int(support.sum()), blur is not None, uneven, refined)
     return {} if found is None else {"confidence": found}
+
+
+def over_background(
+    object: np.ndarray, support: np.ndarray, prepared: Prepared, data: Diffraction
+) -> dict[str, float]:
+    """Return by how much an object explains the counts better than the background alone: the deviance that it takes away, per
+    real number that it has; nothing where there is no background.
+    """
+    from . import phasing
+
+    if data.forward.background is None:
+        return {}
+    good, nothing = prepared.good, np.zeros_like(object)
+    counts = prepared.counts[good].astype(np.float64)
+    alone, model = (
+        np.maximum(phasing.expected(each, data)[good].astype(np.float64), data.floor)
+        for each in (nothing, object)
+    )
+    gain = 2 * np.sum(alone - model + counts * np.log(model / alone))
+    return {"over_background": float(gain / (2 * max(int(support.sum()), 1)))}
 
 
 def near_starts(phased: Phased) -> np.ndarray:

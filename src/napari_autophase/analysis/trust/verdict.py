@@ -20,6 +20,9 @@ photons at the peak, a crystal that is found to 0.999 is hundreds of times furth
 WRONG = 0.5
 """χ² above which a result has not converged, though held-out pixels with hardly a photon may agree: an empty volume has 1.  But
 where counts are few, photon noise alone leaves as much: a model that explains all pixels within noise is not wrong."""
+NOISE = 0.5
+"""Deviance that an object takes from the background alone, for each of its numbers, below which it is noise: of flat noise (1 to
+30 counts a voxel, 32³ and 48³, twelve scans) 0.26 at most, of crystals that were found to 0.6 and less 0.7."""
 _CHANCE = 2.0
 """Standard deviations by which a shell may be off by chance."""
 LOW = 0.5
@@ -41,6 +44,11 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Sh
     shells
         How well it explains the counts at every resolution.
     """
+    if figures.get("over_background", math.inf) < NOISE:
+        return (
+            "No crystal: the background alone explains the counts, and the object takes no more from its deviance than noise "
+            f"gives it ({figures['over_background']:.2g} for each of its numbers; a crystal {NOISE:g} or more); do not use it."
+        )
     said = [_explained(figures), _sure(figures)]
     if shells is not None and len(shells.frequency):
         said.append(shells_in_words(shells))
