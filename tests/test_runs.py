@@ -300,12 +300,12 @@ def test_starts_that_explain_a_scan_as_well_are_compared():
     grid = np.indices(one.shape)[0]
     same = np.roll(np.conj(one[::-1, ::-1, ::-1]), (4, 1, -2), (0, 1, 2)) * np.exp(0.3j * grid)
 
-    def alike(objects, scores):
+    def alike(objects, scores, uniform=0.0):
         volumes = np.stack(objects).astype(np.complex64)
         kept = phasing.Starts(volumes, np.abs(volumes) > 0)
         figures = [{"chi2": 1.0, "free_llk": score} for score in scores]
         return outcome.starts_alike(
-            phasing.Phased(one, one != 0, figures[0], np.zeros(0), 0, kept, kept_figures=figures)
+            phasing.Phased(one, one != 0, figures[0], np.zeros(0), 0, kept, kept_figures=figures), uniform
         )
 
     assert alike([one, same], [0.4, 0.5]) == {
@@ -317,6 +317,10 @@ def test_starts_that_explain_a_scan_as_well_are_compared():
     assert found["starts_alike"] < 0.95
     assert alike([one, same, other], [0.4, 0.5, 0.61])["starts_alike"] > 0.99
     assert alike([one, other], [0.4, 0.8]) == alike([one], [0.4]) == {}
+    # where uniform crystals are preferred, a heap of voxels that explains the counts as well is none of them
+    heap = other * np.where(np.arange(one.size).reshape(one.shape) % 5, 0.2, 3)
+    assert alike([one, heap], [0.4, 0.5])["starts_alike"] < 0.95
+    assert alike([one, heap], [0.4, 0.5], 2.0) == {}
 
 
 @pytest.fixture(scope="module")
@@ -384,6 +388,8 @@ def test_the_verdict_says_whether_starts_agree(crystal):
     assert "starts explain the scan about as well, and agree" in found.verdict
     apart = {**found.figures, "starts_alike": 0.8}
     assert "do not agree (correlation down to 0.800)" in analysis.trust.verdict(apart)
+    sure = {**apart, "confidence": 0.99}
+    assert "99 % by its own figures, which do not know of other starts" in analysis.trust.verdict(sure)
     assert "starts" not in analysis.trust.verdict({**apart, "free_llk": 100.0})
 
 

@@ -123,21 +123,27 @@ def over_background(
     return {"over_background": float(gain / (2 * max(int(support.sum()), 1)))}
 
 
-def near_starts(phased: Phased) -> np.ndarray:
+def near_starts(phased: Phased, uniform: float = 0.0) -> np.ndarray:
     """Return the starts that explain the scan about as well as the best, that one first: complex64 (K, M0, M1, M2), cropped about
     the centre.
+
+    They are compared by what the best was chosen by, `uniform` as for `phasing.refine`.
     """
     scores = [one.get("free_llk", one["chi2"]) for one in phased.kept_figures]
-    near = [one for one, score in enumerate(scores) if score <= OUTLIER * scores[0]]
+    if uniform:
+        kept = zip(phased.kept.objects, phased.kept.supports, strict=True)
+        uneven = np.array([analysis.unevenness(each, support) for each, support in kept])
+        scores = (np.array(scores) * np.nan_to_num(1 + uneven**2, nan=np.inf) ** uniform).tolist()
+    near = [one for one, score in enumerate(scores) if one == 0 or score <= OUTLIER * scores[0]]
     return cut(phased.kept.objects[near], np.any(phased.kept.supports[near], axis=0))
 
 
-def starts_alike(phased: Phased) -> dict[str, float]:
+def starts_alike(phased: Phased, uniform: float = 0.0) -> dict[str, float]:
     """Return how many starts explain the scan about as well as the best, and the lowest correlation of one with it; or nothing.
 
     Two that explain it as well and differ are a mixture of twins, say, or a local minimum: the counts do not tell which is right.
     """
-    objects = near_starts(phased)
+    objects = near_starts(phased, uniform)
     if len(objects) < 2:
         return {}
     others = trust.aligned(list(objects[1:]), objects[0]).agreements

@@ -136,7 +136,9 @@ def _attempt(
 
     with stage("refine"):
         phased = yield from refining
-        alike, near = starts_alike(phased), near_starts(phased) if recipe.guess.keep > 1 else None
+        uniform = UNIFORM if careful and choice.refine.algorithm else 0.0
+        alike = starts_alike(phased, uniform)
+        near = near_starts(phased, uniform) if recipe.guess.keep > 1 else None
         phased = yield from phasing.reshape(data, phased, _shape(recipe))
     found = finished(phased, prepared, data)
     return replace(found, figures={**found.figures, **alike}, starts=near)

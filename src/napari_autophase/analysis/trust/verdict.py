@@ -153,6 +153,8 @@ def _sure(figures: Mapping[str, float]) -> str:
     if "confidence" not in figures or not explains(figures):
         return ""
     what = "" if figures["confidence"] >= LOW else "; refine it further, or compare several runs"
+    if not what and figures.get("starts_alike", 1.0) < AGREE:
+        what = " by its own figures, which do not know of other starts"
     return f"Confidence that it is the crystal: {percent(figures['confidence'])} %{what}."
 
 
