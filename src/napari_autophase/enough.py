@@ -28,11 +28,8 @@ of their light is unexplained.
 Of 186 simulated crystals that `fast` found right at once (correlation 0.98 or more; 1e4 to 1e7 photons) 4 are; of one on a
 background of 1 that it found to 0.960 the noise is exceeded 1.75 times."""
 UNEVEN, SURE = 0.08, 0.98
-"""A first attempt is not enough if its amplitude inside differs by more than such a part of its mean (see `analysis.unevenness`) and
-it is the crystal with less than such a confidence.
-
-Of 70 simulated crystals in light blurred by 0.3 to 0.8 pixels, half of them clipped and some on a background, 22 were such ones; 19
-of these were found to a higher correlation in a second attempt, among them all 15 of less than 0.97."""
+"""A first attempt is not enough if its amplitude inside differs by more than such a part of its mean (see `analysis.unevenness`)
+and it is the crystal with less than such a confidence."""
 UNIFORM = 2.0
 """Where the middle of the peak was not measured, and among attempts, held-out likelihoods are divided by this power of how
 uniform amplitudes are.
