@@ -205,7 +205,7 @@ def test_a_mask_that_leaves_nothing(scan, tmp_path, capsys):
         (["--roi", "0,20,0,24"], "20 × 24 pixels, but the frames have 24 × 24"),
         (["--axes", "2,1"], "write 3 whole numbers"),
         (["--axes", "0,0,1"], "each of the file's axes 0, 1, 2 once"),
-        (["--white", "white.npy"], "larger than the frames of (24, 24), and nothing says where"),
+        (["--white", "white.npy"], "the scan's 24 frames have 24 × 24: say where these lie on it with --roi"),
     ],
 )
 def test_a_place_or_an_order_that_cannot_be(options, says, scan, tmp_path, monkeypatch, capsys):
@@ -213,6 +213,20 @@ def test_a_place_or_an_order_that_cannot_be(options, says, scan, tmp_path, monke
     np.save("white.npy", np.ones((64, 64)))
     for command in ("info", "reconstruct"):
         assert says in refused([command, str(scan), *options], capsys)
+
+
+def test_a_place_that_the_detector_named_by_hand_does_not_have(scan, capsys):
+    hand = {
+        "beamline": "34-ID-C",
+        "detector": "34idcTIM2",
+        "energy_kev": "9",
+        "distance_m": "0.5",
+        "pixel_size_um": "55,55",
+    }
+    hand |= {"sample_angles_deg": "0,90,0", "detector_angles_deg": "30,10", "rocking_step_deg": "0.01"}
+    sets = [word for key, value in hand.items() for word in ("--set", f"geometry.{key}={value}")]
+    said = refused(["info", str(scan), "--roi", "500,524,0,24", *sets], capsys)
+    assert "--roi 500,524,0,24 ends at row 524 and column 24, but 34idcTIM2 has 512 × 512 pixels" in said
 
 
 def test_what_is_said_of_the_files_reaches_the_scan(scan, tmp_path, capsys):

@@ -14,8 +14,8 @@ import tifffile
 from written_logs import counts, fio, spec_header, spec_scan, tiffs
 
 from napari_autophase import formats
-from napari_autophase.geometry import beamlines
-from napari_autophase.scan import InputError, Scan
+from napari_autophase.geometry import beamlines, find_beamline
+from napari_autophase.scan import Geometry, InputError, Scan
 
 THETA = np.linspace(-0.1, 0.28, 20)
 MOTORS_34 = {
@@ -720,3 +720,34 @@ def test_a_field_of_another_part_of_a_known_detector_is_refused(tmp_path, what, 
     by_whole = formats.read_scan(path, **{what: whole}, crop=crop)
     by_part = formats.read_scan(path, **{what: whole[30:78, 100:164]}, crop=crop)
     np.testing.assert_array_equal(by_whole.counts, by_part.counts)
+
+
+def test_a_place_of_the_frames_that_the_detector_does_not_have_is_refused(tmp_path):
+    """Rows 480 to 527 of 512: the log names the detector."""
+    with pytest.raises(
+        InputError, match=r"--roi 480,528,100,164 ends at row 528 and column 164, but .* has 512 × 512 pixels"
+    ):
+        formats.read_scan(
+            write_34(tmp_path, counts((20, 48, 64)), (100, 64, 30, 48)), roi=(480, 528, 100, 164)
+        )
+
+
+@pytest.mark.parametrize(("beamline", "detector"), [("34-ID-C", "34idcTIM2"), ("ID01", None)])
+def test_a_place_of_the_frames_that_a_detector_named_by_hand_does_not_have_is_refused(
+    tmp_path, beamline, detector
+):
+    """The largest detector that is known of ID01 has 2164 rows."""
+    roi = (480, 528, 100, 164) if detector else (2150, 2198, 100, 164)
+    np.save(tmp_path / "scan.npy", counts((20, 48, 64)))
+    scan = formats.read_scan(tmp_path / "scan.npy", roi=roi)
+    with pytest.raises(
+        InputError, match=rf"--roi {','.join(map(str, roi))} ends at row {roi[1]} .* has (512|2164) × "
+    ):
+        formats.check_place(scan, known_of(beamline, detector), is_named=detector is not None)
+
+
+def known_of(beamline, detector):
+    site = find_beamline(beamline)
+    about = {"energy_kev": 9.0, "distance_m": 1.0, "pixel_size_um": (55, 55), "rocking_step_deg": 0.01}
+    about |= {"sample_angles_deg": (0.0,) * len(site.sample), "detector_angles_deg": (30.0, 10.0)}
+    return Geometry(**about, **site.conventions(detector))

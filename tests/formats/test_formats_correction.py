@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -110,3 +111,64 @@ def test_the_mean_of_several_frames_is_the_dark_field(tmp_path):
     one = formats.read_scan(tmp_path / "scan.npy", dark=dark.mean(axis=0), crop=(16, 20, 24))
     np.testing.assert_array_equal(scan.counts, one.counts)
     assert "The dark field is the mean of its 5 frames." in scan.notes
+
+
+ODD = {
+    "another size": (
+        np.ones((21, 22)),
+        r"21 × 22 pixels, but the scan's 16 frames have 20 × 24: give one of that size",
+    ),
+    "transposed": (np.ones((24, 20)), r"24 × 20 pixels.*exchanged"),
+    "larger": (np.ones((64, 64)), r"64 × 64 pixels.*--roi ROW0,ROW1,COLUMN0,COLUMN1"),
+    "a line": (np.ones(20), r"holds 20 values of float64, and no image: give a .* of 20 × 24 pixels"),
+    "no frame": (np.ones((0, 20, 24)), r"holds 0 × 20 × 24 values of float64, and no image"),
+    "four axes": (np.ones((2, 3, 20, 24)), r"holds 2 × 3 × 20 × 24 values of float64, and no image"),
+    "complex": (np.ones((20, 24), complex), r"holds 20 × 24 values of complex128, and no image"),
+    "words": (np.array(["a", "b"]), r"holds no array of numbers, and no image"),
+}
+
+
+@pytest.mark.parametrize("option", ["mask", "dark", "white"])
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("data", ["scan.npz", "scan.h5", "frames"])
+def test_what_does_not_fit_the_frames_is_named_with_both_shapes_and_the_next_step(
+    tmp_path, true, option, kind, data
+):
+    stack = true.astype("u2")
+    if data == "frames":
+        (tmp_path / data).mkdir()
+        for index, frame in enumerate(stack):
+            tifffile.imwrite(tmp_path / data / f"scan_{index:05d}.tif", frame)
+    elif data == "scan.h5":
+        with h5py.File(tmp_path / data, "w") as file:
+            file["entry/data/data"] = stack
+    else:
+        np.savez(tmp_path / data, data=stack)
+    array, says = ODD[kind]
+    np.save(tmp_path / "given.npy", array)
+    with pytest.raises(InputError, match=rf"given\.npy .*{says}"):
+        formats.read_scan(tmp_path / data, **{option: tmp_path / "given.npy"})
+
+
+def test_a_mask_of_another_number_of_frames_and_what_is_no_image(tmp_path, true):
+    np.save(tmp_path / "scan.npy", true)
+    np.save(tmp_path / "mask.npy", np.zeros((13, 20, 24), bool))
+    (tmp_path / "notes.txt").write_text("of the detector\n")
+    with pytest.raises(
+        InputError,
+        match=r"mask\.npy has 13 frames of 20 × 24 pixels, but the scan has 16 of them: give one frame",
+    ):
+        formats.read_scan(tmp_path / "scan.npy", mask=tmp_path / "mask.npy")
+    with pytest.raises(
+        InputError, match=r"notes\.txt is of no kind known here, and no image: give a mask of 20 × 24"
+    ):
+        formats.read_scan(tmp_path / "scan.npy", mask=tmp_path / "notes.txt")
+
+
+def test_of_several_arrays_the_one_of_the_frames_is_the_mask(tmp_path, true):
+    bad = np.zeros((20, 24), "u1")
+    bad[3, 4] = 1
+    np.save(tmp_path / "scan.npy", true)
+    np.savez(tmp_path / "masks.npz", mask_of_eiger=np.ones((512, 512), "u1"), mask_of_maxipix=bad)
+    scan = formats.read_scan(tmp_path / "scan.npy", mask=tmp_path / "masks.npz")
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad == 1, SHAPE))

@@ -189,7 +189,7 @@ def test_a_mask_of_the_whole_detector(tmp_path, counts, bad):
     np.save(tmp_path / "a.npy", counts)
     scan = formats.read_scan(tmp_path / "a.npy", mask=whole, roi=(40, 72, 50, 82))
     np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad, counts.shape))
-    with pytest.raises(InputError, match=r"shape \(100, 120\).*--roi"):
+    with pytest.raises(InputError, match=r"100 × 120 pixels.*--roi"):
         formats.read_scan(tmp_path / "a.npy", mask=whole)
     with pytest.raises(InputError, match=r"31 × 32 pixels, but the frames have 32 × 32"):
         formats.read_scan(tmp_path / "a.npy", mask=whole, roi=(40, 71, 50, 82))

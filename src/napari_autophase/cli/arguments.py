@@ -1,9 +1,11 @@
-"""What one argument says: the file of a dataset, and numbers."""
+"""What one argument says: the file of a dataset, numbers, and settings."""
 
 from __future__ import annotations
 
+import json
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from ..faults import InputError
 
@@ -29,3 +31,20 @@ def numbers(text: str, what: str, count: int | None = None) -> tuple[float, ...]
         many = "numbers" if count is None else f"{count} numbers"
         raise InputError(f"{what} '{text}': write {many} with commas between, such as 12.5,30.")
     return found
+
+
+def key_and_value(setting: str, example: str) -> tuple[str, str]:
+    """Return the key and the value of a setting ``KEY=VALUE``."""
+    key, equals, value = setting.partition("=")
+    if not equals:
+        raise InputError(f"--set '{setting}' has no '='; write it as '{example}'.")
+    return key.strip(), value.strip()
+
+
+def plain(value: str) -> Any:
+    """Return a setting's value: JSON where it is, otherwise a list where it has commas, otherwise the text."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        parts = [part.strip() for part in value.split(",")]
+        return value if len(parts) == 1 else [plain(part) for part in parts]

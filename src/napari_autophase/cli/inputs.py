@@ -14,6 +14,7 @@ from ..presets import Preset
 from ..recipe import Recipe
 from ..reconstruction import Reconstruction
 from ..scan import Geometry, InputError, Origin, Scan
+from .arguments import key_and_value, plain
 
 _GEOMETRY = "geometry."
 """Settings whose keys begin with this are the geometry's, all others the recipe's."""
@@ -75,8 +76,8 @@ class GeometryChoice:
             found = {key: value for key, value in found.items() if key not in _OF_A_BEAMLINE}
             found["beamline"] = self.beamline
         for setting in self.settings:
-            key, value = _key_and_value(setting, f"{_GEOMETRY}energy_kev=9")
-            found[key] = _plain(value)
+            key, value = key_and_value(setting, f"{_GEOMETRY}energy_kev=9")
+            found[key] = plain(value)
         return found
 
     def said_beamline(self) -> str | None:
@@ -92,6 +93,8 @@ class GeometryChoice:
         InputError
             Naming everything that is still missing, or wrong.
         """
+        from .. import formats
+
         said = self.document()
         if not said:
             return scan
@@ -100,6 +103,7 @@ class GeometryChoice:
         own = {} if takes_its_place else _known(scan)
         # what is said is said of the whole frames
         part, found = scan.origin, self._completed(said, own, scan.source)
+        formats.check_place(scan, found, is_named="detector" in said | own)
         notes = (
             [f"The geometry is that of {self.path}, not the one of the scan's own files."]
             if takes_its_place
@@ -186,7 +190,7 @@ def choose_recipe(preset: Preset | None, path: Path | None, settings: list[str])
     for key in (each.partition("=")[0].strip() for each in own):
         if key in Geometry.__dataclass_fields__:
             raise InputError(f"--set {key}: a recipe has no such setting; did you mean {_GEOMETRY}{key}?")
-    return recipe.with_settings(dict(_key_and_value(each, "refine.algorithm=50*ER") for each in own))
+    return recipe.with_settings(dict(key_and_value(each, "refine.algorithm=50*ER") for each in own))
 
 
 def check_weights(recipe: Recipe) -> None:
@@ -381,19 +385,3 @@ def _is_same(name: str | None, said: str) -> bool:
         return find_beamline(said).name == name
     except InputError:  # only its writer knows it
         return False
-
-
-def _key_and_value(setting: str, example: str) -> tuple[str, str]:
-    key, equals, value = setting.partition("=")
-    if not equals:
-        raise InputError(f"--set '{setting}' has no '='; write it as '{example}'.")
-    return key.strip(), value.strip()
-
-
-def _plain(value: str) -> Any:
-    """Return a setting's value: JSON where it is, otherwise a list where it has commas, otherwise the text."""
-    try:
-        return json.loads(value)
-    except ValueError:
-        parts = [part.strip() for part in value.split(",")]
-        return value if len(parts) == 1 else [_plain(part) for part in parts]

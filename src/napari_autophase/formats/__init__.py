@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from .doors import write as write
     from .doors import write_scan as write_scan
     from .entry import ScanEntry as ScanEntry
+    from .given import check_place as check_place
+    from .given import image as image
     from .listing import scans as scans
     from .origin import sha256_of as sha256_of
-    from .reading import image as image
     from .reading import numbers_in as numbers_in
     from .registry import suffixes as suffixes
     from .volumes import write_volume as write_volume
@@ -53,9 +54,10 @@ _HOLDS = {
         "write_scan",
     ),
     "entry": ("ScanEntry",),
+    "given": ("check_place", "image"),
     "listing": ("scans",),
     "origin": ("sha256_of",),
-    "reading": ("image", "numbers_in"),
+    "reading": ("numbers_in",),
     "registry": ("suffixes",),
     "volumes": ("write_volume",),
 }

@@ -10,8 +10,8 @@ import numpy as np
 from ..scan import InputError, Origin, Scan
 from .axes import Axes
 from .common import AmbiguousDataset
+from .given import image
 from .paths import check_file, damage, split_path
-from .reading import image
 from .registry import Format, format_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..scan import Geometry, InputError
+from ..scan import Geometry
+from .given import check_image
 from .masks import Box, Region
 
 
@@ -40,15 +41,8 @@ class Place:
         return top + rows.start, top + rows.stop, left + columns.start, left + columns.stop
 
     def check(self, field: np.ndarray, what: str) -> None:
-        """Raise `InputError` if an image is neither of the stored frames nor of the whole detector, where that is known."""
-        if self.detector is None or field.ndim != 2:
-            return
-        if field.shape not in (self.whole[1:], self.detector, self.detector[::-1]):
-            raise InputError(
-                f"The {what} has {field.shape[0]} × {field.shape[1]} pixels, but the frames have {self.whole[1]} × "
-                f"{self.whole[2]} and the whole detector {self.detector[0]} × {self.detector[1]}: give one of either size, "
-                "for nothing says where another part lies."
-            )
+        """Raise `InputError` if an image, called so, is neither of the stored frames nor of the whole detector they lie on."""
+        check_image(field.shape, what, self.whole, self.stored, self.detector)
 
     def field(self, field: np.ndarray, what: str) -> np.ndarray:
         """Return the part of a detector field of the stored frames that is read; that of the whole detector as it is."""

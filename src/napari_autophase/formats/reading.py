@@ -13,11 +13,11 @@ from ..geometry import Beamline, find_beamline
 from ..scan import InputError, Scan, check_shape
 from .axes import Axes
 from .below import darkness
-from .choice import choose
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
 from .correction import flat_field, insert_seam, one_frame
 from .crop import PREPARING, Crop, crop_words, find, read_part
 from .doubts import BY_NUMBERS, among_frames, repeated, seen_of, unwritten, which_rocks
+from .given import Given, check_region, image
 from .mask_beside import mask_beside
 from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
 from .measured import Frames, described
@@ -25,11 +25,8 @@ from .origin import origin_of
 from .paths import split_path
 from .pedestal import photons
 from .place import Place
-from .registry import Format, format_of
+from .registry import Format
 from .values import Values, to_counts
-
-Given = str | Path | np.ndarray | None
-"""A file, or its array, that belongs to a scan; None: there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +119,11 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     about = axes.described(about)
     order = about.order
     place = Place(whole, _checked(how.roi, whole) or about.region, about.detector)
-    masks, unusable = _stored_masks(path, kind, about, how, axes)
+    check_region(how.roi, place.detector)
+    masks, unusable = _stored_masks(path, kind, about, how, axes, whole)
     for stored, _ in masks:
         if stored.given and stored.needed:
-            place.check(stored.values, f"mask {stored.where}")
+            place.check(stored.values, _called("mask", how.mask))
     if order is not None:
         masks = [(replace(each, values=_sorted(each.values, order)), good) for each, good in masks]
         about = replace(about, mask=None if about.mask is None else _sorted(about.mask, order))
@@ -182,7 +180,10 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         dark, white = (
             None
             if field is None
-            else place.field(one_frame(axes.volume(image(field, name)), name, averaged), f"{name} field")
+            else place.field(
+                one_frame(axes.volume(image(field, name, whole)), name, averaged),
+                _called(f"{name} field", field),
+            )
             for field, name in ((how.dark, "dark"), (how.white, "white"))
         )
         scan = flat_field(scan, dark, white, place.region)
@@ -275,7 +276,7 @@ def _checked(roi: Region | None, shape: tuple[int, ...]) -> Region | None:
 
 
 def _stored_masks(
-    path: Path, kind: Format, about: Description, how: Reading, axes: Axes
+    path: Path, kind: Format, about: Description, how: Reading, axes: Axes, whole: tuple[int, ...]
 ) -> tuple[list[tuple[StoredMask, int | None]], tuple[str, ...]]:
     """Return the masks of the file, of one beside it and of the person, with what good pixels are in each, where that was said.
 
@@ -288,14 +289,19 @@ def _stored_masks(
     beside = mask_beside(path) if kind.masks_beside else None
     if beside is not None and not _is_named(how.mask, beside):
         try:
-            stored = StoredMask(image(beside, "mask"), beside.name, needed=False, given=True)
+            stored = StoredMask(image(beside, "mask", whole), beside.name, needed=False, given=True)
             found.append((stored, its_good))
         except InputError as error:
             notes = (f"{beside.name}, by its name the mask of these data, is not used: {error}",)
     if how.mask is not None:
         where = "the mask given" if isinstance(how.mask, np.ndarray) else str(how.mask)
-        found.append((StoredMask(image(how.mask, "mask"), where, given=True), how.mask_good))
+        found.append((StoredMask(image(how.mask, "mask", whole), where, given=True), how.mask_good))
     return [(replace(each, values=axes.volume(as_volume(each.values))), good) for each, good in found], notes
+
+
+def _called(what: str, given: Given) -> str:
+    """Return what to call an array, or a file, that a person gave."""
+    return f"{what} given" if given is None or isinstance(given, np.ndarray) else f"{what} {given}"
 
 
 def _is_named(mask: Given, file: Path) -> bool:
@@ -318,23 +324,6 @@ def _masked(
         if found is not None:
             bad = found if bad is None else bad | found
     return bad, notes
-
-
-def image(given: str | Path | np.ndarray, what: str) -> np.ndarray:
-    """Return a mask or detector field from an array or a file: the dataset named, the one called so, or the only one."""
-    if not isinstance(given, np.ndarray):
-        file, inside = split_path(given)
-        kind = format_of(file)
-        called_so = [each for each in kind.lists(file) if what in each.path.rpartition("/")[2].lower()]
-
-        def fits(each: Dataset) -> bool:
-            return (
-                len(each.shape) in (2, 3) and each.dtype.kind != "c" and (not called_so or each in called_so)
-            )
-
-        chosen = choose(file, kind, inside, fits)
-        given = as_volume(kind.reads(file, chosen))
-    return given[0] if given.ndim == 3 and given.shape[0] == 1 else given
 
 
 def numbers_in(**options: str | None) -> dict[str, tuple[int, ...] | None]:

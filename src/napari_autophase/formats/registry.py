@@ -28,6 +28,10 @@ from .paths import DamagedFile, check_file
 from .writing import is_held
 
 
+class UnknownFile(InputError):
+    """A file of no known kind."""
+
+
 class Format(ABC):
     """One kind of file or folder.
 
@@ -189,12 +193,12 @@ def format_of(path: Path) -> Format:
     if packed:
         raise InputError(f"{path} is packed with {packed}; unpack it, and open what was in it.")
     if ours := documents.in_words(path):
-        raise InputError(ours)
+        raise UnknownFile(ours)
     known = ", ".join(dict.fromkeys(each.title for each in sorted(formats(), key=lambda each: each.title)))
     unknown = f"{path} is not a scan of a kind known here ({known}), or it was cut short."
     if is_held(path):
         raise DamagedFile(path, "what begins it is not there", unknown)
-    raise InputError(unknown)
+    raise UnknownFile(unknown)
 
 
 _PACKED = {
