@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 from napari_autophase import formats
+from napari_autophase.formats.copies import copies
 from napari_autophase.simulation import simulate
 
 STACK = np.roll(simulate(seed=3, size=32, peak=3e4).scan.counts, (4, -3), (1, 2))
@@ -34,7 +35,8 @@ def test_a_frame_without_light_amid_light_is_named(tmp_path):
     stack = STACK.copy()
     stack[PEAK + 1] = 0
     (note,) = notes_of(tmp_path, stack)
-    assert note.startswith(f"Frame {PEAK + 1} has no light, and those beside it have")
+    assert note.startswith(f"Frame {PEAK + 1} holds no count at all, and those beside have light")
+    assert formats.read_scan(tmp_path).mask[PEAK + 1].all()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1, 2**31 - 1, 2**32 - 1])
@@ -149,9 +151,10 @@ def test_two_frames_that_changed_places_are_named(tmp_path, apart):
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        (slice(25, None), "Frames 25 to 39 have no count at all, .* --crop 0:25,0:32,0:32"),
-        (slice(None, 12), "Frames 0 to 11 have no count at all, .* --crop 12:40,0:32,0:32"),
-        (slice(14, 17), "Frames 14 to 16 have no count at all, .* give them a --mask"),
+        (slice(25, None), "Frames 25 to 39 hold no count at all, .*: masked; --crop 0:25,0:32,0:32 leaves"),
+        (slice(None, 12), "Frames 0 to 11 hold no count at all, .*: masked; --crop 12:40,0:32,0:32 leaves"),
+        (slice(14, 17), "Frames 14 to 16 hold no count at all, .*: masked.$"),
+        (slice(1, None, 6), r"Frames 1, 7, 13, 19, 25, 31, 37 hold no count at all, .*: masked.$"),
     ],
 )
 def test_frames_that_were_never_taken_are_no_darkness(tmp_path, part, said):
@@ -159,6 +162,60 @@ def test_frames_that_were_never_taken_are_no_darkness(tmp_path, part, said):
     stack[part] = 0
     (note,) = said_of(tmp_path, stack)
     assert re.match(said, note)
+    scan = formats.read_scan(tmp_path / "a.npy")
+    lost = np.zeros(len(stack), bool)
+    lost[part] = True
+    np.testing.assert_array_equal(scan.mask.all((1, 2)), lost)
+    np.testing.assert_array_equal(scan.mask.any((1, 2)), lost)
+
+
+def test_the_fringes_of_a_box_that_stands_upright_are_darkness(tmp_path):
+    """Sampled three-fold, each third frame off the peak is 0 in all pixels; that is what was measured."""
+    box = np.zeros((48, 30, 30))
+    box[16:32, 10:20, 10:20] = 1
+    light = np.abs(np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(box)))) ** 2
+    light[light < 1e-9] = 0
+    counts = np.random.default_rng(0).poisson(light / light.max() * 1e6)
+    assert np.count_nonzero(~counts.any((1, 2))) > 10
+    assert said_of(tmp_path, counts) == []
+    assert formats.read_scan(tmp_path / "a.npy").mask is None
+
+
+@pytest.mark.parametrize(("place", "source"), [(TOP + 8, TOP), (TOP + 2, TOP), (4, TOP), (TOP - 5, TOP + 6)])
+def test_a_frame_that_is_another_s_copy_is_named_and_nothing_else_is(tmp_path, place, source):
+    stack = WIDE.copy()
+    stack[place] = WIDE[source]
+    (note,) = said_of(tmp_path, stack)
+    first, last = sorted((place, source))
+    assert note.startswith(f"Frames {first} and {last} ")
+    assert (
+        "are the same, photon by photon, and do not follow each other: only one of them was measured so"
+        in note
+    )
+    mask = formats.read_scan(tmp_path / "a.npy").mask
+    if f"masked is {place}," in note:
+        np.testing.assert_array_equal(np.flatnonzero(mask.any((1, 2))), [place])
+    else:
+        assert mask is None
+        assert "--mask" in note
+
+
+def test_a_run_of_frames_that_is_another_s_copy_is_masked(tmp_path):
+    stack = WIDE.copy()
+    stack[TOP + 4 : TOP + 8] = WIDE[TOP - 4 : TOP]
+    (note,) = said_of(tmp_path, stack)
+    assert f"(masked is {TOP + 4} to {TOP + 7}, unlike what is beside)" in note
+    np.testing.assert_array_equal(
+        np.flatnonzero(formats.read_scan(tmp_path / "a.npy").mask.any((1, 2))), range(TOP + 4, TOP + 8)
+    )
+
+
+def test_frames_of_one_photon_each_are_no_copies():
+    """A pixel that is hot, and single photons: two of so many frames are alike by chance."""
+    stack = np.zeros((30, 8, 8), int)
+    stack[:, 5, 5] = 3
+    stack[15, 2:6, 2:6] = 50
+    assert copies(stack, None) == (None, [], [])
 
 
 @pytest.mark.parametrize("peak", [1e3, 1e7])

@@ -253,7 +253,9 @@ def _scales(seen: _Seen, frames: int) -> Iterator[tuple[float, Change]]:
             then = 2 * (both + np.sqrt(one * other))
             gain = (now - then) / np.maximum(then, number)
         good = (
-            ((one > 0) & (gain > _GAIN))  # frames without light have no scale: `stray.dark` names them
+            (
+                (one > 0) & (gain > _GAIN)
+            )  # frames without light have no scale: `lost.without_light` names them
             & (np.abs(np.log(np.maximum(factor, 1e-12))) > np.log(_FACTOR))
             & (number >= _WINDOWS)
         )
@@ -330,7 +332,7 @@ def _parts(products: np.ndarray) -> _Parts:
     padded = np.concatenate([products, np.zeros((1, _WIDTH, _WIDTH))])
     rows, total = padded.sum(2), padded.sum((1, 2))
     found: _Parts = {}
-    known = np.append(np.ones(len(products)), 0)
+    known = padded.any((1, 2)).astype(float)  # a run with a frame that is masked tells nothing
     for start in range(_WIDTH):
         for end in range(start + 1, _WIDTH + 1):
             within = padded[:, start:end, start:end].sum((1, 2))
@@ -376,7 +378,8 @@ def _moves(
 
 def _runs_of(own: np.ndarray, *frames: int) -> np.ndarray:
     near = [np.arange(max(frame - _WIDTH + 1, 0), min(frame + 1, len(own))) for frame in frames]
-    return np.unique(np.concatenate(near))
+    runs = np.unique(np.concatenate(near))
+    return runs[own[runs] > 0]  # in others a frame is masked
 
 
 def _judged(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from .beside import denied
-from .stray import brighter, dark, lying_otherwise
+from .stray import brighter, lying_otherwise
 
 _PIXELS = 500
 """So many pixels, those that change most, tell how alike frames are."""
@@ -35,48 +37,6 @@ def seen_of(counts: np.ndarray, bad: np.ndarray | None) -> np.ndarray:
     if counts.dtype.kind != "f" or (np.isfinite(counts.min()) and np.isfinite(counts.max())):
         return counts
     return np.where(np.isfinite(counts), counts, counts.dtype.type(0))
-
-
-def unwritten(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray | None, list[str]]:
-    """Return what is bad together with frames that nothing was written to, and say which these are.
-
-    They hold one value everywhere that is no light: what is no number, below zero, or a flag.  No shutter was shut, and none
-    is another's copy.
-
-    Parameters
-    ----------
-    counts
-        (frames, rows, columns), as they were read.
-    bad
-        What masks say; None: nothing.
-    """
-    from ..preparation import FLAGS  # takes longer to import than to list a file's scans
-
-    flags = {float(each) for flag in FLAGS for each in (flag, np.float32(flag))}
-    filled = []
-    for index, frame in enumerate(counts):
-        first = frame.flat[0]
-        is_filling = not np.isfinite(first) or first < 0 or float(first) in flags
-        if is_filling and (
-            np.array_equal(frame, np.broadcast_to(first, frame.shape)) or not np.isfinite(frame).any()
-        ):
-            filled.append((index, float(first)))
-    new = [(index, value) for index, value in filled if bad is None or not bad[index].all()]
-    if not new:
-        return bad, []
-    lost = np.zeros(len(counts), bool)
-    lost[[index for index, _ in new]] = True
-    values = sorted({f"{value:.10g}" for _, value in new})
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], lost.view(np.int8), [0]]))).reshape(-1, 2)
-    named = ", ".join(
-        f"{first} to {end - 1}" if end - first > 1 else f"{first}" for first, end in edges[:4].tolist()
-    )
-    many = len(new) > 1
-    said = (
-        f"Frame{'s' if many else ''} {named}{', …' if len(edges) > 4 else ''} hold{'' if many else 's'} nothing but "
-        f"{' or '.join(values)}, as where no frame was written or a monitor was zero: masked."
-    )
-    return np.broadcast_to(lost[:, None, None], counts.shape) | (False if bad is None else bad), [said]
 
 
 def which_rocks(shape: tuple[int, ...]) -> list[str]:
@@ -152,26 +112,18 @@ def _pairs(two: np.ndarray, good: np.ndarray) -> tuple[int, float, float]:
     return int(np.count_nonzero(few)), float(np.square(difference[few]).sum()), float(photons[few].sum())
 
 
-def repeated(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
-    """Say which frames are the same as the one before: photons never come twice in the same way."""
-    same = [
-        index
-        for index in range(1, len(counts))
-        if counts[index].any()
-        and np.array_equal(counts[index], counts[index - 1])
-        and not (bad is not None and bad[index].all())  # such as those never written
-    ]
-    if not same:
-        return []
-    pairs = ", ".join(f"{index - 1} and {index}" for index in same[:4])
-    more = f", and {len(same) - 4} more pairs" if len(same) > 4 else ""
-    return [
-        f"Frames {pairs}{more} are the same, photon by photon: one of them was written twice, and another may be lost."
-    ]
+def among_frames(counts: np.ndarray, bad: np.ndarray | None, copies: Collection[int] = ()) -> list[str]:
+    """Say what is odd of frames, one among the others, from the pixels that change most.
 
-
-def among_frames(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
-    """Say what is odd of frames, one among the others, from the pixels that change most."""
+    Parameters
+    ----------
+    counts
+        (frames, rows, columns), finite.
+    bad
+        What is masked, same shape; None: nothing.
+    copies
+        Frames that are others' copies, which is said of them already.
+    """
     frames = counts.reshape(len(counts), -1)
     change = frames.max(0).astype(np.float64) - frames.min(0)
     few = np.sort(np.argpartition(change, -min(_PIXELS, change.size))[-_PIXELS:])
@@ -190,19 +142,19 @@ def among_frames(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
     beside[[0, -1]] = 1.0
     beside[np.setdiff1d(np.arange(len(counts)), lit)] = 1.0
     lost = np.zeros(len(counts), bool) if bad is None else np.asarray(bad.all((1, 2)))
-    shut, said = dark(counts, some, lost)
+    lost[list(copies)] = True
     turned = lying_otherwise(counts, beside)
     if bad is not None:
         rows, columns = np.unravel_index(few, counts.shape[1:])
         few = few[~bad[:, rows, columns][~lost].any(0)]
-    odd = lost | shut
+    odd = lost.copy()
     odd[list(turned)] = True
     changes = denied(counts, few, odd)
     named = lost.copy()
     for each in changes:
         named[each.frames[0] : each.frames[1] + 1] = True
     more = brighter(some, named)
-    return [*said, *(each.said(len(counts)) for each in changes), *more, *turned.values()]
+    return [*(each.said(len(counts)) for each in changes), *more, *turned.values()]
 
 
 def _out_of_order(alike: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:

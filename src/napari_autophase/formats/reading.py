@@ -14,10 +14,12 @@ from ..scan import InputError, Scan, check_shape
 from .axes import Axes
 from .below import darkness
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
+from .copies import copies
 from .correction import flat_field, insert_seam, one_frame
 from .crop import PREPARING, Crop, crop_words, find, read_part
-from .doubts import BY_NUMBERS, among_frames, repeated, seen_of, unwritten, which_rocks
+from .doubts import BY_NUMBERS, among_frames, seen_of, which_rocks
 from .given import Given, check_region, image
+from .lost import unwritten, without_light
 from .mask_beside import mask_beside
 from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
 from .measured import Frames, described
@@ -147,12 +149,15 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     # of a file that says nothing but numbers
     is_bare = how.axes is None and about.geometry is None and not (about.notes or turned)
     bad, empty = unwritten(counts, bad)
+    bad, unlit = without_light(counts, bad)
     seen = seen_of(counts, bad)
+    bad, same, twice = copies(seen, bad)
     doubts = [
         *(which_rocks(whole) if is_bare else ()),
         *empty,
-        *repeated(seen, bad),
-        *among_frames(seen, bad),
+        *unlit,
+        *twice,
+        *among_frames(seen, bad, same),
     ]
     doubts += [each for ask in BY_NUMBERS if how.values is None for each in ask(seen, bad)]
     del seen

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .lost import are_fringes
+
 _COUNTS, _PIXELS = 5, 20
 """A frame is compared in pixels that have so many counts in those beside it, if there are so many of them."""
 _TIMES = 4.0
 """So many times brighter in the median of those pixels no frame is, but for the brightest one of a scan with too few."""
 _NOTHING = 0.02
 """Less than this part of the light beside it is none."""
-_SOME, _ENDS = 30, 2
-"""Beside frames without a count so many frames have so many counts each: what follows is no darkness then."""
 _UNLIKE, _BETTER = 0.7, 0.2
 """What a frame has in common with those beside it, at most, to be looked at, and so much more once it is turned."""
 _MOST = 8
@@ -41,8 +41,10 @@ def brighter(few: np.ndarray, lost: np.ndarray) -> list[str]:
     lost
         Which frames are masked as a whole.
     """
-    peak = int(few.sum(1).argmax())
+    light = few.sum(1)
+    peak = int(light.argmax())
     found: list[str] = []
+    dark: list[int] = []
     for index in range(2, len(few) - 2):
         if lost[index]:
             continue
@@ -56,7 +58,9 @@ def brighter(few: np.ndarray, lost: np.ndarray) -> list[str]:
         elif (
             np.count_nonzero(always) >= _PIXELS and few[index][always].sum() < _NOTHING * least[always].sum()
         ):
-            found.append(f"frame {index} has no light, and those beside it have")
+            dark.append(index)
+    if not are_fringes(dark, light):
+        found += [f"frame {index} has no light, and those beside it have" for index in dark]
     if not found:
         return []
     named = ", ".join(found[:4])
@@ -65,49 +69,6 @@ def brighter(few: np.ndarray, lost: np.ndarray) -> list[str]:
         f"{named[0].upper()}{named[1:]}{more}, in all pixels: another attenuator or exposure does so, or a lost beam; give such "
         "frames a --mask, or bring their counts to those of the others."
     ]
-
-
-def dark(counts: np.ndarray, few: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Return which frames in a row hold no count at all, beside frames of light, and say so.
-
-    Parameters
-    ----------
-    counts
-        (frames, rows, columns).
-    few
-        Counts of some pixels, (frames, pixels).
-    lost
-        Which frames are masked as a whole.
-    """
-    empty = ~few.any(1) & ~lost
-    for index in np.flatnonzero(empty):
-        empty[index] = not counts[index].any()
-    shut, said = np.zeros(len(counts), bool), list[str]()
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], empty.view(np.int8), [0]])))
-    for first, end in edges.reshape(-1, 2).tolist():
-        sides = (range(first - _ENDS, first), range(end, end + _ENDS))
-        inside = [side for side in sides if side.start >= 0 and side.stop <= len(counts)]
-        amid = first > 0 and end < len(counts)
-        is_lit = [all(counts[at].sum(dtype=float) >= _SOME for at in side) for side in inside]
-        if not is_lit or not all(is_lit):
-            continue
-        shut[first:end] = True
-        if amid and end - first == 1:  # what stands on both sides tells more, see `brighter`
-            continue
-        which, has = (
-            (f"Frames {first} to {end - 1}", "have") if end - first > 1 else (f"Frame {first}", "has")
-        )
-        left = f"0:{first}" if end == len(counts) else f"{end}:{len(counts)}"
-        how = (
-            "give them a --mask"
-            if amid
-            else f"leave them out, --crop {left},0:{counts.shape[1]},0:{counts.shape[2]}"
-        )
-        said.append(
-            f"{which} {has} no count at all, and those beside them have light: the shutter was shut, the scan was aborted, or "
-            f"frames were added; they are no darkness that was measured: {how}."
-        )
-    return shut, said
 
 
 def lying_otherwise(counts: np.ndarray, alike: np.ndarray) -> dict[int, str]:

@@ -72,7 +72,9 @@ def judged(scan: Scan, choice: Preparation) -> tuple[np.ndarray, np.ndarray, lis
         why[scan.painted] = WHY.index("painted")
     if (why == WHY.index("came masked")).any():
         came = voxels(why == WHY.index("came masked"))
-        notes.append(f"In all, {came} came masked with the scan: its masks, NaN and negative counts.")
+        notes.append(
+            f"In all, {came} came masked with the scan: its masks, lost frames, NaN and negative counts."
+        )
     if scan.painted is not None:
         notes.append(f"Masked {voxels(scan.painted)} that a person painted.")
     seen = np.where(good, scan.counts, scan.counts.dtype.type(0))
