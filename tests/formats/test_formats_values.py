@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -266,3 +268,60 @@ def test_below_zero_after_a_dark_of_each_pixel_is_darkness(tmp_path, counts):
     np.testing.assert_array_equal(scan.mask, gap)
     np.testing.assert_array_equal(scan.counts[~gap], np.maximum(values, 0)[~gap])
     assert any("taken for 0" in note and "--dark" in note for note in scan.notes)
+
+
+MONITOR = 1000 * (1 + 0.03 * np.sin(np.arange(32)))[:, None, None]
+LATER = {
+    "divided by a number": (lambda n: n / 1000.0, "multiples of 0.001"),
+    "times seven": (lambda n: n.astype(np.int64) * 7, "multiples of 7"),
+    "divided by a monitor": (lambda n: n / MONITOR, "divided by a monitor"),
+    "divided by a monitor, single": (lambda n: (n / MONITOR).astype("f4"), "divided by a monitor"),
+    "amplitudes": (np.sqrt, "are amplitudes"),
+    "a background subtracted": (lambda n: n - 0.3, "added again"),
+}
+
+
+@pytest.mark.parametrize("how", LATER)
+def test_counts_that_ran_over_before_something_was_done_to_them_are_not_believed(tmp_path, how):
+    counts = simulate(seed=4, size=32, peak=1.3e5).scan.counts.astype(np.int64)
+    over = counts > 2**16 - 1
+    change, said = LATER[how]
+    scan = read(tmp_path, change((counts % 2**16).astype(np.float64)))
+    assert scan.mask[over].all()
+    assert scan.mask.sum() < 27 * over.sum()
+    assert any("ran over 16 bits and began at zero again" in note for note in scan.notes)
+    assert any(said in note for note in scan.notes)
+    assert not any("corrected pixel by pixel" in note for note in scan.notes)
+    expected = np.where(over, 0, counts) * (MONITOR.mean() / MONITOR if "monitor" in how else 1)
+    good = ~scan.mask
+    np.testing.assert_allclose(scan.counts[good], expected[good], rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda n: n / MONITOR, lambda n: 3 * n.astype("i4"), lambda n: n.astype("f4")]
+)
+def test_counts_that_lost_their_sign_before_something_was_done_to_them_are_as_they_were(tmp_path, change):
+    counts = simulate(seed=3, size=32, peak=6e4).scan.counts.astype(np.uint16)
+    scan = read(tmp_path, change(counts.view(np.int16)))
+    np.testing.assert_array_equal(scan.counts, counts)
+    assert any("ran over 16 bits with a sign" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_counts_that_were_multiplied_until_they_ran_over_32_bits_are_not_believed(tmp_path, signed):
+    counts = simulate(seed=4, size=32, peak=5e8).scan.counts.astype(np.int64) * 12
+    over = counts > 2**32 - 1
+    stored = (counts % 2**32).astype(np.uint32)
+    scan = read(tmp_path, stored.view(np.int32) if signed else stored)
+    assert over.any()
+    assert scan.mask[over].all()
+    assert any("ran over 32 bits and began at zero again" in note for note in scan.notes)
+
+
+def test_counts_that_a_monitor_divided_are_photons_again(tmp_path, counts):
+    """One photon was a thousandth, which let all of the noise be a thousandth too."""
+    scan = read(tmp_path, counts / MONITOR)
+    np.testing.assert_allclose(scan.counts, counts * np.median(MONITOR) / MONITOR, rtol=1e-3)
+    (note,) = scan.notes
+    assert re.search(r"differs from frame to frame \(0\.00097\d* to 0\.00103\d*\)", note)
+    assert "--values" in note

@@ -12,8 +12,8 @@ _WHOLE, _DIGITS = 1e-3, 1e-6
 """How near whole numbers are, and what of a value single precision loses."""
 
 
-def darkness(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray, list[str]]:
-    """Return counts in which what a background that was subtracted left below zero is darkness, and what to say of it.
+def darkness(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray, list[str], bool]:
+    """Return counts in which what a subtracted background left below zero is darkness, what to say, and if it was added again.
 
     A bad pixel has the same whole number in every frame, and a lost frame in every pixel.  Where many others are negative,
     something was subtracted from all of them.  If that was one number, it is added again, for then they are counts; else what is
@@ -28,13 +28,13 @@ def darkness(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray, li
     """
     below = (counts < 0) & (counts > -np.inf) if counts.dtype.kind in "if" else np.zeros(0, bool)
     if not below.any():
-        return counts, []
+        return counts, [], False
     if bad is not None:
         below &= ~bad
     flagged = _alike(counts, 0) | _alike(counts, 1, 2)
     number = np.count_nonzero(below & ~flagged)
     if number < _MANY * counts.size:
-        return counts, []
+        return counts, [], False
     least = counts[below & ~flagged].min()
     number = np.count_nonzero(below)
     is_whole = least == np.rint(least)
@@ -44,7 +44,7 @@ def darkness(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray, li
         and least >= _LOWEST_FLAG
         and np.count_nonzero(counts == 0) > np.count_nonzero(counts == least)
     ):
-        return counts, []
+        return counts, [], False
     flagged &= counts != least
     usable = np.isfinite(counts) & (counts >= least) & ~flagged
     restored = np.where(usable, counts - least, 0)
@@ -53,11 +53,11 @@ def darkness(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray, li
     # whole numbers are whole numbers apart, whatever was subtracted from each
     if (is_commonest or not is_whole) and whole[usable].all():
         note += f"it is {-least:.3g} everywhere, and added again, for then they are whole numbers of photons."
-        return np.where(usable, np.rint(restored), counts).astype(counts.dtype), [note]
+        return np.where(usable, np.rint(restored), counts).astype(counts.dtype), [note], True
     note += (
         "those are taken for 0. Better give the counts as they were measured, and the background with --dark."
     )
-    return np.where(below & ~flagged, counts.dtype.type(0), counts), [note]
+    return np.where(below & ~flagged, counts.dtype.type(0), counts), [note], False
 
 
 def _alike(counts: np.ndarray, *axes: int) -> np.ndarray:

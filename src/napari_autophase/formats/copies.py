@@ -35,7 +35,8 @@ def copies(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray | Non
     if not same:
         return bad, [], []
     beside = [group for group in same if group[-1] - group[0] == len(group) - 1]
-    runs = _runs([group for group in same if group not in beside])
+    apart = [group for group in same if group not in beside]
+    runs = [] if _are_mirrored(apart, len(counts)) else _runs(apart)
     said, wrong, twice = list[str](), list[int](), [index for group in beside for index in group[1:]]
     if beside:
         named = ", ".join(_named(group) for group in beside[:4])
@@ -65,6 +66,11 @@ def copies(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray | Non
         false[wrong] = True
         bad = np.broadcast_to(false[:, None, None], counts.shape) | (False if bad is None else bad)
     return bad, sorted(twice), said
+
+
+def _are_mirrored(groups: list[list[int]], frames: int) -> bool:
+    """Tell whether frames are the same on both sides of a middle, as those of a symmetric crystal computed without noise are."""
+    return len(groups) > 2 and len({sum(group) % frames if len(group) == 2 else -1 for group in groups}) == 1
 
 
 def _runs(groups: list[list[int]]) -> list[list[list[int]]]:

@@ -1,14 +1,16 @@
-"""Counts that ran over the 16 or 8 bits they were stored in: what can be told is put right, and the rest is not believed."""
+"""Counts that ran over the 32, 16 or 8 bits they were stored in: what can be told is put right, and the rest is not believed."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_SHORT, _LOWEST_FLAG = 2, -2
-"""Integers of so many bytes are too short for counts, and what is below this is no flag."""
-_TOPS = {16: 0.2, 8: 0.9}
+_LOWEST_FLAG = -2
+"""What is below this is no flag."""
+_TOPS = {32: 0.2, 16: 0.2, 8: 0.9}
 """Bits that counts may have run over, and which part of their largest number the brightest voxel then has at least: many photons
 seldom come near it by chance."""
+_FLAGGED = 2**24 - 1
+"""From this value on, detectors have numbers that mean no light."""
 _RIMS = (0.95, 0.8, 0.65, 0.5, 0.35, 0.2)
 """How bright, as parts of that, what surrounds a hole may be: a peak declines to a fifth from one voxel to the next at most."""
 _DEEP = 0.75
@@ -21,26 +23,43 @@ _SIGMAS = 6.0
 """And by more than so many standard deviations of what photons scatter."""
 
 
-def unsigned(array: np.ndarray) -> np.ndarray | None:
-    """Return what negative values beside the largest ones of a short integer were without its sign; None: there are none.
+def unsigned(array: np.ndarray, step: float | np.ndarray = 1.0) -> tuple[np.ndarray, int] | None:
+    """Return what negative values beside the largest ones of some bits were without a sign, and the bits; None: there are none.
 
     Those of flags stand beside darkness.
+
+    Parameters
+    ----------
+    array
+        Values, shape ``(frames, rows, columns)``.
+    step
+        What one photon became in them; of each frame, (frames, 1, 1).
     """
-    if array.dtype.kind != "i" or array.dtype.itemsize > _SHORT or array.min() >= _LOWEST_FLAG:
+    if array.dtype.kind not in "if" or array.ndim != 3:
+        return None
+    lowest = np.min(array, where=np.isfinite(array), initial=0)
+    if lowest >= _LOWEST_FLAG * np.min(step):
         return None
     from scipy import ndimage
 
-    below = array < _LOWEST_FLAG
-    bright = ndimage.maximum_filter(array, 3) > np.iinfo(array.dtype).max // 2
-    if np.count_nonzero(below & bright) <= 0.5 * np.count_nonzero(below):
-        return None
-    without_sign = array.astype(np.int32)
-    without_sign[below] += 2 ** (8 * array.dtype.itemsize)
-    return without_sign
+    whole = array if np.all(step == 1) else np.rint(array / step)
+    finite = np.isfinite(whole)
+    least, top = np.min(whole, where=finite, initial=0), np.max(whole, where=finite, initial=0)
+    for bits in sorted(_TOPS):
+        most = 2 ** (bits - 1) - 1
+        if least < -most - 1 or not 0.5 * most < top <= most:
+            continue
+        below = whole < _LOWEST_FLAG
+        bright = ndimage.maximum_filter(whole, 3) > most // 2
+        if np.count_nonzero(below & bright) > 0.5 * np.count_nonzero(below) and _are_whole(whole[below]):
+            without_sign = whole.astype(np.int64 if array.dtype.kind == "i" else np.float64)
+            without_sign[below] += 2**bits
+            return without_sign, bits
+    return None
 
 
 def doubtful(array: np.ndarray) -> tuple[np.ndarray, int] | None:
-    """Return where counts may have run over 16 or 8 bits and begun at zero again, and over how many; None: nowhere.
+    """Return where counts may have run over some bits and begun at zero again, and over how many; None: nowhere.
 
     A Bragg peak declines outwards: a hole in it that is closed on all sides is where they did, and around it others may have that
     look as if they had not.
@@ -50,7 +69,13 @@ def doubtful(array: np.ndarray) -> tuple[np.ndarray, int] | None:
     tuple or None
         bool, shape of the counts, and the bits.
     """
-    top = np.max(array, where=np.isfinite(array), initial=0)
+    top = float(np.max(array, where=np.isfinite(array), initial=0))
+    if top >= _FLAGGED and array.ndim == 3 and (found := _doubtful(array, top)) is not None:
+        return found
+    return _doubtful(array, float(np.max(array, where=array < _FLAGGED, initial=0)))
+
+
+def _doubtful(array: np.ndarray, top: float) -> tuple[np.ndarray, int] | None:
     for bits, least in _TOPS.items():
         most = 2**bits - 1
         if array.ndim == 3 and least * most < top <= most and (found := _holes(array, most)) is not None:
@@ -61,9 +86,11 @@ def doubtful(array: np.ndarray) -> tuple[np.ndarray, int] | None:
 def _holes(array: np.ndarray, most: int) -> np.ndarray | None:
     from scipy import ndimage
 
-    bright = array > _RIMS[-1] * most
+    bright = (array > _RIMS[-1] * most) & (array <= most)
     (place,) = ndimage.find_objects(bright.view(np.int8))  # all of it in one box
     part = array[place]
+    if np.max(part, where=np.isfinite(part), initial=0) > most:  # flags
+        part = np.where(part <= most, part, 0)
     near = part[part >= _NEAR * most]
     if near.size > 2 and np.mean(near == most) > _CUT:
         return None

@@ -133,7 +133,9 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     of_camera = photons(counts, source) if how.values is None and how.dark is None else None
     counts, notes = to_counts(counts, source, how.values) if of_camera is None else of_camera
     bad, said = _masked(about.mask, masks, counts, place)
-    counts, below = darkness(counts, bad)
+    counts, below, is_whole = darkness(counts, bad)
+    if is_whole and how.values is None:
+        counts, notes = to_counts(counts, source)
     if not np.any(counts > 0):
         raise InputError(
             f"{source} holds no counts at all: every value is zero, negative or no number; choose another dataset."

@@ -29,6 +29,8 @@ _NEAR = 0.03
 """How near to whole numbers of steps values are that are whole, and how near to 1 a step that is 1."""
 _FEW = 10.0
 """A Bragg peak has more photons than this."""
+_FEWEST, _RANGE, _ABOUT_ONE = 4, 4.0, 1.25
+"""So many frames have a step of their own, all of them within such a factor of the usual one; counts by a monitor near 1 stay."""
 _BRIGHT = 1e5
 """What the brightest voxel is taken for, where nothing tells what one photon became."""
 
@@ -60,17 +62,23 @@ def to_counts(
     """
     if values == "counts" or array.dtype.kind not in "uif":
         return array, ()
-    without_sign = overrun.unsigned(array)
-    if without_sign is not None:
-        bits = 8 * array.dtype.itemsize
-        note = (
-            f"The brightest values of {what} are negative, for they ran over {bits} bits with a sign: they are read as "
-            f"{bits} bits without one; {_LEFT}"
-        )
-        counts, notes = to_counts(without_sign, what, values)
-        return counts, (note, *notes)
     some = _sample(array)
     step = _step(some)
+    one: float | np.ndarray | None = step
+    if values is None and step is None:
+        one = _steps(array)
+    by = 1.0 if one is None else one
+    # counts that were multiplied may have run over afterwards
+    found = overrun.unsigned(array, by) or (overrun.unsigned(array) if step not in (None, 1) else None)
+    if found is not None:
+        counts, bits = found
+        before = "" if np.all(by == 1) else ", before they were scaled"
+        note = (
+            f"The brightest values of {what} are negative, for they ran over {bits} bits with a sign{before}: they are read as "
+            f"{bits} bits without one; {_LEFT}"
+        )
+        counts, notes = to_counts(counts, what, values)
+        return counts, (note, *notes)
     if values is None and (step == 1 or not some.size):
         return _whole(array, what)
     if values == "scaled" or (values is None and step is not None):
@@ -78,6 +86,8 @@ def to_counts(
     squared = _step(some**2)
     if values == "amplitudes" or squared is not None:
         return _squared(array, what, squared)
+    if isinstance(one, np.ndarray):
+        return _of_monitor(array, what, one)
     whole = array.dtype.kind != "f" or bool((some == np.rint(some)).all())
     if not whole and (brightest := _brightest(array, _flags(array))) < _FEW:
         raise InputError(
@@ -93,9 +103,21 @@ def to_counts(
     return _whole(array, what)
 
 
-def _whole(array: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return counts in whole numbers, and what kept them from being what was measured."""
-    found = overrun.doubtful(array)
+def _whole(
+    array: np.ndarray, what: str, photons: np.ndarray | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return counts, and what kept them from being what was measured.
+
+    Parameters
+    ----------
+    array
+        The counts.
+    what
+        What they are called in messages.
+    photons
+        The same in whole numbers; None: they are.
+    """
+    found = overrun.doubtful(array if photons is None else photons)
     if found is None:
         return array, ()
     unsure, bits = found
@@ -116,7 +138,10 @@ def _scaled(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarra
     flags = _flags(array)
     if step is not None:
         note = f"The values of {what} are multiples of {step:.4g}, which is taken for one photon; {_LEFT}"
-        return _as_float(array, flags, lambda value: np.rint(value / step)), (note,)
+        counts = _as_float(array, flags, lambda value: np.rint(value / step))
+        after = array if overrun.doubtful(array) is not None else None
+        counts, notes = _whole(counts, what, after)
+        return counts, (note, *notes)
     factor = _BRIGHT / _brightest(array, flags)
     return _as_float(array, flags, lambda value: value * factor), (_unknown_photon(what),)
 
@@ -126,13 +151,46 @@ def _squared(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarr
     if step is not None:
         squares = "whole numbers" if step == 1 else f"multiples of {step:.4g}"
         note = f"The values of {what} are amplitudes, for all their squares are {squares}: they are squared to photons; {_LEFT}"
-        return _as_float(array, flags, lambda value: np.rint(value**2 / step)), (note,)
+        counts, notes = _whole(_as_float(array, flags, lambda value: np.rint(value**2 / step)), what)
+        return counts, (note, *notes)
     note = f"The amplitudes of {what} are squared."
     brightest = _brightest(array, flags) ** 2
     if brightest >= _FEW:
         return _as_float(array, flags, np.square), (note,)
     factor = _BRIGHT / brightest
     return _as_float(array, flags, lambda value: value**2 * factor), (note, _unknown_photon(what))
+
+
+def _of_monitor(array: np.ndarray, what: str, steps: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return counts that a number of each frame has divided, so that one photon is 1 in the mean."""
+    one = float(np.median(steps))
+    is_about_one = 1 / _ABOUT_ONE < one < _ABOUT_ONE
+    flags = _flags(array)
+    counts = array if is_about_one else _as_float(array, flags, lambda value: value / one)
+    photons = np.where(flags, array.dtype.type(0), np.rint(array / steps.astype(array.dtype)))
+    note = (
+        f"The values of {what} are no whole numbers, but multiples of a step that differs from frame to frame "
+        f"({steps.min():.4g} to {steps.max():.4g}), as counts that were divided by a monitor: "
+        f"{'they stay so' if is_about_one else f'{one:.4g} is taken for one photon in all'}; if they are something else, say so "
+        "with --values."
+    )
+    counts, notes = _whole(counts, what, photons)
+    return counts, (note, *notes)
+
+
+def _steps(array: np.ndarray) -> np.ndarray | None:
+    """Return the step of each frame, (frames, 1, 1), where most of those with light have one, and others the usual; else None."""
+    if array.ndim != 3 or array.dtype.kind != "f":
+        return None
+    samples = [_sample(frame) for frame in array]
+    lit = [index for index, some in enumerate(samples) if len(np.unique(some[:_LIT])) >= 2 * _DISTINCT]
+    found = {index: step for index in lit if (step := _step(samples[index])) is not None}
+    if len(found) < max(_FEWEST, 0.8 * len(lit)):
+        return None
+    usual = float(np.median(list(found.values())))
+    if not all(usual / _RANGE < step < usual * _RANGE for step in found.values()):
+        return None
+    return np.array([found.get(index, usual) for index in range(len(array))])[:, None, None]
 
 
 def _unknown_photon(what: str) -> str:
