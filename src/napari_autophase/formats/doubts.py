@@ -7,6 +7,8 @@ from collections.abc import Collection
 import numpy as np
 
 from .beside import denied
+from .combs import combed
+from .slips import slips
 from .stray import brighter, lying_otherwise
 
 _PIXELS = 500
@@ -136,13 +138,15 @@ def among_frames(counts: np.ndarray, bad: np.ndarray | None, copies: Collection[
     disorder = _up_and_down(alike, light, lit) or _out_of_order(alike, light, lit)
     if disorder:
         return disorder
+    lost = np.zeros(len(counts), bool) if bad is None else np.asarray(bad.all((1, 2)))
+    lost[list(copies)] = True
+    if found := combed(light, lost) or slips(counts, np.where(lost, 0, light)):
+        return [each.said(len(counts)) for each in found]  # which leaves little that could tell more
     beside = np.ones(len(counts))
     pairs = np.sum(one[1:] * one[:-1], 1)
     beside[1:-1] = np.maximum(pairs[1:], pairs[:-1])
     beside[[0, -1]] = 1.0
     beside[np.setdiff1d(np.arange(len(counts)), lit)] = 1.0
-    lost = np.zeros(len(counts), bool) if bad is None else np.asarray(bad.all((1, 2)))
-    lost[list(copies)] = True
     turned = lying_otherwise(counts, beside)
     if bad is not None:
         rows, columns = np.unravel_index(few, counts.shape[1:])
