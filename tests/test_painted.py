@@ -57,7 +57,10 @@ def test_what_is_painted_adds_to_what_came_masked_and_is_given_back(file):
 def test_it_is_said_apart_from_what_came_masked(file):
     scan = formats.read_scan(file)
     notes = prepare(painted.over(scan, a_stripe(scan.shape))).notes
-    assert "In all, 3,072 voxels came masked with the scan: its masks, lost frames, NaN and negative counts." in notes
+    assert (
+        "In all, 3,072 voxels came masked with the scan: its masks, lost frames, NaN and negative counts."
+        in notes
+    )
     assert "Masked 480 voxels that a person painted." in notes
     assert not any("painted" in note for note in prepare(scan).notes)
 
