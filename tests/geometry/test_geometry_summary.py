@@ -185,3 +185,35 @@ def test_a_direct_beam_that_no_detector_reaches_is_off():
         assert any(f"{what} from the peak" in each and "no more than 512" in each for each in off)
     binned = replace(GOLD, direct_beam_pixel=(64.0 + 300, 97.0), pixel_size_um=(110.0, 110.0))
     assert any("no more than 256" in each for each in summarise(binned, PEAK, SHAPE).off)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"energy_kev": 90.0}, "(with an energy of 9 keV, its point moved they would fit to +0.53 %)"),
+        ({"distance_m": 0.05}, "(with a distance of 0.5 m, its point moved they would fit to +0.53 %)"),
+        ({"pixel_size_um": (110.0, 110.0)}, "with pixels of 55 × 55 µm, as where frames were binned they would fit"),
+        ({"reflection": (2, 0, 0)}, "(as reflection 1 1 1 they would fit to +0.53 %)"),
+        ({"detector_angles_deg": (16.087, 6.3173)}, "(with twice the angles of the arm (θ was given for 2θ) they would fit"),
+        ({"detector_angles_deg": (12.6346, 32.174)}, "(with the arm's angles exchanged they would fit to +0.53 %, or with rows"),
+    ],
+)  # fmt: skip
+def test_the_likely_slip_is_named_where_the_crystal_is_known(change, says):
+    """The same misfit as that of the right geometry is left: see `test_the_gold_scan_in_numbers`."""
+    (sentence,) = summarise(replace(GOLD, **change), PEAK, SHAPE, material="Au").off
+    assert says in sentence
+
+
+def test_two_digits_of_an_energy_exchanged_are_told():
+    """8.979 keV is copper's edge; 9.879 was typed."""
+    right = replace(GOLD, energy_kev=8.979)
+    spacing = summarise(right, PEAK, SHAPE).spacing_nm
+    seen = summarise(replace(right, energy_kev=9.879), PEAK, SHAPE, spacing=spacing)
+    assert "(with an energy of 8.979 keV, two digits exchanged they would fit to -0 %)" in seen.off[
+        0
+    ].replace("+0 %", "-0 %")
+
+
+def test_an_energy_that_no_slip_explains_is_not_explained():
+    (sentence,) = summarise(replace(GOLD, energy_kev=9.4), PEAK, SHAPE, material="Au").off
+    assert sentence.endswith("the detector's angles and the reflection.")

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..scan import Geometry
+from ..scan import Axis, Geometry
 from .beamline import beamlines
+from .causes import explanations
 from .frames import arm_vector, frame, rocking_axis
 from .materials import find_material, spacing_nm
 from .orientation import Verdict, lattice_test, said
@@ -26,6 +27,8 @@ _REACH = 1.1
 """The direct beam may pass a detector by this share of its side."""
 _LONG = 20.0
 """A crystal is not so many times longer along the rocking axis than across it, or shorter."""
+_CAUSES = 2
+"""So many causes are named at most."""
 _ALONG = 15.0
 """Degrees between rocking axis and Q below which rocking hardly moves the peak."""
 
@@ -138,7 +141,11 @@ def summarise(
         mismatch = 100 * (2 * np.pi / size / spacing - 1)
         mounting = lattice_test(geometry, (peak[1], peak[2]), shape, spacing)
         if abs(mismatch) > _MISMATCH:
-            off.append(_mismatch(mounting, mismatch))
+            others = [(_mounted(each.pixel_directions), each.misfit) for each in mounting.mountings]
+            best = min(others, key=lambda each: abs(each[1]))
+            of = material if expected != "as given" else None
+            causes = explanations(geometry, (peak[1], peak[2]), shape, spacing, of, [best])
+            off.append(_mismatch(mismatch, causes))
     for axis, ratio in zip(("rocking", "row", "column"), oversampling or (), strict=False):
         if ratio < 2:
             off.append(f"Along the {axis} axis the sampling is {ratio:.1f}-fold; 2 is the least for phasing.")
@@ -276,14 +283,17 @@ def _disputed(geometry: Geometry) -> list[str]:
     return []
 
 
-def _mismatch(mounting: Verdict, percent: float) -> str:
+def _mounted(directions: tuple[Axis, Axis]) -> str:
+    rows, columns = map(said, directions)
+    return f"with rows {rows} and columns {columns}"
+
+
+def _mismatch(percent: float, causes: list[tuple[str, float]]) -> str:
     way = "far apart" if percent > 0 else "close"
     text = (
         f"The lattice planes come out {abs(percent):.2g} % too {way}: check the energy, the direct beam's pixel, the detector's "
         "angles and the reflection"
     )
-    best = min(mounting.mountings, key=lambda each: abs(each.misfit))
-    if abs(best.misfit) < min(_MISMATCH, abs(percent) / 3):
-        rows, columns = map(said, best.pixel_directions)
-        text += f" (with rows {rows} and columns {columns} they would fit to {best.misfit:+.2g} %)"
+    if 0 < len(causes) <= _CAUSES:  # of many nobody knows which it is
+        text += f" ({', or '.join(f'{words} they would fit to {left:+.2g} %' for words, left in causes)})"
     return text + "."
