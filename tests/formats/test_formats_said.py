@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zipfile
 
 import h5py
@@ -683,3 +684,56 @@ def test_a_log_that_contradicts_the_frames_own_file_is_said_to(tmp_path, name, v
     scan = formats.read_scan(folder)
     assert (scan.geometry.energy_kev, scan.geometry.distance_m) == pytest.approx((8.7, 1.83))
     assert [said in note for note in scan.notes if "contradict" in note] == ([] if said is None else [True])
+
+
+def changed_bliss(folder, path, value, units=None):
+    """The notes and the geometry of an ID01 scan in which one dataset is another."""
+    proposal = bliss(folder)
+    with h5py.File(folder / "S1/S1_0001/S1_0001.h5", "r+") as file:
+        del file[f"1.1/{path}"]
+        file[f"1.1/{path}"] = value
+        if units:
+            file[f"1.1/{path}"].attrs["units"] = units
+    return formats.read_scan(proposal)
+
+
+ETA, RADIANS = "instrument/positioners/eta", np.pi / 180
+OTHERWISE = {
+    "radians": (ETA, RADIANS * scanned(17.5, 0.01), r"asks for steps of 0\.01 degrees.*0\.0001745 \(recorded in radians\?\)"),
+    "reversed": (ETA, scanned(17.5, -0.01), r"asks for steps of 0\.01 degrees.*-0\.01 \(the other way round\)"),
+    "half": (ETA, scanned(17.5, 0.005), r"asks for steps of 0\.01 degrees, but proposal\.h5 records steps of 0\.005: what"),
+    "an arm that moved": ("instrument/positioners/nu", scanned(10, 0.1), r"nu turned along by proposal\.h5, from 9\.2 to 10\.8"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", OTHERWISE)
+def test_a_command_and_motors_that_contradict_each_other_are_said_to(tmp_path, how):
+    path, values, said = OTHERWISE[how]
+    notes = changed_bliss(tmp_path, path, values).notes
+    assert len([note for note in notes if re.search(said, note)]) == 1, notes
+
+
+def test_a_command_that_names_another_circle_than_the_one_that_turned_is_said_to(tmp_path):
+    proposal = bliss(tmp_path)
+    with h5py.File(tmp_path / "S1/S1_0001/S1_0001.h5", "r+") as file:
+        for name, value in (("mu", scanned(0.5, 0.01)), ("eta", 17.5)):
+            del file[f"1.1/instrument/positioners/{name}"]
+            file[f"1.1/instrument/positioners/{name}"] = value
+    scan = formats.read_scan(proposal)
+    assert one_note(scan, "turns eta, but proposal.h5 records that mu turned")
+    assert scan.geometry.rocking_circle == 0
+
+
+def test_an_encoder_that_jitters_contradicts_nothing(tmp_path):
+    values = scanned(17.5, 0.01) + np.random.default_rng(0).normal(0, 0.001, 17)
+    notes = changed_bliss(tmp_path, "instrument/positioners/eta", values).notes
+    assert not any("asks for steps" in note or "turned along" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("value", "units"), [(0.7975, "mm"), (7.975e-4, "m"), (14.5, "pixels"), (14.5, None)]
+)
+def test_a_direct_beam_as_a_length_is_brought_to_pixels(tmp_path, value, units):
+    """Column 14.5 of pixels of 55 µm; it lay on pixel 0.0008."""
+    scan = changed_bliss(tmp_path, "instrument/mpx1x4/beam_center_x", value, units)
+    assert scan.geometry.direct_beam_pixel == pytest.approx((11.25, 14.5))

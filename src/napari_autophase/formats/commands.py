@@ -44,3 +44,15 @@ def run_of_tree(command: str) -> tuple[str, float, float] | None:
     if verb == _BLISS_STEPS:
         return (words[0], first, first + last * (int(words[3]) - 1)) if words[3].isdigit() else None
     return words[0], first, last
+
+
+def step_of(command: str) -> tuple[str, float] | None:
+    """Return which motor a command moves, and by how much from point to point; None where it moves none alone."""
+    verb, *words = command.split() or [""]
+    if MOVED.get(verb) != 1 or len(words) < 4 or not words[3].isdigit():
+        return None
+    try:
+        first, last = map(float, words[1:3])
+    except ValueError:
+        return None
+    return words[0], last if verb == _BLISS_STEPS else (last - first) / max(int(words[3]), 1)

@@ -14,12 +14,13 @@ from ..geometry.plausible import ANGLE, DISTANCE, ENERGY
 from ..scan import Geometry, InputError
 from .common import Description
 from .complete import completeness, first_number
+from .contradicted import contradictions
 from .logs import ScanLog
 from .logs.counted import frame_counter
 from .masks import Region, gaps_of
 from .moved import Moving, moves, order_in, sorted_by, still
 from .readings import quantity, unlike
-from .whose import first_of, nearly_from, told_from
+from .whose import first_of, nearly_from, pixel_of, told_from
 
 _WEAK = 2 / 3
 """A beam that has less than this part of its median is said to be weak."""
@@ -290,14 +291,19 @@ def _document(
         what = f"'{log.command}'" if log.command else f"What {log.path.name} records for each frame"
         none = f"{what} turns none of the sample's circles ({circles}); is it a rocking curve?"
         notes.append(still(log, beamline.sample, beamline) or none)
-    _follow(found, beamline, log, moving, shape[0])
+    along = _follow(found, beamline, log, moving, shape[0])
+    if "rocking_angles_deg" in found:
+        notes += contradictions(log, beamline, found["rocking_circle"], found["rocking_angles_deg"], along)
     return found
 
 
-def _follow(found: dict[str, Any], beamline: Beamline, log: ScanLog, moving: Moving, frames: int) -> None:
-    """Add the arm's steps, where it moves along."""
+def _follow(
+    found: dict[str, Any], beamline: Beamline, log: ScanLog, moving: Moving, frames: int
+) -> list[int]:
+    """Add the arm's steps, where it moves along, and return which of its circles do."""
     steps = [0.0] * len(beamline.arm)
-    for index, source in moves(log, beamline.arm, beamline):
+    along = moves(log, beamline.arm, beamline)
+    for index, source in along:
         others = beamline.files.of_motor(beamline.arm[index].motor)
         angles = [source.degrees(value) for value in moving.along(source, others) or ()]
         if len(angles) > 1 and found["detector_angles_deg"] is not None:
@@ -305,6 +311,7 @@ def _follow(found: dict[str, Any], beamline: Beamline, log: ScanLog, moving: Mov
             found["detector_angles_deg"][index] = angles[frames // 2]
     if any(steps):
         found["detector_steps_deg"] = steps
+    return [index for index, _ in along]
 
 
 def _angles(
@@ -334,7 +341,12 @@ def _direct_beam(
     beamline: Beamline, detector: Detector, log: ScanLog, region: Region | None, notes: list[str]
 ) -> tuple[float, float] | None:
     """Return the pixel of the frames that the direct beam meets; None: unknown."""
-    given = [first_of(log, sources) for sources in (beamline.files.beam_row, beamline.files.beam_column)]
+    sides = zip(
+        (beamline.files.beam_row, beamline.files.beam_column),
+        detector.pixel_size_um or (None, None),
+        strict=True,
+    )
+    given = [pixel_of(log, sources, size) for sources, size in sides]
     if not any(given):  # zeros were never set
         given = [None, None]
     if region is None:

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..geometry import Beamline, Source, beamlines
 from .logs import ScanLog
 from .moved import moves
 
+_PIXELS = ("pixel", "pixels", "px")
+"""How files call the unit of what is counted in pixels."""
+
 
 def first_of(log: ScanLog, sources: Iterable[Source]) -> float | None:
     """Return the first number that some sources have in a log, or None."""
     return next((value for each in sources if (value := log.number_of(each)) is not None), None)
+
+
+def pixel_of(log: ScanLog, sources: Iterable[Source], size_um: float | None) -> float | None:
+    """Return the first number that some sources have as a pixel, a length in pixels of such a size; None: there is none."""
+    for source in sources:
+        for unit in _PIXELS:
+            if (value := log.number_of(replace(source, unit=unit))) is not None:
+                return value
+        metres = log.number_of(replace(source, unit="m"))
+        if metres is not None and size_um:
+            return metres / (size_um * 1e-6)
+    return None
 
 
 def told_from(log: ScanLog) -> list[Beamline]:
