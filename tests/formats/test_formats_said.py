@@ -737,3 +737,57 @@ def test_a_direct_beam_as_a_length_is_brought_to_pixels(tmp_path, value, units):
     """Column 14.5 of pixels of 55 µm; it lay on pixel 0.0008."""
     scan = changed_bliss(tmp_path, "instrument/mpx1x4/beam_center_x", value, units)
     assert scan.geometry.direct_beam_pixel == pytest.approx((11.25, 14.5))
+
+
+def _records(file):
+    file["entry/data/data"] = np.rec.fromarrays(
+        [counts((16, 16, 16)), counts((16, 16, 16))], names="counts,error"
+    )
+
+
+def _lengths(file):
+    rows = file.create_dataset("entry/data/data", (16,), dtype=h5py.vlen_dtype(np.uint32))
+    rows[0] = np.arange(5)
+
+
+def _nowhere(file):
+    file["entry/data/data"] = h5py.SoftLink("/entry/detector/data")
+
+
+STRANGE = {
+    _records: r"/entry/data/data \(16 × 16 × 16\) holds records of several fields \(counts, error\), which are no counts; save",
+    _lengths: r"/entry/data/data \(16\) holds rows of their own lengths, which are no counts; save",
+    _nowhere: r"/entry/data/data is a link to /entry/detector/data, which leads to nothing; open the file",
+}
+
+
+@pytest.mark.parametrize("write", STRANGE)
+def test_what_stands_where_frames_should_is_named(tmp_path, write):
+    """It was said that the file holds no numeric array."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        write(file)
+    with pytest.raises(InputError, match=STRANGE[write]):
+        formats.read_scan(tmp_path / "a.h5")
+
+
+def test_a_factor_that_belongs_to_stored_counts_is_said(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry/data/data"] = counts((16, 20, 24))
+        file["entry/data/data"].attrs["scale_factor"] = 10.0
+        file["entry/data/data_offset"] = 3
+    scan = formats.read_scan(tmp_path / "a.h5")
+    assert one_note(
+        scan, "/entry/data/data is stored with scale_factor 10 and offset 3, which nothing applies"
+    )
+
+
+@pytest.mark.parametrize(("names", "said"), [(("eta", "x", "y"), True), (("eta", "y", "x"), False)])
+def test_axes_that_are_called_the_other_way_round_are_asked_about(tmp_path, names, said):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file.create_group("entry/data")
+        group["data"] = counts((16, 20, 24))
+        group.attrs["axes"] = names
+    notes = formats.read_scan(tmp_path / "a.h5").notes
+    assert any("say --axes 0,2,1" in note for note in notes) is said
+    turned = formats.read_scan(tmp_path / "a.h5", axes=(0, 2, 1))
+    assert not any("say --axes" in note for note in turned.notes)

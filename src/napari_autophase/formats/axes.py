@@ -31,6 +31,10 @@ _ANGLES = (
     "energy",
 )
 """What rocks is also called so."""
+_COLUMNS, _ROWS = ("x", "column", "columns", "col", "cols", "detector_x", "x_pixel_offset", "det_x"), (
+    "y", "row", "rows", "line", "lines", "detector_y", "y_pixel_offset", "det_y",
+)  # fmt: skip
+"""What numbers columns, and rows, is called so."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +112,29 @@ class Rocking:
     def order(self, shape: Sequence[int]) -> tuple[tuple[int, int, int] | None, tuple[str, ...]]:
         """Return which axes of a volume are frames, rows and columns (None: these, in that order), and what to say of that."""
         axis, motor = self._axis(shape)
-        if axis == 0:
-            return None, (self.usual,) if self.usual else ()
         rows, columns = sorted({0, 1, 2} - {axis}, key=lambda each: self.stored[each])
+        crossed = self._crossed(axis, rows, columns)
+        if axis == 0:
+            return None, (self.usual, *crossed) if self.usual else crossed
         which = ("first", "middle", "last")[self.stored[axis]]
         note = (
             f"By {motor} the {which} of the file's axes rocks: {shape[axis]} frames of {shape[rows]} × {shape[columns]} pixels; "
             "if it does not, say so with --axes 0,1,2."
         )
-        return (axis, rows, columns), (note,)
+        return (axis, rows, columns), (note, *crossed)
+
+    def _crossed(self, axis: int, rows: int, columns: int) -> tuple[str, ...]:
+        """Say so if a file calls rows what else are columns: the crystal would be mirrored."""
+        if len(self.names) != 3:
+            return ()
+        one, other = (PurePosixPath(self.names[each]).name.lower() for each in (rows, columns))
+        if one not in _COLUMNS or other not in _ROWS:
+            return ()
+        return (
+            f"The file calls the axes of its frames {self.names[rows]} and {self.names[columns]}, in this order, and the first "
+            f"of them is taken for rows: if {self.names[rows]} runs along them, say --axes {axis},{columns},{rows}, for else the "
+            "crystal is mirrored.",
+        )
 
     def _axis(self, shape: Sequence[int]) -> tuple[int, str]:
         """Return which axis rocks, and by which motor: the first, and "", where nothing says that another does."""

@@ -41,6 +41,8 @@ def choose(path: Path, kind: Format, name: str | None, fits: Callable[[Dataset],
             raise InputError(f"{path} has no dataset '{name}'; it holds {offered or 'no arrays'}.")
         return named
     arrays = kind.lists(path)
+    if not arrays and (why := kind.why_none(path)):
+        raise InputError(f"{path}: {why}.")
     return pick(path, arrays, kind.preferred(path, [each for each in arrays if not each.lost]), fits)
 
 

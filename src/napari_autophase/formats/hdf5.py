@@ -31,6 +31,7 @@ from . import (
     results,
     signals,
     sources,
+    strange,
     transformations,
     trees,
 )
@@ -81,6 +82,11 @@ class Hdf5(Format):
         """Return the numeric arrays of one dimension."""
         with opened(path) as tree:
             return [each for each in _walk(tree, tree.root["/"], "/", set(), 1) if len(each.shape) == 1]
+
+    def why_none(self, path: Path) -> str:
+        """Say what the file holds instead of arrays of numbers."""
+        with opened(path) as tree:
+            return strange.why_none(tree.root)
 
     def lists_own(self, path: Path) -> list[Dataset]:
         """Return the numeric arrays whose bytes stand in this very file."""
@@ -190,6 +196,7 @@ class Hdf5(Format):
             geometry, metadata, said = instrument.read_geometry(entry)
             if dataset.path.endswith(f"/{SERIES}"):
                 said += instrument.short_of(entry, dataset.path, dataset.frames[0])
+            said += tuple(strange.scaling(tree[place]))
             said += exposure.uneven(entry, dataset.path, dataset.frames[0])
             lost, unwritten = never_written(tree, _parts(tree, dataset.path), dataset.frames)
             said += raw_series.master_of(path)

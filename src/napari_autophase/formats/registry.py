@@ -80,6 +80,10 @@ class Format(ABC):
         """Return the arrays of numbers along one axis, from the file's headers alone."""
         return []
 
+    def why_none(self, path: Path) -> str:  # noqa: ARG002
+        """Say what a file without arrays of numbers holds instead; "" where nothing tells."""
+        return ""
+
     def lists_own(self, path: Path) -> list[Dataset]:
         """Return the arrays that stand in this very file, without following a link."""
         return self.lists(path)
