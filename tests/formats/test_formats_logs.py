@@ -269,3 +269,16 @@ def test_the_digit_of_a_folder_is_no_number_of_a_scan(tmp_path):
         spec_header(motors) + spec_scan(5, "ascan Theta 0 1 15 1", motors, table)
     )
     assert find_log(folder) == (None, ())
+
+
+def test_a_mark_of_the_byte_order_before_a_log_is_nothing(tmp_path):
+    """As Windows' editor saves it; it was said that there is no log."""
+    motors = {"Theta": 0.1}
+    text = spec_header(motors) + spec_scan(1, "ascan Theta 0 1 3 1", motors, {"Theta": [0, 0.3, 0.6, 1]})
+    (tmp_path / "a.spec").write_text(text, encoding="utf-8-sig")
+    assert is_log(tmp_path / "a.spec") == "spec"
+    assert read_log(tmp_path / "a.spec", 1).motors == motors
+    fio(tmp_path / "a.fio", "ascan om 0 1 1 1", {"om": 2.0}, {"om": [0.0, 1.0]})
+    (tmp_path / "a.fio").write_text((tmp_path / "a.fio").read_text(), encoding="utf-8-sig")
+    assert is_log(tmp_path / "a.fio") == "fio"
+    assert read_log(tmp_path / "a.fio", None).motors["om"] == 2

@@ -313,3 +313,10 @@ def test_counts_are_no_mask(tmp_path, counts):
         "is no mask; give one of 0 and 1, or of bits; until then it masks nothing." in note
         for note in scan.notes
     )
+
+
+def test_what_is_said_of_a_mask_that_is_not_there_does_nothing_and_is_said_to(tmp_path, counts):
+    np.save(tmp_path / "a.npy", counts)
+    scan = formats.read_scan(tmp_path / "a.npy", mask_good=1)
+    assert scan.mask is None
+    assert any("there is no mask" in note for note in scan.notes)

@@ -221,3 +221,13 @@ def test_folders_that_are_no_scan(tmp_path):
         assert formats.recognise(tmp_path / name) is None
         with pytest.raises(InputError, match=message):
             formats.read(tmp_path / name)
+
+
+def test_a_stack_that_imagej_calls_channels_is_a_scan(tmp_path):
+    """Its files call the first axis so where nobody names it; three of them are colours."""
+    frames = np.random.default_rng(0).poisson(5, (20, 24, 28)).astype("u2")
+    tifffile.imwrite(tmp_path / "a.tif", frames, imagej=True)
+    np.testing.assert_array_equal(formats.read_scan(tmp_path / "a.tif").counts, frames)
+    tifffile.imwrite(tmp_path / "b.tif", frames[:3], imagej=True)
+    with pytest.raises(InputError, match="colours or channels"):
+        formats.read_scan(tmp_path / "b.tif")

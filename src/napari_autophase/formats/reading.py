@@ -303,6 +303,11 @@ def _stored_masks(
     if how.mask is not None:
         where = "the mask given" if isinstance(how.mask, np.ndarray) else str(how.mask)
         found.append((StoredMask(image(how.mask, "mask", whole), where, given=True), how.mask_good))
+    if not found and about.mask is None and how.mask_good is not None:
+        notes = (
+            *notes,
+            "--mask-good says what good pixels are in a mask, and there is no mask: it does nothing.",
+        )
     return [(replace(each, values=axes.volume(as_volume(each.values))), good) for each, good in found], notes
 
 

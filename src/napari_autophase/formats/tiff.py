@@ -22,6 +22,8 @@ from .rocking import frames_to_look_at
 # what tifffile finds wrong is said once, as an InputError, or does not matter
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
+_FRAMES = 16
+"""So many channels are no colours."""
 _BREAKS_OFF = "its list of frames breaks off"
 
 
@@ -111,7 +113,10 @@ def stack_of(path: Path) -> tuple[tuple[int, ...], np.dtype]:
                     f"{path} holds pages of different sizes; save the frames of one scan as one stack."
                 )
             series = file.series[0]
-            if set("SC") & set(series.axes) or series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE:
+            # ImageJ's files call frames channels where nobody says otherwise
+            are_frames = series.axes == "CYX" and series.shape[0] >= _FRAMES
+            colours = set("SC") & set(series.axes) and not are_frames
+            if colours or series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE:
                 raise InputError(
                     f"{path} has colours or channels; a scan is photon counts, one number a pixel."
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -29,7 +30,7 @@ def is_log(path: Path) -> str | None:
     """Tell whether a file is a SPEC or a fio file, by its first bytes."""
     try:
         with path.open("rb") as file:
-            start = file.read(2048)
+            start = file.read(2048).removeprefix(BOM_UTF8)
     except OSError:
         return None
     return "spec" if spec.is_spec(start) else "fio" if fio.is_fio(start) else None

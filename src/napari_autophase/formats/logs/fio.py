@@ -32,7 +32,7 @@ def read(path: Path) -> ScanLog:
         If it is damaged.
     """
     with damage(path):
-        return _parsed(path, path.read_bytes().decode(errors="replace"))
+        return _parsed(path, path.read_bytes().decode("utf-8-sig", errors="replace"))
 
 
 def _parsed(path: Path, text: str) -> ScanLog:

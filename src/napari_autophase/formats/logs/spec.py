@@ -76,7 +76,7 @@ def _content(path: Path) -> tuple[str, tuple[_Block, ...]]:
 @lru_cache(maxsize=2)
 def _read(path: Path, size: int, changed_ns: int) -> tuple[str, tuple[_Block, ...]]:  # noqa: ARG001
     """Return the text of a file as it is now, and its scans."""
-    text = path.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+    text = path.read_bytes().decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
     marks = [*_MARK.finditer(text)]
     ends = [*(match.start() for match in marks[1:]), len(text)]
     blocks = []
