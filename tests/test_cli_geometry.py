@@ -281,3 +281,13 @@ def test_angles_that_begin_again_run_on_and_are_said_to(folder, capsys):
     assert found["geometry"]["rocking_step_deg"] == pytest.approx(0.005)
     assert found["geometry"]["rocking_angles_deg"][0] == pytest.approx(-0.08)
     assert any("begins again after a whole turn" in note for note in found["notes"])
+
+
+def test_a_document_that_windows_editor_saved(tmp_path, capsys):
+    """With a mark of the byte order before it."""
+    document = {"beamline": "34-ID-C", "energy_kev": 9, "distance_m": 0.5, "rocking_step_deg": 0.005}
+    document |= {"sample_angles_deg": [0, 90, 0], "detector_angles_deg": [32, 12]}
+    (tmp_path / "g.json").write_text(json.dumps(document), encoding="utf-8-sig")
+    np.save(tmp_path / "a.npy", simulate(0, 24).scan.counts)
+    assert cli.main(["info", str(tmp_path / "a.npy"), "--geometry", str(tmp_path / "g.json"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["geometry"]["energy_kev"] == 9

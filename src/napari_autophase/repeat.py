@@ -92,7 +92,7 @@ def recipe_of(path: str | Path) -> Recipe:
     path = Path(path)
     if path.suffix.lower() == ".json" or not path.exists():
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError):
             document = None
         if not (isinstance(document, dict) and "recipe" in document):
@@ -309,7 +309,7 @@ def _of_report(path: Path) -> Record:
 
 def _document(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"The report {path} cannot be read: {reason}.") from None

@@ -263,3 +263,14 @@ def test_the_step_is_that_of_the_line_through_all_angles_not_of_the_first_and_th
     assert mean_step(angles) == pytest.approx(np.polyfit(np.arange(60), angles, 1)[0], rel=1e-9)
     assert abs(mean_step(angles) - 0.01) < abs((angles[-1] - angles[0]) / 59 - 0.01)
     assert mean_step([3.0, 3.5]) == pytest.approx(0.5)
+
+
+def test_a_motor_that_is_named_by_itself_holds_before_the_angles_of_all():
+    """As where a file has the angles, and a person says another of one; it was left out without a word."""
+    document = {
+        "beamline": "34-ID-C", "energy_kev": 9, "distance_m": 0.5, "rocking_step_deg": 0.005,
+        "sample_angles_deg": [0.2, 90, -5], "detector_angles_deg": [32, 12], "delta": 30.5, "phi": 1,
+    }  # fmt: skip
+    geometry = complete(document)
+    assert geometry.detector_angles_deg == (30.5, 12)
+    assert geometry.sample_angles_deg == (0.2, 90, 1)

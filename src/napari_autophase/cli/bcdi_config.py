@@ -34,7 +34,7 @@ def settings(path: Path) -> dict[str, Any]:
         If the file cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"The configuration {path} cannot be read: {getattr(error, 'strerror', None) or error}."

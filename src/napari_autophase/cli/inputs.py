@@ -361,7 +361,7 @@ def _document(path: Path) -> dict[str, Any]:
             raise InputError(f"{path} has no geometry; give a file that has, or a JSON document.")
         return known
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"The geometry {path} cannot be read: {reason}.") from None

@@ -85,7 +85,7 @@ def _stored(name: str) -> np.ndarray:
 def _numbers(file: Path) -> np.ndarray:
     """Return the numbers of a text: one on each line, or all on one; lines that begin with # are left out."""
     with damage(file):
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     rows = [line.partition("#")[0].replace(",", " ").split() for line in text.splitlines()]
     rows = [row for row in rows if row]
     if not rows or (len(rows) > 1 and max(map(len, rows)) > 1):

@@ -57,7 +57,7 @@ def _document(path: Path) -> dict[str, Any] | None:
             with path.open("rb") as file:
                 if not file.read(64).lstrip().startswith(b"{"):
                     return None
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8-sig"))
             return found if isinstance(found, dict) else None
     return None
 

@@ -198,7 +198,7 @@ def from_file(path: Path) -> Beamline:
         If it cannot be read, or a field is missing, unknown or wrong.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"The beamline {path} cannot be read: {reason}.") from None

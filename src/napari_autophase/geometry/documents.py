@@ -13,7 +13,7 @@ import numpy as np
 
 from ..faults import faults_by_key
 from ..scan import Geometry, InputError
-from .beamline import Beamline, find_beamline
+from .beamline import Beamline, Circle, find_beamline
 from .circles import direction, rotation, unwrapped
 from .plausible import check
 from .units import quantity_in, restated
@@ -124,13 +124,23 @@ def conventional(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     lacking = {}
     for key, circles in (("sample_angles_deg", beamline.sample), ("detector_angles_deg", beamline.arm)):
         given = [found[circle.motor] for circle in circles if circle.motor in found]
-        if key in found or not (given or not circles):
+        if key in found:
+            found[key] = _with_motors(found[key], circles, found)
+            continue
+        if circles and not given:
             continue
         if len(given) < len(circles):
             lacking[key] = [circle.motor for circle in circles if circle.motor not in found]
         else:
             found[key] = given
     return {key: value for key, value in found.items() if key not in _motors(beamline)}, lacking
+
+
+def _with_motors(angles: Any, circles: Sequence[Circle], found: Mapping[str, Any]) -> Any:
+    """Return the angles of all circles, with those of motors that are named by themselves in their places."""
+    if not isinstance(angles, list | tuple) or len(angles) != len(circles):
+        return angles
+    return [found.get(each.motor, angle) for each, angle in zip(circles, angles, strict=True)]
 
 
 def complete(

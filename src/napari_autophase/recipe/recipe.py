@@ -157,7 +157,7 @@ class Recipe(Part):
     def from_file(cls, path: str | Path) -> Recipe:
         """Read a recipe from a JSON file."""
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_json(Path(path).read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
             raise InputError(f"The recipe {path} cannot be read: {reason}.") from None

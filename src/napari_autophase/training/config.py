@@ -110,7 +110,7 @@ class TrainingConfig(BaseModel):
             If it cannot be read or a key is wrong.
         """
         try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise InputError(f"The training configuration {path} cannot be read: {error.strerror}.") from None
         except ValueError as error:
