@@ -31,6 +31,8 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+SATURATES_AT = "saturates_at"
+"""In a scan's metadata: the most counts of a pixel and frame, by its own file; of counts as they were measured alone."""
 Axis = str | tuple[float, float, float]
 """A direction of the laboratory: ``"y-"`` and its kin, or three numbers (x, y, z) of any length."""
 

@@ -23,6 +23,7 @@ from napari_autophase import cli, formats
 from napari_autophase.formats.correction import flat_field
 from napari_autophase.formats.values import to_counts
 from napari_autophase.preparation import find_flagged
+from napari_autophase.preparation.judge import WHY, why_masked
 from napari_autophase.scan import InputError, Scan
 
 WHOLE = (0, 32, 0, 32)
@@ -791,3 +792,23 @@ def test_axes_that_are_called_the_other_way_round_are_asked_about(tmp_path, name
     assert any("say --axes 0,2,1" in note for note in notes) is said
     turned = formats.read_scan(tmp_path / "a.h5", axes=(0, 2, 1))
     assert not any("say --axes" in note for note in turned.notes)
+
+
+@pytest.mark.parametrize(
+    ("place", "dark", "expected"),
+    [
+        ("saturation_value", None, True),
+        ("detectorSpecific/countrate_correction_count_cutoff", None, True),
+        ("saturation_value", np.zeros((24, 32)), False),  # no counts as they were measured any more
+    ],
+)
+def test_the_most_counts_that_a_file_names_are_a_limit(tmp_path, place, dark, expected):
+    """The peak of 900 photons is saturated from 300 on; it was phased as it is."""
+    master = eiger(tmp_path)
+    with h5py.File(master, "r+") as file:
+        file[f"entry/instrument/detector/{place}"] = 300
+    scan = formats.read_scan(master, dark=dark)
+    why = why_masked(scan)
+    bright = (scan.counts >= 300) & (scan.counts < 1e4) & ~scan.mask
+    assert bright.sum() > 10
+    assert (why[bright] == WHY.index("saturated")).all() == expected

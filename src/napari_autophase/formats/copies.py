@@ -20,6 +20,8 @@ def copies(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray | Non
     bad
         What is masked, same shape; None: nothing.
     """
+    if counts.ndim != 3:
+        return bad, [], []
     lost = np.zeros(len(counts), bool) if bad is None else np.asarray(bad.all((1, 2)))
     by_light: dict[float, list[list[int]]] = {}
     for index, frame in enumerate(counts):

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..geometry.plausible import DISTANCE, PIXEL, Range, fault
 from ..geometry.units import KEV, METRES, plain
-from ..scan import HC_KEV_NM, Geometry, InputError
+from ..scan import HC_KEV_NM, SATURATES_AT, Geometry, InputError
 from . import nexus
 from .links import local
 
@@ -45,6 +45,10 @@ def beam_energies(inside: Sequence[tuple[str, h5py.Group]]) -> np.ndarray | None
     return None
 
 
+_MOST = ("saturation_value", "countrate_correction_count_cutoff")
+"""What files call the most counts of a pixel and frame: NXmx, and Dectris' masters."""
+
+
 def known(entry: h5py.Group) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return what an entry says of the measurement, and what to read about what it says.
 
@@ -62,9 +66,8 @@ def known(entry: h5py.Group) -> tuple[dict[str, Any], tuple[str, ...]]:
     found: dict[str, Any] = {
         "energy_kev": _energy(inside, notes),
         "distance_m": next((value for value in distance if value is not None), None),
-        "saturation_counts": next(
-            _quantities(inside, "NXdetector", "saturation_value", {"": 1.0}, "", []), None
-        ),
+        "saturation_counts": _saturation(inside),
+        SATURATES_AT: _saturation(inside),
     }
     if all(pixels):
         sizes = tuple(round(pixel * 1e6, 9) for pixel in pixels if pixel is not None)
@@ -79,6 +82,17 @@ def known(entry: h5py.Group) -> tuple[dict[str, Any], tuple[str, ...]]:
     notes += _unlike(list(_said_energies(inside)), "energy", "keV", "energy_kev", _ONE_ENERGY)
     notes += _unlike(list(_said_distances(inside)), "distance", "m", "distance_m", OTHERWISE)
     return {key: value for key, value in found.items() if value is not None}, tuple(dict.fromkeys(notes))
+
+
+def _saturation(inside: Sequence[tuple[str, h5py.Group]]) -> float | None:
+    """Return how many counts of a pixel and frame a file says are the most."""
+    detectors = [group for has, group in inside if has == "NXdetector"]
+    for place in (*detectors, *(local(group, "detectorSpecific") for group in detectors)):
+        for name in _MOST:
+            value = nexus.scalar(local(place, name)) if isinstance(place, h5py.Group) else None
+            if isinstance(value, int | float) and value > 1:
+                return float(value)
+    return None
 
 
 def read_geometry(entry: h5py.Group) -> tuple[Geometry | None, dict[str, Any], tuple[str, ...]]:

@@ -58,6 +58,8 @@ def without_light(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarra
     bad
         What is masked, same shape; None: nothing.
     """
+    if counts.ndim != 3:
+        return bad, []
     known = np.zeros(len(counts), bool) if bad is None else np.asarray(bad.all((1, 2)))
     empty = np.array([not (each or frame.any()) for each, frame in zip(known, counts, strict=True)])
     if not empty.any():

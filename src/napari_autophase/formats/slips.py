@@ -32,6 +32,8 @@ def slips(counts: np.ndarray, light: np.ndarray) -> list[Change]:
     light
         Of the frames, 0 where one is not to be believed.
     """
+    if counts.ndim != 3:
+        return []
     lit = (light >= _LIT * light.max()) & (light >= _PHOTONS)
     pairs = np.flatnonzero(lit[1:] & lit[:-1]) + 1
     if len(pairs) < _FEWEST:

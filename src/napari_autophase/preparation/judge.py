@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..recipe import Preparation
-from ..scan import InputError, Scan
+from ..scan import SATURATES_AT, InputError, Scan
 from .pixels import find_dead_pixels, find_flagged, find_holes, find_hot_pixels, find_saturated
 
 WHY = ("", "came masked", "painted", "saturated", "flagged", "hot", "dead")
@@ -78,7 +78,7 @@ def judged(scan: Scan, choice: Preparation) -> tuple[np.ndarray, np.ndarray, lis
     if scan.painted is not None:
         notes.append(f"Masked {voxels(scan.painted)} that a person painted.")
     seen = np.where(good, scan.counts, scan.counts.dtype.type(0))
-    flagged = find_flagged(seen, choice.saturation) & good
+    flagged = find_flagged(seen, _most(scan) if choice.saturation is None else choice.saturation) & good
     saturated, limit = np.zeros(scan.shape, bool), 0.0
     if flagged.any():
         good &= ~flagged
@@ -118,6 +118,13 @@ def judged(scan: Scan, choice: Preparation) -> tuple[np.ndarray, np.ndarray, lis
     counts[~good] = 0
     counts[saturated] = limit
     return counts, why, notes
+
+
+def _most(scan: Scan) -> float | None:
+    """Return the counts from which on a pixel is saturated by the scan's own file, of whole counts as they were measured."""
+    most = scan.metadata.get(SATURATES_AT)
+    is_usable = isinstance(most, int | float) and scan.counts.dtype.kind in "iu"
+    return float(most) if is_usable and most is not None else None
 
 
 def voxels(found: np.ndarray, kind: str = "") -> str:
