@@ -627,6 +627,8 @@ def test_the_caption_is_broken_where_the_canvas_is_narrow_and_follows_its_size(v
     assert text.text.split() == whole.split()
     assert f"± {result.quantities.strain_limit:.2g}" in text.text, "which stays together"
     assert max(map(len, text.text.splitlines())) * 9 <= 280 - 110, "the colour bar begins there"
+    viewer.canvas.size = (400, 240)
+    assert f"≥ {result.threshold:.2f}" in text.text.splitlines(), "a line is too short for the word before it"
     viewer.canvas.size = (600, 1200)
     assert text.text == whole
     text.text = "mine"

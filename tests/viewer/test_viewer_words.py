@@ -7,15 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from viewer_doubles import GEOMETRY, make_scan
+from qtpy.QtWidgets import QLabel
+from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 import napari_autophase
 from napari_autophase.recipe import Recipe
 from napari_autophase.recipe.settings import settings
 from napari_autophase.viewer.docks import load_dock
 from napari_autophase.viewer.docks.load_dock import LoadDock
+from napari_autophase.viewer.docks.workspace import Workspace
 from napari_autophase.viewer.model import run_words
-from napari_autophase.viewer.widgets.notes import Note, Notes
+from napari_autophase.viewer.widgets.notes import Note, Notes, Wrapped
 from napari_autophase.viewer.widgets.words import in_window
 
 
@@ -75,6 +77,42 @@ def test_no_setting_that_is_named_as_a_key_is_left_in_the_window():
 
 def test_no_result_is_said_to_be_certain():
     assert run_words.quality({"chi2": 0.01, "confidence": 0.9999}) == ["χ² 0.01", "confidence 99 %"]
+
+
+@pytest.mark.parametrize(
+    ("said", "lines"),
+    [
+        (
+            "χ² 0.0165 · held-out likelihood 1.2 · confidence 99 %",
+            ["χ² 0.0165", "likelihood 1.2", "confidence 99 %"],
+        ),
+        ("d = 0.23553 nm, 0.23601 nm at the arm", ["= 0.23553 nm,", "0.23601 nm"]),
+        ("3 min 20 s left of 12 GiB", ["3 min", "20 s", "12 GiB"]),
+        ("a strain of ± 4.1e-04 at 9.0 keV and 0.5 1/nm", ["± 4.1e-04", "9.0 keV", "0.5 1/nm"]),
+        ("Cropped to 64 main rows of scan 5 nothing", []),
+    ],
+)
+@pytest.mark.parametrize("make", [Note, Wrapped])
+def test_no_line_ends_between_a_number_and_its_unit(qtbot, make, said, lines):
+    note = make()
+    qtbot.addWidget(note)
+    (note.say if make is Note else note.setText)(said)
+    shown = QLabel.text(note)
+    held = {word.replace("\u00a0", " ") for word in shown.split(" ") if "\u00a0" in word}
+    assert held == set(lines)
+    assert note.text() == shown.replace("\u00a0", " ") == said
+
+
+def test_every_text_of_the_panels_that_wraps_keeps_them_together(qtbot, viewer, session, scan):
+    session.add_scan(scan)
+    session.add_result(make_reconstruction())
+    panels = Workspace(viewer)
+    qtbot.addWidget(panels)
+    for name in ("load", "reconstruct", "display"):
+        getattr(panels, name)
+    wrap = [each for each in panels.findChildren(QLabel) if each.wordWrap()]
+    assert wrap
+    assert all(isinstance(each, Wrapped) for each in wrap)
 
 
 def test_every_error_that_napari_shows_says_fields():

@@ -382,7 +382,7 @@ class DisplayDock(Page):
 
 def _facts(result: layers.ResultLayers) -> str:
     reconstruction, quantities = result.reconstruction, result.quantities
-    known = "   ".join(quality(reconstruction.figures)).replace(" %", "\u00a0%")  # which stay together
+    known = "   ".join(quality(reconstruction.figures))
     size = " × ".join(f"{step:.3g}" for step in quantities.voxel_size)
     lengths = "no geometry: lengths in voxels, strain relative" if quantities.relative else f"voxel {size} nm"
     return f"{known}\n{lengths}" if known else lengths

@@ -11,6 +11,7 @@ from napari.layers import Layer
 from napari.utils.camera_orientations import Handedness
 
 from . import compat
+from .run_words import together
 
 _LETTER_PX, _BAR_PX = 9, 120
 """Width of a letter of the caption, and of the colour bar with room around it, on the canvas."""
@@ -72,10 +73,8 @@ def _laid_out(viewer: ViewerModel) -> str:
     if len(line) * _LETTER_PX < width - _BAR_PX:
         return line
     letters = max((width - _LEAST_BAR_PX) // _LETTER_PX, _LEAST_LETTERS)
-    together = (
-        part.replace("± ", "±\u00a0").replace("· ", "·\u00a0") for part in parts
-    )  # which textwrap does not break
-    return "\n".join("\n".join(textwrap.wrap(part, letters)) for part in together).replace("\u00a0", " ")
+    held = (together(part).replace("· ", "·\u00a0") for part in parts)  # which textwrap does not break
+    return "\n".join("\n".join(textwrap.wrap(part, letters)) for part in held).replace("\u00a0", " ")
 
 
 def frame(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 from ...evidence import MEANINGS, percent
@@ -31,7 +32,17 @@ QUALITY = {
 """What the figures of quality are called that people look at."""
 BAR = 1000
 """Steps of a bar that is full."""
+_UNIT = "1/nm|nm|µm|mm|cm|m|Å|keV|eV|°|rad|mrad|min|s|ms|h|[kKMGT]i?B|%|counts|iterations|voxels?|pixels?"
+_APART = re.compile(
+    rf"(?<=\d) (?=(?:{_UNIT})(?![\w/]))|(?<=[±≥≤≈<>=]) (?=[\d−+-])|(?<=\bconfidence) (?=\d)|(?<=χ²) (?=\d)|(?<=likelihood) (?=\d)"
+)
+"""Spaces between a number and what is said of it."""
 DEVICES = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)", "mps": "GPU (Apple)"}
+
+
+def together(text: str) -> str:
+    """Return a text whose lines do not break between a number and its unit, its sign or the name of the figure."""
+    return _APART.sub("\u00a0", text)
 
 
 def quality(figures: Mapping[str, float]) -> list[str]:

@@ -10,6 +10,7 @@ from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout
 
 from ..model import gists
+from ..model.run_words import together
 from .layout import keep_place
 from .section import Section
 from .words import in_window
@@ -65,12 +66,30 @@ class ActivityBar(QProgressBar):
         self.wanderer.setGeometry(round(self._place * step), 0, round(step), self.height())
 
 
-class Note(QLabel):
+class Wrapped(QLabel):
+    """Text whose lines break where there is no room, but not between a number and its unit."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self._said = ""
+        self.setWordWrap(True)
+        self.setText(text)
+
+    def setText(self, text: str | None) -> None:
+        """Show `text`."""
+        self._said = text or ""
+        super().setText(together(self._said))
+
+    def text(self) -> str:
+        """Return the text as it was given."""
+        return self._said
+
+
+class Note(Wrapped):
     """Text that wraps and can be selected; an error is marked by a bar in the theme's colour."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWordWrap(True)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.say("")

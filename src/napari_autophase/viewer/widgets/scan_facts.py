@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QLabel
-
 from ...scan import Scan
 from ..model import gists
 from .layout import caption, form
-from .notes import Note, Notes
+from .notes import Note, Notes, Wrapped
 from .section import MARKS, Section
 
 if TYPE_CHECKING:
@@ -90,8 +88,7 @@ def _binned(binning: tuple[int, int, int]) -> str:
     return "" if binning == (1, 1, 1) else f", binned {' × '.join(map(str, binning))}"
 
 
-def _value(tip: str) -> QLabel:
-    label = QLabel("…")
-    label.setWordWrap(True)
+def _value(tip: str) -> Wrapped:
+    label = Wrapped("…")
     label.setToolTip(tip)
     return label
