@@ -127,7 +127,10 @@ def test_saving_where_the_person_says(ready, tuning, tmp_path, monkeypatch, used
 
 def test_cancelling(ready, tuning):
     ready.button.click()
+    tuning.job.run.on_progress(Progress("finetune", 25, 50, 0.3))
+    before = ready.bar.value()
     ready.cancel.click()
+    assert ready.bar.value() == before > 0, "it goes on to the end of its step"
     assert tuning.job.quits == 1
     tuning.job.run.on_stopped()
     assert ready.summary.text().startswith("Cancelled")
@@ -144,7 +147,10 @@ def test_nothing_gained_is_said_and_offers_nothing(ready, tuning):
 
 def test_an_error_is_said_and_the_section_goes_on(ready, tuning, errors):
     ready.button.click()
+    tuning.job.run.on_progress(Progress("finetune", 25, 50, 0.3))
     tuning.job.run.on_failed(InputError("The recipe refines nothing."))
+    assert ready.bar.isHidden()
+    assert ready.stage.text() == "Failed"
     assert ready.summary.text() == errors[0] == "The recipe refines nothing."
     assert ready.button.isEnabled()
 

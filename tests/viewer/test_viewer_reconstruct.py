@@ -116,6 +116,25 @@ def test_an_error_is_said_and_the_panel_goes_on(ready, launch, errors):
     assert ready.button.isEnabled()
 
 
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_nothing_is_left_of_the_bar_of_a_run_that_made_nothing(ready, launch, viewer, qtbot, end, errors):
+    ready.button.click()
+    launch.job.refine(25, errors=[0.5])
+    assert ready.bar.value() > 0
+    if end == "failed":
+        launch.job.run.on_failed(InputError("The scan is too big; bin it."))
+    else:
+        ready.cancel.click()
+        assert ready.bar.value() > 0, "it goes on to the end of its iteration"
+        launch.job.run.on_stopped()
+    later = ReconstructDock(viewer)
+    qtbot.addWidget(later)
+    for dock in (ready, later):
+        assert dock.bar.value() <= dock.bar.minimum()
+        assert dock.bar.isHidden()
+        assert dock.stage.text() == ("Failed" if end == "failed" else "")
+
+
 def test_why_a_run_does_not_begin_is_said_until_a_setting_is_another(ready, launch, errors):
     ready.button.click()
     launch.job.done(make_reconstruction())

@@ -174,9 +174,10 @@ class FineTuneSection(Section):
         if state == "idle" and self.stage.text() == STATES["cancelling"]:
             self.summary.say("Cancelled; the network is as it was.")
         self.stage.setText(STATES.get(state, ""))
-        self.bar.setValue(BAR if state == "done" else 0)
-        for widget in (self.stage, self.bar):
-            widget.setVisible(state != "idle")
+        if state != "cancelling":
+            self.bar.setValue(BAR if state == "done" else 0)
+        self.stage.setVisible(state != "idle")
+        self.bar.setVisible(state not in ("idle", "failed"))
         self.button.setText("Fine-tuning…" if self.busy else "Fine-tune on this scan")
         self._sum_up()
         self._allow()

@@ -106,9 +106,9 @@ class RunReport:
         if state == "idle" and self.stage.text() == STATES["cancelling"]:
             self.summary.say("Cancelled; the layers are as they were.")
         self.stage.setText(STATES.get(state, ""))
-        if state in ("running", "done"):
+        if state != "cancelling":
             self.bar.setValue(BAR if state == "done" else 0)
-        self.bar.setVisible(state != "idle")
+        self.bar.setVisible(state not in ("idle", "failed"))
         self.stage.setVisible(state != "idle")
 
     def _on_held(self, held: bool) -> None:
