@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase import formats
@@ -430,6 +431,26 @@ def test_a_result_of_another_program_gets_its_geometry_here(dock, session, viewe
     qtbot.waitUntil(lambda: dock.placing.note.text() == "", timeout=120_000)
     dock.placing.peak.choose("twelve")
     assert "no pixel" in dock.placing.note.text()
+
+
+def test_what_is_typed_of_a_result_s_geometry_is_there_again_with_the_result(qtbot, viewer, session):
+    one, other = (session.add_result(make_reconstruction(name, nm=False)) for name in ("one", "other"))
+    for which in ("dock", "another dock"):
+        dock = DisplayDock(viewer)
+        lines = dock.placing.form.lines
+        if which == "dock":
+            QTest.keyClicks(lines["energy_kev"], "9.5")
+            QTest.keyClicks(dock.placing.peak, "11, 12")
+            QTest.keyClick(dock.placing.peak, Qt.Key.Key_Return)
+            assert "lacks" in dock.placing.note.text()
+        for result, said in ((one, ("", "")), (other, ("9.5", "11, 12"))):
+            dock.result.setCurrentIndex(session.results.index(result))
+            dock.result.activated.emit(dock.result.currentIndex())
+            session.side_changed.emit()  # and whatever else is done meanwhile
+            assert (lines["energy_kev"].text(), dock.placing.peak.text()) == said
+        assert dock.placing.note.text(), "it is not used yet"
+        with qtbot.waitSignal(dock.destroyed, timeout=120_000):
+            dock.deleteLater()
 
 
 def test_where_the_scan_is_here_its_geometry_is_the_result_s(dock, session, scan):

@@ -740,6 +740,61 @@ def test_what_was_typed_is_used_though_nobody_pressed_enter(dock, session, launc
     assert dock.geometry_box.note.text() == ""
 
 
+def typed_so_far(dock):
+    form = dock.geometry_box.form
+    return {
+        **{name: line.text() for name, line in form.lines.items() if line.text()},
+        "": form.beamline.currentText(),
+    }
+
+
+def test_a_half_filled_geometry_is_there_again_with_its_scan_and_with_the_panel(session, viewer, qtbot):
+    dock = LoadDock(viewer)
+    half, other = make_scan(geometry=None), make_scan("other", geometry=None)
+    session.add_scan(half)
+    form = dock.geometry_box.form
+    form.beamline.setCurrentText("ID01")
+    form.beamline.activated.emit(form.beamline.currentIndex())
+    enter(dock, "energy_kev", "9")
+    enter(dock, "pixel_size_um", "fifty", key=None)
+    wanted = {"energy_kev": "9", "pixel_size_um": "fifty", "": "ID01"}
+
+    session.add_scan(other)
+    settle(qtbot, dock)
+    assert set(typed_so_far(dock)) == {""}, "nothing was typed of this one"
+    session.choose(half)
+    assert typed_so_far(dock) == wanted
+    with pytest.raises(InputError, match="'fifty' is no number"):  # which is still in the way of a run
+        session.settle()
+
+    session.scan_layer.name = "renamed"
+    settle(qtbot, dock)
+    with qtbot.waitSignal(dock.destroyed, timeout=120_000):
+        dock.deleteLater()
+    again = LoadDock(viewer)
+    qtbot.addWidget(again)
+    assert typed_so_far(again) == wanted
+    assert again.geometry_box.head.isChecked()
+    assert "'fifty' is no number" in again.geometry_box.note.text()
+
+    viewer.layers.remove(session.scan_layer)
+    session.deleted.bring_back()
+    assert typed_so_far(again) == wanted
+    again.geometry_box.revert.click()
+    session.choose(other)
+    session.choose(session.scans[-1])
+    assert set(typed_so_far(again)) == {""}, "it was taken back"
+    settle(qtbot, again)
+
+
+def test_what_is_typed_over_another_geometry_is_not_said_of_this_one(dock, session, qtbot, scan):
+    session.add_scan(scan)
+    enter(dock, "energy_kev", "9,", key=None)
+    session.update_scan(scan, replace(scan, geometry=replace(GEOMETRY, distance_m=0.7)))
+    assert dock.geometry_box.form.read_geometry() == replace(GEOMETRY, distance_m=0.7)
+    settle(qtbot, dock)
+
+
 def test_an_incomplete_geometry_is_asked_for_before_the_run(
     dock, session, viewer, launch, qtbot, monkeypatch
 ):

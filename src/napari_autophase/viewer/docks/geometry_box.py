@@ -103,28 +103,40 @@ class GeometryBox(Section):
         """Use what the form says, or say why that cannot be, and raise it."""
         scan, edited = self._session.current, self.form.edited
         self.revert.setEnabled(edited)
-        try:
-            geometry = self.form.read_geometry()
-        except InputError as error:
-            self.note.say(str(error), error=not isinstance(error, Incomplete))
-            self._say_gist()
-            raise
+        self._keep()
+        geometry = self._read()
         self.note.say("")
         self.revert.setEnabled(False)
         if edited and isinstance(scan, Scan):
             self.form.show_geometry(geometry, {})
+            self._keep()
             if geometry != scan.geometry:
                 self._session.update_scan(scan, replace(scan, geometry=geometry))
         self._say_gist()
+
+    def _read(self) -> Geometry | None:
+        """Return what the form says, or say why that cannot be used, and raise it."""
+        try:
+            return self.form.read_geometry()
+        except InputError as error:
+            self.note.say(str(error), error=not isinstance(error, Incomplete))
+            self._say_gist()
+            raise
 
     def _show(self) -> None:
         """Show the geometry of another scan."""
         scan = self._session.current
         if isinstance(scan, Scan):
-            self.propose(is_open=scan.geometry is None)
+            typed = self._session.typed.lines(scan, scan.geometry)
+            self.propose(is_open=scan.geometry is None or bool(typed))
             self.form.show_geometry(scan.geometry, scan.metadata)
             self._show_crystal(scan)
             self._on_entered()
+            if typed:
+                self.form.type_again(typed)
+                self._on_typed()
+                with suppress(InputError):
+                    self._read()
 
     def _show_crystal(self, scan: Scan) -> None:
         known = scan.geometry
@@ -140,6 +152,7 @@ class GeometryBox(Section):
             return
         if _but_reflection(scan) == _but_reflection(self.form):
             self.form.given = scan.geometry
+            self._keep()
             self._show_crystal(scan)
         else:
             self._show()
@@ -149,9 +162,15 @@ class GeometryBox(Section):
             self._use()  # unedited too: a file may know a part of it
 
     def _on_typed(self) -> None:
+        self._keep()
         self.note.say("Press Enter to use this.")
         self.revert.setEnabled(True)
         self._say_gist()
+
+    def _keep(self) -> None:
+        """Let what is typed be there again when this panel, or this scan, is."""
+        if isinstance(scan := self._session.current, Scan):
+            self._session.typed.keep(scan, scan.geometry, self.form.unused)
 
     def _reflect(self, reflection: tuple[int, int, int] | None) -> None:
         self._change(reflection=reflection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -33,6 +34,7 @@ class ResultGeometry(Section):
     def __init__(self, session: Session, result: Callable[[], ResultLayers | None]) -> None:
         super().__init__("Geometry of this result", page="guide/geometry.md")
         self._session, self._result = session, result
+        self._shown: weakref.ref[ResultLayers] | None = None
         self.form = GeometryForm()
         self.peak = Words("row, column")
         self.peak.setToolTip(
@@ -56,21 +58,32 @@ class ResultGeometry(Section):
         self.setVisible(alone)
         if result is None or not alone:
             return
-        found = result.reconstruction
+        found, another = result.reconstruction, self._shown is None or self._shown() is not result
+        typed = self._session.typed.lines(result, found.scan_geometry)
+        if typed and not another and self.form.given == found.scan_geometry:
+            return  # what is being typed stays, and what is said of it
+        self._shown = weakref.ref(result)
         self.form.show_geometry(found.scan_geometry, found.metadata)
+        if another:
+            self.peak.show_path(typed.get("peak", _said(found.peak)))
         self.peak.setEnabled(found.peak is None)
         self.note.say("")
         self.sum_up(gists.placed(found))
+        if typed:
+            self.form.type_again(typed)
+            self._on_typed()
 
     def _on_typed(self) -> None:
         self.note.say("Press Enter to use this.")
         if (result := self._result()) is not None:
+            self._keep(result)
             self.sum_up(gists.placed(result.reconstruction, edited=True))
 
     def _use(self, anew: bool = False) -> None:
         result = self._result()
         if result is None or not (self.form.edited or anew):
             return
+        self._keep(result)
         try:
             geometry, peak = self.form.read_geometry(), _pixel(self.peak.path)
         except InputError as error:
@@ -79,9 +92,18 @@ class ResultGeometry(Section):
         self.note.say("Placing the crystal…")
         self._session.place_result(result, geometry, peak, self._refuse)
 
+    def _keep(self, result: ResultLayers) -> None:
+        """Let what is typed be there again when this panel, or this result, is."""
+        peak = {"peak": self.peak.path} if self.peak.isEnabled() and self.peak.path else {}
+        self._session.typed.keep(result, result.reconstruction.scan_geometry, self.form.unused | peak)
+
     def _refuse(self, error: Exception) -> None:
         self.note.say(str(error), error=True)
         show_error(in_window(str(error)))
+
+
+def _said(peak: tuple[float, float, float] | None) -> str:
+    return "" if peak is None else ", ".join(f"{at:.6g}" for at in peak[1:])
 
 
 def _pixel(text: str) -> tuple[float, float] | None:

@@ -16,6 +16,7 @@ from . import compat, layers
 from .foreign import Images
 from .scan_entry import ScanEntry
 from .sides import Sides
+from .typed import Typed
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -59,6 +60,8 @@ class Scans:
         self._sides, self._images, self._names, self._place_anew = sides, images, names, place_anew
         self._entries: list[ScanEntry] = []
         self._current: Scan | Layer | None = None
+        self.typed = Typed()
+        """What was typed into the geometry forms of scans and results and is not used yet."""
 
     # -- what there is -------------------------------------------------------------------------------------------------
 
@@ -127,6 +130,7 @@ class Scans:
             viewer.add_layer(Layer.create(data, options | self._names(), kind))  # which `enter` hears of
             return
         before, entry.scan = entry.scan, scan
+        self.typed.carry(before, scan)
         if entry.layer.name == before.name:
             entry.layer.name = scan.name
         layers.update_scan(entry.layer, scan)
@@ -157,6 +161,7 @@ class Scans:
         if len(entry.names) > 1 and better.name != scan.name:  # a person has renamed it
             better = replace(better, name=scan.name)
         entry.scan = better
+        self.typed.carry(scan, better)
         layers.update_scan(entry.layer, better)
         if self._current is scan:
             self._current = better
@@ -175,9 +180,10 @@ class Scans:
         """Call the scan that a layer shows, or an image, as the layer is called now."""
         entry = next((entry for entry in self._entries if entry.layer is layer), None)
         if entry is not None and layer.name != entry.scan.name:
-            is_current = self._current is entry.scan
+            before = entry.scan
             entry.rename()
-            if is_current:
+            self.typed.carry(before, entry.scan)
+            if self._current is before:
                 self._current = entry.scan
         self.choices_changed.emit()
 

@@ -87,6 +87,8 @@ class Session:
         """What is seen over a result or beside it."""
         self.deleted = Deleted(viewer, self.add_scan, self._gallery.bring_back, self._bring_layer_back)
         """What was deleted and can be brought back."""
+        self.typed = self._scans.typed
+        """What was typed into geometry forms and is not used yet."""
         self.opening = Opening(self._background, self.add_scan, self.show_drawing)
         """Files that are being read."""
         self.masks = PaintedMasks(viewer, lambda: self._scans.current_entry, self.update_scan)

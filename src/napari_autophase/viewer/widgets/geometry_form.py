@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, cast
@@ -42,7 +43,7 @@ class GeometryForm(QWidget):
         super().__init__()
         self.given: Geometry | None = None
         self._known: dict[str, Any] = {}
-        self._as_given: list[str] = []
+        self._as_given: dict[str, str] = {}
         self.beamline = QComboBox()
         self.beamline.addItems(list(BEAMLINES))
         self.beamline.setToolTip("Names and senses of the circles and of the detector's axes.")
@@ -90,9 +91,27 @@ class GeometryForm(QWidget):
         """Whether the form says something else than it was given."""
         return self._state() != self._as_given
 
-    def _state(self) -> list[str]:
-        choices = (self.beamline.currentText(), self.rocking.currentText())
-        return [*choices, *(line.text().strip() for line in (self.directions, *self.lines.values()))]
+    @property
+    def unused(self) -> dict[str, str]:
+        """What it says otherwise than it was given, by the names of its lines, and then what is chosen too."""
+        state = self._state()
+        other = {name for name, text in state.items() if text != self._as_given[name]}
+        chosen = {"beamline", "rocking", "pixel_directions"} if other else set()
+        return {name: text for name, text in state.items() if name in other | chosen}
+
+    def type_again(self, typed: Mapping[str, str]) -> None:
+        """Say what was `typed` over what is given now."""
+        for name, choice in (("beamline", self.beamline), ("rocking", self.rocking)):  # which set others
+            if name in typed and (index := choice.findText(typed[name])) >= 0:
+                choice.setCurrentIndex(index)
+        for name, line in {"pixel_directions": self.directions, **self.lines}.items():
+            if name in typed:
+                line.setText(typed[name])
+
+    def _state(self) -> dict[str, str]:
+        choices = {"beamline": self.beamline.currentText(), "rocking": self.rocking.currentText()}
+        lines = {"pixel_directions": self.directions, **self.lines}
+        return choices | {name: line.text().strip() for name, line in lines.items()}
 
     def clear(self) -> None:
         """Empty all lines."""
@@ -163,7 +182,7 @@ class GeometryForm(QWidget):
                 if line.text() == _text(name, was := getattr(given, name)):
                     values[name] = was
         preset = BEAMLINES.get(self.beamline.currentText())
-        if given is not None and self.beamline.currentText() == self._as_given[0]:
+        if given is not None and self.beamline.currentText() == self._as_given["beamline"]:
             values["pixel_directions"] = _directions(self.directions.text(), given.pixel_directions)
             evenly = any(getattr(given, name) != values[name] for name in _ROCKING)
             return replace(given, **values, rocking_angles_deg=None if evenly else given.rocking_angles_deg)
