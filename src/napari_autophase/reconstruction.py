@@ -166,6 +166,8 @@ class Reconstruction:
         Whether a person has picked it out among others.
     remark
         What a person says of it, in a line.
+    called
+        What a person has called it; empty: it goes by the name of its scan.
     """
 
     object: np.ndarray
@@ -204,6 +206,7 @@ class Reconstruction:
     metadata: dict[str, Any] = field(default_factory=dict)
     starred: bool = False
     remark: str = ""
+    called: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -291,11 +294,16 @@ class Reconstruction:
         return f"{self.headline}\n{', '.join(filter(None, [figures, self.effort]))}"
 
     @property
+    def title(self) -> str:
+        """What a person has called it, and what it was found in."""
+        return f"{self.called} ({self.name})" if self.called else self.name
+
+    @property
     def headline(self) -> str:
         """Name and size in a line."""
         size = self.voxel_size_nm
         voxel = "unknown size" if size is None else " × ".join(f"{edge:.2f}" for edge in size) + " nm"
-        return f"{self.name}: {' × '.join(map(str, self.shape))} voxels of {voxel}"
+        return f"{self.title}: {' × '.join(map(str, self.shape))} voxels of {voxel}"
 
     @property
     def effort(self) -> str:
@@ -323,6 +331,7 @@ class Reconstruction:
         """Return figures, times and provenance as plain values, ready for JSON."""
         return {
             "name": self.name,
+            "called": self.called,
             "starred": self.starred,
             "remark": self.remark,
             "source": self.source,

@@ -16,7 +16,11 @@ from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
 from napari_autophase.viewer.model import adoption, compat, layers
+from napari_autophase.viewer.model.drawing import draw
+from napari_autophase.viewer.model.logbook import logbook_line
 from napari_autophase.viewer.model.naming import suggested_name
+from napari_autophase.viewer.model.result_data import RECONSTRUCTION
+from napari_autophase.viewer.model.saving import SAVED, save
 
 
 @pytest.fixture(autouse=True)
@@ -186,6 +190,49 @@ def test_a_renamed_result_comes_back_by_its_name_and_what_takes_its_place_has_it
     assert [each.title for each in session.results] == ["crystal · 1"]
     assert back.layers[0].name == "crystal · 1 isosurface"
     assert suggested_name(back) == "crystal_result1.cxi"
+
+
+def test_the_name_that_a_person_gives_a_result_is_kept_in_its_file_and_its_report(session, viewer, tmp_path):
+    result = session.add_result(make_reconstruction())
+    (layer,) = result.layers
+    save(result.reconstruction, tmp_path / "one.cxi")
+    layer.name = "tip, best\x00 isosurface"
+    assert SAVED.gist(result.reconstruction).words == "changed since one.cxi"
+    path = save(layer.metadata[RECONSTRUCTION], tmp_path / "one.cxi", result.look)
+    assert SAVED.gist(result.reconstruction).words.startswith("saved")
+    found = formats.read(path)
+    assert (found.called, found.name) == ("tip, best", "crystal"), "the scan is still called as it is"
+    assert (found.report()["called"], found.title) == ("tip, best", "tip, best (crystal)")
+    assert logbook_line(result).startswith("tip, best (crystal); fast")
+
+    viewer.layers.clear()
+    session.add_result(found)
+    for data, options, kind in layers.reconstruction_layer_data(formats.read(path)):  # File > Open
+        viewer._add_layer_from_data(data, options, kind)
+    one, other = session.results
+    assert (one.title, one.layers[0].name) == ("tip, best", "tip, best isosurface")
+    assert other.title == "tip, best [1]", "napari numbers what is called alike"
+    one.layers[0].name = f"crystal · {one.group} isosurface"
+    assert formats.read(save(one.reconstruction, tmp_path / "two.cxi")).called == ""
+
+
+@pytest.mark.parametrize("name", ["", "   ", "isosurface", " isosurface "])
+def test_a_result_without_a_name_goes_by_its_scan_s(session, viewer, name):
+    result = session.add_result(make_reconstruction())
+    (layer,) = result.layers
+    layer.name = "tip"
+    layer.name = name
+    # napari calls what has no name by what it is
+    wanted = ("Surface", "Surface") if name == "" else ("crystal · 1", "crystal · 1 isosurface")
+    assert (result.title, layer.name) == wanted
+
+
+def test_another_geometry_leaves_a_result_its_name(session):
+    result = session.add_result(make_reconstruction())
+    result.layers[0].name = "tip"
+    before = result.reconstruction
+    session._gallery._redraw(result, draw(replace(before, geometry=GEOMETRY, called="")))
+    assert (result.title, result.reconstruction.geometry) == ("tip", GEOMETRY)
 
 
 def test_layers_of_a_result_are_called_alike_whatever_the_route(session, viewer, reconstruction):

@@ -79,7 +79,7 @@ def draw_picture(
 
 
 def _headline(figure: Figure, reconstruction: Reconstruction, shown: Quantities) -> None:
-    figure.text(0.02, 0.952, reconstruction.name, fontsize=17, fontweight="bold", va="center")
+    figure.text(0.02, 0.952, reconstruction.title, fontsize=17, fontweight="bold", va="center")
     facts = []
     figures = reconstruction.figures
     if np.isfinite(figures.get("chi2", np.nan)):

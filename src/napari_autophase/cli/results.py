@@ -319,7 +319,7 @@ def compare(
     check_outputs([(picture, PICTURES)], one, other, geometry, beamline)
     choice = GeometryChoice.of(geometry, beamline, settings)
     pair = [read_result(one, choice, conjugate), read_result(other, choice)]
-    names = [each.name for each in pair]
+    names = [each.title for each in pair]
     if names[0] == names[1]:
         names = [Path(one).name, Path(other).name]
     if names[0] == names[1]:

@@ -70,6 +70,8 @@ def reported(path: str, report: Mapping[str, Any], result: Path | None) -> None:
     from ..evidence import MEANINGS
 
     print(f"{path} is the report of a reconstruction of {report.get('name') or 'a scan'}")
+    if report.get("called"):
+        print(f"called: {report['called']}")
     if figures := {key: report[key] for key in report if key in MEANINGS and isinstance(report[key], float)}:
         print(_columns(figure_rows(figures)))
     for key in ("verdict", "remark", "source"):

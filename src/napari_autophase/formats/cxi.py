@@ -147,6 +147,8 @@ def _write_process(process: h5py.Group, result: Reconstruction) -> None:
         configuration["starred"] = 1
     if result.remark:
         configuration["remark"] = one_line(result.remark)
+    if result.called:
+        configuration["called"] = one_line(result.called)
     if result.shown:
         configuration["shown"] = json.dumps(result.shown)
     if result.weights_sha256 is not None:

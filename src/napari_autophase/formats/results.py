@@ -145,6 +145,7 @@ def _read_ours(
         metadata={} if metadata is None else json.loads(metadata),
         starred=bool(nexus.scalar(configuration.get("starred"))),
         remark=nexus.scalar(configuration.get("remark")) or "",
+        called=nexus.scalar(configuration.get("called")) or "",
     )
 
 

@@ -121,7 +121,7 @@ def gather(
         made.append(tables.shells(found.shells))
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return Report(
-        title=found.name,
+        title=found.title,
         subtitle=f"napari-autophase {metadata.version('napari-autophase')} · {now}",
         facts=facts(found, shown, resolved),
         pictures=pictures,

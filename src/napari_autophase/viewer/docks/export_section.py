@@ -221,7 +221,8 @@ class ExportSection(Section):
         found = self._shown()
         if found is None:
             return
-        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in found.name)
+        called = found.called if isinstance(found, Reconstruction) else ""
+        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in called or found.name)
         path, _ = QFileDialog.getSaveFileName(
             self, "Write on an orthogonal grid", f"{name}_{self.frame.path}.h5", outputs.GRIDS
         )
@@ -247,7 +248,7 @@ class ExportSection(Section):
         result = self._result()
         if result is None:
             return
-        self.note.say(f"Reading the scan of {result.name} again…")
+        self.note.say(f"Reading the scan of {result.title} again…")
         self._tasks.start(
             "repeat", outputs.reread, result, done=partial(self._start, result.recipe), failed=self._refuse
         )

@@ -227,7 +227,7 @@ class LoadDock(Page):
             if isinstance(found, Drawing):
                 self._session.show_drawing(found)
                 self._show_source()
-                self.status.say(f"{found.reconstruction.name} is a reconstruction: its crystal is shown.")
+                self.status.say(f"{found.reconstruction.title} is a reconstruction: its crystal is shown.")
             else:
                 scans = self._session.scans if same else []
                 arrive(found, next((scan for scan in scans if scan is shown), None))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Labels, Layer
 from psygnal import Signal
 
+from ...reconstruction import Reconstruction
 from ...scan import Scan
 from . import layers
 from .adoption import Adoption
@@ -44,6 +45,9 @@ class Arrivals:
 
     results_changed = Signal()
     """There are other layers of results."""
+
+    renamed = Signal(Reconstruction, Reconstruction)
+    """A person has called a result otherwise: what it was, what it is."""
 
     def __init__(
         self,
@@ -120,7 +124,9 @@ class Arrivals:
 
     def _on_result_renamed(self, event: Any) -> None:
         result = event.source.metadata.get(layers.RESULT)  # none yet, of a crystal that is being phased
-        if isinstance(result, layers.ResultLayers) and rename(result, event.source):
+        before = result.reconstruction if isinstance(result, layers.ResultLayers) else None
+        if before is not None and rename(result, event.source):
+            self.renamed.emit(before, result.reconstruction)
             self.results_changed.emit()
 
     def _on_removed(self, event: Any) -> None:

@@ -87,15 +87,12 @@ class Drawing:
         Its volumes at the threshold of the look.
     averaged
         Strain of several runs and its error, on their grid; None: unknown.
-    called
-        What a person has called it; empty: nothing.
     """
 
     reconstruction: Reconstruction
     look: Look
     quantities: analysis.Quantities
     averaged: Averaged | None = None
-    called: str = ""
 
     @property
     def limits(self) -> Range:

@@ -85,7 +85,7 @@ def _is_same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
 def reconstruction_layer_data(reconstruction: Reconstruction) -> list[LayerData]:
     """Return the surface of a result as layer data for a reader; `adopt` makes it a result, which adds slices when needed."""
     data, options, kind = result_layer_data(
-        draw(reconstruction), "isosurface", f"{reconstruction.name} · isosurface"
+        draw(reconstruction), "isosurface", f"{reconstruction.title} · isosurface"
     )
     return [(data, {**options, "visible": True}, kind)]
 
@@ -164,8 +164,6 @@ def redraw(result: ResultLayers, drawing: Drawing, *, same: bool = False) -> Ite
     result.reconstruction = carried(result.reconstruction, found) if same else found
     result.quantities = drawing.quantities
     result.averaged, result.colour_by = drawing.averaged, drawing.look.colour_by
-    if not same:
-        result.called = ""
     for role in sorted(ROLES, key=lambda role: result.layer(role) is not result.seen_layer):
         if (layer := result.layer(role)) is None:
             continue

@@ -18,7 +18,7 @@ def logbook_line(result: ResultLayers) -> str:
     unit = "nm" if result.unit == "nm" else "voxels"
     name, _, amount = in_words("strain", quantities.strain_limit, quantities).partition(" ")
     parts = [
-        f"{found.name} {found.said}".strip(),
+        f"{found.title} {found.said}".strip(),
         f"{found.recipe.preset}{edited}, seed {found.seed}, {found.iterations} iterations on {found.device}",
         *quality(found.figures),
         f"{size} {unit} at amplitude ≥ {result.threshold:.2f}",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import weakref
+from dataclasses import replace
 
 from napari.layers import Layer
 
+from ...reconstruction import one_line
+from .remarks import tell
 from .result_data import ROLE
 from .results import ResultLayers
+from .saving import SAVED
 
 _busy: weakref.WeakSet[ResultLayers] = weakref.WeakSet()
 """Results whose other layers are being renamed."""
@@ -16,25 +20,41 @@ _busy: weakref.WeakSet[ResultLayers] = weakref.WeakSet()
 
 def rename(result: ResultLayers, layer: Layer) -> bool:
     """Call a result as one of its layers is called now, and its other layers likewise; return whether it has another name."""
-    before, name, role = result.title, str(layer.name), layer.metadata[ROLE]
+    before, name, role, found = (
+        result.title,
+        str(layer.name).strip(),
+        layer.metadata[ROLE],
+        result.reconstruction,
+    )
     if result.layer(role) is not layer or result in _busy:
         return False
     # napari writes a number behind a name that is taken
-    called, result.called = re.sub(rf"\s*{role}(\s\[\d+\])?$", r"\1", name).strip(), ""
+    called = one_line(re.sub(rf"\s*{role}(\s\[\d+\])?$", r"\1", name))
+    result.reconstruction = replace(found, called="")
+    if not called:
+        _call(layer, result)
     if called != result.title:
-        result.called = called
+        result.reconstruction = replace(found, called=called)
     if result.title == before:
+        result.reconstruction = found
         return False
-    _busy.add(result)
+    SAVED.change(found, result.reconstruction)
+    tell(result)
     for other in result.layers:
         if other is not layer:
-            other.name = f"{result.title} {other.metadata[ROLE]}"  # napari numbers it where that is taken
-    _busy.discard(result)
+            _call(other, result)
     result.recaption()
     return True
 
 
+def _call(layer: Layer, result: ResultLayers) -> None:
+    """Call a layer as its result is called; napari numbers it where that is taken."""
+    _busy.add(result)
+    layer.name = f"{result.title} {layer.metadata[ROLE]}"
+    _busy.discard(result)
+
+
 def suggested_name(result: ResultLayers, suffix: str = ".cxi") -> str:
     """Return a file name for a result, such as ``S0054_result1.cxi``, or what a person has called it."""
-    words = result.called or f"{result.reconstruction.name}_result{result.group}"
+    words = result.reconstruction.called or f"{result.reconstruction.name}_result{result.group}"
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in words) + suffix

@@ -38,9 +38,8 @@ def tell(result: ResultLayers) -> None:
 
 def carried(before: Reconstruction, now: Reconstruction) -> Reconstruction:
     """Return the same result by another geometry with what was said of it meanwhile."""
-    if (before.starred, before.remark) == (now.starred, now.remark):
-        return now
-    return replace(now, starred=before.starred, remark=before.remark)
+    said = {name: getattr(before, name) for name in ("starred", "remark", "called")}
+    return now if all(getattr(now, name) == value for name, value in said.items()) else replace(now, **said)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,6 @@ class ResultLayers:
         self.quantities = drawing.quantities
         self.averaged = drawing.averaged
         self.group = group
-        self.called = drawing.called
         self.colour_by = look.colour_by
         self.ranges = dict(look.ranges)
         self.cut = look.cut
@@ -104,7 +103,7 @@ class ResultLayers:
     @property
     def title(self) -> str:
         """What a person has called it, or else the name of the scan and number of the result."""
-        return self.called or f"{self.reconstruction.name} · {self.group}"
+        return self.reconstruction.called or f"{self.reconstruction.name} · {self.group}"
 
     @property
     def threshold(self) -> float:
@@ -119,7 +118,7 @@ class ResultLayers:
     @property
     def drawing(self) -> Drawing:
         """What is shown, and how."""
-        return Drawing(self.reconstruction, self.look, self.quantities, self.averaged, self.called)
+        return Drawing(self.reconstruction, self.look, self.quantities, self.averaged)
 
     @property
     def offered(self) -> tuple[ColourBy, ...]:

@@ -24,7 +24,7 @@ class _Kept:
 
 
 def _changeable(found: Reconstruction) -> tuple[object, ...]:
-    return found.starred, found.remark, found.geometry
+    return found.starred, found.remark, found.called, found.geometry
 
 
 class Saved:

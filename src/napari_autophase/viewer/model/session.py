@@ -53,7 +53,7 @@ class Session:
     scan_updated = Signal()
     """The current scan has other corrections, or another geometry."""
     result_updated = Signal(Reconstruction, Reconstruction)
-    """A result has another geometry: what it was, what it is."""
+    """A result has another geometry, star, remark or name: what it was, what it is."""
     results_changed = Signal()
     """There are other results, or other layers of them."""
     choices_said = Signal()
@@ -112,6 +112,7 @@ class Session:
         # after all others: it takes in the layers that are there already
         self._arrivals = Arrivals(viewer, self._scans, self._sides, self._queue, make_tasks)
         self._arrivals.results_changed.connect(self.results_changed.emit)
+        self._arrivals.renamed.connect(self.result_updated.emit)
 
     @property
     def viewer(self) -> ViewerModel:
