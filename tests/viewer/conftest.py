@@ -35,6 +35,7 @@ def engine(monkeypatch):
     """The engine, not yet loaded; loading it loads nothing, and what it says of the computer is made up."""
     monkeypatch.setattr(warmup, "STEPS", ())
     monkeypatch.setattr(warmup, "rehearse", lambda: None)
+    monkeypatch.setattr(warmup, "rehearse_labels", lambda: None)
     monkeypatch.setattr(warmup.engine, "_thread", None)
     monkeypatch.setattr(warmup.engine, "loaded", False)
     monkeypatch.setattr(device_and_memory, "_device_lines", lambda: ["cpu: 2 cores"])

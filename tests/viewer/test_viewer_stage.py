@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -414,3 +415,53 @@ def test_a_window_does_not_grow_by_the_sliders_that_come_while_nothing_is_drawn(
     assert canvas.height() < 180, "it has made room"
     canvas.setMinimumSize(500, 10)
     qtbot.waitUntil(lambda: window.width() >= 500)  # as before, it is as wide as what it holds needs
+
+
+class Scene:
+    """A canvas of napari's that counts how often it arranges what it draws."""
+
+    def __init__(self, viewer):
+        self._pause_scene_graph, self.arranged, self.cleaned = False, 0, 0
+        for event in (viewer.layers.events.reordered, viewer.layers.events.inserted):
+            event.connect(self._update_scenegraph)
+        viewer.layers.events.removed.connect(self._clean_and_update_scenegraph)
+        viewer.layers.events.inserted.connect(
+            lambda e: e.value.events.visible.connect(self._update_scenegraph)
+        )
+
+    def _update_scenegraph(self, event=None):
+        self.arranged += not self._pause_scene_graph
+
+    def _clean_and_update_scenegraph(self, event=None):
+        self.cleaned += not self._pause_scene_graph
+
+
+@pytest.fixture
+def scene(viewer):
+    """The viewer with a canvas that counts, and the canvas."""
+    canvas = Scene(viewer)
+    window = SimpleNamespace(_qt_viewer=SimpleNamespace(canvas=canvas))
+    return SimpleNamespace(layers=viewer.layers, canvas=viewer.canvas, window=window), canvas
+
+
+def test_the_scene_is_arranged_once_for_all_that_changes_in_it(viewer, scene):
+    seen, canvas = scene
+    one, other, third = (viewer.add_image(np.zeros((4, 4, 4))) for _ in range(3))
+    canvas.arranged = 0
+    with compat.arranged_once(seen):
+        one.visible = other.visible = False
+        with compat.arranged_once(seen):  # which the outer one does
+            viewer.layers.move(0, 3)
+        viewer.add_image(np.zeros((4, 4, 4)))
+    assert (canvas.arranged, canvas.cleaned) == (1, 0)
+    with compat.arranged_once(seen):
+        one.visible = True
+        one.visible = False
+    assert canvas.arranged == 1, "nothing is another than before"
+    with compat.arranged_once(seen):
+        viewer.layers.remove(third)
+    assert (canvas.arranged, canvas.cleaned) == (1, 1), "what it had on the graphics card is freed"
+    with suppress(RuntimeError), compat.arranged_once(seen):
+        one.visible = True
+        raise RuntimeError
+    assert (canvas.arranged, canvas._pause_scene_graph) == (2, False)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
+from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtWidgets import QApplication
 
 from napari_autophase import runs
 from napari_autophase.viewer import warmup
-from napari_autophase.viewer.warmup import rehearse
+from napari_autophase.viewer.warmup import rehearse, rehearse_labels
 from napari_autophase.viewer.widgets import page
 from napari_autophase.viewer.widgets.page import Page
 
@@ -153,6 +155,20 @@ def test_a_first_reconstruction_imports_nothing_more():
         "print(*sorted(set(sys.modules) - before))\n"
     )
     assert said_by(code).split() == []
+
+
+def test_colours_of_labels_are_compiled_beforehand(engine, monkeypatch, qtbot):
+    """That takes napari a second the first time, in which the window would not answer where a mask is seen."""
+    mapped, window = [], threading.current_thread()
+    monkeypatch.setattr(
+        DirectLabelColormap,
+        "map",
+        lambda _, values: mapped.append((values.dtype, threading.current_thread() is window)),
+    )
+    monkeypatch.setattr(warmup, "rehearse_labels", rehearse_labels)
+    with qtbot.waitSignal(engine.warm, timeout=120_000):
+        engine.begin()
+    assert mapped == [(np.uint8, False)]
 
 
 def test_what_is_tried_out_is_not_begun_anew(monkeypatch):

@@ -22,6 +22,7 @@ from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.viewer.model import compat
 from napari_autophase.viewer.model.controller import Log
+from napari_autophase.viewer.model.result_data import OVER_RESULT
 from napari_autophase.viewer.sessions import session_of
 
 pytestmark = pytest.mark.screen
@@ -130,6 +131,38 @@ def test_panels_of_the_workspace_are_made_when_they_are_seen_or_soon_after(windo
     qtbot.waitUntil(lambda: workspace.reconstruct.isVisible(), timeout=120_000)
     with qtbot.waitSignal(workspace.destroyed, timeout=120_000):  # and with it what would make the others
         window.window.remove_dock_widget(dock_widget)
+
+
+def test_for_each_click_the_scene_is_arranged_a_few_times_however_much_changes_in_it(
+    window, qtbot, monkeypatch
+):
+    canvas, session = window.window._qt_viewer.canvas, session_of(window)
+    first, _ = (session.add_result(make_reconstruction()) for _ in range(2))
+    dock_widget, dock = open_dock(window, "Display")
+    arranged, reorder = [], canvas._reorder_layers
+    monkeypatch.setattr(canvas, "_reorder_layers", lambda: (arranged.append(1), reorder()))
+
+    def times(click, done):
+        arranged.clear()
+        click()
+        qtbot.waitUntil(lambda: done() and not session._queue._works, timeout=20_000)
+        return len(arranged)
+
+    def beside_it(count):
+        """Whether so many layers are seen over the result or beside it."""
+        return lambda: (
+            sum(layer.visible and OVER_RESULT in layer.metadata for layer in window.layers) == count
+        )
+
+    for ndisplay in (2, 3, 2, 3):
+        at_most = 3 if len(window.layers) < 3 else 1  # slices come
+        assert times(dock.flat.click, lambda n=ndisplay: window.dims.ndisplay == n) <= at_most
+    tick, beside = dock.beside.ticks["directions"], session.extras.side_by_side
+    assert times(tick.click, beside_it(2)) == 1
+    assert times(tick.click, beside_it(0)) <= 3, "once, and for each that leaves"
+    assert times(lambda: beside.compare(first), beside_it(2)) == 1
+    assert times(lambda: beside.compare(None), beside_it(0)) <= 3, "once, and for each that leaves"
+    window.window.remove_dock_widget(dock_widget)
 
 
 def test_to_the_diffraction_and_back_what_is_drawn_follows_the_camera_a_few_times(window, qtbot, monkeypatch):

@@ -58,6 +58,13 @@ def rehearse() -> None:
         draw(run(Scan(counts.astype(np.float32)), recipe))
 
 
+def rehearse_labels() -> None:
+    """Colour a label: napari has numba compile what that needs, for a second the first time."""
+    from napari.utils.colormaps import DirectLabelColormap
+
+    DirectLabelColormap(color_dict={None: "white", 0: "transparent"}).map(np.ones((1, 1), np.uint8))
+
+
 def load_compiled() -> None:
     """Load compiled functions once they are there; until then runs are not kept waiting."""
     from .. import phasing
@@ -112,6 +119,8 @@ class Engine(QObject):
         try:
             with self._lock, _no_full_collection():
                 rehearse()
+            with _no_full_collection():
+                rehearse_labels()
             load_compiled()
             self.warm.emit()
         except RuntimeError as error:

@@ -320,9 +320,7 @@ class DisplayDock(Page):
         self.cut.setEnabled(spatial and self.current is not None)
 
     def _turn(self) -> None:
-        dims = self._session.viewer.dims
-        dims.ndisplay = 5 - dims.ndisplay
-        self._frame()
+        self._session.change_dimensions(self._frame)
 
     def _frame(self) -> None:
         """Turn the camera to what is seen: the diffraction, or else the result."""

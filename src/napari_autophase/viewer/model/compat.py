@@ -116,6 +116,44 @@ def moved_once(viewer: ViewerModel) -> Iterator[None]:
 
 
 @contextmanager
+def arranged_once(viewer: ViewerModel) -> Iterator[None]:
+    """Have napari arrange its scene once, at the end, whatever layers are shown, hidden, added and moved meanwhile.
+
+    For each of these napari 0.9 goes through all layers and all that is drawn over them anew.
+    """
+    canvas: Any = None
+    with suppress(
+        AttributeError, RuntimeError
+    ):  # there is no window, it is closed, or another napari arranges otherwise
+        canvas = viewer.window._qt_viewer.canvas
+        waits, arrange, arrange_what_is_left = (
+            canvas._pause_scene_graph,
+            canvas._update_scenegraph,
+            canvas._clean_and_update_scenegraph,
+        )
+    if canvas is None or waits:
+        yield
+        return
+    before, visible = list(viewer.layers), _arranged(viewer)
+    canvas._pause_scene_graph = True
+    try:
+        yield
+    finally:
+        canvas._pause_scene_graph = False
+        if any(layer not in viewer.layers for layer in before):
+            arrange_what_is_left()
+        elif _arranged(viewer) != visible:
+            arrange()
+
+
+def _arranged(viewer: ViewerModel) -> tuple[object, ...]:
+    """Return what napari arranges the scene by."""
+    grid = _grid(viewer)
+    layers = tuple((id(layer), layer.visible) for layer in viewer.layers)
+    return layers, grid.enabled, grid.stride, grid.shape
+
+
+@contextmanager
 def drawn_at_the_end(viewer: ViewerModel) -> Iterator[None]:
     """Leave the canvas as it was drawn last, whatever changes meanwhile, and have it drawn once when all is done.
 

@@ -22,6 +22,7 @@ from .result_data import OVER_RESULT, LayerData, unit_of
 from .results import results
 from .shown import Shown
 from .stage import Stage
+from .view import set_visible
 
 if TYPE_CHECKING:
     from ... import analysis
@@ -132,25 +133,25 @@ class LandmarkLayers:
             self.changed.emit()
 
     def _draw(self, kind: Kind, found: Found, viewer: ViewerModel) -> None:
-        layers = self._layers[kind]
-        if len(layers) != len(found.layers):
-            self._layers[kind] = []
-            self._leaving.let_go(layers)
-            layers = self._layers[kind] = [_add(viewer, data) for data in found.layers]
-            if found.names:
-                say_values(layers[0], lambda value: self._name(kind, value))
-        elif self._drawn.get(kind) is not found:
-            for layer, data in zip(layers, found.layers, strict=True):
-                _update(layer, data)
-        if self._drawn.get(kind) is not found:
+        with Stage.of(viewer).changed_at_once():
+            layers = self._layers[kind]
+            if len(layers) != len(found.layers):
+                self._layers[kind] = []
+                self._leaving.let_go(layers)
+                layers = self._layers[kind] = [_add(viewer, data) for data in found.layers]
+                if found.names:
+                    say_values(layers[0], lambda value: self._name(kind, value))
+            elif self._drawn.get(kind) is not found:
+                for layer, data in zip(layers, found.layers, strict=True):
+                    _update(layer, data)
+            if self._drawn.get(kind) is not found:
+                for layer in layers:
+                    layer.metadata[_SWATCH] = layer.thumbnail = swatch(found.colours, layer.thumbnail.shape)
+            self._drawn[kind] = found
+            # a surface or an arrow that is sliced says nothing
+            in_view = bool(found.layers) and (kind == "dislocations" or viewer.dims.ndisplay == 3)
             for layer in layers:
-                layer.metadata[_SWATCH] = layer.thumbnail = swatch(found.colours, layer.thumbnail.shape)
-        self._drawn[kind] = found
-        # a surface or an arrow that is sliced says nothing
-        in_view = bool(found.layers) and (kind == "dislocations" or viewer.dims.ndisplay == 3)
-        for layer in layers:
-            if layer.visible != in_view:
-                layer.visible = in_view
+                set_visible(layer, in_view)
         self._say(kind, found.words)
 
     def _name(self, kind: Kind, value: float) -> str:
@@ -165,9 +166,11 @@ class LandmarkLayers:
         self._leaving.let_go(layers)
 
     def _hide(self, kind: Kind) -> None:
-        for layer in self._layers[kind]:
-            if layer.visible:
-                layer.visible = False
+        viewer = self._viewer()
+        if viewer is not None and any(layer.visible for layer in self._layers[kind]):
+            with Stage.of(viewer).changed_at_once():
+                for layer in self._layers[kind]:
+                    set_visible(layer, False)
 
 
 def _add(viewer: ViewerModel, found: LayerData) -> Layer:

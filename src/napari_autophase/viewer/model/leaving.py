@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 from napari.components import ViewerModel
 from napari.layers import Layer
 
+from . import compat
+from .view import set_visible
+
 
 class Leaving:
     """Hides layers at once, and takes them away in a later turn of the event loop.
@@ -34,9 +37,10 @@ class Leaving:
         """Hide these, and take them away soon."""
         viewer = self._viewer()
         gone = [layer for layer in layers if viewer is not None and layer in viewer.layers]
-        for layer in gone:
-            if layer.visible:
-                layer.visible = False  # else napari draws, and frees, what is about to go
+        if viewer is not None:
+            with compat.arranged_once(viewer):
+                for layer in gone:
+                    set_visible(layer, False)  # else napari draws, and frees, what is about to go
         self._going += gone
         if self._going and not self._soon(self._sweep) and not self._deleting:
             self._sweep()

@@ -16,6 +16,7 @@ from napari.utils.colormaps import Colormap, ensure_colormap
 from psygnal import Signal
 
 from ...reconstruction import Reconstruction
+from . import compat
 from .canvas import frame, orient, show_caption
 from .colouring import Colouring
 from .drawing import Drawing, Look
@@ -343,12 +344,13 @@ class ResultLayers:
             if wanted not in self._layers:  # slices that nobody has looked at yet
                 self.make(wanted)
             self._refresh(wanted)
-        for role in ROLES:
-            layer = self.layer(role)
-            # whatever is set, the whole scene is arranged anew for it
-            if layer is not None and layer.visible != (role == wanted):
-                layer.visible = role == wanted
-                if role != wanted:
+        layers = [(layer, role == wanted) for role in ROLES if (layer := self.layer(role)) is not None]
+        if others := [(layer, visible) for layer, visible in layers if layer.visible != visible]:
+            with compat.arranged_once(viewer):
+                for layer, visible in others:
+                    layer.visible = visible
+            for layer, visible in others:
+                if not visible:
                     self._sketch(layer)
         if self.shown:
             self._caption(viewer)

@@ -30,6 +30,7 @@ from .scan_entry import reads_other_motors, with_geometry_of
 from .scans import Scans
 from .sides import Sides
 from .stage import Stage
+from .view import change_dimensions
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -232,6 +233,10 @@ class Session:
         if home is not None:
             self.choose(home.scan)
         self.show_diffraction()
+
+    def change_dimensions(self, frame: Callable[[], object]) -> None:
+        """Go over to slices, or to space, then turn the camera by `frame`."""
+        self._queue.start(change_dimensions(self.viewer, frame))
 
     def show_result(self, result: layers.ResultLayers | None = None) -> None:
         """Hide the diffraction and show this result, or the one that was seen last, with the view that results had."""

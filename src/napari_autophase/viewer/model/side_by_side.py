@@ -209,6 +209,18 @@ class SideBySide:
         other, seen = self.other, one.seen_layer
         if other is None or seen is None:
             return
+        with Stage.of(viewer).changed_at_once():
+            begin = self._show_layers(drawings, one, role, viewer)
+        if begin:
+            one.frame()
+
+    def _show_layers(
+        self, drawings: dict[Part, Drawing], one: ResultLayers, role: str, viewer: ViewerModel
+    ) -> bool:
+        """Let the two views show these drawings; return whether they were not there before."""
+        other, seen = self.other, one.seen_layer
+        assert other is not None
+        assert seen is not None
         alike = one.reconstruction.name == other.reconstruction.name  # a view has little room for words
         names = {"other": other.title, "difference": f"{one.title} − {other.group if alike else other.title}"}
         for part in PARTS:
@@ -241,7 +253,7 @@ class SideBySide:
         if begin:
             Stage.of(viewer).bars.rest()
             self._undo = partial(_back, viewer, seen, below, compat.show_beside(viewer, len(beside) + 1))
-            one.frame()
+        return begin
 
     def _add(self, drawing: Drawing, role: str, name: str, viewer: ViewerModel) -> Layer:
         data, options, kind = result_layer_data(drawing, role, name)
@@ -262,12 +274,13 @@ class SideBySide:
         viewer = self._viewer()
         if viewer is None or not any(layer.visible for layer in self._layers.values()):
             return
-        for layer in self._layers.values():
-            layer.visible = False
-        undo, self._undo = self._undo, None
-        if undo is not None:
-            Stage.of(viewer).bars.rest()
-            undo()
+        with Stage.of(viewer).changed_at_once():
+            for layer in self._layers.values():
+                layer.visible = False
+            undo, self._undo = self._undo, None
+            if undo is not None:
+                Stage.of(viewer).bars.rest()
+                undo()
         if (one := self._shown.result) is not None:
             one.frame()
 

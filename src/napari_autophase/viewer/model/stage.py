@@ -149,7 +149,7 @@ class Stage:
                 yield from face_scan(viewer, layer)
             self._entered = True
             yield
-        with self._turn():
+        with self.changed_at_once():
             for other in marked(viewer, SCAN):
                 set_visible(other, other is layer)
             for other in marked(viewer, OVER_SCAN) if entering else ():
@@ -172,7 +172,7 @@ class Stage:
         viewer = self._live
         entering = not self._is_on("results")
         yield from self._to_results(result.unit, result.orient, result.frame)
-        with self._turn():
+        with self.changed_at_once():
             for layer in marked(viewer, LIVE):
                 set_visible(layer, False)
             result.show()
@@ -219,7 +219,7 @@ class Stage:
             compat.fit_to_view(viewer, [layer])
 
         yield from self._to_results(unit, turn_axes, frame)
-        with self._turn():
+        with self.changed_at_once():
             self.framed |= self._framing.follow(unit, layer.extent.world.T, frame)
             for result in results(viewer):
                 result.hide()
@@ -289,13 +289,14 @@ class Stage:
         self.side_changed.emit(side)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def changed_at_once(self) -> Iterator[None]:
         """Change what is visible, and settle when all is done."""
-        self._turning = True
+        inner, self._turning = self._turning, True
         try:
-            yield
+            with compat.arranged_once(self._live):
+                yield
         finally:
-            self._turning = False
+            self._turning = inner
             self.settle()
 
     # -- units, axes, sliders ------------------------------------------------------------------------------------------

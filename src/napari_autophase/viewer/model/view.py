@@ -74,6 +74,17 @@ def face_scan(viewer: ViewerModel, layer: Layer) -> Iterator[None]:
     viewer.layers.selection = {layer}
 
 
+def change_dimensions(viewer: ViewerModel, frame: Callable[[], object]) -> Iterator[None]:
+    """Go over to slices, or to space, then turn the camera by `frame`, piece by piece; only what comes of it is drawn."""
+    with compat.drawn_at_the_end(viewer):
+        with compat.moved_once(viewer):
+            viewer.dims.ndisplay = 5 - viewer.dims.ndisplay
+        yield
+        with compat.moved_once(viewer):
+            frame()
+        yield
+
+
 def set_visible(layer: Layer, visible: bool) -> None:
     """Show or hide a layer; napari arranges the whole scene anew whatever is set."""
     if layer.visible != visible:
