@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
@@ -101,6 +102,18 @@ def test_no_line_ends_between_a_number_and_its_unit(qtbot, make, said, lines):
     held = {word.replace("\u00a0", " ") for word in shown.split(" ") if "\u00a0" in word}
     assert held == set(lines)
     assert note.text() == shown.replace("\u00a0", " ") == said
+
+
+@pytest.mark.parametrize("said", ["TypeError: <b>x</b> is no <class 'str'>", "<b>S54</b> is cut short"])
+def test_what_looks_like_markup_is_said_as_it_stands(qtbot, said):
+    """A name that a person has given, or an error of Python's."""
+    note = Note()
+    qtbot.addWidget(note)
+    note.say(f"<span>{said}</span>", marked_up=True)
+    marked_up = note.sizeHint()
+    note.say(said, error=True)
+    assert note.textFormat() == Qt.TextFormat.PlainText
+    assert note.sizeHint() != marked_up
 
 
 def test_every_text_of_the_panels_that_wraps_keeps_them_together(qtbot, viewer, session, scan):

@@ -83,7 +83,8 @@ class BesideBox(Box):
         for kind, tick in self.ticks.items():
             with QSignalBlocker(tick):
                 tick.setChecked(landmarks.wants(kind))
-            self.said[kind].say(landmarks.words[kind])
+            words = landmarks.words[kind]
+            self.said[kind].say(words, marked_up="<span" in words)
         self.agreement.say(in_window(side_by_side.words))
         self._allow()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ...recipe import Recipe
@@ -35,6 +36,7 @@ class GoingOn(QWidget):
         super().__init__()
         self._session, self._refuse, self._replaces = session, refuse, replaces
         self.name = QLabel()
+        self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.more = _button(
             "+50 iterations",
             f"Refine it by {MORE} more, in the support that it has come to: what it was found with is not done again.",

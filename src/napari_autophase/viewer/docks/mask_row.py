@@ -156,7 +156,7 @@ class MaskRow(Rows):
             f'<nobr><span style="color:{COLOURS[why]}">■</span> {why} {number:,}</nobr>'
             for why, number in counted.items()
         ]
-        self.legend.say(" ".join(parts) or "Nothing is masked.")
+        self.legend.say(" ".join(parts) or "Nothing is masked.", marked_up=bool(parts))
 
     def _close(self) -> None:
         self._tasks.close()

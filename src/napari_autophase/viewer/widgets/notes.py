@@ -94,8 +94,9 @@ class Note(Wrapped):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.say("")
 
-    def say(self, text: str, error: bool = False) -> None:
-        """Show `text`; nothing is shown for an empty one."""
+    def say(self, text: str, error: bool = False, *, marked_up: bool = False) -> None:
+        """Show `text`, which is `marked_up` as HTML or as it stands; nothing is shown for an empty one."""
+        self.setTextFormat(Qt.TextFormat.RichText if marked_up else Qt.TextFormat.PlainText)
         colour = get_theme("dark").error.as_hex()
         self.setStyleSheet(
             f"QLabel {{ border-left: 3px solid {colour}; padding-left: 6px; }}" if error else ""
