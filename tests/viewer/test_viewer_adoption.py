@@ -15,6 +15,7 @@ from napari_autophase import formats
 from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.docks.undo_row import UndoButton
 from napari_autophase.viewer.model import adoption, compat, layers
 from napari_autophase.viewer.model.drawing import draw
 from napari_autophase.viewer.model.logbook import logbook_line
@@ -225,6 +226,66 @@ def test_a_result_without_a_name_goes_by_its_scan_s(session, viewer, name):
     # napari calls what has no name by what it is
     wanted = ("Surface", "Surface") if name == "" else ("crystal · 1", "crystal · 1 isosurface")
     assert (result.title, layer.name) == wanted
+
+
+def test_scans_of_one_name_can_be_told_apart(session, viewer, qtbot, panels, tmp_path):
+    load, reconstruct = panels
+    for folder, seed in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        formats.write_scan(make_scan("S54", seed=seed), tmp_path / folder / "S54.h5")
+        load.file.choose(str(tmp_path / folder / "S54.h5"))
+        qtbot.waitUntil(lambda: not load._tasks._newest, timeout=120_000)
+    listed = [reconstruct.scan.itemText(at) for at in range(reconstruct.scan.count())]
+    assert listed == ["S54", "S54 [1]"] == [scan.name for scan in session.scans]
+    assert session.current is session.scans[1]
+    assert session.scan_layer.metadata[layers.SCAN] is session.current
+    found = replace(make_reconstruction("S54 [1]"), source=session.current.source)
+    session.show_diffraction_of(session.add_result(found))
+    assert session.current is session.scans[1]
+    load.corrections.crop.choose("20,20,20")  # it stays another one
+    qtbot.waitUntil(lambda: not load._tasks._newest, timeout=120_000)
+    assert [(scan.name, scan.shape[0]) for scan in session.scans] == [("S54", 24), ("S54 [1]", 20)]
+
+
+@pytest.mark.parametrize(("name", "called"), [(" ", "gold"), ("\n", "gold"), ("two\nlines", "two lines")])
+def test_a_scan_has_a_name_of_one_line(session, viewer, name, called):
+    session.add_scan(make_scan("gold"))
+    session.scan_layer.name = name
+    assert session.current.name == called
+    assert session.choices == [(called, session.current)]
+    assert session.scan_layer.name.strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [(300 * "é", 50 * "é"), ("../etc", "_etc"), ("...", "unnamed"), ("a/b: c", "a_b__c")],
+)
+def test_a_file_is_called_so_that_every_system_takes_it(session, tmp_path, name, file):
+    result = session.add_result(make_reconstruction())
+    result.layers[0].name = name
+    assert suggested_name(result) == f"{file}.cxi"
+    (tmp_path / suggested_name(result)).touch()
+
+
+def test_a_long_name_widens_no_panel(session, viewer, qtbot, panels):
+    display = DisplayDock(viewer)
+    qtbot.addWidget(display)
+    session.add_scan(make_scan("gold"))
+    session.add_result(make_reconstruction("gold"))
+    docks = (*panels, display)
+
+    def widths():
+        return [dock.minimumSizeHint().width() for dock in docks]
+
+    before = widths()
+    for layer in list(viewer.layers):
+        layer.name = "platinum & gold " * 20
+    assert widths() == before
+    viewer.layers.clear()
+    session.add_scan(make_scan("gold"))
+    (button,) = panels[0].findChildren(UndoButton)
+    assert button.text().startswith("Bring back platinum && gold"), "a single & is a shortcut of Qt's"
+    assert panels[0].minimumSizeHint().width() == before[0]
 
 
 def test_another_geometry_leaves_a_result_its_name(session):

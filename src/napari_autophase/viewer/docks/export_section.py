@@ -222,7 +222,7 @@ class ExportSection(Section):
         if found is None:
             return
         called = found.called if isinstance(found, Reconstruction) else ""
-        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in called or found.name)
+        name = naming.as_file_name(called or found.name)
         path, _ = QFileDialog.getSaveFileName(
             self, "Write on an orthogonal grid", f"{name}_{self.frame.path}.h5", outputs.GRIDS
         )

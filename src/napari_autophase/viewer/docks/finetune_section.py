@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from ...reconstruction import Progress
 from ...scan import InputError, Scan
 from ..model import gists
 from ..model.controller import Controller, Job, Launch, Run, Update
+from ..model.naming import as_file_name
 from ..model.pace import Plan
 from ..model.run_words import duration, meanings
 from ..model.session import Session
@@ -231,7 +231,7 @@ class FineTuneSection(Section):
     def _take(self) -> None:
         try:
             folder = data_folder()
-            name = re.sub(r"[^\w.-]+", "_", self._scan_name) or "scan"
+            name = as_file_name(self._scan_name)
             number = 1
             while (path := folder / f"{name}-{number}.safetensors").exists():
                 number += 1
@@ -245,7 +245,10 @@ class FineTuneSection(Section):
 
     def _ask_where_to_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
-            self, "Save the weights", f"{self._scan_name}.safetensors", "Weights (*.safetensors)"
+            self,
+            "Save the weights",
+            f"{as_file_name(self._scan_name)}.safetensors",
+            "Weights (*.safetensors)",
         )
         if path:
             try:

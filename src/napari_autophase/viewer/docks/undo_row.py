@@ -7,6 +7,9 @@ from qtpy.QtWidgets import QPushButton
 from ..model.session import Session
 from ..widgets.listening import listen
 
+_LETTERS = 28
+"""Of a name, at most: a button is as wide as its words."""
+
 
 class UndoButton(QPushButton):
     """Says what comes back.
@@ -29,5 +32,7 @@ class UndoButton(QPushButton):
 
     def follow(self) -> None:
         """Say what comes back."""
-        self.setText(f"Bring back {self._deleted.last}")
+        last = self._deleted.last
+        name = last if len(last) <= _LETTERS else f"{last[: _LETTERS - 1]}…"
+        self.setText(f"Bring back {name}".replace("&", "&&"))  # which would underline a letter
         self.setVisible(bool(self._deleted.last))

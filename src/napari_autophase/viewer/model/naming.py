@@ -14,6 +14,8 @@ from .result_data import ROLE
 from .results import ResultLayers
 from .saving import SAVED
 
+_LONGEST = 100
+"""Bytes of a file's name; systems take 255, and endings and numbers follow."""
 _busy: weakref.WeakSet[ResultLayers] = weakref.WeakSet()
 """Results whose other layers are being renamed."""
 
@@ -57,4 +59,12 @@ def _call(layer: Layer, result: ResultLayers) -> None:
 def suggested_name(result: ResultLayers, suffix: str = ".cxi") -> str:
     """Return a file name for a result, such as ``S0054_result1.cxi``, or what a person has called it."""
     words = result.reconstruction.called or f"{result.reconstruction.name}_result{result.group}"
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in words) + suffix
+    return as_file_name(words) + suffix
+
+
+def as_file_name(words: str) -> str:
+    """Return words as the name of a file, without its ending: of letters that every system takes, and not too many."""
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in words).lstrip(".")
+    while len(name.encode()) > _LONGEST:
+        name = name[:-1]
+    return name or "unnamed"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from napari.layers import Labels, Layer
 
+from ...reconstruction import one_line
 from ...scan import Scan
 
 SCAN = "autophase_scan"
@@ -36,7 +37,7 @@ class ScanEntry:
 
     def rename(self) -> None:
         """Call the scan as its layer is called."""
-        self.scan = replace(self.scan, name=self.layer.name)
+        self.scan = replace(self.scan, name=one_line(self.layer.name))
         self.names.add(self.scan.name)
         self.layer.metadata[SCAN] = self.scan
 

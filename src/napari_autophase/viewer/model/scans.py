@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Layer
 from psygnal import Signal
 
-from ...reconstruction import Reconstruction
+from ...reconstruction import Reconstruction, one_line
 from ...scan import Scan
 from . import compat, layers
 from .foreign import Images
@@ -132,8 +132,8 @@ class Scans:
         before, entry.scan = entry.scan, scan
         self.typed.carry(before, scan)
         if entry.layer.name == before.name:
-            entry.layer.name = scan.name
-        layers.update_scan(entry.layer, scan)
+            entry.layer.name = scan.name  # which napari numbers where it is taken
+        layers.update_scan(entry.layer, entry.scan)
         entry.names.add(scan.name)
         entry.placed &= scan.geometry == before.geometry
         self._show_new(entry)
@@ -141,6 +141,8 @@ class Scans:
     def enter(self, scan: Scan, layer: Layer) -> None:
         """Take in a scan that `layer` shows, and make it current."""
         entry = ScanEntry(scan, layer)
+        if layer.name != scan.name:  # napari numbers what is called alike
+            entry.rename()
         self._entries.append(entry)
         self._show_new(entry)
 
@@ -179,7 +181,9 @@ class Scans:
     def rename(self, layer: Layer) -> None:
         """Call the scan that a layer shows, or an image, as the layer is called now."""
         entry = next((entry for entry in self._entries if entry.layer is layer), None)
-        if entry is not None and layer.name != entry.scan.name:
+        if entry is not None and one_line(entry.scan.name) and not one_line(layer.name):
+            layer.name = entry.scan.name  # a scan without a name could not be chosen
+        elif entry is not None and one_line(layer.name) != entry.scan.name:
             before = entry.scan
             entry.rename()
             self.typed.carry(before, entry.scan)
