@@ -141,8 +141,8 @@ class Scans:
     def enter(self, scan: Scan, layer: Layer) -> None:
         """Take in a scan that `layer` shows, and make it current."""
         entry = ScanEntry(scan, layer)
-        if layer.name != scan.name:  # napari numbers what is called alike
-            entry.rename()
+        if any(scan.name == other.name for other in self.all):
+            entry.rename()  # as napari has numbered it
         self._entries.append(entry)
         self._show_new(entry)
 

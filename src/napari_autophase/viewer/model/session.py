@@ -212,7 +212,7 @@ class Session:
             scan = self.images.scan(image)
             self._make_room()
             self.add_scan(scan)
-            self.images.made(image, self._scans.entry(scan))
+            self.images.made(image, self._scans.current_entry)
             self.choices_changed.emit()
         return self.current if isinstance(self.current, Scan) else None
 
