@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from viewer_doubles import make_reconstruction, make_scan
@@ -47,6 +49,25 @@ def test_all_that_was_cleared_comes_back_one_after_the_other(viewer, session):
     assert sorted(back) == ["one · 1 is back.", "scan is back.", "two · 2 is back."]
     assert [result.title for result in session.results] == ["one · 1", "two · 2"]
     assert [scan.name for scan in session.scans] == ["scan"]
+
+
+def test_a_scan_comes_back_with_its_mask_its_names_and_the_geometry_that_it_was_given(viewer, session):
+    session.add_scan(make_scan("scan"))
+    result = session.add_result(make_reconstruction("scan"))
+    session.update_scan(session.current, replace(session.current, geometry=None))
+    mask = session.masks.paint()
+    mask.paint((12, 5, 5), 1)
+    session.scan_layer.name = "gold"
+    session.settle()
+    viewer.layers.remove(session.scan_layer)
+    assert session.masks.chosen is None
+    session.deleted.bring_back()
+    assert session.current.name == "gold"
+    assert session.masks.chosen is mask, "which masks it again"
+    assert session.was_placed(session.current)
+    session.choose(None)
+    session.show_diffraction_of(result)  # phased when it had its first name
+    assert session.current is session.scans[0]
 
 
 def test_a_number_that_is_taken_is_not_given_twice(viewer, session):

@@ -15,7 +15,7 @@ from ...scan import Scan
 from .drawing import Drawing
 from .result_data import RESULT, ROLE
 from .results import ResultLayers
-from .scan_entry import SCAN
+from .scan_entry import SCAN, ScanEntry
 
 KEPT = 10
 """So many are kept: each may be as large as its scan."""
@@ -38,8 +38,10 @@ class Deleted:
     ----------
     viewer
         Held weakly.
+    entry
+        Returns a scan with its layer, as long as it is known.
     show_scan, show_result, show_layer
-        Bring a scan back, a result with its number, and what was seen of a result that is still there.
+        Bring a scan back with what it had, a result with its number, and what was seen of a result that is still there.
     """
 
     changed = Signal()
@@ -48,11 +50,17 @@ class Deleted:
     def __init__(
         self,
         viewer: ViewerModel,
-        show_scan: Callable[[Scan], object],
+        entry: Callable[[Scan], ScanEntry | None],
+        show_scan: Callable[[Scan, dict[str, Any]], object],
         show_result: Callable[[Drawing, int], object],
         show_layer: Callable[[ResultLayers, str], object],
     ) -> None:
-        self._show_scan, self._show_result, self._show_layer = show_scan, show_result, show_layer
+        self._entry, self._show_scan, self._show_result, self._show_layer = (
+            entry,
+            show_scan,
+            show_result,
+            show_layer,
+        )
         self._gone: deque[Gone] = deque(maxlen=KEPT)
         self._seen_to_go: weakref.WeakSet[ResultLayers] = weakref.WeakSet()
         viewer.layers.events.inserted.connect(self._forget_what_is_back, position="last")
@@ -76,7 +84,9 @@ class Deleted:
         layer = event.value
         scan, result = layer.metadata.get(SCAN), layer.metadata.get(RESULT)
         if isinstance(scan, Scan):
-            self._keep(Gone(layer.name, lambda: self._show_scan(scan)))
+            entry = self._entry(scan)
+            beside = {} if entry is None else entry.beside
+            self._keep(Gone(layer.name, lambda: self._show_scan(scan, beside)))
         elif isinstance(result, ResultLayers):
             self._forget_what_is_back()
             self._on_part_removed(result, layer.metadata[ROLE])

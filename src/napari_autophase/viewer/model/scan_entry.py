@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from napari.layers import Labels, Layer
@@ -34,6 +35,11 @@ class ScanEntry:
 
     def __post_init__(self) -> None:
         self.names.add(self.scan.name)
+
+    @property
+    def beside(self) -> dict[str, Any]:
+        """What it has beside scan and layer: to be had again if it comes back after it was deleted."""
+        return {name: getattr(self, name) for name in ("names", "placed", "mask", "painted_whole")}
 
     def rename(self) -> None:
         """Call the scan as its layer is called."""

@@ -60,6 +60,7 @@ class Scans:
         self._sides, self._images, self._names, self._place_anew = sides, images, names, place_anew
         self._entries: list[ScanEntry] = []
         self._current: Scan | Layer | None = None
+        self._beside: dict[str, Any] = {}
         self.typed = Typed()
         """What was typed into the geometry forms of scans and results and is not used yet."""
 
@@ -140,11 +141,19 @@ class Scans:
 
     def enter(self, scan: Scan, layer: Layer) -> None:
         """Take in a scan that `layer` shows, and make it current."""
-        entry = ScanEntry(scan, layer)
+        entry = ScanEntry(scan, layer, **self._beside)
         if any(scan.name == other.name for other in self.all):
             entry.rename()  # as napari has numbered it
         self._entries.append(entry)
         self._show_new(entry)
+
+    def bring_back(self, scan: Scan, beside: dict[str, Any]) -> None:
+        """Show a scan that was deleted, with what its entry had `beside` it, and make it current."""
+        self._beside = beside
+        try:
+            self.add(scan)
+        finally:
+            self._beside = {}
 
     def _show_new(self, entry: ScanEntry) -> None:
         self._current = entry.scan

@@ -86,7 +86,10 @@ class Session:
         self._scans = Scans(viewer, self._sides, self.images, lambda: stage.names, self._gallery.place_anew)
         self.extras = Extras(viewer, self._background)
         """What is seen over a result or beside it."""
-        self.deleted = Deleted(viewer, self.add_scan, self._gallery.bring_back, self._bring_layer_back)
+        self.deleted = Deleted(
+            *(viewer, self._scans.entry, self._scans.bring_back),
+            *(self._gallery.bring_back, self._bring_layer_back),
+        )
         """What was deleted and can be brought back."""
         self.typed = self._scans.typed
         """What was typed into geometry forms and is not used yet."""
