@@ -245,7 +245,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.viewer.layers.remove_selected()
 
     @has_layers
-    @rule(which=some, name=st.sampled_from(["crystal", "a", "crystal · 1 isosurface"]))
+    @rule(which=some, name=st.sampled_from(["crystal", "a", "crystal · 1 isosurface", "", " ", "a\n<b>&"]))
     def rename(self, which, name):
         self.layer(which).name = name
 
@@ -274,6 +274,14 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def turn_dimensions(self):
         self.viewer.dims.ndisplay = 5 - self.viewer.dims.ndisplay
+
+    @rule(how=st.sampled_from(["roll", "transpose"]))
+    def turn_axes(self, how):
+        getattr(self.viewer.dims, how)()
+
+    @rule()
+    def change_dimensions(self):
+        self.session.change_dimensions(bool)
 
     @rule(by=st.sampled_from([-1, 1]))
     def step(self, by):
