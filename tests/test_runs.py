@@ -368,6 +368,7 @@ def test_starts_of_one_run_that_agree_tell_its_error(crystal, one_run):
     assert again.of_starts
     assert again.fsc is None
     assert [row[2] for row in analysis.trust.run_rows(again)[1:4]] == ["start", "start", "first half"]
+    assert not any("nan" in row for row in analysis.trust.run_rows(again))
 
 
 def test_starts_that_do_not_agree_or_explain_tell_no_error(crystal, one_run):

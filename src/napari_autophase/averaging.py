@@ -150,7 +150,7 @@ def of_starts(
         objects, rows = [], []
         for one in agreeing:
             own = {"agreement": near.agreements[one], "twin": float(near.twins[one])}
-            rows.append({**row, "share": 0.0, "seconds": 0.0, **own})
+            rows.append({**row, "share": 0.0, **own})
             objects.append(near.objects[one])
         for share, half in enumerate(preparation.halves(prepared, recipe.seed), 1):
             data, begun = diffraction(half, recipe, device).explained(found.blur), stage.clock()

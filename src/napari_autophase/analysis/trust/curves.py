@@ -60,7 +60,8 @@ def run_rows(trust: Trust) -> list[tuple[str, ...]]:
         said = ", ".join(
             word for word, holds in (("twin", run["twin"]), ("left out", not run["kept"])) if holds
         )
-        figures = (f"{run.get(name, np.nan):.4g}" for name in ("chi2", "free_llk", "agreement", "seconds"))
+        names = ("chi2", "free_llk", "agreement", "seconds")
+        figures = (f"{run[name]:.4g}" if name in run else "" for name in names)
         rows.append((str(number), f"{run['seed']:.0f}", shares[int(run["share"])], *figures, said))
     return rows
 
