@@ -99,10 +99,10 @@ def test_runs_are_averaged_and_say_how_far_they_agree(crystal, averaged):
     assert together > np.median(alone)
 
 
-def test_what_is_found_is_rehearsed_in_simulated_counts(crystal, averaged):
+def test_what_is_found_is_bootstrapped_in_simulated_counts(crystal, averaged):
     """Of as many photons as there were, phased from what was found: near it, and each by other noise."""
     found, _ = averaged
-    rows = [row for row in found.trust.runs if row["share"] == analysis.trust.REHEARSED]
+    rows = [row for row in found.trust.runs if row["share"] == analysis.trust.BOOTSTRAPPED]
     assert all(0.98 < row["agreement"] < 1 for row in rows)
     assert len({row["chi2"] for row in rows}) == 3
     # Poisson noise alone is left, Σ(√n − √q)² is ¼ a voxel at most, and runs that disagree leave more

@@ -1,4 +1,4 @@
-"""Several runs of one prepared scan as one result, or several starts: averaged, compared, and rehearsed."""
+"""Several runs of one prepared scan as one result, or several starts: averaged, compared, and simulated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .phasing import Diffraction, Phased
     from .preparation import Prepared
 
-REHEARSALS, STEPS = 3, 60
+BOOTSTRAPS, STEPS = 3, 60
 """Simulated measurements of what was found, and the iterations that each is phased for."""
 _DOMAIN = 0x2E5EA25E
 """Enters the seed of their photons, so that no random number is used twice."""
@@ -43,7 +43,7 @@ def several(
     """Phase a scan ``recipe.runs`` times and return the mean, and two halves of its photons as often between them.
 
     The run with the lowest held-out likelihood gives shift, ramp, twin and support; runs much worse than it are left out.  What
-    is found is rehearsed: see `_rehearsed`.
+    is found is measured in simulations and phased again: see `_bootstrapped`.
     """
     number = recipe.runs
     parts = [prepared, *preparation.halves(prepared, recipe.seed)]
@@ -102,15 +102,17 @@ def _averaged(
     mean, support = mean.astype(np.complex64), best.support
     data = diffraction(prepared, recipe, device).explained(best.blur)
     object, figures = phasing.judged(mean, support, data)
-    rehearsed = yield from _rehearsed(object, support, prepared, data, recipe, stage)
-    again = [analysis.align(each, mean, ramp=True, twins=False) for each, _ in rehearsed]
-    rows += [{**row, "agreement": abs(alike)} for (_, row), (_, alike) in zip(rehearsed, again, strict=True)]
+    bootstrapped = yield from _bootstrapped(object, support, prepared, data, recipe, stage)
+    again = [analysis.align(each, mean, ramp=True, twins=False) for each, _ in bootstrapped]
+    rows += [
+        {**row, "agreement": abs(alike)} for (_, row), (_, alike) in zip(bootstrapped, again, strict=True)
+    ]
     objects = np.stack([*runs.objects[kept], *(each for each, _ in again)])
     assessed = trust.assess(
         mean,
         support,
         objects,
-        np.array([*np.array(shares)[kept], *[trust.REHEARSED] * len(again)]),
+        np.array([*np.array(shares)[kept], *[trust.BOOTSTRAPPED] * len(again)]),
         recipe.analyse.threshold,
         voxel_steps_nm,
         q_bragg_per_nm,
@@ -137,7 +139,7 @@ def of_starts(
 ) -> Generator[Progress, None, Run]:
     """Return a run with what its own starts say of it, where at least two explain the scan as well and agree; else as it is.
 
-    Half of the photons each are phased from what was found, twice, and that is rehearsed: a seventh of what several runs take.
+    Half of the photons each are phased from what was found, twice, and what was found is bootstrapped: a seventh of what several runs take.
     """
     if found.starts is None or len(found.starts) < 2 or not trust.explains(found.figures):
         return found
@@ -160,7 +162,7 @@ def of_starts(
             objects.append(phased.object)
         data = diffraction(prepared, recipe, device).explained(found.blur)
         for each, figures in (
-            yield from _rehearsed(found.object, found.support, prepared, data, recipe, stage)
+            yield from _bootstrapped(found.object, found.support, prepared, data, recipe, stage)
         ):
             rows.append(figures)
             objects.append(each)
@@ -181,7 +183,7 @@ def of_starts(
     return replace(found, starts=None, trust=replace(assessed, runs=tuple(rows), unit=unit))
 
 
-def _rehearsed(
+def _bootstrapped(
     object: np.ndarray,
     support: np.ndarray,
     prepared: Prepared,
@@ -189,12 +191,12 @@ def _rehearsed(
     recipe: Recipe,
     stage: Stopwatch,
 ) -> Generator[Progress, None, list[tuple[np.ndarray, dict[str, float]]]]:
-    """Measure what was found `REHEARSALS` times in a simulation, photon noise, gaps and all, and phase that from what was found.
+    """Measure what was found `BOOTSTRAPS` times in a simulation, photon noise, gaps and all, and phase that from what was found.
 
     What comes of it differs from what was found by the noise, and on the whole by what phasing does to such a crystal whatever
     the noise, which is what no two runs differ by: where a voxel of the pattern has less than a photon its modulus comes out too
     small, and the surface, where the amplitude ends and strain hangs on the finest detail, suffers first.  A network's guess
-    alone is of another kind, and not rehearsed.
+    alone is of another kind, and nothing is done for it.  This is a parametric bootstrap (Efron, Ann. Statist. 7, 1 (1979)).
 
     Returns
     -------
@@ -210,7 +212,7 @@ def _rehearsed(
     unseen = data.held_out_pixels()
     expected = np.nan_to_num(np.maximum(phasing.expected(object, data), 0))
     found = []
-    for number in range(REHEARSALS):
+    for number in range(BOOTSTRAPS):
         begun = stage.clock()
         counts = np.random.default_rng([recipe.seed, _DOMAIN, number]).poisson(expected)
         if not counts[prepared.good & ~unseen].any():
@@ -225,7 +227,7 @@ def _rehearsed(
             bounded=True,
         ).explained(data.blur)
         phased = yield from _going_on(again, object, support, recipe, f"{STEPS}*{last}")
-        row = {"seed": float(recipe.seed), "share": float(trust.REHEARSED), "kept": 1.0, "twin": 0.0}
+        row = {"seed": float(recipe.seed), "share": float(trust.BOOTSTRAPPED), "kept": 1.0, "twin": 0.0}
         found.append((phased.object, {**row, "seconds": stage.clock() - begun, **phased.figures}))
     return found
 

@@ -230,16 +230,16 @@ def test_errors_are_those_that_are_made(bias):
         assert np.nanmax(values) < 0.2
 
 
-@pytest.mark.parametrize(("rehearsals", "known"), [(0, False), (3, True)])
-def test_what_phasing_does_to_every_run_is_an_error_once_it_is_rehearsed(rehearsals, known):
+@pytest.mark.parametrize(("bootstraps", "known"), [(0, False), (3, True)])
+def test_what_phasing_does_to_every_run_is_an_error_once_it_is_bootstrapped(bootstraps, known):
     truth = crystal(1.0)
     one, two = (noisy(truth, 0.05, seed) - truth for seed in (1, 2))
     found = truth * wave(-0.3)
     objects = [found + (one + two) / 2, found + one, found + two]
     # phased again, what was found is off by as much again
-    objects += [found * wave(-0.3) + (noisy(truth, 0.05, 3 + n) - truth) for n in range(rehearsals)]
+    objects += [found * wave(-0.3) + (noisy(truth, 0.05, 3 + n) - truth) for n in range(bootstraps)]
     runs = np.stack(objects).astype(np.complex64)
-    shares, steps = np.array([0, 1, 2] + [trust.REHEARSED] * rehearsals), np.diag([5.0, 5, 5])
+    shares, steps = np.array([0, 1, 2] + [trust.BOOTSTRAPPED] * bootstraps), np.diag([5.0, 5, 5])
     told = trust.assess(runs[0], np.abs(truth) > 0, runs, shares, 0.3, steps, Q)
     off = told.strain - strain_of(truth, told.figures["strain_resolution"])
     off -= np.nanmean(off)

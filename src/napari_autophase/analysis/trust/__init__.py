@@ -1,6 +1,6 @@
 """How far to trust a result: photon noise, agreement of runs and of halves of the counts, resolution, a verdict in words."""
 
-from .assess import REHEARSED, REPRODUCES, assess, reassessed
+from .assess import BOOTSTRAPPED, REPRODUCES, assess, reassessed
 from .average import Aligned, agreement, aligned, first_mode, modes
 from .comparable import incomparable, ranked_in_words
 from .confidence import FOUND, confidence, evidence
@@ -27,7 +27,7 @@ __all__ = [
     "GOOD",
     "LOW",
     "POOR",
-    "REHEARSED",
+    "BOOTSTRAPPED",
     "REPRODUCES",
     "Aligned",
     "agreement",

@@ -9,8 +9,8 @@ Where they err together, by what phasing makes of any counts, they agree and are
 of all photons, which for photon noise alone is the same again (its variance is that of a half less that of the whole, one half
 of a half's).  The squares of both are averaged.  What all three share shows in neither.
 
-Two such parts are known, and their squares are added.  What phasing does to a crystal whatever the noise is seen in rehearsals:
-what was found is measured in a simulation and phased again, and what the rehearsals differ from it by in the mean, less what is
+Two such parts are known, and their squares are added.  What phasing does to a crystal whatever the noise is seen in bootstraps:
+what was found is measured in a simulation and phased again, and what the bootstraps differ from it by in the mean, less what is
 left of their noise, is that part.  It is largest at the surface.  And of a crystal that is nearly its own twin the moduli hardly
 tell the part of its phase that has another sign in the twin, in any run: either sign is as likely there, so that the mean square
 of what the map is off by is twice that part's.
@@ -39,7 +39,7 @@ from .resolution import cropped, cut, fsc, prtf, smoothed
 
 REPRODUCES = 0.9
 """Correlation of the strain of two halves from which a map is called reproducible."""
-REHEARSED = 3
+BOOTSTRAPPED = 3
 """The share of a run that phased simulated counts of what was found."""
 ITS_TWIN = 0.95
 """Correlation with its own twin from which a crystal is nearly that: the moduli then hardly tell the signs of what differs."""
@@ -68,7 +68,7 @@ def assess(
     runs
         complex64 (R, N0, N1, N2): all runs, brought onto `found`, of which what lies inside the support counts.
     shares
-        int, one per run: 0 had all photons, 1 and 2 the two halves of them, `REHEARSED` those of a simulation of `found`.
+        int, one per run: 0 had all photons, 1 and 2 the two halves of them, `BOOTSTRAPPED` those of a simulation of `found`.
     threshold
         Of the amplitude, as a fraction of the largest, that bounds the maps.
     voxel_steps_nm, q_bragg_per_nm
@@ -101,8 +101,10 @@ def assess(
 
     inside = cut(support[None], support)[0]
     # one ramp for all, so that halves may differ in their mean strain too
-    rehearsed, starts = objects[shares == REHEARSED], whole if of_starts else whole[:0]
-    flat = _flattened(cut(np.stack([found, *halves, turned * support, *rehearsed, *starts]), support), inside)
+    bootstrapped, starts = objects[shares == BOOTSTRAPPED], whole if of_starts else whole[:0]
+    flat = _flattened(
+        cut(np.stack([found, *halves, turned * support, *bootstrapped, *starts]), support), inside
+    )
     scale = robust_maximum(np.abs(flat[0]))
     mask = inside & (np.abs(flat[0]) >= threshold * scale)
 
@@ -131,7 +133,7 @@ def assess(
 
     def error(maps: list[np.ndarray]) -> np.ndarray:
         whole, one, two, other, *rest = (each - each[mask & np.isfinite(each)].mean() for each in maps)
-        again, others = rest[: len(rehearsed)], rest[len(rehearsed) :]
+        again, others = rest[: len(bootstrapped)], rest[len(bootstrapped) :]
         apart = np.square(one - two) / 4
         together = (np.square(one - whole) + np.square(two - whole)) / 2
         untold = np.square(whole - other) / 2 if figures["twin_likeness"] > ITS_TWIN else 0
@@ -216,11 +218,11 @@ def _angle(turned: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.angle(turned * np.conj(mean))
 
 
-def _common(found: np.ndarray, rehearsed: list[np.ndarray]) -> np.ndarray | float:
-    """Return the square of what rehearsals differ from the map itself by in the mean, less what noise leaves of that."""
-    if len(rehearsed) < 2:
+def _common(found: np.ndarray, bootstrapped: list[np.ndarray]) -> np.ndarray | float:
+    """Return the square of what bootstraps differ from the map itself by in the mean, less what noise leaves of that."""
+    if len(bootstrapped) < 2:
         return 0.0
-    off = np.stack(rehearsed) - found
+    off = np.stack(bootstrapped) - found
     return np.maximum(np.square(off.mean(0)) - off.var(0, ddof=1) / len(off), 0)
 
 
