@@ -22,12 +22,12 @@ from .verdict import (
 
 __all__ = [
     "AGREE",
+    "BOOTSTRAPPED",
     "CONVERGED",
     "FOUND",
     "GOOD",
     "LOW",
     "POOR",
-    "BOOTSTRAPPED",
     "REPRODUCES",
     "Aligned",
     "agreement",
