@@ -66,7 +66,7 @@ def test_frames_that_are_the_same_are_said(tmp_path, counts):
     twice[12] = counts[12]
     np.save(tmp_path / "a.npy", twice)
     (note,) = formats.read_scan(tmp_path / "a.npy").notes
-    assert note.startswith("Frames 0 to 2 have no count at all"), "they are not called the same"
+    assert note.startswith("Frames 0 to 2 hold no count at all"), "they are not called the same"
 
 
 @pytest.mark.parametrize("at", [0, 1, 2, 3])

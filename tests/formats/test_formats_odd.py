@@ -140,7 +140,7 @@ def test_a_mask_that_a_person_names_and_that_masks_nothing_is_said(tmp_path):
     np.save(tmp_path / "mask.npy", np.zeros((64, 64), np.uint8))
     scan = formats.read_scan(tmp_path / "a.npy", mask=tmp_path / "mask.npy", roi=(0, 32, 0, 32))
     assert any("mask.npy masks nothing of this scan" in note for note in scan.notes)
-    with pytest.raises(InputError, match="no rows 40 to 72 and columns 0 to 32, where the frames lie"):
+    with pytest.raises(InputError, match="no rows 40 to 71 and columns 0 to 31, where these lie"):
         formats.read_scan(tmp_path / "a.npy", mask=tmp_path / "mask.npy", roi=(40, 72, 0, 32))
 
 

@@ -57,7 +57,7 @@ def test_pictures_are_somebody_elses(tmp_path):
     tifffile.imwrite(tmp_path / "rgb.tif", volume((20, 32, 32, 3), "u1"), photometric="rgb")
     tifffile.imwrite(tmp_path / "one.tif", volume((32, 32, 3), "u1"), photometric="rgb")
     tifffile.imwrite(
-        tmp_path / "channels.tif", volume((16, 32, 32), "u2"), imagej=True, metadata={"axes": "CYX"}
+        tmp_path / "channels.tif", volume((8, 32, 32), "u2"), imagej=True, metadata={"axes": "CYX"}
     )
     for name, why in {"photo": "2-dim", "rgb": "colours", "one": "colours", "channels": "channels"}.items():
         assert formats.recognise(tmp_path / f"{name}.tif") is None
