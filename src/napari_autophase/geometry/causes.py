@@ -18,6 +18,7 @@ _FITS = 0.8
 _CLEARLY = 3.0
 """So many times nearer than it was."""
 _KEV_ANGSTROM = 12.398419843
+"""Of a photon, energy times wavelength."""
 _HIGHEST = 4
 """Miller indices that are tried."""
 
