@@ -139,7 +139,8 @@ def of_starts(
 ) -> Generator[Progress, None, Run]:
     """Return a run with what its own starts say of it, where at least two explain the scan as well and agree; else as it is.
 
-    Half of the photons each are phased from what was found, twice, and what was found is bootstrapped: a seventh of what several runs take.
+    Half of the photons each are phased from what was found, twice, and what was found is bootstrapped: a seventh of what
+    several runs take.
     """
     if found.starts is None or len(found.starts) < 2 or not trust.explains(found.figures):
         return found

@@ -511,7 +511,7 @@ def test_a_region_and_a_field_of_the_whole_detector(dock, session, qtbot, tmp_pa
     np.save(tmp_path / "white.npy", white)
     dock.corrections.white_file.choose(str(tmp_path / "white.npy"))
     settle(qtbot, dock)
-    assert "say it with Region: ROW0" in errors.pop()  # nobody knows where the frames lie
+    assert "say where these lie on it with Region: ROW0" in errors.pop()  # nobody knows where the frames lie
     rows, columns = scan.shape[1:]
     QTest.keyClicks(dock.corrections.roi, f"10,{10 + rows},20,{20 + columns}")
     dock.corrections.roi.editingFinished.emit()

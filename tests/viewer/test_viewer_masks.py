@@ -130,7 +130,9 @@ def test_it_is_hidden_with_the_diffraction_and_comes_back_with_it(row, session, 
 
 
 def test_on_a_cropped_scan_the_mask_of_the_whole_frames_is_cut(row, session, viewer, tmp_path):
-    formats.write_scan(make_scan(size=32), tmp_path / "large.h5")
+    scan = make_scan(size=32)
+    scan = replace(scan, counts=scan.counts + 1)  # its first frame has no count, and would be masked
+    formats.write_scan(scan, tmp_path / "large.h5")
     session.add_scan(formats.read_scan(tmp_path / "large.h5"))
     row.paint.click()
     viewer.layers["large mask"].data[:, 10, :] = 1
@@ -143,7 +145,9 @@ def test_on_a_cropped_scan_the_mask_of_the_whole_frames_is_cut(row, session, vie
 @pytest.fixture
 def of_a_file(row, session, tmp_path, qtbot):
     """The panel with a scan that was read from a file; a function that waits until it was read anew."""
-    formats.write_scan(make_scan(size=32), tmp_path / "large.h5")
+    scan = make_scan(size=32)
+    scan = replace(scan, counts=scan.counts + 1)  # its first frame has no count, and would be masked
+    formats.write_scan(scan, tmp_path / "large.h5")
     session.add_scan(formats.read_scan(tmp_path / "large.h5"))
 
     def settled(dock):

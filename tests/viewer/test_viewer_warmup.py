@@ -150,7 +150,7 @@ def test_a_first_reconstruction_imports_nothing_more():
         "warmup.engine._thread.join()\n"
         "before = set(sys.modules)\n"
         "runs = sys.modules['napari_autophase.runs']\n"
-        "runs.trust.explains = lambda *_: True\n"  # what is found is not phased again, which takes long
+        "runs.is_enough = lambda *_: True\n"  # what is found is not phased again, which takes long
         "draw(run(scan, Recipe.from_preset('fast')))\n"
         "print(*sorted(set(sys.modules) - before))\n"
     )
