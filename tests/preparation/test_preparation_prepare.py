@@ -316,6 +316,7 @@ def test_without_geometry_everything_else_works():
         ({}, {"binning": (4, 1, 1)}, "bin less"),
         ({}, {"binning": (0, 1, 1)}, "at least 1"),
         ({}, {"saturation": 0.5}, "Nothing is left"),
+        ({"counts": (np.indices((32, 32, 32)).sum(0) == 93) * 2}, {}, "2 photons in all, too few"),
     ],
 )
 def test_when_nothing_is_left_it_says_what_to_do(change, settings_, word):

@@ -20,6 +20,8 @@ from .region import lit_shape, middle, pad_fast
 
 _LITTLE = 0.15
 """A part of the light that can be missing beside the brightest voxels, whether or not its surroundings tell what it was."""
+_FEWEST = 30
+"""Photons in all, with fewer of which nothing can be phased."""
 _NARROW = 2.0
 """No crystal is so few voxels wide."""
 _OTHERS = 4
@@ -126,6 +128,11 @@ def prepare(
         raise InputError(
             f"Nothing is left of {scan.name} after masking and background subtraction; "
             "check the mask, the saturation and the background."
+        )
+    photons = float(counts.sum(where=good, dtype=np.float64))
+    if photons < _FEWEST:
+        raise InputError(
+            f"{scan.name} holds {photons:.3g} photons in all, too few to phase; if its values are no counts, say so with --values."
         )
     if counts.min(where=good, initial=np.inf) == counts.max():
         raise InputError(
