@@ -132,7 +132,7 @@ def prepare(
     photons = float(counts.sum(where=good, dtype=np.float64))
     if photons < _FEWEST:
         raise InputError(
-            f"{scan.name} holds {photons:.3g} photons in all, too few to phase; if its values are no counts, say so with --values."
+            f"{scan.name} holds {photons:.3g} photons in all, too few to phase; if its values are no counts, say so by --values."
         )
     if counts.min(where=good, initial=np.inf) == counts.max():
         raise InputError(
