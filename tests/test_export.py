@@ -389,6 +389,27 @@ def test_maps_without_geometry_open_again_as_ours(found, tmp_path, suffix):
     assert analysis.compare_results(again, unknown).figures["correlation"] > 0.98
 
 
+@pytest.mark.parametrize("knows", [True, False])
+@pytest.mark.parametrize("suffix", [".npz", ".mat", ".nxs", ".vti"])
+def test_maps_of_a_thin_crystal_open_again(found, tmp_path, suffix, knows):
+    """Maps are cut to the crystal, so that they may have fewer voxels than any scan: a plate of two, and its margin."""
+    plate = np.zeros(found.shape, bool)
+    middle = tuple(slice(n // 2 - half, n // 2 + half) for n, half in zip(found.shape, (1, 4, 5), strict=True))
+    plate[middle] = True
+    thin = replace(found, object=np.where(plate, 1, 0).astype(np.complex64), support=plate)
+    if not knows:
+        thin = replace(thin, voxel_steps_nm=None, q_bragg_per_nm=None)
+    assert min(export.maps_of(thin).shape) < 16
+    export.export(thin, tmp_path / f"a{suffix}")
+    again = formats.read(tmp_path / f"a{suffix}")
+    assert again.object.shape == export.maps_of(thin).shape
+    assert again.name == "ball"
+    assert (again.q_bragg_per_nm is not None) == knows
+    assert analysis.compare_results(again, thin).figures["correlation"] > 0.95
+    with pytest.raises(InputError, match="reconstruction"):
+        formats.read_scan(tmp_path / f"a{suffix}")
+
+
 def test_what_cannot_be_written_is_said_and_leaves_nothing(found, tmp_path):
     with pytest.raises(InputError, match=r"a\.docx.*\.vti"):
         export.export(found, tmp_path / "a.docx")

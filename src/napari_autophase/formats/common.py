@@ -17,6 +17,10 @@ from .entry import ScanEntry
 from .masks import Box, StoredMask
 
 
+_SMALLEST = 5
+"""Voxels that a crystal of one, cut out with its margin of two, has along each axis."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """One array inside a file: its path there ("" where the file is one array), shape and dtype as stored.
@@ -33,6 +37,11 @@ class Dataset:
     def is_volume(self) -> bool:
         """Whether this can be a scan or an object: see `could_be_volume`."""
         return could_be_volume(self.shape, self.dtype)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether this can be an object that was cut to the crystal, which no scan is as small as."""
+        return not self.is_volume and could_be_volume(self.shape, self.dtype, _SMALLEST)
 
     @property
     def is_modes(self) -> bool:
@@ -57,12 +66,12 @@ def kept_axes(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(kept)
 
 
-def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype) -> bool:
-    """Tell whether an array can be a scan or an object: three sides of 16 or more, and axes of length one; or complex modes."""
+def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype, least: int = 16) -> bool:
+    """Tell whether an array can be a scan or an object: three sides of `least` or more, and axes of length one; or complex modes."""
     if shape is None or dtype.kind not in "uifc" or len(shape) < 3:
         return False
     sides = [shape[axis] for axis in kept_axes(shape)]
-    if min(sides[-3:]) < 16:
+    if min(sides[-3:]) < least:
         return False
     return len(sides) == 3 or (len(sides) == 4 and dtype.kind == "c")
 

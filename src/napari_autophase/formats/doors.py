@@ -14,8 +14,8 @@ from ..memory import GIB, available_memory_bytes
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Scan
 from . import cxi
-from .choice import choose
-from .common import AmbiguousScan, Dataset
+from .choice import choose, pick
+from .common import AmbiguousDataset, AmbiguousScan, Dataset
 from .crop import PREPARING, Crop, memory_bytes
 from .listing import scans
 from .paths import split_path
@@ -263,4 +263,13 @@ def _locate(path: str | Path, dataset: str | None) -> tuple[Path, Format, Datase
         if len(measured) > 1:
             raise AmbiguousScan(file, measured)
         name = measured[0].path if measured else None
-    return file, kind, choose(file, kind, name, lambda each: each.is_volume)
+    try:
+        return file, kind, choose(file, kind, name, lambda each: each.is_volume)
+    except AmbiguousDataset:
+        raise
+    except InputError:
+        # a crystal that was cut out of its box may be smaller than any scan
+        small = [each for each in kind.lists(file) if each.is_small and kind.is_object(file, each)]
+        if not small:
+            raise
+        return file, kind, pick(file, small, kind.preferred(file, small), lambda each: each.is_small)

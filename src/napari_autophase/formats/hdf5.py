@@ -108,6 +108,7 @@ class Hdf5(Format):
         with opened(path) as tree:
             marked = [_known_as(tree, each, arrays) for each in _signals(tree, tree.root["/"], "/")]
             volumes = {each.path: each for each in marked if each.is_volume}
+            volumes = volumes or {each.path: each for each in marked if each.is_small}
             if len(volumes) == 1:
                 return next(iter(volumes.values()))
             real = [each for each in arrays if each.is_volume and each.dtype.kind != "c"]
@@ -234,7 +235,7 @@ class Hdf5(Format):
 
     def is_object(self, path: Path, dataset: Dataset) -> bool:
         """Take complex arrays, and real ones that the file says are in direct space."""
-        if dataset.dtype.kind == "c" or not dataset.is_volume:
+        if dataset.dtype.kind == "c" or not (dataset.is_volume or dataset.is_small):
             return dataset.dtype.kind == "c"
         with opened(path) as tree:
             return parts.is_direct(tree[_parts(tree, dataset.path)[0]].parent)
@@ -248,7 +249,7 @@ class Hdf5(Format):
         if dataset.dtype.kind != "c" and self.is_object(path, dataset):
             with opened(path) as tree:
                 return parts.read(path, tree, dataset)
-        found = self.reads(path, dataset) if dataset.is_volume else np.empty(0)
+        found = self.reads(path, dataset) if dataset.is_volume or dataset.is_small else np.empty(0)
         with opened(path) as tree:
             return results.read_result(path, tree, dataset, found)
 

@@ -49,7 +49,7 @@ def read_result(path: Path, tree: Tree, dataset: Dataset, found: np.ndarray) -> 
     InputError
         If the file is damaged, or `dataset` is not a complex volume.
     """
-    if dataset.dtype.kind != "c" or not dataset.is_volume:
+    if dataset.dtype.kind != "c" or not (dataset.is_volume or dataset.is_small):
         raise InputError(f"{path}::{dataset.path} is not a complex volume; open it as a scan (read_scan).")
     found = found.astype(np.complex64, copy=False)
     image = tree[dataset.path].parent
