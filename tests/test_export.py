@@ -394,7 +394,9 @@ def test_maps_without_geometry_open_again_as_ours(found, tmp_path, suffix):
 def test_maps_of_a_thin_crystal_open_again(found, tmp_path, suffix, knows):
     """Maps are cut to the crystal, so that they may have fewer voxels than any scan: a plate of two, and its margin."""
     plate = np.zeros(found.shape, bool)
-    middle = tuple(slice(n // 2 - half, n // 2 + half) for n, half in zip(found.shape, (1, 4, 5), strict=True))
+    middle = tuple(
+        slice(n // 2 - half, n // 2 + half) for n, half in zip(found.shape, (1, 4, 5), strict=True)
+    )
     plate[middle] = True
     thin = replace(found, object=np.where(plate, 1, 0).astype(np.complex64), support=plate)
     if not knows:
@@ -408,6 +410,17 @@ def test_maps_of_a_thin_crystal_open_again(found, tmp_path, suffix, knows):
     assert analysis.compare_results(again, thin).figures["correlation"] > 0.95
     with pytest.raises(InputError, match="reconstruction"):
         formats.read_scan(tmp_path / f"a{suffix}")
+
+
+def test_the_package_writes_what_it_reads(tmp_path):
+    """`write` of a scan ended in an AttributeError."""
+    from napari_autophase import Scan, read, write
+
+    counts = np.random.default_rng(0).poisson(3.0, (16, 17, 18)).astype(np.int32)
+    write(Scan(counts), tmp_path / "a.h5")
+    np.testing.assert_array_equal(read(tmp_path / "a.h5").counts, counts)
+    with pytest.raises(InputError, match=r"ends in \.h5"):
+        write(Scan(counts), tmp_path / "a.npz")
 
 
 def test_what_cannot_be_written_is_said_and_leaves_nothing(found, tmp_path):

@@ -10,7 +10,7 @@ from .formats import export as writers
 from .maps import Maps
 from .orthogonal import FRAMES, Frame, VoxelSize, resolved_voxel_nm, turned
 from .reconstruction import Reconstruction
-from .scan import InputError
+from .scan import InputError, Scan
 
 SUFFIXES = (".cxi", *writers.WRITERS, ".csv")
 """How the names of files end that `export` writes."""
@@ -119,14 +119,17 @@ def export(
         writers.write(maps, path)
 
 
-def write(found: Reconstruction, path: str | Path) -> None:
-    """Save a result as .cxi with its maps beside the object, or without them where there is no crystal in it.
+def write(found: Reconstruction | Scan, path: str | Path) -> None:
+    """Save a result as .cxi with its maps beside the object, or without them where there is no crystal in it; or a scan.
 
     Raises
     ------
     InputError
-        If the name does not end in .cxi, or the place cannot be written.
+        If the name does not end in .cxi (of a scan: see `formats.write_scan`), or the place cannot be written.
     """
+    if isinstance(found, Scan):
+        formats.write_scan(found, path)
+        return
     try:
         maps = maps_of(found)
     except InputError:  # an empty result is one that a person wants to look at too

@@ -188,3 +188,17 @@ def test_strain_that_splits_a_peak_is_not_masked(seed, phase, kind):
 def test_fringes_and_strain_are_no_second_crystal(phase):
     scan = simulate(seed=5, size=64, phase_range=phase).scan
     assert not any("second peak" in each for each in prepare(scan).notes)
+
+
+@pytest.mark.parametrize("photons", [30, 100])
+def test_single_photons_are_no_second_peak_and_tell_of_no_sampling(photons):
+    """One photon far out in a scan of a few was called a peak a third as bright, and light that the array is too small for."""
+    whole = simulate(3, 32, peak=1e4).scan
+    for seed in range(4):
+        share = photons / whole.counts.sum()
+        seen = np.random.default_rng(seed).binomial(whole.counts, share).astype(np.int32)
+        notes = prepare(Scan(seen, geometry=whole.geometry)).notes
+        (said,) = (each for each in notes if "photons" in each)
+        assert said.startswith(f"The scan holds {seen.sum()} photons: too few")
+        assert not any("second peak" in each or "undersampled" in each for each in notes)
+    assert not any("too few" in each for each in prepare(whole).notes)

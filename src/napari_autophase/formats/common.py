@@ -16,7 +16,6 @@ from ..scan import Geometry, InputError
 from .entry import ScanEntry
 from .masks import Box, StoredMask
 
-
 _SMALLEST = 5
 """Voxels that a crystal of one, cut out with its margin of two, has along each axis."""
 
@@ -67,7 +66,7 @@ def kept_axes(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype, least: int = 16) -> bool:
-    """Tell whether an array can be a scan or an object: three sides of `least` or more, and axes of length one; or complex modes."""
+    """Tell whether an array can be a scan or an object: three sides of `least` or more, axes of length one; or modes."""
     if shape is None or dtype.kind not in "uifc" or len(shape) < 3:
         return False
     sides = [shape[axis] for axis in kept_axes(shape)]

@@ -24,6 +24,8 @@ _FEWEST = 30
 """Photons in all, with fewer of which nothing can be phased."""
 _NARROW = 2.0
 """No crystal is so few voxels wide."""
+_FEW = 500
+"""Of so few photons a single one far out may look like a second peak, or like light that fills the scan."""
 _OTHERS = 4
 """So many peaks of other crystals are masked at most."""
 
@@ -174,7 +176,15 @@ def prepare(
         )
 
     oversampling = estimate_oversampling(*volumes) if completed is None else completed.oversampling
-    foreign, said = _other_peaks(scanned[0], scanned[1], peak, oversampling, choice.other_peaks)
+    photons = float(counts.sum(where=good, dtype=np.float64))
+    tells = photons >= _FEW or bool((counts % 1).any())  # what was scaled is no number of photons
+    if tells:
+        foreign, said = _other_peaks(scanned[0], scanned[1], peak, oversampling, choice.other_peaks)
+    else:
+        foreign = None
+        said = [
+            f"The scan holds {photons:.0f} photons: too few to tell how it is sampled, and what else is in it."
+        ]
     notes += said
     if foreign is not None:
         foreign = np.roll(foreign, shift, (0, 1, 2))
@@ -182,11 +192,11 @@ def prepare(
         if completed is None:
             oversampling = estimate_oversampling(*volumes)
     for axis, ratio in zip(("rocking", "row", "column"), oversampling, strict=True):
-        if ratio < 1.8:
+        if ratio < 1.8 and tells:
             notes.append(
                 f"The scan is undersampled along the {axis} axis ({ratio:.1f}-fold; 2 is the least for phasing)."
             )
-    notes += _unchanging(oversampling, volumes[0].shape)
+    notes += _unchanging(oversampling, volumes[0].shape) if tells else []
     # the field of view, and with it the oversampling, stays as it is when voxels become smaller or larger
     if choice.crop is not None:
         wanted = lit_shape(*volumes[:2]) if choice.crop == "auto" else choice.crop
