@@ -497,6 +497,9 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
         ]
         found(recipe, one(even, 2.5), better, one(even, 1.6), prepared=clipped)
         assert [how["careful"] for how in asked] == [False, True, True]
+    # next to nothing tells no more in a longer search
+    faint = replace(whole, counts=whole.counts * np.float32(400 / whole.counts.sum()))
+    assert found(Recipe(), unsure, prepared=faint).notes == ()
     iterative = Recipe.from_preset("iterative")
     found(iterative, unsure, one(even, 1.2), prepared=clipped)
     assert [how["careful"] for how in asked] == [False, True]

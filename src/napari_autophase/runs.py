@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from . import preparation
 from .enough import UNIFORM, is_doubtful, is_enough, is_uneven, may_be_blurred, merit
 from .outcome import Run, finished, near_starts, starts_alike
 from .progress import relayed
@@ -43,7 +44,9 @@ def single(
     tried, said, more, doubted = recipe, "", recipe.with_more_starts(), may_be_blurred(recipe, found)
     ways = {"with more starts": more != recipe, "in search of partly coherent light": doubted}
     how = [way for way, is_taken in ways.items() if is_taken] if complete or is_uneven(found) else []
-    if not is_enough(found, complete):
+    # more starts find no more in next to nothing
+    tells = prepared.counts.sum(where=prepared.good) >= preparation.FEW_PHOTONS
+    if tells and not is_enough(found, complete):
         if how:
             tried = more
             why = (

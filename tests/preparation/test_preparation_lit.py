@@ -190,7 +190,7 @@ def test_fringes_and_strain_are_no_second_crystal(phase):
     assert not any("second peak" in each for each in prepare(scan).notes)
 
 
-@pytest.mark.parametrize("photons", [30, 100])
+@pytest.mark.parametrize("photons", [60, 100])
 def test_single_photons_are_no_second_peak_and_tell_of_no_sampling(photons):
     """One photon far out in a scan of a few was called a peak a third as bright, and light that the array is too small for."""
     whole = simulate(3, 32, peak=1e4).scan

@@ -14,11 +14,12 @@ from .pixels import (
     find_isolated,
     find_saturated,
 )
-from .prepare import Prepared, assumed, find_peak, on_grids, prepare
+from .prepare import FEW_PHOTONS, Prepared, assumed, find_peak, on_grids, prepare
 from .region import fast_size, middle
 from .repeats import sum_of, sum_scans
 
 __all__ = [
+    "FEW_PHOTONS",
     "FLAGS",
     "WHY",
     "Background",

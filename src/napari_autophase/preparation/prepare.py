@@ -24,8 +24,8 @@ _FEWEST = 30
 """Photons in all, with fewer of which nothing can be phased."""
 _NARROW = 2.0
 """No crystal is so few voxels wide."""
-_FEW = 500
-"""Of so few photons a single one far out may look like a second peak, or like light that fills the scan."""
+FEW_PHOTONS = 500
+"""Of fewer a single one far out may look like a second peak, or like light that fills the scan, and no search finds a crystal."""
 _OTHERS = 4
 """So many peaks of other crystals are masked at most."""
 
@@ -177,7 +177,7 @@ def prepare(
 
     oversampling = estimate_oversampling(*volumes) if completed is None else completed.oversampling
     photons = float(counts.sum(where=good, dtype=np.float64))
-    tells = photons >= _FEW or bool((counts % 1).any())  # what was scaled is no number of photons
+    tells = photons >= FEW_PHOTONS or bool((counts % 1).any())  # what was scaled is no number of photons
     if tells:
         foreign, said = _other_peaks(scanned[0], scanned[1], peak, oversampling, choice.other_peaks)
     else:
