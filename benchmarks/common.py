@@ -26,7 +26,17 @@ from napari_autophase.scan import Scan
 RESULTS = Path(__file__).parent / "results"
 SUCCESS = 0.95
 """Correlation of the complex objects, after alignment, from which a reconstruction counts as found."""
-ENGINE = ("simulation", "reconstruct", "runs", "preparation", "phasing", "network", "analysis")
+ENGINE = (
+    "simulation",
+    "reconstruct",
+    "runs",
+    "enough",
+    "outcome",
+    "preparation",
+    "phasing",
+    "network",
+    "analysis",
+)
 
 
 class Rows:
