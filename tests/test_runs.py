@@ -504,8 +504,9 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
     found(iterative, unsure, one(even, 1.2), prepared=clipped)
     assert [how["careful"] for how in asked] == [False, True]
     # a blur that leaves an axis sharp is held against coherent light
-    sharp = one(even, 1.2, (0.0, 0.5, 0.0))
-    for recipe, outcomes in ((Recipe(), (first, sharp)), (best, (first, sharp)), (Recipe(), (sharp,))):
+    sharp = one(even, 1.2, (0.05, 0.5, 0.0))
+    ways = (Recipe(), (first, sharp)), (best, (first, sharp)), (Recipe(), (sharp,)), (iterative, (sharp,))
+    for recipe, outcomes in ways:
         assert found(recipe, *outcomes, one(even, 1.3)).blur == sharp.blur
         assert [how["light"] for how in asked] == ["estimate"] * len(outcomes) + ["off"]
         assert found(recipe, *outcomes, one(even, 1.2)).blur is None
@@ -517,5 +518,9 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
         assert found(recipe, blurred, one(even, 1.2), prepared=gap).blur is None
     # few photons: what hardly explains more is not taken if it is less even
     assert found(Recipe(), one(uneven, 1.2), one(even, 1.26)).object is even
-    for alone in (best.with_settings({"model.coherence": "off"}), Recipe.from_preset("iterative")):
-        assert found(alone, first).notes == found(alone, sharp).notes == ()
+    # random starts that do not explain the scan, and in which no blur was found, may have been misled by the search for one
+    assert "sought in vain" in found(iterative, first, one(even, 1.2)).notes[-1]
+    assert [how["light"] for how in asked] == ["estimate", "off"]
+    assert found(iterative, first, worse).notes == found(iterative, one(even, 1.2)).notes == ()
+    alone = best.with_settings({"model.coherence": "off"})
+    assert found(alone, first).notes == found(alone, sharp).notes == ()

@@ -258,11 +258,16 @@ def _going_on(
 
 
 def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Generator[Progress, None, Run]:
-    """Do one of several jobs; of those after the first only the refinement is reported, as a part of all."""
+    """Do one of several jobs; of those after the first only the refinement is reported, as a part of all.  One that is begun anew
+    does not go back.
+    """
+    done = 0.0
 
     def of_all(now: Progress) -> Progress | None:
+        nonlocal done
         if now.stage == "refine":
-            return replace(now, step=index * now.total + now.step, total=jobs * now.total)
+            done = max(done, now.step / now.total)
+            return replace(now, step=round((index + done) * now.total), total=jobs * now.total)
         return now if index == 0 else None
 
     return relayed(job, of_all)

@@ -62,13 +62,14 @@ def single(
     if said:
         again = yield from _attempt(prepared, tried, model, device, stage, careful=careful, doubted=doubted)
         found = replace(min(found, again, key=merit), notes=(*found.notes, said))
-    if not is_doubtful(found, recipe, careful):
+    if not is_doubtful(found, recipe, careful, complete):
         return found
     coherent = tried.with_settings({"model.coherence": "off"})
     again = yield from _attempt(prepared, coherent, model, device, stage, careful=careful)
     if merit(again) > merit(found):
         return found
-    said = "A blur was found, but the scan is explained as well without it: the light counts as coherent."
+    sought = "A blur was found" if found.blur else "A blur was sought in vain"
+    said = f"{sought}, but the scan is explained as well without it: the light counts as coherent."
     return replace(again, notes=(*found.notes, said))
 
 
