@@ -75,8 +75,10 @@ def may_be_blurred(recipe: Recipe, run: Run) -> bool:
 
 
 def is_doubtful(run: Run, recipe: Recipe, careful: bool, complete: bool) -> bool:
-    """Whether the search for a blur may have misled: wrong objects ask for one that leaves an axis sharp, for any where the middle
-    of the peak was not measured, and random starts may not recover from one that was sought in vain.
+    """Whether the search for a blur may have misled.
+
+    Wrong objects ask for one that leaves an axis sharp, and for any where the middle of the peak was not measured; random starts
+    may not recover from a search in vain.
     """
     if recipe.model.coherence != "estimate" or not recipe.refine.algorithm:
         return False

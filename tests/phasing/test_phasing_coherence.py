@@ -301,6 +301,16 @@ def test_fast_finds_crystals_and_the_widths_in_partly_coherent_light(seed, kind,
     assert plain.coherence.kind == "off"
 
 
+@pytest.mark.parametrize("seed", [6, 12])
+def test_crystals_are_found_in_light_whose_blur_is_given(seed, monkeypatch):
+    monkeypatch.setattr(runs, "is_enough", lambda *_: True)
+    widths = (0.8, 0.8, 0.8)
+    truth = simulate(seed, 40, kind="wulff", coherence=widths, peak=1e5, oversampling=(3.0, 3.2, 2.8))
+    found = run(truth.scan, Recipe.from_preset("fast").with_settings({"model.coherence": widths}))
+    assert likeness(found.object, truth.object) > 0.99
+    assert found.coherence.sigma_px == widths
+
+
 def test_coherent_light_is_phased_as_it_always_was():
     truth = simulate(24, 40, kind="cut", peak=1e5, oversampling=(3.0, 3.0, 3.0))
     found, plain = (

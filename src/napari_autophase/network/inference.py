@@ -178,6 +178,7 @@ def _guess(
 
     given = None if isinstance(coherence, str) else Blur(coherence)
     scale = (samples[0] / counts.shape[0], samples[1] / counts.shape[1], samples[2] / counts.shape[2])
+    plain = data
     if given is not None:
         data = sharp(data, given.times(scale))
     if not choice.polish:
@@ -197,8 +198,11 @@ def _guess(
             tried.append(random_phases(shapes.supports, choice.starts, seed))
         found = yield from search(data, join(tried), choice, seed)
     blur = given
-    if coherence == "estimate":
-        found, blur = yield from settle(data, found, shapes, choice, scale, seed, doubted)
+    if coherence == "estimate" or (given is not None and any(given.sigma_px)):
+        # where it is given, too: what is found on the way to it is better than what is found with it alone
+        sought = doubted or given is not None
+        found, told = yield from settle(plain, found, shapes, choice, scale, seed, sought)
+        blur = given or told
     notes = about_memory((*model.notes, *data.notes, *found.notes))
     return Guessed(on_grid(found.kept, counts.shape, samples, COVERING), blur, notes)
 
