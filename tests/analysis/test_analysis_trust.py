@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -493,9 +494,15 @@ def test_what_is_not_explained_is_told_at_its_resolution():
     assert ratio > 1.02
     assert shells.frequency[shells.ratio > 3] == pytest.approx([0.53125 * last])
     assert f"poorly at a resolution of {1 / (0.53125 * last):.3g} nm" in trust.shells_in_words(shells)
-    words = trust.verdict({"free_llk": 0.4, "noise_llk": 0.3}, None, shells)
-    assert words.startswith("Converged")
-    assert "poorly" in words
+    figures = {"free_llk": 0.4, "noise_llk": 0.3, "confidence": 0.6}
+    words = trust.verdict(figures, None, shells)
+    # one statement, not that it has converged and then that it explains the data poorly
+    assert words.startswith(f"Converged, but for a resolution of {1 / (0.53125 * last):.3g} nm: on the whole")
+    assert words.count("explains the data poorly") == 1
+    # the deviance of three times as many photons n is 2n(2 - ln 3), of which a quarter over n is not explained
+    share = float(re.search(r"poorly: ([\d.]+) % of the light is not explained", words)[1])
+    assert share == pytest.approx(50 * (2 - math.log(3)), abs=3)
+    assert "Confidence that it is the crystal: 60 %." in words
 
 
 def test_a_faint_scan_is_not_condemned_for_its_noise():

@@ -49,9 +49,11 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Sh
             "No crystal: the background alone explains the counts, and the object takes no more from its deviance than noise "
             f"gives it ({figures['over_background']:.2g} for each of its numbers; a crystal {NOISE:g} or more); do not use it."
         )
-    said = [_explained(figures), _sure(figures)]
-    if shells is not None and len(shells.frequency):
-        said.append(shells_in_words(shells))
+    judged = shells if shells is not None and len(shells.frequency) else None
+    if judged is not None and _is_explained_in_part(figures, judged):
+        said = [_in_part(figures, judged), _sure(figures)]
+    else:
+        said = [_explained(figures), _sure(figures), "" if judged is None else shells_in_words(judged)]
     if trust is None:
         said.append(_starts_agreed(figures))
     else:
@@ -111,17 +113,38 @@ def shells_in_words(shells: Shells) -> str:
             f"The model explains the data {how} at every resolution: the deviance is {plain(ratio.min(), 2)} to "
             f"{plain(ratio.max(), 2)} times what photon noise leaves{above}."
         )
-    wrong = shells.frequency[found == "poor"]
-    first, last = 1 / wrong.min(), 1 / wrong.max()
-    where = (
-        f"{plain(first, 3)} {shells.unit}"
-        if len(wrong) == 1
-        else f"{plain(first, 3)} to {plain(last, 3)} {shells.unit}"
-    )
     return (
-        f"The model explains the data poorly at a resolution of {where}: the deviance is up to {plain(ratio.max(), 2)} times "
-        f"what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})."
+        f"The model explains the data poorly at a resolution of {_poor_at(shells)}: the deviance is up to "
+        f"{plain(ratio.max(), 2)} times what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})."
     )
+
+
+def _is_explained_in_part(figures: Mapping[str, float], shells: Shells) -> bool:
+    """Whether unseen pixels, which mostly hold few photons, count as explained, but the light of some resolutions does not."""
+    return not math.isnan(_off(figures)[0]) and explains(figures) and bool((bands(shells) == "poor").any())
+
+
+def _in_part(figures: Mapping[str, float], shells: Shells) -> str:
+    """Say of both in one sentence what holds, and where it does not."""
+    poor, ratio = bands(shells) == "poor", _off(figures)[0]
+    voxels, off = shells.voxels[poor], np.maximum(shells.deviance - shells.expected, 0)[poor]
+    light = float(voxels @ shells.photons[poor])
+    off_there = float(voxels @ off) / (4 * light) if light > 0 else math.inf
+    unexplained = f"{100 * off_there:.2g} % of the light is not explained, and " if off_there < 1 else ""
+    seen = figures.get("free_photons", math.nan)
+    hold = "" if math.isnan(seen) else f" (photons in each of them: {plain(seen, 2)} in the mean)"
+    return (
+        f"Converged, but for a resolution of {_poor_at(shells)}: on the whole, pixels that no fit has seen{hold} are off by "
+        f"{ratio:.2g} times what photon noise does, but there the model explains the data poorly: {unexplained}the deviance is up "
+        f"to {plain(shells.ratio[poor].max(), 2)} times what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})."
+    )
+
+
+def _poor_at(shells: Shells) -> str:
+    """Return the resolutions at which a model is poor, with their unit."""
+    wrong = shells.frequency[bands(shells) == "poor"]
+    ends = [plain(1 / wrong.min(), 3), plain(1 / wrong.max(), 3)]
+    return f"{' to '.join(dict.fromkeys(ends))} {shells.unit}"
 
 
 def plain(value: float, digits: int) -> str:
