@@ -11,9 +11,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from napari_autophase import formats
+from napari_autophase import analysis, formats
 from napari_autophase.analysis.drawing import new_page
 from napari_autophase.cli import main
 from napari_autophase.evidence import MEANINGS, Curve, Trust
@@ -21,7 +22,7 @@ from napari_autophase.export import Against
 from napari_autophase.light import Background, Coherence
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run
-from napari_autophase.report import figures, gather, html, pdf, write_report
+from napari_autophase.report import figures, gather, html, pdf, tables, write_report
 from napari_autophase.report import seen as seen_
 from napari_autophase.report.tables import Table
 from napari_autophase.scan import InputError
@@ -242,6 +243,8 @@ def trusted_(found, reached: bool):
         "strain_correlation": 0.93,
         "strain_correlation_per_voxel": 0.4,
         "strain_resolution": 21.5,
+        "strain_spread": 1.2e-3,
+        "strain_error": 3e-4,
     }
     strain = np.where(found.support, np.float32(1e-3), np.float32(np.nan))
     maps = (strain, strain / 4, strain / 10, strain / 10)
@@ -268,6 +271,13 @@ def test_fsc_and_prtf_are_drawn_against_their_thresholds(made, reports, reached,
     table = next(each for each in report.tables if each.title == "How well the model explains the data")
     assert len(table.rows) == 1 + len(found.shells.frequency)
     assert {row[-1] for row in table.rows[1:]} <= {"good", "fair", "poor"}
+    # what a shell is called by is there: the ratio, or the light
+    assert table.rows[0][-2:] == ("not explained (% of the light)", "explained")
+    for row in table.rows[1:]:
+        photons, deviance, noise, share = (float(row[index]) for index in (2, 3, 4, -2))
+        assert share == pytest.approx(max(25 * (deviance - noise) / photons, 0), rel=0.1, abs=0.3 / photons)
+        assert float(row[5]) < 3 or share < 0.2 or row[-1] != "good"
+    assert "good wherever less than 0.2 % of the light is not explained" in picture.caption
 
 
 def test_of_older_results_less_is_drawn(made):
@@ -283,12 +293,14 @@ def test_one_resolution_is_singled_out_and_the_others_stand_beside(reports, reac
     table = next(each for each in report.tables if each.title == "Resolution")
     assert table.rows[0] == ("resolution", f"{words} (FSC of two halves of the photons, half-bit)")
     others = dict(table.rows[1:])
-    assert others["strain, where it reproduces"] == "21.5 nm"
+    assert others["strain, where it reproduces, full width at half maximum"] == "21.5 nm"
     widths = {f"edges, 10 to 90 %, where the surface faces {axis}" for axis in "xyz"}
     assert widths <= set(others)
     facts = dict(report.facts)
     assert facts["resolution"].startswith(words)
-    assert "PRTF at 1/e" in facts["resolution"]
+    assert "in nm: PRTF at 1/e" in facts["resolution"]
+    assert facts["resolution"].endswith("strain 21.5 (full width at half maximum)")
+    assert "along x (outboard), y (up), z (downstream)" in facts["|Q|"]
     assert facts["runs"].startswith("2 of 2 averaged; they correlate to 0.980; their first mode has 97.0 %")
     # of a single run the edges tell
     alone = dict(reports["alone"].facts)["resolution"]
@@ -305,6 +317,9 @@ def test_the_strain_of_several_runs_is_drawn_with_its_error(reports):
     runs = next(each for each in report.tables if each.title == "Runs")
     assert [row[1] for row in runs.rows] == ["seed", "0", "1"]
     assert runs.rows[1][runs.rows[0].index("seconds")] == "1.5"
+    reproduced = dict(next(each for each in report.tables if each.title == "How far it reproduces").rows)
+    assert reproduced["strain, standard deviation over the crystal (%)"] == "0.12"
+    assert reproduced["strain, standard error of a voxel, root mean square (%)"] == "0.03"
 
 
 def test_displacements_are_said_in_nm_and_in_angstrom(reports):
@@ -316,8 +331,26 @@ def test_displacements_are_said_in_nm_and_in_angstrom(reports):
         for name in ("std", "rms"):
             assert by_name[f"{name} (Å)"] == pytest.approx(10 * by_name[f"{name} (nm)"], rel=6e-3)
             assert by_name[f"{name} (nm)"] > 0
+        # the mean of all is none, and no power of ten that rounding leaves
+        assert row[0] != "all" or (row[2], row[3]) == ("0", "0")
     said = dict(report.facts)["displacement"]
     assert re.fullmatch(r".* nm \(standard deviation\), .* nm; .* Å \(standard deviation\), .* Å", said)
+
+
+def test_facets_are_numbered_legibly_and_their_normals_have_a_frame(made):
+    shown = made[2].quantities
+    each = np.array_split(np.arange(len(shown.surface("strain").faces)), 3)
+    values = ({"strain": (mean, 0.0), "displacement": (0.0, 0.0)} for mean in (1e-3, -1e-3, 0.0))
+    up = np.array([0.0, 0.0, 1.0])
+    found = [
+        analysis.Facet(up, np.zeros(3), 1.0, 0.3, 0.1, *both) for both in zip(values, each, strict=True)
+    ]
+    assert tables.facets(shown, found).rows[0][-1] == "normal x, y, z (laboratory)"
+    texts = figures.facets(shown, found).axes[0].texts
+    light = {
+        text.get_text(): np.mean(to_rgb(text.get_color())) for text in texts if text.get_text().isdigit()
+    }
+    assert light == {"1": 1.0, "2": 1.0, "3": 0.0}  # on dark red, dark blue and white
 
 
 def test_a_crystal_of_one_amplitude_and_one_of_one_voxel_have_a_report(made):

@@ -162,6 +162,11 @@ class Shells:
         return self.deviance / np.maximum(self.expected, 1e-30)
 
     @property
+    def unexplained(self) -> np.ndarray:
+        """About the share of the light that lies where it should not: of many photons half of what exceeds the noise, over two."""
+        return np.maximum(self.deviance - self.expected, 0) / (4 * np.maximum(self.photons, 1e-30))
+
+    @property
     def free_ratio(self) -> np.ndarray:
         """The same of the held-out voxels; NaN where there are none."""
         return self.free_deviance / np.maximum(self.free_expected, 1e-30)

@@ -69,8 +69,8 @@ class Resolution:
             widths = ", ".join(f"{axis} {width:.3g}" for axis, width in known.items())
             said.append(f"edges {widths}")
         if math.isfinite(self.strain):
-            said.append(f"strain {self.strain:.3g}")
-        return f"{'; '.join(said)} {self.unit}" if said else ""
+            said.append(f"strain {self.strain:.3g} (full width at half maximum)")
+        return f"in {self.unit}: {'; '.join(said)}" if said else ""
 
     @property
     def all_words(self) -> str:

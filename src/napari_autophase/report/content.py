@@ -137,7 +137,9 @@ def _trusting(found: Reconstruction) -> str:
         share = 200 * float(found.support.sum()) / max(int(found.shells.voxels.sum()), 1)
         said.append(
             "Deviance of the counts about what the model expects, over what photon noise leaves, with two standard deviations: "
-            f"good below {analysis.trust.GOOD:g}, poor above {analysis.trust.POOR:g}. Fitted voxels may have less than 1, as the "
+            f"good below {analysis.trust.GOOD:g}, poor above {analysis.trust.POOR:g}, but good wherever less than "
+            f"{100 * analysis.trust.FAITHFUL:g} % of the light is not explained (the table says it). Fitted voxels may have less "
+            "than 1, as the "
             f"object can follow up to {share:.0f} % of their noise."
         )
     trust = found.trust

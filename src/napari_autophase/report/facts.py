@@ -35,7 +35,8 @@ def facts(found: Reconstruction, shown: Quantities, resolved: analysis.Resolutio
         lines.append(
             (
                 "|Q|",
-                f"{size:.4f} 1/nm, d {2 * np.pi / size:.5f} nm at the reference voxel; Q ({at}) along x, y, z",
+                f"{size:.4f} 1/nm, d {2 * np.pi / size:.5f} nm at the reference voxel; Q ({at}) along x (outboard), y (up), z "
+                "(downstream)",
             )
         )
     if shown.lattice is not None:

@@ -40,6 +40,8 @@ VIEWS = {
 _NAMES = {"from downstream": "along axis 0", "from outboard": "along axis 2", "from above": "along axis 1"}
 """What the views are called without geometry."""
 BULK, SURFACE = "#3b6fb6", "#d0743c"
+_LUMA = np.array([0.299, 0.587, 0.114])
+"""What red, green and blue add to how light a colour is (ITU-R BT.601)."""
 
 
 @styled
@@ -79,7 +81,8 @@ def facets(shown: Quantities, found: Sequence[analysis.Facet]) -> Figure:
         for number, each in enumerate(found, 1):
             if view[2] @ each.normal[::-1] > 0.25:
                 across, high, _ = view @ (each.centre[::-1] + _centre(shown)) - middle
-                axes.text(across, high, str(number), ha="center", va="center", fontsize=8)
+                ink = "black" if of_each[number] @ _LUMA > 0.4 else "white"
+                axes.text(across, high, str(number), ha="center", va="center", fontsize=8, color=ink)
     box = figure.axes[-1].get_position()
     place = figure.add_axes((0.92, box.y0 + 0.12 * box.height, 0.012, 0.66 * box.height))
     _standing_bar(figure, place, colours)
@@ -223,7 +226,7 @@ def histograms(shown: Quantities) -> Figure:
         inside = inside[np.isfinite(inside)]
         if inside.size:
             spread = analysis.statistics(inside).std
-            label = f"{name}: σ {spread:.3g}"
+            label = f"{name}: σ {spread:.3g}{'' if shown.relative else ' %'}"
             right.hist(
                 inside,
                 bins,

@@ -39,7 +39,7 @@ def facets(shown: Quantities, found: Sequence[analysis.Facet]) -> Table:
             "to Q (°)",
             f"strain ({unit})",
             *([] if shown.relative else ["displacement (Å)"]),
-            "normal x, y, z",
+            "normal x, y, z" if shown.relative else "normal x, y, z (laboratory)",
         )
     ]
     for number, each in enumerate(found, 1):
@@ -107,9 +107,16 @@ def displacements(displacement_nm: np.ndarray, support: np.ndarray) -> Table:
     rows: list[tuple[str, ...]] = [("displacement along Q", "voxels", *columns)]
     for name, where in (("bulk", bulk), ("surface", surface), ("all", support)):
         each = analysis.statistics(displacement_nm[where])
-        values = (f"{factor * getattr(each, key):.3g}" for key in names for _, factor in units)
+        values = (
+            f"{factor * _unless_rounding(getattr(each, key), each.rms):.3g}" for key in names for _, factor in units
+        )
         rows.append((name, str(each.count), *values))
     return Table("Displacement, bulk and surface", rows, head=True)
+
+
+def _unless_rounding(mean: float, size: float) -> float:
+    """Return a mean, 0 where it is what rounding leaves of values of such a size."""
+    return mean if abs(mean) > 1e-6 * size else 0.0
 
 
 def runs(trust: Trust) -> Table:
@@ -123,7 +130,7 @@ def resolution(found: analysis.Resolution) -> Table:
         ("FSC of two halves of the photons, half-bit", found.fsc),
         ("PRTF, 1/e", found.prtf),
         *((f"edges, 10 to 90 %, {_facing(axis)}", width) for axis, width in found.edges.items()),
-        ("strain, where it reproduces", found.strain),
+        ("strain, where it reproduces, full width at half maximum", found.strain),
     )
     rows: list[tuple[str, ...]] = [("resolution", found.words)]
     rows += [(name, f"{value:.3g} {found.unit}") for name, value in others if np.isfinite(value)]
@@ -136,7 +143,7 @@ def _facing(axis: str) -> str:
 
 def reproduced(trust: Trust) -> Table:
     """Return the table of the figures of several runs."""
-    strain = "" if trust.unit == "nm" else " (rad/voxel)"
+    strain, factor = ("%", 100.0) if trust.unit == "nm" else ("rad/voxel", 1.0)
     what = "starts" if trust.of_starts else "runs"
     names = {
         "agreement": f"{what}, correlation of the objects",
@@ -145,10 +152,15 @@ def reproduced(trust: Trust) -> Table:
         "twin_likeness": "object and its own twin, correlation",
         "strain_correlation_per_voxel": "halves, correlation of the strain of single voxels",
         "strain_correlation": "halves, correlation of the strain at its resolution",
-        "strain_spread": f"strain, standard deviation over the crystal{strain}",
-        "strain_error": f"strain, standard error in the mean{strain}",
+        "strain_spread": f"strain, standard deviation over the crystal ({strain})",
+        "strain_error": f"strain, standard error of a voxel, root mean square ({strain})",
     }
-    rows = [(words, f"{trust.figures[key]:.4g}") for key, words in names.items() if key in trust.figures]
+    scales = dict.fromkeys(("strain_spread", "strain_error"), factor)
+    rows = [
+        (words, f"{scales.get(key, 1.0) * trust.figures[key]:.4g}")
+        for key, words in names.items()
+        if key in trust.figures
+    ]
     if trust.objects is not None:
         weights, _ = analysis.trust.modes(trust.objects[trust.shares == 0])
         rows.append(
@@ -161,9 +173,9 @@ def shells(found: Shells) -> Table:
     """Return the table of how well the model explains the counts at every resolution."""
     rows: list[tuple[str, ...]] = [
         (f"resolution ({found.unit})", "voxels", "photons a voxel", "deviance a voxel", "of noise alone", "ratio",
-         "ratio, held-out", "")
+         "ratio, held-out", "not explained (% of the light)", "explained")
     ]  # fmt: skip
-    for frequency, voxels, photons, deviance, expected, ratio, unseen, word in zip(
+    for frequency, voxels, photons, deviance, expected, ratio, unseen, share, word in zip(
         found.frequency,
         found.voxels,
         found.photons,
@@ -171,12 +183,13 @@ def shells(found: Shells) -> Table:
         found.expected,
         found.ratio,
         found.free_ratio,
+        100 * found.unexplained,
         analysis.trust.bands(found),
         strict=True,
     ):
         numbers = (f"{number:.3g}" for number in (photons, deviance, expected, ratio))
         held_out = f"{unseen:.3g}" if np.isfinite(unseen) else "–"
-        rows.append((f"{1 / frequency:.4g}", str(voxels), *numbers, held_out, str(word)))
+        rows.append((f"{1 / frequency:.4g}", str(voxels), *numbers, held_out, f"{share:.2g}", str(word)))
     return Table("How well the model explains the data", rows, head=True)
 
 

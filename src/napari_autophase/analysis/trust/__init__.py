@@ -11,6 +11,7 @@ from .shells import GOOD, POOR, explained, leaves_light
 from .verdict import (
     AGREE,
     CONVERGED,
+    FAITHFUL,
     LOW,
     bands,
     explains,
@@ -24,6 +25,7 @@ __all__ = [
     "AGREE",
     "BOOTSTRAPPED",
     "CONVERGED",
+    "FAITHFUL",
     "FOUND",
     "GOOD",
     "LOW",

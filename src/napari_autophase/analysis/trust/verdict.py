@@ -95,9 +95,8 @@ def bands(shells: Shells) -> np.ndarray:
 
     However little noise there is, a shell with hardly any unexplained light is good; and one of few voxels may be off by chance.
     """
-    unexplained = np.maximum(shells.deviance - shells.expected, 0) / (4 * np.maximum(shells.photons, 1e-30))
     least = shells.ratio - _CHANCE * shells.expected_error / np.maximum(shells.expected, 1e-30)
-    ratio = np.where(unexplained < FAITHFUL, np.minimum(least, 1), least)
+    ratio = np.where(shells.unexplained < FAITHFUL, np.minimum(least, 1), least)
     return np.where(ratio < GOOD, "good", np.where(ratio < POOR, "fair", "poor"))
 
 
@@ -127,9 +126,8 @@ def _is_explained_in_part(figures: Mapping[str, float], shells: Shells) -> bool:
 def _in_part(figures: Mapping[str, float], shells: Shells) -> str:
     """Say of both in one sentence what holds, and where it does not."""
     poor, ratio = bands(shells) == "poor", _off(figures)[0]
-    voxels, off = shells.voxels[poor], np.maximum(shells.deviance - shells.expected, 0)[poor]
-    light = float(voxels @ shells.photons[poor])
-    off_there = float(voxels @ off) / (4 * light) if light > 0 else math.inf
+    light = (shells.voxels * shells.photons)[poor]
+    off_there = float(light @ shells.unexplained[poor] / max(light.sum(), 1e-30))
     unexplained = f"{100 * off_there:.2g} % of the light is not explained, and " if off_there < 1 else ""
     seen = figures.get("free_photons", math.nan)
     hold = "" if math.isnan(seen) else f" (photons in each of them: {plain(seen, 2)} in the mean)"
