@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_autophase import cli, export, formats
+from napari_autophase import analysis, cli, export, formats
 from napari_autophase.geometry import frame, scattering_vector
 from napari_autophase.orthogonal import orthogonalise, write
 from napari_autophase.recipe import Recipe
@@ -210,6 +210,23 @@ def test_what_is_written_says_axes_and_units(sphere, tmp_path, name, capsys):
         assert np.allclose(held[axis], values)
         assert len(values) == held["data"].shape["zyx".index(axis)]
     assert np.allclose(held["q_bragg_per_nm"], expected.q_bragg_per_nm)
+
+
+@pytest.mark.parametrize("name", ["out.npz", "out.h5"])
+def test_what_was_orthogonalised_opens_again_where_it_lay(sphere, tmp_path, name):
+    found, _, _, _ = sphere
+    write(orthogonalise(found), tmp_path / name)
+    again = formats.read(tmp_path / name)
+    np.testing.assert_allclose(again.q_bragg_per_nm, found.q_bragg_per_nm, rtol=1e-6)
+    volume = abs(np.linalg.det(found.voxel_steps_nm))
+    assert abs(np.linalg.det(again.voxel_steps_nm)) == pytest.approx(volume, rel=1e-6)
+    # x of the laboratory is the last axis
+    assert again.voxel_steps_nm[0, 2] > 0
+    compared = analysis.compare_results(again, found)
+    assert compared.figures["correlation"] > 0.97
+    assert compared.voxel_size_nm is not None
+    assert not any("no geometry" in note for note in compared.notes)
+    assert any("laboratory frame" in note for note in again.notes)
 
 
 def test_a_scan_goes_through_the_command_too(tmp_path, capsys):

@@ -115,8 +115,8 @@ class Npz(Format):
 
     def preferred(self, path: Path, arrays: list[Dataset]) -> Dataset | None:
         """Return the object, where this program wrote its maps, or the amplitude, where its phase is beside it."""
-        if {each.path for each in _headers(path)} >= own_maps.KEYS:
-            return next((each for each in arrays if each.path == "object"), None)
+        if own_maps.are_ours(each.path for each in _headers(path)):
+            return next((each for each in arrays if each.path in ("object", "data")), None)
         return next((each for each in arrays if _phase_of(each, arrays) is not None), None)
 
     def is_object(self, path: Path, dataset: Dataset) -> bool:  # noqa: ARG002
@@ -126,7 +126,7 @@ class Npz(Format):
     def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
         """Return the crystal that amplitude and phase make."""
         headers = {each.path: each for each in _headers(path)}
-        if dataset.dtype.kind == "c" and set(headers) >= own_maps.KEYS:
+        if dataset.dtype.kind == "c" and own_maps.are_ours(headers):
             whole = as_volume(self.reads(path, dataset))
             said = self._said(path, headers, own_maps.SAID)
             beside = own_maps.beside(said, self.support(path, dataset))

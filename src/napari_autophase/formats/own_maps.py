@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,27 @@ import numpy as np
 from .foreign import Beside, Program, laboratory_steps
 
 KEYS = {"meanings", "voxel_size", "unit", "axes", "frame"}
-"""What stands in all of its files."""
+"""What stands in all files of maps."""
+ORTHOGONALISED = {"data", "support", "voxel_size", "unit", "frame", "axes_are", "q_bragg_per_nm"}
+"""What stands beside an object that ``orthogonalise`` wrote."""
 SAID = (*KEYS, "q_bragg_per_nm", "q_mean_per_nm", "name")
 OURS = Program("napari-autophase, as maps", -1, "fft")
 """Who wrote them, and the sign of the phase."""
+
+
+def are_ours(names: Iterable[str]) -> bool:
+    """Tell whether a file whose arrays have these names is one of maps, or holds an object that was orthogonalised."""
+    return set(names) >= KEYS or set(names) >= ORTHOGONALISED
+
+
+def said_in(group: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return `SAID` as a group of HDF5 has it; None where this program wrote none of it.
+
+    What the maps mean stands at each of them there.
+    """
+    if not are_ours({*group, "meanings"}):
+        return None
+    return {name: group[name][()] for name in SAID if name in group}
 
 
 def beside(said: Mapping[str, Any], support: np.ndarray | None) -> Beside:

@@ -86,10 +86,7 @@ def _beside(tree: Tree, entry: h5py.Group, shape: tuple[int, ...]) -> tuple[Prog
         support = np.nan_to_num(support) != 0
         support = support if support.shape == shape else None
     about = local(entry, "about")
-    if isinstance(about, h5py.Group) and set(about) >= own_maps.KEYS - {
-        "meanings"
-    }:  # which stand at each map here
-        said = {name: about[name][()] for name in own_maps.SAID if name in about}
+    if isinstance(about, h5py.Group) and (said := own_maps.said_in(about)) is not None:
         return own_maps.OURS, own_maps.beside(said, support)
     stated = (local(entry, f"{key}/voxel_size") for key in entry if key.startswith("result_"))
     sizes = next((each[()] for each in stated if isinstance(each, h5py.Dataset)), None)

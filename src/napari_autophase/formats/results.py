@@ -18,7 +18,7 @@ from ..evidence import TRUST_MAPS, Curve, Shells, Trust
 from ..light import Background, Coherence
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Origin
-from . import instrument, nexus
+from . import instrument, nexus, own_maps
 from .common import Dataset
 from .foreign import UNKNOWN, Beside, Program, crystal, pynx
 from .links import Tree, local
@@ -67,7 +67,11 @@ def read_result(path: Path, tree: Tree, dataset: Dataset, found: np.ndarray) -> 
         and support is not None
     ):
         return _read_ours(nexus.entry_of(tree, dataset.path), process, found, support)
-    return _read_foreign(path, nexus.entry_of(tree, dataset.path), image, dataset, found, support)
+    entry = nexus.entry_of(tree, dataset.path)
+    for group in (image, local(entry, "about")):
+        if isinstance(group, h5py.Group) and (said := own_maps.said_in(group)) is not None:
+            return crystal(path, "", found, own_maps.OURS, own_maps.beside(said, support))
+    return _read_foreign(path, entry, image, dataset, found, support)
 
 
 def _read_ours(
