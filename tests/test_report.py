@@ -96,6 +96,8 @@ def test_the_page_is_whole_in_itself_and_says_what_the_crystal_is(made, whole):
     page = _Page()
     page.feed(text)
     assert page.links == []
+    # numbers in columns are not broken
+    assert re.search(r"td, th \{[^}]*overflow-wrap: break-word", text)
     assert not re.search(r"url\(|@import|<script", text)
     assert page.open == []
     words = " ".join(page.words)
@@ -272,7 +274,7 @@ def test_fsc_and_prtf_are_drawn_against_their_thresholds(made, reports, reached,
     assert len(table.rows) == 1 + len(found.shells.frequency)
     assert {row[-1] for row in table.rows[1:]} <= {"good", "fair", "poor"}
     # what a shell is called by is there: the ratio, or the light
-    assert table.rows[0][-2:] == ("not explained (% of the light)", "explained")
+    assert table.rows[0][-2] == "unexplained (%)"
     for row in table.rows[1:]:
         photons, deviance, noise, share = (float(row[index]) for index in (2, 3, 4, -2))
         assert share == pytest.approx(max(25 * (deviance - noise) / photons, 0), rel=0.1, abs=0.3 / photons)
@@ -312,6 +314,11 @@ def test_the_strain_of_several_runs_is_drawn_with_its_error(reports):
     report = reports[True]
     picture = next(each for each in report.pictures if each.title == "Strain and its error")
     assert "at a resolution of 21.5 nm" in picture.caption
+    # other maps are of single voxels, and say how far those reproduce
+    for title in ("Surface", "Central slices"):
+        for state, is_said in (("alone", False), (True, True)):
+            caption = next(each for each in reports[state].pictures if each.title == title).caption
+            assert ("single voxels, in which two halves of the photons correlate to 0.40 only" in caption) == is_said
     titles = [axes.get_title() for axes in picture.figure.axes if axes.get_title()]
     assert titles == ["strain (%), relative to the mean", "its standard error (%)", "strain over its error"]
     runs = next(each for each in report.tables if each.title == "Runs")

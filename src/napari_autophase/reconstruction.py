@@ -262,7 +262,7 @@ class Reconstruction:
 
     @property
     def strain(self) -> np.ndarray:
-        """float32 ∂u/∂Q̂ on the grid of `amplitude`, zero in the mean over the crystal, NaN outside it."""
+        """float32 ∂u/∂Q̂ on the grid of `amplitude`, relative to the mean lattice, NaN outside the crystal."""
         return self.quantities.strain
 
     @property

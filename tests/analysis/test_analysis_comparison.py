@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -87,6 +88,41 @@ def test_shift_phase_ramp_and_twin_are_resolved():
     assert found.alignment.twin
     assert any("twin" in note for note in found.notes)
     assert not compare_results(REFERENCE, REFERENCE).alignment.twin
+
+
+SMALL = crystal(2 * SHEARED, (20, 22, 24), name="small")
+UNPLACED = replace(SMALL, voxel_steps_nm=None, q_bragg_per_nm=None, name="other")
+
+
+def run_otherwise(change) -> object:
+    """The same crystal, its array changed."""
+    return replace(UNPLACED, object=change(SMALL.object), support=change(SMALL.support).real > 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda a: a[:, :, ::-1], "agrees to 1.000 mirrored along axis 2:"),
+        (lambda a: a[::-1, ::-1], "mirrored along axis 0 and 1:"),
+        (lambda a: a.transpose(1, 2, 0), "with its axes in the order 2, 0, 1:"),
+        (lambda a: a.transpose(1, 0, 2)[::-1], "mirrored along axis . and with its axes in the order 1, 0, 2:"),
+        (np.conj, "With a phase of the other sign other agrees to 1.000: .*\\(--conjugate"),
+    ],
+)
+def test_arrays_that_run_otherwise_are_named(change, says):
+    found = compare_results(run_otherwise(change), SMALL)
+    assert found.figures["correlation"] < 0.95
+    assert any(re.search(says, note) for note in found.notes), found.notes
+
+
+def test_crystals_that_differ_are_not_said_to_run_otherwise():
+    noise = np.random.default_rng(0).normal(0, 1, (2, *SMALL.shape))
+    spoilt = SMALL.object * (1 + 0.6 * (noise[0] + 1j * noise[1]))
+    one = replace(UNPLACED, object=spoilt.astype(np.complex64))
+    found = compare_results(one, SMALL)
+    assert found.figures["correlation"] < 0.95
+    assert not any("run alike" in note or "other sign" in note for note in found.notes)
+    assert len(compare_results(UNPLACED, SMALL).notes) == 1  # of the geometry
 
 
 def test_strain_that_differs_is_told_though_the_objects_agree():

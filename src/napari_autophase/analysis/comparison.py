@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import permutations, product
 
 import numpy as np
 from scipy import ndimage
@@ -16,7 +17,7 @@ from .orthogonal import regridded
 from .phase import remove_ramp, unwrap
 from .quantities import robust_maximum
 from .strain import strain
-from .trust import ranked_in_words
+from .trust import AGREE, ranked_in_words
 
 _SAME = 1e-3
 """Voxel steps that differ by less than this fraction are the same: over a crystal of 200 voxels that is a fifth of a voxel."""
@@ -24,6 +25,8 @@ _TURNED_DEG = 1.0
 """Two Q that lie farther apart are those of a sample that was turned."""
 _MARGIN = 4
 """Voxels left around a crystal."""
+_BETTER = 0.4
+"""Arrays that run otherwise are named if so much of what two crystals differ by, or less, is left then."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +119,11 @@ def compare_results(
     """
     threshold = other.recipe.analyse.threshold if threshold is None else threshold
     objects = [_inside(each) for each in (one, other)]
-    tried = [(*_aligned(objects, steps, ramp), note) for steps, note in _steps(one, other)]
-    found, reference, steps, note = max(tried, key=lambda each: abs(each[0].correlation))
+    tried = []
+    for pair, note in _steps(one, other):
+        own, reference, steps = _on_one_grid(objects, pair)
+        tried.append((alignment(own, reference, ramp=ramp), reference, steps, note, pair))
+    found, reference, steps, note, pair = max(tried, key=lambda each: abs(each[0].correlation))
     known = one.voxel_steps_nm is not None or other.voxel_steps_nm is not None
     q = (other if other.q_bragg_per_nm is not None else one).q_bragg_per_nm if known else None
     a, b = (each / robust_maximum(np.abs(each)) for each in (found.object, reference))
@@ -127,6 +133,9 @@ def compare_results(
         strain(each, mask, steps if q is not None else None, q) for each, mask in ((a, inside), (b, within))
     ]
     notes = [*note, *_turned(one, other)]
+    if abs(found.correlation) < AGREE:
+        both_known = one.voxel_steps_nm is not None and other.voxel_steps_nm is not None
+        notes += _run_otherwise(one.name, abs(found.correlation), objects, pair, ramp, not both_known)
     if not core.any():
         notes.append("They have no voxels in common: check their voxel sizes, or take a lower threshold.")
     if found.twin:
@@ -185,10 +194,10 @@ def _steps(
     return choices
 
 
-def _aligned(
-    objects: list[np.ndarray], steps: tuple[np.ndarray, np.ndarray], ramp: bool
-) -> tuple[Alignment, np.ndarray, np.ndarray]:
-    """Return `objects[0]` aligned with the second one, the second one, and the grid's steps."""
+def _on_one_grid(
+    objects: list[np.ndarray], steps: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return both objects on the coarser of their grids, and that grid's steps."""
     first, second = steps
     coarse, fine = (0, 1) if abs(np.linalg.det(first)) > abs(np.linalg.det(second)) else (1, 0)
     if np.linalg.norm(first - second) < _SAME * np.linalg.norm(second):
@@ -204,7 +213,60 @@ def _aligned(
     shape = tuple(max(n, m) + 2 * _MARGIN for n, m in zip(moved.shape, objects[coarse].shape, strict=True))
     pair = [fitted(moved, shape), fitted(objects[coarse], shape)]
     own, reference = pair if fine == 0 else pair[::-1]
-    return alignment(own, reference, ramp=ramp), reference, steps[coarse]
+    return own, reference, steps[coarse]
+
+
+def _run_otherwise(
+    name: str,
+    agreement: float,
+    objects: list[np.ndarray],
+    steps: tuple[np.ndarray, np.ndarray],
+    ramp: bool,
+    any_order: bool,
+) -> list[str]:
+    """Say how the array of the first may run otherwise than that of the second: mirrored, its axes in another order, or its phase
+    of the other sign; nothing where that explains little of what they differ by.
+
+    Parameters
+    ----------
+    name, agreement
+        Of the first, and how well it agrees as it is.
+    objects, steps
+        Of both, each on its own grid.
+    any_order
+        Whether axes may be in another order: not where both geometries are known.
+    """
+    found = []
+    for order in permutations(range(3)) if any_order else ((0, 1, 2),):
+        for flips in product((False, True), repeat=3):
+            mirrored = tuple(axis for axis in range(3) if flips[axis])
+            other = np.flip(objects[0].transpose(order), mirrored)
+            own, reference, _ = _on_one_grid([other, objects[1]], steps)
+            found.append((_agrees_about(own, reference), -len(mirrored), order, mirrored, own, reference))
+    _, _, order, mirrored, own, reference = max(found, key=lambda each: each[:2])
+    then = abs(alignment(own, reference, ramp=ramp).correlation)
+    if then < 1 - _BETTER * (1 - agreement) or (order == (0, 1, 2) and not mirrored):
+        return []
+    if order == (0, 1, 2) and len(mirrored) == 3:
+        said = f"With a phase of the other sign {name} agrees to {then:.3f}: conjugate it if its phase is +Q·u (--conjugate)."
+        return [said]
+    how = []
+    if mirrored:
+        how.append(f"mirrored along axis {' and '.join(map(str, mirrored))}")
+    if order != (0, 1, 2):
+        how.append(f"with its axes in the order {', '.join(map(str, order))}")
+    return [
+        f"{name} agrees to {then:.3f} {' and '.join(how)}: the arrays of the two do not run alike; check the order of their axes, and "
+        "which way the detector's rows and columns and the rocking angle were counted."
+    ]
+
+
+def _agrees_about(own: np.ndarray, reference: np.ndarray) -> float:
+    """Return how well an object, or its twin, agrees with another one when it is moved by whole voxels."""
+    norm = float(np.linalg.norm(own.ravel()) * np.linalg.norm(reference.ravel()))
+    moved, goal = (np.fft.fftn(each.astype(np.complex64)) for each in (own, reference))
+    peaks = (float(np.abs(np.fft.ifftn(each * np.conj(goal))).max()) for each in (moved, np.conj(moved)))
+    return max(peaks) / max(norm, 1e-30)
 
 
 def _turned(one: Reconstruction, other: Reconstruction) -> list[str]:

@@ -111,7 +111,7 @@ class Quantities:
 
     @cached_property
     def strain(self) -> np.ndarray:
-        """float32: ∂u/∂Q̂, dimensionless (or relative), mean 0; NaN outside, and in a dislocation's core."""
+        """float32: ∂u/∂Q̂, dimensionless (or relative), against the mean lattice; NaN outside, and in a dislocation's core."""
         return self._slope(directional(self._steps_inside, self.support[self.box], self.weights))
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -66,16 +67,17 @@ def gather(
     """Return the report of a result; parameters as for `write_report`."""
     lattice = analysis.mean_lattice(found, **({} if against is None else vars(against)))
     shown = analysis.quantities(found, threshold, lattice=lattice)
+    single = _of_single_voxels(found.trust)
     pictures = [
         Picture(
             "Surface",
             f"Where the amplitude passes {shown.threshold:.2f} of its largest, from three directions, coloured by strain "
-            f"{_relative(shown)} and by phase.",
+            f"{_relative(shown)} and by phase.{single}",
             figures.surfaces(shown),
         ),
         Picture(
             "Central slices",
-            "Through the middle of the crystal; the line is the surface. " + _absolutes(shown),
+            f"Through the middle of the crystal; the line is the surface. {_absolutes(shown)}{single}",
             figures.slices(shown),
         ),
         Picture(
@@ -105,7 +107,7 @@ def gather(
         )
     facets = analysis.facets_of(shown, analysis.bare_mesh(shown))
     if facets:
-        caption = f"{facet_words(facets)}. Coloured by the mean strain of each, {_relative(shown)}; the table has the numbers."
+        caption = f"{facet_words(facets)}. Coloured by the mean strain of each, {_relative(shown)}; the table has the numbers.{single}"
         pictures.insert(1, Picture("Facets", caption, figures.facets(shown, facets)))
     made = [tables.statistics(shown)]
     if shown.displacement_nm is not None:
@@ -160,6 +162,17 @@ def _averaged(trust: Trust) -> str:
     return (
         f"Strain{of}, relative to the mean lattice, at a resolution of {wide:.3g} {trust.unit}; its standard error; and their "
         f"ratio: grey is within two errors. {analysis.trust.strain_in_words(trust)}"
+    )
+
+
+def _of_single_voxels(trust: Trust | None) -> str:
+    """Say how far the strain of single voxels reproduces, where it does so at a coarser resolution only; else nothing."""
+    alike = math.nan if trust is None else trust.figures.get("strain_correlation_per_voxel", math.nan)
+    if not alike < analysis.trust.REPRODUCES:
+        return ""
+    return (
+        f" This strain is that of single voxels, in which two halves of the photons correlate to {alike:.2f} only: what of it "
+        "reproduces is under Strain and its error."
     )
 
 

@@ -27,8 +27,9 @@ figure img { width: 100%; height: auto; display: block; }
 figcaption { color: var(--soft); font-size: 14px; margin-top: 4px; max-width: 80ch; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 td, th { text-align: left; padding: 3px 16px 3px 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; }
+  vertical-align: top; overflow-wrap: break-word; }
 th { font-weight: 600; }
+.pairs td { overflow-wrap: anywhere; }
 .pairs td:first-child { color: var(--soft); width: 32%; }
 ul { padding-left: 20px; }
 @media print { body { background: white; } main { padding: 0; max-width: none; } figure, table { break-inside: avoid; } }

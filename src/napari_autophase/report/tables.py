@@ -173,7 +173,7 @@ def shells(found: Shells) -> Table:
     """Return the table of how well the model explains the counts at every resolution."""
     rows: list[tuple[str, ...]] = [
         (f"resolution ({found.unit})", "voxels", "photons a voxel", "deviance a voxel", "of noise alone", "ratio",
-         "ratio, held-out", "not explained (% of the light)", "explained")
+         "ratio, held-out", "unexplained (%)", "")
     ]  # fmt: skip
     for frequency, voxels, photons, deviance, expected, ratio, unseen, share, word in zip(
         found.frequency,

@@ -130,7 +130,8 @@ def _in_part(figures: Mapping[str, float], shells: Shells) -> str:
     off_there = float(light @ shells.unexplained[poor] / max(light.sum(), 1e-30))
     unexplained = f"{100 * off_there:.2g} % of the light is not explained, and " if off_there < 1 else ""
     seen = figures.get("free_photons", math.nan)
-    hold = "" if math.isnan(seen) else f" (photons in each of them: {plain(seen, 2)} in the mean)"
+    number = plain(seen, 2)
+    hold = "" if math.isnan(seen) else f" ({number} photon{'' if number == '1' else 's'} each in the mean)"
     return (
         f"Converged, but for a resolution of {_poor_at(shells)}: on the whole, pixels that no fit has seen{hold} are off by "
         f"{ratio:.2g} times what photon noise does, but there the model explains the data poorly: {unexplained}the deviance is up "
