@@ -4,8 +4,12 @@ Found means that an object correlates with the truth to 0.95 or more.  A logisti
 the odds; `benchmarks/confidence.py` makes its coefficients (``--fit``), and a table of how often crystals of other seeds were
 found against what was stated.  The crystals are those of `napari_autophase.simulation`, 64³, of all kinds, with phases of 0 to 13
 rad and 300 to 5 million photons at the peak; two fifths in partly coherent light, a third on a background, some with a
-dislocation, gaps through the peak, a clipped peak, or a peak that wanders.  What no model of a simulation knows, it does not know
+dislocation, gaps beside the peak, a clipped peak, or a peak that wanders.  What no model of a simulation knows, it does not know
 either.
+
+A masked peak was not among them, but holds: of 68 crystals whose peak was masked by a ball, a column or a box of 0.7 to 2.2
+fringes (36³ and 48³; 0.5 to 8 rad; 5,000 to 1e6 photons) 58 were found where 56.8 were to be.  That starts differ adds nothing:
+of the 18 of them where they did, 10 were found where 10.7 were to be, and all 6 that were stated at 90 % or more.
 """
 
 from __future__ import annotations

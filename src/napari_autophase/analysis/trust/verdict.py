@@ -176,7 +176,7 @@ def _sure(figures: Mapping[str, float]) -> str:
         return ""
     what = "" if figures["confidence"] >= LOW else "; refine it further, or compare several runs"
     if not what and figures.get("starts_alike", 1.0) < AGREE:
-        what = " by its own figures, which do not know of other starts"
+        what = ", though other starts differ: of simulated crystals with such starts as many were right as stated"
     return f"Confidence that it is the crystal: {percent(figures['confidence'])} %{what}."
 
 
