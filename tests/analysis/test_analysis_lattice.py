@@ -130,6 +130,16 @@ def test_the_reference_is_a_material_or_a_spacing():
         mean_lattice(found, material="Kryptonite", hkl=(1, 1, 1))
 
 
+@pytest.mark.parametrize(
+    ("factor", "said"), [(1.04, None), (1 / 1.16, "which reflection"), (10.0, "is given in nm"), (0.1, "is given in nm")]
+)
+def test_a_mean_strain_that_no_crystal_bears_is_said_to_be_none(factor, said):
+    """(111) and (200) of a cubic crystal are 15 % apart; a spacing in Å is ten times that in nm."""
+    words = dict(mean_lattice(ball(0 * PLACE[0]), reference_nm=factor * 2 * np.pi / SIZE).lines())["mean strain"]
+    assert ("no crystal bears that" in words) == (said is not None)
+    assert said is None or said in words
+
+
 def test_maps_are_given_with_and_without_the_ramp():
     """u = ε s: nothing without the ramp, the whole of it with."""
     found = ball(2e-3 * np.tensordot(ALONG, PLACE, 1))

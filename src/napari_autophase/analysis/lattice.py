@@ -21,6 +21,10 @@ RAMP_REMOVED = "ramp_removed"
 """In the metadata of a result whose file has lost the ramp: its mean lattice is nowhere."""
 
 
+_BEARABLE = 0.1
+"""Mean strain above which a reference is rather of another reflection or unit: a hydride of palladium is 3.5 % wider than the metal."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reference:
     """What a spacing is measured against.
@@ -101,7 +105,14 @@ class Lattice:
             )
         else:
             against = f"against {self.reference.spacing_nm:.6f} nm ({self.reference.words})"
-            found.append(("mean strain", f"{100 * (self.strain or 0):+.4f} %, absolute, {against}"))
+            strain = self.strain or 0.0
+            words = f"{100 * strain:+.4f} %, absolute, {against}"
+            if abs(strain) > _BEARABLE:
+                words += "; no crystal bears that: check the reference, which reflection it is, and the geometry"
+                nearest = min((10.0, 0.1), key=lambda factor: abs(self.spacing_nm * factor / self.reference.spacing_nm - 1))
+                if abs(self.spacing_nm * nearest / self.reference.spacing_nm - 1) < _BEARABLE:
+                    words += " (the spacing is off by ten: it is given in nm)"
+            found.append(("mean strain", words))
         return found
 
 
