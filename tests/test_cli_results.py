@@ -280,6 +280,8 @@ def test_facets_and_dislocations_are_tables(tmp_path, capsys, monkeypatch):
     [
         (["export", "{result}", "-o", "a.docx"], r"must end in one of .cxi, .vti"),
         (["export", "{scan}", "-o", "a.vti"], "is a scan, not a result"),
+        (["analyse", "{real}"], "is a scan, not a result: a crystal has amplitude and phase"),
+        (["compare", "{result}", "{real}"], "is a scan, not a result: a crystal has amplitude and phase"),
         (["export", "{result}", "-o", "{result}"], "choose another name"),
         (["export", "{result}", "-o", "a.vti", "-o", "./a.vti"], "named twice"),
         (["analyse", "{result}", "-o", "a.csv", "--facets", "a.csv"], "a.csv is named twice"),
@@ -306,7 +308,9 @@ def test_what_cannot_be_done_is_one_sentence(
         formats.read(result), voxel_steps_nm=np.diag([5.0, 5, 5]), q_bragg_per_nm=np.array([0.0, 26, 0])
     )
     formats.write(known, tmp_path / "t.cxi")
+    np.save(tmp_path / "real.npy", np.abs(known.object))
     places = {
+        "real": tmp_path / "real.npy",
         "result": result,
         "truth": tmp_path / "t.cxi",
         "scan": tmp_path / "s.h5",

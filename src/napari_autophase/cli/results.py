@@ -47,11 +47,13 @@ def read_result(
 ) -> Reconstruction:
     """Return a result in the geometry that it has, or that is said."""
     from .. import formats
-    from ..reconstruction import Reconstruction
 
-    found = formats.read(result)
-    if not isinstance(found, Reconstruction):
-        raise InputError(f"{result} is a scan, not a result; reconstruct it first.")
+    if not formats.holds_crystal(result):
+        raise InputError(
+            f"{result} is a scan, not a result: a crystal has amplitude and phase (a complex array), and this one is real; "
+            "reconstruct it first."
+        )
+    found = formats.read_reconstruction(result)
     if conjugate:
         note = "Conjugated, as was said: its phase was +Q·u."
         found = replace(found, object=found.object.conj(), notes=(*found.notes, note))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .documents import result_of as result_of
     from .doors import datasets as datasets
     from .doors import frames_of as frames_of
+    from .doors import holds_crystal as holds_crystal
     from .doors import read as read
     from .doors import read_reconstruction as read_reconstruction
     from .doors import read_scan as read_scan
@@ -45,6 +46,7 @@ _HOLDS = {
     "doors": (
         "datasets",
         "frames_of",
+        "holds_crystal",
         "read",
         "read_reconstruction",
         "read_scan",

@@ -175,6 +175,19 @@ def frames_of(path: str | Path, *, dataset: str | None = None) -> frozenset[obje
 
 
 @patient
+def holds_crystal(path: str | Path, *, dataset: str | None = None) -> bool:
+    """Tell whether `read` gives a reconstruction, before anything large is read.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    file, kind, chosen = _locate(path, dataset)
+    return kind.is_object(file, chosen)
+
+
+@patient
 def read_reconstruction(path: str | Path, *, dataset: str | None = None) -> Reconstruction:
     """Read a reconstruction (our own, whole; PyNX's as far as it goes).
 
