@@ -318,7 +318,9 @@ def test_the_strain_of_several_runs_is_drawn_with_its_error(reports):
     for title in ("Surface", "Central slices"):
         for state, is_said in (("alone", False), (True, True)):
             caption = next(each for each in reports[state].pictures if each.title == title).caption
-            assert ("single voxels, in which two halves of the photons correlate to 0.40 only" in caption) == is_said
+            assert (
+                "single voxels, in which two halves of the photons correlate to 0.40 only" in caption
+            ) == is_said
     titles = [axes.get_title() for axes in picture.figure.axes if axes.get_title()]
     assert titles == ["strain (%), relative to the mean", "its standard error (%)", "strain over its error"]
     runs = next(each for each in report.tables if each.title == "Runs")
@@ -349,9 +351,7 @@ def test_facets_are_numbered_legibly_and_their_normals_have_a_frame(made):
     each = np.array_split(np.arange(len(shown.surface("strain").faces)), 3)
     values = ({"strain": (mean, 0.0), "displacement": (0.0, 0.0)} for mean in (1e-3, -1e-3, 0.0))
     up = np.array([0.0, 0.0, 1.0])
-    found = [
-        analysis.Facet(up, np.zeros(3), 1.0, 0.3, 0.1, *both) for both in zip(values, each, strict=True)
-    ]
+    found = [analysis.Facet(up, np.zeros(3), 1.0, 0.3, 0.1, *both) for both in zip(values, each, strict=True)]
     assert tables.facets(shown, found).rows[0][-1] == "normal x, y, z (laboratory)"
     texts = figures.facets(shown, found).axes[0].texts
     light = {

@@ -391,8 +391,9 @@ def test_the_verdict_says_whether_starts_agree(crystal):
     assert "do not agree (correlation down to 0.800)" in analysis.trust.verdict(apart)
     sure = {**apart, "confidence": 0.99}
     # of 68 simulated crystals with a masked peak the starts of 18 differed: 10.7 were to be found, and 10 were
-    assert "99 %, though other starts differ: of simulated crystals with such starts as many were right as stated" in (
-        analysis.trust.verdict(sure)
+    assert (
+        "99 %, though other starts differ: of simulated crystals with such starts as many were right as stated"
+        in (analysis.trust.verdict(sure))
     )
     assert "starts" not in analysis.trust.verdict({**apart, "free_llk": 100.0})
 

@@ -163,7 +163,7 @@ class Shells:
 
     @property
     def unexplained(self) -> np.ndarray:
-        """About the share of the light that lies where it should not: of many photons half of what exceeds the noise, over two."""
+        """About which share of the light lies where it should not: of many photons half of what exceeds the noise, over two."""
         return np.maximum(self.deviance - self.expected, 0) / (4 * np.maximum(self.photons, 1e-30))
 
     @property

@@ -131,11 +131,14 @@ def test_the_reference_is_a_material_or_a_spacing():
 
 
 @pytest.mark.parametrize(
-    ("factor", "said"), [(1.04, None), (1 / 1.16, "which reflection"), (10.0, "is given in nm"), (0.1, "is given in nm")]
+    ("factor", "said"),
+    [(1.04, None), (1 / 1.16, "which reflection"), (10.0, "is given in nm"), (0.1, "is given in nm")],
 )
 def test_a_mean_strain_that_no_crystal_bears_is_said_to_be_none(factor, said):
     """(111) and (200) of a cubic crystal are 15 % apart; a spacing in Å is ten times that in nm."""
-    words = dict(mean_lattice(ball(0 * PLACE[0]), reference_nm=factor * 2 * np.pi / SIZE).lines())["mean strain"]
+    words = dict(mean_lattice(ball(0 * PLACE[0]), reference_nm=factor * 2 * np.pi / SIZE).lines())[
+        "mean strain"
+    ]
     assert ("no crystal bears that" in words) == (said is not None)
     assert said is None or said in words
 

@@ -256,8 +256,8 @@ def _run_otherwise(
     if order != (0, 1, 2):
         how.append(f"with its axes in the order {', '.join(map(str, order))}")
     return [
-        f"{name} agrees to {then:.3f} {' and '.join(how)}: the arrays of the two do not run alike; check the order of their axes, and "
-        "which way the detector's rows and columns and the rocking angle were counted."
+        f"{name} agrees to {then:.3f} {' and '.join(how)}: the arrays of the two do not run alike; check the order of axes, "
+        "and which way the detector's rows and columns and the rocking angle were counted."
     ]
 
 

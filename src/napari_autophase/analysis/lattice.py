@@ -22,7 +22,7 @@ RAMP_REMOVED = "ramp_removed"
 
 
 _BEARABLE = 0.1
-"""Mean strain above which a reference is rather of another reflection or unit: a hydride of palladium is 3.5 % wider than the metal."""
+"""Mean strain above which a reference is rather of another reflection or unit: palladium's hydride is 3.5 % wider."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +108,10 @@ class Lattice:
             strain = self.strain or 0.0
             words = f"{100 * strain:+.4f} %, absolute, {against}"
             if abs(strain) > _BEARABLE:
-                words += "; no crystal bears that: check the reference, which reflection it is, and the geometry"
-                nearest = min((10.0, 0.1), key=lambda factor: abs(self.spacing_nm * factor / self.reference.spacing_nm - 1))
-                if abs(self.spacing_nm * nearest / self.reference.spacing_nm - 1) < _BEARABLE:
+                words += (
+                    "; no crystal bears that: check the reference, which reflection it is, and the geometry"
+                )
+                if any(abs(factor * (1 + strain) - 1) < _BEARABLE for factor in (10, 0.1)):
                     words += " (the spacing is off by ten: it is given in nm)"
             found.append(("mean strain", words))
         return found

@@ -107,8 +107,8 @@ def gather(
         )
     facets = analysis.facets_of(shown, analysis.bare_mesh(shown))
     if facets:
-        caption = f"{facet_words(facets)}. Coloured by the mean strain of each, {_relative(shown)}; the table has the numbers.{single}"
-        pictures.insert(1, Picture("Facets", caption, figures.facets(shown, facets)))
+        caption = f"{facet_words(facets)}. Coloured by the mean strain of each, {_relative(shown)}; the table has the numbers."
+        pictures.insert(1, Picture("Facets", caption + single, figures.facets(shown, facets)))
     made = [tables.statistics(shown)]
     if shown.displacement_nm is not None:
         made.append(tables.displacements(shown.displacement_nm, shown.support))

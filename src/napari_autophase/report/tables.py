@@ -108,7 +108,9 @@ def displacements(displacement_nm: np.ndarray, support: np.ndarray) -> Table:
     for name, where in (("bulk", bulk), ("surface", surface), ("all", support)):
         each = analysis.statistics(displacement_nm[where])
         values = (
-            f"{factor * _unless_rounding(getattr(each, key), each.rms):.3g}" for key in names for _, factor in units
+            f"{factor * _unless_rounding(getattr(each, key), each.rms):.3g}"
+            for key in names
+            for _, factor in units
         )
         rows.append((name, str(each.count), *values))
     return Table("Displacement, bulk and surface", rows, head=True)

@@ -134,8 +134,8 @@ def _in_part(figures: Mapping[str, float], shells: Shells) -> str:
     hold = "" if math.isnan(seen) else f" ({number} photon{'' if number == '1' else 's'} each in the mean)"
     return (
         f"Converged, but for a resolution of {_poor_at(shells)}: on the whole, pixels that no fit has seen{hold} are off by "
-        f"{ratio:.2g} times what photon noise does, but there the model explains the data poorly: {unexplained}the deviance is up "
-        f"to {plain(shells.ratio[poor].max(), 2)} times what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})."
+        f"{ratio:.2g} times what photon noise does, but there the model explains the data poorly: {unexplained}the deviance is "
+        f"up to {plain(shells.ratio[poor].max(), 2)} times what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})."
     )
 
 
