@@ -303,6 +303,7 @@ def test_a_crystal_that_is_nearly_its_own_twin_is_said_to_be():
     assert shares["even"] == pytest.approx(np.sqrt(2), rel=0.15)
     assert shares["odd"] < 0.4
     assert "nearly its own twin" in said["even"]
+    assert "may be too small where photons are few" in said["even"]
     assert "nearly its own twin" not in said["odd"]
 
 

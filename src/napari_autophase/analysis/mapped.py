@@ -16,7 +16,7 @@ from .facets import Facet, face_labels, find_facets
 from .indexing import indexed
 from .orthogonal import regridded
 from .quantities import Quantities
-from .trust import resolved_in_words
+from .trust import is_nearly_its_twin, resolved_in_words
 
 
 def mapped(shown: Quantities, about: dict[str, Any]) -> Maps:
@@ -111,6 +111,9 @@ def trusted(found: Reconstruction, shown: Quantities) -> dict[str, Map]:
         return {}
     slope, at = "rad/voxel" if shown.relative else "1", resolved_in_words(found.trust)
     of = "strain" if found.trust.of_starts else "strain of the runs' mean"
+    doubt = (
+        "; may be too small: the crystal is nearly its own twin" if is_nearly_its_twin(found.trust) else ""
+    )
     parts = {
         "strain_averaged": (
             found.trust.strain,
@@ -120,14 +123,14 @@ def trusted(found: Reconstruction, shown: Quantities) -> dict[str, Map]:
         "strain_error": (
             found.trust.strain_error,
             slope,
-            "standard error of strain_averaged, at its resolution",
+            f"standard error of strain_averaged, at its resolution{doubt}",
         ),
         "amplitude_error": (
             found.trust.amplitude_error,
             "1",
-            "standard error of the amplitude over its largest",
+            f"standard error of the amplitude over its largest{doubt}",
         ),
-        "phase_error": (found.trust.phase_error, "rad", "standard error of the phase"),
+        "phase_error": (found.trust.phase_error, "rad", f"standard error of the phase{doubt}"),
     }
     plain = f" (of the object as it was phased, not {' nor '.join(each.name for each in shown.corrections)})"
     return {

@@ -215,16 +215,21 @@ def strain_in_words(trust: Trust) -> str:
     value, width = figures["strain_correlation"], figures["strain_resolution"]
     halves = "two halves of the photons, phased from it," if trust.of_starts else "two halves of the photons"
     text = f"The strain of {halves} correlates to {value:.2f} at {width:.3g} {trust.unit}"
-    likeness = figures.get("twin_likeness", 0.0)
     doubt = ""
-    if likeness > ITS_TWIN:
+    if is_nearly_its_twin(trust):
         doubt = (
-            f" The crystal is nearly its own twin (correlation {likeness:.3f}): parts of its phase may be the other twin's in "
-            "all runs; the error allows for what of it was found."
+            f" The crystal is nearly its own twin (correlation {figures['twin_likeness']:.3f}): parts of its phase may be the other "
+            "twin's in all runs; the error allows for what of it was found, and may be too small where photons are few (1e4 at the "
+            "peak)."
         )
     if value < REPRODUCES:
         return f"No strain stands above its error: {text[0].lower()}{text[1:]}, and less at any other resolution.{doubt}"
     return f"{text} (single voxels: {figures['strain_correlation_per_voxel']:.2f}).{doubt}"
+
+
+def is_nearly_its_twin(trust: Trust) -> bool:
+    """Whether a crystal is nearly its own twin, so that its errors may be too small."""
+    return trust.figures.get("twin_likeness", 0.0) > ITS_TWIN
 
 
 def resolved_in_words(trust: Trust) -> str:
