@@ -103,6 +103,47 @@ def test_a_source_that_is_short_is_named_with_the_frames_that_it_lacks(tmp_path,
         formats.read(path)
 
 
+def interleaved(folder: Path, counts: np.ndarray, *, one_each: bool = False) -> Path:
+    """Every second frame in another file, as two threads write them; `one_each`: a file for each frame."""
+    files = len(counts) if one_each else 2
+    layout = h5py.VirtualLayout(counts.shape, counts.dtype)
+    for part in range(files):
+        frames = counts[part] if one_each else counts[part::2]
+        with h5py.File(folder / f"part_{part}.h5", "w") as file:
+            file["data"] = frames
+        source = h5py.VirtualSource(f"part_{part}.h5", "data", frames.shape)
+        layout[part if one_each else slice(part, None, 2)] = source[:, :] if one_each else source
+    with h5py.File(folder / "scan.h5", "w") as file:
+        file.create_virtual_dataset("data", layout)
+    return folder / "scan.h5"
+
+
+@pytest.mark.parametrize("one_each", [True, False])
+def test_sources_that_take_turns_are_read_and_missed_by_their_own_frames(tmp_path, counts, one_each):
+    path = interleaved(tmp_path, counts, one_each=one_each)
+    np.testing.assert_array_equal(formats.read_scan(path).counts, counts)
+    if not one_each:
+        with h5py.File(tmp_path / "part_1.h5", "w") as file:
+            file["data"] = counts[1::2][:20]
+        lost = r"part_1\.h5, which holds frames 41, 43, … 63 \(one in 2\) of .* is cut short"
+        with pytest.raises(InputError, match=lost):
+            formats.read(path)
+    (tmp_path / "part_1.h5").unlink()
+    held = r"frame 1 of" if one_each else r"frames 1, 3, … 63 \(one in 2\) of"
+    with pytest.raises(InputError, match=rf"part_1\.h5, which holds {held} .* is not there; copy it to"):
+        formats.read(path)
+
+
+def test_frames_that_no_source_of_a_step_holds_are_said(tmp_path, counts):
+    path = interleaved(tmp_path, counts)
+    layout = h5py.VirtualLayout(counts.shape, counts.dtype)
+    layout[::2] = h5py.VirtualSource("part_0.h5", "data", (32, *counts.shape[1:]))
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("data", layout)
+    with pytest.raises(InputError, match=r"has no file for frames 1, 3, … 63 \(one in 2\)"):
+        formats.read(path)
+
+
 def test_a_source_that_lost_its_dataset_is_named(tmp_path, counts):
     path = virtual(tmp_path, counts)
     with h5py.File(tmp_path / "part_1.h5", "w") as file:

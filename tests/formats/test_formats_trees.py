@@ -282,6 +282,23 @@ def test_the_motor_of_a_scan_that_still_runs_goes_on_as_it_went(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("running", "title"), [(False, "ascan eta 17.42 17.58 16 1.0"), (False, "sweep"), (True, "")]
+)
+def test_one_position_more_than_frames_is_said_once_a_scan_is_over(tmp_path, running, title):
+    """A frame was not stored, or the edges of a continuous scan were recorded; while a scan runs its motor is ahead."""
+    bliss(tmp_path, running=running)
+    path = replaced(
+        tmp_path / "S1/S1_0001/S1_0001.h5",
+        {"1.1/title": title, "1.1/instrument/positioners/eta": scanned(17.5, 0.01)[0] + 0.01 * np.arange(18)},
+    )
+    scan = formats.read_scan(path)
+    assert scan.geometry is not None
+    assert scan.geometry.rocking_angles_deg == pytest.approx(tuple(scanned(17.5, 0.01)))
+    said = [note for note in scan.notes if "18 positions for 17 frames: the first 17 are taken" in note]
+    assert len(said) == (0 if running else 1)
+
+
 def test_each_of_two_detectors_has_its_own_distance_and_mask(tmp_path):
     bliss(tmp_path)
     path = tmp_path / "S1/S1_0001/S1_0001.h5"

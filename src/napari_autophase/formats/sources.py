@@ -135,19 +135,20 @@ def _check_external(tree: Tree, item: h5py.Dataset) -> None:
 
 def _check_virtual(tree: Tree, item: h5py.Dataset, nested: int) -> None:
     scan = f"{item.file.filename}::{item.name}"
-    covered = np.zeros(item.shape[0], bool)
+    axis = kept_axes(item.shape)[0] if item.ndim > 2 else 0
+    covered = np.zeros(item.shape[axis], bool)
     lost: dict[tuple[str, str], list[int]] = {}
     for source in item.virtual_sources():
-        first, last = _frames(source.vspace, item.shape[0])
-        covered[first : last + 1] = True
+        frames = _frames(source.vspace, axis, item.shape[axis])
+        covered[frames] = True
         with tree.tidy():
             why, there = _fault(tree, item, source, nested)
         if why:
-            lost.setdefault((source.file_name, why), []).extend(range(first + there, last + 1))
+            lost.setdefault((source.file_name, why), []).extend(np.delete(frames, there[there < len(frames)]))
     if lost:
-        (name, why), frames = next(iter(lost.items()))
+        (name, why), places = next(iter(lost.items()))
         more = f" ({len(lost) - 1} more of its files are lost, too)" if len(lost) > 1 else ""
-        raise InputError(f"{name}, which holds {_said(frames)} of {scan}, {why}{more}.")
+        raise InputError(f"{name}, which holds {_said(places)} of {scan}, {why}{more}.")
     if item.ndim == 3 and not covered.all():
         raise InputError(
             f"{scan} has no file for {_said(np.flatnonzero(~covered))}: it was not written to its end; "
@@ -155,36 +156,63 @@ def _check_virtual(tree: Tree, item: h5py.Dataset, nested: int) -> None:
         )
 
 
-def _fault(tree: Tree, item: h5py.Dataset, source: Any, nested: int) -> tuple[str, int]:
-    """Return what is wrong with one source ("" if nothing), and how many of its frames are there all the same.
+def _fault(tree: Tree, item: h5py.Dataset, source: Any, nested: int) -> tuple[str, np.ndarray]:
+    """Return what is wrong with one source ("" if nothing), and which of its frames are there all the same, counted from 0.
 
     Raises
     ------
     LinkError
         If it may not be looked at.
     """
+    none = np.zeros(0, int)
     try:
         found = _source(tree, item, source)
     except MissingFile as error:
-        return f"is not there; copy it to {error.folder}", 0
+        return f"is not there; copy it to {error.folder}", none
     if not isinstance(found, h5py.Dataset):
-        return f"holds no frames at {source.dset_name}; copy it again", 0
+        return f"holds no frames at {source.dset_name}; copy it again", none
     check(tree, found, nested + 1)
-    frames = found.shape[0] if found.ndim > 2 else 1
+    axis = kept_axes(found.shape)[0] if found.ndim > 2 else None
     if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:
         whole = found.size >= source.vspace.get_select_npoints()
-        return ("", 0) if whole else ("is cut short; copy it again, whole", frames)
-    first, last = _frames(source.src_space, source.src_space.shape[0])
-    return ("", 0) if last < frames else ("is cut short; copy it again, whole", max(frames - first, 0))
+        there = np.arange(1 if axis is None else found.shape[axis])
+    elif axis is None:  # one frame, or a part of it
+        end = source.src_space.get_select_bounds()[1]
+        whole, there = all(last < side for last, side in zip(end, found.shape, strict=False)), none
+    else:
+        wanted = _frames(source.src_space, axis, source.src_space.shape[axis])
+        there = np.flatnonzero(wanted < found.shape[axis])
+        whole = len(there) == len(wanted)
+    return ("", none) if whole else ("is cut short; copy it again, whole", there)
 
 
-def _frames(space: h5py.h5s.SpaceID, frames: int) -> tuple[int, int]:
-    """Return the first and the last frame that a selection holds; an unlimited one ends with the dataset."""
-    if space.get_select_type() == h5py.h5s.SEL_ALL:
-        return 0, frames - 1
-    start, end = space.get_select_bounds()
-    return int(start[0]), min(int(end[0]), frames - 1)
+def _frames(space: h5py.h5s.SpaceID, axis: int, frames: int) -> np.ndarray:
+    """Return the frames that a selection holds along an axis, in order; an unlimited one ends with the dataset."""
+    kind = space.get_select_type()
+    if kind == h5py.h5s.SEL_ALL or axis >= len(space.shape):
+        return np.arange(frames)
+    if kind == h5py.h5s.SEL_HYPERSLABS and space.is_regular_hyperslab():
+        first, step, count, block = (int(each[axis]) for each in space.get_regular_hyperslab())
+        starts = np.arange(first, frames, max(step, 1))[:count]  # an unlimited count is a large number
+        found = np.unique(starts[:, None] + np.arange(min(block, frames)))
+    elif kind == h5py.h5s.SEL_HYPERSLABS:
+        blocks = space.get_select_hyper_blocklist()
+        found = np.unique(np.concatenate([np.arange(first[axis], last[axis] + 1) for first, last in blocks]))
+    else:
+        start, end = space.get_select_bounds()
+        found = np.arange(int(start[axis]), int(end[axis]) + 1)
+    return found[found < frames]
 
 
 def _said(frames: Sequence[int] | np.ndarray) -> str:
-    return f"frame {frames[0]}" if len(frames) == 1 else f"frames {min(frames)} to {max(frames)}"
+    """Name some frames: a run of them, those of a step, or the first few."""
+    numbers = np.unique(frames)
+    if len(numbers) == 1:
+        return f"frame {numbers[0]}"
+    steps = np.unique(np.diff(numbers))
+    if len(steps) > 1:
+        named = ", ".join(map(str, numbers[:6])) + (f", … {numbers[-1]}" if len(numbers) > 6 else "")
+        return f"{len(numbers)} frames ({named})"
+    if steps[0] == 1:
+        return f"frames {numbers[0]} to {numbers[-1]}"
+    return f"frames {numbers[0]}, {numbers[1]}, … {numbers[-1]} (one in {steps[0]})"

@@ -222,6 +222,7 @@ def _log(tree: Tree, group: h5py.Group, frames: int, detector: str) -> TreeLog:
         units=units,
         frames=frames,
         place=group.name.rstrip("/"),
+        ahead={name: len(arrays[name]) for name in columns if len(arrays[name]) > points},
     )
 
 
@@ -278,9 +279,28 @@ def _explained(log: TreeLog, site: Beamline) -> TreeLog:
     is_recorded = run is not None and any(name.rpartition("/")[2] == run[0] for name in log.columns)
     if not is_recorded and not moves(log, site.sample, site):
         log = replace(log, as_commanded=True)
+    if ended is not False:  # a motor of a scan that runs is ahead of the detector
+        log = replace(log, notes=(*log.notes, *_beyond(log, site)))
     if not log.columns:  # nothing was recorded for each frame
         log = replace(log, notes=(*log.notes, f"{log.path.name} records nothing for each frame."))
     return log
+
+
+def _beyond(log: TreeLog, site: Beamline) -> Iterator[str]:
+    """Say which of what the scan moved has more positions than there are frames."""
+    motors = [
+        each.motor for index, each in enumerate(site.sample) if index in dict(moves(log, site.sample, site))
+    ]
+    sources = [*(each for motor in motors for each in site.files.of_motor(motor)), *site.files.energy]
+    moved = {each.names[0] for each in log.scanned}
+    for name in (
+        each for each in log.ahead if each in moved and any(source.fits(each) for source in sources)
+    ):
+        yield (
+            f"{name} of {log.path.name} has {log.ahead[name]} positions for {log.frames} frames: the first {log.frames} are taken; "
+            "if frames at the beginning are those that were not stored, all angles are so many steps further."
+        )
+        break
 
 
 def _of_detector(log: TreeLog, site: Beamline, detector: str) -> TreeLog:

@@ -26,12 +26,15 @@ class TreeLog(ScanLog):
         Path of the group, without a slash at its end.
     as_commanded
         Whether what the command names moved so, of which nothing was recorded.
+    ahead
+        How many values were recorded, of columns of which there are more than points.
     """
 
     units: dict[str, str] = field(default_factory=dict)
     frames: int = 0
     place: str = ""
     as_commanded: bool = False
+    ahead: dict[str, int] = field(default_factory=dict)
 
     def called(self, source: Source) -> str:
         """Return the whole path of a source."""
