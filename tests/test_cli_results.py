@@ -324,6 +324,33 @@ def test_what_cannot_be_done_is_one_sentence(
     assert not any(each.name.startswith("a.") for each in tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "export {} -o a.vti",
+        "export {} -o a.stl",
+        "picture {} -o a.png",
+        "report {} -o a.html",
+        "compare {} {}",
+        "orthogonalise {} -o a.h5",
+    ],
+)
+@pytest.mark.parametrize("what", ["support", "object"])
+def test_of_a_result_in_which_nothing_was_found_the_next_step_is_said(
+    result, tmp_path, capsys, monkeypatch, arguments, what
+):
+    monkeypatch.chdir(tmp_path)
+    found = formats.read(result)
+    known = replace(found, voxel_steps_nm=np.diag([5.0, 5, 5]), q_bragg_per_nm=np.array([0.0, 26, 0]))
+    formats.write(replace(known, **{what: np.zeros_like(getattr(known, what))}), tmp_path / "e.cxi")
+    assert main([each.format("e.cxi") for each in arguments.split()]) == 2
+    said = capsys.readouterr().err
+    assert "is empty: no crystal was found" in said
+    assert "reconstruct its scan again" in said
+    assert said.count("\n") == 1
+    assert not any(each.name.startswith("a.") for each in tmp_path.iterdir())
+
+
 def test_bcdis_configuration_is_a_geometry(tmp_path, capsys):
     """Angles of the peak, energies in eV, the grid before binning; what it leaves open is asked for."""
     foreign.pynx(tmp_path / "a.h5", modes=True)

@@ -53,6 +53,7 @@ def maps_of(
     InputError
         If the result is empty, or the frame is not known.
     """
+    found.check_filled("to export")
     there = turned(found.corrected, frame)  # along the beams, which stand in the laboratory
     if voxel_size_nm == "resolution":
         voxel_size_nm = resolved_voxel_nm(there)

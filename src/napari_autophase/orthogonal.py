@@ -150,11 +150,10 @@ def _object(found: Reconstruction, frame: Frame, voxel_size: float | None) -> Or
         )
     turn = _turn(frame, found.geometry, q)
     steps = turn @ steps
+    found.check_filled("to orthogonalise")
     inside = analysis.remove_ramp(np.where(found.support, found.object, 0).astype(np.complex64))
     voxel = float(abs(np.linalg.det(steps)) ** (1 / 3)) if voxel_size is None else voxel_size
     filled = np.argwhere(np.abs(inside) > 0.01 * np.abs(inside).max())
-    if len(filled) == 0:
-        raise InputError(f"{found.name} is empty: there is nothing to orthogonalise.")
     centre = analysis.centre_of(inside)
     half = analysis.reach(filled.min(0), filled.max(0), np.array(centre), steps, voxel)
     _check_size(half, voxel, "nm", 24, voxel_size is not None)

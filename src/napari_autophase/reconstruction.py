@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .evidence import Correction, Shells, Trust
+from .faults import InputError
 from .light import Background, Coherence
 from .on_demand import on_demand
 from .scan import Geometry, Origin
@@ -297,6 +298,20 @@ class Reconstruction:
     def title(self) -> str:
         """What a person has called it, and what it was found in."""
         return f"{self.called} ({self.name})" if self.called else self.name
+
+    def check_filled(self, purpose: str) -> None:
+        """Make sure that something was found, which is needed "to draw", "to compare" ….
+
+        Raises
+        ------
+        InputError
+            If the object is zero wherever the support is.
+        """
+        if not np.any(self.object, where=np.asarray(self.support, bool)):
+            raise InputError(
+                f"{self.title} is empty: no crystal was found, so there is nothing {purpose}; reconstruct its scan "
+                "again, with --preset best or a mask of what is not its light, or give another result."
+            )
 
     @property
     def headline(self) -> str:

@@ -156,7 +156,7 @@ def test_matlab_73_has_complex_numbers_in_pairs(tmp_path):
 
 def test_what_is_wrong_with_a_result_is_said(tmp_path):
     np.save(tmp_path / "zero.npy", np.zeros(foreign.SHAPE, np.complex64))
-    with pytest.raises(InputError, match="zero everywhere"):
+    with pytest.raises(InputError, match="zero or no number everywhere: there is no crystal in it; give"):
         formats.read(tmp_path / "zero.npy")
     foreign.cohere(tmp_path / "c")
     np.save(tmp_path / "c/support.npy", np.ones((16, 16, 16)))

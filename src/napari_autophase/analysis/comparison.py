@@ -9,7 +9,6 @@ import numpy as np
 from scipy import ndimage
 
 from ..reconstruction import Reconstruction
-from ..scan import InputError
 from .align import Alignment, alignment, correlation, fitted
 from .isosurface import bounding_box
 from .metrics import phase_error, support_iou
@@ -159,8 +158,7 @@ def compare_results(
 
 def _inside(result: Reconstruction) -> np.ndarray:
     """Return the object inside its support, without ramp, cropped about the centre to what it fills."""
-    if not (result.support & (np.abs(result.object) > 0)).any():
-        raise InputError(f"{result.name} is empty: there is nothing to compare.")
+    result.check_filled("to compare")
     box = bounding_box(result.support)
     half = [
         max(abs(s.start - n // 2), abs(s.stop - 1 - n // 2)) + _MARGIN

@@ -42,10 +42,11 @@ def draw_picture(
     Raises
     ------
     InputError
-        If the file cannot be written.
+        If the result is empty, or the file cannot be written.
     """
     import matplotlib
 
+    reconstruction.check_filled("to draw")
     shown = quantities(reconstruction, threshold)
     with matplotlib.rc_context(STYLE):
         figure = new_page(12.4, 8.4)

@@ -121,7 +121,10 @@ def crystal(
 
     amplitude = np.abs(found)
     if not amplitude.any():
-        raise InputError(f"{path}{'::' if what else ''}{what} is zero everywhere; there is no crystal in it.")
+        raise InputError(
+            f"{path}{'::' if what else ''}{what} is zero or no number everywhere: there is no crystal in it; give the file of "
+            "another run, or another array of this one (FILE::NAME)."
+        )
     notes = [
         program.sentence,
         *beside.notes,

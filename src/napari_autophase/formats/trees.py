@@ -297,8 +297,8 @@ def _beyond(log: TreeLog, site: Beamline) -> Iterator[str]:
         each for each in log.ahead if each in moved and any(source.fits(each) for source in sources)
     ):
         yield (
-            f"{name} of {log.path.name} has {log.ahead[name]} positions for {log.frames} frames: the first {log.frames} are taken; "
-            "if frames at the beginning are those that were not stored, all angles are so many steps further."
+            f"{name} of {log.path.name} has {log.ahead[name]} positions for {log.frames} frames: the first {log.frames} are "
+            "taken; if frames at the beginning are those that were not stored, all angles are so many steps further."
         )
         break
 

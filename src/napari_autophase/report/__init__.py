@@ -51,6 +51,7 @@ def write_report(
         raise InputError(
             f"A report cannot be written as {path.name}; choose a name that ends in {' or '.join(SUFFIXES)}."
         )
+    found.check_filled("to report")
     report = gather(found, scan=scan, threshold=threshold, against=against, background=background)
     if path.suffix.lower() == ".html":
         from .html import page
