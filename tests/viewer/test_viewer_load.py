@@ -523,6 +523,24 @@ def test_a_region_and_a_field_of_the_whole_detector(dock, session, qtbot, tmp_pa
     assert session.current.corrections["roi"] == f"10,{10 + rows},20,{20 + columns}"
 
 
+def test_a_region_that_the_detector_of_a_beamline_lacks_is_refused(dock, session, qtbot, tmp_path):
+    scan = make_scan()
+    rows, columns = scan.shape[1:]
+    assert scan.geometry is not None
+    dock.file.choose(write(tmp_path, replace(scan, geometry=None)))
+    settle(qtbot, dock)
+    QTest.keyClicks(dock.corrections.roi, f"2000,{2000 + rows},0,{columns}")
+    dock.corrections.roi.editingFinished.emit()
+    settle(qtbot, dock)
+    dock.geometry_box.form.show_geometry(replace(scan.geometry, beamline="34-ID-C"), {})
+    dock.geometry_box.form.lines["energy_kev"].setText("9.1")
+    with pytest.raises(
+        InputError, match=rf"ends at row {2000 + rows} and column {columns}, but 34idcTIM2 has 512 × 512"
+    ):
+        dock.geometry_box.settle()
+    assert "Region: 2000," in dock.geometry_box.note.text()
+
+
 def test_what_the_numbers_are_is_said_after_a_refusal(dock, session, qtbot, tmp_path, errors):
     scaled = make_scan().counts * np.random.default_rng(1).uniform(0.5, 1, make_scan().shape)
     np.save(tmp_path / "a.npy", scaled / scaled.max())

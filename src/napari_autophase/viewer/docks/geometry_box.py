@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QPushButton, QVBoxLayout
 
+from ...formats import check_place
 from ...geometry import Geometry, Verdict
 from ...scan import InputError, Scan
 from ..model import gists
@@ -116,8 +117,12 @@ class GeometryBox(Section):
 
     def _read(self) -> Geometry | None:
         """Return what the form says, or say why that cannot be used, and raise it."""
+        scan = self._session.current
         try:
-            return self.form.read_geometry()
+            found = self.form.read_geometry()
+            if isinstance(scan, Scan) and found is not None:
+                check_place(scan, found, is_named=False)
+            return found
         except InputError as error:
             self.note.say(str(error), error=not isinstance(error, Incomplete))
             self._say_gist()
