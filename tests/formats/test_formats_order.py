@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from beamline_trees import FRAMES, bliss, cristal, nanomax, scanned, sixs
+from kinds_of_volumes import crystal
 from test_formats_beamlines import PARAMETERS, THETA, write_34, write_p10
 from test_formats_transformations import placed
 from written_logs import counts, fio
@@ -217,6 +218,21 @@ def test_frames_that_go_up_and_down_again_are_said(tmp_path, seed, size):
     words = f"{size} to {2 * size - 1} are frames 0 to {size - 1} backwards"
     assert sum(words in note for note in formats.read_scan(tmp_path / "a.npy").notes) == 1
     assert not any("backwards" in note for note in formats.read_scan(tmp_path / "b.npy").notes)
+
+
+@pytest.mark.parametrize("frame", [10, 32])
+def test_a_series_at_one_angle_is_said_to_be_no_rocking_curve(tmp_path, frame):
+    """Frames of one angle differ by their photons' noise alone, and by a beam that decays."""
+    one = 3e4 * crystal((64, 48, 48), seed=3)[frame] * (40 if frame == 10 else 1)
+    beam = np.linspace(1, 0.9, 30)[:, None, None]
+    np.save(tmp_path / "a.npy", np.random.default_rng(2).poisson(beam * one).astype("u4"))
+    notes = formats.read_scan(tmp_path / "a.npy").notes
+    assert any("All frames show the same light" in note for note in notes)
+    assert not any("backwards" in note or "beside them" in note for note in notes)
+    np.save(
+        tmp_path / "b.npy", np.random.default_rng(2).poisson(3e4 * crystal((64, 48, 48), seed=3)).astype("u4")
+    )
+    assert not any("All frames" in note for note in formats.read_scan(tmp_path / "b.npy").notes)
 
 
 @pytest.mark.parametrize("first", [0, 1])

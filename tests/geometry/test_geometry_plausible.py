@@ -26,6 +26,10 @@ def scan(geometry: Geometry) -> Scan:
     [
         ({"energy_kev": 9000.0}, "9000 is no energy in keV (2 to 120): 9 keV, if the number is in eV?"),
         ({"energy_kev": 1.44196e-15}, "9 keV, if the number is in J?"),
+        ({"energy_kev": 1.3776}, "9 keV, if the number is a wavelength in Å?"),
+        ({"energy_kev": 0.13776}, "9 keV, if the number is a wavelength in nm?"),
+        ({"energy_kev": 1.3776e-10}, "9 keV, if the number is a wavelength in m?"),
+        ({"energy_kev": 0.009}, "9 keV, if the number is in MeV?"),
         ({"energy_kev": float("nan")}, "is no energy"),
         ({"distance_m": 500.0}, "500 is no distance in m (0.02 to 20): 0.5 m, if the number is in mm?"),
         ({"distance_m": -0.5}, "-0.5 is no distance in m (0.02 to 20); check it."),

@@ -25,6 +25,8 @@ _OFTEN = 20
 """Values are looked at that so many voxels have."""
 _BETTER, _PART = 0.05, 0.4
 """So much more alike than its neighbours another frame must be, for this part of the frames."""
+_SAME, _EVEN = 8, 0.8
+"""So many frames or more are one and the same, where the darkest has this part of the brightest one's light."""
 _AS_ALIKE, _AS_BRIGHT, _OFF_MIDDLE = 0.01, 0.1, 0.1
 """Frames of a way back are less alike than neighbours by so little at most, and their light differs by this part in the middle of
 all; the peak is this part of all frames off their middle."""
@@ -135,7 +137,9 @@ def among_frames(counts: np.ndarray, bad: np.ndarray | None, copies: Collection[
     lit = np.flatnonzero((light >= _LIT * light.max()) & (light >= _PHOTONS))
     one = amplitude / np.sqrt(np.maximum(light, 1))[:, None]
     alike = one[lit] @ one.T
-    disorder = _up_and_down(alike, light, lit) or _out_of_order(alike, light, lit)
+    disorder = (
+        _standing(alike, light, lit) or _up_and_down(alike, light, lit) or _out_of_order(alike, light, lit)
+    )
     if disorder:
         return disorder
     lost = np.zeros(len(counts), bool) if bad is None else np.asarray(bad.all((1, 2)))
@@ -182,6 +186,20 @@ def _out_of_order(alike: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list
     return [
         "Many frames are unlike those beside them, and like others far away: their order along the rocking curve may be lost; "
         "sort them by where the motor stood."
+    ]
+
+
+def _standing(alike: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:
+    """Say so if all frames show the same: a rocking curve's differ, in their light most of all."""
+    if len(light) < _SAME or len(lit) < len(light) or light.min() < _EVEN * light.max():
+        return []
+    half = len(light) // 2
+    far, beside = np.diagonal(alike, half), np.diagonal(alike, 1)
+    if np.median(far) < np.median(beside) - _AS_ALIKE:
+        return []
+    return [
+        "All frames show the same light: they are a series at one angle, or the motor did not move, and no rocking curve, so what "
+        "is phased of them is no crystal; open the scan in which an angle was turned."
     ]
 
 

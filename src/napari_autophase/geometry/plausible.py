@@ -23,6 +23,10 @@ class Range(NamedTuple):
 
 # a unit may come from a file, a form or a person: those that other programs use are tried first
 ENERGY = Range("energy", "keV", 2, 120, {"eV": 1e-3, "J": 6.241509074e15, "MeV": 1e3})
+_WAVELENGTHS = {"Å": 12.398419843, "nm": 1.2398419843, "m": 1.2398419843e-9}
+"""Units of a wavelength for which an energy may be taken, each with the product of the two in it and in keV."""
+_USUAL, _USUALLY = 11.0, 4.0
+"""Energy of coherent diffraction in keV, within such a factor."""
 DISTANCE = Range("distance", "m", 0.02, 20, {"mm": 1e-3, "cm": 1e-2, "µm": 1e-6})
 PIXEL = Range("pixel size", "µm", 5, 1000, {"m": 1e6, "mm": 1e3, "nm": 1e-3})
 _STEP = Range(
@@ -136,6 +140,12 @@ def _is_possible(quantity: Range, value: float) -> bool:
 
 def _meant(quantity: Range, number: float, units: dict[str, float]) -> str:
     """Return what a number would be in the first of some units that makes it possible; "" if none does."""
+    if quantity is ENERGY and units and number > 0:
+        likely, unit = min(
+            (abs(np.log(factor / number / _USUAL)), unit) for unit, factor in _WAVELENGTHS.items()
+        )
+        if likely < np.log(_USUALLY):
+            return f": {_WAVELENGTHS[unit] / number:.5g} keV, if the number is a wavelength in {unit}?"
     return next(
         (
             f": {number * factor:.5g} {quantity.unit}, if the number is in {unit}?"
