@@ -90,6 +90,62 @@ def test_34_id_c_mask(tmp_path):
     assert whole.geometry.direct_beam_pixel == (128, 128)
 
 
+@pytest.mark.parametrize(
+    ("folder", "others", "says"),
+    [
+        ("best scan", 5, ""),
+        (
+            "Staff20-1a_S0055",
+            5,
+            "is called after scan 55, and its files (Staff20-1a_S0054_…) after scan 54: scan 54 is taken",
+        ),
+        ("Staff20-1a_S0055", 20, "and both have 20 points: which it is"),
+        (
+            "Staff20-1a_S0099",
+            5,
+            "after scan 99, and its files (Staff20-1a_S0054_…) after scan 54: scan 54 is taken",
+        ),
+    ],
+)
+def test_34_id_c_a_folder_that_was_called_otherwise_than_its_frames(tmp_path, folder, others, says):
+    """The control system calls folder and frames after the scan; people rename folders."""
+    path = write_34(tmp_path, counts((20, 48, 64)), (100, 64, 30, 48))
+    log = tmp_path / "Staff20-1a.spec"
+    other = {"Theta": np.linspace(3, 4, others), "Monitor": np.ones(others)}
+    command = f"ascan th 3 4 {others - 1} 1"
+    log.write_text(log.read_text() + spec_scan(55, command, {**MOTORS_34, "Delta": 20.0}, other))
+    scan = formats.read_scan(path.rename(path.with_name(folder)))
+    if others == 20:
+        assert scan.geometry is None
+    else:
+        assert scan.geometry is not None
+        assert scan.geometry.detector_angles_deg == (32.174, 12.6346)
+    assert any(says in note for note in scan.notes)
+
+
+def test_34_id_c_a_mesh_is_no_rocking_curve(tmp_path):
+    path = write_34(tmp_path, counts((20, 48, 64)), (100, 64, 30, 48), command="mesh th 0 1 3 phi 0 1 4 1")
+    assert any("goes over a grid of two motors" in note for note in formats.read_scan(path).notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Monitor", "the beam was weaker in 10 of 20 frames (in frame 10 it had 10%"),
+        ("filter2", "filter2 of Staff20-1a.spec changed within the scan, from 100 to 1000"),
+        ("Seconds", "Seconds of Staff20-1a.spec changed within the scan"),
+        ("Sample_Z", ""),
+    ],
+)
+def test_34_id_c_light_that_changed_in_the_middle_of_a_scan_is_said(tmp_path, name, says):
+    """Half of the frames have a tenth of the others' light: what is usual is not in the middle of all."""
+    changed = np.where(np.arange(20) < 10, 1000.0, 100.0)
+    table = {"Monitor": np.full(20, 1e3), name: changed}
+    notes = formats.read_scan(write_34(tmp_path, counts((20, 48, 64)), (100, 64, 30, 48), table=table)).notes
+    assert any(says in note for note in notes)
+    assert any("taken as they are" in note for note in notes) == bool(says)
+
+
 def test_34_id_c_seam(tmp_path):
     """A region across the chips gets 5 rows and 4 columns, masked; the beam, on the seam, meets its middle."""
     stack = counts((20, 40, 48))

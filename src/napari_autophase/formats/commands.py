@@ -11,6 +11,12 @@ _BLISS_STEPS = "fscan"
 """A command of BLISS that names start, step and number of points."""
 
 
+def is_mesh(command: str) -> bool:
+    """Tell whether a command goes over a grid of two motors."""
+    verb = command.split()[0].lower() if command.split() else ""
+    return verb.endswith("mesh") or verb == "fscan2d"
+
+
 def asked_points(command: str) -> int | None:
     """Return how many points a command asks for: one more than its intervals; None where it does not say."""
     verb, *words = command.split() or [""]

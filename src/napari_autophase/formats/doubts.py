@@ -198,8 +198,8 @@ def _standing(alike: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str
     if np.median(far) < np.median(beside) - _AS_ALIKE:
         return []
     return [
-        "All frames show the same light: they are a series at one angle, or the motor did not move, and no rocking curve, so what "
-        "is phased of them is no crystal; open the scan in which an angle was turned."
+        "All frames show the same light: they are a series at one angle, or the motor did not move, and no rocking curve, so "
+        "what is phased of them is no crystal; open the scan in which an angle was turned."
     ]
 
 

@@ -103,7 +103,7 @@ class Frames(Format):
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
         """Look for the log beside the frames, and in the folders around them."""
-        return find_log(path, given, self.frame_numbers(path))
+        return find_log(path, given, self.frame_numbers(path), _match(_first(places_in(path)))["series"])
 
     def frame_numbers(self, path: Path) -> tuple[int, ...]:
         """Return the number of every frame, of those that are missing too."""
@@ -166,7 +166,7 @@ def _read_into(row: np.ndarray, frame: Path | None) -> None:
     if read.shape != row.shape or dtype != row.dtype:
         raise InputError(
             f"{frame} is {read.shape} {dtype} but the first frame is {row.shape} {row.dtype}; "
-            "a scan's frames have one size: move this file elsewhere."
+            "a scan's frames have one size and one type: move this file elsewhere, or export them alike."
         )
     row[:] = read
 

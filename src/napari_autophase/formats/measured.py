@@ -12,18 +12,17 @@ import numpy as np
 from ..geometry import INCOMPLETE, Beamline, Circle, Detector, Source, complete, mean_step
 from ..geometry.plausible import ANGLE, DISTANCE, ENERGY
 from ..scan import Geometry, InputError
+from .commands import is_mesh
 from .common import Description
 from .complete import completeness, first_number
 from .contradicted import contradictions
+from .incoming import uneven
 from .logs import ScanLog
 from .logs.counted import frame_counter
 from .masks import Region, gaps_of
 from .moved import Moving, moves, order_in, sorted_by, still
 from .readings import quantity, unlike
 from .whose import first_of, nearly_from, pixel_of, told_from
-
-_WEAK = 2 / 3
-"""A beam that has less than this part of its median is said to be weak."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,8 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         notes.append(sorted_by(moved, log.path.name))
     if monitor is not None and points is not None:
         metadata["monitor"] = monitor[points].tolist()
-        notes += _uneven(monitor[points], log)
+    if points is not None:
+        notes += uneven(log, monitor, points)
     metadata["saturation_counts"] = detector.saturation
     document = _document(beamline, detector, log, region, frames.shape, points, notes)
     notes += _unusable(beamline, log)
@@ -125,21 +125,6 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         detector=whole,
         order=order,
     )
-
-
-def _uneven(monitor: np.ndarray, log: ScanLog) -> list[str]:
-    """Say so if the incoming beam was much weaker in some frames than in the others."""
-    lit = monitor[np.isfinite(monitor) & (monitor > 0)]  # it may have read 0 in most of them
-    usual = float(np.median(lit)) if lit.size else 0.0
-    weak = np.flatnonzero(monitor < _WEAK * usual)
-    if not len(weak):
-        return []
-    least = int(weak[np.argmin(monitor[weak])])
-    return [
-        f"By the monitor in {log.path.name} the beam was weaker in {len(weak)} of {len(monitor)} frames (in frame {least} it had "
-        f"{monitor[least] / usual:.0%} of its median), and frames are taken as they are: if their light dropped, give these "
-        "frames a --mask."
-    ]
 
 
 def find_detector(beamline: Beamline, log: ScanLog | None, frames: Frames) -> tuple[Detector, list[str]]:
@@ -290,6 +275,11 @@ def _document(
         circles = ", ".join(circle.motor for circle in beamline.sample)
         what = f"'{log.command}'" if log.command else f"What {log.path.name} records for each frame"
         none = f"{what} turns none of the sample's circles ({circles}); is it a rocking curve?"
+        if is_mesh(log.command):
+            none = (
+                f"{what} goes over a grid of two motors, which no rocking curve does: take one of its lines, with "
+                "--crop FIRST:END,0:ROWS,0:COLUMNS."
+            )
         notes.append(still(log, beamline.sample, beamline) or none)
     along = _follow(found, beamline, log, moving, shape[0])
     if "rocking_angles_deg" in found:

@@ -6,6 +6,7 @@ import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def read_log(path: Path, number: int | None) -> ScanLog:
 
 
 def find_log(
-    frames: Path, given: Path | None = None, counted: Sequence[int] = ()
+    frames: Path, given: Path | None = None, counted: Sequence[int] = (), called: str = ""
 ) -> tuple[ScanLog | None, tuple[str, ...]]:
     """Return the log of a scan, and notes on why there is none.
 
@@ -81,13 +82,22 @@ def find_log(
         The log, where a person says it.
     counted
         The number of every frame in its file's name; empty where they have none.
+    called
+        What the files of the frames are called before that number; "": nothing.
 
     Raises
     ------
     InputError
         If `given` is no log, or does not have the scan, or the frames are those of several.
     """
-    numbers = scan_numbers(frames)
+    numbers, own = scan_numbers(frames), _numbers_in([called.rstrip("_-. ")])
+    told: tuple[str, ...] = ()
+    if given is None and numbers and own and own[0] != numbers[0]:
+        chosen, told = _either(frames, numbers[0], own[0], called, len(counted))
+        if chosen is None:
+            return None, told
+        numbers = [chosen]
+    numbers = numbers or own
     if given is not None:
         if is_log(given) == "spec":
             held = spec.scans(given)
@@ -97,9 +107,32 @@ def find_log(
         return _checked(read_log(given, numbers[0] if numbers else None), frames, counted), ()
     log, notes = _named_log(frames, numbers) if numbers else (None, ())
     if log is not None:
-        return _checked(log, frames, counted), notes
+        return _checked(replace(log, notes=(*log.notes, *told)), frames, counted), notes
     found = _counting_log(frames, counted)
     return (log, notes) if found is None else (found, ())
+
+
+def _either(
+    frames: Path, one: int, other: int, called: str, count: int
+) -> tuple[int | None, tuple[str, ...]]:
+    """Return which scan frames are of whose folder and files are called after two, and say so; None where both could be."""
+    logs = {number: _named_log(frames, [number])[0] for number in (one, other)}
+    numbers = [log.number for log in logs.values() if log is not None]
+    if len(set(numbers)) < len(numbers):  # a log of one scan alone
+        return one, ()
+    fitting = [number for number, log in logs.items() if log is not None and log.points == count]
+    said = f"{frames.name} is called after scan {one}, and its files ({called}…) after scan {other}"
+    if len(fitting) > 1:
+        return None, (
+            f"{said}, and both have {count} points: which it is, and so where its motors stood, is not known; give folder "
+            "and files one number, or say --spec FILE, by which the folder's counts.",
+        )
+    if logs[one] is None and not fitting:
+        return one, ()
+    taken = fitting[0] if fitting else one
+    return taken, (
+        f"{said}: scan {taken} is taken{f', which has {count} points as well' if fitting else ''}.",
+    )
 
 
 def _checked(log: ScanLog, frames: Path, counted: Sequence[int]) -> ScanLog:
@@ -160,6 +193,11 @@ def scan_numbers(frames: Path) -> list[int]:
     stem = frames.name if frames.is_dir() else frames.name.split(".")[0].removesuffix("_master")
     names = [stem] if frames.is_dir() else [stem, frames.parent.name]
     names.append(frames.resolve().name.split(".")[0])
+    return _numbers_in(names)
+
+
+def _numbers_in(names: Sequence[str]) -> list[int]:
+    """Return the numbers of scans that names have: those that are marked as such, then last parts."""
     marked = [_MARKED.findall(name)[-1:] for name in names]
     last = [_LAST.findall(name) for name in names]
     return list(dict.fromkeys(int(number) for found in (*marked, *last) for number in found))
