@@ -604,6 +604,25 @@ def write_p10(root: Path, stack: np.ndarray, files: int, each: int = 1, **change
     return folder
 
 
+@pytest.mark.parametrize("kind", ["master", "frames", "nothing"])
+def test_a_folder_without_frames_names_what_can_be_opened_in_its_folders(tmp_path, kind):
+    """The fio of a scan of P10 was not copied, or the folder above the scans was chosen."""
+    if kind == "master":
+        write_p10(tmp_path, counts((20, 514, 1030)), files=1)
+        (tmp_path / "gold_00031/gold_00031.fio").unlink()
+    elif kind == "frames":
+        tiffs(tmp_path / "gold_00031" / "run_S0001", counts((20, 16, 16)))
+    else:
+        (tmp_path / "gold_00031" / "empty").mkdir(parents=True)
+    says = {
+        "master": r"open what is in it: e500/gold_00031_master\.h5\.",
+        "frames": r"open what is in it: run_S0001\.",
+        "nothing": "choose the folder of one scan",
+    }
+    with pytest.raises(InputError, match=f"holds no numbered frames .*; {says[kind]}"):
+        formats.read(tmp_path / "gold_00031")
+
+
 @pytest.mark.parametrize("opened", ["folder", "fio", "master"])
 def test_p10_frames_motors_energy_distance_pixels(tmp_path, opened):
     stack = counts((20, 514, 1030))

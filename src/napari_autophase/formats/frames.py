@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +28,15 @@ _IN_NUMBERS = re.compile(r"[\d.+-]+")
 _FILES = (".h5", ".hdf5", ".nxs", ".cxi", ".npz", ".npy", ".mat", ".spec")
 """How the names of files end that are opened themselves."""
 _DATA_FILE = re.compile(r"_data_\d{6}\.(h5|hdf5)$")
+"""How files of a Dectris detector are called that hold a part of a scan."""
 _MASTER = ("_master.h5", "_master.hdf5")
 """How the file that joins them is called: it is the one to open."""
-"""How files of a Dectris detector are called that hold a part of a scan."""
 _SCAN = 16
 """As many numbered files as this could be a scan of their own."""
 _STRAYS = 0.05
 """A folder may hold as many frames of another number, as parts of those of its scan."""
+_LOOKED_AT = 2000
+"""So many names in the folders of a folder are looked at."""
 _LOST = 0.25
 """Numbers that step by more than one are places where no larger part of them is missing: times of day are none."""
 
@@ -221,6 +224,15 @@ def places_in(folder: Path) -> list[Path | None]:
     return [by_number.get(number) for number in places]
 
 
+def _inside(folder: Path) -> list[str]:
+    """Return what can be opened in the folders of a folder: master files, else folders of frames, else other files."""
+    there = sorted(islice((each for each in folder.glob("*/*") if not each.name.startswith(".")), _LOOKED_AT))
+    files = [each for each in there if each.suffix.lower() in _FILES]
+    found = [each for each in files if each.name.endswith(_MASTER)]
+    found = found or list(dict.fromkeys(each.parent for each in there if _NUMBERED.match(each.name)))
+    return [each.relative_to(folder).as_posix() for each in found or files]
+
+
 def _unevenly(frames: Sequence[Path]) -> tuple[str, ...]:
     """Say that numbers are no places."""
     numbers = [int(_match(each)["number"]) for each in frames]
@@ -257,6 +269,8 @@ def frames_in(folder: Path) -> list[Path]:
                 f"it holds {len(others)} data files of a detector ({others[0]}, …) without the master file that joins them: copy "
                 "that here too, and open it"
             )
+        if not others and (inside := _inside(folder)):
+            advice = f"open what is in it: {', '.join(inside[:3])}{f' and {len(inside) - 3} more' if len(inside) > 3 else ''}"
         raise InputError(
             f"{folder} holds no numbered frames (TIFF, EDF or CBF, such as scan_00000.tif); {advice}."
         )

@@ -40,7 +40,7 @@ def uneven(log: ScanLog, monitor: np.ndarray | None, points: np.ndarray) -> Iter
         if most - least > _CHANGES * max(abs(least), abs(most)):
             yield (
                 f"{name} of {log.path.name} changed within the scan, from {least:g} to {most:g}, and frames are taken as they "
-                "are: if their light changed with it, bring their counts to those of the others, or give those that differ a --mask."
+                "are: if their light changed with it, bring their counts to those of the others, or mask those that differ."
             )
             return
 
