@@ -299,6 +299,39 @@ def test_one_position_more_than_frames_is_said_once_a_scan_is_over(tmp_path, run
     assert len(said) == (0 if running else 1)
 
 
+@pytest.mark.parametrize(
+    ("actuator", "step", "says"),
+    [
+        (scanned(16.4, -0.008, 18)[:18], -0.008, "has 18 positions for 17 frames"),
+        (
+            scanned(16.4, -0.008)[:16],
+            None,
+            "actuator_1_1 of a_00012.nxs, which holds where what was scanned stood, has 16 values",
+        ),
+        (np.where(np.arange(17) < 13, scanned(16.4, -0.008), 0), -0.008, "has no values from point 13 on"),
+        (
+            np.where(np.arange(17) < 13, scanned(16.4, -0.008), np.nan),
+            -0.008,
+            "has no values from point 13 on",
+        ),
+        (
+            np.where(np.arange(17) < 5, scanned(16.4, -0.008), 0),
+            None,
+            "actuator_1_1 of a_00012.nxs, which holds where",
+        ),
+    ],
+)
+def test_positions_of_a_scan_that_are_too_many_too_few_or_were_not_written_are_said(
+    tmp_path, actuator, step, says
+):
+    path = sixs(tmp_path / "a_00012.nxs", 2022)
+    scan = formats.read_scan(replaced(path, {"com/scan_data/actuator_1_1": actuator}))
+    assert any(says in note for note in scan.notes)
+    assert scan.metadata.get("rocking_step_deg") == (None if step is None else pytest.approx(step))
+    if step is not None and "no values" in says:
+        assert scan.metadata["rocking_angles_deg"] == pytest.approx(list(scanned(16.4, -0.008)))
+
+
 def test_each_of_two_detectors_has_its_own_distance_and_mask(tmp_path):
     bliss(tmp_path)
     path = tmp_path / "S1/S1_0001/S1_0001.h5"

@@ -261,6 +261,7 @@ def _document(
         index, source = rocked[0]
         others = beamline.files.of_motor(beamline.sample[index].motor)
         angles = [source.degrees(value) for value in moving.along(source, others) or ()]
+        notes += _gone_on(log, source)
         if len(angles) > 1:
             found["rocking_circle"] = index
             found["rocking_step_deg"] = mean_step(angles)
@@ -285,6 +286,17 @@ def _document(
     if "rocking_angles_deg" in found:
         notes += contradictions(log, beamline, found["rocking_circle"], found["rocking_angles_deg"], along)
     return found
+
+
+def _gone_on(log: ScanLog, source: Source) -> list[str]:
+    """Say so if the last positions of what rocked were not written."""
+    name = next((each for each in log.unwritten if source.fits(each)), None)
+    if name is None:
+        return []
+    return [
+        f"{name} of {log.path.name} has no values from point {log.unwritten[name]} on, as where a scan was aborted: it is taken "
+        "to have gone on as before."
+    ]
 
 
 def _follow(

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import islice
-from math import remainder
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,12 @@ import numpy as np
 from ..geometry import Beamline, Source
 from ..geometry.plausible import PIXEL
 from . import nexus, sources
-from .commands import run_of_tree, what_cut
 from .common import Description, as_volume
+from .explained import explained
 from .links import Item, Lost, Tree, link_of, local, why_not_local
-from .logs.log import in_order, unsteady, ways
 from .logs.tree import TreeLog
 from .masks import StoredMask, lost_mask
 from .measured import Frames, described
-from .moved import moves
 from .readings import quantity
 from .whose import nearly_from, told_from
 
@@ -69,7 +66,7 @@ def describe(
         if len(found) != 1 or "hdf5" not in found[0].files.kinds:
             continue
         site = found[0]
-        log = _of_detector(_explained(log, site), site, detector)
+        log = _of_detector(explained(log, site), site, detector)
         frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]), known=known or {})
         about = _sized(described(log, frames, site), log, site)
         mask, lost = _mask(tree, group, site, shape, detector)
@@ -264,45 +261,6 @@ def _small(group: h5py.Group, prefix: str, seen: set[int]) -> Iterator[tuple[str
             yield prefix + name, item
 
 
-def _explained(log: TreeLog, site: Beamline) -> TreeLog:
-    """Return the log with its command, its end, and with what was scanned under the name of the motor that it moved."""
-    files = site.files
-    command = next((word for each in files.command if (word := log.word(each)) is not None), "")
-    cut_by = what_cut(next((word for each in files.end_reason if (word := log.word(each)) is not None), ""))
-    ended = not cut_by and any(log.word(each) is not None for each in files.ended) if files.ended else None
-    log = replace(log, command=command, ended=ended, cut_by=cut_by)
-    for name in files.actuators:
-        values = log.column(Source(name))
-        if values is not None and (not unsteady(in_order(values)) or ways(values)):
-            log = _named(log, site, values)
-    run = run_of_tree(command)
-    is_recorded = run is not None and any(name.rpartition("/")[2] == run[0] for name in log.columns)
-    if not is_recorded and not moves(log, site.sample, site):
-        log = replace(log, as_commanded=True)
-    if ended is not False:  # a motor of a scan that runs is ahead of the detector
-        log = replace(log, notes=(*log.notes, *_beyond(log, site)))
-    if not log.columns:  # nothing was recorded for each frame
-        log = replace(log, notes=(*log.notes, f"{log.path.name} records nothing for each frame."))
-    return log
-
-
-def _beyond(log: TreeLog, site: Beamline) -> Iterator[str]:
-    """Say which of what the scan moved has more positions than there are frames."""
-    motors = [
-        each.motor for index, each in enumerate(site.sample) if index in dict(moves(log, site.sample, site))
-    ]
-    sources = [*(each for motor in motors for each in site.files.of_motor(motor)), *site.files.energy]
-    moved = {each.names[0] for each in log.scanned}
-    for name in (
-        each for each in log.ahead if each in moved and any(source.fits(each) for source in sources)
-    ):
-        yield (
-            f"{name} of {log.path.name} has {log.ahead[name]} positions for {log.frames} frames: the first {log.frames} are "
-            "taken; if frames at the beginning are those that were not stored, all angles are so many steps further."
-        )
-        break
-
-
 def _of_detector(log: TreeLog, site: Beamline, detector: str) -> TreeLog:
     """Return the log without what other detectors say of themselves, where the one of the frames has a group of its own."""
     files = site.files
@@ -320,37 +278,6 @@ def _of_detector(log: TreeLog, site: Beamline, detector: str) -> TreeLog:
         if is_its(name) or not any(each.fits(name) for each in patterns)
     }
     return replace(log, motors=motors)
-
-
-def _named(log: TreeLog, site: Beamline, values: np.ndarray) -> TreeLog:
-    """Put recorded values in the place of the one number that lies among them, or a step beside."""
-    step = np.ptp(values) / (len(values) - 1)
-    circles = {each.motor for each in (*site.sample, *site.arm)}
-    usual = [*site.rocking, *sorted(circles - set(site.rocking))]
-    sources = [each for motor in usual for each in site.files.of_motor(motor)]
-    stood = []
-    middle = float(values[len(values) // 2])
-    for source in (*sources, *site.files.energy):
-        name = next((each for each in log.motors if source.fits(each)), None)
-        if name is None:
-            continue
-        away = log.motors[name] - middle
-        if source in sources:  # a circle's reading begins again after a whole turn
-            away = remainder(away, 360.0)
-        if values.min() - step <= middle + away <= values.max() + step:
-            stood.append(name)
-    stood = list(dict.fromkeys(stood))
-    if not stood:
-        return log
-    name, *others = stood
-    notes = log.notes
-    if others:
-        notes += (
-            f"{log.path.name} does not name what was scanned: {name} is taken, and {' or '.join(others)} stood within the same "
-            "values; if it was another, say --set geometry.rocking_circle.",
-        )
-    motors = {key: value for key, value in log.motors.items() if key != name}
-    return replace(log, motors=motors, columns={**log.columns, name: values}, notes=notes)
 
 
 def _mask(

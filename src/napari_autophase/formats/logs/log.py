@@ -114,6 +114,24 @@ def run_on(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found
 
 
+def went_on(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, int]]:
+    """Return those of some columns of which the last rows were never written, as if they had gone on; and where that begins.
+
+    What was not written is no number, or 0; what was runs steadily.
+    """
+    found = {}
+    for name, values in columns.items():
+        if len(values) < _FEWEST or not unsteady(values) or not (values[-1] == 0 or np.isnan(values[-1])):
+            continue
+        written = (values != 0) & np.isfinite(values)
+        end = len(values) - int(np.argmax(written[::-1]))
+        if end >= max(_FEWEST, len(values) // 2) and not unsteady(values[:end]):
+            step = (values[end - 1] - values[0]) / (end - 1)
+            more = values[end - 1] + step * np.arange(1, len(values) - end + 1)
+            found[name] = np.concatenate([values[:end], more]), end
+    return found
+
+
 _LEADING = re.compile(rf"{_NUMBER.pattern}(?!\d*[,.:]\d)")
 """A number before a unit; 1,5 is none, of which the 1 would be wrong."""
 
@@ -155,6 +173,8 @@ class ScanLog:
         What a person should know of the log itself.
     unusable
         What stands under names that could be motors' and is no number, in a few words, by name.
+    unwritten
+        From which row on columns were not written, which are taken to have gone on, by name; found when the log is made.
     """
 
     path: Path
@@ -169,8 +189,15 @@ class ScanLog:
     notes: tuple[str, ...] = ()
     unusable: dict[str, str] = field(default_factory=dict)
     cut_by: str = ""
+    unwritten: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        gone = went_on(self.columns)
+        if gone:
+            longer = {name: values for name, (values, _) in gone.items()}
+            object.__setattr__(self, "columns", {**self.columns, **longer})
+            ends = {name: end for name, (_, end) in gone.items()}
+            object.__setattr__(self, "unwritten", {**self.unwritten, **ends})
         turned = run_on(self.columns)
         if turned:
             motors = {
