@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from kinds_of_volumes import measured
 
 from napari_autophase import formats
 from napari_autophase.preparation import find_flagged
@@ -30,6 +31,45 @@ ENCODED = {
     "seconds": lambda n: n / 0.3,
     "tens": lambda n: (10 * n).astype(np.int32),
 }
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+@pytest.mark.parametrize("cut", [np.rint, np.floor])
+def test_counts_that_were_stretched_and_rounded_come_back(tmp_path, bits, cut):
+    """ImageJ stretches an image over the numbers of the new format: the largest becomes 65535; other programs have a gain."""
+    true = measured(peak=2e4)
+    factor = 65535 / true.max() if bits == 16 else 2.47
+    np.save(tmp_path / "a.npy", cut(true * factor).astype(f"u{bits // 8}"))
+    scan = formats.read_scan(tmp_path / "a.npy")
+    assert np.abs(scan.counts - true).max() <= 1
+    np.testing.assert_array_equal(scan.counts[true < 5000], true[true < 5000])
+    assert any(f"multiples of about {factor:.4g}, each rounded" in note for note in scan.notes)
+    left = formats.read_scan(tmp_path / "a.npy", values="counts")
+    np.testing.assert_array_equal(left.counts, np.load(tmp_path / "a.npy"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_counts_as_they_were_measured_are_no_stretched_ones(tmp_path, seed):
+    for peak, background in ((3e2, 0.0), (1e5, 0.0), (1e5, 40.0), (1e3, 900.0)):
+        true = measured(peak=peak, background=background, seed=seed)
+        np.save(tmp_path / "a.npy", true)
+        scan = formats.read_scan(tmp_path / "a.npy")
+        np.testing.assert_array_equal(scan.counts, true)
+        assert not any("rounded" in note or "8 bits" in note for note in scan.notes)
+
+
+def test_a_picture_of_8_bits_is_said_to_have_lost_the_faint_light(tmp_path):
+    true = measured(peak=2e4)
+    np.save(tmp_path / "a.npy", (255 * true / true.max()).astype("u1"))
+    assert any("stretched to 8 bits" in note for note in formats.read_scan(tmp_path / "a.npy").notes)
+
+
+@pytest.mark.parametrize("turn", [np.fft.fftshift, np.fft.ifftshift])
+@pytest.mark.parametrize("shape", [(64, 64, 64), (33, 40, 51)])
+def test_a_stack_in_the_order_of_an_fft_is_refused_with_what_to_do(tmp_path, shape, turn):
+    np.save(tmp_path / "a.npy", turn(measured(shape=shape, oversampling=2.0)))
+    with pytest.raises(InputError, match=r"in the order of an FFT.*numpy\.fft\.fftshift"):
+        formats.read_scan(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -63,7 +103,7 @@ KEPT = {
     "blocks of eight": lambda n: n.reshape(16, 2, 16, 2, 16, 2).sum((1, 3, 5)),
     "a white field": lambda n: n / np.random.default_rng(2).uniform(0.8, 1.2, n.shape[1:]),
     "a monitor": lambda n: n / np.random.default_rng(3).uniform(0.9, 1.1, (len(n), 1, 1)),
-    "no noise": lambda n: np.abs(np.fft.fftn(np.ones((5, 6, 7)), n.shape, (0, 1, 2))) ** 2,
+    "no noise": lambda n: np.fft.fftshift(np.abs(np.fft.fftn(np.ones((5, 6, 7)), n.shape, (0, 1, 2))) ** 2),
 }
 
 

@@ -21,6 +21,8 @@ _STEADIER = 0.7
 """Photons scatter more than this part of what they do in the mean."""
 _TEXT, _SMOOTHER, _FAINT = 16, 0.75, 100.0
 """Text is sorted otherwise than so many numbers are; so much smoother must the light run, of which so many photons are little."""
+_BYTE, _LONE = 255, 3
+"""What 8 bits hold at most, and in so few voxels where nothing was clipped."""
 _OFTEN = 20
 """Values are looked at that so many voxels have."""
 _BETTER, _PART = 0.05, 0.4
@@ -88,6 +90,11 @@ def like_a_picture(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
         return []
     at = np.unravel_index(int(counts.argmax()), counts.shape)
     box = tuple(slice(max(place - _AROUND, 0), place + _AROUND) for place in at)
+    if counts.dtype == np.uint8 and 1 <= np.count_nonzero(counts == _BYTE) <= _LONE:
+        return [
+            f"The brightest value is {_BYTE}, the largest of 8 bits, and hardly any voxel has it: a picture that was stretched "
+            "to 8 bits has lost all light below that part of its peak.  Export the counts themselves."
+        ]
     some = counts[box] if bad is None else counts[box][~bad[box]]
     values, voxels = np.unique(some, return_counts=True)
     values, voxels = values[voxels >= _OFTEN][:4], voxels[voxels >= _OFTEN][:4]

@@ -28,6 +28,7 @@ from .paths import split_path
 from .pedestal import photons
 from .place import Place
 from .registry import Format
+from .stretched import check_order
 from .values import Values, to_counts
 
 
@@ -148,6 +149,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         raise InputError(
             f"{source} holds 0 and 1 alone, as masks do, and no counts; give the scan, and this file with --mask."
         )
+    check_order(counts, source)
     # of a file that says nothing but numbers
     is_bare = how.axes is None and about.geometry is None and not (about.notes or turned)
     bad, empty = unwritten(counts, bad)

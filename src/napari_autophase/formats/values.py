@@ -13,6 +13,7 @@ import numpy as np
 
 from ..scan import InputError
 from . import overrun
+from .stretched import rounded_step
 
 Values = Literal["counts", "amplitudes", "scaled"]
 """What a person can say that a file's values are."""
@@ -88,6 +89,8 @@ def to_counts(
         return _squared(array, what, squared)
     if isinstance(one, np.ndarray):
         return _of_monitor(array, what, one)
+    if values is None and (rounded := rounded_step(some)) is not None:
+        return _rounded(array, what, *rounded)
     whole = array.dtype.kind != "f" or bool((some == np.rint(some)).all())
     if not whole and (brightest := _brightest(array, _flags(array))) < _FEW:
         raise InputError(
@@ -144,6 +147,15 @@ def _scaled(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarra
         return counts, (note, *notes)
     factor = _BRIGHT / _brightest(array, flags)
     return _as_float(array, flags, lambda value: value * factor), (_unknown_photon(what),)
+
+
+def _rounded(array: np.ndarray, what: str, step: float, off: float) -> tuple[np.ndarray, tuple[str, ...]]:
+    note = (
+        f"The values of {what} are multiples of about {step:.4g}, each rounded, as where an image was stretched over the numbers "
+        f"of its format: that is taken for one photon; {_LEFT}"
+    )
+    counts = _as_float(array, _flags(array), lambda value: np.rint((value - off) / step))
+    return counts, (note,)
 
 
 def _squared(array: np.ndarray, what: str, step: float | None) -> tuple[np.ndarray, tuple[str, ...]]:
