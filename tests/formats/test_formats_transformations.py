@@ -223,6 +223,25 @@ def test_transformations_that_cannot_be_used_are_said_to_be(tmp_path, spoil, say
     assert any(says in note for note in scan.notes)
 
 
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (scanned(15.0, 0.01, FRAMES + 1), "has 18 positions for 17 frames: the first 17 are taken"),
+        (np.where(np.arange(FRAMES) < 13, scanned(15.0, 0.01), np.nan), "has no values from point 13 on"),
+    ],
+)
+def test_positions_that_are_too_many_or_were_not_written_are_said_and_the_others_used(tmp_path, values, says):
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        del file["entry/sample/circles/om"]
+        transformation(file["entry/sample/circles"], "om", values, (0, 1, 0), "mu")
+    scan = formats.read_scan(path)
+    assert scan.geometry is not None
+    assert scan.geometry.rocking_step_deg == pytest.approx(0.01)
+    assert scan.geometry.rocking_angles_deg == pytest.approx(values[0] + 0.01 * np.arange(FRAMES))
+    assert any(says in note for note in scan.notes)
+
+
 def test_what_transformations_say_is_kept_where_only_the_energy_is_lacking(tmp_path, capsys):
     """Given by a person, it makes the geometry that the file would have made."""
     whole = formats.read_scan(placed(tmp_path / "whole.nxs")).geometry

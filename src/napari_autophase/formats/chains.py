@@ -14,9 +14,12 @@ from ..geometry.units import DEGREES, METRES, plain
 from ..scan import Axis
 from . import nexus
 from .links import Item, local
+from .logs.log import beyond, unsteady, unwritten_from, went_on
 
 _CHAIN = 24
 """Longer chains go round."""
+_AHEAD = 2
+"""So many more positions than frames may have been recorded."""
 _MOVES_DEG = 1e-5
 """What turns by less than this is at rest."""
 _ZERO_M = 1e-12
@@ -33,7 +36,7 @@ class Step:
     """One transformation: by how much in every frame (degrees or metres), along or about what, and what it adds in metres.
 
     `unit` is that of the numbers in the file, and `factor` what they were multiplied by.  Where their reading begins again
-    after a whole turn (`begins_again`), they run on here.
+    after a whole turn (`begins_again`), they run on here.  `note` says what of them was left out, or put in.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Step:
     unit: str
     factor: float
     begins_again: bool = False
+    note: str = ""
 
     @property
     def middle(self) -> float:
@@ -109,7 +113,8 @@ def step_of(
     is_rotation = kind == "rotation"
     own, default = (DEGREES, "deg") if is_rotation else (METRES, "m")
     unit, factor = _factor(item, "units", own, default)
-    values = _numbers(item[()], item.name) * factor
+    recorded, note = _of_frames(np.ravel(item[()]), frames, item.name)
+    values = _numbers(recorded, item.name) * factor
     if len(values) not in (1, frames):
         if np.ptp(values) > 0:
             raise Unusable(f"{item.name} has {len(values)} values, but there are {frames} frames.")
@@ -122,8 +127,20 @@ def step_of(
     offset_m = offset * _factor(item, units, METRES, "m")[1] if offset.any() else np.zeros(3)
     if is_rotation and not vector.any():
         raise Unusable(f"{item.name} turns about no axis.")
-    step = Step(item.name, is_rotation, values, vector, offset_m, unit, factor, values is not read)
+    step = Step(item.name, is_rotation, values, vector, offset_m, unit, factor, values is not read, note)
     return step, item.parent, one_name(item.attrs.get("depends_on"), item.name)
+
+
+def _of_frames(recorded: np.ndarray, frames: int, name: str) -> tuple[np.ndarray, str]:
+    """Return values as of so many frames, and what to say of that: the last ones may not have been written, or be too many."""
+    if recorded.dtype.kind not in "uif":
+        return recorded, ""
+    if frames < len(recorded) <= frames + _AHEAD and not unsteady(recorded[np.isfinite(recorded)]):
+        return recorded[:frames], beyond(name, len(recorded), frames)
+    if len(recorded) == frames and (gone := went_on({name: recorded})):
+        values, end = gone[name]
+        return values, unwritten_from(name, end)
+    return recorded, ""
 
 
 def _numbers(found: Any, what: str, count: int | None = None) -> np.ndarray:

@@ -90,11 +90,6 @@ def like_a_picture(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
         return []
     at = np.unravel_index(int(counts.argmax()), counts.shape)
     box = tuple(slice(max(place - _AROUND, 0), place + _AROUND) for place in at)
-    if counts.dtype == np.uint8 and 1 <= np.count_nonzero(counts == _BYTE) <= _LONE:
-        return [
-            f"The brightest value is {_BYTE}, the largest of 8 bits, and hardly any voxel has it: a picture that was stretched "
-            "to 8 bits has lost all light below that part of its peak.  Export the counts themselves."
-        ]
     some = counts[box] if bad is None else counts[box][~bad[box]]
     values, voxels = np.unique(some, return_counts=True)
     values, voxels = values[voxels >= _OFTEN][:4], voxels[voxels >= _OFTEN][:4]
@@ -103,15 +98,25 @@ def like_a_picture(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
         or values[0]
         or (some.dtype.kind == "f" and not np.array_equal(values, np.rint(values)))
     ):
-        return []
+        return _of_a_byte(counts)
     first, *others = np.diff(values.astype(np.float64))
     # the more photons, the fewer voxels have them; a background under pixels that count nothing is another matter
     if first < 3 or first <= 1.4 * max(others) or not voxels[0] > voxels[1] > voxels[2] > voxels[3]:
-        return []
+        return _of_a_byte(counts)
     return [
         f"No voxel has a value between 0 and {values[1]:g}, and above that they lie nearer together: so do pictures made for the "
         "eye (a logarithm, a gamma), and counts of which the small ones were cut away. Export the counts themselves."
     ]
+
+
+def _of_a_byte(counts: np.ndarray) -> list[str]:
+    """Say so if light was stretched to 8 bits: their largest number is there, and hardly ever."""
+    if counts.dtype == np.uint8 and 1 <= np.count_nonzero(counts == _BYTE) <= _LONE:
+        return [
+            f"The brightest value is {_BYTE}, the largest of 8 bits, and hardly any voxel has it: a picture that was stretched "
+            "to 8 bits has lost all light below that part of its peak.  Export the counts themselves."
+        ]
+    return []
 
 
 def _pairs(two: np.ndarray, good: np.ndarray) -> tuple[int, float, float]:

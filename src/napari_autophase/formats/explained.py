@@ -10,7 +10,7 @@ import numpy as np
 
 from ..geometry import Beamline, Source
 from .commands import run_of_tree, what_cut
-from .logs.log import in_order, unsteady, ways
+from .logs.log import beyond, in_order, unsteady, ways
 from .logs.tree import TreeLog
 from .moved import moves
 
@@ -61,10 +61,7 @@ def _beyond(log: TreeLog, site: Beamline) -> Iterator[str]:
     for name in (
         each for each in log.ahead if each in moved and any(source.fits(each) for source in sources)
     ):
-        yield (
-            f"{name} of {log.path.name} has {log.ahead[name]} positions for {log.frames} frames: the first {log.frames} are "
-            "taken; if frames at the beginning are those that were not stored, all angles are so many steps further."
-        )
+        yield beyond(f"{name} of {log.path.name}", log.ahead[name], log.frames)
         break
 
 

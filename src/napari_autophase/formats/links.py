@@ -216,6 +216,8 @@ class Tree:
     ----------
     sound
         Identities of the datasets all of whose bytes are known to be there.
+    redirected
+        Virtual datasets with the places where their files are, by the identities of those that name others.
     """
 
     def __init__(self, path: Path) -> None:
@@ -226,6 +228,7 @@ class Tree:
         self._names: dict[int, Path] = {}
         self._reals: dict[Path, Path] = {}
         self.sound: set[tuple[Path, int]] = set()
+        self.redirected: dict[tuple[Path, int], h5py.Dataset] = {}
         self._located: dict[tuple[Path, str], Path] = {}
 
     def __enter__(self) -> Tree:
@@ -376,7 +379,12 @@ class Tree:
             parts = PureWindowsPath(name).parts[1:]
             places = (given, *(beside.joinpath(*parts[at:]) for at in range(len(parts))))
         else:
-            places = (beside / given, _real(Path(file.filename)).parent / given)
+            ways = dict.fromkeys(
+                (given, Path(*PureWindowsPath(name).parts))
+            )  # folder\file was written under Windows
+            places = tuple(
+                folder / way for way in ways for folder in (beside, _real(Path(file.filename)).parent)
+            )
         there = next((place for place in places if place.exists()), None)
         if there is None:
             folder = places[-1].parent

@@ -19,6 +19,7 @@ from .contradicted import contradictions
 from .incoming import uneven
 from .logs import ScanLog
 from .logs.counted import frame_counter
+from .logs.log import unwritten_from
 from .masks import Region, gaps_of
 from .moved import Moving, moves, order_in, sorted_by, still
 from .readings import quantity, unlike
@@ -293,10 +294,7 @@ def _gone_on(log: ScanLog, source: Source) -> list[str]:
     name = next((each for each in log.unwritten if source.fits(each)), None)
     if name is None:
         return []
-    return [
-        f"{name} of {log.path.name} has no values from point {log.unwritten[name]} on, as where a scan was aborted: it is taken "
-        "to have gone on as before."
-    ]
+    return [unwritten_from(f"{name} of {log.path.name}", log.unwritten[name])]
 
 
 def _follow(

@@ -16,8 +16,9 @@ import numpy as np
 
 from ..scan import InputError
 from .common import kept_axes
-from .links import Item, MissingFile, Tree
+from .links import Absent, Item, MissingFile, Tree
 from .paths import damage
+from .redirected import is_found, redirected
 
 _NESTED = 8
 """Virtual datasets of virtual datasets go no deeper than this."""
@@ -36,6 +37,8 @@ def read(tree: Tree, item: h5py.Dataset, selection: Any = ()) -> np.ndarray:
         tree.sound.add(which)
     if item.external:
         return _raw(tree, item)[selection]
+    if item.is_virtual:
+        item = redirected(tree, item)
     try:
         return item[selection]
     except OSError as error:
@@ -169,9 +172,16 @@ def _fault(tree: Tree, item: h5py.Dataset, source: Any, nested: int) -> tuple[st
         found = _source(tree, item, source)
     except MissingFile as error:
         return f"is not there; copy it to {error.folder}", none
+    except Absent:
+        return f"holds no frames at {source.dset_name}; copy it again", none
     if not isinstance(found, h5py.Dataset):
         return f"holds no frames at {source.dset_name}; copy it again", none
     check(tree, found, nested + 1)
+    if nested and not is_found(item, source.file_name):
+        return (
+            f"is not where {Path(item.file.filename).name} says; copy it there, or open that file itself",
+            none,
+        )
     axis = kept_axes(found.shape)[0] if found.ndim > 2 else None
     if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:
         whole = found.size >= source.vspace.get_select_npoints()

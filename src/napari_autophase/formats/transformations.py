@@ -141,6 +141,7 @@ def read(entry: h5py.Group, detector: h5py.Group | None, frames: int) -> Descrip
         return Description(notes=(f"{unused}{how} Give the geometry with --beamline and --set.",))
     name = Path(where).name
     said: tuple[str, ...] = () if order is None else (sorted_by(by, name),)
+    said += tuple(dict.fromkeys(f"{name}: {each.note}" for each in (*chain, *circles) if each.note))
     said += tuple(
         begins_again(each.name, name, each.values) for each in (*chain, *circles) if each.begins_again
     )

@@ -132,6 +132,19 @@ def went_on(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, in
     return found
 
 
+def beyond(what: str, recorded: int, frames: int) -> str:
+    """Say that there are more positions than frames."""
+    return (
+        f"{what} has {recorded} positions for {frames} frames: the first {frames} are taken; if frames at the beginning are "
+        "those that were not stored, all angles are so many steps further."
+    )
+
+
+def unwritten_from(what: str, point: int) -> str:
+    """Say that the last positions were not written."""
+    return f"{what} has no values from point {point} on, as where a scan was aborted: it is taken to have gone on as before."
+
+
 _LEADING = re.compile(rf"{_NUMBER.pattern}(?!\d*[,.:]\d)")
 """A number before a unit; 1,5 is none, of which the 1 would be wrong."""
 
