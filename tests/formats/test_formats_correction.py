@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from kinds_of_volumes import measured
 
 from napari_autophase import formats
 from napari_autophase.formats.correction import flat_field
@@ -172,3 +173,19 @@ def test_of_several_arrays_the_one_of_the_frames_is_the_mask(tmp_path, true):
     np.savez(tmp_path / "masks.npz", mask_of_eiger=np.ones((512, 512), "u1"), mask_of_maxipix=bad)
     scan = formats.read_scan(tmp_path / "scan.npy", mask=tmp_path / "masks.npz")
     np.testing.assert_array_equal(scan.mask, np.broadcast_to(bad == 1, SHAPE))
+
+
+@pytest.mark.parametrize("name", ["dark", "white"])
+def test_a_scan_that_is_given_for_a_field_is_refused(tmp_path, name):
+    """The file beside the right one was chosen; what the frames lose by it leaves a pattern that is none."""
+    counts = measured(peak=2e4)
+    np.save(tmp_path / "scan.npy", counts)
+    np.save(tmp_path / "other.npy", measured(peak=2e4, seed=5))
+    for wrong in ("scan.npy", "other.npy"):
+        with pytest.raises(InputError, match=f"The {name} field has .* where the scan's Bragg peak is"):
+            formats.read_scan(tmp_path / "scan.npy", **{name: tmp_path / wrong})
+    field = np.random.default_rng(1).poisson(3 if name == "dark" else 900, counts.shape[1:])
+    field[32, 32] = 5000
+    field[5:12, 5:12] = 800
+    np.save(tmp_path / "right.npy", field)
+    assert formats.read_scan(tmp_path / "scan.npy", **{name: tmp_path / "right.npy"}).shape == counts.shape

@@ -9,6 +9,10 @@ import numpy as np
 from ..geometry import Seam
 from ..scan import InputError, Scan
 
+_PEAK = {"dark": 20.0, "white": 8.0}
+"""A field that is so many times as bright around the scan's Bragg peak as in most pixels holds that peak itself."""
+_SOME = 10.0
+"""Counts of it that no dark has in a whole neighbourhood by chance."""
 _LEAST_LIT = 0.1
 """The least part of a white field's pixels that have counts; of a detector with gaps and shadows more have."""
 
@@ -48,6 +52,7 @@ def flat_field(
                 "The dark field holds no number under the frames (NaN or infinite); give another."
             )
         usual = float(np.median(dark[np.isfinite(dark)]))
+        _check_no_peak(dark, "dark", scan, usual)
         hot = ~(dark <= usual + 5 * np.sqrt(max(usual, 0.0) + 1))
         if hot.any():
             notes.append(f"Masked {_pixels(hot)} hot in the dark field.")
@@ -69,6 +74,7 @@ def flat_field(
                 f"The white field is black in {f'{(~lit).mean():.2%} of the' if lit.any() else 'all'} pixels under the frames: "
                 "is it the dark field, or of another region? Give the white field of the whole detector with --roi."
             )
+        _check_no_peak(white, "white", scan, float(np.median(white[lit])))
         if not lit.all():
             notes.append(f"Masked {_pixels(~lit)} black in the white field.")
         bad |= ~lit
@@ -76,6 +82,22 @@ def flat_field(
     counts[:, bad] = 0
     mask = np.broadcast_to(bad, scan.shape) if scan.mask is None else scan.mask | bad
     return replace(scan, counts=counts, mask=mask.copy(), notes=(*scan.notes, *notes))
+
+
+def _check_no_peak(field: np.ndarray, name: str, scan: Scan, usual: float) -> None:
+    """Refuse a field that is bright where the scan's light changes most: it is a scan, or was taken in the beam."""
+    from scipy import ndimage
+
+    changes = np.nan_to_num(scan.counts.max(axis=0).astype(np.float64) - scan.counts.min(axis=0))
+    row, column = np.unravel_index(int(ndimage.median_filter(changes, 3).argmax()), changes.shape)
+    around = float(
+        np.median(field[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2])
+    )  # one may be hot
+    if around > _PEAK[name] * max(usual, 0.0) + _SOME:
+        raise InputError(
+            f"The {name} field has {around:.4g} counts around row {row}, column {column}, where the scan's Bragg peak is, and "
+            f"{usual:.4g} in most pixels: it is a scan, or was taken in its beam; give the detector's own {name} field."
+        )
 
 
 def _too_bright(dark: np.ndarray, scan: Scan, usual: float) -> list[str]:
