@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import tifffile
+from kinds_of_volumes import measured
 
 from napari_autophase import formats
 from napari_autophase.formats.combs import combed
@@ -290,3 +291,25 @@ def test_the_fringes_of_a_box_that_stands_upright_are_no_comb():
     light = np.abs(np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(box)))) ** 2
     counts = np.random.default_rng(0).poisson(light / light.max() * 1e8 + 0.1)
     assert combed(counts.sum((1, 2)).astype(float), np.zeros(48, bool)) == []
+
+
+@pytest.mark.parametrize(("seed", "first"), [(5, 14), (6, 14), (3, 10), (8, 10), (5, 16)])
+def test_an_attenuator_that_was_put_in_on_the_flank_is_not_said_to_be_about_one_frame_alone(
+    tmp_path, seed, first
+):
+    """Of a step there a few frames tell alone: that all after them have a tenth of the light is named as well."""
+    counts = measured(shape=(41, 64, 64), peak=1e5, seed=seed)
+    counts[first:] = np.random.default_rng(5).binomial(counts[first:], 0.1)
+    np.save(tmp_path / "a.npy", counts)
+    notes = [note for note in formats.read_scan(tmp_path / "a.npy").notes if "times the light" in note]
+    (factor,) = (
+        float(found[1])
+        for note in notes[:1]
+        for found in [
+            re.search(
+                rf"[Ff](?:rom frame|rames|rame) {first} on (?:have|, frames have) ([0-9.]+) times", note
+            )
+        ]
+        if found
+    )
+    assert 0.05 < factor < 0.25

@@ -30,6 +30,8 @@ _TRIED, _EACH = 16, 3
 """So many changes are tried, of each length so many."""
 _MOST = 4
 """So many changes are named."""
+_AS_WELL = 1.2
+"""What leaves no more than so many times as much amiss explains frames nearly as well."""
 _LONE = 8.0
 """A pixel that is in one frame so many times brighter than in those beside it is a hot one."""
 
@@ -67,6 +69,7 @@ def denied(counts: np.ndarray, few: np.ndarray, lost: np.ndarray) -> list[Change
         change, once, unit = tried[int(np.argmin(left))]
         if change.factor != 1:
             change = _refined(change, seen, some, units, lost)
+            change = _or_onward(change, seen, some, units, lost)
             once, unit = _undone(change, counts, few, some, units)
         some, units = once, unit
         found.append(change)
@@ -158,6 +161,33 @@ def _refined(change: Change, seen: Seen, some: np.ndarray, units: np.ndarray, lo
         if one > 0 and other > 0:
             change = replace(change, factor=change.factor * float(np.sqrt(one / other)))
     return change
+
+
+def _or_onward(change: Change, seen: Seen, some: np.ndarray, units: np.ndarray, lost: np.ndarray) -> Change:
+    """Return another scale of some frames with that of all from their first or last on, where it is hardly a worse explanation.
+
+    On the flank of a peak little tells the two apart: a step is felt by the few frames beside it alone.
+    """
+    first, last = change.frames
+    end = len(some) - 1
+    if last == end:
+        return change
+
+    def left(one: Change) -> float:
+        part, unit = some.copy(), units.copy()
+        part[one.frames[0] : one.frames[1] + 1] /= one.factor
+        unit[one.frames[0] : one.frames[1] + 1] /= one.factor
+        return float(Seen.of(part, unit, lost, seen).own.sum())
+
+    steps = [
+        _refined(Change((at, end), factor), seen, some, units, lost)
+        for at, factor in ((first, change.factor), (last + 1, 1 / change.factor))
+        if 1 < at < end and (last > first or (at == first and change.factor < 1))
+    ]
+    best = min(steps, key=left, default=None)
+    if best is None or left(best) > _AS_WELL * left(change) or abs(np.log(best.factor)) < np.log(_FACTOR):
+        return change
+    return replace(change, onward=(best.frames[0], best.factor))
 
 
 def _parts(products: np.ndarray) -> _Parts:

@@ -22,6 +22,8 @@ class Change:
         By which their counts are too high; 1 for another change.
     moved
         Rows and columns by which the frame lies elsewhere.
+    onward
+        The frame from which on all may have light of such a factor instead, which explains the frames hardly worse; None: none.
     lasts
         Whether it is about all frames from the first on.
     step
@@ -34,6 +36,7 @@ class Change:
     factor: float = 1.0
     moved: tuple[int, int] = (0, 0)
     is_exchange: bool = False
+    onward: tuple[int, float] | None = None
     lasts: bool = False
     step: int = 1
 
@@ -71,10 +74,13 @@ class Change:
             )
         if first == last:
             which, has, others = f"Frame {first}", "has", "those beside it"
-            if self.factor > 1:
+            if self.factor > 1 and self.onward is None:
                 return f"{which} is {self.factor:.2g} times brighter than {others}, in all pixels{_WHY}"
         elif last == frames - 1:
             which, has, others = f"From frame {first} on, frames", "have", "those before"
         else:
             which, has = f"Frames {first} to {last}", "have"
-        return f"{which} {has} {self.factor:.2g} times the light that {others} let expect{_WHY}"
+        onward = ""
+        if self.onward is not None:
+            onward = f", or all from frame {self.onward[0]} on have {self.onward[1]:.2g} times, which explains as much"
+        return f"{which} {has} {self.factor:.2g} times the light that {others} let expect{onward}{_WHY}"
