@@ -447,3 +447,34 @@ def test_importing_the_formats_loads_neither_torch_nor_qt():
     ).stdout.split()
     assert "h5py" in loaded
     assert not {"torch", "napari", "qtpy", "PyQt6", "PySide6", "matplotlib", "numba"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("source", "unit", "beam", "expected", "says"),
+    [
+        (6.03, "", 1.3776, 9.0, ""),  # GeV of the ring
+        (6.03, "GeV", 1.3776, 9.0, ""),
+        (9.0, "", None, 9.0, ""),
+        (1.44196e-15, "", None, 9.0, ""),
+        (1.44196e-15, "", 1.0, 9.0, "contradict each other: the energy is 9.0000"),
+        (9.0, "keV", 1.0, 9.0, "contradict each other: the energy is 9 keV by the former"),
+    ],
+)
+def test_the_energy_of_a_source_may_be_that_of_its_electrons(tmp_path, source, unit, beam, expected, says):
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        for name, kind in (("entry", "NXentry"), ("entry/instrument", "NXinstrument"), ("entry/instrument/source", "NXsource"),
+                           ("entry/instrument/beam", "NXbeam"), ("entry/instrument/detector", "NXdetector")):  # fmt: skip
+            file.create_group(name).attrs["NX_class"] = kind
+        file["entry/instrument/detector/data"] = (
+            np.random.default_rng(1).poisson(3, (16, 20, 24)).astype("u4")
+        )
+        file["entry/instrument/source/energy"] = source
+        if unit:
+            file["entry/instrument/source/energy"].attrs["units"] = unit
+        if beam is not None:
+            file["entry/instrument/beam/incident_wavelength"] = beam
+            file["entry/instrument/beam/incident_wavelength"].attrs["units"] = "angstrom"
+    scan = formats.read_scan(tmp_path / "a.nxs")
+    assert scan.metadata["energy_kev"] == pytest.approx(expected, rel=1e-4)
+    assert any("contradict" in note for note in scan.notes) == bool(says)
+    assert any(says in note for note in scan.notes) or not says

@@ -18,10 +18,12 @@ from .links import local
 
 _ENERGIES = (("NXbeam", "incident_energy"), ("NXmonochromator", "energy"), ("NXdetector", "photon_energy"),
              ("NXcollection", "photon_energy"), ("NXsource", "energy"))  # fmt: skip
-_LENGTHS = (("NXbeam", "incident_wavelength"), ("NXmonochromator", "wavelength"))
+_LENGTHS = (("NXbeam", "incident_wavelength"), ("NXmonochromator", "wavelength"), ("NXsource", "wavelength"))
 _ASKED = ("nimages", "ntrigger")
 _PHOTONS_KEV = (0.1, 200.0)
 """Energies outside are not those of the photons: NXsource has that of the electrons in the ring."""
+_JOULES = 1e-12
+"""Smaller numbers are energies in joules: photons have about 1e-15."""
 _CHANGES = 1e-3
 """What differs by more than this part of it from frame to frame is not the same in all."""
 _ONE_ENERGY = 1e-3
@@ -143,9 +145,9 @@ def energies_apart(entry: h5py.Group) -> tuple[str, ...]:
 def _said_energies(inside: Sequence[tuple[str, h5py.Group]]) -> Iterator[tuple[str, float]]:
     """Yield every energy of the photons that the groups of an entry hold, in the order in which they are believed."""
     for kind, name in _ENERGIES:
-        for has, group in inside if kind != "NXsource" else ():
+        for has, group in inside:
             values = _energies(local(group, name)) if has == kind else None
-            if values is not None:
+            if values is not None and (kind != "NXsource" or _is_of_photons(local(group, name))):
                 yield f"{group.name}/{name}", float(values[len(values) // 2])
     low, high = _PHOTONS_KEV
     for kind, name in _LENGTHS:
@@ -176,16 +178,25 @@ def _unlike(said: list[tuple[str, float]], what: str, unit: str, key: str, apart
 
 
 def _energy(inside: Sequence[tuple[str, h5py.Group]], notes: list[str]) -> float | None:
-    energies = beam_energies(inside)
+    sure = [each for each in inside if each[0] != "NXsource" or _is_of_photons(local(each[1], "energy"))]
+    energies = beam_energies(sure)
     if energies is not None:
         return float(energies[len(energies) // 2])
     low, high = _PHOTONS_KEV
     lengths = (value for place in _LENGTHS for value in _quantities(inside, *place, METRES, "m", notes))
     found = (HC_KEV_NM / (each * 1e9) for each in lengths)
     energy = next((value for value in found if low <= value <= high), None)
+    if energy is None and (energies := beam_energies(inside)) is not None:
+        return float(energies[len(energies) // 2])
     if energy is None:
         notes += _no_energies(inside)
     return energy
+
+
+def _is_of_photons(item: Any) -> bool:
+    """Tell whether a source's energy is surely not that of the electrons in its ring: it has a unit, or CXI's, joules."""
+    found = nexus.numbers(item)
+    return found is not None and len(found[0]) > 0 and (bool(found[1]) or abs(found[0][0]) < _JOULES)
 
 
 def _no_energies(inside: Sequence[tuple[str, h5py.Group]]) -> Iterator[str]:
