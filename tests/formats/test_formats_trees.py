@@ -332,6 +332,16 @@ def test_positions_of_a_scan_that_are_too_many_too_few_or_were_not_written_are_s
         assert scan.metadata["rocking_angles_deg"] == pytest.approx(list(scanned(16.4, -0.008)))
 
 
+@pytest.mark.parametrize(("factor", "unit"), [(1e3, "millidegrees"), (1e6, "millionths of a degree")])
+def test_a_rocking_motor_in_parts_of_a_degree_is_named_with_the_likely_unit(tmp_path, factor, unit):
+    path = replaced(id01_file(tmp_path), {"1.1/instrument/positioners/eta": factor * scanned(17.5, 0.01)})
+    notes = formats.read_scan(path).notes
+    assert any(
+        f"17.5 degrees, if the number is in {unit}?" in note and "Say the step" in note for note in notes
+    )
+    assert not any("is it a rocking curve" in note for note in notes)
+
+
 def test_each_of_two_detectors_has_its_own_distance_and_mask(tmp_path):
     bliss(tmp_path)
     path = tmp_path / "S1/S1_0001/S1_0001.h5"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry import Beamline, Circle, Source, mean_step
-from ..geometry.plausible import ANGLE
+from ..geometry.plausible import ANGLE, fault
 from .logs import ScanLog
 from .logs.log import Scanned, order_of, unsteady, ways
 
@@ -113,7 +113,16 @@ def still(log: ScanLog, circles: Iterable[Circle], beamline: Beamline) -> str:
             )
         for source in sources:
             column, name = log.column(source), log.called(source)
-            if column is None or np.nanmax(np.abs(source.degrees(1) * column), initial=0) > ANGLE.most:
+            if column is None:
+                continue
+            middle = float(column[len(column) // 2])
+            if np.nanmax(np.abs(source.degrees(1) * column), initial=0) > ANGLE.most:
+                why = fault(ANGLE, source.degrees(middle), middle, source.unit or ANGLE.unit)
+                if why and name.rpartition("/")[2] in words:
+                    return (
+                        f"{name} of {log.path.name} is not used: {why} Say the step with --set geometry.rocking_step_deg=… and "
+                        "where the circles stood with --set geometry.sample_angles_deg=…"
+                    )
                 continue
             if (name.rpartition("/")[2] in words or ways(column)) and (why := unsteady(column)):
                 return _not_known(f"{name} of {log.path.name}", source.degrees, column, why)

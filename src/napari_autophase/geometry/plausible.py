@@ -9,6 +9,7 @@ import numpy as np
 
 from ..scan import Geometry, InputError
 from .frames import arm_vector
+from .units import DEGREES
 
 
 class Range(NamedTuple):
@@ -129,7 +130,8 @@ def fault(quantity: Range, value: float, number: float, unit: str) -> str:
         f"{number:g} {unit} is no {quantity.what} ({quantity.least:g} to {quantity.most:g} {quantity.unit})"
     )
     units = {quantity.unit: 1.0, **quantity.units}
-    meant = _meant(quantity, number, {} if unit not in units else units)
+    known = unit in units or (quantity is ANGLE and unit in DEGREES)
+    meant = _meant(quantity, number, units if known else {})
     return f"{text}{meant or '; check it.'}"
 
 
