@@ -192,3 +192,14 @@ def test_what_is_amiss_of_any_scan_is_said_of_the_sum(pattern):
         ["Frame 9 has 0.2 times the light.", "scan0: Frame 4 has 0.2 times the light."],
     )
     assert sum("complete" in note for note in notes) == sum("Frames have" in note for note in notes) == 1
+
+
+def test_scans_of_one_name_are_told_apart_by_their_files():
+    """Each sample's first scan is called alike, as S1_0001.h5 of its own folder."""
+    one = replace(simulate(3, 24).scan, name="S1_0001_1", source="a/S1_0001.h5::/1.1")
+    assert one.geometry is not None
+    other = replace(one, source="b/S1_0001.h5::/1.1", geometry=replace(one.geometry, energy_kev=8.5))
+    with pytest.raises(
+        InputError, match=r"b/S1_0001\.h5::/1\.1 was not measured as a/S1_0001\.h5::/1\.1 was: energy_kev"
+    ):
+        sum_scans([one, other])

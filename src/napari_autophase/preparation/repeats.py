@@ -91,8 +91,12 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
     if not 0 < least <= 1:
         raise InputError(f"A least correlation of {least} was asked for; give one between 0 and 1.")
     _check_apart(scans)
-    for other in scans[1:]:
-        _check_alike(scans[0], other)
+    named = [
+        scan.source if [each.name for each in scans].count(scan.name) > 1 and scan.source else scan.name
+        for scan in scans
+    ]
+    for index, other in enumerate(scans[1:], 1):
+        _check_alike(scans[0], other, (named[0], named[index]))
     _check_copies(scans)
     shifts = _shifts(scans)
     moved = [_moved(*_judged(each), shift) for each, shift in zip(scans, shifts, strict=True)]
@@ -102,7 +106,7 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
     if len(kept) < 2:
         nearest = max(likeness[best, index] for index in range(len(scans)) if index != best)
         raise InputError(
-            f"None of these scans is like another (their moduli correlate with those of {scans[best].name} by {nearest:.3f} at "
+            f"None of these scans is like another (their moduli correlate with those of {named[best]} by {nearest:.3f} at "
             f"most, {least:g} is asked for); reconstruct them one by one, or ask for less."
         )
     reference = scans[best]
@@ -115,15 +119,15 @@ def sum_scans(scans: Sequence[Scan], least: float = LEAST) -> Scan:
         counts, good = _moved(*_judged(scans[index]), away)
         total += counts
         seen += np.float32(light / sum(lights)) * good
-        told.append(f"{scans[index].name} {tuple(int(step) for step in away)}")
+        told.append(f"{named[index]} {tuple(int(step) for step in away)}")
     usable = seen >= _ENOUGH
     total *= np.where(usable, 1 / np.maximum(seen, _ENOUGH), 0)
     notes = [f"The sum of {len(kept)} scans, moved by whole voxels: {', '.join(told)}."]
     left = [index for index in range(len(scans)) if index not in kept]
     if left:
-        named = ", ".join(f"{scans[index].name} ({likeness[best, index]:.3f})" for index in left)
+        out = ", ".join(f"{named[index]} ({likeness[best, index]:.3f})" for index in left)
         notes.append(
-            f"Left out, because their moduli correlate with those of {reference.name} by less than {least:g}: {named}."
+            f"Left out, because their moduli correlate with those of {named[best]} by less than {least:g}: {out}."
         )
     unseen = int(np.count_nonzero(_judged(reference)[1] & ~usable))
     if unseen:
@@ -187,21 +191,21 @@ def _origin(scans: Sequence[Scan], reference: Scan, least: float) -> Origin | No
     return replace(reference.origin, summed=tuple(known), least=least)
 
 
-def _check_alike(one: Scan, other: Scan) -> None:
+def _check_alike(one: Scan, other: Scan, names: tuple[str, str]) -> None:
     if one.shape != other.shape:
         raise InputError(
-            f"{other.name} has shape {other.shape} but {one.name} has {one.shape}; sum scans of one shape, "
+            f"{names[1]} has shape {other.shape} but {names[0]} has {one.shape}; sum scans of one shape, "
             "or crop them to one with --crop FRAMES,ROWS,COLUMNS."
         )
     a, b = one.geometry, other.geometry
     if (a is None) != (b is None):
-        lacking = one if a is None else other
-        raise InputError(f"{lacking.name} has no geometry but the others have; give it one, or sum without.")
+        lacking = names[0] if a is None else names[1]
+        raise InputError(f"{lacking} has no geometry but the others have; give it one, or sum without.")
     if a is None or b is None:
         return
     for key in _differences(a, b):
         raise InputError(
-            f"{other.name} was not measured as {one.name} was: {key} is {getattr(b, key)} and {getattr(a, key)}; "
+            f"{names[1]} was not measured as {names[0]} was: {key} is {getattr(b, key)} and {getattr(a, key)}; "
             "sum scans of one geometry."
         )
 
