@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 import h5py
 import numpy as np
 import pytest
+import tifffile
 from beamline_trees import FRAMES, bliss, cristal, nanomax, scanned, sixs
 from kinds_of_volumes import crystal
 from test_formats_beamlines import PARAMETERS, THETA, write_34, write_p10
@@ -245,3 +246,10 @@ def test_frames_in_the_order_of_their_names_as_text(tmp_path, first):
     assert len(said) == 1
     assert f"({first + 10} before {first + 2})" in said[0]
     assert not any("as text" in note for note in formats.read_scan(tmp_path / "b.npy").notes)
+
+
+@pytest.mark.parametrize("name", ["img_20260201_10{:02d}30.tif", "th_17.{:02d}.tif"])
+def test_dates_and_angles_in_the_names_of_frames_are_no_numbers_of_scans(tmp_path, name):
+    for index, frame in enumerate(counts((16, 20, 24))):
+        tifffile.imwrite(tmp_path / name.format(index + 10), frame)
+    assert not any("scan 2026" in note or "scan 17" in note for note in formats.read_scan(tmp_path).notes)

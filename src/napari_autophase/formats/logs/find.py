@@ -90,7 +90,8 @@ def find_log(
     InputError
         If `given` is no log, or does not have the scan, or the frames are those of several.
     """
-    numbers, own = scan_numbers(frames), _numbers_in([called.rstrip("_-. ")])
+    numbers = scan_numbers(frames)
+    own = [int(number) for number in _MARKED.findall(called.rstrip("_-. "))[-1:]]
     told: tuple[str, ...] = ()
     if given is None and numbers and own and own[0] != numbers[0]:
         chosen, told = _either(frames, numbers[0], own[0], called, len(counted))
@@ -193,11 +194,6 @@ def scan_numbers(frames: Path) -> list[int]:
     stem = frames.name if frames.is_dir() else frames.name.split(".")[0].removesuffix("_master")
     names = [stem] if frames.is_dir() else [stem, frames.parent.name]
     names.append(frames.resolve().name.split(".")[0])
-    return _numbers_in(names)
-
-
-def _numbers_in(names: Sequence[str]) -> list[int]:
-    """Return the numbers of scans that names have: those that are marked as such, then last parts."""
     marked = [_MARKED.findall(name)[-1:] for name in names]
     last = [_LAST.findall(name) for name in names]
     return list(dict.fromkeys(int(number) for found in (*marked, *last) for number in found))
