@@ -154,6 +154,9 @@ class GoldTour(Tour):
         """The measured spacing is compared with that of gold (1 1 1)."""
         from napari_autophase.viewer.widgets.crystal_form import CrystalForm
 
+        head = self.button(" Geometry")
+        if not head.isChecked():  # all of it is known from the SPEC file: it stands closed
+            head.click()
         form = self.window.findChildren(CrystalForm)[0]
         form.material.setEditText("Au")
         form.material.settle()

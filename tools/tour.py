@@ -110,10 +110,11 @@ class Tour:
         """Return what a caption stands beside and can be seen."""
         from qtpy.QtWidgets import QFormLayout, QLabel
 
-        for form in self.window.findChildren(QFormLayout):
-            for label in self.window.findChildren(QLabel):
+        labels = [each for each in self.window.findChildren(QLabel) if each.text() == caption and each.isVisible()]
+        for form in self.window.findChildren(QFormLayout) if labels else ():
+            for label in labels:
                 item = form.itemAt(form.getWidgetPosition(label)[0], QFormLayout.ItemRole.FieldRole)
-                if label.text() == caption and label.isVisible() and form.indexOf(label) >= 0 and item:
+                if form.indexOf(label) >= 0 and item:
                     return item.widget()
         raise Failure(f"no field '{caption}'")
 

@@ -150,6 +150,48 @@ def test_the_arm_test_finds_mount_and_distance(dock, session, qtbot):
     assert session.current.geometry.distance_m == pytest.approx(0.5, rel=5e-3)
 
 
+def spots(arm):
+    return [line.text() for pair in zip(arm.spots, arm.angles, strict=True) for line in pair]
+
+
+def test_what_is_typed_of_the_arm_test_is_there_again_with_its_scan_and_with_the_panel(
+    session, viewer, qtbot
+):
+    dock = LoadDock(viewer)
+    one, other = make_scan(geometry=GEOMETRY), make_scan("other", geometry=GEOMETRY)
+    session.add_scan(one)
+    settle(qtbot, dock)
+    QTest.keyClicks(dock.geometry_box.arm.spots[1], "20, 9")
+    settle(qtbot, dock)
+    wanted = spots(dock.geometry_box.arm)
+    assert wanted[2:] == ["20, 9", ""]
+
+    session.add_scan(other)
+    settle(qtbot, dock)
+    assert spots(dock.geometry_box.arm)[2:] == ["", ""], "nothing was typed of this one"
+    session.add_scan(make_scan("bare", geometry=None))
+    session.choose(one)
+    settle(qtbot, dock)
+    assert spots(dock.geometry_box.arm) == wanted, "its own peak is the first spot again"
+
+    better = replace(one, geometry=replace(GEOMETRY, distance_m=0.7))
+    session.update_scan(one, better)
+    settle(qtbot, dock)
+    assert spots(dock.geometry_box.arm) == wanted, "whatever the geometry becomes"
+    with qtbot.waitSignal(dock.destroyed, timeout=120_000):
+        dock.deleteLater()
+    again = LoadDock(viewer)
+    qtbot.addWidget(again)
+    settle(qtbot, again)
+    assert spots(again.geometry_box.arm) == wanted
+    for _ in "20, 9":
+        QTest.keyClick(again.geometry_box.arm.spots[1], Qt.Key.Key_Backspace)
+    session.choose(other)
+    session.choose(better)
+    assert spots(again.geometry_box.arm)[2:] == ["", ""], "it was taken back"
+    settle(qtbot, again)
+
+
 @pytest.mark.parametrize(
     ("beam", "second", "says"),
     [

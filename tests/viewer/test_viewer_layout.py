@@ -10,6 +10,7 @@ from napari_autophase.viewer.widgets.box import Box
 from napari_autophase.viewer.widgets.layout import LABEL_WIDTH, Buttons, caption, form
 from napari_autophase.viewer.widgets.notes import Note
 from napari_autophase.viewer.widgets.page import Page
+from napari_autophase.viewer.widgets.scan_facts import ScanFacts
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -83,6 +84,17 @@ def test_notes_are_whole_however_low_a_panel_is(points, qtbot):
     notes[1].say("no more than this")
     once = notes[1].fontMetrics().height()
     qtbot.waitUntil(lambda: once <= notes[1].height() < 2 * once, timeout=120_000)
+
+
+def test_facts_are_whole_when_they_become_longer(points, qtbot):
+    page = Page()
+    facts = ScanFacts()
+    page.column.addWidget(facts)
+    shown(page, 372, qtbot)
+    label = facts.facts["Lattice"]
+    label.setText("d = 0.23673 nm, 0.23348 nm at the arm, which is said in more than one line")
+    qtbot.waitUntil(lambda: label.height() >= label.heightForWidth(label.width()), timeout=120_000)
+    assert label.minimumSizeHint().height() >= label.heightForWidth(label.width()), "it is never given less"
 
 
 def test_the_question_mark_of_a_box_is_whole(points, qtbot):

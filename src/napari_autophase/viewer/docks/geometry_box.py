@@ -24,6 +24,9 @@ from ..widgets.section import Section
 if TYPE_CHECKING:
     from ...summary import ScanSummary
 
+ARM = "arm"
+"""The part of what is typed for a scan that is of the arm's test."""
+
 
 class GeometryBox(Section):
     """A geometry form that acts on the current scan as soon as a line is entered or left.
@@ -57,6 +60,7 @@ class GeometryBox(Section):
         self.crystal.mounting_chosen.connect(self._mount)
         self.arm = ArmSection()
         self.arm.mounting_chosen.connect(self._mount)
+        self.arm.typed.connect(self._keep_arm)
         box = QVBoxLayout(self.body)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.form)
@@ -68,11 +72,11 @@ class GeometryBox(Section):
         session.unsettled.append(self.settle)
         listen(
             self,
-            (session.scan_changed, self._show),
+            (session.scan_changed, self._on_scan),
             (session.scan_updated, self._follow),
             close=lambda: session.unsettled.remove(self.settle),
         )
-        self._show()
+        self._on_scan()
 
     def settle(self) -> None:
         """Give the current scan what was typed.
@@ -128,8 +132,13 @@ class GeometryBox(Section):
             self._say_gist()
             raise
 
+    def _on_scan(self) -> None:
+        """Show the geometry of another scan, and what was typed of it."""
+        if isinstance(scan := self._session.current, Scan):
+            self.arm.type_again(self._session.typed.lines(scan, None, ARM))
+        self._show()
+
     def _show(self) -> None:
-        """Show the geometry of another scan."""
         scan = self._session.current
         if isinstance(scan, Scan):
             typed = self._session.typed.lines(scan, scan.geometry)
@@ -176,6 +185,11 @@ class GeometryBox(Section):
         """Let what is typed be there again when this panel, or this scan, is."""
         if isinstance(scan := self._session.current, Scan):
             self._session.typed.keep(scan, scan.geometry, self.form.unused)
+
+    def _keep_arm(self) -> None:
+        """Likewise what is typed of the arm's test, whatever the geometry becomes meanwhile."""
+        if isinstance(scan := self._session.current, Scan):
+            self._session.typed.keep(scan, None, self.arm.said, ARM)
 
     def _reflect(self, reflection: tuple[int, int, int] | None) -> None:
         self._change(reflection=reflection)

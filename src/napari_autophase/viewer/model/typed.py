@@ -13,24 +13,28 @@ Whose = Scan | ResultLayers
 
 
 class Typed:
-    """Keeps lines of forms by the scan or the result that they are of, until that has another geometry."""
+    """Keeps lines of forms by the scan or the result that they are of, until that has another geometry.
+
+    A form may be a `part` of its own beside others of the same scan; what is typed over no geometry is kept over any.
+    """
 
     def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[Whose, tuple[Geometry | None, dict[str, str]]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[Whose, dict[str, tuple[Geometry | None, dict[str, str]]]]
+        self._kept = WeakKeyDictionary()
 
-    def keep(self, whose: Whose, given: Geometry | None, lines: Mapping[str, str]) -> None:
+    def keep(self, whose: Whose, given: Geometry | None, lines: Mapping[str, str], part: str = "") -> None:
         """Keep lines, by their names, which were typed over what was `given`; none: all of it is used, or taken back."""
         if lines:
-            self._kept[whose] = given, dict(lines)
+            self._kept.setdefault(whose, {})[part] = given, dict(lines)
         else:
-            self._kept.pop(whose, None)
+            self._kept.get(whose, {}).pop(part, None)
 
-    def lines(self, whose: Whose, given: Geometry | None) -> dict[str, str]:
+    def lines(self, whose: Whose, given: Geometry | None, part: str = "") -> dict[str, str]:
         """Return the lines that were typed over this geometry."""
-        over, lines = self._kept.get(whose, (given, {}))
+        over, lines = self._kept.get(whose, {}).get(part, (given, {}))
         return lines if over == given else {}
 
     def carry(self, before: Scan, now: Scan) -> None:
         """Keep what was typed for a scan for what has taken its place."""
         if before in self._kept:
-            self._kept[now] = self._kept[before]
+            self._kept[now] = dict(self._kept[before])

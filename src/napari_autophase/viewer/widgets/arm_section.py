@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLineEdit, QPushButton
 
@@ -13,12 +15,16 @@ from .layout import caption, form, row
 from .notes import Note
 from .section import Section
 
+_WHAT = ("spot", "angles")
+
 
 class ArmSection(Section):
     """Two lines, each a spot's pixel and the arm's angles then, and what they say; pixels are those of the stored frames."""
 
     mounting_chosen = Signal(object)
     """The person wants the mount and the distance that the test found: its `Verdict`."""
+    typed = Signal()
+    """A line is being edited."""
 
     def __init__(self) -> None:
         super().__init__("Arm test of the mount", page="guide/geometry.md")
@@ -46,7 +52,7 @@ class ArmSection(Section):
             lines.addRow(caption(which, tip), both)
             for line in (spot, angles):
                 line.returnPressed.connect(self.run)
-                line.textEdited.connect(lambda _: self._say(None))
+                line.textEdited.connect(self._on_typed)
         lines.addRow("", self.test)
         lines.addRow(self.answer)
         lines.addRow("", self.mount)
@@ -54,6 +60,23 @@ class ArmSection(Section):
         self.mount.clicked.connect(lambda: self.mounting_chosen.emit(self._verdict))
         self._say(None)
         self.show_scan(None)
+
+    @property
+    def _lines(self) -> dict[str, QLineEdit]:
+        pairs = zip(self.spots, self.angles, strict=True)
+        return {f"{what} {at}": line for at, pair in enumerate(pairs) for what, line in zip(_WHAT, pair, strict=True)}
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What a person has typed, by the names of the lines."""
+        return {name: line.text() for name, line in self._lines.items() if line.isModified()}
+
+    def type_again(self, said: Mapping[str, str]) -> None:
+        """Say what was typed of another scan when it was here, and nothing of the one that was here."""
+        self._say(None)
+        for name, line in self._lines.items():
+            line.setText(said.get(name, ""))
+            line.setModified(name in said)
 
     def show_scan(self, scan: Scan | None, peak: tuple[float, ...] | None = None) -> None:
         """Take circles, pixel size and direct beam from a scan; its own peak is the first spot unless one was typed."""
@@ -73,6 +96,10 @@ class ArmSection(Section):
             at = [index + start for index, start in zip(peak[1:], first, strict=True)]
             self.spots[0].setText(", ".join(f"{each:.6g}" for each in at))
             self.angles[0].setText(", ".join(f"{each:.6g}" for each in geometry.detector_angles_deg))
+
+    def _on_typed(self) -> None:
+        self._say(None)
+        self.typed.emit()
 
     def run(self) -> None:
         """Do the test and say what it found."""

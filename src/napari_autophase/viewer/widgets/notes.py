@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout
+from qtpy.QtWidgets import QApplication, QLabel, QProgressBar, QSizePolicy, QVBoxLayout
 
 from ..model import gists
 from ..model.run_words import together
@@ -84,6 +84,35 @@ class Wrapped(QLabel):
         """Return the text as it was given."""
         return self._said
 
+    def minimumSizeHint(self) -> QSize:
+        """Return the height of all lines: Qt has that of two at most, and a panel that scrolls would cut off the rest."""
+        return self._whole(super().minimumSizeHint())
+
+    def sizeHint(self) -> QSize:
+        """Return the same height: Qt's is that of wider lines, and forms give no more."""
+        return self._whole(super().sizeHint())
+
+    def _whole(self, hint: QSize) -> QSize:
+        width = self.width()
+        height = self.heightForWidth(width) if width >= _LEGIBLE_PX else 0
+        return QSize(hint.width(), max(hint.height(), height))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Ask for another height where the lines break otherwise, or were given too little by a form that knew the height before."""
+        super().resizeEvent(event)
+        if event is None:
+            return
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
+        elif event.size().height() < self.minimumSizeHint().height():  # nobody hears in the midst of a layout
+            QApplication.postEvent(self, QEvent(QEvent.Type.LayoutRequest))
+
+    def event(self, event: QEvent | None) -> bool:
+        """Ask for it once the layout has come to its end."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().event(event)
+
 
 class Note(Wrapped):
     """Text that wraps and can be selected; an error is marked by a bar in the theme's colour."""
@@ -103,19 +132,6 @@ class Note(Wrapped):
         )
         self.setText(in_window(text) if error else text)
         self.setVisible(bool(text))
-
-    def minimumSizeHint(self) -> QSize:
-        """Return the height of all lines: Qt has that of two at most, and a panel that scrolls would cut off the rest."""
-        least, width = super().minimumSizeHint(), self.width()
-        height = self.heightForWidth(width) if width >= _LEGIBLE_PX else 0
-        return QSize(least.width(), max(least.height(), height))
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Ask for another height where the lines break otherwise."""
-        super().resizeEvent(event)
-        if event is not None and event.size().width() != event.oldSize().width():
-            self.updateGeometry()
-
 
 class Notes(Section):
     """Sentences that a person should read, each with a point; where there are many, folded away until they are asked for."""

@@ -66,6 +66,7 @@ class GistLine(QLabel):
             painter.setFont(font)
             painter.setPen(QColor(colour))
             painter.drawText(self.rect(), end, letter)
+        painter.end()
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """Tell that it was pressed."""
