@@ -110,7 +110,9 @@ class Tour:
         """Return what a caption stands beside and can be seen."""
         from qtpy.QtWidgets import QFormLayout, QLabel
 
-        labels = [each for each in self.window.findChildren(QLabel) if each.text() == caption and each.isVisible()]
+        labels = [
+            each for each in self.window.findChildren(QLabel) if each.text() == caption and each.isVisible()
+        ]
         for form in self.window.findChildren(QFormLayout) if labels else ():
             for label in labels:
                 item = form.itemAt(form.getWidgetPosition(label)[0], QFormLayout.ItemRole.FieldRole)

@@ -7,7 +7,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, _layer_actions
 from npe2 import PluginManifest
 from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
@@ -302,3 +302,61 @@ def test_layers_of_a_result_are_called_alike_whatever_the_route(session, viewer,
         viewer._add_layer_from_data(data, options, kind)
     names = {layer.name for layer in viewer.layers}
     assert names == {f"crystal · {group} {role}" for group in (1, 2) for role in ["isosurface"]}
+
+
+napari_says = pytest.mark.filterwarnings(
+    "ignore:invalid value encountered in cast:RuntimeWarning", "ignore:projection mode:UserWarning"
+)
+
+
+@napari_says
+def test_what_napari_makes_of_a_scan_s_layer_is_not_taken_for_the_scan(viewer, session):
+    scan = make_scan()
+    session.add_scan(scan)
+    layer = session.scan_layer
+    viewer.layers.selection = {layer}
+    _layer_actions._project(viewer.layers)
+    projection = viewer.layers[-1]
+    assert projection.ndim == 2
+    assert session.choices == [(scan.name, scan)]
+    viewer.layers.selection = {layer}
+    _layer_actions._convert_to_labels(viewer.layers)
+    assert [name for name, _ in session.choices] == [scan.name]
+    session.show_diffraction()
+    assert layer.visible
+
+    session.add_scan(make_scan("other"))
+    viewer.layers.selection = {layer, session.scan_layer}
+    _layer_actions._merge_stack(viewer.layers)
+    stack = viewer.layers[-1]
+    assert stack.ndim == 4
+    assert session.choices == []
+    assert session.current is None
+
+
+def test_a_duplicate_of_a_scan_is_a_scan_beside_it(viewer, session):
+    scan = make_scan()
+    session.add_scan(scan)
+    layer = session.scan_layer
+    viewer.layers.selection = {layer}
+    _layer_actions._duplicate_layer(viewer.layers)
+    assert [name for name, _ in session.choices] == [scan.name, f"{scan.name} copy"]
+    viewer.layers.remove(layer)
+    assert session.current.name == f"{scan.name} copy"
+    assert session.current.counts is scan.counts
+    session.deleted.bring_back()
+    assert [name for name, _ in session.choices] == [f"{scan.name} copy", scan.name]
+
+
+@napari_says
+def test_what_napari_makes_of_a_result_s_slices_is_not_taken_for_the_result(viewer, session):
+    result = session.add_result(make_reconstruction())
+    viewer.dims.ndisplay = 2
+    slices = result.layer("slices")
+    for action in (_layer_actions._project, _layer_actions._convert_to_labels):
+        viewer.layers.selection = {slices}
+        action(viewer.layers)
+    assert session.results == [result]
+    assert set(result.layers) == {slices, result.layer("isosurface")}
+    session.show_result()
+    assert result.shown

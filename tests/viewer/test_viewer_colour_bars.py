@@ -47,6 +47,19 @@ def test_a_bar_is_made_in_a_later_turn(viewer):
     assert bars(viewer) == [result.layer("isosurface")]
 
 
+def test_of_several_bars_each_is_made_in_a_turn_of_its_own(viewer):
+    later = []
+    Stage.of(viewer).bars.soon = lambda go_on: later.append(go_on) or True
+    for group in (1, 2):
+        layers.add_reconstruction(viewer, make_reconstruction(size=16), group=group)
+    for layer in viewer.layers:
+        layer.visible = True
+    for count in (1, 2):
+        later.pop()()
+        assert len(bars(viewer)) == count
+    assert later == []
+
+
 def test_layers_of_others_are_left_alone(viewer, session):
     image = viewer.add_image(make_scan(size=16).counts)
     session.add_scan(make_scan(size=16))

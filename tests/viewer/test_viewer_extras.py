@@ -15,7 +15,7 @@ from napari_autophase.viewer.model import landmarks
 from napari_autophase.viewer.model.background import AtOnce
 from napari_autophase.viewer.model.compat import _grid
 from napari_autophase.viewer.model.mesh import Cut
-from napari_autophase.viewer.model.result_data import RESULT
+from napari_autophase.viewer.model.result_data import OVER_RESULT, RESULT
 from napari_autophase.viewer.model.session import Session
 
 STEP = np.array([5.0, 6.0, 7.0])
@@ -350,3 +350,50 @@ def test_the_box_says_and_does_all_of_it(qtbot, viewer, session, marks):
     assert box.ticks["facets"].isChecked()
     viewer.layers.remove(named(viewer, "facets"))
     assert not box.ticks["facets"].isChecked()
+
+
+def over(viewer):
+    return [layer for layer in viewer.layers if OVER_RESULT in layer.metadata]
+
+
+def test_layers_come_one_in_a_turn_and_what_is_selected_is_not_asked_for(viewer, session, marks):
+    session.add_result(make_reconstruction())
+    other = session.add_result(make_reconstruction())
+    later, chosen = [], []
+    marks._leaving.soon = lambda go_on: later.append(go_on) or True  # which both have
+    viewer.layers.selection.events.active.connect(chosen.append)
+    before = set(viewer.layers.selection)
+
+    marks.show("directions", True)
+    assert [layer.visible for layer in over(viewer)] == [False]
+    later.pop(0)()
+    assert [layer.visible for layer in over(viewer)] == [True, True]
+    assert not later
+    marks.show("directions", False)
+    while later:
+        later.pop(0)()
+    assert over(viewer) == []
+
+    session.extras.side_by_side.compare(session.results[0])
+    assert [layer.visible for layer in over(viewer)] == [False]
+    later.pop(0)()
+    assert [layer.visible for layer in over(viewer)] == [True, True]
+    assert [layer.name.partition(":")[0] for layer in over(viewer)] == [
+        "crystal · 1",
+        f"{other.title} − {session.results[0].group}",
+    ]
+    assert set(viewer.layers.selection) == before
+    assert chosen == []
+
+
+def test_a_comparison_that_is_ended_before_it_is_there_does_not_come(viewer, session, marks):
+    session.add_result(make_reconstruction())
+    session.add_result(make_reconstruction())
+    later = []
+    marks._leaving.soon = lambda go_on: later.append(go_on) or True
+    beside = session.extras.side_by_side
+    beside.compare(session.results[0])
+    beside.compare(None)
+    while later:
+        later.pop(0)()
+    assert over(viewer) == []

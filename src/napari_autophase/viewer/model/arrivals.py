@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Labels, Layer
 from psygnal import Signal
 
-from ...reconstruction import Reconstruction
+from ...reconstruction import Reconstruction, one_line
 from ...scan import Scan
 from . import layers
 from .adoption import Adoption
@@ -78,8 +78,12 @@ class Arrivals:
             layer.events.name.connect(self._on_result_renamed)
         if layers.RECONSTRUCTION in layer.metadata:
             self._take_in_result(layer)
-        elif isinstance(scan, Scan) and self._scans.entry(scan) is None:
-            self._enter(scan, layer)
+        elif isinstance(scan, Scan):
+            entry = self._scans.entry(scan)
+            if entry is not None and entry.layer is not layer:  # a duplicate is a scan beside its model
+                scan = layer.metadata[layers.SCAN] = replace(scan, name=one_line(layer.name))
+            if entry is None or entry.layer is not layer:
+                self._enter(scan, layer)
         elif is_foreign_volume(layer):
             layer.events.name.connect(self._on_renamed)
             self._scans.choices_changed.emit()

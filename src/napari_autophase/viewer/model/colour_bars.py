@@ -57,10 +57,15 @@ class ColourBars:
                 self._made.discard(layer)
 
     def _make(self) -> None:
+        """Make one, and the next in a turn of its own."""
         self._waiting = False
         for layer in self._missing:
             self._made.add(layer)
             layer.colorbar.visible = True
+            if self._missing:
+                self._waiting = self.soon(self._make)
+                if self._waiting:
+                    return
 
 
 def _has_bar(layer: Layer) -> bool:

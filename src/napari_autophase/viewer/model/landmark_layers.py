@@ -14,6 +14,7 @@ from napari.layers import Layer
 from psygnal import Signal
 
 from ...scan import InputError
+from . import compat
 from .landmarks import KINDS, Found, Kind, find, swatch
 from .leaving import Leaving
 from .newest import Newest
@@ -58,6 +59,7 @@ class LandmarkLayers:
         self._layers: dict[Kind, list[Layer]] = {kind: [] for kind in KINDS}
         self._found: dict[Kind, tuple[analysis.Quantities, Cut | None, Found]] = {}
         self._drawn: dict[Kind, Found] = {}
+        self._coming: dict[Kind, Found] = {}
         self._wanted: set[Kind] = set()
         self._hidden = False
         self.words: dict[Kind, str] = dict.fromkeys(KINDS, "")
@@ -136,9 +138,15 @@ class LandmarkLayers:
         with Stage.of(viewer).changed_at_once():
             layers = self._layers[kind]
             if len(layers) != len(found.layers):
-                self._layers[kind] = []
-                self._leaving.let_go(layers)
-                layers = self._layers[kind] = [_add(viewer, data) for data in found.layers]
+                if self._coming.get(kind) is not found:
+                    self._coming[kind], self._layers[kind] = found, []
+                    self._leaving.let_go(layers)
+                    layers = self._layers[kind]
+                while len(layers) < len(found.layers):
+                    layers.append(_add(viewer, found.layers[len(layers)]))
+                    # napari needs a twentieth of a second for each: the next comes in a turn of its own
+                    if len(layers) < len(found.layers) and self._leaving.soon(self._follow):
+                        return
                 if found.names:
                     say_values(layers[0], lambda value: self._name(kind, value))
             elif self._drawn.get(kind) is not found:
@@ -163,6 +171,7 @@ class LandmarkLayers:
         layers, self._layers[kind] = self._layers[kind], []
         self._found.pop(kind, None)
         self._drawn.pop(kind, None)
+        self._coming.pop(kind, None)
         self._leaving.let_go(layers)
 
     def _hide(self, kind: Kind) -> None:
@@ -176,11 +185,9 @@ class LandmarkLayers:
 def _add(viewer: ViewerModel, found: LayerData) -> Layer:
     """Add a hidden layer on top of all; what is selected stays."""
     data, options, kind = found
-    before = set(viewer.layers.selection)
     layer = Layer.create(data, {**options, **Stage.of(viewer).names, "visible": False}, kind)
     layer.events.thumbnail.connect(_keep_swatch)
-    viewer.layers.append(layer)  # which selects it
-    viewer.layers.selection = before.intersection(viewer.layers)
+    compat.put(viewer, layer)
     return layer
 
 

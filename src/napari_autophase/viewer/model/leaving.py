@@ -27,7 +27,7 @@ class Leaving:
     """
 
     def __init__(self, viewer: ViewerModel, soon: Callable[[Callable[[], None]], bool]) -> None:
-        self._viewer, self._soon = weakref.ref(viewer), soon
+        self._viewer, self.soon = weakref.ref(viewer), soon
         self._going: list[Layer] = []
         self._deleting = False
         viewer.layers.events.removing.connect(self._on_removing)
@@ -42,7 +42,7 @@ class Leaving:
                 for layer in gone:
                     set_visible(layer, False)  # else napari draws, and frees, what is about to go
         self._going += gone
-        if self._going and not self._soon(self._sweep) and not self._deleting:
+        if self._going and not self.soon(self._sweep) and not self._deleting:
             self._sweep()
 
     def _sweep(self) -> None:
@@ -52,7 +52,7 @@ class Leaving:
             layer = self._going.pop(0)
             if layer in viewer.layers:
                 viewer.layers.remove(layer)
-                if self._going and self._soon(self._sweep):
+                if self._going and self.soon(self._sweep):
                     return
 
     def _on_removing(self) -> None:

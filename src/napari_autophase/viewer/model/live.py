@@ -168,9 +168,7 @@ class Live:
         }
         layer = Layer.create(found.data, options | Stage.of(viewer).names, "surface")
         self._layer = weakref.ref(layer)
-        before = set(viewer.layers.selection)
-        viewer.layers.append(layer)  # which selects it
-        viewer.layers.selection = before.intersection(viewer.layers)
+        compat.put(viewer, layer)
         return layer
 
     def _bring(self, viewer: ViewerModel, layer: Layer, sketch: Sketch, name: str) -> Iterator[None]:

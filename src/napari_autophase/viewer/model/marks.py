@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 from napari.components import ViewerModel
-from napari.layers import Layer
+from napari.layers import Image, Layer, Surface
 
+from ...scan import Scan
 from .result_data import LIVE, OVER_RESULT, QUANTITIES, RECONSTRUCTION, unit_of
 from .scan_entry import OVER_SCAN, SCAN
 
 Side = Literal["diffraction", "results"]
 Names = tuple[tuple[str, ...], tuple[str, ...]]
+OURS = "autophase_"
+"""With this all names in the metadata of layers begin that are ours."""
 
 
 def side_of(layer: Layer) -> Side | None:
@@ -20,6 +23,19 @@ def side_of(layer: Layer) -> Side | None:
         return "diffraction"
     ours = any(key in layer.metadata for key in (RECONSTRUCTION, LIVE, OVER_RESULT))
     return "results" if ours else None
+
+
+def disown(layer: Layer) -> None:
+    """Take our marks from what napari made of a layer of ours and shows something else: a projection, a stack, labels.
+
+    napari copies all metadata to what its own menus make of a layer.
+    """
+    scan, ours = layer.metadata.get(SCAN), side_of(layer) is not None
+    is_scan = isinstance(layer, Image) and isinstance(scan, Scan) and layer.data.shape == scan.shape
+    is_result = isinstance(layer, Image | Surface) or RECONSTRUCTION not in layer.metadata
+    if ours and (layer.ndim != 3 or (SCAN in layer.metadata and not is_scan) or not is_result):
+        for mark in [mark for mark in layer.metadata if str(mark).startswith(OURS)]:
+            del layer.metadata[mark]
 
 
 def unit_seen(layer: Layer) -> str:

@@ -267,7 +267,6 @@ class MaskedView:
         if self._layer is not None and self._layer in viewer.layers:
             self._layer.data = why
         else:
-            selected = set(viewer.layers.selection)
             colours = {None: "transparent", 0: "transparent"}
             colours |= {WHY.index(name): colour for name, colour in COLOURS.items()}
             self._layer = Labels(
@@ -282,8 +281,7 @@ class MaskedView:
             )
             self._layer.editable = False
             self._layer.events.thumbnail.connect(self._show_colours)
-            viewer.layers.insert(viewer.layers.index(over) + 1, self._layer)
-            viewer.layers.selection = selected.intersection(viewer.layers)
+            compat.put(viewer, self._layer, viewer.layers.index(over) + 1)
         self.shown.emit(self._masked)
 
 

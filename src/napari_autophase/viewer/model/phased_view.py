@@ -14,6 +14,7 @@ from psygnal import Signal
 
 from ...recipe import Preparation
 from ...scan import Scan
+from . import compat
 from .leaving import Leaving
 from .scan_entry import OVER_SCAN
 
@@ -141,9 +142,7 @@ class PhasedView:
         layer = self._layer
         if layer is None or layer not in viewer.layers:
             layer = self._layer = _make(found, over)
-            selected = set(viewer.layers.selection)
-            viewer.layers.insert(viewer.layers.index(over) + 1, layer)  # which selects it
-            viewer.layers.selection = selected.intersection(viewer.layers)
+            compat.put(viewer, layer, viewer.layers.index(over) + 1)
         else:
             layer.data = found.shown
         scale, translate = _place(found, over)

@@ -171,9 +171,7 @@ class ResultLayers:
         self._take(layer)
         if viewer is None:
             return
-        before = set(viewer.layers.selection)
-        viewer.layers.insert(self._place(role, viewer), layer)  # which selects it
-        viewer.layers.selection = before.intersection(viewer.layers)
+        compat.put(viewer, layer, self._place(role, viewer))
 
     def _take(self, layer: Layer) -> None:
         role = layer.metadata[ROLE]

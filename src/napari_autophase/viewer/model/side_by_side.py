@@ -134,6 +134,7 @@ class SideBySide:
         self._layers: dict[tuple[Part, str], Layer] = {}
         self._known: tuple[Reconstruction, Reconstruction, Compared] | None = None
         self._seen: tuple[object, ...] = ()
+        self._wanted: tuple[object, ...] = ()
         self._undo: Callable[[], None] | None = None
         self.other: ResultLayers | None = None
         """With which the result that is seen is compared; None: it is not."""
@@ -199,10 +200,19 @@ class SideBySide:
             return
 
         def arrive(drawings: tuple[Drawing, Drawing]) -> None:
-            if self._shown.result is one and self.other is not None:
-                self._show(dict(zip(PARTS, drawings, strict=True)), one, role, viewer)
-                self._seen = wanted
+            if self._wanted is not wanted or self._shown.result is not one or self.other is None:
+                return
+            parts = dict(zip(PARTS, drawings, strict=True))
+            missing = [part for part in PARTS if (part, role) not in self._layers]
+            if len(missing) > 1:  # napari needs its time for each: the next comes in a turn of its own
+                with Stage.of(viewer).changed_at_once():
+                    self._layers[missing[0], role] = self._add(parts[missing[0]], role, missing[0], viewer)
+                if self._leaving.soon(lambda: arrive(drawings)):
+                    return
+            self._show(parts, one, role, viewer)
+            self._seen = wanted
 
+        self._wanted = wanted
         self._drawing.want(found, look, role, done=arrive, failed=self._refuse)
 
     def _show(self, drawings: dict[Part, Drawing], one: ResultLayers, role: str, viewer: ViewerModel) -> None:
@@ -233,8 +243,9 @@ class SideBySide:
             layer = self._layers.get((part, role))
             if layer is None or layer not in viewer.layers:
                 layer = self._layers[part, role] = self._add(drawings[part], role, text, viewer)
-            else:
+            elif layer.metadata[_DRAWING] is not drawings[part]:
                 _update(layer, drawings[part], role)
+            if layer.name != text:
                 layer.name = text
             drawing = layer.metadata[_DRAWING] = drawings[part]
             colours = signed_map() if part == "difference" else one.colouring[0]
@@ -257,17 +268,17 @@ class SideBySide:
 
     def _add(self, drawing: Drawing, role: str, name: str, viewer: ViewerModel) -> Layer:
         data, options, kind = result_layer_data(drawing, role, name)
-        options["metadata"] = {OVER_RESULT: "voxel" if drawing.quantities.relative else "nm", ROLE: role}
-        before = set(viewer.layers.selection)
-        layer = Layer.create(data, {**options, **Stage.of(viewer).names}, kind)
+        over = "voxel" if drawing.quantities.relative else "nm"
+        options["metadata"] = {OVER_RESULT: over, ROLE: role, _DRAWING: drawing}
+        layer = Layer.create(data, {**options, **Stage.of(viewer).names, "visible": False}, kind)
         compat.show_name(layer)
         say_values(layer, lambda value: _in_words(layer, value))
-        viewer.layers.append(layer)  # which selects it
-        viewer.layers.selection = before.intersection(viewer.layers)
+        compat.put(viewer, layer)
         return layer
 
     def _leave(self) -> None:
         """Go back to one view."""
+        self._wanted = ()
         self._drawing.forget()
         self._comparing.forget()
         self._seen = ()

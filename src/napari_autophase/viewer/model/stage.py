@@ -18,7 +18,7 @@ from psygnal import Signal
 from . import compat
 from .canvas import VIEW_DIRECTION, orient, set_stage, show_caption
 from .colour_bars import ColourBars
-from .marks import Names, Side, marked, names_of, reaching, side_of, unit_seen
+from .marks import Names, Side, disown, marked, names_of, reaching, side_of, unit_seen
 from .piece_queue import while_there
 from .result_data import AXES, LIVE, OVER_RESULT
 from .results import ResultLayers, results
@@ -63,6 +63,7 @@ class Stage:
         self._turning = False
         self.bars = ColourBars(viewer)
         for layer in viewer.layers:
+            disown(layer)
             layer.events.visible.connect(self._on_visible)
             layer.events.name.connect(self._on_renamed)
         viewer.layers.events.inserted.connect(self._on_inserted, position="last")
@@ -359,6 +360,7 @@ class Stage:
     # -- layers come and go --------------------------------------------------------------------------------------------
 
     def _on_inserted(self, event: Any) -> None:
+        disown(event.value)
         event.value.events.visible.connect(self._on_visible)
         event.value.events.name.connect(self._on_renamed)
         self._on_visible()

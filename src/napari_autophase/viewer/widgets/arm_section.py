@@ -64,7 +64,11 @@ class ArmSection(Section):
     @property
     def _lines(self) -> dict[str, QLineEdit]:
         pairs = zip(self.spots, self.angles, strict=True)
-        return {f"{what} {at}": line for at, pair in enumerate(pairs) for what, line in zip(_WHAT, pair, strict=True)}
+        return {
+            f"{what} {at}": line
+            for at, pair in enumerate(pairs)
+            for what, line in zip(_WHAT, pair, strict=True)
+        }
 
     @property
     def said(self) -> dict[str, str]:

@@ -98,7 +98,7 @@ class Wrapped(QLabel):
         return QSize(hint.width(), max(hint.height(), height))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Ask for another height where the lines break otherwise, or were given too little by a form that knew the height before."""
+        """Ask for another height where the lines break otherwise, or a form that knew the height before gave too little."""
         super().resizeEvent(event)
         if event is None:
             return
@@ -132,6 +132,7 @@ class Note(Wrapped):
         )
         self.setText(in_window(text) if error else text)
         self.setVisible(bool(text))
+
 
 class Notes(Section):
     """Sentences that a person should read, each with a point; where there are many, folded away until they are asked for."""
