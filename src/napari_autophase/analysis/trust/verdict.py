@@ -218,9 +218,9 @@ def strain_in_words(trust: Trust) -> str:
     doubt = ""
     if is_nearly_its_twin(trust):
         doubt = (
-            f" The crystal is nearly its own twin (correlation {figures['twin_likeness']:.3f}): parts of its phase may be the other "
-            "twin's in all runs; the error allows for what of it was found, and may be too small where photons are few (1e4 at the "
-            "peak)."
+            f" The crystal is nearly its own twin (correlation {figures['twin_likeness']:.3f}): parts of its phase may be the "
+            "other twin's in all runs; the error allows for what of it was found, and may be too small where photons are few "
+            "(1e4 at the peak)."
         )
     if value < REPRODUCES:
         return f"No strain stands above its error: {text[0].lower()}{text[1:]}, and less at any other resolution.{doubt}"
