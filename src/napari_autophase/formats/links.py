@@ -21,6 +21,7 @@ import h5py
 
 from ..faults import InputError
 from .opening import open_file
+from .within import place_of
 from .writing import WAITS_S, is_held, said
 
 Item: TypeAlias = "h5py.Group | h5py.Dataset | h5py.Datatype"
@@ -137,52 +138,6 @@ def link_of(group: h5py.Group, name: str) -> h5py.HardLink | h5py.SoftLink | h5p
         filename, path = group.id.links.get_val(key)
         return h5py.ExternalLink(os.fsdecode(filename), path.decode(errors="surrogateescape"))
     return group.get(name, getlink=True)
-
-
-def link_types(group: h5py.h5g.GroupID) -> dict[str, int]:
-    """Return the names in a group, each with the type of its link as `h5py.h5l` has it."""
-    found: dict[str, int] = {}
-
-    def note(name: bytes, about: h5py.h5l.LinkInfo) -> None:
-        found[name.decode(errors="surrogateescape")] = about.type
-
-    group.links.iterate(note, info=True)
-    return found
-
-
-def place_of(
-    group: h5py.h5g.GroupID, path: str, known: set[bytes], hops: int = 0
-) -> tuple[bytes, int] | None:
-    """Return where a path leads within a group's own file, without soft links, and the type of the link there; nothing is opened.
-
-    None if there is nothing, or if it leads out of the file before its end.  Whole paths on the way without links are put into
-    `known`, and not looked at again.
-    """
-    if hops > _HOPS:
-        return None
-    walked = b"/" if path.startswith("/") else b""
-    names = [name.encode(errors="surrogateescape") for name in path.split("/") if name not in ("", ".")]
-    kind = h5py.h5l.TYPE_HARD
-    for number, name in enumerate(names, 1):
-        here = walked + name
-        if here in known:
-            kind, walked = h5py.h5l.TYPE_HARD, here + b"/"
-            continue
-        try:
-            kind = group.links.get_info(here).type
-        except (KeyError, RuntimeError):
-            return None
-        if kind == h5py.h5l.TYPE_SOFT:
-            target = group.links.get_val(here)
-            start = b"" if target.startswith(b"/") else walked
-            whole = b"/".join((start + target, *names[number:]))
-            return place_of(group, whole.decode(errors="surrogateescape"), known, hops + 1)
-        if kind != h5py.h5l.TYPE_HARD and number < len(names):
-            return None
-        if kind == h5py.h5l.TYPE_HARD and here.startswith(b"/"):
-            known.add(here)
-        walked = here + b"/"
-    return walked.rstrip(b"/") or b"/", kind
 
 
 def child(group: h5py.Group, name: str) -> Item:

@@ -18,9 +18,10 @@ import numpy as np
 from ..geometry import Files, Source, beamlines
 from .commands import asked_of_tree, what_cut
 from .entry import ScanEntry
-from .links import LinkError, Tree, is_elsewhere, link_types, place_of
+from .links import LinkError, Tree, is_elsewhere
 from .paths import check_file, damage, split_path
 from .patience import patient
+from .within import link_types, place_of
 
 _TEXT = h5py.string_dtype()
 _STORED_TEXT = h5py.h5t.py_create(_TEXT)
