@@ -576,6 +576,23 @@ def test_amplitudes_that_were_rounded_are_told_from_counts(tmp_path, peak):
     assert said((counts + np.random.default_rng(2).poisson(expected) + 1) // 2)  # the mean of two
 
 
+def test_counts_on_an_offset_are_judged_less_their_dark_frame(tmp_path):
+    """Photons on a constant offset of 3 are steadier than so many photons would be; less their dark they are photons."""
+    at = np.exp(-(((np.arange(40) - 20) / 7.0) ** 2))
+    counts = np.random.default_rng(1).poisson(1e4 * at[:, None, None] * at[:, None] * at)
+    np.save(tmp_path / "scan.npy", counts + 3)
+    dark = np.full((40, 40), 3.0)
+
+    def said(**how) -> list[str]:
+        return notes_with(formats.read_scan(tmp_path / "scan.npy", **how), "of what photons would")
+
+    assert "--dark FILE" in said()[0]
+    assert not said(dark=dark)
+    assert not said(dark=dark, white=np.random.default_rng(2).uniform(0.9, 1.1, (40, 40)))
+    np.save(tmp_path / "scan.npy", np.rint(np.sqrt(counts)) + 3)
+    assert said(dark=dark)
+
+
 def test_a_file_in_which_no_frame_is_yet(tmp_path):
     with h5py.File(tmp_path / "run.h5", "w") as file:
         file.create_dataset("entry/data/data", (0, 48, 48), "u4", maxshape=(None, 48, 48))

@@ -46,7 +46,7 @@ def flat_field(
     bad = np.zeros(scan.shape[1:], dtype=bool)
     notes: list[str] = []
     if dark is not None:
-        dark = _part(dark, "dark", scan.shape, roi, notes)
+        dark = part_under(dark, "dark", scan.shape, roi, notes)
         if not np.isfinite(dark).any():
             raise InputError(
                 "The dark field holds no number under the frames (NaN or infinite); give another."
@@ -67,7 +67,7 @@ def flat_field(
                 "subtracted already."
             )
     if white is not None:
-        white = _part(white, "white", scan.shape, roi, notes)
+        white = part_under(white, "white", scan.shape, roi, notes)
         lit = white > 0
         if lit.mean() < _LEAST_LIT:
             raise InputError(
@@ -159,7 +159,7 @@ def insert_seam(scan: Scan, seam: Seam, region: tuple[int, int, int, int]) -> Sc
     return replace(scan, counts=counts, mask=mask, geometry=geometry, notes=(*scan.notes, note))
 
 
-def _part(
+def part_under(
     field: np.ndarray,
     what: str,
     shape: tuple[int, int, int],

@@ -55,18 +55,17 @@ def which_rocks(shape: tuple[int, ...]) -> list[str]:
     ]
 
 
-def steadier_than_photons(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
-    """Say so if whole numbers scatter less than photons can: rounded amplitudes do, and means of several frames.
+def steadier_than_photons(
+    counts: np.ndarray, bad: np.ndarray | None, dark: np.ndarray | None = None
+) -> list[str]:
+    """Say so if whole numbers scatter less than photons can: rounded amplitudes do, means of several frames, and counts on an offset.
 
     Of two voxels in which the same light is expected, with n photons between them, the square of their difference is n in the
     mean; unequal light only adds to that.
     """
     if counts.ndim != 3:
         return []
-    at = np.unravel_index(int(counts.argmax()), counts.shape)
-    box = tuple(slice(max(place - _AROUND, 0), place + _AROUND) for place in at)
-    some = counts[box]
-    good = np.broadcast_to(True, some.shape) if bad is None else ~bad[box]
+    some, good = _about_the_brightest(counts, bad, dark)
     sums = np.zeros((3, 3))  # by axis: how many pairs, their differences squared, their counts
     for frame, (one, is_good) in enumerate(zip(some, good, strict=True)):
         if one.dtype.kind == "f" and not np.array_equal(one, np.rint(one)):
@@ -79,18 +78,17 @@ def steadier_than_photons(counts: np.ndarray, bad: np.ndarray | None) -> list[st
         return []
     return [
         f"Neighbouring voxels of few counts differ by {min(scatter):.0%} of what photons would (in squares): amplitudes that "
-        "were rounded do so, and means of frames; if they are amplitudes, say --values amplitudes, and give unrounded ones if "
-        "there are any."
+        "were rounded do so, means of frames, and counts on an offset that a dark frame has too (--dark FILE); if they are "
+        "amplitudes, say --values amplitudes, and give unrounded ones if there are any."
     ]
 
 
-def like_a_picture(counts: np.ndarray, bad: np.ndarray | None) -> list[str]:
+def like_a_picture(counts: np.ndarray, bad: np.ndarray | None, dark: np.ndarray | None = None) -> list[str]:
     """Say so if whole numbers leave out what lies next to 0: a logarithm or a gamma does so, made for the eye."""
     if counts.ndim != 3:
         return []
-    at = np.unravel_index(int(counts.argmax()), counts.shape)
-    box = tuple(slice(max(place - _AROUND, 0), place + _AROUND) for place in at)
-    some = counts[box] if bad is None else counts[box][~bad[box]]
+    some, good = _about_the_brightest(counts, bad, dark)
+    some = some[good]
     values, voxels = np.unique(some, return_counts=True)
     values, voxels = values[voxels >= _OFTEN][:4], voxels[voxels >= _OFTEN][:4]
     if (
@@ -117,6 +115,17 @@ def _of_a_byte(counts: np.ndarray) -> list[str]:
             "to 8 bits has lost all light below that part of its peak.  Export the counts themselves."
         ]
     return []
+
+
+def _about_the_brightest(
+    counts: np.ndarray, bad: np.ndarray | None, dark: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counts about the brightest voxel, less those of the dark frame, and which of them are good."""
+    at = np.unravel_index(int(counts.argmax()), counts.shape)
+    box = tuple(slice(max(place - _AROUND, 0), place + _AROUND) for place in at)
+    some = counts[box]
+    good = np.broadcast_to(True, some.shape) if bad is None else ~bad[box]
+    return (some if dark is None else np.maximum(some.astype(np.float64) - dark[box[1:]], 0)), good
 
 
 def _pairs(two: np.ndarray, good: np.ndarray) -> tuple[int, float, float]:
@@ -254,4 +263,4 @@ def _roughness(light: np.ndarray) -> float:
 
 
 BY_NUMBERS = (steadier_than_photons, like_a_picture)
-"""What is doubted of the numbers themselves, unless a person says what they are."""
+"""What is doubted of the numbers themselves, less those of the dark frame, unless a person says what they are."""

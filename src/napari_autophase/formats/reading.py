@@ -15,7 +15,7 @@ from .axes import Axes
 from .below import darkness
 from .common import Dataset, Description, Hints, Volume, as_volume, check_memory, join_masks
 from .copies import copies
-from .correction import flat_field, insert_seam, one_frame
+from .correction import flat_field, insert_seam, one_frame, part_under
 from .crop import PREPARING, Crop, crop_words, find, read_part
 from .doubts import BY_NUMBERS, among_frames, seen_of, which_rocks
 from .given import Given, check_region, image
@@ -154,6 +154,8 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     is_bare = how.axes is None and about.geometry is None and not (about.notes or turned)
     bad, empty = unwritten(counts, bad)
     bad, unlit = without_light(counts, bad)
+    dark, white, averaged = _fields(how, axes, place, whole)
+    offset = None if dark is None else part_under(dark, "dark", counts.shape, place.region, [])
     seen = seen_of(counts, bad)
     bad, same, twice = copies(seen, bad)
     doubts = [
@@ -163,7 +165,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
         *twice,
         *among_frames(seen, bad, same),
     ]
-    doubts += [each for ask in BY_NUMBERS if how.values is None for each in ask(seen, bad)]
+    doubts += [each for ask in BY_NUMBERS if how.values is None for each in ask(seen, bad, offset)]
     del seen
     part = kind.scan_of(chosen)
     scan = Scan.from_array(
@@ -184,17 +186,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
             *below,
         ),
     )
-    if how.dark is not None or how.white is not None:
-        averaged: list[str] = []
-        dark, white = (
-            None
-            if field is None
-            else place.field(
-                one_frame(axes.volume(image(field, name, whole)), name, averaged),
-                _called(f"{name} field", field),
-            )
-            for field, name in ((how.dark, "dark"), (how.white, "white"))
-        )
+    if dark is not None or white is not None:
         scan = flat_field(scan, dark, white, place.region)
         scan = replace(scan, notes=(*scan.notes, *averaged))
     if about.seam is not None and about.region is not None and place.region is not None:
@@ -202,6 +194,22 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     scan.corrections.update(how.words())
     box = place.box
     return replace(scan, origin=origin_of(path, replace(chosen, shape=whole), how.options(), box))
+
+
+def _fields(
+    how: Reading, axes: Axes, place: Place, whole: tuple[int, ...]
+) -> tuple[np.ndarray | None, np.ndarray | None, list[str]]:
+    """Return the dark and the white field that a person gave, as frames are read, and what to say of them."""
+    said: list[str] = []
+    dark, white = (
+        None
+        if field is None
+        else place.field(
+            one_frame(axes.volume(image(field, name, whole)), name, said), _called(f"{name} field", field)
+        )
+        for field, name in ((how.dark, "dark"), (how.white, "white"))
+    )
+    return dark, white, said
 
 
 def _axes(path: Path, kind: Format, chosen: Dataset, how: Reading) -> tuple[Axes, tuple[str, ...]]:
