@@ -84,6 +84,15 @@ def _bars_are_moduli(
         lines[number] = "".join(part if part.startswith("`") else part.replace("|", "\\|") for part in parts)
 
 
+def _colons_are_colons(
+    app: object, what: str, name: str, about: object, options: object, lines: list[str]
+) -> None:
+    """Put a sentence with a colon together again, of which napoleon takes the first half for the type of a property."""
+    if lines and (found := re.fullmatch(r":type: (?!bool|int|float|complex)(.+)", lines[-1])):
+        lines[-2:] = []
+        lines[0] = f"{found.group(1)}: {lines[0]}"
+
+
 def _mathml(self: Any, node: Any) -> None:
     """Write a formula as MathML, which browsers draw by themselves: no script is fetched from anywhere."""
     block = isinstance(node, nodes.math_block)
@@ -97,4 +106,5 @@ def setup(app: object) -> None:
     app.add_html_math_renderer("mathml", (_mathml, None), (_mathml, None))  # type: ignore[attr-defined]
     generate.everything(DOCS / "generated")
     app.connect("source-read", _without_links_to_tests)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-docstring", _colons_are_colons, priority=600)  # type: ignore[attr-defined]
     app.connect("autodoc-process-docstring", _bars_are_moduli, priority=900)  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ import ast
 import inspect
 import json
 import re
+import textwrap
 import tomllib
 from html import escape
 from pathlib import Path
@@ -96,7 +97,7 @@ def _described(command: Any, path: list[str]) -> list[str]:
     level = "#" * min(len(path) + 1, 4)
     text = [
         f"{level} {words}",
-        inspect.cleandoc(command.help or ""),
+        _prose(inspect.cleandoc(command.help or "")),
         f"```text\n{' '.join(usage)} [OPTIONS]\n```",
     ]
     rows = [[f"`{each.metavar or each.name.upper()}`", each.help or ""] for each in arguments]
@@ -223,20 +224,23 @@ def house(room: str = "") -> str:
     rows = [[_named(folder, each) for each in layer.split("|")] for layer in layers]
     rows = [[each for each in row if each] for row in rows]
     rows = [row for row in rows if row]
-    width, height, gap = 900, 54, 10
+    width, line, gap, tall = 900, 16, 10, 0
     drawn = []
-    for number, row in enumerate(rows):
+    for row in rows:
         each = (width - gap * (len(row) - 1)) / len(row)
-        for place, (name, words) in enumerate(row):
-            x, y = place * (each + gap), number * (height + gap)
-            letters = int(each / 6.6)
-            said = words if len(words) <= letters else words[: letters - 1].rstrip() + "…"
+        said = [textwrap.wrap(words, int((each - 24) / 6.4)) for _, words in row]
+        height = 38 + line * max(map(len, said))
+        for place, ((name, _), lines) in enumerate(zip(row, said, strict=True)):
+            x = place * (each + gap)
             drawn.append(
-                f'<rect x="{x:.0f}" y="{y}" width="{each:.0f}" height="{height}" rx="6" fill="#e8eef6" stroke="#7890b0"/>'
-                f'<text x="{x + 12:.0f}" y="{y + 22}" font-weight="bold">{escape(name)}</text>'
-                f'<text x="{x + 12:.0f}" y="{y + 41}" fill="#4a5563" font-size="12">{escape(said)}</text>'
+                f'<rect x="{x:.0f}" y="{tall}" width="{each:.0f}" height="{height}" rx="6" fill="#e8eef6" stroke="#7890b0"/>'
+                f'<text x="{x + 12:.0f}" y="{tall + 22}" font-weight="bold">{escape(name)}</text>'
             )
-    tall = len(rows) * (height + gap)
+            drawn += (
+                f'<text x="{x + 12:.0f}" y="{tall + 41 + line * number}" fill="#4a5563" font-size="12">{escape(words)}</text>'
+                for number, words in enumerate(lines)
+            )
+        tall += height + gap
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 -2 {width + 4} {tall}" font-family="sans-serif" font-size="14">'
         f"<title>Each package may import those below it</title>{''.join(drawn)}</svg>\n"
@@ -263,7 +267,17 @@ def _table(heading: list[str], rows: list[list[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return _prose(" ".join(text.split())).replace("|", "\\|")
+
+
+def _prose(text: str) -> str:
+    """Return plain text as Markdown shows it: options as code, and no star or underscore that would slant what follows."""
+    parts = re.split(r"(`[^`]*`)", text)
+    for number, part in enumerate(parts):
+        if not part.startswith("`"):
+            escaped = re.sub(r"([*_<])", r"\\\1", part)
+            parts[number] = re.sub(r"(?<![\w-])(--[a-z][a-z-]*|-[a-z])\b", r"`\1`", escaped)
+    return "".join(parts)
 
 
 def _code(text: str) -> str:

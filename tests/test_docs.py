@@ -158,7 +158,10 @@ def test_every_setting_and_every_command_is_in_the_generated_pages(monkeypatch):
         assert f"napari-autophase {name}\n" in commands
     assert "`--picture` `OUT.png`" in commands
     assert "`--device` `auto\\|cpu\\|cuda\\|mps`" in commands
+    assert r"refine.algorithm=20\*ER+180\*HIO" in commands  # stars that would slant what is between
+    assert "Without `-o`, `--report` and `--picture`" in commands  # and dashes that would become one
     house = generate.house()
+    assert "…" not in house
     assert house.count("<rect") > 15
     for room in ("phasing", "viewer", "scan"):
         assert f">{room}</text>" in house

@@ -145,16 +145,18 @@ def test_a_scan_prints_in_two_lines(scan):
     assert repr(scan).endswith("geometry: 9 keV, 0.5 m")
 
 
-def test_a_result_prints_in_two_lines(result):
-    first, second = repr(result).splitlines()
+def test_a_result_prints_in_three_lines_with_its_verdict(result):
+    first, second, third = repr(result).splitlines()
     assert "32 × 32 × 32 voxels of" in first
     assert f"chi2 {result.figures['chi2']:.4g}" in second
     assert "after 12 iterations in" in second
+    assert third == result.verdict
+    assert escape(third) in result._repr_html_()
     assert len(repr(result.quantities)) < 200
 
 
-def pictures(html: str) -> list[np.ndarray]:
-    coded = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+def pictures(page: str) -> list[np.ndarray]:
+    coded = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     return [imread(io.BytesIO(base64.b64decode(each))) for each in coded]
 
 

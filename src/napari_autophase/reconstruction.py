@@ -290,9 +290,10 @@ class Reconstruction:
         on_demand("export").write(self, path)
 
     def __repr__(self) -> str:
-        """Return size, figures and time in two lines."""
+        """Return size, figures and time, and the verdict, a line for each."""
         figures = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
-        return f"{self.headline}\n{', '.join(filter(None, [figures, self.effort]))}"
+        lines = [self.headline, ", ".join(filter(None, [figures, self.effort])), self.verdict]
+        return "\n".join(filter(None, lines))
 
     @property
     def title(self) -> str:

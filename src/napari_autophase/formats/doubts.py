@@ -58,7 +58,7 @@ def which_rocks(shape: tuple[int, ...]) -> list[str]:
 def steadier_than_photons(
     counts: np.ndarray, bad: np.ndarray | None, dark: np.ndarray | None = None
 ) -> list[str]:
-    """Say so if whole numbers scatter less than photons can: rounded amplitudes do, means of several frames, and counts on an offset.
+    """Say so if whole numbers scatter less than photons can: rounded amplitudes do, means of frames, and counts on an offset.
 
     Of two voxels in which the same light is expected, with n photons between them, the square of their difference is n in the
     mean; unequal light only adds to that.
