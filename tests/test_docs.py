@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import struct
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +16,7 @@ from napari_autophase import formats
 from napari_autophase.cli import main
 from napari_autophase.cli.commands import COMMANDS
 from napari_autophase.evidence import MEANINGS
-from napari_autophase.formats import whose
+from napari_autophase.formats import registry, whose
 from napari_autophase.geometry import beamlines, find_beamline
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,6 +66,20 @@ def test_the_page_on_beamlines_can_be_walked_through(beamline, capsys):
     assert geometry.sample_angles_deg == pytest.approx((17.5, 0))
     assert geometry.rocking_step_deg == pytest.approx(0.01)
     assert geometry.direct_beam_pixel == (20, 24)
+
+
+def test_the_format_of_the_page_on_adding_one_is_read(tmp_path, monkeypatch):
+    """Its module as it stands there, for a file written byte by byte."""
+    page = (ROOT / "docs/adding.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    known = registry.formats()
+    monkeypatch.setattr(registry, "_FORMATS", [])
+    inside = {"__name__": "napari_autophase.formats.mine", "__package__": "napari_autophase.formats"}
+    exec(compile(source, "adding.md", "exec"), inside)
+    monkeypatch.setattr(registry, "formats", lambda: (*registry._FORMATS, *known))
+    frames = np.random.default_rng(0).poisson(3, (16, 20, 24)).astype("<u4")
+    (tmp_path / "scan.mydet").write_bytes(b"MYDETECT" + struct.pack("<3I", *frames.shape) + frames.tobytes())
+    assert np.array_equal(formats.read_scan(tmp_path / "scan.mydet").counts, frames)
 
 
 def test_a_beamline_that_comes_with_the_package_is_told_from_the_log(beamline, monkeypatch):
