@@ -287,7 +287,7 @@ def test_two_iterations_share_what_lies_between_them(monkeypatch, name, stages):
 
 @given(slabs_each=st.integers(1, 30), joining=st.integers(1, 4), name=st.sampled_from(["ER", "HIO", "EHIO"]))
 @settings(max_examples=30)
-def test_every_slab_is_done_once_by_whoever_comes(slabs_each, joining, name):
+def test_every_slab_is_done_once_by_any_thread(slabs_each, joining, name):
     def gather(join, crowd):
         others = [threading.Thread(target=join, args=(slabs_each,)) for _ in range(crowd - 1)]
         for other in others:

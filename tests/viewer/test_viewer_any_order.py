@@ -89,7 +89,7 @@ class Turns:
 
 
 class Waiting:
-    """Work that is done, and told, in turns of its own; of each named task only the newest is heard."""
+    """Work that is done, and told, in turns of its own; of each named task only the newest delivers its result."""
 
     def __init__(self, turns):
         self.turns, self.newest = turns, {}

@@ -1,4 +1,4 @@
-"""The state machine: what may follow what, who is heard, and how long it will take."""
+"""The state machine: what may follow what, whose calls count, and how long it will take."""
 
 from __future__ import annotations
 

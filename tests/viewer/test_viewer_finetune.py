@@ -193,7 +193,7 @@ def test_a_section_that_is_gone_ends_its_work(session, qtbot, tuning, scan, erro
     with qtbot.waitSignal(section.destroyed, timeout=120_000):
         section.deleteLater()
     assert tuning.job.quits == 1
-    session.choose(None)  # and nobody hears of it
+    session.choose(None)  # and no event says so
 
 
 def test_it_runs_in_a_thread_with_the_steps_asked_for(session, qtbot, scan, errors, folder, monkeypatch):

@@ -207,7 +207,7 @@ def test_escape_takes_back_what_is_typed_and_does_no_more(qtbot, dock, session, 
         typed(qtbot, dock, text)
         overrides.ignore()
         dock.remark.event(overrides)
-        assert overrides.isAccepted() is kept, "nothing else hears of it, such as what cancels a run"
+        assert overrides.isAccepted() is kept, "nothing else gets the key, such as what cancels a run"
         qtbot.keyClick(dock.remark, Qt.Key.Key_Escape)
         assert dock.remark.text() == "tip"
     assert results[1].reconstruction.remark == "tip"

@@ -35,7 +35,7 @@ def test_it_loads_once_and_elsewhere(engine, loaded, qtbot):
     assert loaded[0] is not threading.main_thread()
 
 
-def test_whoever_needs_it_meanwhile_waits(engine, monkeypatch, qtbot):
+def test_who_needs_it_meanwhile_waits(engine, monkeypatch, qtbot):
     begun, go, order = threading.Event(), threading.Event(), []
 
     def step():

@@ -1,6 +1,6 @@
 """The command line's process: from before its first import to its end.
 
-Ctrl-C is heard from the start: most of the time before a command begins is spent on what it is made of.
+Ctrl-C works from the start: most of the time before a command begins is spent on imports.
 """
 
 from __future__ import annotations

@@ -181,28 +181,28 @@ def terms(shape: tuple[int, ...], device: torch.device, oblique: bool = False) -
 
 
 def exponents(moments: Sequence[float], basis: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Return the parts whose sum is u, ready to be combined."""
+    """Return the terms of u, ready to be combined."""
     return [moment * one for moment, one in zip(moments, basis, strict=True)]
 
 
-def degree(parts: list[torch.Tensor], share: float) -> torch.Tensor:
-    """Return the degree of coherence, with a `share` of the Lorentzian part, from the parts of u."""
+def degree(terms: list[torch.Tensor], share: float) -> torch.Tensor:
+    """Return the degree of coherence, with a `share` of the Lorentzian part, from the terms of u."""
     if share:
-        gaussian, lorentzian = coherences(parts)
+        gaussian, lorentzian = coherences(terms)
         return gaussian.lerp(lorentzian, share)
-    return reduce(torch.mul, [torch.exp(-part) for part in parts])
+    return reduce(torch.mul, [torch.exp(-term) for term in terms])
 
 
-def coherences(parts: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+def coherences(terms: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the degrees of coherence that make a Gaussian and a Lorentzian blur, equally wide at half their heights."""
-    exponent = reduce(torch.add, parts).clamp(min=0)
+    exponent = reduce(torch.add, terms).clamp(min=0)
     return torch.exp(-exponent), torch.exp(-2 * (math.log(2) * exponent).sqrt_())
 
 
-def slopes(parts: list[torch.Tensor], share: float) -> torch.Tensor:
+def slopes(terms: list[torch.Tensor], share: float) -> torch.Tensor:
     """Return the derivative of the degree of coherence by u."""
-    gaussian, lorentzian = coherences(parts)
-    exponent = reduce(torch.add, parts).clamp(min=1e-12)
+    gaussian, lorentzian = coherences(terms)
+    exponent = reduce(torch.add, terms).clamp(min=1e-12)
     return gaussian.lerp(lorentzian * (math.log(2) / exponent).sqrt_(), share).neg_()
 
 

@@ -7,7 +7,7 @@ no reconstruction, but is cheated: chi² falls while the crystal's phase drifts 
 not (``benchmarks/finetune.py`` shows it beside); projections with feedback get out of such minima where gradients stay in them.
 
 Some voxels are held out of everything: the network is not shown them, the reconstruction does not fit them, the loss leaves
-them out.  The weights that predict them best are kept, be it those of the beginning.
+them out.  The weights that predict them best are kept, even if they are those of the beginning.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def layers_of(path: str | Sequence[str]) -> list[LayerData]:
             data += layers.reconstruction_layer_data(each)
         else:
             data.append(layers.scan_layer_data(each))
-    if (session := _session()) is not None:  # napari draws, and warns, before anyone else hears of them
+    if (session := _session()) is not None:  # napari draws, and warns, before other listeners are called
         names = Stage.of(session.viewer).names
         data = [(shown, options | names, kind) for shown, options, kind in data]
     return data

@@ -52,7 +52,7 @@ def launch(
         begin = time.monotonic()
         try:
             run.on_progress(*update)
-        finally:  # the run tells no more until it hears of this
+        finally:  # the run delivers nothing more until then
             QTimer.singleShot(0, lambda: worker.rest(time.monotonic() - begin))  # comes after the drawing
 
     worker.yielded.connect(deliver)
@@ -84,7 +84,7 @@ def end() -> None:
 
 
 class Tasks:
-    """Work that a widget has done in threads; of each named task only the newest is heard.
+    """Work that a widget has done in threads; of each named task only the newest delivers its result.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from .drawing import Drawing, Look, draw
 
 
 class Tasks(Protocol):
-    """Work that is done elsewhere; of each named task only the newest is heard."""
+    """Work that is done elsewhere; of each named task only the newest delivers its result."""
 
     def start(
         self,

@@ -113,7 +113,7 @@ class Log:
 
 
 class Run:
-    """What a job calls, in the window's thread; a run that was given up is heard no more."""
+    """What a job calls, in the window's thread; what a run that was given up calls is ignored."""
 
     def __init__(self, controller: Controller) -> None:
         self._controller: Controller | None = controller

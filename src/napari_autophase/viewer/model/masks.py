@@ -194,7 +194,7 @@ class PaintedMasks:
             self.painted.emit()
 
     def _on_drawn(self, event: Any) -> None:
-        """Hear of strokes that are taken back, of which napari tells nobody."""
+        """Notice strokes that are taken back, for which napari has no event."""
         if compat.strokes(event.source) != self._strokes.get(event.source):
             self._on_paint(event)
 

@@ -128,7 +128,7 @@ class Scans:
         entry = self.entry(replaces)
         if entry is None:
             data, options, kind = layers.scan_layer_data(scan)
-            viewer.add_layer(Layer.create(data, options | self._names(), kind))  # which `enter` hears of
+            viewer.add_layer(Layer.create(data, options | self._names(), kind))  # which calls `enter`
             return
         before, entry.scan = entry.scan, scan
         self.typed.carry(before, scan)

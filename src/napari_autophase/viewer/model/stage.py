@@ -96,7 +96,7 @@ class Stage:
 
     @property
     def names(self) -> dict[str, Any]:
-        """What a new layer of ours is made with: napari draws, and warns, before anyone else hears of it."""
+        """What a new layer of ours is made with: napari draws, and warns, before other listeners are called."""
         return {"units": (UNITS[self._unit],) * 3, "axis_labels": AXES[self._unit]}
 
     @property
@@ -322,7 +322,7 @@ class Stage:
         wanted = {layer: self._wanted(layer, unit) for layer in viewer.layers}
         changed = [layer for layer in viewer.layers if wanted[layer] != names_of(layer)]
         with ExitStack() as quiet:
-            for layer in changed[:-1]:  # napari works out everything anew for each that it hears of
+            for layer in changed[:-1]:  # napari works out everything anew for each event
                 quiet.enter_context(layer.events.units.blocker())
                 quiet.enter_context(layer.events.axis_labels.blocker())
                 layer.units, layer.axis_labels = wanted[layer]
