@@ -139,6 +139,14 @@ def test_every_option_shown_exists(line, capsys):
 
 
 @pytest.mark.parametrize(
+    "line", [line for line in commands() if re.search(r" geometry( arm| --b|$)", line) and ">" not in line]
+)
+def test_commands_without_a_file_of_ones_own_run_as_they_stand(line, capsys):
+    assert main(shlex.split(line, comments=True)[1:]) == 0
+    assert "Cannot tell" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("name", "spacing_nm"), [("34idc", 0.2335), ("id01", 0.2335)]
 )  # λ / (2 sin θ), by hand
 def test_the_geometries_shown_are_whole(name, spacing_nm):

@@ -158,6 +158,8 @@ class GoldTour(Tour):
         if not head.isChecked():  # all of it is known from the SPEC file: it stands closed
             head.click()
         form = self.window.findChildren(CrystalForm)[0]
+        if not form.isVisible():
+            self.button(" Geometry").click()
         form.material.setEditText("Au")
         form.material.settle()
         form.hkl.choose("1 1 1")
