@@ -137,6 +137,17 @@ def test_run_shows_a_bar_unless_somebody_else_is_told(scan, monkeypatch):
     assert "refine" in stream.getvalue()
 
 
+def test_what_cannot_be_run_or_written_is_said_to_be_what_it_is(scan, tmp_path):
+    for arguments, words in (
+        ((scan, {"seed": 7}), "A dict is no recipe; give a Recipe, such as Recipe.from_file"),
+        ((scan, QUICK, print, "x.cxi"), "A str is nothing to begin from"),
+    ):
+        with pytest.raises(InputError, match=re.escape(words)):
+            napari_autophase.run(*arguments)
+    with pytest.raises(InputError, match=r"A \w+ is neither a result nor a scan; write\(RESULT, FILE\)"):
+        napari_autophase.write(tmp_path / "scan.h5", scan)
+
+
 def test_a_scan_prints_in_two_lines(scan):
     masked = Scan(scan.counts, mask=np.arange(32) < np.full((32, 32, 1), 2), name="mine")
     first, second = repr(masked).splitlines()

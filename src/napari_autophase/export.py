@@ -126,11 +126,15 @@ def write(found: Reconstruction | Scan, path: str | Path) -> None:
     Raises
     ------
     InputError
-        If the name does not end in .cxi (of a scan: see `formats.write_scan`), or the place cannot be written.
+        If it is neither, the name does not end in .cxi (of a scan: see `formats.write_scan`), or the place cannot be written.
     """
     if isinstance(found, Scan):
         formats.write_scan(found, path)
         return
+    if not isinstance(found, Reconstruction):
+        raise InputError(
+            f"A {type(found).__name__} is neither a result nor a scan; write(RESULT, FILE) saves one."
+        )
     try:
         maps = maps_of(found)
     except InputError:  # an empty result is one that a person wants to look at too

@@ -230,8 +230,19 @@ def run(
     if report is None:
         with progress.shown() as bar:
             return run(scan, recipe, bar, begin)
-    choice = Recipe.from_preset(recipe) if isinstance(recipe, str) else recipe
-    return progress.driven(reconstruct(_as_scan(scan), choice, begin=begin), report)
+    if begin is not None and not isinstance(begin, Reconstruction):
+        raise InputError(f"A {type(begin).__name__} is nothing to begin from; give a result of this scan.")
+    return progress.driven(reconstruct(_as_scan(scan), _as_recipe(recipe), begin=begin), report)
+
+
+def _as_recipe(recipe: Recipe | str | None) -> Recipe | None:
+    if isinstance(recipe, str):
+        return Recipe.from_preset(recipe)
+    if recipe is None or isinstance(recipe, Recipe):
+        return recipe
+    raise InputError(
+        f"A {type(recipe).__name__} is no recipe; give a Recipe, such as Recipe.from_file(FILE), or the name of a preset."
+    )
 
 
 def _as_scan(scan: Scan | np.ndarray | str | Path) -> Scan:
