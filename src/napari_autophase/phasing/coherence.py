@@ -152,24 +152,24 @@ def _scored(
     intensity, counts, fitted, dark = _middles(intensity, counts, fitted, dark, side)
     shape, oblique = tuple(fitted.shape), sought == "oblique" or any(begin.correlations)
     basis = terms(shape, intensity.device, oblique)
-    free = len(basis) if sought == "oblique" else 3
+    widths = len(basis) if sought == "oblique" else 3
     spectrum = torch.fft.rfftn(intensity, dim=AXES)
     moments = torch.tensor(begin.moments()[: len(basis)], dtype=torch.float64)
     scale, share, seen = 1.0, begin.lorentzian, fitted
     for step_number in range(steps):
-        parts = exponents(moments.tolist(), basis)
-        blurred = spectrum * degree(parts, share)
-        by_exponent = spectrum * slopes(parts, share) if share else -blurred
+        exponent = exponents(moments.tolist(), basis)
+        blurred = spectrum * degree(exponent, share)
+        by_exponent = spectrum * slopes(exponent, share) if share else -blurred
         expected = back(blurred, shape)
         if step_number == 0:
             lit = expected > LIT
             seen = fitted & _away_from_edges(shape, intensity.device) & lit
             counts, dark = counts[seen], dark.expand(shape)[seen]
         model = scale * expected[seen] + dark
-        rises = [scale * back(by_exponent * one, shape)[seen] for one in basis[:free]]
+        rises = [scale * back(by_exponent * one, shape)[seen] for one in basis[:widths]]
         rises.append(expected[seen])
         if sought == "pseudo-voigt":
-            gaussian, lorentzian = coherences(parts)
+            gaussian, lorentzian = coherences(exponent)
             rises.append(scale * back(spectrum * (lorentzian - gaussian), shape)[seen])
         derivatives = torch.stack(rises)
         weighted = derivatives / model.clamp(min=1)
@@ -178,10 +178,10 @@ def _scored(
         normal += 1e-6 * torch.diag(normal.diagonal()) + 1e-30 * torch.eye(len(rises), dtype=normal.dtype)
         step = torch.linalg.solve(normal, pull)
         before = moments
-        moments = _possible(before, step[:free])
-        scale = max(0.1 * scale, scale + float(step[free]))
+        moments = _possible(before, step[:widths])
+        scale = max(0.1 * scale, scale + float(step[widths]))
         if sought == "pseudo-voigt":
-            share = min(max(share + float(step[free + 1]), 0.0), MOST_LORENTZIAN)
+            share = min(max(share + float(step[widths + 1]), 0.0), MOST_LORENTZIAN)
         if float((moments - before).abs().max()) < CLOSE:
             break
     first, second, third = sigma = moments[:3].sqrt().tolist()

@@ -49,7 +49,7 @@ def explained(
     counts: np.ndarray,
     calculated: np.ndarray,
     good: np.ndarray,
-    free: np.ndarray,
+    held_out: np.ndarray,
     floor: float,
     voxel_steps_nm: np.ndarray | None,
 ) -> tuple[Shells, float]:
@@ -60,7 +60,7 @@ def explained(
     counts, calculated
         float32 (N0, N1, N2), the peak at ``shape // 2``: photons, and how many of them the model expects, with all that lies
         between the crystal and the detector.
-    good, free
+    good, held_out
         bool, same shape: what was measured, and what of that was held out from the fit.  Counts above 0 that are not good are
         lower bounds (a saturated detector): they count where the model stays below them.
     floor
@@ -89,7 +89,7 @@ def explained(
         length = np.sqrt(sum(place**2 for place in places))
         shell = np.minimum((length * (NUMBER / last)).astype(int), NUMBER)
         bounded = ~good[plane] & (n > q)
-        held = free[plane] & good[plane]
+        held = held_out[plane] & good[plane]
         deviance = 2 * (q - n + n * np.log(np.maximum(n, np.float32(1e-30)) / q))
         at = np.clip(np.rint((np.log(q) - np.float32(np.log(_LEAST))) * scale), 0, _FINE - 1).astype(int)
         one = np.ones_like(q)
