@@ -14,8 +14,6 @@ FSC = "FSC of two halves of the photons, half-bit"
 """Criterion of the resolution of several runs."""
 EDGES = "width of the edges from 10 to 90 %"
 """Criterion of the resolution of a single run."""
-STRAIN = "strain that two halves of the photons give alike"
-"""Criterion of the resolution of the strain."""
 
 
 @dataclass(frozen=True)

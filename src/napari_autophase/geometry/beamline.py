@@ -27,7 +27,7 @@ _FIRST = ("34-ID-C", "ID01", "P10")
 
 @dataclass(frozen=True)
 class Circle:
-    """A rotation: its motor, the axis about which positive readings turn, its zero, and what it usually reads.
+    """A rotation: its motor, the axis about which positive readings turn, and its zero.
 
     Parameters
     ----------
@@ -37,8 +37,6 @@ class Circle:
         ``"y+"`` and its kin, or a vector.
     offset_deg
         What the motor reads where the circle stands at zero.
-    usual_deg
-        What it reads where nothing is known.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -46,7 +44,6 @@ class Circle:
     motor: str
     axis: Axis
     offset_deg: float = 0.0
-    usual_deg: float = 0.0
 
 
 @dataclass(frozen=True)
