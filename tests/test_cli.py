@@ -101,6 +101,17 @@ def test_the_recipe_of_a_report_repeats_the_result(scan, tmp_path, capsys):
     np.testing.assert_array_equal(formats.read(first).object, formats.read(second).object)
 
 
+def test_what_holds_no_recipe_is_said_to_hold_none(scan, tmp_path, capsys):
+    picture = tmp_path / "result.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    for file in (picture, scan):
+        assert cli.main(["reconstruct", str(scan), "--recipe", str(file)]) == 2
+        assert (
+            f"{file} holds no recipe; give a recipe or a report (.json), or a result"
+            in capsys.readouterr().err
+        )
+
+
 def test_without_a_name_the_result_lies_in_the_current_folder(scan, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["reconstruct", str(scan), *QUICK]) == 0

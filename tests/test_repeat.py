@@ -194,7 +194,7 @@ def test_what_holds_no_recipe_is_said(made):
     assert cli.main(["simulate", str(made / "s.h5"), "--size", "32", "--truth", str(made / "truth.cxi")]) == 0
     with pytest.raises(InputError, match=r"truth.cxi holds no recipe"):
         recipe_of(made / "truth.cxi")
-    with pytest.raises(InputError, match="not a complex volume"):
+    with pytest.raises(InputError, match=r"crystal.h5 holds no recipe; give a recipe or a report"):
         recipe_of(made / "crystal.h5")
     (made / "list.json").write_text("[1]")
     with pytest.raises(InputError, match="The recipe is not usable"):

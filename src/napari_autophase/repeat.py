@@ -89,6 +89,9 @@ def recipe_of(path: str | Path) -> Recipe:
     InputError
         If there is none.
     """
+    from .formats.registry import UnknownFile  # both bring the libraries of formats
+    from .formats.results import NoObject
+
     path = Path(path)
     if path.suffix.lower() == ".json" or not path.exists():
         try:
@@ -97,7 +100,12 @@ def recipe_of(path: str | Path) -> Recipe:
             document = None
         if not (isinstance(document, dict) and "recipe" in document):
             return Recipe.from_file(path)  # says what is wrong with it
-    return record(path).recipe
+    try:
+        return record(path).recipe
+    except (UnknownFile, NoObject):
+        raise InputError(
+            f"{path} holds no recipe; give a recipe or a report (.json), or a result of this program (.cxi)."
+        ) from None
 
 
 def reread(known: Record, source: Path | None = None) -> Scan:

@@ -34,6 +34,10 @@ OF_THE_SCAN = "instrument_1/scan_geometry_1"
 """Where the geometry of the whole scan stands in an entry."""
 
 
+class NoObject(InputError):
+    """An array that is no crystal."""
+
+
 def read_result(path: Path, tree: Tree, dataset: Dataset, found: np.ndarray) -> Reconstruction:
     """Read what stands around an object: all of it in our own files, what there is in PyNX's and others'.
 
@@ -50,7 +54,7 @@ def read_result(path: Path, tree: Tree, dataset: Dataset, found: np.ndarray) -> 
         If the file is damaged, or `dataset` is not a complex volume.
     """
     if dataset.dtype.kind != "c" or not (dataset.is_volume or dataset.is_small):
-        raise InputError(f"{path}::{dataset.path} is not a complex volume; open it as a scan (read_scan).")
+        raise NoObject(f"{path}::{dataset.path} is not a complex volume; open it as a scan (read_scan).")
     found = found.astype(np.complex64, copy=False)
     image = tree[dataset.path].parent
     supports = (local(image, name) for name in ("mask", "support"))
