@@ -461,7 +461,8 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
             "deviance_ratio": 1.0,
         }
         blur = None if sigma is None else phasing.Blur(sigma)
-        return outcome.Run(object, support, figures, np.zeros(1), 1, (), "cpu", "torch", blur, {})
+        rest = np.zeros(1), 1, (), "cpu", "torch", blur, {}
+        return outcome.Run(object, support, figures, *rest, blurred=blur is not None)
 
     whole = prepare(crystal.scan)
 
@@ -514,6 +515,8 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
         assert found(recipe, *outcomes, one(even, 1.3)).blur == sharp.blur
         assert [how["light"] for how in asked] == ["estimate"] * len(outcomes) + ["off"]
         assert found(recipe, *outcomes, one(even, 1.2)).blur is None
+    # but not if it was only told at last: it has changed nothing
+    assert found(Recipe(), replace(sharp, blurred=False)).blur == sharp.blur
     # and where the middle of the peak was not measured any blur is, in every preset
     gap, blurred = replace(whole, shown=whole.counts.copy(), doubtful=True), one(even, 1.2, (0.4, 0.4, 0.4))
     for recipe in (Recipe(), Recipe.from_preset("iterative")):
@@ -522,9 +525,11 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
         assert found(recipe, blurred, one(even, 1.2), prepared=gap).blur is None
     # few photons: what hardly explains more is not taken if it is less even
     assert found(Recipe(), one(uneven, 1.2), one(even, 1.26)).object is even
-    # random starts that do not explain the scan, and in which no blur was found, may have been misled by the search for one
-    assert "sought in vain" in found(iterative, first, one(even, 1.2)).notes[-1]
+    # a blur that is gone at last may have misled them
+    misled = replace(first, blurred=True)
+    assert "tried on the way" in found(iterative, misled, one(even, 1.2)).notes[-1]
     assert [how["light"] for how in asked] == ["estimate", "off"]
-    assert found(iterative, first, worse).notes == found(iterative, one(even, 1.2)).notes == ()
+    assert found(iterative, misled, worse).notes == found(iterative, one(even, 1.2)).notes == ()
+    assert found(iterative, first).notes == ()
     alone = best.with_settings({"model.coherence": "off"})
     assert found(alone, first).notes == found(alone, sharp).notes == ()

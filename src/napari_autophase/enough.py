@@ -77,14 +77,14 @@ def may_be_blurred(recipe: Recipe, run: Run) -> bool:
 def is_doubtful(run: Run, recipe: Recipe, careful: bool, complete: bool) -> bool:
     """Whether the search for a blur may have misled.
 
-    Wrong objects ask for one that leaves an axis sharp, and for any where the middle of the peak was not measured; random starts
-    may not recover from a search in vain.
+    Wrong objects ask for one that leaves an axis sharp, and for any where the middle of the peak was not measured; and they may
+    not recover from one that is gone at last.  An object that was phased without any is what it would be in coherent light.
     """
     if recipe.model.coherence != "estimate" or not recipe.refine.algorithm:
         return False
     if run.blur is None:
-        return recipe.guess.start == "random" and not is_enough(run, complete)
-    return careful or min(run.blur.sigma_px) < SHARP
+        return run.blurred and not is_enough(run, complete)
+    return careful or (run.blurred and min(run.blur.sigma_px) < SHARP)
 
 
 def _seeks_blur(recipe: Recipe) -> bool:

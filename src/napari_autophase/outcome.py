@@ -34,8 +34,8 @@ class Run:
         As in `Phased`, with ``noise_llk`` among the figures.
     device, backend
         Where it was computed in the end, and by what.
-    blur
-        What makes the light's coherence partial.
+    blur, blurred
+        What makes the light's coherence partial, and whether anything was taken to on the way.
     judged_by
         SHA-256 of the held-out pixels and their counts, by its name in `Reconstruction.used_sha256`; empty if none are.
     trust
@@ -59,6 +59,7 @@ class Run:
     trust: Trust | None = None
     shells: Shells | None = None
     starts: np.ndarray | None = None
+    blurred: bool = False
 
 
 def finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
@@ -86,6 +87,7 @@ def finished(phased: Phased, prepared: Prepared, data: Diffraction) -> Run:
         blur=phased.blur,
         judged_by=judged,
         shells=explained,
+        blurred=phased.blurred,
     )
 
 

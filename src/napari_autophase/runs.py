@@ -68,7 +68,7 @@ def single(
     again = yield from _attempt(prepared, coherent, model, device, stage, careful=careful)
     if merit(again) > merit(found):
         return found
-    sought = "A blur was found" if found.blur else "A blur was sought in vain"
+    sought = "A blur was found" if found.blur else "A blur was tried on the way"
     said = f"{sought}, but the scan is explained as well without it: the light counts as coherent."
     return replace(again, notes=(*found.notes, said))
 

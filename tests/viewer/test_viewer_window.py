@@ -158,9 +158,9 @@ def test_for_each_click_the_scene_is_arranged_a_few_times_however_much_changes_i
         at_most = 3 if len(window.layers) < 3 else 1  # slices come
         assert times(dock.flat.click, lambda n=ndisplay: window.dims.ndisplay == n) <= at_most
     tick, beside = dock.beside.ticks["directions"], session.extras.side_by_side
-    assert times(tick.click, beside_it(2)) == 1
+    assert times(tick.click, beside_it(2)) <= 2, "for each that comes"
     assert times(tick.click, beside_it(0)) <= 3, "once, and for each that leaves"
-    assert times(lambda: beside.compare(first), beside_it(2)) == 1
+    assert times(lambda: beside.compare(first), beside_it(2)) <= 2, "for each that comes"
     assert times(lambda: beside.compare(None), beside_it(0)) <= 3, "once, and for each that leaves"
     window.window.remove_dock_widget(dock_widget)
 

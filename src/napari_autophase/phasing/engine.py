@@ -55,6 +55,8 @@ class Phased:
         What a person should know, such as that the GPU ran out of memory.
     blur
         What lies between the coherent intensity and the measured one; None: nothing that was sought, or found.
+    blurred
+        Whether objects were phased with a blur on the way, even if none is left.
     runs
         Figures of every start that was not pruned.
     kept, kept_figures
@@ -69,6 +71,7 @@ class Phased:
     kept: Starts
     notes: tuple[str, ...] = ()
     blur: Blur | None = None
+    blurred: bool = False
     runs: list[dict[str, float]] = field(default_factory=list)
     kept_figures: list[dict[str, float]] = field(default_factory=list)
 
@@ -151,6 +154,7 @@ def _refine(run: _Run, batch: Batch, data: Diffraction) -> Generator[Progress, N
         kept=kept,
         notes=(*data.notes, *run.notes),
         blur=run.blur,
+        blurred=run.blurred,
         runs=run.in_order(runs),
         kept_figures=[runs[one] for one in order],
     )
@@ -177,7 +181,7 @@ class _Run:
     widths, outlines
         Iterations after which supports are updated, with the Gaussian's width in voxels, and those of them that outline.
     renewals
-        Iterations after which the blur is estimated, and what projections aim at renewed; none where there is nothing to renew.
+        Iterations after which the blur is estimated, and what projections aim at renewed.
     pauses
         Iterations after which the algorithm changes, or the objects or supports are, or anything is renewed.
     sampled
@@ -191,17 +195,16 @@ class _Run:
     stops
         Iterations after which the starts are looked at, or anything is changed.
     sought, asked
-        The shape of the blur that is estimated; None: none is; and after how many iterations objects tell of one that no guess
-        brought.
+        The shape of the blur that is estimated (None: none), and after how many iterations objects tell of one without a guess.
     coarse
         How many of them are done on half as many voxels per axis.
     done
         Iterations done.
-    blur
-        What lies between the coherent intensity and the measured one, as far as it is known.
+    blur, blurred
+        What lies between the coherent intensity and the measured one, as far as it is known, and whether anything did.
     chi2
-        For every iteration, chi² at its beginning of the starts that are left, (steps, S); one tensor, as small ones kept from
-        time to time would lie between the volumes that come and go, and hold the memory that these leave.
+        For every iteration, chi² at its beginning of the starts that are left, (steps, S); one tensor, as small ones would lie
+        between the volumes that come and go, and hold the memory that these leave.
     """
 
     def __init__(
@@ -217,6 +220,7 @@ class _Run:
         self.refinement, self.shape, self.stage, self.keep = refinement, data.shape, stage, keep
         self.uniform, self.compare = uniform, compare
         self.coherence, self.blur, self._seeker = coherence, data.blur, Seeker(data.blur)
+        self.blurred = self.blur is not None
         self.sought: Shape | None = None if coherence == "as it is" or coherence == "given" else coherence
         self.renews = self.sought is not None or (coherence == "given" and not data.forward.is_plain)
         self.steps = algorithm.parse(refinement.algorithm)
@@ -230,9 +234,8 @@ class _Run:
         flat = data.blur is None and coherence != "as it is"
         self.widths, self.outlines = support.schedule(refinement.shrink_wrap, len(self.steps), down, flat)
         self.changes = {i for i, pair in enumerate(pairwise(self.steps), 1) if len(set(pair)) > 1}
-        self.renewals = (
-            {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)} if self.renews else set()
-        )
+        renewals = {*range(0, down, RENEWED_EVERY), *range(down, len(self.steps), DOWN)}
+        self.renewals = renewals if self.renews else set()
         self.both, self.turned = False, list[int]()
         self.asked = min(algorithm.resting(self.steps), default=down)
         self.done = 0
@@ -244,9 +247,8 @@ class _Run:
         self.sampled = self._sampled()
         self.chosen = down + support.CLEARED if self.sampled else 0
         self.pauses = self.changes | {*self.widths, refinement.twin_break, *self.renewals, self.chosen}
-        self.stops = sorted(
-            {*self.pauses, *self.resting, *judged, *self.sampled, self.coarse, len(self.steps)}
-        )
+        stops = {*self.pauses, *self.resting, *judged, *self.sampled, self.coarse, len(self.steps)}
+        self.stops = sorted(stops)
 
     def batch(self, data: Diffraction, starts: Starts) -> Batch:
         """Return starts that are ready to go through the iterations."""
@@ -285,10 +287,8 @@ class _Run:
             if step in self.renewals:
                 self._explain(batch)
             if self._stalls(batch, step):
-                self.notes = (
-                    *self.notes,
-                    f"Stopped after {step} of {total} iterations: the last gained nothing.",
-                )
+                note = f"Stopped after {step} of {total} iterations: the last gained nothing."
+                self.notes = (*self.notes, note)
                 last = total = step
             elif self._prunes(batch, step):
                 best = 0
@@ -349,8 +349,8 @@ class _Run:
         if self.sought and self._tells():
             told = batch.blur(self._best(), self.blur, self.sought)
             self.blur = known(self._seeker.further(told))
-            if self.blur is None:
-                self._seeker = Seeker(None)
+            self.blurred = self.blurred or self.blur is not None
+            self._seeker = Seeker(None) if self.blur is None else self._seeker
         batch.explain(self.blur)
 
     def conclude(self, batch: Batch) -> None:
