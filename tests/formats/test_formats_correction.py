@@ -189,3 +189,19 @@ def test_a_scan_that_is_given_for_a_field_is_refused(tmp_path, name):
     field[5:12, 5:12] = 800
     np.save(tmp_path / "right.npy", field)
     assert formats.read_scan(tmp_path / "scan.npy", **{name: tmp_path / "right.npy"}).shape == counts.shape
+
+
+def test_damaged_pixels_at_the_peak_and_a_white_field_with_a_bright_middle_are_no_scan():
+    scan = Scan.from_array(measured(peak=2e4))
+    shape = scan.shape[1:]
+    row, column = np.unravel_index(scan.counts.max(axis=0).argmax(), shape)
+    away = np.hypot(np.arange(shape[0])[:, None] - row, np.arange(shape[1]) - column)
+    rng = np.random.default_rng(3)
+    for size in (1.5, 3.5):
+        dark = rng.poisson(0.2, shape) + np.where(away < size, 500, 0)
+        assert flat_field(scan, dark=dark).mask[:, row, column].all()
+    for white in (np.exp(-(away**2) / 128), away < 12):
+        assert flat_field(scan, white=rng.poisson(1000 * white + 3)).counts.any()
+    for field in (scan.counts[len(scan.counts) // 2], scan.counts.mean(axis=0)):
+        with pytest.raises(InputError, match="it is a scan"):
+            flat_field(scan, dark=field)

@@ -236,6 +236,17 @@ def test_a_series_at_one_angle_is_said_to_be_no_rocking_curve(tmp_path, frame):
     assert not any("All frames" in note for note in formats.read_scan(tmp_path / "b.npy").notes)
 
 
+@pytest.mark.parametrize(
+    ("peak", "offset", "noise"), [(300, 100, 10.0), (60, 10, 3.2), (3000, 600, 3.0), (300, 600, 3.0)]
+)
+def test_a_faint_peak_on_a_bright_background_or_an_offset_is_a_rocking_curve(tmp_path, peak, offset, noise):
+    """A camera adds an offset to each pixel, air scatters: most of the light, and the same in all frames."""
+    below = np.random.default_rng(1).normal(offset, noise, (24, 64, 64)).round().clip(0)
+    faint = simulate(seed=4, size=(24, 64, 64), peak=peak).scan.counts
+    np.save(tmp_path / "a.npy", (faint + below).astype("u4"))
+    assert not any("All frames" in note for note in formats.read_scan(tmp_path / "a.npy").notes)
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_frames_in_the_order_of_their_names_as_text(tmp_path, first):
     stack = counts((32, 40, 48))

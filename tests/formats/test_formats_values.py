@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -62,6 +63,26 @@ def test_a_picture_of_8_bits_is_said_to_have_lost_the_faint_light(tmp_path):
     true = measured(peak=2e4)
     np.save(tmp_path / "a.npy", (255 * true / true.max()).astype("u1"))
     assert any("stretched to 8 bits" in note for note in formats.read_scan(tmp_path / "a.npy").notes)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_detector_of_8_bits_whose_brightest_voxel_is_full_is_no_picture(tmp_path, seed):
+    counts = np.minimum(measured(peak=250, seed=seed), 254)
+    counts[np.unravel_index(counts.argmax(), counts.shape)] = 255
+    np.save(tmp_path / "a.npy", counts.astype("u1"))
+    assert not any("8 bits" in note for note in formats.read_scan(tmp_path / "a.npy").notes)
+
+
+@pytest.mark.parametrize("flag", [2**16 - 1, 2**32 - 1])
+def test_flags_and_bright_pixels_at_the_edges_of_a_detector_are_no_order_of_an_fft(tmp_path, flag):
+    counts = measured(shape=(33, 40, 51)).astype(f"u{2 if flag < 2**16 else 4}")
+    for rows, columns in product((slice(0, 3), slice(-3, None)), repeat=2):
+        counts[:, rows, columns] = flag
+    np.save(tmp_path / "a.npy", counts)
+    assert formats.read_scan(tmp_path / "a.npy").shape == (33, 40, 51)
+    counts[:, [0, -1]] = counts[:, :, [0, -1]] = flag
+    np.save(tmp_path / "a.npy", counts)
+    assert formats.read_scan(tmp_path / "a.npy").shape == (33, 40, 51)
 
 
 @pytest.mark.parametrize("turn", [np.fft.fftshift, np.fft.ifftshift])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from ..scan import InputError
@@ -54,13 +56,18 @@ def check_order(counts: np.ndarray, source: str) -> None:
         return
     top = float(np.nanmax(counts))
     ends = (slice(0, _CORNER), slice(-_CORNER, None))
-    corners = [counts[one, two, three] for one in ends for two in ends for three in ends]
-    lit = [float(np.nanmax(corner, initial=0)) for corner in corners]
+    lit = [_brightest(counts, places) for places in product(ends, repeat=3)]
     if max(lit) < top or min(lit) < _LIT * top:
         return
-    middle = counts[tuple(slice(side // 2 - _CORNER, side // 2 + _CORNER) for side in counts.shape)]
-    if float(np.nanmax(middle, initial=0)) < min(lit):
+    # flags and bright pixels at the edges of a detector are so in the middle of its edges too, and in all frames
+    between = [slice(side // 2 - _CORNER, side // 2 + _CORNER) for side in counts.shape]
+    others = product(*((*ends, middle) for middle in between))
+    if max(_brightest(counts, each) for each in others if not all(one in ends for one in each)) < min(lit):
         raise InputError(
             f"{source} is in the order of an FFT: its brightest light lies in all eight corners.  Save it with the peak in the "
             "middle (numpy.fft.fftshift of it, and of its mask), and open that."
         )
+
+
+def _brightest(counts: np.ndarray, places: tuple[slice, ...]) -> float:
+    return float(np.nanmax(counts[places], initial=0))
