@@ -104,9 +104,9 @@ def shells_in_words(shells: Shells) -> str:
     """Return one sentence on how well a model explains the counts, and at which resolutions it does not."""
     ratio, found = shells.ratio, bands(shells)
     if not (found == "poor").any():
-        how = "well" if (found == "good").all() else "fairly"
+        how, most = ("well", GOOD) if (found == "good").all() else ("fairly", POOR)
         above = (
-            f", above {POOR:g} only where few voxels or little light differ" if ratio.max() >= POOR else ""
+            f", above {most:g} only where few voxels or little light differ" if ratio.max() >= most else ""
         )
         return (
             f"The model explains the data {how} at every resolution: the deviance is {plain(ratio.min(), 2)} to "
