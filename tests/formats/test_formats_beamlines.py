@@ -146,6 +146,14 @@ def test_34_id_c_light_that_changed_in_the_middle_of_a_scan_is_said(tmp_path, na
     assert any("taken as they are" in note for note in notes) == bool(says)
 
 
+@pytest.mark.parametrize("usual", [0.0, 0.5])
+def test_34_id_c_the_noise_of_what_reads_an_attenuator_is_no_change(tmp_path, usual):
+    read = usual + np.random.default_rng(1).normal(0, 0.03, 20)
+    table = {"Monitor": np.full(20, 1e3), "transm": read}
+    notes = formats.read_scan(write_34(tmp_path, counts((20, 48, 64)), (100, 64, 30, 48), table=table)).notes
+    assert not any("changed within the scan" in note for note in notes)
+
+
 def test_34_id_c_seam(tmp_path):
     """A region across the chips gets 5 rows and 4 columns, masked; the beam, on the seam, meets its middle."""
     stack = counts((20, 40, 48))

@@ -71,6 +71,9 @@ def test_a_beam_that_was_weaker_in_some_frames_is_said(tmp_path):
     steady, weak = np.linspace(90, 110, FRAMES), np.full(FRAMES, 100.0)
     weak[[4, 5]] = 50.0, 10.0
     assert not is_said(formats.read_scan(p10(tmp_path / "a", monitor=steady)), "weaker")
+    assert not is_said(formats.read_scan(p10(tmp_path / "d", monitor=-1e-9 * steady)), "weaker"), "a current"
+    dumped = np.where(np.arange(FRAMES) < FRAMES - 3, steady[::-1], 0.0)
+    assert is_said(formats.read_scan(p10(tmp_path / "e", monitor=dumped)), f"weaker in 3 of {FRAMES}", "0%")
     scan = formats.read_scan(p10(tmp_path / "b", monitor=weak))
     assert is_said(scan, f"weaker in 2 of {FRAMES} frames", "in frame 5 it had 10%")
     weak[3:] = 0.0  # lost for most of the scan

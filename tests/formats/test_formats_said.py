@@ -338,7 +338,10 @@ def test_transformations_that_cannot_be_used_are_no_damage(tmp_path, change, sai
 # -- motors that do not run ----------------------------------------------------------------------------------------------
 
 ODD = {
-    "nan": (lambda at: np.where(np.arange(len(at)) == 5, np.nan, at), "is no number at 1 of {0} points"),
+    "nan": (
+        lambda at: np.where(np.isin(np.arange(len(at)), (3, 5, 8)), np.nan, at),
+        "is no number at 3 of {0} points",
+    ),
     "constant": (lambda at: np.full_like(at, 17.5), "stands still at 17.5"),
     "there and back": (
         lambda at: at[np.abs(np.arange(len(at)) - len(at) // 2)],
@@ -526,14 +529,11 @@ def test_words_among_the_numbers_of_a_log_are_no_damage(tmp_path):
     log.write_text(log.read_text().replace("32.174", "moving").replace("\n0.02 ", "\noops "))
     scan = formats.read_scan(folder)
     assert notes_with(scan, "In Staff20-1a.spec Delta reads 'moving': it is not used.")
-    assert "is no number at 1 of 20 points" in one_note(scan, "th of Staff20-1a.spec")
-    assert scan.geometry is None
+    assert notes_with(scan, "Theta of Staff20-1a.spec has no value at point 6 (0, or no number)")
     folder = write_p10(tmp_path, counts(SMALL), 2)
     log = folder / "gold_00031.fio"
     log.write_text(log.read_text().replace("\n 15.05 ", "\n oops "))
-    assert "om of gold_00031.fio is no number at 1 of 20 points" in one_note(
-        formats.read_scan(folder), "om of"
-    )
+    assert notes_with(formats.read_scan(folder), "om of gold_00031.fio has no value at point")
 
 
 def test_a_dark_field_with_a_hole_is_of_use_and_one_of_holes_is_not():

@@ -315,6 +315,12 @@ def test_one_position_more_than_frames_is_said_once_a_scan_is_over(tmp_path, run
             "has no values from point 13 on",
         ),
         (
+            np.where(np.arange(17) != 5, scanned(16.4, -0.008), 0),
+            -0.008,
+            "no value at point 5 (0, or no number)",
+        ),
+        (np.where(np.arange(17) % 9, scanned(16.4, -0.008), np.nan), -0.008, "no values at points 0, 9 (0,"),
+        (
             np.where(np.arange(17) < 5, scanned(16.4, -0.008), 0),
             None,
             "actuator_1_1 of a_00012.nxs, which holds where",
@@ -328,7 +334,8 @@ def test_positions_of_a_scan_that_are_too_many_too_few_or_were_not_written_are_s
     scan = formats.read_scan(replaced(path, {"com/scan_data/actuator_1_1": actuator}))
     assert any(says in note for note in scan.notes)
     assert scan.metadata.get("rocking_step_deg") == (None if step is None else pytest.approx(step))
-    if step is not None and "no values" in says:
+    if step is not None and "no value" in says:
+        assert not any("are sorted" in note for note in scan.notes)
         assert scan.metadata["rocking_angles_deg"] == pytest.approx(list(scanned(16.4, -0.008)))
 
 

@@ -14,7 +14,7 @@ from ..geometry.units import DEGREES, METRES, plain
 from ..scan import Axis
 from . import nexus
 from .links import Item, local
-from .logs.log import beyond, unsteady, unwritten_from, went_on
+from .logs.log import beyond, unsteady, unwritten, went_on
 
 _CHAIN = 24
 """Longer chains go round."""
@@ -132,14 +132,13 @@ def step_of(
 
 
 def _of_frames(recorded: np.ndarray, frames: int, name: str) -> tuple[np.ndarray, str]:
-    """Return values as of so many frames, and what to say of that: the last ones may not have been written, or be too many."""
+    """Return values as of so many frames, and what to say of that: some may not have been written, or the last be too many."""
     if recorded.dtype.kind not in "uif":
         return recorded, ""
     if frames < len(recorded) <= frames + _AHEAD and not unsteady(recorded[np.isfinite(recorded)]):
         return recorded[:frames], beyond(name, len(recorded), frames)
     if len(recorded) == frames and (gone := went_on({name: recorded})):
-        values, end = gone[name]
-        return values, unwritten_from(name, end)
+        return gone[name], unwritten(name, recorded)
     return recorded, ""
 
 

@@ -13,6 +13,8 @@ _WEAK, _BRIGHTER = 2 / 3, 0.8
 """A beam that has less than this part of its usual light is said to be weak; in so many parts of the frames it has no more."""
 _CHANGES = 0.05
 """Attenuators and exposure times that differ by this part of the largest did not stay as they were."""
+_JITTER = 0.1
+"""What usually changes by so much of its whole range from frame to frame is the noise of a reading."""
 _NAMED = re.compile(
     r"(?:^|[_\W])(?:att(?:en\w*)?\d*|curratt\d*|transm\w*|filt(?:er\w*)?\d*|absorber\w*|abs|expo\w*|seconds|count_?time\d*|acq_?time\w*)$",
     re.IGNORECASE,
@@ -37,7 +39,8 @@ def uneven(log: ScanLog, monitor: np.ndarray | None, points: np.ndarray) -> Iter
             continue
         values = column[points]
         least, most = float(np.nanmin(values)), float(np.nanmax(values))
-        if most - least > _CHANGES * max(abs(least), abs(most)):
+        usually = float(np.nanmedian(np.abs(np.diff(values)))) if len(values) > 1 else 0.0
+        if most - least > _CHANGES * max(abs(least), abs(most)) and usually < _JITTER * (most - least):
             yield (
                 f"{name} of {log.path.name} changed within the scan, from {least:g} to {most:g}, and frames are taken as they "
                 "are: if their light changed with it, bring their counts to those of the others, or mask those that differ."
@@ -47,8 +50,13 @@ def uneven(log: ScanLog, monitor: np.ndarray | None, points: np.ndarray) -> Iter
 
 def _weak(monitor: np.ndarray, log: str) -> Iterator[str]:
     """Say so if the incoming beam was much weaker in some frames than in the others."""
-    lit = monitor[np.isfinite(monitor) & (monitor > 0)]  # it may have read 0 in most of them
-    usual = float(np.quantile(lit, _BRIGHTER)) if lit.size else 0.0
+    known = monitor[np.isfinite(monitor)]
+    if known.size and np.median(known) < 0:  # a current that is read the other way round
+        monitor, known = -monitor, -known
+    lit = known[known > 0]  # it may have read 0 in most of them
+    if not lit.size:
+        return
+    usual = float(np.quantile(lit, _BRIGHTER))
     weak = np.flatnonzero(monitor < _WEAK * usual)
     if len(weak):
         least = int(weak[np.argmin(monitor[weak])])

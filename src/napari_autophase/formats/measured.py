@@ -19,7 +19,7 @@ from .contradicted import contradictions
 from .incoming import uneven
 from .logs import ScanLog
 from .logs.counted import frame_counter
-from .logs.log import unwritten_from
+from .logs.log import unwritten
 from .masks import Region, gaps_of
 from .moved import Moving, moves, order_in, sorted_by, still
 from .readings import quantity, unlike
@@ -82,7 +82,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         region, contradicted = _region(beamline, detector, log, frames.shape, notes)
     mask = gaps_of(detector, region, frames.shape, notes)
     monitor = next(
-        (log.column(each) for each in beamline.files.monitor if log.column(each) is not None), None
+        (log.as_read(each) for each in beamline.files.monitor if log.column(each) is not None), None
     )
     points = _points(log, frames)
     order, moved = (None, "") if points is None else order_in(log, points, beamline)
@@ -290,11 +290,11 @@ def _document(
 
 
 def _gone_on(log: ScanLog, source: Source) -> list[str]:
-    """Say so if the last positions of what rocked were not written."""
+    """Say so if positions of what rocked were not written."""
     name = next((each for each in log.unwritten if source.fits(each)), None)
     if name is None:
         return []
-    return [unwritten_from(f"{name} of {log.path.name}", log.unwritten[name])]
+    return [unwritten(f"{name} of {log.path.name}", log.unwritten[name])]
 
 
 def _follow(

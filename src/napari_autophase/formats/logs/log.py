@@ -25,6 +25,8 @@ _UNEVEN = 0.5
 """Parts of the usual step by which even steps differ from it at most."""
 _FEWEST = 4
 """Positions that have an order."""
+_HOLES = 8
+"""One position in so many may not have been written, among those that were."""
 _TURN = 360.0
 """Degrees in a whole turn."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -57,6 +59,8 @@ def order_of(positions: np.ndarray) -> np.ndarray | None:
     order = np.argsort(positions)
     runs_down = np.corrcoef(np.arange(len(positions)), positions)[0, 1] < -0.5
     order = order[::-1] if runs_down else order
+    if unsteady(positions[order]):  # one that was lost, and reads 0, stands alone
+        return None
     return None if (np.diff(order) == 1).all() or (np.diff(order) == -1).all() else order
 
 
@@ -114,22 +118,36 @@ def run_on(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found
 
 
-def went_on(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, int]]:
-    """Return those of some columns of which the last rows were never written, as if they had gone on; and where that begins.
+def went_on(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return those of some columns of which rows were never written, the last ones or a few others, as if they had run evenly.
 
     What was not written is no number, or 0; what was runs steadily.
     """
     found = {}
     for name, values in columns.items():
-        if len(values) < _FEWEST or not unsteady(values) or not (values[-1] == 0 or np.isnan(values[-1])):
+        if len(values) < _FEWEST or not unsteady(values):
             continue
-        written = (values != 0) & np.isfinite(values)
-        end = len(values) - int(np.argmax(written[::-1]))
-        if end >= max(_FEWEST, len(values) // 2) and not unsteady(values[:end]):
-            step = (values[end - 1] - values[0]) / (end - 1)
-            more = values[end - 1] + step * np.arange(1, len(values) - end + 1)
-            found[name] = np.concatenate([values[:end], more]), end
+        lost, filled = _lost(values)
+        count = np.count_nonzero(~lost)
+        holes = np.count_nonzero(lost[: len(lost) - int(np.argmin(lost[::-1]))])
+        if count < max(_FEWEST, len(values) // 2) or holes > len(values) // _HOLES:
+            continue
+        if lost.any() and not unsteady(filled):
+            found[name] = filled
     return found
+
+
+def _lost(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which positions were not written, and all of them as if these had run evenly; a 0 on the way is one that was."""
+    rows = np.flatnonzero((values != 0) & np.isfinite(values))
+    if len(rows) < _FEWEST:
+        return np.full(len(values), True), values
+    first, last, every = rows[0], rows[-1], np.arange(len(values))
+    step = (values[last] - values[first]) / (last - first)
+    filled = np.interp(every, rows, values[rows])
+    filled += step * (np.minimum(every - first, 0) + np.maximum(every - last, 0))
+    is_there = np.isfinite(values) & ((values != 0) | (np.abs(filled) < abs(step) / 2))
+    return ~is_there, np.where(is_there, values, filled)
 
 
 def beyond(what: str, recorded: int, frames: int) -> str:
@@ -140,9 +158,21 @@ def beyond(what: str, recorded: int, frames: int) -> str:
     )
 
 
-def unwritten_from(what: str, point: int) -> str:
-    """Say that the last positions were not written."""
-    return f"{what} has no values from point {point} on, as where a scan was aborted: it is taken to have gone on as before."
+def unwritten(what: str, values: np.ndarray) -> str:
+    """Say which positions were not written: the last ones, or others; `values` are as they stand in the file."""
+    lost, _ = _lost(values)
+    points = np.flatnonzero(lost)
+    if lost[points[0] :].all():
+        return (
+            f"{what} has no values from point {points[0]} on, as where a scan was aborted: it is taken to have gone on as "
+            "before."
+        )
+    which = (
+        f"value at point {points[0]}"
+        if len(points) == 1
+        else f"values at points {', '.join(map(str, points))}"
+    )
+    return f"{what} has no {which} (0, or no number): it is taken to have run evenly between those beside."
 
 
 _LEADING = re.compile(rf"{_NUMBER.pattern}(?!\d*[,.:]\d)")
@@ -187,7 +217,8 @@ class ScanLog:
     unusable
         What stands under names that could be motors' and is no number, in a few words, by name.
     unwritten
-        From which row on columns were not written, which are taken to have gone on, by name; found when the log is made.
+        Columns as they were read of which rows were not written, and are taken to have run evenly, by name; found when the log is
+        made.
     """
 
     path: Path
@@ -202,15 +233,14 @@ class ScanLog:
     notes: tuple[str, ...] = ()
     unusable: dict[str, str] = field(default_factory=dict)
     cut_by: str = ""
-    unwritten: dict[str, int] = field(default_factory=dict)
+    unwritten: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         gone = went_on(self.columns)
         if gone:
-            longer = {name: values for name, (values, _) in gone.items()}
-            object.__setattr__(self, "columns", {**self.columns, **longer})
-            ends = {name: end for name, (_, end) in gone.items()}
-            object.__setattr__(self, "unwritten", {**self.unwritten, **ends})
+            read = {name: self.columns[name] for name in gone}
+            object.__setattr__(self, "columns", {**self.columns, **gone})
+            object.__setattr__(self, "unwritten", {**self.unwritten, **read})
         turned = run_on(self.columns)
         if turned:
             motors = {
@@ -305,6 +335,10 @@ class ScanLog:
     def column(self, source: Source) -> np.ndarray | None:
         """Return what was recorded at every point, or None."""
         return source.look_up(self._recorded)
+
+    def as_read(self, source: Source) -> np.ndarray | None:
+        """Return what was recorded at every point as it stands in the log, whether it was written or not, or None."""
+        return source.look_up({**self._recorded, **self.unwritten})
 
     def called(self, source: Source) -> str:
         """Return what a source is called in this log."""
