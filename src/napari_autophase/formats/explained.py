@@ -97,7 +97,6 @@ def _named(log: TreeLog, site: Beamline, values: np.ndarray, called: str) -> Tre
         )
     motors = {key: value for key, value in log.motors.items() if key != name}
     log = replace(log, motors=motors, columns={**log.columns, name: values}, notes=notes)
-    ahead, unwritten = (
-        {**table, name: table[called]} if called in table else table for table in (log.ahead, log.unwritten)
-    )
-    return replace(log, ahead=ahead, unwritten=unwritten)
+    ahead = {**log.ahead, name: log.ahead[called]} if called in log.ahead else log.ahead
+    unread = {**log.unwritten, name: log.unwritten[called]} if called in log.unwritten else log.unwritten
+    return replace(log, ahead=ahead, unwritten=unread)
