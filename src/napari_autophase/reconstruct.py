@@ -160,8 +160,8 @@ def _doubts_of_light(recipe: Recipe, found: Run) -> tuple[str, ...]:
     named = [name for name, value in said.items() if value != "estimate"]
     if named and (poor or sure < analysis.trust.LOW):
         return (
-            f"Of the light {' and '.join(named)} {'is' if len(named) == 1 else 'are'} as the recipe says, and what is wrong "
-            f"there alone keeps a scan from being explained: compare with {' '.join(f'{name}=estimate' for name in named)}.",
+            f"The light is taken as the recipe says ({' and '.join(named)}); if that is wrong, no object explains the scan: "
+            f"compare with {' '.join(f'{name}=estimate' for name in named)}.",
         )
     if sure >= analysis.trust.LOW or model.coherence != "estimate" or found.blur is None:
         return ()

@@ -435,7 +435,7 @@ def test_a_blur_that_came_of_what_is_rather_not_the_crystal_is_said_to():
         other = run(faint.scan, recipe.with_settings({"model.coherence": known}))
         assert not any("confidence" in note for note in other.notes)
         assert any(
-            note.startswith("Of the light model.coherence is as the recipe says") for note in other.notes
+            note.startswith("The light is taken as the recipe says (model.coherence)") for note in other.notes
         )
     bright = simulate(4, 32, peak=1e5, phase_range=1.0, coherence=(0.5, 0.5, 0.5))
     found = run(bright.scan, Recipe().with_settings({"model.coherence": "estimate", "device": "cpu"}))
@@ -449,7 +449,7 @@ def test_widths_and_a_background_that_keep_a_scan_from_being_explained_are_named
     wrong = {"model.coherence": [1.2, 1.2, 1.2], "model.background": 20.0}
     found = run(bright.scan, recipe.with_settings(wrong))
     assert any(
-        "model.coherence and model.background are as the recipe says" in note
+        "as the recipe says (model.coherence and model.background)" in note
         and "compare with model.coherence=estimate model.background=estimate" in note
         for note in found.notes
     )
