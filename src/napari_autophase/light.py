@@ -64,12 +64,13 @@ class Background:
     kind
         ``off``: all was taken for the crystal's; ``none``: no other was found; ``undetermined``: the crystal's own light fills
         the scan, so that nobody knows, and all was taken for it; ``flat``: the same in every voxel, estimated or given;
-        ``frames`` and ``volume``: given, per frame or per voxel.
+        ``varying``: estimated, from frame to frame and across the detector; ``frames`` and ``volume``: given, per frame or per
+        voxel.
     photons_per_voxel
         Their mean over the phased grid.
     """
 
-    kind: Literal["off", "none", "undetermined", "flat", "frames", "volume"] = "off"
+    kind: Literal["off", "none", "undetermined", "flat", "varying", "frames", "volume"] = "off"
     photons_per_voxel: float = 0.0
 
     @property
@@ -77,6 +78,7 @@ class Background:
         """Return what it is in a few words."""
         how = {
             "flat": "in every voxel",
+            "varying": "in the mean, found to change from frame to frame or across the detector",
             "frames": "in the mean, given per frame",
             "volume": "in the mean, given per voxel",
         }

@@ -14,6 +14,7 @@ from napari_autophase.phasing import Blur, Diffraction, Starts, expected, refine
 from napari_autophase.phasing.forward import Forward, Sharpening
 from napari_autophase.phasing.iterations import relaxation
 from napari_autophase.recipe import Refinement, ShrinkWrap
+from napari_autophase.report.seen import Seen
 from napari_autophase.scan import fingerprint
 from napari_autophase.simulation import simulate
 from napari_autophase.simulation.measurement import blurred
@@ -155,6 +156,21 @@ def test_fast_finds_a_crystal_on_a_background_as_well_as_without(monkeypatch):
     assert found.report()["background"]["kind"] == "flat"
     assert plain.report()["background"] == {"kind": "off", "photons_per_voxel": 0.0}
     assert any("flat background of" in note for note in found.notes)
+
+
+def test_fast_finds_a_crystal_on_a_background_that_is_not_the_same_everywhere(tmp_path):
+    level = np.linspace(2, 10, 64)[:, None, None] * np.ones((64, 96, 64))
+    truth = simulate(9_730_004, (64, 96, 64), phase_range=2.0, peak=1e5, background=level, kind="rod")
+    found = run(truth.scan, Recipe.from_preset("fast"))
+    assert likeness(found.object, truth.object) > 0.98  # with a flat one 0.912
+    assert found.background.kind == found.report()["background"]["kind"] == "varying"
+    assert found.background.photons_per_voxel == pytest.approx(6, rel=0.1)
+    assert "change from frame to frame" in found.background.words
+    found.save(tmp_path / "found.cxi")
+    assert formats.read_reconstruction(tmp_path / "found.cxi").background == found.background
+    # voxel by voxel, all that the report shows is photon noise: along the frames too
+    unexplained = Seen.of(found, truth.scan).unexplained
+    assert np.sqrt(np.nanmean(np.square(unexplained), (1, 2))) == pytest.approx(1.0, abs=0.12)
 
 
 def test_a_background_that_cannot_be_told_is_called_undetermined(tmp_path):

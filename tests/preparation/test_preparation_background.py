@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_autophase import InputError, Scan
-from napari_autophase.preparation import find_flat, halves, prepare
+from napari_autophase.preparation import find_background, halves, prepare
 from napari_autophase.recipe import Preparation
 from napari_autophase.simulation import simulate
 
@@ -17,7 +17,7 @@ SHAPE = (24, 20, 22)
 @pytest.mark.parametrize("background", [0.2, 1.0, 5.0])
 def test_a_flat_background_is_found_below_the_crystals_light(peak, background):
     scan = simulate(3, 64, peak=peak, background=background, gaps=True).scan
-    found = find_flat(scan.counts, ~scan.mask)
+    found = find_background(scan.counts, ~scan.mask)
     assert found.level == pytest.approx(background, rel=0.1)
     words = found.words()
     assert len(words) == 1
@@ -28,16 +28,53 @@ def test_a_flat_background_is_found_below_the_crystals_light(peak, background):
 def test_light_of_the_crystal_alone_is_no_background(peak):
     """In the emptiest part of the brightest scan, many photons a voxel are its own."""
     counts = simulate(3, 64, peak=peak).scan.counts
-    found = find_flat(counts, np.ones(counts.shape, bool))
+    found = find_background(counts, np.ones(counts.shape, bool))
     assert found.level == 0
     assert (found.light > 5) == (peak > 1e7)
     assert bool(found.words()) == (peak > 1e7)
 
 
+def unlike_everywhere() -> dict[str, np.ndarray]:
+    """Backgrounds of 64³ voxels: by frame, across the detector, of air beside the direct beam, and by a beam that flickers."""
+    z, y, x = np.meshgrid(*[np.linspace(-1, 1, 64)] * 3, indexing="ij")
+    flicker = np.random.default_rng(8).gamma(6.0, 0.7, 64)
+    return {
+        "frames": 6 + 4 * z,
+        "detector": 8 + 3 * y + 2 * x,
+        "air": 1 + 6 * np.exp(-(np.square(y + 1.2) + np.square(x + 0.3)) / 1.5),
+        "flicker": flicker[:, None, None] * np.ones_like(z),
+    }
+
+
+@pytest.mark.parametrize("what", ["frames", "detector", "air", "flicker"])
+def test_a_background_that_changes_is_found_where_it_is(what):
+    true = unlike_everywhere()[what]
+    scan = simulate(5, 64, peak=1e5, background=true, gaps=True).scan
+    found = find_background(scan.counts, ~scan.mask)
+    assert isinstance(found.level, np.ndarray)
+    # a flat one of the right mean is off by 0.25 to 0.6
+    assert np.abs(found.level / true - 1).mean() < 0.12
+    flat = np.abs(true.mean() / true - 1).mean()
+    assert np.abs(found.level / true - 1).mean() < 0.4 * flat
+    (words,) = found.words()
+    assert f"{found.level.mean():.2g} in the mean" in words
+
+    prepared = prepare(scan, Preparation(crop=(48, 48, 48)), "estimate")
+    assert prepared.background.shape == prepared.counts.shape == (48, 48, 48)
+    there = np.roll(true, prepared.shift, (0, 1, 2))[8:56, 8:56, 8:56]
+    assert np.abs(prepared.background / there - 1).mean() < 0.12
+
+
+@pytest.mark.parametrize(("peak", "oversampling"), [(1e4, 2.0), (1e6, 3.0), (1e6, 5.0)])
+def test_light_of_the_crystal_does_not_make_a_flat_background_vary(peak, oversampling):
+    scan = simulate(6, 48, peak=peak, background=2.0, oversampling=(oversampling,) * 3, gaps=True).scan
+    assert np.ndim(find_background(scan.counts, ~scan.mask).level) == 0
+
+
 def test_of_nothing_nothing_is_found():
     counts = np.zeros((16, 16, 16), np.float32)
-    assert find_flat(counts, counts == 0).level == 0
-    assert find_flat(counts + 9, counts > 0).level == 0
+    assert find_background(counts, counts == 0).level == 0
+    assert find_background(counts + 9, counts > 0).level == 0
 
 
 def peaked(background: np.ndarray | float) -> Scan:

@@ -1,6 +1,6 @@
 """Preparation: from photon counts to what phasing needs."""
 
-from .background import Background, find_flat, said_background
+from .background import Background, find_background, said_background
 from .filling import Completed, complete_peak
 from .halves import halves
 from .judge import WHY, Judgement, judge, why_masked
@@ -31,9 +31,9 @@ __all__ = [
     "estimate_oversampling",
     "fast_size",
     "fill_gaps",
+    "find_background",
     "find_dead_pixels",
     "find_flagged",
-    "find_flat",
     "find_holes",
     "find_hot_pixels",
     "find_isolated",

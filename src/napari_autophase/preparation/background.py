@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import reconstruction
 from ..scan import InputError, Scan
+from .varying import profile
 
 Background = Literal["off", "estimate"] | float | np.ndarray
 """What a recipe says, the file of a volume having been read: nothing, what the scan tells, photons per voxel of the scan, or as
@@ -28,32 +29,41 @@ _CONTRAST = 1.1
 """Standard deviation over mean of the light between speckles: measured on simulated crystals, 1.07 to 1.17."""
 _LEAST, _APART = 0.05, 0.25
 """Photons per voxel that matter; a background is told from the crystal's light if it is more than this part of it."""
+_UNEVEN, _LEAST_UNEVEN = 0.15, 0.5
+"""Standard deviation over mean, and photons per voxel, from which a background is not taken for flat: objects suffer little from
+one that is off by less."""
 _WORTH_SAYING = 0.5
 """Photons of the crystal's light per voxel below which nobody needs to know that there is no telling."""
 
 
-@dataclass(frozen=True)
-class Flat:
-    """A flat background, as the emptiest part of a scan tells it.
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A background, as the emptiest parts of a scan tell it.
 
     Parameters
     ----------
     level
-        Photons per voxel; 0 if there is none that could be told from the crystal's own light.
+        Photons per voxel, one number or float32 (N0, N1, N2); 0 if there is none that could be told from the crystal's own light.
     light
         Photons per voxel that the crystal itself scatters there.
     """
 
-    level: float
+    level: float | np.ndarray
     light: float
 
     @property
     def determined(self) -> bool:
         """Whether the scan tells if there is one."""
-        return self.level > 0 or self.light < _WORTH_SAYING
+        return bool(np.any(self.level)) or self.light < _WORTH_SAYING
 
     def words(self) -> list[str]:
         """Return what a person should know of it."""
+        if isinstance(self.level, np.ndarray):
+            return [
+                f"A background that is not the same everywhere was found, {self.level.min():.2g} to {self.level.max():.2g} "
+                f"photons a voxel and {self.level.mean():.2g} in the mean, and is taken into account (model.background=off takes "
+                "it for the crystal's light)."
+            ]
         if self.level:
             return [
                 f"A flat background of {self.level:.2g} photons a voxel was found and is taken into account "
@@ -67,7 +77,27 @@ class Flat:
         ]
 
 
-def find_flat(counts: np.ndarray, good: np.ndarray) -> Flat:
+def find_background(counts: np.ndarray, good: np.ndarray) -> Found:
+    """Return the background of photon counts: a flat one, unless it clearly changes from frame to frame or across the detector.
+
+    Parameters
+    ----------
+    counts, good
+        float and bool (N0, N1, N2).
+    """
+    flat = _flat(counts, good)
+    seen = profile(counts, good)
+    if seen is None or seen.mean == 0:
+        return flat
+    light = _light(seen.variance, seen.mean, seen.voxels)
+    level = seen.mean - light
+    varies = seen.spread > max(_UNEVEN, light / seen.mean)
+    if not varies or level <= _LEAST_UNEVEN + _APART * light:
+        return flat
+    return Found(seen.volume(level / seen.mean), light)
+
+
+def _flat(counts: np.ndarray, good: np.ndarray) -> Found:
     """Return the flat background of photon counts.
 
     The emptiest blocks are chosen by one half of their voxels and looked at by the other, so that the choice does not prefer
@@ -83,7 +113,7 @@ def find_flat(counts: np.ndarray, good: np.ndarray) -> Flat:
     photons, usable = _blocks(counts, side), _blocks(good, side)
     known = (usable[:, chosen].mean(1) >= 0.5) & (usable[:, ~chosen].mean(1) >= 0.5)
     if not known.any():
-        return Flat(0.0, 0.0)
+        return Found(0.0, 0.0)
     photons, usable = photons[known], usable[known]
     seen = usable[:, chosen]
     brightness = np.sum(photons[:, chosen], axis=1, where=seen, dtype=np.float64) / seen.sum(1)
@@ -91,12 +121,17 @@ def find_flat(counts: np.ndarray, good: np.ndarray) -> Flat:
     values = photons[emptiest][:, ~chosen][usable[emptiest][:, ~chosen]].astype(np.float64)
     mean = float(values.mean())
     if mean == 0:
-        return Flat(0.0, 0.0)
+        return Found(0.0, 0.0)
+    light = _light(float(values.var()) / mean, mean, values.size)
+    level = mean - light
+    return Found(level if level > _LEAST + _APART * light else 0.0, light)
+
+
+def _light(variance: float, mean: float, number: int) -> float:
+    """Return the crystal's own light in so many voxels, photons per voxel, from their variance over their mean."""
     # the variance of n Poisson numbers over their mean is 1 ± √(2/n)
-    more = max(float(values.var()) / mean - 1 - np.sqrt(2 / values.size), 0.0)
-    light = min(float(np.sqrt(more * mean)) / _CONTRAST, mean)
-    level = float(mean - light)
-    return Flat(level if level > _LEAST + _APART * light else 0.0, light)
+    more = max(variance - 1 - float(np.sqrt(2 / number)), 0.0)
+    return min(float(np.sqrt(more * mean)) / _CONTRAST, mean)
 
 
 def given(background: Background, scan: Scan) -> np.ndarray | float | None:
@@ -149,7 +184,10 @@ def said_background(
             return reconstruction.Background()
         if not known:
             return reconstruction.Background("undetermined")
-        return reconstruction.Background("flat" if level else "none", level)
+        kind: Literal["varying", "flat", "none"] = (
+            "varying" if np.ndim(found) else "flat" if level else "none"
+        )
+        return reconstruction.Background(kind, level)
     kinds: dict[int, Literal["flat", "frames", "volume"]] = {0: "flat", 1: "frames"}
     return reconstruction.Background(kinds.get(np.ndim(told), "volume"), level)
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from ..geometry import check, check_spacing, frame
 from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
-from .background import Background, find_flat, given
+from .background import Background, find_background, given
 from .blur import blurred
 from .filling import complete_peak
 from .judge import Judgement, counts_of, judged, voxels
@@ -147,9 +147,9 @@ def prepare(
         counts, good = bin_blocks(counts, good, choice.binning)
         dark = None if dark is None else _of_blocks(dark, choice.binning)
     if dark is None:
-        flat = find_flat(counts, good)
-        dark, known = flat.level, flat.determined
-        notes += flat.words()
+        found = find_background(counts, good)
+        dark, known = found.level, found.determined
+        notes += found.words()
 
     completed = complete_peak(counts, good)
     # all that is rolled, cropped and padded alike; the last two are what is shown and known

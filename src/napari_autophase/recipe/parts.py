@@ -90,8 +90,8 @@ class ForwardModel(Part):
         "estimate",
         title="Background",
         json_schema_extra={"unit": "photons/voxel"},
-        description="Photons per voxel that are not the crystal's: off (none), estimate (a flat one, from the emptiest part of "
-        "the scan), a number, one per frame, or a file (one per frame, an image of a frame's shape, or a volume of the scan's).",
+        description="Photons per voxel that are not the crystal's: off (none), estimate (from the emptiest parts of the "
+        "scan), a number, one per frame, or a file (one per frame, an image of a frame's shape, or a volume of the scan's).",
     )
 
     _numbers = field_validator("background", mode="before")(as_numbers)

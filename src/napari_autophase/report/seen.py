@@ -73,11 +73,10 @@ class Seen:
         if scan is None:
             said = f"Computed from the crystal alone: {how}; the scan is not at hand."
         else:
-            known = found.background.kind in ("frames", "volume") and background is not None
-            prepared = prepare(
-                scan, found.recipe.prepare, background if known and background is not None else "off"
-            )
-            dark = prepared.background if known else dark
+            kind = found.background.kind
+            given = background if kind in ("frames", "volume") else "estimate" if kind == "varying" else None
+            prepared = prepare(scan, found.recipe.prepare, "off" if given is None else given)
+            dark = dark if given is None else prepared.background
             if prepared.counts.shape == light.shape:
                 data, good = prepared.counts, prepared.good
                 said = f"Measured, and expected by the model on one scale: {how}."
