@@ -30,6 +30,8 @@ SHARPENINGS = (12, 60)
 """Steps of Richardson and Lucy from the counts: few leave much of a wide blur, many find noise where there is little of it."""
 WIDTHS = (0.5, 0.8)
 """Pixels: blurs that are tried beside the one that a coherent object tells of, which may be a mixture with its twin."""
+ALONG, ACROSS = 0.8, 0.2
+"""Pixels: widths of blurs that are tried too where one is doubted, along one axis and across it."""
 RANDOM = 4
 """Random phases at most that are tried with each blur."""
 BETTER = 0.02
@@ -94,8 +96,8 @@ def settle(
     seed
         Of the random phases.
     doubted
-        Whether a blur is sought even if what was found tells of none: where there is a wide one, thorough searches find objects
-        that explain the counts nearly without it.
+        Whether a blur is sought even if what was found tells of none, and along single axes too: where there is a wide one,
+        thorough searches find objects that explain the counts nearly without it.
     """
     coherent = yield from refine(data, found.kept, POLISHED, "guess", choice.keep)
     to_scan = (1 / scale[0], 1 / scale[1], 1 / scale[2])
@@ -104,8 +106,12 @@ def settle(
     if first is None and not doubted:
         return found, None
     ends = [coherent]
+    others = [Blur((width, width, width)) for width in WIDTHS]
+    if doubted:
+        sigma = (ALONG, ACROSS, ACROSS), (ACROSS, ALONG, ACROSS), (ACROSS, ACROSS, ALONG)
+        others += [Blur(widths) for widths in sigma]
     for steps in SHARPENINGS:
-        seeking = _Seeking(data, shapes, choice, scale, seed, steps)
+        seeking = _Seeking(data, shapes, choice, scale, seed, steps, others)
         ends.append((yield from seeking.settled(coherent, first)))
     end = ends[0]
     for other in ends[1:]:
@@ -121,7 +127,10 @@ def _score(found: Phased) -> float:
 
 @dataclass(frozen=True)
 class _Seeking:
-    """The search for a guess and a blur with counts that are sharpened by so many `steps`; the rest as for `settle`."""
+    """The search for a guess and a blur with counts that are sharpened by so many `steps`.
+
+    `others` are tried first, beside the blur that a coherent object tells of; the rest as for `settle`.
+    """
 
     data: Diffraction
     shapes: Starts
@@ -129,6 +138,7 @@ class _Seeking:
     scale: Widths
     seed: int
     steps: int
+    others: list[Blur]
 
     def settled(self, coherent: Phased, first: Blur | None) -> Generator[Progress, None, Phased]:
         """Return the guess, refined with the blur that goes with it, which is in pixels of the small pattern.
@@ -142,8 +152,7 @@ class _Seeking:
         found, blur = coherent, first
         for number in range(ROUNDS):
             own = [] if blur is None else [seeker.further(blur)]
-            others = [] if number else [Blur((width, width, width)) for width in WIDTHS]
-            tried = [*own, *others]
+            tried = own if number else [*own, *self.others]
             best, now, found = yield from self._best(tried, found, number + 1)
             if best >= len(own):  # what the first object told was wrong
                 seeker = Seeker(tried[best])
