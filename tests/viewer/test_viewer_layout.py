@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_autophase.viewer.widgets.box import Box
 from napari_autophase.viewer.widgets.layout import LABEL_WIDTH, Buttons, caption, form
+from napari_autophase.viewer.widgets.narrow import Button, Combo, Tick
+from napari_autophase.viewer.widgets.narrow import shown as elided
 from napari_autophase.viewer.widgets.notes import Note
 from napari_autophase.viewer.widgets.page import Page
+from napari_autophase.viewer.widgets.recipe_form import RecipeForm
 from napari_autophase.viewer.widgets.scan_facts import ScanFacts
+from napari_autophase.viewer.widgets.section import Section
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -101,3 +112,57 @@ def test_the_question_mark_of_a_box_is_whole(points, qtbot):
     box = shown(Box("Crystal", "guide/strain.md"), 300, qtbot)
     assert box.explained.height() >= box.explained.fontMetrics().height()
     assert box.rect().contains(box.explained.geometry())
+
+
+def test_forms_give_way_where_letters_leave_no_room_beside_labels(points, qtbot):
+    page = QWidget()
+    lines = form(page)
+    label, box = caption("First look suffices below χ²"), QSpinBox()
+    box.setRange(0, 100_000)
+    box.setSuffix(" iterations")
+    lines.addRow(label, box)
+    lines.addRow(caption("Seed"), QLineEdit())
+    shown(page, 340, qtbot)
+    assert page.width() == 340, "it asks for no more"
+    assert box.width() >= box.sizeHint().width(), "nothing of it is cut off"
+    assert (box.y() > label.y() + label.height() - 1) == (points == 18)
+
+
+def test_what_a_choice_has_no_room_for_ends_in_an_ellipsis(points, qtbot):
+    box = Combo()
+    box.addItems(["strained_96x80x88_of_the_night_before", "a"])
+    shown(box, 200, qtbot)
+    assert box.width() == 200
+    assert elided(box).endswith("…")
+    assert elided(box).startswith("st")
+    box.setCurrentIndex(1)
+    assert elided(box) == "a"
+
+
+def test_all_settings_of_a_recipe_fit_into_a_narrow_dock(points, qtbot):
+    fields = shown(RecipeForm(elsewhere=()), 380, qtbot)
+    for part in fields.parts.values():
+        part.head.setChecked(True)
+    QApplication.processEvents()
+    assert fields.minimumSizeHint().width() <= 380
+
+
+def test_ticks_go_on_in_another_line(points, qtbot):
+    tick = shown(Tick("Show the crystal while it is refined"), 300, qtbot)
+    assert tick.text() == "Show the crystal while it is refined"
+    assert tick.width() == 300
+    line = tick.fontMetrics().height()
+    assert (tick.sizeHint().height() >= 2 * line) == (points == 18)
+    tick.click()
+    assert tick.isChecked()
+
+
+def test_headlines_and_long_buttons_end_in_an_ellipsis(points, qtbot):
+    button = shown(Button("Bring back the scan of the night before"), 200, qtbot)
+    assert button.width() == 200
+    assert button.cut.endswith("…")
+    wide = shown(Button("Sum"), 160, qtbot)
+    assert wide.cut == "Sum"
+    section = shown(Section("Sum of all the repeated scans of one night"), 200, qtbot)
+    assert section.width() == 200
+    assert section.head.width() < section.head.sizeHint().width()

@@ -11,6 +11,7 @@ from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.viewer import threads
 from napari_autophase.viewer.docks.display_dock import DisplayDock
+from napari_autophase.viewer.model import compat
 from napari_autophase.viewer.model.sketch import sketch
 from napari_autophase.viewer.model.watch import Allowance, Seen, Watch
 
@@ -254,6 +255,12 @@ def run(session, launch, scan):
     now = Now()
     now.start()
     return now
+
+
+def test_the_caption_of_a_run_breaks_where_the_canvas_is_narrow(run, viewer, monkeypatch):
+    monkeypatch.setattr(compat, "canvas_size", lambda viewer: (400, 300))
+    run.show()
+    assert compat.text(viewer).text == "crystal · live\nphase (rad)"
 
 
 def test_the_crystal_is_seen_while_it_is_refined_and_becomes_the_result(run, viewer, session):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QMainWindow, QWidget
 from scipy import ndimage
 from viewer_doubles import make_reconstruction
 
-from napari_autophase.viewer.docks.slices_dock import SlicesDock
+from napari_autophase.viewer.docks.slices_dock import SlicesDock, open_slices
 from napari_autophase.viewer.model.mesh import Cut
 from napari_autophase.viewer.model.sections import ACROSS, Sections
 
@@ -215,3 +216,32 @@ def test_a_closed_panel_hears_no_more(session, viewer, qtbot):
     assert not [each for each in surface.mouse_drag_callbacks if getattr(each, "__self__", None) is dock]
     result.set_threshold(0.5)
     viewer.layers.clear()
+
+
+@pytest.mark.parametrize("room", [900, 20])
+def test_the_panel_opens_where_it_does_not_make_the_window_higher(viewer, session, qtbot, room):
+    session.add_result(marked())
+    outside, placed = QMainWindow(), {}
+    qtbot.addWidget(outside)
+    middle = QWidget()
+    middle.setMinimumHeight(300)
+    outside.setCentralWidget(middle)
+    outside.resize(1200, 300 + room)
+
+    class Placed:
+        def raise_(self):
+            placed["front"] = True
+
+    def add(panel, **where):
+        placed.update(where, panel=panel)
+        return Placed()
+
+    object.__setattr__(viewer, "window", SimpleNamespace(_qt_window=outside, add_dock_widget=add))
+    open_slices(viewer)
+    qtbot.addWidget(placed["panel"])
+    assert placed["area"] == ("bottom" if room == 900 else "right")
+    if room == 20:
+        assert placed["tabify"]
+        assert placed["front"]
+        narrow = placed["panel"].minimumSizeHint()
+        assert narrow.width() < SlicesDock(viewer).minimumSizeHint().width()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox
 
 from ..model.landmarks import KINDS, Kind
 from ..model.results import ResultLayers
@@ -13,6 +12,7 @@ from ..model.session import Session
 from ..widgets.box import Box
 from ..widgets.layout import Buttons, caption, form
 from ..widgets.listening import listen
+from ..widgets.narrow import Combo, Tick
 from ..widgets.notes import Note
 from ..widgets.words import in_window
 
@@ -45,15 +45,13 @@ class BesideBox(Box):
     def __init__(self, session: Session) -> None:
         super().__init__("Over it and beside it", "guide/strain.md#Dislocations")
         self._session, self._extras = session, session.extras
-        self.ticks = {kind: QCheckBox(_TITLES[kind][0]) for kind in KINDS}
+        self.ticks = {kind: Tick(_TITLES[kind][0]) for kind in KINDS}
         self.said = {kind: Note() for kind in KINDS}
         for kind, tick in self.ticks.items():
             tick.setToolTip(_TITLES[kind][1])
             tick.toggled.connect(partial(self._extras.landmarks.show, kind))
             self.said[kind].setTextFormat(Qt.TextFormat.RichText)
-        self.other = QComboBox()
-        self.other.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.other.setMinimumContentsLength(8)
+        self.other = Combo()
         self.other.setToolTip(
             "Show another result beside this one, brought onto it (shift, ramp, and twin where that agrees better),\n"
             "and what differs: three views that turn together, at one threshold, cut alike."

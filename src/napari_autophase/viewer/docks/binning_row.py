@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QCheckBox, QLabel, QSpinBox
+from qtpy.QtWidgets import QLabel, QSpinBox
 
 from ...recipe import Preparation
 from ...scan import InputError, Scan
@@ -11,6 +11,7 @@ from ..model.choices import choices_of, preparation_of, recipe_of
 from ..model.session import Session
 from ..widgets.layout import Rows, narrow, row
 from ..widgets.listening import listen
+from ..widgets.narrow import Tick
 from ..widgets.notes import Note
 
 _MOST = 16
@@ -43,7 +44,7 @@ class BinningRow(Rows):
             narrow(side, 30)
             side.setToolTip(self.toolTip())
             side.valueChanged.connect(lambda _: self._choose())
-        self.view = QCheckBox("Show what is phased")
+        self.view = Tick("Show what is phased")
         self.view.setToolTip(
             "Draw on the diffraction what phasing takes of it: binned, and cropped about the peak, with a frame around it."
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from ..model import compat
 from ..model.mesh import Cut
 from ..model.results import ResultLayers
 from ..widgets.box import Box
 from ..widgets.layout import caption, form, row
+from ..widgets.narrow import Combo
 from ..widgets.sliders import slider
 
 Normal = tuple[float, float, float]
@@ -30,7 +31,7 @@ class CutBox(Box):
         self._result: ResultLayers | None = None
         self._side = 1.0
         self._across: Normal = (1.0, 0.0, 0.0)
-        self.axis = QComboBox()
+        self.axis = Combo()
         self.axis.setToolTip(
             "The axis across which the crystal is cut.\n"
             f"Across {_VIEW}: turn the crystal until you look straight at the plane that you want, then choose this (again)."

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
     QFileDialog,
     QPushButton,
     QVBoxLayout,
@@ -29,6 +27,7 @@ from ..widgets.help import HelpButton
 from ..widgets.histogram import HistogramStrip
 from ..widgets.layout import Buttons, caption, form, row
 from ..widgets.listening import listen
+from ..widgets.narrow import Combo, Tick
 from ..widgets.notes import Note
 from ..widgets.page import Page
 from ..widgets.range_row import RangeRow
@@ -87,7 +86,7 @@ class DisplayDock(Page):
         )
         self.suggest = QPushButton()
         self.suggest.setToolTip("Take the dashed value as the threshold.")
-        self.colour = QComboBox()
+        self.colour = Combo()
         self.colour.setToolTip(
             "What colours the crystal; in 2-D, what its slices show.\n"
             "Spacing and tilt need the geometry; the averaged strain, at the resolution at which\n"
@@ -95,7 +94,7 @@ class DisplayDock(Page):
         )
         self.range = RangeRow()
         self.range.setToolTip("From where to where the colours of this quantity reach.")
-        self.relief = QCheckBox("Relief")
+        self.relief = Tick("Relief")
         self.relief.setToolTip(
             "Darken the facets that are turned away from the light, so that the shape is seen.\n"
             "Off: the bare colours of the colour bar. The face of a cut is always shown bare."
@@ -335,12 +334,9 @@ class DisplayDock(Page):
 
     def _show_slices(self) -> None:
         """Open the panel with three slices, if it is not open."""
-        from .slices_dock import SlicesDock
+        from .slices_dock import open_slices
 
-        viewer = self._session.viewer
-        window = getattr(viewer, "window", None)
-        if window is not None and not window._qt_window.findChildren(SlicesDock):
-            window.add_dock_widget(SlicesDock(viewer), name="Slices", area="bottom")
+        open_slices(self._session.viewer)
 
     def _on_side(self) -> None:
         shown, live = self._session.diffraction_shown, self._session.live.layer_of_run

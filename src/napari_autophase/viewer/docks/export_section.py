@@ -21,7 +21,7 @@ from ..model.session import Session
 from ..model.turntable import PICTURES, turning
 from ..threads import Tasks
 from ..widgets.fields import Choice, Words
-from ..widgets.layout import caption, form, row
+from ..widgets.layout import Buttons, caption, form
 from ..widgets.listening import listen
 from ..widgets.notes import ActivityBar, Note
 from ..widgets.section import Section
@@ -96,9 +96,7 @@ class ExportSection(Section):
             (self.report, self.line),
             (self.maps, self.export),
         ):
-            both = row(*pair)
-            both.setStretch(1, 1)
-            lines.addRow(both)
+            lines.addRow(Buttons(*pair))
         lines.addRow(self.repeat)
         lines.addRow(self.activity)
         lines.addRow(self.note)

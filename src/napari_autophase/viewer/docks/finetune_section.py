@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QStandardPaths, Signal
-from qtpy.QtWidgets import QFileDialog, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout
+from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton, QSpinBox, QVBoxLayout
+from superqt import QElidingLabel
 
 from ...files import make_folder
 from ...recipe import Recipe
@@ -21,7 +22,7 @@ from ..model.pace import Plan
 from ..model.run_words import duration, meanings
 from ..model.session import Session
 from ..warmup import engine
-from ..widgets.layout import caption, form, row
+from ..widgets.layout import Buttons, caption, form
 from ..widgets.listening import listen
 from ..widgets.notes import Note
 from ..widgets.section import Section
@@ -96,7 +97,7 @@ class FineTuneSection(Section):
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop after the present step; nothing is kept.")
         self.cancel.clicked.connect(self._controller.cancel)
-        self.stage = QLabel()
+        self.stage = QElidingLabel()
         self.bar = QProgressBar()
         self.bar.setRange(0, BAR)
         self.bar.setTextVisible(False)
@@ -116,10 +117,10 @@ class FineTuneSection(Section):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(explanation)
         column.addLayout(choices)
-        column.addLayout(row(self.button, self.cancel))
+        column.addWidget(Buttons(self.button, self.cancel))
         for widget in (self.stage, self.bar, self.summary):
             column.addWidget(widget)
-        column.addLayout(row(self.take, self.save))
+        column.addWidget(Buttons(self.take, self.save))
 
         controller = self._controller
         listen(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from superqt import QElidingLabel
 
 from ...recipe import Recipe
 from ...scan import InputError
@@ -35,7 +36,7 @@ class GoingOn(QWidget):
     ) -> None:
         super().__init__()
         self._session, self._refuse, self._replaces = session, refuse, replaces
-        self.name = QLabel()
+        self.name = QElidingLabel()
         self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.more = _button(
             "+50 iterations",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from napari.layers import Layer
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QComboBox, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from ...scan import InputError
 from ..model.foreign import Holds, Meaning
@@ -12,6 +12,7 @@ from ..model.session import Session
 from ..widgets.box import Box
 from ..widgets.layout import caption, form
 from ..widgets.listening import listen
+from ..widgets.narrow import Combo
 from ..widgets.notes import Note
 from ..widgets.words import in_window
 
@@ -38,18 +39,15 @@ class ImageSection(Box):
         self._session = session
         self._phases: list[Layer] = []
         self.about = Note()
-        self.holds = QComboBox()
+        self.holds = Combo()
         for word, text in _HOLDS.items():
             self.holds.addItem(text, word)
         self.holds.setToolTip(
             "What the image's numbers are.  A scan is phased; a crystal in direct space is shown as it is."
         )
-        self.phase = QComboBox()
+        self.phase = Combo()
         self.phase.setToolTip("The image that holds the crystal's phase in rad.")
         self.phase_label = caption("Phase", self.phase.toolTip())
-        for box in (self.holds, self.phase):
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(8)
         self.use = QPushButton()
         self.refused = Note()
         rows = form(self)

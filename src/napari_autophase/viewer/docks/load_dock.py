@@ -25,6 +25,7 @@ from ..widgets.buttons import SampleButton
 from ..widgets.file_row import FileRow
 from ..widgets.layout import caption, form
 from ..widgets.listening import listen
+from ..widgets.narrow import Combo
 from ..widgets.notes import ActivityBar, Note
 from ..widgets.page import Page
 from ..widgets.repeats_form import RepeatsForm
@@ -74,10 +75,8 @@ class LoadDock(Page):
 
         self.file = FileRow("drop a scan here", folders=True)
         self.file.setToolTip("NumPy, TIFF (a stack, or a folder of frames), HDF5/NeXus, or CXI.")
-        self.dataset = QComboBox()
+        self.dataset = Combo(12)  # a scan's line is long: it must not widen the dock
         self.dataset.setToolTip("The file holds several volumes or scans: which one is the rocking curve?")
-        self.dataset.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.dataset.setMinimumContentsLength(12)  # a scan's line is long: it must not widen the dock
         self.dataset.setMaxVisibleItems(25)
         self.dataset.setStyleSheet("combobox-popup: 0;")  # else some styles show all of hundreds
         self.dataset_label = caption("Dataset")

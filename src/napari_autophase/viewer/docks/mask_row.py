@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from ...recipe import Preparation
 from ...scan import InputError, Scan
@@ -19,6 +19,7 @@ from ..model.session import Session
 from ..threads import Tasks
 from ..widgets.layout import Rows, row
 from ..widgets.listening import listen
+from ..widgets.narrow import Combo, Tick
 from ..widgets.notes import Note
 from ..widgets.words import in_window
 
@@ -51,14 +52,12 @@ class MaskRow(Rows):
             "Any 3-D Labels layer can mask the scan: what has a label is left out, beside what the mask's file says.\n"
             "The result keeps the mask, so that it can be repeated."
         )
-        self.layer = QComboBox()
-        self.layer.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.layer.setMinimumContentsLength(8)
+        self.layer = Combo()
         self.paint = QPushButton("Paint…")
         self.paint.setToolTip(
             "Paint with napari's brush, polygon or fill: on one frame, or through all of them with n edit dim 3."
         )
-        self.view = QCheckBox("Show what is masked")
+        self.view = Tick("Show what is masked")
         self.view.setToolTip(
             "Colour every voxel that phasing will leave out: by the masks, as hot, dead or saturated."
         )

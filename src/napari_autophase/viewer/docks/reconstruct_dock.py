@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QApplication,
-    QCheckBox,
     QComboBox,
     QFileDialog,
     QLineEdit,
@@ -34,6 +33,7 @@ from ..widgets.help import HelpButton
 from ..widgets.iterations import Iterations
 from ..widgets.layout import Buttons, caption, form, row
 from ..widgets.listening import listen
+from ..widgets.narrow import Combo, Tick
 from ..widgets.notes import Note
 from ..widgets.page import Page
 from ..widgets.recipe_form import RecipeForm, changed, in_words
@@ -90,10 +90,10 @@ class ReconstructDock(Page):
 
     def _make_choices(self) -> None:
         descriptions = dict(settings(Recipe))
-        self.scan = QComboBox()
+        self.scan = Combo()
         self.scan.setToolTip("What to reconstruct: a scan, or any 3-D image of the viewer as counts.")
         self.scan.activated.connect(lambda index: self._session.choose(self.scan.itemData(index)))
-        self.preset = QComboBox()
+        self.preset = Combo()
         for preset in PRESETS:
             self.preset.addItem(preset, preset)
         self.preset.setToolTip("How much effort to spend.")
@@ -113,12 +113,12 @@ class ReconstructDock(Page):
         )
         self.basic["refine.shrink_wrap.threshold"].on_change(self._on_threshold)
         self.basic["seed"].widget.setToolTip("The same seed gives the same result.")
-        self.replace = QCheckBox("Replace the last result")
+        self.replace = Tick("Replace the last result")
         self.replace.setToolTip(
             "Put the result in the place of the last one of this scan instead of into a new numbered group;\n"
             "one that is starred in the Display panel stays."
         )
-        self.live = QCheckBox("Show the crystal while it is refined")
+        self.live = Tick("Show the crystal while it is refined")
         self.live.setChecked(self._session.live.enabled)
         self.live.setToolTip(
             "Show the surface of the best start so far, coloured by its phase, now and then: it takes about 3 % of a run's time."

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Layer, Surface
+from qtpy.QtCore import QSize
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QBoxLayout, QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
 
 from ..model.quantity import label
 from ..model.result_data import RESULT
@@ -19,12 +20,19 @@ from ..model.sections import Sections
 from ..sessions import session_of
 from ..widgets.layout import row
 from ..widgets.listening import listen
+from ..widgets.narrow import Combo
 from ..widgets.notes import Note
 from ..widgets.page import GoesWithItsDock
 from ..widgets.slice_view import ProfileView, SliceView
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+_ACROSS, _DOWN = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+_LEAST_PX = (150, 440)
+"""The least height that is asked for, in pixels: of slices side by side, and below each other."""
+_TITLE_PX = 24
+"""Height of a dock's title."""
 
 
 class SlicesDock(QWidget):
@@ -34,19 +42,20 @@ class SlicesDock(QWidget):
     ----------
     napari_viewer
         The viewer.
+    is_high
+        Whether the slices stand below each other, however wide it is.
     """
 
-    def __init__(self, napari_viewer: ViewerModel) -> None:
+    def __init__(self, napari_viewer: ViewerModel, *, is_high: bool = False) -> None:
         super().__init__()
         GoesWithItsDock(self)
-        self._session = session_of(napari_viewer)
+        self._session, self._is_high = session_of(napari_viewer), is_high
         self.sections: Sections | None = None
         self._heard: list[tuple[ResultLayers, list[Layer]]] = []
         self.views = tuple(SliceView() for _ in range(3))
         self.profile = ProfileView()
-        self.along = QComboBox()
+        self.along = Combo(11)
         self.along.setToolTip("The axis along which the line runs through the point.")
-        self.along.setMinimumContentsLength(11)
         self.edges, self.here, self.empty = Note(), Note(), Note()
         self.here.setToolTip(
             "What stands where the slices meet; press in a slice, or on the isosurface, to go there."
@@ -60,7 +69,7 @@ class SlicesDock(QWidget):
         lines.setSpacing(2)
         lines.addWidget(self.along)
         lines.addWidget(self.profile, 1)
-        self._pictures = pictures = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._pictures = pictures = QBoxLayout(_DOWN if is_high else _ACROSS)
         for view in self.views:
             pictures.addWidget(view, 2)
         pictures.addLayout(lines, 3)
@@ -90,14 +99,15 @@ class SlicesDock(QWidget):
         )
         self._listen()
 
+    def minimumSizeHint(self) -> QSize:
+        """Return a height that a low screen has; below it, slices become smaller."""
+        least = super().minimumSizeHint()
+        return least.boundedTo(QSize(least.width(), _LEAST_PX[self._is_high]))
+
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Put the slices side by side, or below each other where the dock is high and narrow."""
-        wide = (
-            QBoxLayout.Direction.LeftToRight
-            if self.width() > self.height()
-            else QBoxLayout.Direction.TopToBottom
-        )
-        self._pictures.setDirection(wide)
+        is_high = self._is_high or self.width() <= self.height()
+        self._pictures.setDirection(_DOWN if is_high else _ACROSS)
         super().resizeEvent(event)
 
     # -- which result --------------------------------------------------------------------------------------------------
@@ -209,6 +219,21 @@ class SlicesDock(QWidget):
         )
         self.edges.say(sections.edge_words(axis))
         self.here.say(sections.words())
+
+
+def open_slices(viewer: ViewerModel) -> None:
+    """Open the panel in a viewer's window, unless it is open: below the canvas, or beside it where that needs a higher window."""
+    window = getattr(viewer, "window", None)
+    if window is None or window._qt_window.findChildren(SlicesDock):
+        return
+    outside, panel = window._qt_window, SlicesDock(viewer)
+    least = outside.minimumSizeHint().height() + panel.minimumSizeHint().height() + _TITLE_PX
+    if least <= outside.height():
+        window.add_dock_widget(panel, name="Slices", area="bottom")
+    else:  # large letters, or a low screen
+        panel.deleteLater()
+        panel = SlicesDock(viewer, is_high=True)
+        window.add_dock_widget(panel, name="Slices", area="right", tabify=True).raise_()
 
 
 def _met(corners: np.ndarray, place: np.ndarray, direction: np.ndarray) -> np.ndarray:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QPushButton
-
 from ..model.session import Session
 from ..widgets.listening import listen
-
-_LETTERS = 28
-"""Of a name, at most: a button is as wide as its words."""
+from ..widgets.narrow import Button
 
 
-class UndoButton(QPushButton):
+class UndoButton(Button):
     """Says what comes back.
 
     Parameters
@@ -33,6 +29,5 @@ class UndoButton(QPushButton):
     def follow(self) -> None:
         """Say what comes back."""
         last = self._deleted.last
-        name = last if len(last) <= _LETTERS else f"{last[: _LETTERS - 1]}…"
-        self.setText(f"Bring back {name}".replace("&", "&&"))  # which would underline a letter
+        self.setText(f"Bring back {last}".replace("&", "&&"))  # which would underline a letter
         self.setVisible(bool(self._deleted.last))

@@ -59,7 +59,8 @@ class Workspace(QWidget):
         self._later.timeout.connect(self._make_next)
         self._later.start()
         self.tabs.setDocumentMode(True)
-        self.tabs.setStyleSheet("QTabBar::tab { padding: 6px 14px; }")
+        self.tabs.setUsesScrollButtons(False)  # a panel must not be out of sight
+        self.tabs.setStyleSheet("QTabBar::tab { padding: 6px 12px; }")
 
     @cached_property
     def load(self) -> LoadDock:

@@ -11,6 +11,7 @@ from napari.layers import Layer
 from napari.utils.colormaps import ensure_colormap
 
 from . import compat
+from .canvas import show_caption
 from .controller import Controller, Update
 from .mesh import RELIEF_TEXTURE
 from .piece_queue import PieceQueue
@@ -177,8 +178,7 @@ class Live:
             return
         self._before = stage.seen, self._make_room()
         yield from stage.show_live(layer, sketch.unit)
-        text = compat.text(viewer)
-        text.text, text.position, text.visible = f"{name} · live   phase (rad)", "top_left", True
+        show_caption(viewer, (f"{name} · live", "phase (rad)"))
         self._camera = _camera(viewer) if stage.framed else None
 
 

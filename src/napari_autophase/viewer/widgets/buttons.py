@@ -9,15 +9,17 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QPushButton
 
+from .narrow import Button
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 
-class PrimaryButton(QPushButton):
+class PrimaryButton(Button):
     """The one button that a dock is about."""
 
     def __init__(self, text: str, viewer: ViewerModel) -> None:
-        super().__init__(text)
+        super().__init__(text, least=text)
         self.setMinimumHeight(40)
         self._viewer = viewer
         viewer.events.theme.connect(self._paint)

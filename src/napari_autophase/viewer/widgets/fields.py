@@ -6,19 +6,18 @@ from collections.abc import Mapping
 
 from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QComboBox, QLineEdit
+from qtpy.QtWidgets import QLineEdit
+
+from .narrow import Combo
 
 
-class Choice(QComboBox):
+class Choice(Combo):
     """One of several words; `chosen` tells which."""
 
     chosen = Signal(str)
 
     def __init__(self, words: Mapping[str, str]) -> None:
         super().__init__()
-        # a long text must not widen the dock
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(8)
         for word, text in words.items():
             self.addItem(text, word)
         self.activated.connect(lambda _: self.chosen.emit(self.path))

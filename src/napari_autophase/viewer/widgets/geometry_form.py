@@ -10,11 +10,12 @@ from typing import Any, cast
 
 from magicgui.widgets import Widget, create_widget
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
+from qtpy.QtWidgets import QLineEdit, QWidget
 
 from ...geometry import BEAMLINES, KEYS, NEEDED, Axis, Geometry, check, direction, find_beamline, said
 from ...scan import InputError
 from .layout import caption, form
+from .narrow import Combo
 from .notes import Note
 from .words import GEOMETRY as NAMES
 
@@ -44,10 +45,10 @@ class GeometryForm(QWidget):
         self.given: Geometry | None = None
         self._known: dict[str, Any] = {}
         self._as_given: dict[str, str] = {}
-        self.beamline = QComboBox()
+        self.beamline = Combo()
         self.beamline.addItems(list(BEAMLINES))
         self.beamline.setToolTip("Names and senses of the circles and of the detector's axes.")
-        self.rocking = QComboBox()
+        self.rocking = Combo()
         self.rocking.setToolTip("The circle that was scanned.")
         self._fields = {
             name: create_widget(annotation=str, name=name) for name in ("pixel_directions", *_LINES)

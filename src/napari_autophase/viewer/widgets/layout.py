@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QSize, Qt
+from collections.abc import Iterator
+
+from qtpy.QtCore import QEvent, QRect, QSize, Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -12,6 +14,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLayout,
+    QLayoutItem,
     QVBoxLayout,
     QWidget,
 )
@@ -20,14 +23,46 @@ LABEL_WIDTH = 110
 """Of the labels of fields, in pixels: the longest of them fit, unless letters are large."""
 _GAP = 4
 """Pixels between buttons."""
+_WIDEST_LABEL = 0.6
+"""Part of a form's width that labels have beside their fields, at most."""
+_LABEL, _FIELD = QFormLayout.ItemRole.LabelRole, QFormLayout.ItemRole.FieldRole
+
+
+class _Form(QFormLayout):
+    """A form whose fields stand below their labels, all of them, where there is too little room beside."""
+
+    def setGeometry(self, place: QRect) -> None:
+        """Take this place."""
+        policies = QFormLayout.RowWrapPolicy
+        needed = max((each.minimumSize().width() for each in self._items(_LABEL)), default=0)
+        fields = list(self._items(_FIELD))
+        wraps = bool(needed and fields) and (
+            needed > _WIDEST_LABEL * place.width()
+            or needed + self.horizontalSpacing() + max(map(_least, fields)) > place.width()
+        )
+        self.setRowWrapPolicy(policies.WrapAllRows if wraps else policies.WrapLongRows)
+        super().setGeometry(place)
+
+    def _items(self, role: QFormLayout.ItemRole) -> Iterator[QLayoutItem]:
+        for index in range(self.rowCount()):
+            item, label = self.itemAt(index, role), self.itemAt(index, _LABEL)
+            if item is not None and label is not None and not label.isEmpty():
+                yield item
+
+
+def _least(item: QLayoutItem) -> int:
+    """Return the width that a field needs: napari's style lets boxes for numbers be narrower than what they say."""
+    box = item.widget()
+    return (box.sizeHint() if isinstance(box, QAbstractSpinBox) else item.minimumSize()).width()
 
 
 def form(parent: QWidget | None = None) -> QFormLayout:
     """Return a form whose fields grow and whose labels align."""
-    layout = QFormLayout(parent) if parent is not None else QFormLayout()
+    layout = _Form(parent) if parent is not None else _Form()
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setHorizontalSpacing(8)
     layout.setVerticalSpacing(4)
+    layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     return layout
@@ -107,7 +142,10 @@ class Buttons(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Return the width of the widest button, and the height of the lines that there are."""
-        return QSize(max(self._widths), self._grid.minimumSize().height())
+        return QSize(
+            max(button.minimumSizeHint().width() for button in self._buttons),
+            self._grid.minimumSize().height(),
+        )
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Stand in as many lines as the width asks for."""
@@ -120,12 +158,8 @@ class Buttons(QWidget):
             self._fit()
         return super().event(event)
 
-    @property
-    def _widths(self) -> list[int]:
-        return [button.minimumSizeHint().width() for button in self._buttons]
-
     def _fit(self) -> None:
-        widths, count = self._widths, len(self._buttons)
+        widths, count = [button.sizeHint().width() for button in self._buttons], len(self._buttons)
         for lines in range(1, count + 1):
             columns = -(-count // lines)
             if sum(max(widths[at::columns]) + _GAP for at in range(columns)) - _GAP <= self.width():

@@ -10,12 +10,24 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from ..warmup import engine
 from .fields import Words
 
-DOCK_WIDTH = 372
-"""Docks ask for this width, in pixels."""
+DOCK_WIDTH = 374
+"""Docks are as wide as this, in pixels: fields stand beside their labels in letters of 9 points."""
+_PER_POINT, _WIDEST = 18, 430
+"""Pixels more for each point of larger letters, and where that ends: a window of 1280 pixels has no more beside napari's own."""
 DOCK_HEIGHT = 170
 """Docks on top of each other leave each this height, in pixels."""
 WARM_UP_AFTER_MS = 300
 """A dock has been drawn by then, and what it will need may be loaded."""
+
+
+def _points() -> int:
+    """Return how large napari's letters are."""
+    return int(get_settings().appearance.font_size)
+
+
+def _width() -> int:
+    """Return the width that docks have."""
+    return min(DOCK_WIDTH + _PER_POINT * max(0, _points() - 9), _WIDEST)
 
 
 class GoesWithItsDock(QObject):
@@ -77,7 +89,7 @@ class Page(QWidget):
 
     def _write_as_napari(self) -> None:
         """Let all letters be as large as napari's style has those of labels and buttons: it leaves out lines and headlines."""
-        wanted = f"QLineEdit, QToolButton {{ font-size: {get_settings().appearance.font_size}pt; }}"
+        wanted = f"QLineEdit, QToolButton {{ font-size: {_points()}pt; }}"
         if self.styleSheet() != wanted:
             self.setStyleSheet(wanted)
 
@@ -93,14 +105,14 @@ class Page(QWidget):
         self._seen.start()
 
     def sizeHint(self) -> QSize:
-        """Return the width that docks have, and the height of what they hold."""
-        return QSize(DOCK_WIDTH, super().sizeHint().height())
+        """Return the width that docks have, more of it for large letters, and the height of what they hold."""
+        return QSize(_width(), super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        """Return the width below which something would be cut off, and the height for the foot and some of what scrolls."""
+        """Return the width of docks, or more where something would be cut off, and room for the foot and some of what scrolls."""
         least, whole = self._body.minimumSizeHint(), self._whole.minimumSize()
         foot_height = whole.height() - self.scroller.minimumSizeHint().height()
         height = max(min(least.height(), DOCK_HEIGHT - foot_height), 0) + foot_height
         bar = self.scroller.verticalScrollBar()
         scrolling = 0 if bar is None else bar.sizeHint().width()
-        return QSize(max(least.width() + scrolling, whole.width()), height)
+        return QSize(max(least.width() + scrolling, whole.width(), _width()), height)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 from superqt import QRangeSlider
 
 from .layout import row
+from .narrow import Tick
 
 _STEPS = 1000
 """Steps of the slider from end to end."""
-_BOX_PX = 68
+_BOX_PX = 58
 """Pixels: the least width of a box for a number."""
 Range = tuple[float, float]
 
@@ -29,7 +30,7 @@ class RangeRow(QWidget):
         self.high.setToolTip("Where the colours end.")
         self.slider = QRangeSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)
-        self.automatic = QCheckBox("auto")
+        self.automatic = Tick("auto")
         self.automatic.setToolTip(
             "Phase ±π, amplitude 0 to 1; else from the 1st to the 99th percentile inside the crystal,\n"
             "symmetric where the sign counts.  Each quantity keeps the range that was chosen for it."

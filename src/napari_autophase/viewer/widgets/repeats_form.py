@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QListWidget, QListWidget
 
 from ..model import gists
 from ..model.request import FILES
-from .layout import caption, form, row
+from .layout import Buttons, caption, form
 from .section import Section
 
 _HEIGHT = 110
@@ -46,7 +46,7 @@ class RepeatsForm(Section):
         self.sum.setToolTip("Read all that are ticked, and add them to the scan above.")
         rows = form(self.body)
         rows.addRow(self.list)
-        rows.addRow(row(self.add, self.sum, stretch=1))
+        rows.addRow(Buttons(self.add, self.sum))
         rows.addRow(caption("Correlation ≥", self.least.toolTip()), self.least)
         self.add.clicked.connect(self._ask)
         self.sum.clicked.connect(self.wanted)

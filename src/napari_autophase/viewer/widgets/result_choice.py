@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QStandardItem, QStandardItemModel
-from qtpy.QtWidgets import QComboBox, QHeaderView, QPushButton, QTreeView
+from qtpy.QtWidgets import QHeaderView, QPushButton, QTreeView
 
 from ..model.remarks import COLUMNS, STARS, Line
+from .narrow import Combo
 
 _WIDEST = 260
 """Pixels of a column, at most: a remark may be long."""
@@ -20,13 +21,11 @@ _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 """How they stand, and what is above them."""
 
 
-class ResultChoice(QComboBox):
+class ResultChoice(Combo):
     """A result of several; the list tells them apart by name, preset, figures, time and remark."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(8)  # a long name must not widen the dock
         self.setMaxVisibleItems(25)
         self.setStyleSheet("combobox-popup: 0;")
         self._rows = QStandardItemModel(0, len(COLUMNS), self)

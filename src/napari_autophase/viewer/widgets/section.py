@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from qtpy.QtCore import QRect, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
-from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from ..model.gists import Gist
 from .help import HelpButton
 from .layout import row
+from .narrow import Headline
 
 MARKS = {"good": ("✓", "#30a46c"), "doubt": ("!", "#d98a00"), "off": ("!", "#e5484d")}
 """Of each mark its letter and a colour that is seen on a light and on a dark panel."""
@@ -89,7 +90,7 @@ class Section(QWidget):
 
     def __init__(self, title: str, *, is_open: bool = False, page: str = "") -> None:
         super().__init__()
-        self.head = QToolButton()
+        self.head = Headline()
         self.head.setText(f" {title}")
         self.head.setCheckable(True)
         self.head.setChecked(is_open)

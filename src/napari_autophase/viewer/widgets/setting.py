@@ -23,6 +23,7 @@ from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox, QWidg
 
 from ...recipe import Recipe
 from ...recipe.settings import name_of, problem, takes, unit_of, zero_of
+from .narrow import elide
 from .weights_row import WeightsRow
 
 _LARGEST = 2**31 - 1
@@ -157,6 +158,8 @@ def make_setting(key: str, info: FieldInfo) -> Setting:
     widget = field.native
     tip = "\n".join([*wrap(info.description or key, 90), f"{key}: {takes(info)}"])
     widget.setToolTip(tip)
+    if isinstance(widget, QComboBox):
+        elide(widget)
     widget.setObjectName(key)
     unit, zero = unit_of(info), zero_of(info)
     if isinstance(widget, QSpinBox | QDoubleSpinBox):
