@@ -25,6 +25,8 @@ _GAP = 4
 """Pixels between buttons."""
 _WIDEST_LABEL = 0.6
 """Part of a form's width that labels have beside their fields, at most."""
+_SPIN_PX = 60
+"""What stands beside the text in a box for numbers."""
 _LABEL, _FIELD = QFormLayout.ItemRole.LabelRole, QFormLayout.ItemRole.FieldRole
 
 
@@ -52,8 +54,10 @@ class _Form(QFormLayout):
 
 def _least(item: QLayoutItem) -> int:
     """Return the width that a field needs: napari's style lets boxes for numbers be narrower than what they say."""
-    box = item.widget()
-    return (box.sizeHint() if isinstance(box, QAbstractSpinBox) else item.minimumSize()).width()
+    box, least = item.widget(), item.minimumSize().width()
+    if not isinstance(box, QAbstractSpinBox):
+        return least
+    return max(least, box.fontMetrics().horizontalAdvance(box.text()) + _SPIN_PX)
 
 
 def form(parent: QWidget | None = None) -> QFormLayout:
