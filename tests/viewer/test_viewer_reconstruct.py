@@ -626,6 +626,8 @@ def test_the_curve_is_shaded_where_it_is_expected_to_rise(ready, launch):
     launch.job.refine(30, 620, errors=[0.5])
     # 3*(20*ER+180*HIO)+20*ER
     assert ready.curve.explored == [(21, 200), (221, 400), (421, 600)]
+    bottom = ready.curve.plot.getPlotItem().getAxis("bottom")
+    assert bottom.labelText == "iterations; shaded: χ² is expected to rise"
     launch.job.done(make_reconstruction())
     ready.preset.setCurrentIndex(PRESETS.index("fast"))
     ready._use_preset()
@@ -633,6 +635,7 @@ def test_the_curve_is_shaded_where_it_is_expected_to_rise(ready, launch):
     ready.button.click()
     launch.job.refine(1, 50, errors=[0.5])
     assert ready.curve.explored == []
+    assert bottom.labelText == "iterations", "nothing is said of shades where there are none"
 
 
 def test_deleting_every_layer_in_mid_run(ready, viewer, session, launch):

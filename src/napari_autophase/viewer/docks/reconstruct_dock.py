@@ -26,6 +26,7 @@ from ...recipe.settings import settings, value_of
 from ...scan import InputError, Scan
 from ..model import gists
 from ..model.command import command
+from ..model.costs import costs
 from ..model.run_words import DEVICES, EXPLANATIONS
 from ..sessions import session_of
 from ..widgets.buttons import SampleButton
@@ -36,6 +37,7 @@ from ..widgets.listening import listen
 from ..widgets.narrow import Combo, Tick
 from ..widgets.notes import Note
 from ..widgets.page import Page
+from ..widgets.preset_choice import PresetChoice
 from ..widgets.recipe_form import RecipeForm, changed, in_words
 from ..widgets.section import Section
 from ..widgets.setting import Setting, make_setting
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 _log = logging.getLogger(__name__)
+_PRESET_S = ("guess.", "refine.")
+"""Parts of a recipe that are a preset's; what was said of the others is kept when one is chosen."""
 
 
 class ReconstructDock(Page):
@@ -64,6 +68,7 @@ class ReconstructDock(Page):
         super().__init__()
         self._session = session_of(napari_viewer)
         self._controller = self._session.controller
+        self._devices: set[str] = set()
         self._make_choices()
         self._make_panel(napari_viewer)
         self._lay_out()
@@ -74,6 +79,8 @@ class ReconstructDock(Page):
             (session.choices_changed, self._list_scans),
             (session.scan_changed, self._list_scans),
             (session.recipe_given, self.show_recipe),
+            (session.scan_updated, self._tell_costs),
+            (self._controller.finished, self._tell_costs),
             close=report.close,
         )
         if session.choices_made:
@@ -93,10 +100,7 @@ class ReconstructDock(Page):
         self.scan = Combo()
         self.scan.setToolTip("What to reconstruct: a scan, or any 3-D image of the viewer as counts.")
         self.scan.activated.connect(lambda index: self._session.choose(self.scan.itemData(index)))
-        self.preset = Combo()
-        for preset in PRESETS:
-            self.preset.addItem(preset, preset)
-        self.preset.setToolTip("How much effort to spend.")
+        self.preset = PresetChoice()
         self.preset.activated.connect(lambda _: self._use_preset())
         self.explanation = Note()
         self.basic: dict[str, Setting] = {
@@ -131,6 +135,7 @@ class ReconstructDock(Page):
         self.iterations = Iterations(self.algorithm)
         self.device_and_memory = DeviceAndMemory(self._session, self.recipe)
         self.device_and_memory.devices_known.connect(partial(offer_devices, device))
+        self.device_and_memory.devices_known.connect(self._on_devices)
         self.finetune = FineTuneSection(self._session, self.settled_recipe, self.use_weights)
         self.finetune.busy_changed.connect(lambda _: self._allow())
         self.save = QPushButton("Save recipe…")
@@ -268,6 +273,27 @@ class ReconstructDock(Page):
         self.explanation.say(said)
         for index, name in enumerate(PRESETS):
             self.preset.setItemText(index, f"{name}*" if changes and name == preset else name)
+        self._tell_costs()
+
+    def _on_devices(self, names: set[str]) -> None:
+        self._devices = names
+        self._tell_costs()
+
+    def _tell_costs(self, _: object = None) -> None:
+        """Say how long each preset would take on this scan, with what is kept when it is chosen."""
+        device, current = self.basic["device"].value, self._session.current
+        known = self._controller.rates(device)
+        usual = device == "cpu" or (device == "auto" and self._devices == {"cpu"})
+        self.preset.show_costs(
+            costs(current, self._as, known if known or (usual and self._devices) else None)
+        )
+
+    def _as(self, preset: str) -> Recipe:
+        """Return the recipe that the panel would show if this preset were chosen, or shows."""
+        if preset == self.preset.currentData():
+            return self.recipe()
+        kept = {key: value for key, value in self.form.values().items() if not key.startswith(_PRESET_S)}
+        return Recipe.from_preset(preset).with_settings(kept)
 
     def _on_threshold(self, *_: object) -> None:
         """Let a threshold that a person has moved rule the last update of the support too, unless the outline was moved."""
@@ -286,7 +312,7 @@ class ReconstructDock(Page):
         recipe = Recipe.from_preset(self.preset.currentData())
         weights = self.form.settings["guess.weights"].value
         self.basic["refine.shrink_wrap.threshold"].value = recipe.refine.shrink_wrap.threshold
-        self.form.show_recipe(recipe, ("guess.", "refine."))
+        self.form.show_recipe(recipe, _PRESET_S)
         self.use_weights(weights)
         self._explain()
 
@@ -337,6 +363,7 @@ class ReconstructDock(Page):
                 self.scan.setCurrentIndex(index)
         self.scan.setEnabled(bool(choices))
         self.scan.setPlaceholderText("none loaded")
+        self._tell_costs()
         self.hint.say(
             ""
             if choices

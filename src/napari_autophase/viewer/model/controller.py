@@ -196,12 +196,16 @@ class Controller:
         self._run: Run | None = None
         self._job: Job | None = None
         self._pace: Pace | None = None
-        self._rates: dict[str, float] = {}  # of earlier runs
+        self._rates: dict[str, dict[str, float]] = {}  # of earlier runs, by device
 
     @property
     def state(self) -> State:
         """The present state."""
         return self._state
+
+    def rates(self, device: str) -> dict[str, float]:
+        """Return the seconds that a unit of each phase's work took on this device, as far as runs have told (see `Pace`)."""
+        return dict(self._rates.get(device, {}))
 
     @property
     def busy(self) -> bool:
@@ -218,7 +222,8 @@ class Controller:
         """
         if self.busy:
             raise RuntimeError("A reconstruction is running already.")
-        self._pace = Pace(self._plan or Plan.of(scan.shape, recipe), self._clock(), self._rates)
+        known = self._rates.setdefault(recipe.device, {})
+        self._pace = Pace(self._plan or Plan.of(scan.shape, recipe), self._clock(), known)
         self.log = Log(recipe, scan.name)
         self._held_at, self.rested_s = None, 0.0
         self._run = Run(self)

@@ -188,17 +188,27 @@ class Pace:
             self._told |= now - self._begun >= SOON_S and self._phase not in OPENING
 
     def _rate(self, phase: str) -> float:
-        """Return what a unit of a phase's work takes: as measured, or as in earlier runs, faster or slower as this one is."""
-        if phase in self._rates:
-            return self._rates[phase]
-        both = [name for name in self._rates if name in self._known]
-        haste = self._rates[both[-1]] / self._known[both[-1]] if both and self._known[both[-1]] > 0 else 1.0
-        if phase in self._known:
-            return self._known[phase] * haste
-        # nobody knows: as the phase that takes longest of those that are known
-        rates = {name: rate for name, rate in (self._rates or self._known).items() if name not in OPENING}
-        return (
-            max(rates.items(), key=lambda each: each[1] * self._plan.work.get(each[0], 0.0))[1]
-            if rates
-            else 1.0
-        )
+        return rate(phase, self._plan.work, self._rates, self._known)
+
+
+def rate(
+    phase: str, work: Mapping[str, float], now: Mapping[str, float], known: Mapping[str, float]
+) -> float:
+    """Return what a unit of a phase's work takes: as measured, or as in earlier runs, faster or slower as this one is.
+
+    Parameters
+    ----------
+    phase, work
+        The phase, and how much each has to do.
+    now, known
+        Seconds for a unit of the phases of which this run has told, and of those of earlier ones.
+    """
+    if phase in now:
+        return now[phase]
+    both = [name for name in now if name in known]
+    haste = now[both[-1]] / known[both[-1]] if both and known[both[-1]] > 0 else 1.0
+    if phase in known:
+        return known[phase] * haste
+    # nobody knows: as the phase that takes longest of those that are known
+    rates = {name: each for name, each in (now or known).items() if name not in OPENING}
+    return max(rates.items(), key=lambda each: each[1] * work.get(each[0], 0.0))[1] if rates else 1.0

@@ -50,6 +50,11 @@ class Combo(QComboBox):
         super().__init__()
         elide(self, letters)
 
+    @property
+    def said(self) -> str:
+        """What it says while it is closed."""
+        return self.currentText()
+
 
 class _Ellipsis(QObject):
     """Draws a combo box, whose own drawing would cut its text off in the midst of a letter."""
@@ -66,17 +71,21 @@ class _Ellipsis(QObject):
             painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
             painter.end()
             return True
-        if isinstance(event, QHelpEvent) and shown(box) != box.currentText():
-            QToolTip.showText(event.globalPos(), f"{box.currentText()}\n{box.toolTip()}".strip(), box)
+        if isinstance(event, QHelpEvent) and (whole := _said(box)) != shown(box):
+            QToolTip.showText(event.globalPos(), f"{whole}\n{box.toolTip()}".strip(), box)
             return True
         return False
+
+
+def _said(box: QComboBox) -> str:
+    return box.said if isinstance(box, Combo) else box.currentText()
 
 
 def shown(box: QComboBox) -> str:
     """Return the text of a combo box as far as there is room for it."""
     option, style = QStyleOptionComboBox(), box.style()
     box.initStyleOption(option)
-    text = str(option.currentText)
+    text = _said(box)
     if style is None:
         return text
     place = style.subControlRect(

@@ -47,8 +47,7 @@ class ErrorPlot(pg.PlotWidget):
         item.setLogMode(y=True)
         item.setMenuEnabled(False)
         item.hideButtons()
-        # set once: the axis does not centre a longer one anew, and it would be cut off
-        item.setLabel("bottom", "iterations; shaded: χ² is expected to rise")
+        self._name_iterations(shaded=False)
         item.getAxis("left").enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(46)
         right = item.getAxis("right")
@@ -82,6 +81,7 @@ class ErrorPlot(pg.PlotWidget):
         if (spans, total) == self._shaded:
             return
         self._shaded = spans, total
+        self._name_iterations(shaded=bool(spans))
         for shade in self._shades:
             self.removeItem(shade)
         self._shades = [
@@ -97,6 +97,12 @@ class ErrorPlot(pg.PlotWidget):
         else:
             item.enableAutoRange("x")
         self._paint()
+
+    def _name_iterations(self, *, shaded: bool) -> None:
+        """Write below the axis what it counts, and what shades mean where there are some."""
+        axis = self.getPlotItem().getAxis("bottom")
+        axis.setLabel("iterations; shaded: χ² is expected to rise" if shaded else "iterations")
+        axis.resizeEvent()  # else a longer one is not centred anew, and is cut off
 
     def draw(
         self,
