@@ -14,9 +14,9 @@ import pytest
 from napari_autophase import cli, formats
 from napari_autophase.preparation import sum_scans
 from napari_autophase.recipe import Recipe
-from napari_autophase.reconstruct import run
+from napari_autophase.reconstruct import run, used_sha256
 from napari_autophase.reconstruction import JUDGED
-from napari_autophase.repeat import recipe_of, record, repeat
+from napari_autophase.repeat import recipe_of, record, repeat, scan_behind
 from napari_autophase.scan import InputError, Origin, fingerprint
 from napari_autophase.simulation import simulate
 
@@ -286,3 +286,26 @@ def test_what_went_on_from_another_result_is_not_repeated_as_if_it_had_not(made)
     went_on = replace(known, sha256={**known.sha256, "begun_with": known.sha256["counts"]})
     with pytest.raises(InputError, match="went on from another result"):
         repeat(went_on, report=lambda _: None)
+
+
+def test_the_scan_behind_a_result_is_read_as_it_was_then(made):
+    found = formats.read_reconstruction(made / "r.cxi")
+    scan = scan_behind(found)
+    assert used_sha256(scan) == {name: found.used_sha256[name] for name in used_sha256(scan)}
+    assert scan.geometry == found.scan_geometry
+    begun = replace(found, used_sha256={**found.used_sha256, "begun_with": "0"})
+    assert scan_behind(begun).shape == scan.shape, "it is the same scan, whatever one went on from"
+    (made / "crystal.h5").rename(made / "renamed.h5")
+    with pytest.raises(InputError, match="is not there"):
+        scan_behind(found)
+    assert np.array_equal(scan_behind(found, made / "renamed.h5").counts, scan.counts)
+
+
+def test_of_a_result_that_does_not_say_how_its_scan_was_read_that_is_said(made):
+    found = replace(formats.read_reconstruction(made / "r.cxi"), origin=None)
+    scan = scan_behind(found)
+    assert np.array_equal(scan.counts, formats.read_scan(made / "crystal.h5").counts)
+    assert scan.geometry == found.scan_geometry
+    assert "r.cxi does not say how its scan was read" in scan.notes[-1]
+    with pytest.raises(InputError, match=r"r.cxi does not say which scan it was found in"):
+        scan_behind(replace(found, source=""))

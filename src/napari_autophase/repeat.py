@@ -133,9 +133,45 @@ def reread(known: Record, source: Path | None = None) -> Scan:
             f"{known.path} went on from another result, which it does not hold, so that it cannot be repeated; repeat that one, "
             "and go on from it."
         )
-    if source is not None and known.origin.summed:
+    return _as_it_was(known, known.origin, source)
+
+
+def scan_behind(found: Reconstruction, source: Path | None = None) -> Scan:
+    """Return the scan in which a result was found, read as it was then; of an older version's result as its file stands.
+
+    Parameters
+    ----------
+    found
+        The result.
+    source
+        As for `reread`.
+
+    Raises
+    ------
+    InputError
+        If the result does not say which scan that is, a file is missing, or anything is not what it was.
+    """
+    known = Record.of(found)
+    if known.origin is not None:
+        return _as_it_was(known, known.origin, source)
+    if not found.source:
+        raise InputError(
+            f"{known.path.name} does not say which scan it was found in: that came from no file."
+        )
+    inside = found.source.partition("::")[1:]
+    scan = formats.read_scan(
+        _found(known, found.source) if source is None else "".join((str(source), *inside))
+    )
+    note = (
+        f"{known.path.name} does not say how its scan was read (an older version wrote it): masks, corrections and crops of then "
+        "are not known."
+    )
+    return replace(scan, geometry=known.geometry or scan.geometry, notes=(*scan.notes, note))
+
+
+def _as_it_was(known: Record, origin: Origin, source: Path | None) -> Scan:
+    if source is not None and origin.summed:
         raise InputError(f"{known.path} is of a sum of scans; put them back where they were, or beside it.")
-    origin = known.origin
     if origin.summed:
         scan = sum_scans([_read(known, each, None) for each in origin.summed], origin.least or 0.0)
     else:

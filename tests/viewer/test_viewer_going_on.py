@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from qtpy.QtWidgets import QFileDialog
 from viewer_doubles import make_reconstruction, make_scan
 
+from napari_autophase import formats
 from napari_autophase.recipe import Recipe
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
 from napari_autophase.viewer.model.further import another_seed, further
@@ -122,3 +124,73 @@ def test_without_its_scan_only_the_recipe_is_left(done, session, viewer):
     assert done.going_on.recipe.isEnabled()
     done.going_on.recipe.click()
     assert done.recipe().seed == 4
+
+
+@pytest.fixture
+def opened(dock, session, tmp_path, scan):
+    """The panel with a result that was opened, whose scan is in a file elsewhere; the result says where, not from here."""
+    formats.write_scan(scan, tmp_path / "crystal.h5")
+    stored = formats.read_scan(tmp_path / "crystal.h5")
+    source = f"crystal.h5::{stored.source.partition('::')[2]}"
+    made = replace(result_of(stored, seed=4), source=source, path=str(tmp_path / "r.cxi"))
+    session.add_result(made)
+    dock.going_on.follow()
+    return dock
+
+
+def buttons(dock):
+    on = dock.going_on
+    return [each.isEnabled() for each in (on.more, on.polish, on.seed, on.recipe)]
+
+
+def test_the_scan_of_a_result_that_is_opened_comes_back_and_one_can_go_on(opened, session, launch, qtbot):
+    on = opened.going_on
+    assert (on.why.text(), on.source.isHidden()) == ("Its scan is not open.", False)
+    assert buttons(opened) == [False, False, False, True]
+    on.source.click()
+    assert not on.source.isEnabled()
+    qtbot.waitUntil(lambda: bool(session.scans), timeout=120_000)
+    (result,) = session.results
+    assert session.home_of(result) is session.current is session.scans[0]
+    assert on.why.isHidden()
+    assert on.source.isHidden()
+    assert buttons(opened) == [True] * 4
+    assert opened.recipe() == result.reconstruction.recipe
+    on.more.click()
+    assert launch.job.scan is session.scans[0]
+
+
+def test_a_scan_that_is_not_where_it_was_can_be_found(opened, session, tmp_path, qtbot, monkeypatch):
+    (tmp_path / "crystal.h5").rename(tmp_path / "elsewhere.h5")
+    on = opened.going_on
+    on.source.click()
+    qtbot.waitUntil(lambda: on.source.isEnabled(), timeout=120_000)
+    assert "crystal.h5, which r.cxi was made from, is not there" in on.why.text()
+    assert on.source.text() == "Find its scan…"
+    place = str(tmp_path / "elsewhere.h5")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("", ""))
+    on.source.click()
+    assert on.source.isEnabled()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (place, ""))
+    on.source.click()
+    qtbot.waitUntil(lambda: bool(session.scans), timeout=120_000)
+    assert buttons(opened) == [True] * 4
+
+
+def test_what_cannot_be_gone_on_from_says_why(dock, session, scan):
+    session.add_scan(scan)
+    old = replace(result_of(scan), peak=None)
+    session.add_result(old)
+    assert buttons(dock) == [False, False, True, True]
+    assert "it can be phased again, but not refined further" in dock.going_on.why.text()
+    session.add_result(replace(old, versions={}))
+    assert buttons(dock) == [False] * 4
+    assert dock.going_on.why.text() == "It holds no recipe, so that one cannot go on from it."
+    session.add_result(replace(old, source="", name="of no scan"))
+    assert buttons(dock) == [False, False, False, True]
+    assert "does not say which scan" in dock.going_on.why.text()
+
+
+def test_a_setting_that_is_on_or_off_is_said_so(dock):
+    dock.show_recipe(Recipe().with_settings({"prepare.other_peaks": False}))
+    assert "mask other peaks off" in dock.explanation.text()

@@ -91,6 +91,7 @@ def make_reconstruction(name="crystal", size=24, nm=True):
         q_bragg_per_nm=np.array([0.0, 0.0, 26.7]) if nm else None,
         name=name,
         notes=("a note to read",),
+        versions={"napari-autophase": "0.2.0"},
     )
 
 

@@ -17,6 +17,7 @@ from ..model import naming, outputs, saving
 from ..model.gists import Gist
 from ..model.logbook import logbook_line
 from ..model.results import ResultLayers
+from ..model.scan_entry import is_same
 from ..model.session import Session
 from ..model.turntable import PICTURES, turning
 from ..threads import Tasks
@@ -286,17 +287,13 @@ def _repeat(session: Session, scan: Scan, recipe: Recipe) -> None:
     """
     if session.controller.busy:
         raise RuntimeError("A reconstruction is running; repeat the result when it is over.")
-    same = next((each for each in session.scans if _is_same(each, scan)), None)
+    same = next((each for each in session.scans if is_same(each, scan)), None)
     if same is None:
         session.add_scan(scan)
     else:
         session.choose(same)
     session.recipe_given.emit(recipe)
     session.reconstruct(recipe)
-
-
-def _is_same(one: Scan, other: Scan) -> bool:
-    return one.origin is not None and one.origin == other.origin and one.geometry == other.geometry
 
 
 def _positive(text: str) -> float | None:

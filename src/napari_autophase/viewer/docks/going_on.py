@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from ...recipe import Recipe
-from ...scan import InputError
-from ..model.further import MORE, POLISH, another_seed, further
+from ...scan import InputError, Scan
+from ..model import outputs
+from ..model.further import MORE, POLISH, another_seed, further, hindrance, is_ours
+from ..model.request import FILES
 from ..model.results import ResultLayers
 from ..model.session import Session
 from ..model.stage import Stage
+from ..threads import Tasks
 from ..widgets.layout import Buttons
 from ..widgets.listening import listen
+from ..widgets.notes import Note
 
 
 class GoingOn(QWidget):
@@ -36,6 +42,9 @@ class GoingOn(QWidget):
     ) -> None:
         super().__init__()
         self._session, self._refuse, self._replaces = session, refuse, replaces
+        self._asked: ResultLayers | None = None
+        """The result whose scan is read, or could not be."""
+        self._busy = False
         self.name = QElidingLabel()
         self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.more = _button(
@@ -52,22 +61,31 @@ class GoingOn(QWidget):
         self.recipe = _button(
             "Its recipe", "Let this panel show the recipe that it was found with, and choose its scan."
         )
+        self.source = _button(
+            "Open its scan",
+            "Read the scan that it was found in, as it was read then: one can go on from there.",
+        )
+        self.why = Note()
+        self._tasks = Tasks()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(self.name)
+        column.addWidget(self.why)
+        column.addWidget(self.source)
         column.addWidget(Buttons(self.more, self.polish, self.seed, self.recipe))
         self.more.clicked.connect(lambda: self._go_on(MORE))
         self.polish.clicked.connect(lambda: self._go_on(POLISH))
         self.seed.clicked.connect(lambda: self._try(self._again))
         self.recipe.clicked.connect(lambda: self._try(self._show_recipe))
+        self.source.clicked.connect(self._read_scan)
         changes = (
             session.results_changed,
             session.choices_changed,
             Stage.of(session.viewer).seen_changed,
             session.controller.state_changed,
         )
-        listen(self, *((signal, self.follow) for signal in changes))
+        listen(self, *((signal, self.follow) for signal in changes), close=self._tasks.close)
         self.follow()
 
     @property
@@ -85,9 +103,53 @@ class GoingOn(QWidget):
         if result is None:
             return
         self.name.setText(f"Go on from {result.title}")
-        here = self._session.scan_of(result) is not None and not self._session.controller.busy
-        for button in (self.more, self.polish, self.seed):
-            button.setEnabled(here)
+        found, busy = result.reconstruction, self._session.controller.busy
+        ours, home = is_ours(found), self._session.home_of(result)
+        for button in (self.more, self.polish):
+            button.setEnabled(ours and self._session.scan_of(result) is not None and not busy)
+        self.seed.setEnabled(ours and home is not None and not busy)
+        self.recipe.setEnabled(ours)
+        if self._asked is not result:
+            self._asked, self._busy = None, False
+            self.source.setText("Open its scan")
+            self.why.say(hindrance(found, home is not None))
+        self.source.setVisible(ours and home is None and bool(found.source or found.origin))
+        self.source.setEnabled(not self._busy)
+
+    def _read_scan(self) -> None:
+        if (result := self.result) is None:
+            return
+        place = None
+        if self._asked is result:  # it is not where it was
+            path, _ = QFileDialog.getOpenFileName(self, f"Where is the scan of {result.title}?", "", FILES)
+            if not path:
+                return
+            place = Path(path)
+        self._asked, self._busy = result, True
+        self.why.say("Reading its scan…")
+        self.source.setEnabled(False)
+        work = (outputs.scan_behind, result.reconstruction, place)
+        self._tasks.start(
+            "scan", *work, done=partial(self._show_scan, result), failed=partial(self._say_why, result)
+        )
+
+    def _show_scan(self, result: ResultLayers, scan: Scan) -> None:
+        self._asked, self._busy = None, False
+        if result not in self._session.results:  # deleted meanwhile
+            return
+        self._session.bring_scan(scan, result)
+        self._session.recipe_given.emit(result.reconstruction.recipe)
+        self.follow()
+
+    def _say_why(self, result: ResultLayers, error: Exception) -> None:
+        if self._asked is not result:  # another one is seen by now
+            return
+        self._busy = False
+        self.source.setEnabled(True)
+        self.source.setText("Find its scan…")
+        self.why.say(
+            str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}", error=True
+        )
 
     def _go_on(self, algorithm: str) -> None:
         def go_on(result: ResultLayers) -> None:
@@ -102,13 +164,13 @@ class GoingOn(QWidget):
         self._start(result, recipe)
 
     def _show_recipe(self, result: ResultLayers) -> None:
-        scan = self._session.scan_of(result)
+        scan = self._session.home_of(result)
         if scan is not None:
             self._session.choose(scan)
         self._session.recipe_given.emit(result.reconstruction.recipe)
 
     def _start(self, result: ResultLayers, recipe: Recipe, goes_on: bool = False) -> None:
-        scan = self._session.scan_of(result)
+        scan = self._session.scan_of(result) if goes_on else self._session.home_of(result)
         if scan is None or self._session.controller.busy:
             return
         self._session.choose(scan)

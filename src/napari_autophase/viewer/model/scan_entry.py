@@ -26,6 +26,8 @@ class ScanEntry:
     layer: Layer
     names: set[str] = field(default_factory=set)
     """What it was ever called: results bear the name that it had when it was phased."""
+    aliases: set[str] = field(default_factory=set)
+    """Where results say that it lay when it was phased, if that is not where it lies."""
     placed: bool = False
     """Whether it was given another geometry."""
     mask: weakref.ref[Labels] | None = None
@@ -39,13 +41,18 @@ class ScanEntry:
     @property
     def beside(self) -> dict[str, Any]:
         """What it has beside scan and layer: to be had again if it comes back after it was deleted."""
-        return {name: getattr(self, name) for name in ("names", "placed", "mask", "painted_whole")}
+        return {name: getattr(self, name) for name in ("names", "aliases", "placed", "mask", "painted_whole")}
 
     def rename(self) -> None:
         """Call the scan as its layer is called."""
         self.scan = replace(self.scan, name=one_line(self.layer.name))
         self.names.add(self.scan.name)
         self.layer.metadata[SCAN] = self.scan
+
+
+def is_same(one: Scan, other: Scan) -> bool:
+    """Return whether two scans were read from the same, in the same way."""
+    return one.origin is not None and one.origin == other.origin and one.geometry == other.geometry
 
 
 def reads_other_motors(old: Scan, found: Scan) -> bool:

@@ -14,7 +14,7 @@ from ...reconstruction import Reconstruction, one_line
 from ...scan import Scan
 from . import compat, layers
 from .foreign import Images
-from .scan_entry import ScanEntry
+from .scan_entry import ScanEntry, is_same
 from .sides import Sides
 from .typed import Typed
 
@@ -98,7 +98,7 @@ class Scans:
 
     def home(self, found: Reconstruction | Scan) -> ScanEntry | None:
         """Return the scan that a result was found in, or that itself, by any name that it ever had, if it is here."""
-        same = (entry for entry in self._entries if found.source == entry.scan.source)
+        same = (entry for entry in self._entries if found.source in (entry.scan.source, *entry.aliases))
         return next((entry for entry in same if found.name in entry.names), None)
 
     # -- which is current ----------------------------------------------------------------------------------------------
@@ -136,8 +136,22 @@ class Scans:
             entry.layer.name = scan.name  # which napari numbers where it is taken
         layers.update_scan(entry.layer, entry.scan)
         entry.names.add(scan.name)
+        if scan.source != before.source:
+            entry.aliases.clear()
         entry.placed &= scan.geometry == before.geometry
         self._show_new(entry)
+
+    def bring(self, scan: Scan, found: Reconstruction) -> None:
+        """Show the scan that a result was found in, read again, and make it current; the result is one of it from now on."""
+        entry = next((each for each in self._entries if is_same(each.scan, scan)), None)
+        if entry is None:
+            self.add(scan)
+            entry = self.current_entry
+        if entry is not None:
+            entry.aliases.add(found.source)
+            entry.names.add(found.name)
+            self.choose(entry.scan)
+            self.choices_changed.emit()
 
     def enter(self, scan: Scan, layer: Layer) -> None:
         """Take in a scan that `layer` shows, and make it current."""

@@ -275,11 +275,18 @@ class Session:
         """Show a result likewise, layer by layer, so that the window answers in between; one result after the other."""
         self._gallery.show(drawing, replace_last)
 
+    def home_of(self, result: layers.ResultLayers) -> Scan | None:
+        """Return the scan that a result was found in, if it is here."""
+        home = self._scans.home(result.reconstruction)
+        return None if home is None else home.scan
+
     def scan_of(self, result: layers.ResultLayers) -> Scan | None:
         """Return the scan that a result was found in, if it is here and the result's place in it is known."""
-        found = result.reconstruction
-        home = self._scans.home(found) if found.peak is not None else None
-        return None if home is None else home.scan
+        return None if result.reconstruction.peak is None else self.home_of(result)
+
+    def bring_scan(self, scan: Scan, result: layers.ResultLayers) -> None:
+        """Show the scan that a result was found in, read again: one can go on from the result then."""
+        self._scans.bring(scan, result.reconstruction)
 
     def mark_result(self, result: layers.ResultLayers, starred: bool, remark: str) -> None:
         """Give a result a star or none, and a remark, which are kept with it."""

@@ -113,7 +113,9 @@ def changed(recipe: Recipe, shown: Iterable[Setting]) -> list[Setting]:
 def in_words(recipe: Recipe, setting: Setting) -> str:
     """Return a setting with its value, as a person says it."""
     label = setting.label if setting.label[:2].isupper() else setting.label[0].lower() + setting.label[1:]
-    return f"{label} {to_text(value_of(recipe, setting.key)) or 'none'}"
+    value = value_of(recipe, setting.key)
+    said = ("off", "on")[value] if isinstance(value, bool) else to_text(value)
+    return f"{label} {said or 'none'}"
 
 
 def _say_problem(setting: Setting, note: Note, *_: object) -> None:
