@@ -103,6 +103,7 @@ def main() -> None:
         if options.fit:
             print(preset, {part: np.round(value, 3).tolist() for part, value in fitted(told).items()})
             continue
+        told = [row for row in told if row["confidence"] is not None]
         stated = np.array([row["confidence"] for row in told])
         right = np.array([row["correlation"] >= trust.FOUND for row in told])
         for low, high in pairwise(EDGES):

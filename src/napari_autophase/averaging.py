@@ -121,6 +121,7 @@ def _averaged(
     explained, figures["deviance_ratio"] = shells(object, prepared, data)
     figures |= over_background(object, support, prepared, data)
     figures = {**best.figures, **figures}
+    figures.pop("confidence", None)  # of the best
     figures |= sureness(figures, explained, object, support, best.blur, best.iterations > 0)
     notes = tuple(dict.fromkeys(note for run in found for note in run.notes))
     return replace(

@@ -505,6 +505,10 @@ def test_what_is_not_explained_is_told_at_its_resolution():
     share = float(re.search(r"poorly: ([\d.]+) % of the light is not explained", words)[1])
     assert share == pytest.approx(50 * (2 - math.log(3)), abs=3)
     assert "Confidence that it is the crystal: 60 %." in words
+    unlikely = trust.verdict({**figures, "confidence": 0.3}, None, shells)
+    assert unlikely.startswith(
+        "Converged, but rather not to the crystal (confidence 30 %), and not at a resolution of"
+    )
 
 
 def test_a_faint_scan_is_not_condemned_for_its_noise():

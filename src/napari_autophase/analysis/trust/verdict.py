@@ -44,7 +44,7 @@ def verdict(figures: Mapping[str, float], trust: Trust | None = None, shells: Sh
     shells
         How well it explains the counts at every resolution.
     """
-    if figures.get("over_background", math.inf) < NOISE:
+    if is_noise(figures):
         return (
             "No crystal: the background alone explains the counts, and the object takes no more from its deviance than noise "
             f"gives it ({figures['over_background']:.2g} for each of its numbers; a crystal {NOISE:g} or more); do not use it."
@@ -67,13 +67,19 @@ def explains(figures: Mapping[str, float], within: float = CONVERGED, faithful: 
 
     Never if the fitted pixels themselves are wrong.
     """
-    if _is_wrong(figures):
+    if is_wrong(figures):
         return False
     ratio, unexplained = _off(figures)
     return not (ratio >= within and unexplained >= faithful)
 
 
-def _is_wrong(figures: Mapping[str, float]) -> bool:
+def is_noise(figures: Mapping[str, float]) -> bool:
+    """Whether the object takes no more from the deviance than noise gives it: there is no crystal then."""
+    return figures.get("over_background", math.inf) < NOISE
+
+
+def is_wrong(figures: Mapping[str, float]) -> bool:
+    """Whether the fitted pixels themselves are not explained: nothing else then speaks for a result."""
     within_noise = figures.get("deviance_ratio", math.inf) < CONVERGED
     return figures.get("chi2", 0.0) > WRONG and not within_noise
 
@@ -132,10 +138,12 @@ def _in_part(figures: Mapping[str, float], shells: Shells) -> str:
     seen = figures.get("free_photons", math.nan)
     number = plain(seen, 2)
     hold = "" if math.isnan(seen) else f" ({number} photon{'' if number == '1' else 's'} each in the mean)"
+    another = _to_another(figures)
     return (
-        f"Converged, but for a resolution of {_poor_at(shells)}: on the whole, pixels that no fit has seen{hold} are off by "
-        f"{ratio:.2g} times what photon noise does, but there the model explains the data poorly: {unexplained}the deviance is "
-        f"up to {plain(shells.ratio[poor].max(), 2)} times what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})."
+        f"Converged{another}, {'and not at' if another else 'but for'} a resolution of {_poor_at(shells)}: on the whole, "
+        f"pixels that no fit has seen{hold} are off by {ratio:.2g} times what photon noise does, but there the model explains the data poorly: {unexplained}the deviance is "
+        f"up to {plain(shells.ratio[poor].max(), 2)} times what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})"
+        f"{_then(figures)}."
     )
 
 
@@ -152,32 +160,57 @@ def plain(value: float, digits: int) -> str:
 
 
 def _explained(figures: Mapping[str, float]) -> str:
+    """Say whether it has converged, in one sentence with its confidence where the two do not say the same."""
     ratio, unexplained = _off(figures)
     if math.isnan(ratio):
         return ""
-    if _is_wrong(figures):
+    if is_wrong(figures):
         return (
             f"Not converged: χ² is {figures['chi2']:.3g} (a result that has converged stays below {WRONG:g}, "
             "an empty volume has 1); do not use it."
         )
-    if ratio >= CONVERGED and unexplained < FAITHFUL:
-        return f"Converged: of the light in pixels that no fit has seen {100 * unexplained:.2g} % is not explained."
     what = f"pixels that no fit has seen are off by {ratio:.2g} times what photon noise does"
-    if ratio < CONVERGED:
-        return f"Converged: {what}."
+    if explains(figures):
+        if ratio >= CONVERGED:
+            what = f"of the light in pixels that no fit has seen {100 * unexplained:.2g} % is not explained"
+        return f"Converged{_to_another(figures)}: {what}{_then(figures)}."
+    what += f" (a result that has converged stays below {CONVERGED:g})"
+    told = f"confidence {percent(figures['confidence'])} %" if "confidence" in figures else ""
+    if figures.get("confidence", 0.0) >= LOW:
+        word, then = ("Doubtful", "try") if ratio < DOUBTFUL else ("Not converged", "before you use it, try")
+        return (
+            f"{word}, though probably the crystal ({told}): {what}, so that its finer details may be wrong; {then} other seeds "
+            "or more iterations."
+        )
+    told = f" ({told} that it is the crystal)" if told else ""
     if ratio < DOUBTFUL:
-        return f"Doubtful: {what} (a result that has converged stays below {CONVERGED:g}); try other seeds or more iterations."
-    return f"Not converged: {what} (a result that has converged stays below {CONVERGED:g}); do not use it."
+        return f"Doubtful: {what}; try other seeds or more iterations{told}."
+    return f"Not converged: {what}; do not use it{told}."
+
+
+def _to_another(figures: Mapping[str, float]) -> str:
+    """Say of a result that has converged that it is rather not the crystal, going on from the word; empty if it may be."""
+    if figures.get("confidence", 1.0) >= LOW:
+        return ""
+    return f", but rather not to the crystal (confidence {percent(figures['confidence'])} %)"
+
+
+def _then(figures: Mapping[str, float]) -> str:
+    """Say what to do about that, at the end of the sentence."""
+    return (
+        "; wrong objects explain them as well: refine it further, or compare several runs"
+        if _to_another(figures)
+        else ""
+    )
 
 
 def _sure(figures: Mapping[str, float]) -> str:
     """Say with which confidence it is the crystal, where that is not said already."""
-    if "confidence" not in figures or not explains(figures):
+    if figures.get("confidence", 0.0) < LOW or not explains(figures):
         return ""
-    what = "" if figures["confidence"] >= LOW else "; refine it further, or compare several runs"
-    if not what and figures.get("starts_alike", 1.0) < AGREE:
-        what = ", though other starts differ: of simulated crystals with such starts as many were right as stated"
-    return f"Confidence that it is the crystal: {percent(figures['confidence'])} %{what}."
+    apart = figures.get("starts_alike", 1.0) < AGREE
+    what = ", though other starts differ: of simulated crystals with such starts as many were right as stated"
+    return f"Confidence that it is the crystal: {percent(figures['confidence'])} %{what if apart else ''}."
 
 
 def _starts_agreed(figures: Mapping[str, float]) -> str:
