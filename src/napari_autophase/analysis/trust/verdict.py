@@ -141,9 +141,9 @@ def _in_part(figures: Mapping[str, float], shells: Shells) -> str:
     another = _to_another(figures)
     return (
         f"Converged{another}, {'and not at' if another else 'but for'} a resolution of {_poor_at(shells)}: on the whole, "
-        f"pixels that no fit has seen{hold} are off by {ratio:.2g} times what photon noise does, but there the model explains the data poorly: {unexplained}the deviance is "
-        f"up to {plain(shells.ratio[poor].max(), 2)} times what photon noise leaves (good below {GOOD:g}, poor above {POOR:g})"
-        f"{_then(figures)}."
+        f"pixels that no fit has seen{hold} are off by {ratio:.2g} times what photon noise does, but there the model explains "
+        f"the data poorly: {unexplained}the deviance is up to {plain(shells.ratio[poor].max(), 2)} times what photon noise "
+        f"leaves (good below {GOOD:g}, poor above {POOR:g}){_then(figures)}."
     )
 
 
