@@ -15,6 +15,7 @@ import pytest
 from napari_autophase import formats, geometry
 from napari_autophase.analysis import twin
 from napari_autophase.cli import main
+from napari_autophase.cli.arguments import told_apart
 from napari_autophase.cli.targets import write_json
 from napari_autophase.placement import placed
 from napari_autophase.recipe import Recipe
@@ -196,6 +197,40 @@ def test_export_picture_and_compare(result, tmp_path, capsys, monkeypatch):
     document = json.loads(capsys.readouterr().out)
     assert document["strain_correlation"] == pytest.approx(1)
     assert document["twin"] is False
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "names"),
+    [
+        ("run1/r.cxi", "run2/r.cxi", ("run1/r.cxi", "run2/r.cxi")),
+        ("r.cxi", "../run2/out/r.cxi", ("here/r.cxi", "run2/out/r.cxi")),
+        ("r.cxi", "out/r.cxi", ("r.cxi", "out/r.cxi")),
+        ("a.cxi", "../run2/b.cxi", ("a.cxi", "b.cxi")),
+        ("r.h5::/a/object", "r.h5::/b/object", ("r.h5::/a/object", "r.h5::/b/object")),
+        ("m/r.h5::/a/object", "n/r.h5::/a/object", ("m/r.h5::/a/object", "n/r.h5::/a/object")),
+        ("r.cxi", "r.cxi", ("r.cxi", "r.cxi")),
+    ],
+)
+def test_results_are_named_by_what_their_paths_differ_in(tmp_path, monkeypatch, one, other, names):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert told_apart(one, other) == names
+    root = Path.cwd()
+    assert told_apart(*(str(root / each) for each in (one, other))) == names
+
+
+def test_results_of_the_same_name_in_two_folders_are_told_apart(result, tmp_path, capsys, monkeypatch):
+    for folder in ("run1", "run2"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "r.cxi").write_bytes(result.read_bytes())
+    drawn = []
+    monkeypatch.setattr(
+        "napari_autophase.analysis.draw_comparison", lambda _, names, path: drawn.append(names)
+    )
+    files = [str(tmp_path / folder / "r.cxi") for folder in ("run1", "run2")]
+    main(["compare", *files, "--picture", str(tmp_path / "c.png")])
+    assert "run1/r.cxi with run2/r.cxi, " in lines(capsys.readouterr().out)["compared"]
+    assert drawn == [("run1/r.cxi", "run2/r.cxi")]
 
 
 def test_commands_on_results_have_the_same_options_for_how_one_is_seen(capsys):

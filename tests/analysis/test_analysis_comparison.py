@@ -197,3 +197,16 @@ def test_the_picture_shows_both_and_their_difference(tmp_path, known):
     shown = " ".join(text.get_text() for text in figure.texts)
     assert ("strain (%), relative to the mean" in shown) == known
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_long_names_stand_in_the_title_of_the_picture_and_letters_over_its_columns():
+    names = (
+        "first_night/Pt_grain_3/reconstruction_best.cxi",
+        "last_night/Pt_grain_3/reconstruction_best.cxi",
+    )
+    figure = draw_comparison(compare_results(REFERENCE, REFERENCE), names)
+    figure.draw_without_rendering()
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["A", "B", "difference"] * 3
+    title = figure.texts[0]
+    assert title.get_text() == f"A: {names[0]} and B: {names[1]}"
+    assert title.get_window_extent().x1 < figure.bbox.x1

@@ -28,6 +28,8 @@ from .orthogonal import reach, regridded
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_WIDE, _LINE = 24, 110
+"""So many letters of a name fit above a column, and of the title into a line."""
 _LINEAR, _NEAREST = 1, 0
 """A map keeps its values: between voxels without one there is nothing to interpolate."""
 
@@ -53,10 +55,15 @@ def draw_comparison(
     """
     import matplotlib
 
-    rows, stage = _rows(found, names)
+    over, title = names, " and ".join(names)
+    if max(map(len, names)) > _WIDE:
+        over = ("A", "B")
+        title = " and ".join(f"{letter}: {name}" for letter, name in zip(over, names, strict=True))
+    rows, stage = _rows(found, over)
     with matplotlib.rc_context(STYLE):
         figure = new_page(17.5, 7.6)
-        figure.text(0.015, 0.955, " and ".join(names), fontsize=15, fontweight="bold", va="center")
+        size = 15 * min(1, _LINE / len(title))
+        figure.text(0.015, 0.955, title, fontsize=size, fontweight="bold", va="center")
         figure.text(0.015, 0.915, _facts(found), fontsize=9.5, color="#59606b", va="center")
         grid = figure.add_gridspec(
             3, 11, width_ratios=(1, 1, 1, 0.12, 1, 1, 1, 0.12, 1, 1, 1),

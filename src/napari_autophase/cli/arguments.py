@@ -15,6 +15,21 @@ def file_of(scan: str) -> Path:
     return Path(scan.partition("::")[0])
 
 
+def told_apart(one: str, other: str) -> tuple[str, str]:
+    """Return the names of two files or datasets: as much of the end of their paths as they differ in."""
+    parts = []
+    for each in (one, other):
+        file, mark, inside = each.partition("::")
+        within = inside.strip("/").split("/") if inside.strip("/") else []
+        parts.append([*Path(file).resolve().parts, *([mark] if within else []), *within])
+    shared = next((k for k, (a, b) in enumerate(zip(*parts, strict=False)) if a != b), min(map(len, parts)))
+    files = [own.index("::") - 1 if "::" in own else len(own) - 1 for own in parts]
+    if parts[0][files[0] :] == parts[1][files[1] :]:
+        files = [min(shared, file) for file in files]
+    first, second = ("/".join(own[k:]).replace("/::/", "::/") for own, k in zip(parts, files, strict=True))
+    return first, second
+
+
 def numbers(text: str, what: str, count: int | None = None) -> tuple[float, ...]:
     """Return the numbers in ``12.5,30``, as many as `count` where that is given.
 

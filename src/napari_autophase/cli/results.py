@@ -11,7 +11,7 @@ import typer
 
 from ..faults import InputError
 from . import show
-from .arguments import file_of, numbers
+from .arguments import file_of, numbers, told_apart
 from .grouped import spread
 from .options import (
     Analysed,
@@ -323,9 +323,7 @@ def compare(
     pair = [read_result(one, choice, conjugate), read_result(other, choice)]
     names = [each.title for each in pair]
     if names[0] == names[1]:
-        names = [Path(one).name, Path(other).name]
-    if names[0] == names[1]:
-        names = [one, other]
+        names = list(told_apart(one, other))
     pair = [replace(each, name=name) for each, name in zip(pair, names, strict=True)]
     found = analysis.compare_results(pair[0], pair[1], threshold, ramp=ramp)
     if json:
