@@ -104,7 +104,7 @@ def run_otherwise(change) -> object:
     [
         (lambda a: a[:, :, ::-1], "agrees to 1.000 mirrored along axis 2:"),
         (lambda a: a[::-1, ::-1], "mirrored along axis 0 and 1:"),
-        (lambda a: a.transpose(1, 2, 0), "with its axes in the order 2, 0, 1:"),
+        (lambda a: a.transpose(1, 2, 0), "with its axes in the order 2, 0, 1: .*say --axes 2,0,1"),
         (
             lambda a: a.transpose(1, 0, 2)[::-1],
             "mirrored along axis . and with its axes in the order 1, 0, 2:",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,6 +153,79 @@ def test_matlab_73_has_complex_numbers_in_pairs(tmp_path):
     content[: len(head)] = head
     path.write_bytes(content)
     np.testing.assert_array_equal(formats.read(path).object, foreign.ours())
+
+
+def matlab_73(path, **arrays):
+    """As MATLAB's ``save -v7.3``: axes the other way round, complex numbers in pairs."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, values in arrays.items():
+            stored = values.transpose()
+            pairs = np.zeros(stored.shape, [("real", "f8"), ("imag", "f8")])
+            pairs["real"], pairs["imag"] = stored.real, stored.imag
+            file[name] = pairs
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64")
+
+
+def matlab_5(path, **arrays):
+    from scipy.io import savemat
+
+    savemat(path, arrays)
+
+
+@pytest.mark.parametrize("save", [matlab_5, matlab_73])
+def test_the_axes_of_a_crystal_from_matlab_are_said_and_can_be_said_otherwise(tmp_path, save):
+    """Python's programs write frames first, MATLAB's own last."""
+    save(tmp_path / "m.mat", obj=foreign.ours())
+    wrong = read_result(str(tmp_path / "m.mat"), GeometryChoice())
+    assert wrong.shape != foreign.SHAPE
+    (said,) = (note for note in wrong.notes if "MATLAB" in note)
+    how = re.search(r"--axes (\d,\d,\d)", said)[1]
+    found = read_result(str(tmp_path / "m.mat"), GeometryChoice(), axes=how)
+    np.testing.assert_array_equal(found.object, foreign.ours())
+    assert found.support.shape == foreign.SHAPE
+    assert f"in the order {how}, as was said." in found.notes[-1]
+    for nonsense in ("0,1", "0,1,1", "a"):
+        with pytest.raises(InputError, match="--axes"):
+            read_result(str(tmp_path / "m.mat"), GeometryChoice(), axes=nonsense)
+
+
+def test_axes_that_a_file_says_are_not_said_otherwise(tmp_path):
+    foreign.cdiutils(tmp_path / "c.cxi")
+    with pytest.raises(InputError, match="says which of its axes are which; leave --axes out"):
+        read_result(str(tmp_path / "c.cxi"), GeometryChoice(), axes="2,0,1")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".mat", ".h5", "73.mat"])
+def test_complex_numbers_that_are_no_volume_are_refused_as_such(tmp_path, suffix):
+    path, image = tmp_path / f"image{suffix}", foreign.ours()[16]
+    if suffix == ".npy":
+        np.save(path, image)
+    elif suffix == ".npz":
+        np.savez(path, obj=image)
+    elif suffix == ".h5":
+        with h5py.File(path, "w") as file:
+            file["entry_1/image_1/data"] = image
+    else:
+        (matlab_73 if "73" in suffix else matlab_5)(path, obj=image)
+    with pytest.raises(
+        InputError, match=r"complex numbers of shape \(\d+, \d+\); a crystal is a complex volume"
+    ):
+        formats.read(path)
+
+
+@pytest.mark.parametrize("modes", [1, 2])
+@pytest.mark.parametrize("suffix", [".npy", ".h5"])
+def test_of_modes_the_first_is_read_whatever_axes_of_length_one_stand_before_them(tmp_path, suffix, modes):
+    path, whole = tmp_path / f"modes{suffix}", np.stack([foreign.ours()] * modes)[None]
+    if suffix == ".npy":
+        np.save(path, whole)
+    else:
+        with h5py.File(path, "w") as file:
+            file["entry_1/image_1/data"] = whole
+    found = formats.read(path)
+    np.testing.assert_array_equal(found.object, foreign.ours())
+    assert ("This is the first of 2 modes." in found.notes) == (modes == 2)
 
 
 def test_what_is_wrong_with_a_result_is_said(tmp_path):

@@ -134,7 +134,9 @@ def compare_results(
     notes = [*note, *_turned(one, other)]
     if abs(found.correlation) < AGREE:
         both_known = one.voxel_steps_nm is not None and other.voxel_steps_nm is not None
-        notes += _run_otherwise(one.name, abs(found.correlation), objects, pair, ramp, not both_known)
+        notes += _run_otherwise(
+            one.name, abs(found.correlation), objects, pair, ramp, not both_known, one.voxel_steps_nm is None
+        )
     if not core.any():
         notes.append("They have no voxels in common: check their voxel sizes, or take a lower threshold.")
     if found.twin:
@@ -221,6 +223,7 @@ def _run_otherwise(
     steps: tuple[np.ndarray, np.ndarray],
     ramp: bool,
     any_order: bool,
+    unplaced: bool,
 ) -> list[str]:
     """Say how the array of the first may run otherwise than that of the second: mirrored, its axes in another order, or its phase
     of the other sign; nothing where that explains little of what they differ by.
@@ -233,6 +236,8 @@ def _run_otherwise(
         Of both, each on its own grid.
     any_order
         Whether axes may be in another order: not where both geometries are known.
+    unplaced
+        Whether the first has no geometry.
     """
     found = []
     for order in permutations(range(3)) if any_order else ((0, 1, 2),):
@@ -253,9 +258,11 @@ def _run_otherwise(
         how.append(f"mirrored along axis {' and '.join(map(str, mirrored))}")
     if order != (0, 1, 2):
         how.append(f"with its axes in the order {', '.join(map(str, order))}")
+    todo = "check the order of axes, and which way the detector's rows and columns and the rocking angle were counted"
+    if unplaced and not mirrored:
+        todo = f"if its file keeps them so, say --axes {','.join(map(str, order))}"
     return [
-        f"{name} agrees to {then:.3f} {' and '.join(how)}: the arrays of the two do not run alike; check the order of axes, "
-        "and which way the detector's rows and columns and the rocking angle were counted."
+        f"{name} agrees to {then:.3f} {' and '.join(how)}: the arrays of the two do not run alike; {todo}."
     ]
 
 

@@ -138,6 +138,14 @@ Result = Annotated[
         "(.npy, .npz, .mat), or amplitude and phase in image data of VTK (.vti). FILE::DATASET picks one inside a file.",
     ),
 ]
+ResultAxes = Annotated[
+    str | None,
+    typer.Option(
+        "--axes",
+        metavar="ROCKING,ROW,COLUMN",
+        help="Which axes of another program's array are which, where its file does not say it, e.g. 1,2,0.",
+    ),
+]
 Conjugate = Annotated[
     bool,
     typer.Option(

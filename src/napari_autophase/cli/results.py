@@ -25,6 +25,7 @@ from .options import (
     PicturePath,
     ReportPath,
     Result,
+    ResultAxes,
     Settings,
     Threshold,
     VoxelSize,
@@ -44,6 +45,7 @@ def read_result(
     peak: str | None = None,
     binning: str | None = None,
     phased_shape: str | None = None,
+    axes: str | None = None,
 ) -> Reconstruction:
     """Return a result in the geometry that it has, or that is said."""
     from .. import formats
@@ -54,6 +56,8 @@ def read_result(
             "reconstruct it first."
         )
     found = formats.read_reconstruction(result)
+    if axes is not None:
+        found = _turned(found, axes)
     if conjugate:
         note = "Conjugated, as was said: its phase was +Q·u."
         found = replace(found, object=found.object.conj(), notes=(*found.notes, note))
@@ -87,6 +91,29 @@ def read_result(
         found = replace(found, phased_shape=None if shape == found.shape else shape)
     row_column = None if peak is None else numbers(peak, "--peak", 2)
     return choice.placed(found, row_column, factors)  # type: ignore[arg-type]
+
+
+def _turned(found: Reconstruction, text: str) -> Reconstruction:
+    """Return the result of another program with the axes of its array in the order that is said."""
+    from .. import formats
+
+    order = formats.numbers_in(axes=text)["axes"] or ()
+    if sorted(order) != [0, 1, 2]:
+        raise InputError(
+            f"--axes {text}: name each of the array's axes 0, 1, 2 once, in the order rocking, row, column."
+        )
+    if found.voxel_steps_nm is not None or found.peak is not None:
+        raise InputError(
+            f"--axes {text}: the file of {found.name} says which of its axes are which; leave --axes out."
+        )
+    whole = found.phased_shape
+    return replace(
+        found,
+        object=found.object.transpose(order).copy(),
+        support=found.support.transpose(order).copy(),
+        phased_shape=None if whole is None else (whole[order[0]], whole[order[1]], whole[order[2]]),
+        notes=(*found.notes, f"The axes of the file's array are taken in the order {text}, as was said."),
+    )
 
 
 def analysed(result: str, seen: Analysed) -> Reconstruction:
@@ -154,6 +181,7 @@ def analyse(
     peak: Peak = None,
     binning: Binning = None,
     phased_shape: PhasedShape = None,
+    axes: ResultAxes = None,
     facets: Annotated[
         Path | None, typer.Option(metavar="OUT.csv", help="A table of the facets, with the strain of each.")
     ] = None,
@@ -195,7 +223,13 @@ def analyse(
     )
     second = None if facet is None else _facet(facet)
     found = read_result(
-        result, GeometryChoice.of(geometry, beamline, settings), seen.conjugate, peak, binning, phased_shape
+        result,
+        GeometryChoice.of(geometry, beamline, settings),
+        seen.conjugate,
+        peak,
+        binning,
+        phased_shape,
+        axes,
     )
     found = analysis.with_corrections(found, seen.apodise, seen.refraction)
     from ..report.facts import facet_words, facts
@@ -310,6 +344,14 @@ def compare(
     conjugate: Annotated[
         bool, typer.Option("--conjugate", help="The phase of A is +Q·u, which its file does not say.")
     ] = False,
+    axes: Annotated[
+        str | None,
+        typer.Option(
+            "--axes",
+            metavar="ROCKING,ROW,COLUMN",
+            help="Which axes of A's array are which, where its file does not say it.",
+        ),
+    ] = None,
 ) -> None:
     """Hold two results against each other: shift, phase, ramp, twin and voxel sizes are resolved; what is left is said.
 
@@ -320,7 +362,7 @@ def compare(
 
     check_outputs([(picture, PICTURES)], one, other, geometry, beamline)
     choice = GeometryChoice.of(geometry, beamline, settings)
-    pair = [read_result(one, choice, conjugate), read_result(other, choice)]
+    pair = [read_result(one, choice, conjugate, axes=axes), read_result(other, choice)]
     names = [each.title for each in pair]
     if names[0] == names[1]:
         names = list(told_apart(one, other))

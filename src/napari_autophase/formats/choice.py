@@ -91,6 +91,11 @@ def _nothing_fits(path: Path, arrays: list[Dataset]) -> InputError:
         return InputError(
             f"{what} holds true and false, as masks do, and no counts; give the scan, and this file with --mask."
         )
+    if largest.dtype.kind == "c":
+        return InputError(
+            f"{what} holds complex numbers of shape {largest.shape}; a crystal is a complex volume of three axes (or several of "
+            "one shape, modes): give the file that has the whole object."
+        )
     if len(largest.shape) == 4:
         return InputError(
             f"{what} is 4-dimensional, {largest.shape}; save one of its {largest.shape[0]} volumes as a file of its own."

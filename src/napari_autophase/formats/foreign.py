@@ -94,6 +94,11 @@ class Beside:
     notes: tuple[str, ...] = ()
 
 
+def first_of(modes: int) -> str:
+    """Say which of several modes a crystal is."""
+    return f"This is the first of {modes} modes."
+
+
 def crystal(
     path: Path, what: str, found: np.ndarray, program: Program, beside: Beside | None = None
 ) -> Reconstruction:

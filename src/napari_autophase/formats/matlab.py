@@ -40,6 +40,10 @@ _SMALL = 4096
 _FRAMES_LAST = (2, 0, 1)
 """The order of axes that MATLAB's users keep: rows, columns, frames; where each is here."""
 _NOTE = "MATLAB's last axis is taken for the frames of the rocking curve."
+_OF_A_CRYSTAL = (
+    "MATLAB's axes are taken for the detector's rows and columns and the rocking curve, in this order: if the first one rocks, "
+    "say --axes 1,2,0."
+)
 
 
 def _starts_with(path: Path, magic: bytes) -> bool:
@@ -54,6 +58,7 @@ class Matlab5(Format):
     """Arrays by name."""
 
     name, title, suffixes = "matlab", "MATLAB", (".mat",)
+    axes_assumed = _OF_A_CRYSTAL
     masks_beside = True
 
     def matches(self, path: Path) -> bool:
@@ -201,6 +206,7 @@ class Matlab73(Hdf5):
     """The same, as HDF5."""
 
     name, title, suffixes = "matlab73", "MATLAB", (".mat",)
+    axes_assumed = _OF_A_CRYSTAL
     masks_beside = True
 
     def matches(self, path: Path) -> bool:
@@ -252,6 +258,11 @@ class Matlab73(Hdf5):
         return Rocking(
             vectors_in(self.describes(path, dataset, Hints()).metadata), stored=_FRAMES_LAST, usual=_NOTE
         )
+
+    def reads_result(self, path: Path, dataset: Dataset) -> Reconstruction:
+        """Return the crystal that a complex array is, and say which axes were assumed."""
+        found = super().reads_result(path, dataset)
+        return replace(found, notes=(*found.notes, self.axes_assumed))
 
 
 def _upright(dataset: Dataset) -> Dataset:

@@ -22,7 +22,7 @@ from ..scan import InputError
 from . import documents
 from .axes import Rocking
 from .common import Dataset, Description, Hints, Volume, as_volume
-from .foreign import UNKNOWN, Beside, crystal
+from .foreign import UNKNOWN, Beside, crystal, first_of
 from .logs import ScanLog, find_log
 from .paths import DamagedFile, check_file
 from .writing import is_held
@@ -50,6 +50,9 @@ class Format(ABC):
 
     takes_anything: bool = False
     """Whether any folder will do: then all others are asked first."""
+
+    axes_assumed: str = ""
+    """What to say of the axes of a complex array that nobody knows the writer of."""
 
     masks_beside: bool = False
     """Whether the mask of such a file may stand in another one beside it (see `mask_beside`)."""
@@ -143,9 +146,12 @@ class Format(ABC):
         found = as_volume(self.reads(path, dataset))
         if found.dtype.kind != "c":
             raise InputError(f"{path} is not a reconstruction (a complex object); open it as a scan.")
-        if found.ndim == 4:  # modes
+        notes = [self.axes_assumed] if self.axes_assumed else []
+        if found.ndim == 4:
+            notes.append(first_of(len(found)))
             found = found[0]
-        return crystal(path, dataset.path, found, UNKNOWN, Beside(support=self.support(path, dataset)))
+        beside = Beside(support=self.support(path, dataset), notes=tuple(notes))
+        return crystal(path, dataset.path, found, UNKNOWN, beside)
 
     def support(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Return the support that stands beside a complex array, or None."""

@@ -19,8 +19,8 @@ from ..light import Background, Coherence
 from ..reconstruction import Reconstruction
 from ..scan import InputError, Origin
 from . import instrument, nexus, own_maps
-from .common import Dataset
-from .foreign import UNKNOWN, Beside, Program, crystal, pynx
+from .common import Dataset, as_volume
+from .foreign import UNKNOWN, Beside, Program, crystal, first_of, pynx
 from .links import Tree, local
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def read_result(path: Path, tree: Tree, dataset: Dataset, found: np.ndarray) -> 
     """
     if dataset.dtype.kind != "c" or not (dataset.is_volume or dataset.is_small):
         raise NoObject(f"{path}::{dataset.path} is not a complex volume; open it as a scan (read_scan).")
-    found = found.astype(np.complex64, copy=False)
+    found = as_volume(found).astype(np.complex64, copy=False)
+    if found.ndim == 4:
+        found = found[0]
     image = tree[dataset.path].parent
     supports = (local(image, name) for name in ("mask", "support"))
     stored = next((each for each in supports if isinstance(each, h5py.Dataset)), None)
@@ -235,8 +237,8 @@ def _read_foreign(
         history = results.get("cycle_history")
         if isinstance(history, h5py.Dataset) and "cycle" in (history.dtype.names or ()):
             iterations = int(history["cycle"].max()) + 1
-    if len(dataset.shape) == 4 and dataset.shape[0] > 1:
-        notes.append(f"This is the first of {dataset.shape[0]} modes.")
+    if len(dataset.frames) == 4:
+        notes.append(first_of(dataset.frames[0]))
     weights = local(entry, "data_2/data")
     if program.sign and len(dataset.shape) == 4 and isinstance(weights, h5py.Dataset) and weights.ndim == 1:
         shares = np.asarray(weights[()], float)
