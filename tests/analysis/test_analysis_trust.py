@@ -201,6 +201,22 @@ def test_strain_is_given_where_halves_reproduce_it_and_is_the_true_one():
     assert np.isnan(found.strain[np.abs(truth) == 0]).all()
 
 
+@pytest.mark.parametrize("noise", [0.02, 0.25])
+def test_strain_is_left_out_where_a_dislocation_runs(noise):
+    """There it has no meaning: the slope grows as 1/r, and one voxel beside another it is of the other sign."""
+    row, column = INDEX[1] - 0.5, INDEX[2] - 0.5
+    found = assessed((crystal(0.3) * np.exp(1j * np.arctan2(row, column))).astype(np.complex64), noise)
+    away = np.hypot(row, column)
+    fwhm = found.figures["strain_resolution"] / 5
+    assert (fwhm > 1) == (noise > 0.1)
+    for values in (found.strain, found.strain_error):
+        assert np.isnan(values[away < 0.9 * max(1.5, fwhm)]).all()
+        inside = ball(6) & (INDEX[0] + 0.5 * INDEX[1] < 2)
+        assert np.isfinite(values[inside & (away > 1.6 + max(1.5, fwhm))]).all()
+    # 1/r beside the core, over |Q|, in voxels of 5 nm
+    assert np.nanmax(np.abs(found.strain)) < 1 / np.linalg.norm(Q) / 5
+
+
 def wave(size: float) -> np.ndarray:
     """A phase that strains the crystal back and forth."""
     return np.exp(1j * size * np.cos(INDEX[2] * 2 * np.pi / 7) * np.cos(INDEX[1] * 2 * np.pi / 9))

@@ -30,9 +30,10 @@ from scipy import ndimage
 from ...evidence import Trust
 from ...reconstruction import Reconstruction
 from ..align import align, fitted
+from ..dislocations import find_dislocations, near_lines
 from ..phase import ramp, remove_ramp
 from ..quantities import robust_maximum
-from ..strain import strain
+from ..strain import phase_steps, strain
 from ..symmetries import twin
 from .average import agreement, first_mode
 from .resolution import cropped, cut, fsc, prtf, smoothed
@@ -45,6 +46,8 @@ ITS_TWIN = 0.95
 """Correlation with its own twin from which a crystal is nearly that: the moduli then hardly tell the signs of what differs."""
 _FINEST, _STEP, _COARSEST = 1.5, 1.25, 0.35
 """Widths that are tried, full at half maximum: from so many voxels, each so many times the last, to this part of the crystal."""
+_CORE = 1.5
+"""Voxels around a dislocation, or the width of the map if that is more, in which strain has no meaning and is left out."""
 _AROUND = 1.5
 """Errors are averaged over a Gaussian so many times as wide as the map's own, and no narrower than two voxels."""
 
@@ -108,11 +111,18 @@ def assess(
     scale = robust_maximum(np.abs(flat[0]))
     mask = inside & (np.abs(flat[0]) >= threshold * scale)
 
+    grid = np.eye(3) if voxel_steps_nm is None else np.asarray(voxel_steps_nm, float)
+    lines = find_dislocations(phase_steps(flat[0]), mask, np.abs(flat[0]), grid)
+
     def maps(fwhm: float) -> list[np.ndarray]:
-        return [
+        known = mask & ~near_lines(
+            lines, mask.shape, grid, max(_CORE * np.linalg.norm(grid, axis=0).max(), fwhm)
+        )
+        slopes = (
             strain(smoothed(each, fwhm, voxel_steps_nm), mask, voxel_steps_nm, q_bragg_per_nm)
             for each in flat
-        ]
+        )
+        return [np.where(known, each, np.float32(np.nan)) for each in slopes]
 
     voxel = 1.0 if voxel_steps_nm is None else float(abs(np.linalg.det(voxel_steps_nm)) ** (1 / 3))
     coarsest = _COARSEST * voxel * int(mask.sum()) ** (1 / 3)
