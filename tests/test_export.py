@@ -368,6 +368,28 @@ def test_the_crystals_frame_has_q_along_y(found, tmp_path):
         export.export(found, tmp_path / "a.npz", frame="sample")
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".mat"])
+def test_maps_of_another_frame_stay_in_it_and_say_so(found, tmp_path, suffix):
+    """How they lay in the laboratory their file does not say: nothing is called the laboratory's."""
+    path = tmp_path / f"crystal{suffix}"
+    export.export(found, path, frame="crystal")
+    again = formats.read_reconstruction(f"{path}::/entry_1/object/data" if suffix == ".h5" else path)
+    assert again.frame == "crystal"
+    np.testing.assert_allclose(
+        again.q_bragg_per_nm / np.linalg.norm(again.q_bragg_per_nm), [0, 1, 0], atol=1e-3
+    )
+    maps = export.maps_of(again)
+    assert maps.about["frame"] == "crystal"
+    assert dict(analysis.method(again))["frame"].startswith("crystal, right-handed")
+    with pytest.raises(
+        InputError, match="lies in the crystal frame, and its file does not say how that stood"
+    ):
+        export.maps_of(again, frame="laboratory")
+    export.write(again, tmp_path / "c.cxi")
+    assert formats.read_reconstruction(tmp_path / "c.cxi").frame == "crystal"
+    assert export.maps_of(found).about["frame"] == "laboratory"
+
+
 def test_without_geometry_lengths_are_voxels_and_no_strain_is_claimed(found, tmp_path):
     unknown = replace(found, voxel_steps_nm=None, q_bragg_per_nm=None)
     for suffix in set(export.SUFFIXES) - {".csv"}:

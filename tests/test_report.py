@@ -24,8 +24,9 @@ from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run
 from napari_autophase.report import figures, gather, html, pdf, tables, write_report
 from napari_autophase.report import seen as seen_
+from napari_autophase.report.facts import facts
 from napari_autophase.report.tables import Table
-from napari_autophase.scan import InputError
+from napari_autophase.scan import InputError, fingerprint
 from napari_autophase.simulation import simulate
 
 
@@ -120,9 +121,10 @@ def test_the_page_is_whole_in_itself_and_says_what_the_crystal_is(made, whole):
         "Surface",
         "Central slices",
         "Distributions",
-        "Diffraction",
-        "Rocking curve and convergence",
         "Resolution and trust",
+        "Rocking curve and convergence",
+        "Diffraction",
+        "How strain was obtained",
         "How well the model explains the data",
     ]
     assert [title for title in titles if title in shown] == shown
@@ -162,6 +164,85 @@ def test_words_of_a_pdfs_tables_stand_beside_each_other(rows):
         assert not one.count_overlaps(boxes[:number])
     said = " ".join(each.get_text() for each in page.texts).split()
     assert sorted(said) == sorted(" ".join(["Table", *(words for row in rows for words in row)]).split())
+
+
+def test_pages_of_a_pdf_are_numbered_and_a_table_that_goes_on_has_its_head_again(whole):
+    text = pdf._Text()
+    pdf._rows(
+        text,
+        Table("Shells", [("shell", "what it is"), *((str(n), "word " * 40) for n in range(80))], head=True),
+    )
+    assert len(text.pages) > 1
+    for number, page in enumerate(text.pages, 1):
+        heads = [each for each in page.texts if each.get_text() == "shell"]
+        assert len(heads) == 1
+        assert heads[0].get_fontweight() == "bold"
+        lowest = min(each.get_position()[1] for each in page.texts)
+        assert lowest * pdf.HEIGHT > 0.5, "above the foot"
+        pdf._foot(page, whole, f"{number} / {len(text.pages)}")
+        assert [each.get_text() for each in page.texts[-2:]] == [
+            f"{whole.title} · {whole.subtitle}",
+            f"{number} / {len(text.pages)}",
+        ]
+    shown = [each.get_text() for page in text.pages for each in page.texts]
+    assert [each for each in shown if each.isdigit()][:80] == [str(n) for n in range(80)]
+
+
+def test_a_reader_is_told_how_strain_was_obtained(made, whole):
+    """What a referee asks: sign, frame, reference, voxels, threshold, smoothing, corrections, held-out pixels, hashes."""
+    _, scan, found = made
+    said = dict(next(each for each in whole.tables if each.title == "How strain was obtained").rows)
+    assert "positive where lattice planes are farther apart" in said["strain"]
+    assert said["sign"].startswith("phase = −Q·u")
+    assert "x outboard, y up, z along the beam" in said["frame"]
+    for value in found.q_bragg_per_nm:
+        assert f"{value:.3f}" in said["frame"]
+    assert "relative to the mean lattice" in said["reference"]
+    assert "against 0.226500 nm (Pt (1 1 1)" in said["reference"]
+    lengths = np.linalg.norm(found.voxel_steps_nm, axis=0)
+    assert " × ".join(f"{each:.2f}" for each in lengths) in said["voxels"]
+    assert f"{abs(np.linalg.det(found.voxel_steps_nm)) ** (1 / 3):.2f} nm" in said["voxels"]
+    assert said["crystal"].startswith("where the amplitude is 0.3 or more")
+    assert said["smoothing"] == "strain is that of single voxels, neither smoothed nor regularised"
+    assert said["corrections"] == "refraction and absorption are not corrected; no apodisation"
+    assert f"likelihood is {found.figures['free_llk']:.3g}" in said["held-out pixels"]
+    assert said["runs"].startswith("one:")
+    hashes = dict(next(each for each in whole.tables if each.title == "Versions and hashes").rows)
+    assert hashes["counts (SHA-256)"] == fingerprint(scan.counts)
+
+
+def test_what_was_smoothed_corrected_averaged_or_lies_in_another_frame_is_told(made):
+    found = trusted_(made[2], True)
+    said = dict(analysis.method(found))
+    assert "smoothed to 21.5 nm (full width at half maximum): the least at which" in said["smoothing"]
+    assert said["runs"].startswith("2 of 2 are averaged")
+    recipe = found.recipe.with_settings(
+        {"analyse.refraction": "Pt", "analyse.apodisation": "hann", "analyse.apodisation_width": "12"}
+    )
+    said = dict(analysis.method(replace(found, recipe=recipe)))
+    assert (
+        said["corrections"]
+        == "refraction and absorption are corrected for Pt; apodised by a hann window of 12 nm"
+    )
+    unplaced = dict(analysis.method(replace(found, voxel_steps_nm=None, q_bragg_per_nm=None)))
+    assert unplaced["strain"].startswith("relative:")
+    assert "rocking angle" in unplaced["frame"]
+    turned = dict(analysis.method(replace(found, metadata={"frame": "crystal"})))
+    assert "Q lies along y" in turned["frame"]
+    assert "outboard" not in turned["frame"]
+
+
+def test_a_crystal_in_another_frame_is_not_seen_from_downstream(made):
+    turned = analysis.quantities(replace(made[2], metadata={"frame": "crystal"}))
+    drawn = figures.surfaces(turned)
+    assert [each.get_title() for each in drawn.axes if each.get_title()][:3] == [
+        "along z",
+        "along x",
+        "along y",
+    ]
+    said = dict(facts(made[2], turned, analysis.resolution(turned, None)))
+    assert said["|Q|"].endswith("along x, y (along Q), z")
+    assert tables.facets(turned, []).rows[0][-1] == "normal x, y, z (crystal)"
 
 
 def test_data_and_model_lie_on_one_grid_and_one_scale(made):
@@ -293,7 +374,10 @@ def test_of_older_results_less_is_drawn(made):
 def test_one_resolution_is_singled_out_and_the_others_stand_beside(reports, reached, words):
     report = reports[reached]
     table = next(each for each in report.tables if each.title == "Resolution")
-    assert table.rows[0] == ("resolution", f"{words} (FSC of two halves of the photons, half-bit)")
+    assert table.rows[0] == (
+        "resolution",
+        f"{words} (full period, FSC of two halves of the photons, half-bit)",
+    )
     others = dict(table.rows[1:])
     assert others["strain, where it reproduces, full width at half maximum"] == "21.5 nm"
     widths = {f"edges, 10 to 90 %, where the surface faces {axis}" for axis in "xyz"}
@@ -375,8 +459,8 @@ def test_without_scan_or_geometry_it_says_so(made, tmp_path):
     unknown = replace(found, voxel_steps_nm=None, q_bragg_per_nm=None, errors=np.zeros(0, np.float32))
     report = gather(unknown)
     titles = [each.title for each in report.pictures if each.title != "Facets"]
-    assert titles == ["Surface", "Central slices", "Distributions", "Diffraction", "Resolution and trust"]
-    assert "the scan is not at hand" in report.pictures[-2].caption
+    assert titles == ["Surface", "Central slices", "Distributions", "Resolution and trust", "Diffraction"]
+    assert "the scan is not at hand" in report.pictures[-1].caption
     assert "the geometry is unknown" in report.pictures[0].caption
     with pytest.raises(InputError, match=r"r\.docx"):
         write_report(found, tmp_path / "r.docx")

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import analysis, files, formats
+from .analysis import FRAMES
 from .formats import export as writers
 from .maps import Maps
-from .orthogonal import FRAMES, Frame, VoxelSize, resolved_voxel_nm, turned
+from .orthogonal import Frame, VoxelSize, own_frame, resolved_voxel_nm, turned
 from .reconstruction import Reconstruction
 from .scan import InputError, Scan
 
@@ -30,7 +31,7 @@ def maps_of(
     *,
     threshold: float | None = None,
     voxel_size_nm: VoxelSize = None,
-    frame: Frame = "laboratory",
+    frame: Frame | None = None,
     against: Against | None = None,
 ) -> Maps:
     """Return the maps of a result: amplitude, phase, displacement and strain on an orthogonal grid, and its surface.
@@ -44,7 +45,7 @@ def maps_of(
     voxel_size_nm
         Edge of the voxels; ``"resolution"``: see `orthogonal.resolved_voxel_nm`; None: that of a cube as large as the result's.
     frame
-        See `orthogonal.FRAMES`.
+        See `analysis.FRAMES`; None: the one that the result is in, which is the laboratory's but for maps that were opened again.
     against
         What the mean lattice is held against; None: nothing, then no strain is absolute.
 
@@ -54,6 +55,7 @@ def maps_of(
         If the result is empty, or the frame is not known.
     """
     found.check_filled("to export")
+    frame = own_frame(found) if frame is None else frame
     there = turned(found.corrected, frame)  # along the beams, which stand in the laboratory
     if voxel_size_nm == "resolution":
         voxel_size_nm = resolved_voxel_nm(there)
@@ -84,7 +86,7 @@ def export(
     *,
     threshold: float | None = None,
     voxel_size_nm: VoxelSize = None,
-    frame: Frame = "laboratory",
+    frame: Frame | None = None,
     against: Against | None = None,
 ) -> None:
     """Write a result, whole or not at all, as the ending of the name says.

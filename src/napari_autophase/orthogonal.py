@@ -9,22 +9,16 @@ from typing import Literal
 import numpy as np
 
 from . import analysis, formats
+from .analysis import FRAMES
 from .geometry import reciprocal_steps, rotation, scattering_vector
 from .preparation import prepare
 from .recipe import Recipe
-from .reconstruction import Reconstruction
+from .reconstruction import FRAME, Reconstruction
 from .scan import Geometry, InputError, Scan
 
 Frame = Literal["laboratory", "sample", "crystal"]
 VoxelSize = float | Literal["resolution"] | None
 """Edge of a voxel in nm (1/nm for counts); half of what the result resolves; None: a cube as large as the old voxel."""
-FRAMES: dict[str, str] = {
-    "laboratory": "x outboard, y up, z along the beam, the sample as it stood at the Bragg peak",
-    "sample": "the laboratory's axes as they lie in the sample with all its circles at zero",
-    "crystal": "the laboratory's axes turned the shortest way to where Q lies along y",
-}
-"""Right-handed frames: laboratory, and what bcdi calls lab_flat_sample and crystal (with Q along y)."""
-
 _LEAST = 2
 """Voxels on either side of the middle of what is to be shown in them."""
 
@@ -74,7 +68,7 @@ class Orthogonal:
 
 
 def orthogonalise(
-    found: Scan | Reconstruction, frame: Frame = "laboratory", voxel_size: VoxelSize = None
+    found: Scan | Reconstruction, frame: Frame | None = None, voxel_size: VoxelSize = None
 ) -> Orthogonal:
     """Bring a result, or the counts of a scan, onto an orthogonal grid.
 
@@ -86,7 +80,7 @@ def orthogonalise(
     found
         A result or a scan; its geometry must be known.
     frame
-        See `FRAMES`.
+        See `FRAMES`; None: the one that the result is in, the laboratory's for a scan.
     voxel_size
         Edge of the new voxels in nm, or in 1/nm for a scan; ``"resolution"``: see `resolved_voxel_nm`; None: that of a cube as
         large as the old voxel.
@@ -100,6 +94,8 @@ def orthogonalise(
         if isinstance(found, Scan):
             raise InputError(f"{found.name} is a scan, which has no resolution; give the voxel size in 1/nm.")
         voxel_size = resolved_voxel_nm(found)
+    if frame is None:
+        frame = "laboratory" if isinstance(found, Scan) else own_frame(found)
     if voxel_size is not None and not (np.isfinite(voxel_size) and voxel_size > 0):
         raise InputError(f"A voxel size of {voxel_size} was asked for; give a positive one.")
     return (
@@ -107,6 +103,11 @@ def orthogonalise(
         if isinstance(found, Reconstruction)
         else _counts(found, frame, voxel_size)
     )
+
+
+def own_frame(found: Reconstruction) -> Frame:
+    """Return the frame that a result is in."""
+    return found.frame if found.frame in FRAMES else "laboratory"  # type: ignore[return-value]
 
 
 def resolved_voxel_nm(found: Reconstruction) -> float:
@@ -148,7 +149,7 @@ def _object(found: Reconstruction, frame: Frame, voxel_size: float | None) -> Or
         raise InputError(
             f"{found.name} is a result without geometry; give it one with napari-autophase analyse --geometry."
         )
-    turn = _turn(frame, found.geometry, q)
+    turn = _turn_of(found, frame, q)
     steps = turn @ steps
     found.check_filled("to orthogonalise")
     inside = analysis.remove_ramp(np.where(found.support, found.object, 0).astype(np.complex64))
@@ -203,8 +204,23 @@ def turned(found: Reconstruction, frame: Frame) -> Reconstruction:
         if frame == "laboratory":
             return found
         raise InputError(f"{found.name} has no geometry: there is no frame to turn it to; give --geometry.")
-    turn = _turn(frame, found.geometry, q)
-    return replace(found, voxel_steps_nm=turn @ steps, q_bragg_per_nm=turn @ q)
+    turn = _turn_of(found, frame, q)
+    metadata = {key: value for key, value in found.metadata.items() if key != FRAME}
+    if frame != "laboratory":
+        metadata[FRAME] = frame
+    return replace(found, voxel_steps_nm=turn @ steps, q_bragg_per_nm=turn @ q, metadata=metadata)
+
+
+def _turn_of(found: Reconstruction, frame: Frame, q: np.ndarray) -> np.ndarray:
+    """Return the 3 × 3 rotation from the frame of a result to another one."""
+    if found.frame == frame:
+        return np.eye(3)
+    if found.frame != "laboratory":
+        raise InputError(
+            f"{found.name} lies in the {found.frame} frame, and its file does not say how that stood in the laboratory: choose "
+            f"the {found.frame} frame, or give the result that it was made of."
+        )
+    return _turn(frame, found.geometry, q)
 
 
 def _turn(frame: Frame, geometry: Geometry | None, q: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import analysis, preparation
 from .geometry import check_spacing, doubts, frame
-from .reconstruction import UNKNOWN_GEOMETRY, Reconstruction
+from .reconstruction import FRAME, UNKNOWN_GEOMETRY, Reconstruction
 from .scan import Geometry, InputError
 
 _ARM = "The direct beam is not given: the detector's angles are taken for those of the Bragg peak itself."
@@ -80,6 +80,7 @@ def placed(
         notes=(*(note for note in found.notes if note not in stale), *said),
         trust=trust,
         verdict=verdict,
+        metadata={key: value for key, value in found.metadata.items() if key != FRAME},
     )
 
 

@@ -96,6 +96,8 @@ class Progress:
 JUDGED = "judged_by"
 """Under this name `used_sha256` has the held-out pixels and their counts: figures with the same can be compared."""
 
+FRAME = "frame"
+"""By this name `Reconstruction.metadata` says in which frame it is, where that is not the laboratory's."""
 BEGUN_WITH = "begun_with"
 """Under this name it has the object of the result that was gone on from."""
 
@@ -320,6 +322,11 @@ class Reconstruction:
         size = self.voxel_size_nm
         voxel = "unknown size" if size is None else " × ".join(f"{edge:.2f}" for edge in size) + " nm"
         return f"{self.title}: {' × '.join(map(str, self.shape))} voxels of {voxel}"
+
+    @property
+    def frame(self) -> str:
+        """In which frame voxel steps and Q are (see `analysis.FRAMES`): another program's maps may lie in another one."""
+        return str(self.metadata.get(FRAME, "laboratory"))
 
     @property
     def effort(self) -> str:

@@ -107,6 +107,7 @@ def test_bcdi_says_by_its_parameters_which_sign(tmp_path, suffix, inverted):
     assert found.voxel_size_nm == pytest.approx((8.0, 7.0, 6.0))
     assert_strain(found)
     assert f"invert_phase {inverted}" in found.notes[0]
+    assert found.frame == "crystal"
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".mat"])

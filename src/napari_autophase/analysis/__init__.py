@@ -15,6 +15,7 @@ from .isosurface import Surface, isosurface
 from .lattice import Lattice, Reference, mean_lattice
 from .levels import amplitude_histogram, proposed_level
 from .mapped import bare_mesh, facets_of, mapped, trusted
+from .method import method
 from .metrics import (
     amplitude_ssim,
     chi2,
@@ -27,7 +28,7 @@ from .metrics import (
     support_iou,
     unevenness,
 )
-from .orthogonal import centre_of, orthogonalise, reach, regridded, resampled
+from .orthogonal import FRAMES, axes_words, centre_of, orthogonalise, reach, regridded, resampled
 from .phase import remove_ramp, unwrap
 from .picture import draw_picture
 from .quantities import Quantities, bare_quantities, quantities
@@ -37,6 +38,7 @@ from .strain import displacement, strain
 from .symmetries import normalise, twin
 
 __all__ = [
+    "FRAMES",
     "Alignment",
     "Comparison",
     "Dislocation",
@@ -52,6 +54,7 @@ __all__ = [
     "alignment",
     "amplitude_histogram",
     "amplitude_ssim",
+    "axes_words",
     "bare_mesh",
     "bare_quantities",
     "centre_of",
@@ -79,6 +82,7 @@ __all__ = [
     "level",
     "mapped",
     "mean_lattice",
+    "method",
     "normalise",
     "orthogonalise",
     "phase_error",

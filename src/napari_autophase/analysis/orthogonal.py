@@ -10,6 +10,26 @@ from scipy import ndimage
 from ..scan import InputError
 from .isosurface import bounding_box
 
+FRAMES: dict[str, str] = {
+    "laboratory": "x outboard, y up, z along the beam, the sample as it stood at the Bragg peak",
+    "sample": "the laboratory's axes as they lie in the sample with all its circles at zero",
+    "crystal": "the laboratory's axes turned the shortest way to where Q lies along y",
+}
+"""Right-handed frames: laboratory, and what bcdi calls lab_flat_sample and crystal (with Q along y)."""
+
+
+AXES: dict[str, str] = {
+    "laboratory": "x (outboard), y (up), z (downstream)",
+    "sample": "x, y, z of the sample with its circles at zero",
+    "crystal": "x, y (along Q), z",
+}
+"""What the axes of the frames are called in a few words."""
+
+
+def axes_words(frame: str) -> str:
+    """Return what the axes of a frame are called."""
+    return AXES.get(frame, f"x, y, z of the {frame} frame")
+
 
 def centre_of(object: np.ndarray) -> tuple[float, ...]:
     """Return the index, to parts of a voxel, that an object is to be shown about: its amplitude's centre of mass.

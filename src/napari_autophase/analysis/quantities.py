@@ -54,6 +54,8 @@ class Quantities:
         The mean lattice, whose ramp was taken out of `object`; None: unknown.
     corrections
         What was done to the object before (see `analysis.corrected`).
+    frame
+        Whose axes x, y and z are (see `FRAMES`).
     """
 
     object: np.ndarray
@@ -67,6 +69,7 @@ class Quantities:
     centre: tuple[float, ...]
     lattice: Lattice | None = None
     corrections: tuple[Correction, ...] = ()
+    frame: str = "laboratory"
 
     def __repr__(self) -> str:
         """Return size and threshold in a line."""
@@ -311,4 +314,5 @@ def quantities(
         centre=tuple(float(at) for at in np.array(reconstruction.object.shape) // 2 + moved),
         lattice=lattice or mean_lattice(reconstruction),
         corrections=reconstruction.corrections,
+        frame=reconstruction.frame,
     )

@@ -10,7 +10,7 @@ from ..evidence import Trust
 from .edges import edge_widths
 from .quantities import Quantities
 
-FSC = "FSC of two halves of the photons, half-bit"
+FSC = "full period, FSC of two halves of the photons, half-bit"
 """Criterion of the resolution of several runs."""
 EDGES = "width of the edges from 10 to 90 %"
 """Criterion of the resolution of a single run."""
@@ -59,13 +59,13 @@ class Resolution:
         """The figures by the other criteria, in words; empty where there are none."""
         said = []
         if self.criterion != FSC and math.isfinite(self.fsc):
-            said.append(f"FSC {self.fsc:.3g}")
+            said.append(f"FSC {self.fsc:.3g} (full period)")
         if math.isfinite(self.prtf):
-            said.append(f"PRTF at 1/e {self.prtf:.3g}")
+            said.append(f"PRTF at 1/e {self.prtf:.3g} (full period)")
         known = {axis: width for axis, width in self.edges.items() if math.isfinite(width)}
         if known:
             widths = ", ".join(f"{axis} {width:.3g}" for axis, width in known.items())
-            said.append(f"edges {widths}")
+            said.append(f"edges {widths} (10 to 90 %)")
         if math.isfinite(self.strain):
             said.append(f"strain {self.strain:.3g} (full width at half maximum)")
         return f"in {self.unit}: {'; '.join(said)}" if said else ""

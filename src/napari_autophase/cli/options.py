@@ -186,9 +186,10 @@ VoxelSize = Annotated[
     ),
 ]
 FrameName = Annotated[
-    Literal["laboratory", "sample", "crystal"],
+    Literal["laboratory", "sample", "crystal"] | None,
     typer.Option(
-        help="Axes of the grid: the laboratory's, the sample's with its circles at zero, or Q along y."
+        help="Axes of the grid: the laboratory's (unless the result is in another frame), the sample's with its circles at zero, "
+        "or Q along y."
     ),
 ]
 Apodise = Annotated[

@@ -30,12 +30,12 @@ def orthogonalise(
         Path, typer.Option("--output", "-o", metavar="OUT", help="Where it goes: .h5 (NeXus) or .npz.")
     ],
     frame: Annotated[
-        Literal["laboratory", "sample", "crystal"],
+        Literal["laboratory", "sample", "crystal"] | None,
         typer.Option(
-            help="Axes of the new grid, z, y, x: the laboratory's (x outboard, y up, z along the beam), those of the sample with "
-            "its circles at zero, or turned so that Q lies along y."
+            help="Axes of the new grid, z, y, x: the laboratory's (x outboard, y up, z along the beam; the default), those of "
+            "the sample with its circles at zero, or turned so that Q lies along y."
         ),
-    ] = "laboratory",
+    ] = None,
     voxel_size: VoxelSize = None,
     dataset: Dataset = None,
     mask: MaskPath = None,

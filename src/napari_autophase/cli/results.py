@@ -240,7 +240,7 @@ def analyse(
     if not seen.quiet:
         for label, words in [*facts(found, shown, resolved), *(("note", note) for note in found.notes)]:
             print(f"{label:>14}  {words}")
-    document = show.document(found, reference_nm(found, **vars(held)), resolved)
+    document = show.document(found, reference_nm(found, **vars(held)), resolved, seen.threshold)
     runs = "" if run_table is None else analysis.trust.run_table(found)
     flat: list[analysis.Facet] = []
     if facets is not None:
@@ -276,7 +276,7 @@ def export_result(
             "volumes; .vtp, .stl, .ply: the surface; .csv: curves of trust and resolution. May be repeated.",
         ),
     ],
-    frame: FrameName = "laboratory",
+    frame: FrameName = None,
     voxel_size: VoxelSize = None,
     *,
     seen: Analysed,

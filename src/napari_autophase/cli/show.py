@@ -97,10 +97,13 @@ def lattice_lines(found: Reconstruction, reference_nm: float | None = None) -> l
 
 
 def document(
-    found: Reconstruction, reference_nm: float | None = None, resolved: Resolution | None = None
+    found: Reconstruction,
+    reference_nm: float | None = None,
+    resolved: Resolution | None = None,
+    threshold: float | None = None,
 ) -> dict[str, Any]:
-    """Return the report of a result, with its mean lattice and, if it is given, its resolution."""
-    from ..analysis import mean_lattice
+    """Return the report of a result, with its mean lattice, how strain is obtained and, if it is given, its resolution."""
+    from ..analysis import mean_lattice, method
 
     lattice = mean_lattice(found, reference_nm=reference_nm)
     said = None
@@ -112,7 +115,14 @@ def document(
             "strain": lattice.strain,
         }
     known = {} if resolved is None else {"resolution": resolved.document()}
-    return {**found.report(), "strain_is": "relative to the mean lattice", "mean_lattice": said, **known}
+    how = dict(method(found, threshold, lattice))
+    return {
+        **found.report(),
+        "strain_is": "relative to the mean lattice",
+        "mean_lattice": said,
+        "method": how,
+        **known,
+    }
 
 
 def table(scans: Sequence[ScanEntry]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..reconstruction import FRAME
 from .foreign import Beside, Program, bcdi, laboratory_steps
 
 KEYS = {"amp", "phase", "voxel_sizes"}
@@ -48,11 +49,12 @@ def beside(path: Path, said: Mapping[str, Any]) -> tuple[Program, Beside]:
         notes.append(f"The axes are z, y, x of bcdi's {frame} frame.")
     else:
         q = steps = None
+    known = {FRAME: frame} if frame != "laboratory" and steps is not None else {}
     bulk = said.get("bulk")
     return bcdi(turned), Beside(
         support=None if bulk is None else np.asarray(bulk) != 0,
         voxel_steps_nm=steps,
         q_bragg_per_nm=q,
-        metadata={"ramp_removed": True},
+        metadata={"ramp_removed": True, **known},
         notes=tuple(notes),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..reconstruction import FRAME
 from .foreign import Beside, Program, laboratory_steps
 
 KEYS = {"meanings", "voxel_size", "unit", "axes", "frame"}
@@ -41,15 +42,16 @@ def beside(said: Mapping[str, Any], support: np.ndarray | None) -> Beside:
     name = _word(said.get("name", "")) or None
     if "q_bragg_per_nm" not in said:
         return Beside(support=support, name=name)
-    mean = "q_mean_per_nm" in said
+    mean, frame = "q_mean_per_nm" in said, _word(said["frame"])
+    known = {FRAME: frame} if frame not in ("", "laboratory") else {}
     q = np.asarray(said["q_mean_per_nm" if mean else "q_bragg_per_nm"], float).ravel()
     return Beside(
         support=support,
         voxel_steps_nm=laboratory_steps(np.asarray(said["voxel_size"], float).ravel()),
         q_bragg_per_nm=q,
-        metadata={} if mean else {"ramp_removed": True},
+        metadata=known if mean else {"ramp_removed": True, **known},
         name=name,
-        notes=(f"The axes are z, y, x of the {_word(said['frame'])} frame, as maps were written.",),
+        notes=(f"The axes are z, y, x of the {frame} frame, as maps were written.",),
     )
 
 

@@ -72,12 +72,12 @@ def gather(
         Picture(
             "Surface",
             f"Where the amplitude passes {shown.threshold:.2f} of its largest, from three directions, coloured by strain "
-            f"{_relative(shown)} and by phase.{single}",
+            f"{_relative(shown)}{_positive(shown)} and by phase{_of_displacement(shown)}.{single}",
             figures.surfaces(shown),
         ),
         Picture(
             "Central slices",
-            f"Through the middle of the crystal; the line is the surface. {_absolutes(shown)}{single}",
+            f"Through the middle of the crystal{_axes(shown)}; the line is the surface. {_absolutes(shown)}{single}",
             figures.slices(shown),
         ),
         Picture(
@@ -86,8 +86,14 @@ def gather(
             figures.histograms(shown),
         ),
     ]
+    if found.trust is not None:
+        pictures.append(
+            Picture("Strain and its error", _averaged(found.trust), figures.averaged(found, shown))
+        )
+    trusting = trusted.curves(found)
+    if trusting is not None:
+        pictures.append(Picture("Resolution and trust", _trusting(found), trusting))
     both = seen.Seen.of(found, scan, background)
-    pictures.append(Picture("Diffraction", both.words, seen.diffraction(both)))
     curves = seen.curves(found, both)
     if curves is not None:
         pictures.append(
@@ -97,19 +103,14 @@ def gather(
                 curves,
             )
         )
+    pictures.append(Picture("Diffraction", both.words, seen.diffraction(both)))
     resolved = analysis.resolution(shown, found.trust)
-    trusting = trusted.curves(found)
-    if trusting is not None:
-        pictures.append(Picture("Resolution and trust", _trusting(found), trusting))
-    if found.trust is not None:
-        pictures.insert(
-            2, Picture("Strain and its error", _averaged(found.trust), figures.averaged(found, shown))
-        )
     facets = analysis.facets_of(shown, analysis.bare_mesh(shown))
     if facets:
         caption = f"{facet_words(facets)}. Coloured by the mean strain of each, {_relative(shown)}; the table has the numbers."
         pictures.insert(1, Picture("Facets", caption + single, figures.facets(shown, facets)))
-    made = [tables.statistics(shown)]
+    made = [Table("How strain was obtained", analysis.method(found, shown.threshold, shown.lattice))]
+    made.append(tables.statistics(shown))
     if shown.displacement_nm is not None:
         made.append(tables.displacements(shown.displacement_nm, shown.support))
     if facets:
@@ -182,6 +183,20 @@ def _relative(shown: Quantities) -> str:
         if shown.relative
         else "relative to the mean lattice"
     )
+
+
+def _positive(shown: Quantities) -> str:
+    return "" if shown.relative else " (along Q, positive where planes are farther apart)"
+
+
+def _of_displacement(shown: Quantities) -> str:
+    return "" if shown.relative else " (−Q·u)"
+
+
+def _axes(shown: Quantities) -> str:
+    if shown.relative:
+        return ", on the axes of the phased array (rocking angle, row, column)"
+    return f", in voxels of {shown.voxel_size[0]:.3g} nm along {analysis.axes_words(shown.frame)}"
 
 
 def _absolutes(shown: Quantities) -> str:

@@ -35,8 +35,8 @@ def facts(found: Reconstruction, shown: Quantities, resolved: analysis.Resolutio
         lines.append(
             (
                 "|Q|",
-                f"{size:.4f} 1/nm, d {2 * np.pi / size:.5f} nm at the reference voxel; Q ({at}) along x (outboard), y (up), z "
-                "(downstream)",
+                f"{size:.4f} 1/nm, d {2 * np.pi / size:.5f} nm at the reference voxel; Q ({at}) along "
+                f"{analysis.axes_words(shown.frame)}",
             )
         )
     if shown.lattice is not None:

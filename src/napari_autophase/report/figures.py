@@ -39,9 +39,17 @@ VIEWS = {
 """Right, up and towards the viewer as (z, y, x): see `drawing.VIEW`."""
 _NAMES = {"from downstream": "along axis 0", "from outboard": "along axis 2", "from above": "along axis 1"}
 """What the views are called without geometry."""
+_TURNED = {"from downstream": "along z", "from outboard": "along x", "from above": "along y"}
+"""What they are called in another frame than the laboratory's."""
 BULK, SURFACE = "#3b6fb6", "#d0743c"
 _LUMA = np.array([0.299, 0.587, 0.114])
 """What red, green and blue add to how light a colour is (ITU-R BT.601)."""
+
+
+def _called(view: str, shown: Quantities) -> str:
+    if shown.relative:
+        return _NAMES[view]
+    return view if shown.frame == "laboratory" else _TURNED[view]
 
 
 @styled
@@ -55,7 +63,7 @@ def surfaces(shown: Quantities) -> Figure:
             axes = figure.add_subplot(grid[row, column])
             draw_surface(axes, shown, colour, colours[colour], view)
             if row == 0:
-                axes.set_title(_NAMES[name] if shown.relative else name, fontsize=10)
+                axes.set_title(_called(name, shown), fontsize=10)
         box = figure.axes[-1].get_position()
         place = figure.add_axes((0.92, box.y0 + 0.12 * box.height, 0.012, 0.7 * box.height))
         _standing_bar(figure, place, colours[colour])
@@ -77,7 +85,7 @@ def facets(shown: Quantities, found: Sequence[analysis.Facet]) -> Figure:
     for column, (name, view) in enumerate(VIEWS.items()):
         axes = figure.add_subplot(grid[0, column])
         middle = draw_faces(axes, shown, surface, of_each[labels], view)
-        axes.set_title(_NAMES[name] if shown.relative else name, fontsize=10)
+        axes.set_title(_called(name, shown), fontsize=10)
         for number, each in enumerate(found, 1):
             if view[2] @ each.normal[::-1] > 0.25:
                 across, high, _ = view @ (each.centre[::-1] + _centre(shown)) - middle

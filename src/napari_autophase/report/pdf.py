@@ -23,6 +23,8 @@ _LEFT, _TOP, _LINE = 0.7, 0.75, 0.19
 """Inches: left and upper margin, and the height of a line."""
 _SMALL, _GAP = 7.5, 0.1
 """Letters of tables in points, and inches between their columns."""
+_NARROW, _WIDE = 1.35, 2.4
+"""Inches for the labels of a table of two columns: where they are short, and else."""
 _SOFT = "#59606b"
 
 
@@ -52,6 +54,19 @@ class _Text:
     def down(self, lines: float = 1.0) -> None:
         self.at += lines * _LINE
 
+    def holds(self, lines: float) -> bool:
+        """Whether so many lines have room on the page."""
+        return self.at + (lines - 1) * _LINE <= HEIGHT - _TOP
+
+    @property
+    def begins(self) -> bool:
+        """Whether nothing stands on the page yet."""
+        return self.at >= HEIGHT or self.at <= _TOP
+
+    def turn(self) -> None:
+        """Go on with the next page."""
+        self.at = HEIGHT
+
     def head(self, words: str) -> None:
         if self.at > HEIGHT - _TOP - 5 * _LINE:
             self.at = HEIGHT
@@ -69,16 +84,21 @@ def document(report: Report) -> bytes:
     memory = io.BytesIO()
     about = {"Title": report.title, "Creator": report.subtitle}
     with matplotlib.rc_context({**STYLE, "pdf.fonttype": 42}), PdfPages(memory, metadata=about) as pdf:
-        for each in _words(report):
-            pdf.savefig(each)
-        for each in _sheets(report.pictures):
-            pdf.savefig(each)
         tables = _Text()
         for table in report.tables:
             _rows(tables, table)
-        for each in tables.pages:
+        pages = [*_words(report), *_sheets(report.pictures), *tables.pages]
+        for number, each in enumerate(pages, 1):
+            _foot(each, report, f"{number} / {len(pages)}")
             pdf.savefig(each)
     return memory.getvalue()
+
+
+def _foot(page: Figure, report: Report, number: str) -> None:
+    """Write whose page it is, and which, at its foot."""
+    at, name = 0.4 / HEIGHT, textwrap.shorten(f"{report.title} · {report.subtitle}", 100, placeholder="…")
+    page.text(_LEFT / WIDTH, at, name, fontsize=_SMALL, color=_SOFT)
+    page.text(1 - _LEFT / WIDTH, at, number, fontsize=_SMALL, color=_SOFT, ha="right")
 
 
 def _words(report: Report) -> list[Figure]:
@@ -133,9 +153,16 @@ def _rows(text: _Text, table: Table) -> None:
     text.head(table.title)
     columns = max(map(len, table.rows))
     places, widths = _columns(table, columns)
-    for number, row in enumerate(table.rows):
-        weight = "bold" if table.head and number == 0 else "normal"
+    heads = table.rows[:1] if table.head else []
+    rows = [(row, "normal") for row in table.rows[len(heads) :]]
+    waiting = [*((row, "bold") for row in heads), *rows]
+    while waiting:
+        row, weight = waiting.pop(0)
         parts = [_folded(each, width, weight) for each, width in zip(row, widths, strict=False)]
+        if not text.holds(0.85 * (max(map(len, parts)) - 1) + 1) and not text.begins:
+            text.turn()
+            waiting[:0] = [*((each, "bold") for each in heads if weight != "bold"), (row, weight)]
+            continue
         for line in range(max(map(len, parts))):
             for column, (part, place) in enumerate(zip(parts, places, strict=False)):
                 if line < len(part):
@@ -148,7 +175,8 @@ def _columns(table: Table, columns: int) -> tuple[list[float], list[float]]:
     """Return where the columns of a table begin and how wide they are, in inches: as their words need, what is left shared."""
     room = WIDTH - 2 * _LEFT - _GAP * (columns - 1)
     if columns == 2:
-        widths = [2.4 - _GAP, room - 2.4 + _GAP]
+        labels = _NARROW if max(_width(row[0]) for row in table.rows) <= _NARROW - _GAP else _WIDE
+        widths = [labels - _GAP, room - labels + _GAP]
     else:
         widths = [0.0] * columns
         for number, row in enumerate(table.rows):

@@ -39,7 +39,7 @@ def facets(shown: Quantities, found: Sequence[analysis.Facet]) -> Table:
             "to Q (°)",
             f"strain ({unit})",
             *([] if shown.relative else ["displacement (Å)"]),
-            "normal x, y, z" if shown.relative else "normal x, y, z (laboratory)",
+            "normal x, y, z" if shown.relative else f"normal x, y, z ({shown.frame})",
         )
     ]
     for number, each in enumerate(found, 1):
@@ -129,8 +129,8 @@ def runs(trust: Trust) -> Table:
 def resolution(found: analysis.Resolution) -> Table:
     """Return the table of the resolution by every criterion, the one to quote first."""
     others = (
-        ("FSC of two halves of the photons, half-bit", found.fsc),
-        ("PRTF, 1/e", found.prtf),
+        ("FSC of two halves of the photons, half-bit, full period", found.fsc),
+        ("PRTF, 1/e, full period", found.prtf),
         *((f"edges, 10 to 90 %, {_facing(axis)}", width) for axis, width in found.edges.items()),
         ("strain, where it reproduces, full width at half maximum", found.strain),
     )
@@ -233,7 +233,14 @@ def parameters(found: Reconstruction) -> list[Table]:
         ),
         ("Geometry of the scan", report["scan_geometry"] or report["geometry"]),
         ("Recipe", report["recipe"] if found.seconds else None),
-        ("Versions", {**found.versions, "weights (SHA-256)": found.weights_sha256}),
+        (
+            "Versions and hashes",
+            {
+                **found.versions,
+                "weights (SHA-256)": found.weights_sha256,
+                **{f"{name.replace('_', ' ')} (SHA-256)": each for name, each in found.used_sha256.items()},
+            },
+        ),
     ]
     made = [(title, list(_flat(values))) for title, values in tables if values]
     return [Table(title, rows) for title, rows in made if rows]
