@@ -129,7 +129,7 @@ SCANS = {
     "all NaN": (saved(np.full(SHAPE, np.nan)), "no counts"),
     "all negative": (saved(-1 - volume("int32")), "no counts"),
     "all saturated": (saturated, "no bragg peak"),
-    "too small": (saved(np.ones((15, 40, 40))), "at least 16"),
+    "too small": (saved(np.ones((7, 40, 40))), "at least 8 frames"),
     "a result": (a_reconstruction, "reconstruction"),
 }
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from .faults import InputError
 from .on_demand import on_demand
+from .sides import fits, too_small
 
 HC_KEV_NM = 1.239841984
 """Planck's constant times the speed of light, in keV nm (CODATA 2018)."""
@@ -358,7 +359,7 @@ class Scan:
 
 
 def check_shape(counts: np.ndarray, name: str) -> None:
-    """Raise `InputError` unless `counts` is a real 3-D array with sides of at least 16."""
+    """Raise `InputError` unless `counts` is a real 3-D array with sides of at least `LEAST`."""
     if counts.ndim != 3:
         how = (
             ": open the folder that holds all the frames, or stack them in one file"
@@ -372,14 +373,11 @@ def check_shape(counts: np.ndarray, name: str) -> None:
         raise InputError(
             f"{name} holds no frames yet; wait until some are written, or choose another dataset."
         )
-    if min(counts.shape) < 16:
-        raise InputError(
-            f"{name} has shape {counts.shape}; every side must be at least 16 voxels; give a longer rocking curve, or a wider "
-            "region of the detector."
-        )
+    if not fits(counts.shape):
+        raise InputError(too_small(name, counts.shape))
     if np.iscomplexobj(counts):
         raise InputError(
-            f"{name} holds complex numbers; a scan is photon counts, so open it as a reconstruction instead."
+            f"{name} holds complex numbers; a scan is photon counts: open it as a reconstruction."
         )
     if counts.dtype.kind not in "buif":
         raise InputError(f"{name} holds {counts.dtype} values; a scan is photon counts.")

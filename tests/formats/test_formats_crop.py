@@ -338,9 +338,9 @@ def test_a_scan_that_memory_does_not_hold_is_refused_with_the_way_out(wide, tmp_
     ("crop", "words"),
     [
         ("large", "say auto"),
-        ((8, 32, 32), "at least 16"),
-        ((32, 32), "at least 16"),
-        ((32.5, 32, 32), "at least 16"),
+        ((7, 32, 32), "at least 8 frames, 16 rows and 16 columns"),
+        ((32, 32), "at least 8 frames"),
+        ((32.5, 32, 32), "at least 8 frames"),
         (((0, 32), (0, 151), (0, 32)), "does not fit"),
         (((0, 32), (40, 30), (0, 32)), "does not fit"),
         (((-1, 32), (0, 30), (0, 32)), "does not fit"),

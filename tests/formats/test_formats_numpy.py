@@ -128,7 +128,7 @@ BAD = {
     "4-D": (np.ones((3, 16, 16, 16)), "4-dimensional.*one of its 3 volumes"),
     "complex": (np.ones((16, 16, 16), "c8"), "complex"),
     "zero": (np.zeros((16, 16, 16)), "no counts"),
-    "thin": (np.ones((8, 32, 32)), "at least 16"),
+    "thin": (np.ones((7, 32, 32)), "at least 8 frames"),
     "text": (np.full((16, 16, 16), "a"), "no numeric array"),
     "truth": (np.ones((16, 16, 16), bool), "true and false, as masks do"),
 }

@@ -12,6 +12,7 @@ from kinds_of_volumes import measured
 from napari_autophase import formats
 from napari_autophase.formats.combs import combed
 from napari_autophase.formats.copies import copies
+from napari_autophase.formats.doubts import among_frames
 from napari_autophase.formats.slips import slips
 from napari_autophase.simulation import simulate
 
@@ -313,3 +314,10 @@ def test_an_attenuator_that_was_put_in_on_the_flank_is_not_said_to_be_about_one_
         if found
     )
     assert 0.05 < factor < 0.25
+
+
+def test_a_steep_flank_is_no_attenuator():
+    """Where a scan's frames tell little of each other, nothing is said of those that are no worse than the others."""
+    for seed, shape, peak in ((8, (24, 40, 36), 1e5), (96, (24, 40, 36), 1e4)):
+        counts = simulate(seed=seed, size=shape, peak=peak).scan.counts
+        assert among_frames(counts, None) == []

@@ -57,7 +57,7 @@ def test_binning_is_drawn_as_soon_as_it_is_chosen(row, viewer, session):
     np.testing.assert_array_equal(last + layer.scale / 2, end + 0.5)
     row.sides[2].setValue(4)
     assert over(viewer) is None, "8 columns are too few"
-    assert "leaves fewer than 16 voxels" in row.seen.text()
+    assert "leaves [32, 16, 8]" in row.seen.text()
     row.sides[2].setValue(1)
     assert over(viewer).visible
 

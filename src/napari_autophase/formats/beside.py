@@ -32,6 +32,8 @@ _MOST = 4
 """So many changes are named."""
 _AS_WELL = 1.2
 """What leaves no more than so many times as much amiss explains frames nearly as well."""
+_WORST = 1.1
+"""So many times as much as anywhere else must be amiss of frames that are named: on a steep flank others tell less of a frame."""
 _LONE = 8.0
 """A pixel that is in one frame so many times brighter than in those beside it is a hot one."""
 
@@ -58,6 +60,7 @@ def denied(counts: np.ndarray, few: np.ndarray, lost: np.ndarray) -> list[Change
     if np.mean(lone) < 0.3:
         few, some = few[~lone], some[:, ~lone]
     found: list[Change] = []
+    amiss: list[np.ndarray] = []  # in all runs, before each was undone
     units = np.ones(len(some), np.float32)
     while len(few) >= _PIXELS and len(found) < _MOST:
         seen = Seen.of(some, units, lost)
@@ -71,9 +74,25 @@ def denied(counts: np.ndarray, few: np.ndarray, lost: np.ndarray) -> list[Change
             change = _refined(change, seen, some, units, lost)
             change = _or_onward(change, seen, some, units, lost)
             once, unit = _undone(change, counts, few, some, units)
+        amiss.append(seen.own)
         some, units = once, unit
         found.append(change)
-    return found
+    return found if len(found) == _MOST else _worst(found, amiss)
+
+
+def _worst(found: list[Change], amiss: list[np.ndarray]) -> list[Change]:
+    """Return the changes around which more is amiss than where nothing was changed."""
+    if not found:
+        return []
+    runs = [slice(max(each.frames[0] - WIDTH + 1, 0), each.frames[1] + 1) for each in found]
+    others = np.full(len(amiss[0]), True)
+    for each in runs:
+        others[each] = False
+    return [
+        change
+        for change, own, its in zip(found, amiss, runs, strict=True)
+        if own[its].max(initial=0) > _WORST * own.max(where=others, initial=0)
+    ]
 
 
 def _undone(

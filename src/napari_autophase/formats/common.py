@@ -13,10 +13,11 @@ import numpy as np
 from ..geometry import Beamline, Seam
 from ..memory import GIB, available_memory_bytes, what_fits
 from ..scan import Geometry, InputError
+from ..sides import LEAST, fits
 from .entry import ScanEntry
 from .masks import Box, StoredMask
 
-_SMALLEST = 5
+_SMALLEST = (5, 5, 5)
 """Voxels that a crystal of one, cut out with its margin of two, has along each axis."""
 
 
@@ -65,12 +66,14 @@ def kept_axes(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(kept)
 
 
-def could_be_volume(shape: tuple[int, ...] | None, dtype: np.dtype, least: int = 16) -> bool:
-    """Tell whether an array can be a scan or an object: three sides of `least` or more, axes of length one; or modes."""
+def could_be_volume(
+    shape: tuple[int, ...] | None, dtype: np.dtype, least: tuple[int, int, int] = LEAST
+) -> bool:
+    """Tell whether an array can be a scan or an object: sides of `least` or more in any order, axes of length one; or modes."""
     if shape is None or dtype.kind not in "uifc" or len(shape) < 3:
         return False
     sides = [shape[axis] for axis in kept_axes(shape)]
-    if min(sides[-3:]) < least:
+    if not fits(sorted(sides[-3:]), sorted(least)):
         return False
     return len(sides) == 3 or (len(sides) == 4 and dtype.kind == "c")
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..scan import InputError, check_shape
+from ..sides import LEAST
 from .common import Box, Dataset, Volume, check_memory
 from .registry import Format
 
@@ -38,8 +39,10 @@ _BLOCK = 8
 """Side in pixels of the blocks in which light is looked for."""
 _COARSE = 2**23
 """Blocks at most."""
-_LEAST, _FRAMES = 16, 2
-"""Shortest side of a scan; shortest block along the frames."""
+_AUTO, _FRAMES = 32, 2
+"""Shortest side that is chosen; shortest block along the frames."""
+_ENOUGH = "{} frames, {} rows and {} columns".format(*LEAST)
+"""What a part has at least, in words."""
 _AROUND = 10
 """Voxels around the brightest place in which the peak is found exactly."""
 _SIGMAS = 6.0
@@ -185,15 +188,14 @@ def _as_box(crop: Crop, shape: Sides) -> Box | None:
         return None
     ends: Any = crop
     fits = len(ends) == 3 and all(
-        len(each) == 2 and each[0] >= 0 and each[0] + _LEAST <= each[1] <= n
-        for each, n in zip(ends, shape, strict=False)
+        len(each) == 2 and each[0] >= 0 and each[0] + least <= each[1] <= n
+        for each, n, least in zip(ends, shape, LEAST, strict=False)
     )
     if not fits:
         raise InputError(
-            f"A crop of {crop} does not fit a scan of {shape}; give starts and ends, {_LEAST} voxels apart or more."
+            f"A crop of {crop} does not fit a scan of {shape}; give starts and ends, at least {_ENOUGH}."
         )
-    frames, rows, columns = (slice(int(first), int(end)) for first, end in ends)
-    return frames, rows, columns
+    return tuple(slice(int(first), int(end)) for first, end in ends)  # type: ignore[return-value]
 
 
 def _as_sides(crop: Crop, shape: Sides) -> Sides | None:
@@ -204,13 +206,12 @@ def _as_sides(crop: Crop, shape: Sides) -> Sides | None:
     if (
         isinstance(crop, str)
         or len(sides) != 3
-        or not all(float(n).is_integer() and n >= _LEAST for n in sides)
+        or not all(float(n).is_integer() and n >= least for n, least in zip(sides, LEAST, strict=True))
     ):
         raise InputError(
-            f"A crop to {crop} was asked for; say auto, or at least {_LEAST} frames, rows and columns, such as 64,128,128."
+            f"A crop to {crop} was asked for; say auto, or at least {_ENOUGH}, such as 64,64,64."
         )
-    frames, rows, columns = (min(int(side), n) for side, n in zip(sides, shape, strict=True))
-    return frames, rows, columns
+    return tuple(min(int(side), n) for side, n in zip(sides, shape, strict=True))
 
 
 def _said(box: Box, shape: Sides, peak: Sides | None) -> str:
@@ -386,7 +387,7 @@ def _lit(seen: _Seen, shape: Sides, peak: Sides) -> tuple[Sides, tuple[str, ...]
     for axis, (at, side, n) in enumerate(zip(peak, seen.block, shape, strict=True)):
         where = np.flatnonzero(ours.any(tuple(other for other in range(3) if other != axis)))
         reach = max(at - int(where[0]) * side, (int(where[-1]) + 1) * side - at)
-        sides.append(min(n, fast_size(max(2 * _LEAST, 2 * (reach + 1)))))
+        sides.append(min(n, fast_size(max(_AUTO, 2 * (reach + 1)))))
     notes = []
     others = np.where(lit & ~ours, seen.light, 0)
     if others.max() > _OTHER * seen.light[ours].max():

@@ -11,6 +11,8 @@ from .combs import combed
 from .slips import slips
 from .stray import brighter, lying_otherwise
 
+_USUAL = 16
+"""Frames that a rocking curve has at least, as a rule."""
 _PIXELS = 500
 """So many pixels, those that change most, tell how alike frames are."""
 _LIT, _PHOTONS, _FEWEST = 0.05, 200, 6
@@ -32,11 +34,15 @@ _OFTEN = 20
 """Values are looked at that so many voxels have."""
 _BETTER, _PART = 0.05, 0.4
 """So much more alike than its neighbours another frame must be, for this part of the frames."""
+_BY_CHANCE = 2.0
+"""Over the root of its photons, by so much the best of many frames may be more alike by chance."""
 _SAME, _EVEN = 8, 0.8
 """So many frames or more are one and the same, where the darkest has this part of the brightest one's light."""
 _PEAKED, _PEAK, _NOISE = 20, 0.05, 6.0
 """So many pixels tell a peak on a background; in a series their part of the light is the same to this part of it, and so many
 times its noise."""
+_BACKGROUND = 500
+"""So many pixels, evenly spread, tell what most of them read."""
 _AS_ALIKE, _AS_BRIGHT, _OFF_MIDDLE = 0.01, 0.1, 0.1
 """Frames of a way back are less alike than neighbours by so little at most, and their light differs by this part in the middle of
 all; the peak is this part of all frames off their middle."""
@@ -60,6 +66,16 @@ def which_rocks(shape: tuple[int, ...]) -> list[str]:
     return [
         f"The frames have {shape[1]} × {shape[2]} pixels, and there are {shape[0]} of them: if it is the last axis that "
         "rocks, say so with --axes 2,0,1."
+    ]
+
+
+def few_frames(shape: tuple[int, ...]) -> list[str]:
+    """Say so if there are so few frames that little is known of the crystal along the rocking curve."""
+    if len(shape) != 3 or shape[0] >= _USUAL:
+        return []
+    return [
+        f"{shape[0]} frames tell little of the crystal along the rocking curve: it has about {max(shape[0] // 3, 1)} voxels "
+        "there. More of them, of the same step on both sides until the light has faded, or of a smaller one, would help."
     ]
 
 
@@ -159,7 +175,12 @@ def _pairs(two: np.ndarray, good: np.ndarray, few: tuple[int, int] = _PAIR) -> t
     return int(np.count_nonzero(such)), float(np.square(difference[such]).sum()), float(photons[such].sum())
 
 
-def among_frames(counts: np.ndarray, bad: np.ndarray | None, copies: Collection[int] = ()) -> list[str]:
+def among_frames(
+    counts: np.ndarray,
+    bad: np.ndarray | None,
+    copies: Collection[int] = (),
+    dark: np.ndarray | None = None,
+) -> list[str]:
     """Say what is odd of frames, one among the others, from the pixels that change most.
 
     Parameters
@@ -169,19 +190,24 @@ def among_frames(counts: np.ndarray, bad: np.ndarray | None, copies: Collection[
     bad
         What is masked, same shape; None: nothing.
     copies
-        Frames that are others' copies, which is said of them already.
+        Frames that are others' copies, or not whole, which is said of them already.
+    dark
+        What a pixel reads in the dark, (rows, columns); None: nothing.
     """
     frames = counts.reshape(len(counts), -1)
     change = frames.max(0).astype(np.float64) - frames.min(0)
     few = np.sort(np.argpartition(change, -min(_PIXELS, change.size))[-_PIXELS:])
     some = np.maximum(frames[:, few].astype(np.float64), 0)
-    amplitude = np.sqrt(some)
-    light = np.sum(some, 1)
+    level, noise = _level(frames, few, dark)
+    above = np.asarray(some - level, np.float32)
+    seen = np.where(above > _NOISE / 2 * noise, above, 0)
+    light = seen.sum(1, dtype=np.float64)
+    amplitude = np.sqrt(seen, out=seen)
     lit = np.flatnonzero((light >= _LIT * light.max()) & (light >= _PHOTONS))
     one = amplitude / np.sqrt(np.maximum(light, 1))[:, None]
     alike = one[lit] @ one.T
     disorder = (
-        _standing(alike, some, lit) or _up_and_down(alike, light, lit) or _out_of_order(alike, light, lit)
+        _standing(alike, above, lit) or _up_and_down(alike, light, lit) or _out_of_order(alike, light, lit)
     )
     if disorder:
         return disorder
@@ -194,6 +220,7 @@ def among_frames(counts: np.ndarray, bad: np.ndarray | None, copies: Collection[
     beside[1:-1] = np.maximum(pairs[1:], pairs[:-1])
     beside[[0, -1]] = 1.0
     beside[np.setdiff1d(np.arange(len(counts)), lit)] = 1.0
+    beside[lost] = 1.0
     turned = lying_otherwise(counts, beside)
     if bad is not None:
         rows, columns = np.unravel_index(few, counts.shape[1:])
@@ -206,6 +233,23 @@ def among_frames(counts: np.ndarray, bad: np.ndarray | None, copies: Collection[
         named[each.frames[0] : each.frames[1] + 1] = True
     more = brighter(some, named)
     return [*(each.said(len(counts)) for each in changes), *more, *turned.values()]
+
+
+def _level(frames: np.ndarray, few: np.ndarray, dark: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return what some pixels of each frame read without a peak, and how much that varies.
+
+    They read their dark, and what most pixels read above theirs, which varies as photons do at most.
+    """
+    others = frames[:, :: frames.shape[1] // _BACKGROUND | 1].astype(np.float32)
+    own: np.ndarray | float = 0.0
+    if dark is not None:
+        field = np.asarray(dark, np.float32).reshape(-1)
+        own = field[few]
+        others -= field[:: frames.shape[1] // _BACKGROUND | 1]
+    usual = np.median(others, axis=1)[:, None]
+    spread = 1.5 * np.median(np.abs(others - usual), axis=1)[:, None]
+    level = own + usual
+    return level, np.minimum(spread, np.sqrt(np.maximum(level, 0)))
 
 
 def _out_of_order(alike: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[str]:
@@ -224,7 +268,7 @@ def _out_of_order(alike: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list
     mirrored = np.abs(lit[:, None] + np.arange(len(light)) - 2 * int(light.argmax())) <= 2
     beside = np.max(alike, axis=1, where=apart == 1, initial=0)
     far = np.max(alike, axis=1, where=(apart > 2) & ~mirrored, initial=0)
-    if np.mean(far > beside + _BETTER) <= _PART:
+    if np.mean(far > beside + _BETTER + _BY_CHANCE / np.sqrt(light[lit])) <= _PART:
         return []
     return [
         "Many frames are unlike those beside them, and like others far away: their order along the rocking curve may be lost; "

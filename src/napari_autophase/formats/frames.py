@@ -21,6 +21,7 @@ from .logs import ScanLog, find_log
 from .paths import damage
 from .registry import Format, register
 from .rocking import frames_to_look_at
+from .unfinished import finished, said_of_unfinished
 
 _NUMBERED = re.compile(r"(?P<series>.*?)(?P<number>\d+)\.(tiff?|edf|cbf)(\.(gz|bz2))?$", re.IGNORECASE)
 _IN_NUMBERS = re.compile(r"[\d.+-]+")
@@ -69,12 +70,12 @@ class Frames(Format):
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return the stack."""
-        return read_frames(path, places_in(path), dataset)
+        return read_frames(path, _listed(path, dataset), dataset)
 
     @contextmanager
     def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
         """Read file after file."""
-        yield frame_by_frame(places_in(path), dataset)
+        yield frame_by_frame(_listed(path, dataset), dataset)
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:
         """Read a few of the frames."""
@@ -91,9 +92,10 @@ class Frames(Format):
 
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
         """Return which files of the folder are not frames, and which numbers are missing."""
-        frames = places_in(path)
+        frames = _listed(path, dataset)
         there = [each for each in frames if each is not None]
-        others = sorted(each.name for each in _images(path) if each not in there)
+        numbered = frames_in(path)
+        others = sorted(each.name for each in _images(path) if each not in numbered)
         missing = [number for number, each in zip(_numbers(frames), frames, strict=True) if each is None]
         mask, lost = lost_frames(frames, missing, dataset)
         found = {"other_files": others, "missing_frames": missing}
@@ -102,7 +104,10 @@ class Frames(Format):
             **{key: value for key, value in found.items() if value},
             **said_by(there[0]),
         }
-        return Description(mask, metadata=metadata, notes=(*(lost or _unevenly(there)), *_not_read(others)))
+        cut = said_of_unfinished(numbered, there)
+        return Description(
+            mask, metadata=metadata, notes=(*cut, *(lost or _unevenly(there)), *_not_read(others))
+        )
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:  # noqa: ARG002
         """Look for the log beside the frames, and in the folders around them."""
@@ -207,7 +212,7 @@ def places_in(folder: Path) -> list[Path | None]:
 
     Where more is missing than there is, the numbers are no places, and the files are taken one after the other.
     """
-    there = frames_in(folder)
+    there = finished(frames_in(folder))
     by_number: dict[int, Path] = {}
     for each in there:
         number = int(_match(each)["number"])
@@ -222,6 +227,11 @@ def places_in(folder: Path) -> list[Path | None]:
     if len(places) - len(there) > most or not set(by_number) <= set(places):
         return list(there)
     return [by_number.get(number) for number in places]
+
+
+def _listed(folder: Path, dataset: Dataset) -> list[Path | None]:
+    """Return the frames of a folder that a dataset has; more may have been written since it was listed."""
+    return places_in(folder)[: dataset.shape[-3]]
 
 
 def _inside(folder: Path) -> list[str]:

@@ -17,8 +17,9 @@ from .common import Dataset, Description, Hints, Volume, as_volume, check_memory
 from .copies import copies
 from .correction import flat_field, insert_seam, one_frame, part_under
 from .crop import PREPARING, Crop, crop_words, find, read_part
-from .doubts import BY_NUMBERS, among_frames, seen_of, which_rocks
+from .doubts import BY_NUMBERS, among_frames, few_frames, seen_of, which_rocks
 from .given import Given, check_region, image
+from .halved import halved
 from .lost import unwritten, without_light
 from .mask_beside import mask_beside
 from .masks import Box, Region, StoredMask, bad_pixels, likely_bad, part_of
@@ -157,13 +158,16 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     dark, white, averaged = _fields(how, axes, place, whole)
     offset = None if dark is None else part_under(dark, "dark", counts.shape, place.region, [])
     seen = seen_of(counts, bad)
+    bad, broken, parted = halved(seen, bad)
     bad, same, twice = copies(seen, bad)
     doubts = [
         *(which_rocks(whole) if is_bare else ()),
+        *few_frames(counts.shape),
         *empty,
         *unlit,
+        *parted,
         *twice,
-        *among_frames(seen, bad, same),
+        *among_frames(seen, bad, {*same, *broken}, offset),
     ]
     doubts += [each for ask in BY_NUMBERS if how.values is None for each in ask(seen, bad, offset)]
     del seen

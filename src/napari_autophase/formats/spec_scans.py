@@ -19,6 +19,7 @@ from .images import header_of, is_frame
 from .logs import ScanLog, is_log, read_log, scans_of
 from .logs.counted import frame_counter
 from .registry import Format, register
+from .unfinished import finished, said_of_unfinished
 from .whose import told_from
 
 _NUMBER = re.compile(r"(\d+)\.[a-z]+(\.(gz|bz2))?$", re.IGNORECASE)
@@ -70,16 +71,16 @@ class SpecScans(Format):
 
     def reads(self, path: Path, dataset: Dataset) -> np.ndarray:
         """Return the frames of a scan."""
-        return read_frames(path, _frames(read_log(path, int(dataset.path))), dataset)
+        return read_frames(path, _whole(read_log(path, int(dataset.path))), dataset)
 
     @contextmanager
     def opens(self, path: Path, dataset: Dataset) -> Iterator[Volume]:
         """Read file after file."""
-        yield frame_by_frame(_frames(read_log(path, int(dataset.path))), dataset)
+        yield frame_by_frame(_whole(read_log(path, int(dataset.path))), dataset)
 
     def stands(self, path: Path, dataset: Dataset) -> frozenset[tuple[int, int, object]]:
         """Return where its frames stand."""
-        return stand(_frames(read_log(path, int(dataset.path))))
+        return stand(_whole(read_log(path, int(dataset.path))))
 
     def glimpse(self, path: Path, dataset: Dataset) -> np.ndarray | None:  # noqa: ARG002
         """Return None: a log with frames beside it needs no look at them."""
@@ -92,13 +93,16 @@ class SpecScans(Format):
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
         """Return which frames of the scan are missing."""
         log = read_log(path, int(dataset.path))
-        numbers, frames = _numbers(log) or [], _frames(log)
+        numbers, frames = _numbers(log) or [], _whole(log)
         missing = [number for number, each in zip(numbers, frames, strict=False) if each is None]
         mask, notes = lost_frames(frames, missing, dataset)
-        return Description(mask, metadata={"missing_frames": missing} if missing else {}, notes=notes)
+        cut = said_of_unfinished(_frames(log), frames)
+        return Description(
+            mask, metadata={"missing_frames": missing} if missing else {}, notes=(*cut, *notes)
+        )
 
     def _scan(self, path: Path, number: int) -> Dataset | None:
-        frames = _frames(read_log(path, number))
+        frames = _whole(read_log(path, number))
         first = next((each for each in frames if each is not None), None)
         if first is None:
             return None
@@ -174,6 +178,11 @@ def _frames(log: ScanLog, places: dict[str, list[Path]] | None = None) -> Sequen
                     )
                 return [files.get(each) for each in numbers]
     return []
+
+
+def _whole(log: ScanLog) -> Sequence[Path | None]:
+    """Return the frames of a scan as `_frames`, without those at its end that are cut short."""
+    return finished(_frames(log))
 
 
 def _numbers(log: ScanLog) -> list[int] | None:

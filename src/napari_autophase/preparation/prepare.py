@@ -10,6 +10,7 @@ from scipy import ndimage
 from ..geometry import check, check_spacing, frame
 from ..recipe import Preparation
 from ..scan import Geometry, InputError, Scan
+from ..sides import LEAST, fits
 from .background import Background, find_background, given
 from .blur import blurred
 from .filling import complete_peak
@@ -343,15 +344,13 @@ def bin_blocks(
     Raises
     ------
     InputError
-        If a factor is below 1, or a side becomes shorter than 16, or no counts are left.
+        If a factor is below 1, or a side becomes shorter than `LEAST`, or no counts are left.
     """
     if min(factors) < 1:
         raise InputError(f"A binning of {factors} was asked for; use whole numbers of at least 1.")
     shape = [side // factor for side, factor in zip(counts.shape, factors, strict=True)]
-    if min(shape) < 16:
-        raise InputError(
-            f"Binning {counts.shape} by {factors} leaves fewer than 16 voxels along an axis; bin less."
-        )
+    if not fits(shape):
+        raise InputError(f"Binning {counts.shape} by {factors} leaves {shape}, fewer than {LEAST}; bin less.")
     inside = tuple(slice(0, n * f) for n, f in zip(shape, factors, strict=True))
     blocks = [x for n, f in zip(shape, factors, strict=True) for x in (n, f)]
     usable = good[inside].reshape(blocks).sum((1, 3, 5), dtype=np.float32)

@@ -7,6 +7,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QSpinBox
 
 from ...scan import Scan
+from ...sides import LEAST, fits
 from ..model.crop_box import CropBox, Ends
 from ..model.session import Session
 from ..widgets.fields import Words
@@ -14,8 +15,8 @@ from ..widgets.layout import Rows, narrow, row
 from ..widgets.listening import listen
 from ..widgets.notes import Note
 
-_LEAST = 16
-"""Shortest side of a scan."""
+_HALF = 32
+"""Shortest side of the box that is offered first, of a scan that has so much."""
 
 
 class CropRow(Rows):
@@ -135,7 +136,7 @@ class CropRow(Rows):
         if across is None:
             return None
         ends = ((self.first.value(), self.end.value()), *across)
-        return ends if all(end - first >= _LEAST for first, end in ends) else None
+        return ends if fits([end - first for first, end in ends]) else None
 
     def _say(self) -> None:
         if not self.box.drawn:  # a person has deleted it
@@ -144,7 +145,7 @@ class CropRow(Rows):
         ends, scan = self._ends, self._session.current
         self.use.setEnabled(ends is not None)
         if ends is None or not isinstance(scan, Scan):
-            self.seen.say(f"Draw a box of {_LEAST} frames, rows and columns or more.")
+            self.seen.say(f"Draw a box of {LEAST[0]} frames, {LEAST[1]} rows and {LEAST[2]} columns or more.")
             return
         sides = [end - first for first, end in ends]
         text = " × ".join(map(str, sides)) + f" of {' × '.join(map(str, scan.shape))} voxels"
@@ -166,6 +167,6 @@ class CropRow(Rows):
 
 def _half(at: int, n: int) -> Ends:
     """Return half of an axis about an index, and no less than a scan may have."""
-    side = min(n, max(n // 2, 2 * _LEAST))
+    side = min(n, max(n // 2, _HALF))
     first = min(max(at - side // 2, 0), n - side)
     return first, first + side

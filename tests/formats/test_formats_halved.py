@@ -1,0 +1,134 @@
+"""Frames of which a part is missing: the rest of a preallocated file, a copy that broke off, lost packets."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import numpy as np
+import pytest
+import tifffile
+from written_logs import counts, spec_header, spec_scan, tiffs
+
+from napari_autophase import formats
+from napari_autophase.formats.registry import format_of
+from napari_autophase.scan import InputError
+from napari_autophase.simulation import simulate
+
+STACK = simulate(seed=3, size=(24, 48, 48), peak=1e5).scan.counts
+TOP = int(STACK.sum((1, 2)).argmax())
+
+
+def read(folder, stack):
+    np.save(folder / "a.npy", stack)
+    return formats.read_scan(folder / "a.npy")
+
+
+def cut(file, kept):
+    """Cut a file that nobody writes to."""
+    file.write_bytes(file.read_bytes()[:kept])
+    os.utime(file, (1e9, 1e9))
+
+
+@pytest.mark.parametrize("frame", [TOP - 5, TOP - 2, TOP, TOP + 4])
+@pytest.mark.parametrize("part", [slice(24 * 48, None), slice(26 * 48 + 17, None), slice(20 * 48, 30 * 48)])
+def test_the_part_of_a_frame_that_was_never_written_is_named_and_masked(tmp_path, frame, part):
+    stack = STACK.copy()
+    stack[frame].reshape(-1)[part] = 0
+    scan = read(tmp_path, stack)
+    (note,) = scan.notes
+    rows = re.match(
+        rf"A part of frame {frame} \(rows (\d+) to (\d+)\) holds no count at all .*: masked\.", note
+    )
+    assert rows, note
+    lost = scan.mask[frame].reshape(-1)
+    assert lost[part].all()
+    # pixels beside that were dark anyhow may go with them
+    assert np.count_nonzero(lost) - np.count_nonzero(lost[part]) < 100
+    assert not np.delete(scan.mask, frame, 0).any()
+
+
+def test_several_frames_at_the_end_of_a_copy_are_named(tmp_path):
+    stack = STACK.copy()
+    stack[[TOP - 1, TOP + 2], 24:] = 0
+    (note,) = read(tmp_path, stack).notes
+    assert note.startswith(f"Parts of frame {TOP - 1} (rows 2")
+    assert f"47), frame {TOP + 2} (rows 2" in note
+
+
+@pytest.mark.parametrize("peak", [200, 1e4, 1e7])
+def test_no_part_of_a_whole_frame_is_missed(tmp_path, peak):
+    """However few photons there are, and wherever the fringes are dark."""
+    for seed in range(6):
+        stack = simulate(seed=seed, size=(24, 32, 40), peak=peak, phase_range=2.0 * seed).scan.counts
+        assert not [note for note in read(tmp_path, stack).notes if "art of frame" in note]
+
+
+def test_the_fringes_of_a_box_that_stands_upright_are_whole_frames(tmp_path):
+    box = np.zeros((48, 30, 30))
+    box[16:32, 10:20, 10:20] = 1
+    light = np.abs(np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(box)))) ** 2
+    stack = np.random.default_rng(0).poisson(light / light.max() * 1e7)
+    assert not [note for note in read(tmp_path, stack).notes if "art of frame" in note]
+
+
+@pytest.mark.parametrize("kept", [0, 4, 300])
+def test_the_last_frames_that_are_cut_short_are_left_out_of_a_folder(tmp_path, kept):
+    """The geometry is that of the frames that are there; one amid the scan is refused with its name."""
+    theta = 1 + 0.01 * np.arange(20)
+    motors = {
+        "Theta": 1.0,
+        "Chi": 90.0,
+        "Phi": 5.0,
+        "Delta": 30.0,
+        "Gamma": 12.0,
+        "camdist": 1000.0,
+        "Energy": 9.0,
+    }
+    text = spec_header(motors) + spec_scan(7, "ascan th 1 1.19 19 1", motors, {"Theta": theta})
+    (tmp_path / "gold.spec").write_text(text)
+    folder = tiffs(tmp_path / "gold_S0007", counts((20, 256, 256)))
+    for last in (18, 19):
+        file = folder / f"frame_{last:05d}.tif"
+        cut(file, kept)
+    scan = formats.read_scan(folder)
+    assert scan.shape == (18, 256, 256)
+    (note,) = [each for each in scan.notes if "cut short" in each]
+    assert note.startswith(
+        "The last 2 frames, frame_00018.tif to frame_00019.tif, are cut short, as where a scan is still being"
+    )
+    assert scan.geometry.rocking_step_deg == pytest.approx(0.01)
+    assert formats.read_scan(folder, crop=(8, 32, 32)).shape == (8, 32, 32)
+    file = folder / "frame_00005.tif"
+    cut(file, kept)
+    with pytest.raises(InputError, match=r"frame_00005\.tif is (damaged|empty|being)"):
+        formats.read_scan(folder)
+
+
+def test_a_folder_in_which_no_frame_is_whole_names_one(tmp_path):
+    folder = tiffs(tmp_path / "s", counts((10, 20, 20)))
+    for file in folder.iterdir():
+        cut(file, 50)
+    with pytest.raises(InputError, match=r"frame_0000\d\.tif is"):
+        formats.read_scan(folder)
+
+
+def test_edf_and_cbf_frames_that_are_cut_short_are_left_out_too(tmp_path):
+    edf = pytest.importorskip("fabio.edfimage")
+    stack = counts((12, 20, 20))
+    for index, frame in enumerate(stack):
+        edf.EdfImage(data=frame).write(str(tmp_path / f"a_{index:04d}.edf"))
+    file = tmp_path / "a_0011.edf"
+    cut(file, -400)
+    scan = formats.read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.counts, stack[:11])
+    assert any("a_0011.edf, is cut short" in note for note in scan.notes)
+
+
+def test_frames_that_arrive_while_a_folder_is_read_are_left_for_the_next_time(tmp_path):
+    folder, stack = tmp_path / "s", counts((10, 20, 20))
+    tiffs(folder, stack)
+    frames = format_of(folder)
+    (dataset,) = frames.lists(folder)
+    tifffile.imwrite(folder / "frame_00010.tif", stack[0])
+    np.testing.assert_array_equal(frames.reads(folder, dataset), stack)
