@@ -282,3 +282,78 @@ def test_a_mark_of_the_byte_order_before_a_log_is_nothing(tmp_path):
     (tmp_path / "a.fio").write_text((tmp_path / "a.fio").read_text(), encoding="utf-8-sig")
     assert is_log(tmp_path / "a.fio") == "fio"
     assert read_log(tmp_path / "a.fio", None).motors["om"] == 2
+
+
+MOTORS = {
+    "Theta": 1.0,
+    "Chi": 90.0,
+    "Phi": 5.0,
+    "Delta": 30.0,
+    "Gamma": 12.0,
+    "camdist": 900.0,
+    "Energy": 9.0,
+}
+PLACES = {"mu": 0.0, "om": 1.0, "chi": 0.0, "phi": 5.0, "gam": 0.1, "del": 30.0, "fmbenergy": 9000.0, "_distance": 1800.0,
+          "_ccd": "e4m"}  # fmt: skip
+RUN = 1 + 0.01 * np.arange(20)
+
+
+def measured(folder, kind, run):
+    """Frames of 34-ID-C or of P10, and a log in which a motor ran so; returns the log, and how its rows begin."""
+    frames = counts((20, 64, 64))
+    if kind == "fio":
+        place = tiffs(folder / "p_00007", frames, "p_00007_{:05d}.tif")
+        fio(place / "p_00007.fio", "ascan om 1 1.19 19 1", PLACES, {"om": run, "ipetra": 100 + RUN})
+        return place, place / "p_00007.fio", " 1."
+    columns = {"Theta": run, "Monitor": 1e5 + RUN}
+    text = spec_header(MOTORS) + spec_scan(7, "ascan th 1 1.19 19 1", MOTORS, columns)
+    (folder / "gold.spec").write_text(text)
+    return tiffs(folder / "gold_S0007", frames), folder / "gold.spec", "1."
+
+
+def with_cells(path, begin, cell, points):
+    """Write something else into the first column of some rows of a table, of those that begin so."""
+    lines = path.read_text().splitlines()
+    rows = [index for index, line in enumerate(lines) if line.startswith(begin) or line == begin.rstrip(".")]
+    for point in points:
+        lines[rows[point]] = " ".join([cell, *lines[rows[point]].split()[1:]])
+    path.write_text("\n".join(lines) + "\n")
+
+
+def angles_of(scan):
+    return scan.metadata["rocking_angles_deg"] if scan.geometry is None else scan.geometry.rocking_angles_deg
+
+
+@pytest.mark.parametrize("cell", ["nan", "---", "0"])
+@pytest.mark.parametrize("points", [(3, 4, 9, 12, 13, 17), (1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18)])
+@pytest.mark.parametrize("kind", ["spec", "fio"])
+def test_many_positions_that_were_not_read_lie_between_the_others(tmp_path, kind, points, cell):
+    folder, log, begin = measured(tmp_path, kind, RUN + 0.0001)
+    with_cells(log, begin, cell, points)
+    scan = formats.read_scan(folder)
+    np.testing.assert_allclose(angles_of(scan), RUN + 0.0001, atol=1e-9)
+    assert any(f"has no values at points {points[0]}, {points[1]}" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize("kind", ["spec", "fio"])
+def test_positions_of_a_jittering_motor_that_were_not_read_are_those_of_the_command(tmp_path, kind):
+    jitter = 0.004 * np.tile([1, 0.9, -1, -1, 1], 4)
+    folder, log, begin = measured(tmp_path, kind, RUN + np.where(np.arange(20) > 0, jitter, 0))
+    with_cells(log, begin, "nan", (2, 3, 4, 9, 12, 13, 17, 18))
+    scan = formats.read_scan(folder)
+    assert angles_of(scan) is not None
+    np.testing.assert_allclose(angles_of(scan), RUN, atol=1e-9)
+    assert any(
+        "is no number at 8 of 20 points: its positions are those of the command" in note
+        for note in scan.notes
+    )
+
+
+@pytest.mark.parametrize("kind", ["spec", "fio"])
+def test_positions_that_were_not_read_are_not_those_of_a_command_that_others_deny(tmp_path, kind):
+    away = RUN + 0.02 * np.random.default_rng(1).uniform(-1, 1, 20) + 0.03
+    folder, log, begin = measured(tmp_path, kind, away)
+    with_cells(log, begin, "nan", (2, 3, 4, 9, 12, 13, 17, 18))
+    scan = formats.read_scan(folder)
+    assert scan.geometry is None
+    assert any("where it stood in every frame is not known" in note for note in scan.notes)

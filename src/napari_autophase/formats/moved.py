@@ -32,8 +32,17 @@ class Moving:
         if moved is None or run is None:
             return None
         recorded = _recorded(self.log, moved, source, others)
+        step = (run[1] - run[0]) / max((self.log.asked or self.frames) - 1, 1)
+        which = np.arange(self.frames) if self.points is None else self.points
         if recorded is not None and self.points is not None:
             values = recorded[self.points]
+            read = np.isfinite(values)
+            if not read.all() and (np.abs(values - run[0] - step * which)[read] < abs(step) / 2).all():
+                self._say(
+                    f"{moved.names[0]} of {self.log.path.name} is no number at {np.count_nonzero(~read)} of {len(values)} points: "
+                    f"its positions are those of the command, '{self.log.command}'."
+                )
+                return [float(value) for value in run[0] + step * which]
             if why := unsteady(values):
                 self._say(
                     _not_known(f"{moved.names[0]} of {self.log.path.name}", source.degrees, values, why)
@@ -44,8 +53,6 @@ class Moving:
             f"Where {moved.names[0]} stood is not known frame by frame from {self.log.path.name}: "
             f"its positions are those of the command, '{self.log.command}'."
         )
-        step = (run[1] - run[0]) / max((self.log.asked or self.frames) - 1, 1)
-        which = np.arange(self.frames) if self.points is None else self.points
         return [float(value) for value in run[0] + step * which]
 
     def _say(self, note: str) -> None:

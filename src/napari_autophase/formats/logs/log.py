@@ -25,8 +25,9 @@ _UNEVEN = 0.5
 """Parts of the usual step by which even steps differ from it at most."""
 _FEWEST = 4
 """Positions that have an order."""
-_HOLES = 8
-"""One position in so many may not have been written, among those that were."""
+_HOLES, _STRAIGHT = 8, 0.25
+"""One position in so many may not have been written, among those that were; more, where these lie so near to a straight line, in
+parts of a step."""
 _TURN = 360.0
 """Degrees in a whole turn."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -130,11 +131,21 @@ def went_on(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         lost, filled = _lost(values)
         count = np.count_nonzero(~lost)
         holes = np.count_nonzero(lost[: len(lost) - int(np.argmin(lost[::-1]))])
-        if count < max(_FEWEST, len(values) // 2) or holes > len(values) // _HOLES:
+        is_few = count < max(_FEWEST, len(values) // 2) or holes > len(values) // _HOLES
+        if is_few and not _is_line(np.flatnonzero(~lost), values[~lost], len(values)):
             continue
         if lost.any() and not unsteady(filled):
             found[name] = filled
     return found
+
+
+def _is_line(rows: np.ndarray, values: np.ndarray, points: int) -> bool:
+    """Tell whether what was written of a motor lies on a straight line through most points, so that the rest is known too."""
+    if len(rows) < max(_FEWEST + 1, points // 4) or rows[-1] - rows[0] < points // 2:
+        return False
+    step, first = np.polyfit(rows, values, 1)
+    away = float(np.abs(values - first - step * rows).max())
+    return bool(abs(step) > _MOVES and away < _STRAIGHT * abs(step))
 
 
 def _lost(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -170,7 +181,7 @@ def unwritten(what: str, values: np.ndarray) -> str:
     which = (
         f"value at point {points[0]}"
         if len(points) == 1
-        else f"values at points {', '.join(map(str, points))}"
+        else f"values at points {', '.join(map(str, points[:10]))}{', …' if len(points) > 10 else ''}"
     )
     return f"{what} has no {which} (0, or no number): it is taken to have run evenly between those beside."
 
