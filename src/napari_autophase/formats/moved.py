@@ -38,8 +38,9 @@ class Moving:
             values = recorded[self.points]
             read = np.isfinite(values)
             if not read.all() and (np.abs(values - run[0] - step * which)[read] < abs(step) / 2).all():
+                lost = f"{np.count_nonzero(~read)} of {len(values)} points"
                 self._say(
-                    f"{moved.names[0]} of {self.log.path.name} is no number at {np.count_nonzero(~read)} of {len(values)} points: "
+                    f"{moved.names[0]} of {self.log.path.name} is no number at {lost}: "
                     f"its positions are those of the command, '{self.log.command}'."
                 )
                 return [float(value) for value in run[0] + step * which]
