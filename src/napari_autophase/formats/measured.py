@@ -23,7 +23,7 @@ from .logs.log import unwritten
 from .masks import Region, gaps_of
 from .moved import Moving, moves, order_in, sorted_by, still
 from .readings import quantity, unlike
-from .whose import first_of, nearly_from, pixel_of, told_from
+from .whose import first_of, nearly_from, of_another, pixel_of, told_from
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,11 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
             notes.append(_unknown(log, found))
             return Description(metadata=_known(metadata), notes=tuple(notes))
         beamline = found[0]
+    else:
+        another, is_useless = of_another(log, beamline)
+        if is_useless:
+            return Description(metadata=_known(metadata), notes=(another, *notes))
+        notes += [another] if another else []
     detector, why = find_detector(beamline, log, frames)
     notes += why
     region, contradicted = frames.region, False

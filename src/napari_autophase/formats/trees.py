@@ -23,7 +23,7 @@ from .logs.tree import TreeLog
 from .masks import StoredMask, lost_mask
 from .measured import Frames, described
 from .readings import quantity
-from .whose import nearly_from, told_from
+from .whose import nearly_from, of_another, told_from
 
 _OBJECTS = 4000
 """So many groups and datasets of a scan are looked at."""
@@ -57,12 +57,16 @@ def describe(
         What else is known, which holds where the tree says nothing: fields of `Geometry`.
     """
     groups = [*tree.groups(path)[1:2], tree.root["/"]]
+    useless = ""
     for group in groups:
         detector = _detector(path)
         log = _log(tree, group, shape[0], detector)
         found = [beamline] if beamline is not None else told_from(log) or nearly_from(log)
-        if beamline is not None and not _has_motors(log, beamline):
-            continue
+        if beamline is not None:
+            another, is_useless = of_another(log, beamline)
+            useless = useless or (another if is_useless else "")
+            if is_useless or not _has_motors(log, beamline):
+                continue
         if len(found) != 1 or "hdf5" not in found[0].files.kinds:
             continue
         site = found[0]
@@ -72,7 +76,7 @@ def describe(
         mask, lost = _mask(tree, group, site, shape, detector)
         about = replace(about, stored_mask=mask, notes=(*about.notes, *lost, *_fields(tree, group, site)))
         return _placed(about, site)
-    return None
+    return Description(notes=(useless,)) if useless else None
 
 
 def _sized(about: Description, log: TreeLog, site: Beamline) -> Description:

@@ -47,6 +47,36 @@ def told_from(log: ScanLog) -> list[Beamline]:
     return [beamlines()[name] for name, score in scores.items() if score == best]
 
 
+def of_another(log: ScanLog, said: Beamline) -> tuple[str, bool]:
+    """Return what to say of a log that is evidently from another beamline than a person says, and if it is of no use then.
+
+    Nothing is said of a beamline of the person's own.
+    """
+    told = told_from(log)
+    if len(told) != 1 or told[0].name == said.name or said.name not in beamlines():
+        return "", False
+    circles = dict.fromkeys(each.motor for each in (*said.sample, *said.arm))
+    lacking = [
+        motor
+        for motor in circles
+        if motor not in said.files.fixed_deg and first_of(log, said.files.of_motor(motor)) is None
+    ]
+    name = told[0].name
+    here = f"{log.path.name} is from {name}, by what it names"
+    why = f"it does not hold where {', '.join(lacking)} stood" if lacking else ""
+    if log.kind not in said.files.kinds:
+        why = why or f"{said.name} writes no such files"
+    if why:
+        return (
+            f"{here}, and not from {said.name}, as was said: {why}, and is not used. Leave out --beamline, or say --beamline "
+            f"'{name}'."
+        ), True
+    return (
+        f"{here}, but read as from {said.name}, as was said; if that is wrong, leave out --beamline.",
+        False,
+    )
+
+
 def nearly_from(log: ScanLog) -> list[Beamline]:
     """Return the one beamline that a log is evidently from though it lacks circles, or whose motor alone moved; else none.
 
