@@ -392,3 +392,21 @@ def test_a_detector_whose_fields_deny_its_transformations_is_said(tmp_path, fiel
     (note,) = [note for note in scan.notes if "contradicts itself" in note]
     assert f"{value * 1e6 if field == 'x_pixel_size' else value:.4g}" in note
     assert scan.geometry == stood
+
+
+def test_an_angle_without_a_unit_is_said_to_be_taken_for_degrees_where_it_may_be_radians(tmp_path):
+    path = placed(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        om = file["entry/sample/circles/om"]
+        om[...] = np.radians(om[()])
+        del om.attrs["units"]
+    notes = formats.read_scan(path).notes
+    assert any(
+        "circles/om has no unit: 0.261799 is taken for degrees; in radians it would be 15." in note
+        for note in notes
+    )
+    with h5py.File(path, "r+") as file:
+        file["entry/sample/circles/om"][...] = scanned(15.0, 0.01)
+    scan = formats.read_scan(path)
+    assert scan.geometry.rocking_step_deg == pytest.approx(0.01)
+    assert not any("has no unit" in note for note in scan.notes)

@@ -733,3 +733,17 @@ def test_axes_of_length_one_are_dropped(tmp_path, axis):
         scan = formats.read_scan(tmp_path / name)
         np.testing.assert_array_equal(scan.counts, counts())
     assert formats.recognise(tmp_path / "a.h5") == formats.recognise(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit"), [(np.pi / 180, "radians"), (1e3, "millidegrees"), (1e6, "millionths of a degree")]
+)
+def test_what_was_scanned_is_known_by_the_motor_that_stood_there_in_another_unit(tmp_path, factor, unit):
+    path = replaced(dxchange(tmp_path / "a_0012.h5"), {"exchange/theta": scanned(3.0, 0.01) * factor})
+    scan = formats.read_scan(path)
+    assert scan.metadata["rocking_step_deg"] == pytest.approx(0.01)
+    assert scan.metadata["sample_angles_deg"] == pytest.approx((3.0,))
+    assert any(
+        f"exchange/theta of a_0012.h5 is taken to be in {unit}: so it lies about SMS" in note
+        for note in scan.notes
+    )

@@ -51,6 +51,14 @@ def test_the_gold_scan_in_numbers():
             "runs back at frame 151",
         ),
         ({"rocking_angles_deg": tuple(0.01 * n for n in range(200))}, "the angles of the frames say 0.01"),
+        (
+            {"detector_angles_deg": (0.5615422335, 12.6346)},
+            "angle of 0.5615422 degrees, which is 32.174 if it is in radians",
+        ),
+        (
+            {"sample_angles_deg": (0.22, np.pi / 2, -5.0)},
+            "angle of 1.570796 degrees, which is 90 if it is in radians",
+        ),
         ({"sample_circles": ((23, 11, -6),), "sample_angles_deg": (0.0,)}, "rocking hardly moves the peak"),
     ],
 )

@@ -127,6 +127,10 @@ def step_of(
     offset_m = offset * _factor(item, units, METRES, "m")[1] if offset.any() else np.zeros(3)
     if is_rotation and not vector.any():
         raise Unusable(f"{item.name} turns about no axis.")
+    if is_rotation and "units" not in item.attrs and 0 < np.abs(values).max() <= 2 * np.pi:
+        middle = float(values[len(values) // 2])
+        unsaid = f"{item.name} has no unit: {middle:.6g} is taken for degrees; in radians it would be {np.degrees(middle):.6g}."
+        note = f"{note} {unsaid}".strip()
     step = Step(item.name, is_rotation, values, vector, offset_m, unit, factor, values is not read, note)
     return step, item.parent, one_name(item.attrs.get("depends_on"), item.name)
 

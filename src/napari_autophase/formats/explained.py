@@ -14,6 +14,9 @@ from .logs.log import beyond, in_order, unsteady, ways
 from .logs.tree import TreeLog
 from .moved import moves
 
+_UNITS = {"radians": 180 / np.pi, "millidegrees": 1e-3, "millionths of a degree": 1e-6}
+"""What was scanned may be recorded in one of these, each with how many degrees it has."""
+
 
 def explained(log: TreeLog, site: Beamline) -> TreeLog:
     """Return the log with its command, its end, and with what was scanned under the name of the motor that it moved."""
@@ -65,6 +68,24 @@ def _beyond(log: TreeLog, site: Beamline) -> Iterator[str]:
         break
 
 
+def _in_another_unit(log: TreeLog, site: Beamline, values: np.ndarray, called: str) -> TreeLog:
+    """Put recorded values in the place of the one motor that rocks and stood among them if they are in another unit."""
+    for unit, factor in _UNITS.items():
+        turned = values * factor
+        step = np.ptp(turned) / (len(turned) - 1)
+        for source in (each for motor in site.rocking for each in site.files.of_motor(motor)):
+            name = next((each for each in log.motors if source.fits(each)), None)
+            stood = 0.0 if name is None else log.motors[name]
+            if name is None or not stood or not turned.min() - step <= stood <= turned.max() + step:
+                continue
+            note = f"{called} of {log.path.name} is taken to be in {unit}: so it lies about {name}, which stood at {stood:.6g}."
+            motors = {key: value for key, value in log.motors.items() if key != name}
+            return replace(
+                log, motors=motors, columns={**log.columns, name: turned}, notes=(*log.notes, note)
+            )
+    return log
+
+
 def _named(log: TreeLog, site: Beamline, values: np.ndarray, called: str) -> TreeLog:
     """Put recorded values in the place of the one number that lies among them, or a step beside.
 
@@ -81,13 +102,13 @@ def _named(log: TreeLog, site: Beamline, values: np.ndarray, called: str) -> Tre
         if name is None:
             continue
         away = log.motors[name] - middle
-        if source in sources:  # a circle's reading begins again after a whole turn
+        if source in sources and np.ptp(values) < 360:  # a circle's reading begins again after a whole turn
             away = remainder(away, 360.0)
         if values.min() - step <= middle + away <= values.max() + step:
             stood.append(name)
     stood = list(dict.fromkeys(stood))
     if not stood:
-        return log
+        return _in_another_unit(log, site, values, called)
     name, *others = stood
     notes = log.notes
     if others:

@@ -27,6 +27,8 @@ _REACH = 1.1
 """The direct beam may pass a detector by this share of its side."""
 _LONG = 20.0
 """A crystal is not so many times longer along the rocking axis than across it, or shorter."""
+_AS_ROUND = 1e-7
+"""Degrees by which an angle differs from a round one at most."""
 _CAUSES = 2
 """So many causes are named at most."""
 _ALONG = 15.0
@@ -181,7 +183,7 @@ def doubts(
     steps, q = frame(geometry, peak, shape)
     assert steps is not None
     assert q is not None
-    found = _rocking(geometry, q)
+    found = [*_radians(geometry), *_rocking(geometry, q)]
     if oversampling is not None:
         found += _length(geometry, np.linalg.norm(steps, axis=0) * shape / oversampling)
     found += _beam(geometry, (peak[1], peak[2]))
@@ -206,6 +208,24 @@ def _length(geometry: Geometry, extent_nm: np.ndarray) -> list[str]:
         f"Along the rocking axis the crystal comes out {extent_nm[0]:.3g} nm long, and {across:.3g} nm across it: is the rocking "
         f"step of {step:.3g} degrees in {other}?"
     ]
+
+
+def _radians(geometry: Geometry) -> list[str]:
+    """Say so of angles that are no round numbers of degrees, but would be of radians: motors are sent to round ones."""
+    found = []
+    for name in ("sample_angles_deg", "detector_angles_deg"):
+        for angle in getattr(geometry, name) or ():
+            degrees = float(np.degrees(angle))
+            if 0 < abs(angle) <= 2 * np.pi and _is_round(degrees, 3) and not _is_round(angle, 6):
+                found.append(
+                    f"geometry.{name} has an angle of {angle:.7g} degrees, which is {degrees:.6g} if it is in radians: if so, "
+                    "give it in degrees."
+                )
+    return found
+
+
+def _is_round(angle: float, digits: int) -> bool:
+    return abs(angle - round(angle, digits)) < _AS_ROUND
 
 
 def _beam(geometry: Geometry, peak: tuple[float, float]) -> list[str]:
