@@ -834,3 +834,18 @@ def known_of(beamline, detector):
     about = {"energy_kev": 9.0, "distance_m": 1.0, "pixel_size_um": (55, 55), "rocking_step_deg": 0.01}
     about |= {"sample_angles_deg": (0.0,) * len(site.sample), "detector_angles_deg": (30.0, 10.0)}
     return Geometry(**about, **site.conventions(detector))
+
+
+@pytest.mark.parametrize("command", ["time_scan 0.1 2.0", "my_macro gold", "ct 1"])
+def test_p10_a_motor_that_was_recorded_to_run_rocked_whatever_the_command(tmp_path, command):
+    folder = write_p10(tmp_path, counts((20, 514, 1030)), files=1, command=command)
+    scan = formats.read_scan(folder)
+    assert scan.geometry.rocking_circle == 1
+    assert scan.geometry.rocking_angles_deg == pytest.approx(tuple(15 + 0.01 * np.arange(20)))
+    assert any(
+        f"'{command}' names no motor, but om is recorded to have run from 15 to 15.19" in note
+        for note in scan.notes
+    )
+    log = folder / "gold_00031.fio"
+    log.write_text(log.read_text().replace(" 15.", " 15.000"))  # which drifts
+    assert formats.read_scan(folder).geometry is None

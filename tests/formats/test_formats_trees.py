@@ -747,3 +747,32 @@ def test_what_was_scanned_is_known_by_the_motor_that_stood_there_in_another_unit
         f"exchange/theta of a_0012.h5 is taken to be in {unit}: so it lies about SMS" in note
         for note in scan.notes
     )
+
+
+@pytest.mark.parametrize(
+    ("title", "angles"),
+    [
+        ("ascan eta 17.42 17.58 16 1.0", scanned(17.5, 0.01)),
+        ("fscan eta 17.42 0.01 17 0.5", scanned(17.5, 0.01)),
+        ("dscan eta -0.08 0.08 16 1.0", scanned(17.5, 0.01)),
+    ],
+)
+@pytest.mark.parametrize("stood", ["before", "nowhere"])
+def test_id01_without_positions_of_what_rocked_has_those_of_its_command(tmp_path, title, angles, stood):
+    """The command says where it was in the middle too; a relative one as seen from where the motor stood before."""
+    path = bliss(tmp_path).parent / "S1/S1_0001/S1_0001.h5"
+    with h5py.File(path, "r+") as file:
+        for name in ("measurement/eta", "instrument/positioners/eta", "instrument/positioners_start/eta"):
+            del file[f"1.1/{name}"]
+        del file["1.1/title"]
+        file["1.1/title"] = title
+        if stood == "before":
+            file["1.1/instrument/positioners_start/eta"] = 17.5
+    scan = formats.read_scan(path)
+    if stood == "nowhere" and title.startswith("dscan"):
+        assert scan.geometry is None
+        return
+    assert scan.geometry.rocking_angles_deg == pytest.approx(tuple(angles))
+    assert scan.geometry.sample_angles_deg == pytest.approx((0.5, angles[8], -2.0))
+    assert scan.geometry.rocking_circle == 1
+    assert any("its positions are those of the command" in note for note in scan.notes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 ABSOLUTE = {"ascan": 1, "a2scan": 2, "a3scan": 3, "a4scan": 4, "cscan": 1, "fscan": 1}
 RELATIVE = {"dscan": 1, "d2scan": 2, "d3scan": 3, "d4scan": 4, "lup": 1}
 """Commands by how many motors they move together; relative ones are given as seen from where the motors stand."""
@@ -38,15 +40,23 @@ def asked_of_tree(command: str) -> int | None:
     return asked_points(command)
 
 
-def run_of_tree(command: str) -> tuple[str, float, float] | None:
-    """Return which motor a command moves, from where to where; None where it moves none alone, or as seen from where it stood."""
+def run_of_tree(command: str, stood: Mapping[str, float] | None = None) -> tuple[str, float, float] | None:
+    """Return which motor a command moves, from where to where; None where it moves none alone.
+
+    `stood` says where motors stood before, from which relative commands count; where it does not, None is returned for those.
+    """
     verb, *words = command.split() or [""]
-    if ABSOLUTE.get(verb) != 1 or len(words) < 4:
+    if MOVED.get(verb) != 1 or len(words) < 4:
         return None
+    zero = (stood or {}).get(words[0]) if verb in RELATIVE else 0.0
     try:
         first, last = map(float, words[1:3])
     except ValueError:
         return None
+    if zero is None:
+        return None
+    if verb in RELATIVE:
+        return words[0], zero + first, zero + last
     if verb == _BLISS_STEPS:
         return (words[0], first, first + last * (int(words[3]) - 1)) if words[3].isdigit() else None
     return words[0], first, last

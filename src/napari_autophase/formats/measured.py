@@ -21,7 +21,7 @@ from .logs import ScanLog
 from .logs.counted import frame_counter
 from .logs.log import unwritten
 from .masks import Region, gaps_of
-from .moved import Moving, moves, order_in, sorted_by, still
+from .moved import Moving, as_recorded, moves, order_in, sorted_by, still
 from .readings import quantity, unlike
 from .whose import first_of, nearly_from, of_another, pixel_of, told_from
 
@@ -80,6 +80,8 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
         if is_useless:
             return Description(metadata=_known(metadata), notes=(another, *notes))
         notes += [another] if another else []
+    log, told = as_recorded(log, beamline)
+    notes += told
     detector, why = find_detector(beamline, log, frames)
     notes += why
     region, contradicted = frames.region, False
@@ -251,29 +253,27 @@ def _document(
     found["energy_kev"] = quantity(log, files.energy, Source.kev, ENERGY, notes)
     found["distance_m"] = quantity(log, files.distance, Source.metres, DISTANCE, notes)
     found["pixel_size_um"] = detector.pixel_size_um
-    found["sample_angles_deg"] = _angles(beamline, beamline.sample, log, notes)
-    found["detector_angles_deg"] = _angles(beamline, beamline.arm, log, notes)
-    found["direct_beam_pixel"] = _direct_beam(beamline, detector, log, region, notes)
     moving = Moving(log, shape[0], points, notes)
     rocked = moves(log, beamline.sample, beamline)
+    angles, stood = list[float](), dict[str, float]()
+    if len(rocked) == 1:
+        motor, source = beamline.sample[rocked[0][0]].motor, rocked[0][1]
+        angles = [source.degrees(value) for value in moving.along(source, files.of_motor(motor)) or ()]
+        stood = {motor: angles[shape[0] // 2]} if len(angles) > 1 else {}
+    found["sample_angles_deg"] = _angles(beamline, beamline.sample, log, notes, stood)
+    found["detector_angles_deg"] = _angles(beamline, beamline.arm, log, notes)
+    found["direct_beam_pixel"] = _direct_beam(beamline, detector, log, region, notes)
     energies = [each for each in files.energy if moving.along(each) is not None]
     if len(rocked) > 1:
         names = " and ".join(beamline.sample[index].motor for index, _ in rocked)
-        notes.append(
-            f"{names} moved together: give geometry.sample_circles with the axis about which they turned."
-        )
+        notes.append(f"{names} moved together: say in geometry.sample_circles about which axis they turned.")
         found["sample_circles"] = None
     elif rocked:
-        index, source = rocked[0]
-        others = beamline.files.of_motor(beamline.sample[index].motor)
-        angles = [source.degrees(value) for value in moving.along(source, others) or ()]
-        notes += _gone_on(log, source)
+        notes += _gone_on(log, rocked[0][1])
         if len(angles) > 1:
-            found["rocking_circle"] = index
+            found["rocking_circle"] = rocked[0][0]
             found["rocking_step_deg"] = mean_step(angles)
             found["rocking_angles_deg"] = angles
-            if found["sample_angles_deg"] is not None:
-                found["sample_angles_deg"][index] = angles[shape[0] // 2]
     elif energies:
         values = [energies[0].kev(value) for value in moving.along(energies[0], files.energy) or ()]
         found["energy_kev"], found["energy_step_kev"] = values[shape[0] // 2], mean_step(values)
@@ -320,13 +320,19 @@ def _follow(
 
 
 def _angles(
-    beamline: Beamline, circles: Sequence[Circle], log: ScanLog, notes: list[str]
+    beamline: Beamline,
+    circles: Sequence[Circle],
+    log: ScanLog,
+    notes: list[str],
+    stood: Mapping[str, float] | None = None,
 ) -> list[float] | None:
-    """Return what the motors of some circles read; None if one is not recorded, and say which."""
+    """Return what the motors of some circles read, but for those that `stood` tells; None if one is unknown, and say which."""
     found = []
     lacking = []
     for circle in circles:
-        angle = quantity(log, beamline.files.of_motor(circle.motor), Source.degrees, ANGLE, notes)
+        angle = (stood or {}).get(circle.motor)
+        if angle is None:
+            angle = quantity(log, beamline.files.of_motor(circle.motor), Source.degrees, ANGLE, notes)
         if angle is None:
             angle = beamline.files.fixed_deg.get(circle.motor)
             if angle is not None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..geometry import Beamline, Circle, Source, mean_step
 from ..geometry.plausible import ANGLE, fault
+from .commands import is_mesh
 from .logs import ScanLog
 from .logs.log import Scanned, order_of, unsteady, ways
+
+_MOVED = 5e-3
+"""What moves by less, in degrees, while frames are taken in time drifts."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,27 @@ def order_in(log: ScanLog, points: np.ndarray, beamline: Beamline) -> tuple[np.n
                     if order is not None:
                         return order, moved.names[0]
     return None, ""
+
+
+def as_recorded(log: ScanLog, beamline: Beamline) -> tuple[ScanLog, list[str]]:
+    """Return a log in which what its command does not name, but was recorded to move, is moved, and what to say of that.
+
+    Frames that are taken in time (``time_scan``, ``ct``, a macro) while a motor moves on are a rocking curve too.
+    """
+    if log.scanned or is_mesh(log.command):
+        return log, []
+    for circle in beamline.sample:
+        for source in beamline.files.of_motor(circle.motor):
+            values = log.column(source)
+            if values is None or unsteady(values) or np.ptp(source.degrees(1) * values) < _MOVED:
+                continue
+            name = log.called(source)
+            ends = float(values[0]), float(values[-1])
+            names = f"'{log.command}' names" if log.command else f"{log.path.name} names in its command"
+            run = f"is recorded to have run from {ends[0]:.6g} to {ends[1]:.6g}"
+            note = f"{names} no motor, but {name} {run}: that is taken for what rocked."
+            return replace(log, also=(Scanned(log.names(name), *ends),)), [note]
+    return log, []
 
 
 def sorted_by(motor: str, where: str) -> str:

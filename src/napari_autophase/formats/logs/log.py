@@ -230,6 +230,8 @@ class ScanLog:
     unwritten
         Columns as they were read of which rows were not written, and are taken to have run evenly, by name; found when the log is
         made.
+    also
+        What moved though the command, which moves nothing, does not say so.
     """
 
     path: Path
@@ -245,6 +247,7 @@ class ScanLog:
     unusable: dict[str, str] = field(default_factory=dict)
     cut_by: str = ""
     unwritten: dict[str, np.ndarray] = field(default_factory=dict)
+    also: tuple[Scanned, ...] = ()
 
     def __post_init__(self) -> None:
         gone = went_on(self.columns)
@@ -293,7 +296,7 @@ class ScanLog:
             start = next((self.motors[each] for each in names if each in self.motors), 0.0)
             zero = start if verb in RELATIVE else 0.0
             found.append(Scanned(names, zero + float(first), zero + float(last)))
-        return tuple(found)
+        return tuple(found) or self.also
 
     def recorded(self, moved: Scanned) -> np.ndarray | None:
         """Return where a motor that the command moves stood at every point; None where no column tells."""

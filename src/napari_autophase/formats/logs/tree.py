@@ -60,8 +60,14 @@ class TreeLog(ScanLog):
             word for word in self.command.split() if np.isnan(number_in(word))
         }  # counters are called 1, 2, 3
         named = [each for each in found if each.names[0].rpartition("/")[2] in words]
-        run = run_of_tree(self.command) if self.as_commanded and not named else None
+        run = run_of_tree(self.command, self._stood) if self.as_commanded and not named else None
         return tuple(named or found) if run is None else (Scanned(run[:1], *run[1:]),)
+
+    @property
+    def _stood(self) -> dict[str, float]:
+        """Where motors stood before the scan, by their own names."""
+        before = sorted(self.motors, key=lambda name: "start" in name)  # what was read then holds
+        return {name.rpartition("/")[2]: self.motors[name] for name in before}
 
     def number_of(self, source: Source) -> float | None:
         """Return the number that a source has, in the source's unit: the file's own unit counts where it gives one."""
