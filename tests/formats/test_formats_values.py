@@ -386,3 +386,27 @@ def test_counts_that_a_monitor_divided_are_photons_again(tmp_path, counts):
     (note,) = scan.notes
     assert re.search(r"differs from frame to frame \(0\.00097\d* to 0\.00103\d*\)", note)
     assert "--values" in note
+
+
+def test_counts_that_ran_over_16_bits_before_a_map_of_gains_are_masked(tmp_path):
+    """The peak has up to 200,000 photons: what began at zero again lies amid what nearly filled 16 bits."""
+    counts = simulate(seed=3, size=(32, 48, 48), peak=2e5).scan.counts
+    gains = np.random.default_rng(0).uniform(0.8, 1.2, (48, 48))
+    np.save(tmp_path / "a.npy", ((counts % 2**16) / gains).astype(np.float32))
+    scan = formats.read_scan(tmp_path / "a.npy")
+    assert scan.mask[counts >= 2**16].all()
+    assert np.count_nonzero(scan.mask) < 20 * np.count_nonzero(counts >= 2**16)
+    assert any("ran over 16 bits and began at zero again" in note for note in scan.notes)
+    np.save(tmp_path / "b.npy", (counts / gains).astype(np.float32))
+    assert formats.read_scan(tmp_path / "b.npy").mask is None
+
+
+@pytest.mark.parametrize("peak", [6.5e4, 8e4])
+def test_a_peak_that_was_split_or_divided_by_a_map_of_gains_is_whole(tmp_path, peak):
+    for seed in range(4):
+        counts = simulate(
+            seed, (24, 32, 32), peak=peak, phase_range=4.0 * seed, dislocation=seed % 2 == 1
+        ).scan.counts
+        gains = np.random.default_rng(seed).uniform(0.85, 1.15, counts.shape[1:])
+        np.save(tmp_path / "a.npy", (counts / gains).astype(np.float32))
+        assert formats.read_scan(tmp_path / "a.npy").mask is None

@@ -19,6 +19,9 @@ _NEAR, _CUT = 0.8, 0.3
 """Counts that were cut at the largest number have that value in so many of the voxels that come near it."""
 _OFTEN, _WALL = 12, 0.5
 """If there are more such voxels, all is doubted that lies with them inside what has this part of the largest number."""
+_REACHED, _GAINED = 0.8, 1.5
+"""The brightest voxel has this part of the largest number at least, where counts ran over and were corrected afterwards, and at
+most."""
 _SIGMAS = 6.0
 """And by more than so many standard deviations of what photons scatter."""
 
@@ -75,6 +78,20 @@ def doubtful(array: np.ndarray) -> tuple[np.ndarray, int] | None:
     return _doubtful(array, float(np.max(array, where=array < _FLAGGED, initial=0)))
 
 
+def doubtful_of_gains(array: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """Return the same of counts that were divided by a map of gains (or a white field) of about 1 afterwards."""
+    good = np.isfinite(array) & (array < _FLAGGED)
+    top = float(np.max(array, where=good, initial=0))
+    for bits in (16, 8):
+        if array.ndim != 3 or not _REACHED * 2**bits < top < _GAINED * 2**bits:
+            continue
+        most = 2**bits - 1
+        found = _holes(np.where(good, np.minimum(array, most), 0), most, whole=False)
+        if found is not None:
+            return found, bits
+    return None
+
+
 def _doubtful(array: np.ndarray, top: float) -> tuple[np.ndarray, int] | None:
     for bits, least in _TOPS.items():
         most = 2**bits - 1
@@ -83,7 +100,7 @@ def _doubtful(array: np.ndarray, top: float) -> tuple[np.ndarray, int] | None:
     return None
 
 
-def _holes(array: np.ndarray, most: int) -> np.ndarray | None:
+def _holes(array: np.ndarray, most: int, *, whole: bool = True) -> np.ndarray | None:
     from scipy import ndimage
 
     bright = (array > _RIMS[-1] * most) & (array <= most)
@@ -92,13 +109,13 @@ def _holes(array: np.ndarray, most: int) -> np.ndarray | None:
     if np.max(part, where=np.isfinite(part), initial=0) > most:  # flags
         part = np.where(part <= most, part, 0)
     near = part[part >= _NEAR * most]
-    if near.size > 2 and np.mean(near == most) > _CUT:
+    if whole and near.size > 2 and np.mean(near == most) > _CUT:
         return None
     holes = np.zeros(part.shape, bool)
     for rim in (share * most for share in _RIMS):
         deep = min(_DEEP * rim, rim - _SIGMAS * np.sqrt(rim))
         holes |= ndimage.binary_fill_holes(part >= rim) & (part > 0) & (part < deep)
-    if not holes.any() or not _are_whole(part[holes]):
+    if not holes.any() or (whole and not _are_whole(part[holes])):
         return None
     if (
         np.count_nonzero(holes) > _OFTEN

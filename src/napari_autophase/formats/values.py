@@ -32,6 +32,8 @@ _FEW = 10.0
 """A Bragg peak has more photons than this."""
 _FEWEST, _RANGE, _ABOUT_ONE = 4, 4.0, 1.25
 """So many frames have a step of their own, all of them within such a factor of the usual one; counts by a monitor near 1 stay."""
+_FRACTIONS = 0.1
+"""By so much what counts have beyond whole numbers varies, where they were corrected pixel by pixel."""
 _BRIGHT = 1e5
 """What the brightest voxel is taken for, where nothing tells what one photon became."""
 
@@ -102,7 +104,9 @@ def to_counts(
             f"The values of {what} are no whole numbers and have no common step: they are taken for counts that were corrected "
             "pixel by pixel; if they are amplitudes, or scaled, say so with --values."
         )
-        return array, (note,)
+        # of all values less one number the fractions are alike: see `below.darkness`
+        found = overrun.doubtful_of_gains(array) if np.std(some % 1) > _FRACTIONS else None
+        return (array, (note,)) if found is None else _masked(array, what, *found, note)
     return _whole(array, what)
 
 
@@ -121,9 +125,13 @@ def _whole(
         The same in whole numbers; None: they are.
     """
     found = overrun.doubtful(array if photons is None else photons)
-    if found is None:
-        return array, ()
-    unsure, bits = found
+    return (array, ()) if found is None else _masked(array, what, *found)
+
+
+def _masked(
+    array: np.ndarray, what: str, unsure: np.ndarray, bits: int, *before: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return values without those that may have run over so many bits, and say so."""
     counts = array.astype(np.float32)
     counts[unsure] = np.nan
     note = (
@@ -131,7 +139,7 @@ def _whole(
         f"zero again: they and their neighbours, {np.count_nonzero(unsure):,} voxels, are masked. Export the frames with "
         f"{2 * bits} bits; {_LEFT}"
     )
-    return counts, (note,)
+    return counts, (*before, note)
 
 
 _LEFT = "--values counts leaves them as they are."
