@@ -849,3 +849,35 @@ def test_p10_a_motor_that_was_recorded_to_run_rocked_whatever_the_command(tmp_pa
     log = folder / "gold_00031.fio"
     log.write_text(log.read_text().replace(" 15.", " 15.000"))  # which drifts
     assert formats.read_scan(folder).geometry is None
+
+
+@pytest.mark.parametrize("points", [5, 20])
+def test_34_id_c_of_two_scans_with_one_number_that_of_the_frames_is_taken(tmp_path, points):
+    """SPEC was begun anew, and counted from 1 again in one file; where both could be meant, it is said that motors differ."""
+    path = write_34(tmp_path, counts((20, 48, 64)), (100, 64, 30, 48))
+    log = tmp_path / "Staff20-1a.spec"
+    other = {"Theta": np.linspace(3, 4, points), "Monitor": np.ones(points)}
+    command = f"ascan th 3 4 {points - 1} 1"
+    log.write_text(log.read_text() + spec_scan(54, command, {**MOTORS_34, "Delta": 20.0}, other))
+    scan = formats.read_scan(path)
+    assert scan.geometry.detector_angles_deg[0] == (32.174 if points == 5 else 20.0)
+    says = (
+        "the one of 20 points is taken."
+        if points == 5
+        else "taken, and motors stood elsewhere in the other: give"
+    )
+    assert any(
+        f"has 2 scans 54; {'' if points == 5 else 'the last of them is '}{says}" in note
+        for note in scan.notes
+    )
+
+
+def test_p10_without_an_energy_has_all_else(tmp_path):
+    """What tells the beamline is missing, but no other one has these circles: all that is there is read."""
+    parameters = {name: value for name, value in PARAMETERS.items() if name != "fmbenergy"}
+    scan = formats.read_scan(write_p10(tmp_path, counts((20, 514, 1030)), files=1, parameters=parameters))
+    assert scan.metadata["beamline"] == "P10"
+    assert scan.metadata["distance_m"] == pytest.approx(1.83)
+    assert scan.metadata["detector_angles_deg"] == [1.5, 33.0]
+    assert scan.metadata["rocking_step_deg"] == pytest.approx(0.01)
+    assert any("lacks energy_kev; give it" in note for note in scan.notes)

@@ -95,7 +95,7 @@ def test_the_last_frames_that_are_cut_short_are_left_out_of_a_folder(tmp_path, k
     assert scan.shape == (18, 256, 256)
     (note,) = [each for each in scan.notes if "cut short" in each]
     assert note.startswith(
-        "The last 2 frames, frame_00018.tif to frame_00019.tif, are cut short, as where a scan is still being"
+        "The last 2 frames, frame_00018.tif to frame_00019.tif, are damaged or cut short, as where a scan is still being"
     )
     assert scan.geometry.rocking_step_deg == pytest.approx(0.01)
     assert formats.read_scan(folder, crop=(8, 32, 32)).shape == (8, 32, 32)
@@ -122,7 +122,7 @@ def test_edf_and_cbf_frames_that_are_cut_short_are_left_out_too(tmp_path):
     cut(file, -400)
     scan = formats.read_scan(tmp_path)
     np.testing.assert_array_equal(scan.counts, stack[:11])
-    assert any("a_0011.edf, is cut short" in note for note in scan.notes)
+    assert any("a_0011.edf, is damaged or cut short" in note for note in scan.notes)
 
 
 def test_frames_that_arrive_while_a_folder_is_read_are_left_for_the_next_time(tmp_path):

@@ -146,6 +146,14 @@ def test_what_a_cbf_header_says_is_known(tmp_path):
     assert known["energy_kev"] == pytest.approx(10.0003, abs=1e-3)
 
 
+def test_the_step_that_a_cbf_header_says_is_known(tmp_path):
+    head = b"# Angle_increment 0.0125 deg.\r\n"
+    folder = series(
+        tmp_path / "a", ".cbf", lambda frame: cbf(frame).replace(b"# Wavelength", head + b"# Wavelength")
+    )
+    assert formats.read_scan(folder).metadata["rocking_step_deg"] == 0.0125
+
+
 @pytest.mark.parametrize(("name", "pack"), [("a.edf", bytes), ("a.edf.gz", gzip.compress)])
 def test_a_file_of_several_images_is_a_stack(tmp_path, name, pack):
     (tmp_path / name).write_bytes(pack(b"".join(edf(frame) for frame in STACK)))

@@ -200,7 +200,11 @@ def test_a_last_frame_that_is_being_written_is_waited_for(tmp_path, monkeypatch,
         os.utime(last, changed)
         scan = formats.read_scan(folder)
         np.testing.assert_array_equal(scan.counts, counts[:15])
-        assert [note for note in scan.notes if note.startswith("The last frame, scan_15.tif, is cut short")]
+        assert [
+            note
+            for note in scan.notes
+            if note.startswith("The last frame, scan_15.tif, is damaged or cut short")
+        ]
 
 
 def test_a_damaged_frame_is_named(tmp_path):

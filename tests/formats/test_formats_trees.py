@@ -776,3 +776,43 @@ def test_id01_without_positions_of_what_rocked_has_those_of_its_command(tmp_path
     assert scan.geometry.sample_angles_deg == pytest.approx((0.5, angles[8], -2.0))
     assert scan.geometry.rocking_circle == 1
     assert any("its positions are those of the command" in note for note in scan.notes)
+
+
+def test_what_runs_about_zero_is_in_no_other_unit(tmp_path):
+    """Positions that are given from where a motor stood would lie about many a motor if they were in radians."""
+    path = replaced(
+        sixs(tmp_path / "a_00012.nxs", 2022), {"com/scan_data/actuator_1_1": scanned(0.0, -0.008)}
+    )
+    scan = formats.read_scan(path)
+    assert "rocking_step_deg" not in scan.metadata
+    assert not any("is taken to be in" in note for note in scan.notes)
+
+
+def test_nanomax_a_scan_of_the_energy(tmp_path):
+    path = replaced(nanomax(tmp_path / "000012.h5"), {"entry/description": "ascan energy 8460 8540 16 1"})
+    with h5py.File(path, "r+") as file:
+        del file["entry/measurement/gontheta"]
+        file["entry/measurement/energy"] = scanned(8500.0, 5.0)
+    scan = formats.read_scan(path)
+    assert scan.metadata["energy_kev"] == pytest.approx(8.5)
+    assert scan.metadata["energy_step_kev"] == pytest.approx(0.005)
+
+
+def test_a_file_that_says_where_motors_stood_needs_no_log_though_it_is_called_after_a_scan(tmp_path):
+    scan = formats.read_scan(
+        replaced(id27(tmp_path / "gold_S1.h5"), {"S1_7.1/instrument/calibration/wavelength": 0.0})
+    )
+    assert scan.geometry is None
+    assert scan.metadata["log"] == "gold_S1.h5"
+    assert not any("SPEC or fio" in note for note in scan.notes)
+
+
+def test_the_file_of_a_detector_alone_says_where_its_motors_stand(tmp_path):
+    folder = bliss(tmp_path).parent / "S1/S1_0001"
+    file = folder / "scan0001/mpx1x4_0000.h5"
+    assert formats.read_scan(file).geometry is not None
+    away = tmp_path / "away.h5"
+    file.rename(away)
+    assert any(
+        "away.h5 holds the frames of a detector alone" in note for note in formats.read_scan(away).notes
+    )

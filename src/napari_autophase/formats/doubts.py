@@ -307,7 +307,8 @@ def _up_and_down(alike: np.ndarray, light: np.ndarray, lit: np.ndarray) -> list[
     alike too, but that peak is in the middle of them.
     """
     last = len(light) - 1
-    if len(lit) < _FEWEST or abs(2 * int(light.argmax()) - last) < 2 * _OFF_MIDDLE * len(light):
+    is_short = len(light) < _USUAL or len(lit) < _FEWEST
+    if is_short or abs(2 * int(light.argmax()) - last) < 2 * _OFF_MIDDLE * len(light):
         return []
     row = np.arange(len(lit))
     back, beside = alike[row, last - lit], alike[row, np.where(lit < last, lit + 1, lit - 1)]

@@ -16,6 +16,8 @@ from .moved import moves
 
 _UNITS = {"radians": 180 / np.pi, "millidegrees": 1e-3, "millionths of a degree": 1e-6}
 """What was scanned may be recorded in one of these, each with how many degrees it has."""
+_FAR = 2.0
+"""So many times as far from zero as they run, values tell their unit."""
 
 
 def explained(log: TreeLog, site: Beamline) -> TreeLog:
@@ -70,6 +72,8 @@ def _beyond(log: TreeLog, site: Beamline) -> Iterator[str]:
 
 def _in_another_unit(log: TreeLog, site: Beamline, values: np.ndarray, called: str) -> TreeLog:
     """Put recorded values in the place of the one motor that rocks and stood among them if they are in another unit."""
+    if abs(float(values[len(values) // 2])) < _FAR * np.ptp(values):
+        return log  # about zero nothing tells one unit from another
     for unit, factor in _UNITS.items():
         turned = values * factor
         step = np.ptp(turned) / (len(turned) - 1)

@@ -210,6 +210,8 @@ class Hdf5(Format):
         if found.geometry is None and (scan := trees.owner(path)) is not None:
             with opened(scan[0]) as tree:
                 found = _with_tree(tree, scan[1], dataset, found, hints)
+        elif found.geometry is None and hints.log is None:
+            found = replace(found, notes=(*found.notes, *raw_series.alone(path, dataset.path)))
         if not apart or (found.geometry is not None and found.geometry.energy_step_kev):
             return found
         return replace(found, notes=(*found.notes, *apart))

@@ -24,6 +24,7 @@ _HEADER = {
     "pixel_size_um": (r"Pixel_size\s+(\S+)\s*m\s*x\s*(\S+)\s*m", 1e6),
     "distance_m": (r"Detector_distance\s+(\S+)\s*m\b", 1.0),
     "direct_beam_pixel": (r"Beam_xy\s+\(?([\d.eE+-]+)[,\s]+([\d.eE+-]+)\)?\s*pixels", 1.0),
+    "rocking_step_deg": (r"Angle_increment\s+(\S+)\s*deg", 1.0),
     "wavelength_angstrom": (r"Wavelength\s+(\S+)\s*A\b", 1.0),
 }
 """What a line of Dectris' header in a CBF file says, x before y, and the factor to the unit in the name."""

@@ -23,7 +23,7 @@ from .logs.log import unwritten
 from .masks import Region, gaps_of
 from .moved import Moving, as_recorded, moves, order_in, sorted_by, still
 from .readings import quantity, unlike
-from .whose import first_of, nearly_from, of_another, pixel_of, told_from
+from .whose import circles_lacking, nearly_from, of_another, pixel_of, told_from
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     notes = [*log.notes, completeness(log, frames.shape[0], frames.numbers, missing)]
     metadata: dict[str, Any] = {"log": log.path.name, "scan_number": log.number, "command": log.command}
     if beamline is None:
-        found = told_from(log)
+        found = told_from(log) or [each for each in nearly_from(log) if not circles_lacking(log, each)]
         if len(found) != 1:
             notes.append(_unknown(log, found))
             return Description(metadata=_known(metadata), notes=tuple(notes))
@@ -169,13 +169,7 @@ def _unknown(log: ScanLog, found: list[Beamline]) -> str:
         return f"{log.path.name} may be from {names}: say which with --beamline, and its motors are read."
     near = nearly_from(log)
     if near:
-        circles = (*near[0].sample, *near[0].arm)
-        has = [
-            circle.motor
-            for circle in circles
-            if first_of(log, near[0].files.of_motor(circle.motor)) is not None
-        ]
-        lacking = ", ".join(circle.motor for circle in circles if circle.motor not in has)
+        lacking = ", ".join(circles_lacking(log, near[0]))
         return (
             f"{log.path.name} seems to be from {near[0].name}, but does not say where {lacking} stood, so the geometry is open: "
             f"say --beamline {near[0].name}, and give its angles with --set."

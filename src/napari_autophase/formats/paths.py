@@ -60,7 +60,7 @@ def damage(path: Path) -> Iterator[None]:
             f"{path} does not fit into the memory that is free now; read a part of it with --crop auto."
         ) from error
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or "its contents are not what its beginning announces"
         if (missing := _missing_codec(reason)) is not None:
             raise InputError(
                 f"{path} {missing}, or save it uncompressed; nothing is wrong with the file."

@@ -19,10 +19,10 @@ _PART = re.compile(r"(.+)_data_\d{6}\.h5")
 def log_of(path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:
     """Return the log that is named; of a raw series of frames, the one around its file that has its frames; and notes."""
     if given is not None:
-        return find_log(path, given)
+        return find_log(path, given, points=dataset.shape[-3])
     if not dataset.path.endswith(f"/{SERIES}") and _CALLED.search(path.name) is None:
         return None, ()
-    log, notes = find_log(path)
+    log, notes = find_log(path, points=dataset.shape[-3])
     frames = dataset.shape[-3]
     if log is None or frames == log.points or _goes_on(log, frames):
         return log, notes
@@ -38,6 +38,16 @@ def _goes_on(log: ScanLog, frames: int) -> bool:
     if log.kind == "fio":  # it is called as the frames are
         return frames <= max(log.points, log.asked or 0)
     return log.points < frames <= (log.asked or 0)
+
+
+def alone(path: Path, dataset: str) -> tuple[str, ...]:
+    """Say so if a file is a LIMA detector's own, whose scan is not found: the motors stand in the scan's file."""
+    if not dataset.startswith("/entry_0000/"):
+        return ()
+    return (
+        f"{path.name} holds the frames of a detector alone: the motors stand in the file of the scan, which links to it from the "
+        "folder above; open that one.",
+    )
 
 
 def master_of(path: Path) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def _make_scan(path: Path, kind: Format, chosen: Dataset, how: Reading) -> Scan:
     whole = axes.shape(chosen.frames)
     asked = replace(chosen, shape=axes.detector(chosen.frames))
     about = kind.describes(path, asked, how.hints)
-    if about.geometry is None:
+    if about.geometry is None and (how.hints.log is not None or "log" not in about.metadata):
         about = _with_log(path, kind, asked, about, how.hints)
     about = axes.described(about)
     order = about.order

@@ -88,7 +88,7 @@ class SpecScans(Format):
 
     def log(self, path: Path, dataset: Dataset, given: Path | None) -> tuple[ScanLog | None, tuple[str, ...]]:
         """Return the scan itself."""
-        return read_log(given or path, int(dataset.path)), ()
+        return read_log(given or path, int(dataset.path), dataset.shape[0]), ()
 
     def describes(self, path: Path, dataset: Dataset, hints: Hints) -> Description:  # noqa: ARG002
         """Return which frames of the scan are missing."""

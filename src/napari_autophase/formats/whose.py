@@ -47,6 +47,16 @@ def told_from(log: ScanLog) -> list[Beamline]:
     return [beamlines()[name] for name, score in scores.items() if score == best]
 
 
+def circles_lacking(log: ScanLog, site: Beamline) -> list[str]:
+    """Return the circles of a beamline that a log has no number of, and that do not always stand at the same angle."""
+    circles = dict.fromkeys(each.motor for each in (*site.sample, *site.arm))
+    return [
+        motor
+        for motor in circles
+        if motor not in site.files.fixed_deg and first_of(log, site.files.of_motor(motor)) is None
+    ]
+
+
 def of_another(log: ScanLog, said: Beamline) -> tuple[str, bool]:
     """Return what to say of a log that is evidently from another beamline than a person says, and if it is of no use then.
 
@@ -55,12 +65,7 @@ def of_another(log: ScanLog, said: Beamline) -> tuple[str, bool]:
     told = told_from(log)
     if len(told) != 1 or told[0].name == said.name or said.name not in beamlines():
         return "", False
-    circles = dict.fromkeys(each.motor for each in (*said.sample, *said.arm))
-    lacking = [
-        motor
-        for motor in circles
-        if motor not in said.files.fixed_deg and first_of(log, said.files.of_motor(motor)) is None
-    ]
+    lacking = circles_lacking(log, said)
     name = told[0].name
     here = f"{log.path.name} is from {name}, by what it names"
     why = f"it does not hold where {', '.join(lacking)} stood" if lacking else ""

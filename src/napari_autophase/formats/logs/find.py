@@ -42,8 +42,8 @@ def scans_of(path: Path) -> dict[int, str]:
     return spec.scans(path)
 
 
-def read_log(path: Path, number: int | None) -> ScanLog:
-    """Return a scan of a log.
+def read_log(path: Path, number: int | None, points: int = 0) -> ScanLog:
+    """Return a scan of a log; of several with its number one that has so many points.
 
     Raises
     ------
@@ -64,11 +64,11 @@ def read_log(path: Path, number: int | None) -> ScanLog:
                 "let the folder's name end in the number of the scan (such as S0054)."
             )
         number = next(iter(held))
-    return spec.read(path, number)
+    return spec.read(path, number, points)
 
 
 def find_log(
-    frames: Path, given: Path | None = None, counted: Sequence[int] = (), called: str = ""
+    frames: Path, given: Path | None = None, counted: Sequence[int] = (), called: str = "", points: int = 0
 ) -> tuple[ScanLog | None, tuple[str, ...]]:
     """Return the log of a scan, and notes on why there is none.
 
@@ -84,12 +84,15 @@ def find_log(
         The number of every frame in its file's name; empty where they have none.
     called
         What the files of the frames are called before that number; "": nothing.
+    points
+        How many frames there are, where they are not counted.
 
     Raises
     ------
     InputError
         If `given` is no log, or does not have the scan, or the frames are those of several.
     """
+    points = points or len(counted)
     numbers = scan_numbers(frames)
     own = [int(number) for number in _MARKED.findall(called.rstrip("_-. "))[-1:]]
     told: tuple[str, ...] = ()
@@ -105,8 +108,8 @@ def find_log(
             numbers = [each for each in numbers if each in held] or numbers
             if not numbers and len(held) > 1 and (took := taker(given, frames, counted)) is not None:
                 numbers = [took]
-        return _checked(read_log(given, numbers[0] if numbers else None), frames, counted), ()
-    log, notes = _named_log(frames, numbers) if numbers else (None, ())
+        return _checked(read_log(given, numbers[0] if numbers else None, points), frames, counted), ()
+    log, notes = _named_log(frames, numbers, points) if numbers else (None, ())
     if log is not None:
         return _checked(replace(log, notes=(*log.notes, *told)), frames, counted), notes
     found = _counting_log(frames, counted)
@@ -117,7 +120,7 @@ def _either(
     frames: Path, one: int, other: int, called: str, count: int
 ) -> tuple[int | None, tuple[str, ...]]:
     """Return which scan frames are of whose folder and files are called after two, and say so; None where both could be."""
-    logs = {number: _named_log(frames, [number])[0] for number in (one, other)}
+    logs = {number: _named_log(frames, [number], count)[0] for number in (one, other)}
     numbers = [log.number for log in logs.values() if log is not None]
     if len(set(numbers)) < len(numbers):  # a log of one scan alone
         return one, ()
@@ -154,7 +157,7 @@ def _counting_log(frames: Path, counted: Sequence[int]) -> ScanLog | None:
     return None
 
 
-def _named_log(frames: Path, numbers: list[int]) -> tuple[ScanLog | None, tuple[str, ...]]:
+def _named_log(frames: Path, numbers: list[int], points: int) -> tuple[ScanLog | None, tuple[str, ...]]:
     """Return the log around some frames that has the scan with one of these numbers, and notes on why there is none."""
     lacking: list[Path] = []
     for folder in _around(frames):
@@ -167,7 +170,7 @@ def _named_log(frames: Path, numbers: list[int]) -> tuple[ScanLog | None, tuple[
         # the folder of the frames is often called after the log
         named = [log for log in having if frames.name.startswith(log.stem)]
         if len(named or having) == 1:
-            return spec.read((named or having)[0], numbers[0]), ()
+            return spec.read((named or having)[0], numbers[0], points), ()
         if having:
             names = ", ".join(log.name for log in having)
             return None, (

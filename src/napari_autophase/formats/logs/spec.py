@@ -8,7 +8,7 @@ Names are parted by two spaces or more, since one may stand in a name.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -45,8 +45,8 @@ def scans(path: Path) -> dict[int, str]:
     return {each.number: each.command for each in _content(path)[1]}
 
 
-def read(path: Path, number: int) -> ScanLog:
-    """Return one scan of a file.
+def read(path: Path, number: int, points: int = 0) -> ScanLog:
+    """Return one scan of a file; of several with its number the last one that has so many points, else the last.
 
     Raises
     ------
@@ -59,12 +59,26 @@ def read(path: Path, number: int) -> ScanLog:
         held = [each.number for each in blocks]
         some = f"{min(held)} to {max(held)}" if held else "none"
         raise InputError(f"{path} has no scan {number}; its scans are {some}.")
-    notes = []
-    if len(found) > 1:
-        notes.append(f"{path.name} has {len(found)} scans {number}; the last of them is taken.")
     with damage(path):
-        last = found[-1]
-        return _parsed(path, number, last.command, text[last.body], text[last.header], notes)
+        logs = [_parsed(path, number, each.command, text[each.body], text[each.header], []) for each in found]
+    if len(logs) == 1:
+        return logs[0]
+    fitting = [log for log in logs if points and log.points == points] or logs
+    which = "the last of them" if len(fitting) == len(logs) else f"the one of {points} points"
+    which = f"the last one of {points} points" if 1 < len(fitting) < len(logs) else which
+    note = f"{path.name} has {len(logs)} scans {number}; {which} is taken."
+    if len(fitting) > 1 and len({_stood(log) for log in fitting}) > 1:
+        others = "others" if len(fitting) > 2 else "other"
+        note = (
+            f"{note[:-1]}, and motors stood elsewhere in the {others}: give the right one a file of its own."
+        )
+    return replace(fitting[-1], notes=(note, *fitting[-1].notes))
+
+
+def _stood(log: ScanLog) -> tuple[tuple[str, float], ...]:
+    """Return where the motors stood, but for those that the scan moves."""
+    moved = {name for each in log.scanned for name in each.names}
+    return tuple((name, value) for name, value in log.motors.items() if name not in moved)
 
 
 def _content(path: Path) -> tuple[str, tuple[_Block, ...]]:
