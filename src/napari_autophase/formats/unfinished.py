@@ -36,8 +36,8 @@ def said_of_unfinished(frames: Sequence[Path | None], whole: Sequence[Path | Non
     what, are = ("The last frame", "is") if len(names) == 1 else (f"The last {len(names)} frames", "are")
     named = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
     return (
-        f"{what}, {named}, {are} damaged or cut short, as where a scan is still being written or copied: left out. Open the scan again once "
-        "all is there.",
+        f"{what}, {named}, {are} damaged or cut short, as where a scan is still being written or copied: left out. Open the scan "
+        "again once all is there.",
     )
 
 
