@@ -201,7 +201,8 @@ def _guess(
     if coherence == "estimate" or (given is not None and any(given.sigma_px)):
         # where it is given, too: what is found on the way to it is better than what is found with it alone
         sought = doubted or given is not None
-        found, told = yield from settle(plain, found, shapes, choice, scale, seed, sought)
+        along = doubted and given is None
+        found, told = yield from settle(plain, found, shapes, choice, scale, seed, sought, along)
         blur = given or told
     notes = about_memory((*model.notes, *data.notes, *found.notes))
     return Guessed(on_grid(found.kept, counts.shape, samples, COVERING), blur, notes)

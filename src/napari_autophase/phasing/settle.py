@@ -31,7 +31,7 @@ SHARPENINGS = (12, 60)
 WIDTHS = (0.5, 0.8)
 """Pixels: blurs that are tried beside the one that a coherent object tells of, which may be a mixture with its twin."""
 ALONG, ACROSS = 0.8, 0.2
-"""Pixels: widths of blurs that are tried too where one is doubted, along one axis and across it."""
+"""Pixels: widths of blurs along one axis that are tried too where what was found first is doubted, along it and across."""
 RANDOM = 4
 """Random phases at most that are tried with each blur."""
 BETTER = 0.02
@@ -78,6 +78,7 @@ def settle(
     scale: Widths,
     seed: int,
     doubted: bool = False,
+    along: bool = False,
 ) -> Generator[Progress, None, tuple[Phased, Blur | None]]:
     """Return a guess and the blur it was found with; the guess that came in and None, if there is none.
 
@@ -96,8 +97,10 @@ def settle(
     seed
         Of the random phases.
     doubted
-        Whether a blur is sought even if what was found tells of none, and along single axes too: where there is a wide one,
-        thorough searches find objects that explain the counts nearly without it.
+        Whether a blur is sought even if what was found tells of none: where there is a wide one, thorough searches find objects
+        that explain the counts nearly without it.
+    along
+        Whether blurs along single axes are tried too.
     """
     coherent = yield from refine(data, found.kept, POLISHED, "guess", choice.keep)
     to_scan = (1 / scale[0], 1 / scale[1], 1 / scale[2])
@@ -107,7 +110,7 @@ def settle(
         return found, None
     ends = [coherent]
     others = [Blur((width, width, width)) for width in WIDTHS]
-    if doubted:
+    if along:
         sigma = (ALONG, ACROSS, ACROSS), (ACROSS, ALONG, ACROSS), (ACROSS, ACROSS, ALONG)
         others += [Blur(widths) for widths in sigma]
     for steps in SHARPENINGS:
