@@ -28,7 +28,11 @@ FIRST_SEED, PEAK, PHASE_RANGE = 8_800_000, 1e5, 2.0
 CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "weak": [(f"phases of 0.5 rad, a peak of {peak:.0e}", {"phase_range": 0.5, "peak": peak}) for peak in (1e4, 1e5)],
     "coherence": [(f"blurred by {width:g} pixels", {"coherence": width}) for width in (0.0, 0.3, 0.5, 0.8)],
+    "one axis": [("blurred by 0.8 pixels from frame to frame, else by 0.2", {"coherence": (0.8, 0.2, 0.2)}),
+                 ("blurred by 0.8 pixels from row to row, else by 0.2", {"coherence": (0.2, 0.8, 0.2)})],
     "background": [(f"{counts:g} a voxel", {"background": counts}) for counts in (1.0, 5.0)],
+    "varying": [("2 to 10 a voxel from the first frame to the last", {"background": {"axis": 0, "ends": (2.0, 10.0)}}),
+                ("3 to 13 a voxel from the first row to the last", {"background": {"axis": 1, "ends": (3.0, 13.0)}})],
     "clipped": [(f"clipped at {part:g} of the peak", {"saturation": part * PEAK}) for part in (0.5, 0.2)],
     "drift": [("the peak wanders by 0.2 pixels a frame", {"drift": 0.2})],
     "together": [("blurred by 0.5, 1 a voxel, clipped at 0.5", {"coherence": 0.5, "background": 1.0, "saturation": PEAK / 2})],
@@ -36,15 +40,25 @@ CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
 MODES = ("off", "estimate")
 
 
+def drawn(arguments: dict[str, Any]) -> simulation.Simulated:
+    """Simulate a crystal, a background that changes along an axis being told by its ends."""
+    if isinstance(told := arguments.get("background", 0.0), dict):
+        shape = [-1 if axis == told["axis"] else 1 for axis in range(3)]
+        first, last = told["ends"]
+        level = np.linspace(first, last, arguments["size"]).reshape(shape)
+        arguments = {**arguments, "background": np.broadcast_to(level, (arguments["size"],) * 3)}
+    return simulation.simulate(**arguments)
+
+
 def measure(arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """Reconstruct one crystal and compare it with its truth."""
-    truth = simulation.simulate(**arguments)
+    truth = drawn(arguments)
     found = run(truth.scan, recipe)
     quality = analysis.compare_with_truth(found.object, truth.object, truth.support)
     strain = analysis.strain_error(
         found.object, truth.object, truth.support, truth.voxel_steps_nm, truth.q_bragg_per_nm
     )
-    widths, wanted = np.array(found.coherence.sigma_px), arguments.get("coherence", 0.0)
+    widths, wanted = np.array(found.coherence.sigma_px), np.mean(arguments.get("coherence", 0.0))
     return {
         "correlation": quality["correlation"],
         "phase_error": quality["phase_error"],
@@ -53,7 +67,9 @@ def measure(arguments: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
         "free_llk": found.figures["free_llk"],
         "widths": widths.tolist(),
         "widths_bias": float(widths.mean() / wanted - 1) if wanted and widths.any() else None,
-        "widths_off": float(np.abs(widths / wanted - 1).max()) if wanted and widths.any() else None,
+        "widths_off": float(np.abs(widths / arguments["coherence"] - 1).max())
+        if wanted and widths.any()
+        else None,
         "iterations": found.iterations,
         "seconds": sum(found.seconds[stage] for stage in ("prepare", "guess", "refine", "analyse")),
     }
