@@ -338,10 +338,6 @@ def test_transformations_that_cannot_be_used_are_no_damage(tmp_path, change, sai
 # -- motors that do not run ----------------------------------------------------------------------------------------------
 
 ODD = {
-    "nan": (
-        lambda at: np.where(np.isin(np.arange(len(at)), (3, 5, 8)), np.nan, at),
-        "is no number at 3 of {0} points",
-    ),
     "constant": (lambda at: np.full_like(at, 17.5), "stands still at 17.5"),
     "there and back": (
         lambda at: at[np.abs(np.arange(len(at)) - len(at) // 2)],

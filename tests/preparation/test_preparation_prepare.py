@@ -313,7 +313,7 @@ def test_without_geometry_everything_else_works():
     [
         ({"mask": np.ones((32, 32, 32), bool)}, {}, "masked"),
         ({}, {"background": 1e9}, "Nothing is left"),
-        ({}, {"binning": (4, 1, 1)}, "bin less"),
+        ({}, {"binning": (5, 1, 1)}, "bin less"),
         ({}, {"binning": (0, 1, 1)}, "at least 1"),
         ({}, {"saturation": 0.5}, "Nothing is left"),
         ({"counts": (np.indices((32, 32, 32)).sum(0) == 93) * 2}, {}, "2 photons in all, too few"),
