@@ -816,3 +816,35 @@ def test_the_file_of_a_detector_alone_says_where_its_motors_stand(tmp_path):
     assert any(
         "away.h5 holds the frames of a detector alone" in note for note in formats.read_scan(away).notes
     )
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_id01_a_part_of_a_detector_of_which_its_file_says_where_it_lies(tmp_path, virtual):
+    """LIMA writes the region in which it read out: rows 100 to 123 and columns 240 to 271, across the gap at 255 to 260."""
+    path = bliss(tmp_path, virtual=virtual).parent / "S1/S1_0001/S1_0001.h5"
+    before = formats.read_scan(path)
+    assert any("gaps of mpx1x4 are not masked" in note for note in before.notes)
+    place = {"xstart": 240, "ystart": 100, "xsize": COLUMNS, "ysize": ROWS}
+    with h5py.File(path.parent / "scan0001/mpx1x4_0000.h5", "r+") as file:
+        operation = file.create_group("entry_0000/instrument/mpx1x4/image_operation")
+        put(operation, {f"region_of_interest/{name}": value for name, value in place.items()})
+        put(operation, {"binning/x": 1, "binning/y": 1})
+    scan = formats.read_scan(path)
+    gap = np.zeros((ROWS, COLUMNS), bool)
+    gap[:, 15:21] = True
+    gap |= dead(ROWS, COLUMNS).astype(bool)
+    np.testing.assert_array_equal(scan.mask, np.broadcast_to(gap, scan.shape))
+    assert scan.geometry.direct_beam_pixel == before.geometry.direct_beam_pixel
+    # a mask of the whole detector is cut to it
+    whole = np.zeros((516, 516), np.uint8)
+    whole[101, 243] = 1
+    np.save(tmp_path / "mask.npy", whole)
+    assert formats.read_scan(path, mask=tmp_path / "mask.npy").mask[:, 1, 3].all()
+    for change in ({"binning/x": 2}, {"region_of_interest/xstart": 500}, {"region_of_interest/ysize": 23}):
+        ((name, value),) = change.items()
+        with h5py.File(path.parent / "scan0001/mpx1x4_0000.h5", "r+") as file:
+            item = file[f"entry_0000/instrument/mpx1x4/image_operation/{name}"]
+            kept, item[()] = item[()], value
+        assert any("gaps of mpx1x4 are not masked" in note for note in formats.read_scan(path).notes), name
+        with h5py.File(path.parent / "scan0001/mpx1x4_0000.h5", "r+") as file:
+            file[f"entry_0000/instrument/mpx1x4/image_operation/{name}"][()] = kept

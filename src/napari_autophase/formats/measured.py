@@ -23,6 +23,7 @@ from .logs.log import unwritten
 from .masks import Region, gaps_of
 from .moved import Moving, as_recorded, moves, order_in, sorted_by, still
 from .readings import quantity, unlike
+from .readouts import on_detector, region_of
 from .whose import circles_lacking, nearly_from, of_another, pixel_of, told_from
 
 
@@ -42,6 +43,8 @@ class Frames:
         Their place on the whole detector, if a person says so.
     known
         What their files say by themselves: fields of `Geometry`, which hold where the log has none.
+    readout
+        Their place on the whole detector, as their file says.
     """
 
     path: Path
@@ -49,6 +52,7 @@ class Frames:
     numbers: Sequence[int] = ()
     region: Region | None = None
     known: Mapping[str, Any] = field(default_factory=dict)
+    readout: Region | None = None
 
 
 def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) -> Description:
@@ -86,7 +90,10 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     notes += why
     region, contradicted = frames.region, False
     if region is None:
-        region, contradicted = _region(beamline, detector, log, frames.shape, notes)
+        region, contradicted = region_of(beamline, detector, log, frames.shape, notes)
+    counted = region  # in which the direct beam is
+    if region is None and not contradicted:
+        region = on_detector(frames.readout, detector)
     mask = gaps_of(detector, region, frames.shape, notes)
     monitor = next(
         (log.as_read(each) for each in beamline.files.monitor if log.column(each) is not None), None
@@ -101,7 +108,7 @@ def described(log: ScanLog, frames: Frames, beamline: Beamline | None = None) ->
     if points is not None:
         notes += uneven(log, monitor, points)
     metadata["saturation_counts"] = detector.saturation
-    document = _document(beamline, detector, log, region, frames.shape, points, notes)
+    document = _document(beamline, detector, log, counted, frames.shape, points, notes)
     notes += _unusable(beamline, log)
     notes += unlike(document, frames.known, log.path.name)
     for key in ("energy_kev", "distance_m", "pixel_size_um", "direct_beam_pixel"):
@@ -181,36 +188,6 @@ def _unknown(log: ScanLog, found: list[Beamline]) -> str:
         f"{log.path.name} is from no beamline known here (its motors: {motors}, …), so the geometry is not known; "
         "say which with --beamline, a name or a JSON file of your own."
     )
-
-
-def _region(
-    beamline: Beamline, detector: Detector, log: ScanLog, shape: tuple[int, int, int], notes: list[str]
-) -> tuple[Region | None, bool]:
-    """Return first row, end row, first column, end column of the frames on the whole detector, and whether the log denies it.
-
-    None: unknown.
-    """
-    numbers = [log.number_of(Source(name)) for name in beamline.files.region]
-    if numbers and all(number is not None for number in numbers):
-        row, rows, column, columns = (int(number) for number in numbers if number is not None)
-        whole = detector.shape
-        if whole is not None and (
-            min(row, column) < 0 or row + rows > whole[0] or column + columns > whole[1]
-        ):
-            notes.append(
-                f"{log.path.name} says that rows {row} to {row + rows - 1} and columns {column} to {column + columns - 1} were "
-                f"read out, but {detector.name} has {whole[0]} × {whole[1]} pixels: where the frames lie on it is not known."
-            )
-            return None, True
-        if (rows, columns) == shape[1:]:
-            return (row, row + rows, column, column + columns), False
-        if detector.shape != shape[1:]:
-            notes.append(
-                f"{log.path.name} says that {rows} × {columns} pixels were read out, but the frames have "
-                f"{shape[1]} × {shape[2]}: where they lie on the detector is not known."
-            )
-            return None, True
-    return ((0, shape[1], 0, shape[2]) if detector.shape == shape[1:] else None), False
 
 
 def _is_crossed(detector: Detector, region: Region) -> bool:

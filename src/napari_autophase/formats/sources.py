@@ -120,6 +120,16 @@ def origins(tree: Tree, item: h5py.Dataset, nested: int = 0) -> Iterator[tuple[P
         yield tree.identity(item)
 
 
+def first_of(tree: Tree, item: h5py.Dataset) -> Item:
+    """Return the first of the datasets that a virtual one is made of, or the dataset itself."""
+    for _ in range(_NESTED):
+        made_of = item.virtual_sources() if isinstance(item, h5py.Dataset) and item.is_virtual else []
+        if not made_of:
+            break
+        item = _source(tree, item, made_of[0])
+    return item
+
+
 def _source(tree: Tree, item: h5py.Dataset, source: Any) -> Item:
     """Return what one source of a virtual dataset is; raises as `Tree.step` does."""
     # %b numbers the files of a growing series, of which HDF5 takes those that there are

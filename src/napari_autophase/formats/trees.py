@@ -18,6 +18,7 @@ from ..geometry.plausible import PIXEL
 from . import nexus, sources
 from .common import Description, as_volume
 from .explained import explained
+from .lima import readout
 from .links import Item, Lost, Tree, link_of, local, why_not_local
 from .logs.tree import TreeLog
 from .masks import StoredMask, lost_mask
@@ -71,7 +72,8 @@ def describe(
             continue
         site = found[0]
         log = _of_detector(explained(log, site), site, detector)
-        frames = Frames(Path(f"{tree.path}{path}"), (shape[0], shape[1], shape[2]), known=known or {})
+        whole = shape[0], shape[1], shape[2]
+        frames = Frames(Path(f"{tree.path}{path}"), whole, known=known or {}, readout=readout(tree, path))
         about = _sized(described(log, frames, site), log, site)
         mask, lost = _mask(tree, group, site, shape, detector)
         about = replace(about, stored_mask=mask, notes=(*about.notes, *lost, *_fields(tree, group, site)))
