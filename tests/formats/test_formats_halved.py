@@ -56,6 +56,48 @@ def test_several_frames_at_the_end_of_a_copy_are_named(tmp_path):
     assert f"47), frame {TOP + 2} (rows 2" in note
 
 
+@pytest.mark.parametrize("frames", [slice(TOP + 2, None), slice(0, None, 2), slice(TOP - 1, TOP + 2)])
+def test_the_same_part_of_many_frames_is_told_by_those_that_have_it(tmp_path, frames):
+    stack = STACK.copy()
+    stack[frames, 24:] = 0
+    scan = read(tmp_path, stack)
+    (note,) = scan.notes
+    assert note.startswith("Parts of frame ")
+    # nothing is claimed of faint frames; no other one is masked
+    lit = np.flatnonzero(STACK[:, 24:].sum((1, 2)) > 3000)
+    meant = np.isin(np.arange(24), np.arange(24)[frames])
+    masked = scan.mask[:, 25:].all((1, 2))
+    assert masked[lit[meant[lit]]].all()
+    assert not masked[~meant].any()
+
+
+@pytest.mark.parametrize("value", [-1, 65535])
+def test_a_part_of_a_frame_that_is_filled_with_a_flag_holds_nothing(tmp_path, value):
+    stack = simulate(seed=3, size=(24, 48, 48), peak=1e4).scan.counts.copy()
+    stack[TOP].reshape(-1)[1200:] = value
+    scan = read(tmp_path, stack)
+    assert scan.notes[0].startswith(f"A part of frame {TOP} (rows 2")
+    assert len(scan.notes) == 1
+    assert scan.mask[TOP].reshape(-1)[1200:].all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [((0, 24), (24, 48)), ((24, 48), (0, 24)), ((0, 48), (24, 48)), ((0, 24), (0, 27))]
+)
+def test_a_chip_or_a_module_that_was_lost_in_one_frame_is_named_and_masked(tmp_path, rows, columns):
+    stack = STACK.copy()
+    part = slice(*rows), slice(*columns)
+    stack[(TOP + 1, *part)] = 0
+    scan = read(tmp_path, stack)
+    (note,) = scan.notes
+    assert note.startswith(
+        f"A part of frame {TOP + 1} (rows {rows[0]} to {rows[1] - 1}, columns {columns[0]} to "
+    )
+    assert scan.mask[(TOP + 1, *part)].mean() > 0.9
+    assert np.count_nonzero(scan.mask) <= 48 * 24 + 100
+    assert not np.delete(scan.mask, TOP + 1, 0).any()
+
+
 @pytest.mark.parametrize("peak", [200, 1e4, 1e7])
 def test_no_part_of_a_whole_frame_is_missed(tmp_path, peak):
     """However few photons there are, and wherever the fringes are dark."""

@@ -34,6 +34,8 @@ _OFTEN = 20
 """Values are looked at that so many voxels have."""
 _BETTER, _PART = 0.05, 0.4
 """So much more alike than its neighbours another frame must be, for this part of the frames."""
+_ORDERLY = 0.1
+"""Where a larger part of the frames is not whole, nothing tells their order."""
 _BY_CHANCE = 2.0
 """Over the root of its photons, by so much the best of many frames may be more alike by chance."""
 _SAME, _EVEN = 8, 0.8
@@ -206,13 +208,13 @@ def among_frames(
     lit = np.flatnonzero((light >= _LIT * light.max()) & (light >= _PHOTONS))
     one = amplitude / np.sqrt(np.maximum(light, 1))[:, None]
     alike = one[lit] @ one.T
+    lost = np.zeros(len(counts), bool) if bad is None else np.asarray(bad.all((1, 2)))
+    lost[list(copies)] = True
     disorder = (
         _standing(alike, above, lit) or _up_and_down(alike, light, lit) or _out_of_order(alike, light, lit)
     )
-    if disorder:
+    if disorder and len(copies) <= _ORDERLY * len(counts):
         return disorder
-    lost = np.zeros(len(counts), bool) if bad is None else np.asarray(bad.all((1, 2)))
-    lost[list(copies)] = True
     if found := combed(light, lost) or slips(counts, np.where(lost, 0, light)):
         return [each.said(len(counts)) for each in found]  # which leaves little that could tell more
     beside = np.ones(len(counts))
@@ -220,7 +222,7 @@ def among_frames(
     beside[1:-1] = np.maximum(pairs[1:], pairs[:-1])
     beside[[0, -1]] = 1.0
     beside[np.setdiff1d(np.arange(len(counts)), lit)] = 1.0
-    beside[lost] = 1.0
+    beside[lost | (np.append(lost[1:], True) & np.append(True, lost[:-1]))] = 1.0
     turned = lying_otherwise(counts, beside)
     if bad is not None:
         rows, columns = np.unravel_index(few, counts.shape[1:])
