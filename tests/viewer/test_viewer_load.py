@@ -180,6 +180,16 @@ def test_files_can_be_dropped_anywhere_on_the_dock(dock, session, qtbot, tmp_pat
     assert len(session.scans) == 1
 
 
+def test_of_several_files_that_are_dropped_none_is_left_out(dock, session, qtbot, tmp_path):
+    mime = QMimeData()
+    paths = [write(tmp_path, make_scan(name), f"{name}.h5") for name in ("one", "two", "three")]
+    mime.setUrls([QUrl.fromLocalFile(path) for path in paths])
+    place, buttons, keys = QPointF(50, 300), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    dock.dropEvent(QDropEvent(place, Qt.DropAction.CopyAction, mime, buttons, keys))
+    qtbot.waitUntil(lambda: len(session.scans) == 3, timeout=120_000)
+    assert {each.source.partition("::")[0] for each in session.scans} == set(paths)
+
+
 def test_a_result_file_is_shown_as_a_crystal(dock, session, qtbot, tmp_path):
     path = tmp_path / "result.cxi"
     formats.write(make_reconstruction(), path)

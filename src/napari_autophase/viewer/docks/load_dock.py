@@ -118,6 +118,7 @@ class LoadDock(Page):
         self.column.addStretch(1)
 
         self.file.chosen.connect(self.load)
+        self.file.others.connect(self._open_others)
         self.dataset.activated.connect(lambda _: self._choose_dataset())
         self._offer_datasets([])
         session = self._session
@@ -137,9 +138,19 @@ class LoadDock(Page):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """Read the first file that was dropped."""
-        if event is not None and (paths := dropped(event)):
-            self.file.choose(paths[0])
+        """Read what was dropped: the first file is this panel's, others open beside it."""
+        if event is not None:
+            self.file.dropEvent(event)
+
+    def _open_others(self, paths: list[str]) -> None:
+        def done(found: Scan | Drawing) -> None:
+            show = self._session.show_drawing if isinstance(found, Drawing) else self._session.add_scan
+            show(found)  # type: ignore[arg-type]
+
+        for path in paths:
+            self._tasks.start(
+                path, read, Request(path), done=done, failed=lambda error: show_error(in_window(str(error)))
+            )
 
     def _close(self) -> None:
         self._tasks.close()

@@ -27,6 +27,8 @@ class FileRow(QWidget):
     """
 
     chosen = Signal(str)
+    others = Signal(list)
+    """More files were dropped than one: those after the first."""
 
     def __init__(self, placeholder: str, *, folders: bool = False, files: str = FILES) -> None:
         super().__init__()
@@ -83,9 +85,11 @@ class FileRow(QWidget):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """Choose the first file that was dropped."""
+        """Choose the first file that was dropped, and tell of the others."""
         if event is not None and (paths := dropped(event)):
             self.choose(paths[0])
+            if paths[1:]:
+                self.others.emit(paths[1:])
 
 
 def _small_button(text: str, tip: str, clicked: Callable[[], object]) -> QPushButton:
