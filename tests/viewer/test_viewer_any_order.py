@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import cache
+from contextlib import ExitStack
+from functools import cache, partial
+from inspect import isfunction
 from unittest import mock
+from warnings import catch_warnings, simplefilter
 
+import napari
 import numpy as np
 import pytest
+from app_model.types import KeyBinding
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from napari.components import ViewerModel
-from napari.layers import Layer
+from napari.components import ViewerModel, _viewer_key_bindings
+from napari.layers import Image, Labels, Layer, _layer_actions
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QFileDialog
 from viewer_doubles import GEOMETRY, FakeLaunch, make_reconstruction, make_scan
 
 from napari_autophase.reconstruction import Progress
-from napari_autophase.viewer import sessions
+from napari_autophase.viewer import palette, sessions
 from napari_autophase.viewer.docks import (
     display_dock,
     load_dock,
@@ -43,6 +48,34 @@ DOCKS = {
     "Display": lambda viewer: display_dock.DisplayDock(viewer),
 }
 some = st.integers(0, 9)
+MANY = 24
+"""Layers after which none is doubled any more."""
+LAYER_ACTIONS = {
+    "duplicate": (_layer_actions._duplicate_layer, None),
+    "to labels": (partial(_layer_actions._convert, type_="labels"), Image),
+    "to image": (partial(_layer_actions._convert, type_="image"), Labels),
+    "project": (_layer_actions._project, Image),
+    "link": (_layer_actions._link_selected_layers, None),
+    "unlink": (_layer_actions._unlink_selected_layers, None),
+    "hide selected": (_layer_actions._hide_selected, None),
+    "show selected": (_layer_actions._show_selected, None),
+    "hide others": (_layer_actions._hide_unselected, None),
+    "show others": (_layer_actions._show_unselected, None),
+    "turn visibility": (_layer_actions._toggle_visibility, None),
+}
+"""What napari offers on a click with the right button, and for which layers."""
+_KEYS = (
+    *("extend_selection_to_layer_above", "extend_selection_to_layer_below", "toggle_ndisplay", "reset_view"),
+    *("delete_selected_layers", "roll_axes"),
+    *("transpose_axes", "toggle_grid", "toggle_selected_visibility", "toggle_unselected_visibility"),
+    *("select_layer_above", "select_layer_below", "show_only_layer_above", "show_only_layer_below"),
+)
+VIEWER_ACTIONS = {name: found for name in _KEYS if (found := getattr(_viewer_key_bindings, name, None))}
+"""What napari's own keys do, but for steps through slices: in a list that has lost dimensions napari itself raises there."""
+PALETTE = [
+    name for name, each in vars(palette).items() if isfunction(each) and each.__module__ == palette.__name__
+]
+PALETTE = [name for name in PALETTE if not name.startswith("_")]
 
 
 @cache
@@ -128,6 +161,7 @@ class Window:
         self.turns = Turns(self.launch, waiting)
         self.session = Session(self.viewer, self.turns)
         sessions.keep(self.session)
+        commands.bind(self.session, bool)
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -265,6 +299,44 @@ class AnyOrder(RuleBasedStateMachine):
     def bring_back(self):
         commands.bring_back(self.session)
 
+    # -- what menus, keys and the palette do
+
+    @has_layers
+    @rule(which=st.sets(some, min_size=1, max_size=3), name=st.sampled_from(sorted(LAYER_ACTIONS)))
+    def choose_in_menu(self, which, name):
+        action, kinds = LAYER_ACTIONS[name]
+        chosen = {self.layer(each) for each in which}
+        if kinds is not None:  # else the menu has it greyed
+            chosen = {each for each in sorted(chosen, key=id) if isinstance(each, kinds)}
+            chosen = {each for each in chosen if each.ndim == 3}
+        self.viewer.layers.selection = chosen
+        if chosen and len(self.viewer.layers) < MANY:
+            with catch_warnings():  # napari's own: that fractions become whole numbers
+                simplefilter("ignore", UserWarning)
+                action(self.viewer.layers)
+
+    @rule(name=st.sampled_from(sorted(VIEWER_ACTIONS)))
+    def press_key_of_napari(self, name):
+        VIEWER_ACTIONS[name](self.viewer)
+
+    @rule(key=st.sampled_from(sorted(commands.KEYS)))
+    def press_key(self, key):
+        for bound, action in list(self.viewer.keymap.items()):
+            if bound == KeyBinding.from_str(key.replace("Control", "Ctrl").replace("-", "+")):
+                action(self.viewer)
+                return
+        raise AssertionError(f"{key} does nothing")
+
+    @rule(name=st.sampled_from(PALETTE))
+    def call_from_palette(self, name):
+        with ExitStack() as patches:
+            patches.enter_context(mock.patch.object(napari, "current_viewer", return_value=self.viewer))
+            for each in ("getOpenFileName", "getSaveFileName"):
+                patches.enter_context(mock.patch.object(QFileDialog, each, return_value=("", "")))
+            for each in ("show_error", "show_info", "show_warning"):
+                patches.enter_context(mock.patch.object(palette, each))
+            getattr(palette, name)()
+
     # -- what is seen
 
     @rule()
@@ -381,4 +453,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 # to explain a failure is to trace every line that is run: it takes many times as long
-TestAnyOrder.settings = settings(max_examples=12, stateful_step_count=40, phases=(Phase.generate,))
+TestAnyOrder.settings = settings(max_examples=24, stateful_step_count=40, phases=(Phase.generate,))
