@@ -109,6 +109,10 @@ def run_otherwise(change) -> object:
             lambda a: a.transpose(1, 0, 2)[::-1],
             "mirrored along axis . and with its axes in the order 1, 0, 2:",
         ),
+        (
+            lambda a: np.conj(a).transpose(2, 1, 0),
+            "with its axes in the order 2, 1, 0 and a phase of the other sign: .*say --axes 2,1,0 --conjugate",
+        ),
         (np.conj, "With a phase of the other sign other agrees to 1.000: .*\\(--conjugate"),
     ],
 )

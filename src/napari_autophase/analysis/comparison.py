@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import permutations, product
 
 import numpy as np
@@ -121,8 +122,8 @@ def compare_results(
     tried = []
     for pair, note in _steps(one, other):
         own, reference, steps = _on_one_grid(objects, pair)
-        tried.append((alignment(own, reference, ramp=ramp), reference, steps, note, pair))
-    found, reference, steps, note, pair = max(tried, key=lambda each: abs(each[0].correlation))
+        tried.append((alignment(own, reference, ramp=ramp), reference, steps, note))
+    found, reference, steps, note = max(tried, key=lambda each: abs(each[0].correlation))
     known = one.voxel_steps_nm is not None or other.voxel_steps_nm is not None
     q = (other if other.q_bragg_per_nm is not None else one).q_bragg_per_nm if known else None
     a, b = (each / robust_maximum(np.abs(each)) for each in (found.object, reference))
@@ -134,8 +135,12 @@ def compare_results(
     notes = [*note, *_turned(one, other)]
     if abs(found.correlation) < AGREE:
         both_known = one.voxel_steps_nm is not None and other.voxel_steps_nm is not None
+        grids = {
+            order: [pair for pair, _ in _steps(_reordered(one, order), other)]
+            for order in ([(0, 1, 2)] if both_known else permutations(range(3)))
+        }
         notes += _run_otherwise(
-            one.name, abs(found.correlation), objects, pair, ramp, not both_known, one.voxel_steps_nm is None
+            one.name, abs(found.correlation), objects, grids, ramp, one.voxel_steps_nm is None
         )
     if not core.any():
         notes.append("They have no voxels in common: check their voxel sizes, or take a lower threshold.")
@@ -194,6 +199,16 @@ def _steps(
     return choices
 
 
+def _reordered(one: Reconstruction, order: tuple[int, ...]) -> Reconstruction:
+    """Return a result with its axes in another order, its voxel steps as they are."""
+    whole = one.phased_shape
+    return replace(
+        one,
+        object=one.object.transpose(order),
+        phased_shape=None if whole is None else (whole[order[0]], whole[order[1]], whole[order[2]]),
+    )
+
+
 def _on_one_grid(
     objects: list[np.ndarray], steps: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -220,9 +235,8 @@ def _run_otherwise(
     name: str,
     agreement: float,
     objects: list[np.ndarray],
-    steps: tuple[np.ndarray, np.ndarray],
+    grids: Mapping[tuple[int, ...], Sequence[tuple[np.ndarray, np.ndarray]]],
     ramp: bool,
-    any_order: bool,
     unplaced: bool,
 ) -> list[str]:
     """Say how the array of the first may run otherwise than that of the second: mirrored, its axes in another order, or its phase
@@ -232,15 +246,15 @@ def _run_otherwise(
     ----------
     name, agreement
         Of the first, and how well it agrees as it is.
-    objects, steps
-        Of both, each on its own grid.
-    any_order
-        Whether axes may be in another order: not where both geometries are known.
+    objects
+        Both, each on its own grid.
+    grids
+        The orders that the first one's axes may be in, and which voxel steps the two may have then.
     unplaced
         Whether the first has no geometry.
     """
     found = []
-    for order in permutations(range(3)) if any_order else ((0, 1, 2),):
+    for order, steps in ((order, pair) for order, pairs in grids.items() for pair in pairs):
         for flips in product((False, True), repeat=3):
             mirrored = tuple(axis for axis in range(3) if flips[axis])
             other = np.flip(objects[0].transpose(order), mirrored)
@@ -250,17 +264,22 @@ def _run_otherwise(
     then = abs(alignment(own, reference, ramp=ramp).correlation)
     if then < 1 - _BETTER * (1 - agreement) or (order == (0, 1, 2) and not mirrored):
         return []
-    if order == (0, 1, 2) and len(mirrored) == 3:
+    # inverted through its middle, an object is the twin of its conjugate
+    conjugate = len(mirrored) == 3
+    if order == (0, 1, 2) and conjugate:
         said = f"With a phase of the other sign {name} agrees to {then:.3f}: conjugate it if its phase is +Q·u (--conjugate)."
         return [said]
     how = []
-    if mirrored:
+    if mirrored and not conjugate:
         how.append(f"mirrored along axis {' and '.join(map(str, mirrored))}")
     if order != (0, 1, 2):
         how.append(f"with its axes in the order {', '.join(map(str, order))}")
+    if conjugate:
+        how.append("a phase of the other sign")
     todo = "check the order of axes, and which way the detector's rows and columns and the rocking angle were counted"
-    if unplaced and not mirrored:
-        todo = f"if its file keeps them so, say --axes {','.join(map(str, order))}"
+    if unplaced and (conjugate or not mirrored):
+        said = f"--axes {','.join(map(str, order))}{' --conjugate' if conjugate else ''}"
+        todo = f"if its file keeps them so, say {said}"
     return [
         f"{name} agrees to {then:.3f} {' and '.join(how)}: the arrays of the two do not run alike; {todo}."
     ]
