@@ -154,7 +154,9 @@ def _doubts_of_light(recipe: Recipe, found: Run) -> tuple[str, ...]:
 
     Any blur explains a wrong object better, and a wrong blur or background leaves no object that explains the scan.
     """
-    sure, model = found.figures.get("confidence", 1.0), recipe.model
+    figures, model, trust = found.figures, recipe.model, analysis.trust
+    # of these none is stated
+    sure = figures.get("confidence", 0.0 if trust.is_wrong(figures) or trust.is_noise(figures) else 1.0)
     poor = found.shells is not None and "poor" in analysis.trust.bands(found.shells)
     said = {"model.coherence": model.coherence, "model.background": model.background}
     named = [name for name, value in said.items() if value != "estimate"]
@@ -165,10 +167,12 @@ def _doubts_of_light(recipe: Recipe, found: Run) -> tuple[str, ...]:
         )
     if sure >= analysis.trust.LOW or model.coherence != "estimate" or found.blur is None:
         return ()
-    return (
-        f"The blur of the light was estimated with a confidence of {100 * sure:.0f} % that the object is the crystal: its widths "
-        "say little of the light.",
+    how = (
+        f"with a confidence of {100 * sure:.0f} % that the object is the crystal"
+        if "confidence" in figures
+        else "with an object that does not explain the scan"
     )
+    return (f"The blur of the light was estimated {how}: its widths say little of the light.",)
 
 
 def used_sha256(scan: Scan, background: preparation.Background = "off") -> dict[str, str]:

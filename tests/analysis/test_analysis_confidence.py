@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from napari_autophase.analysis import trust
 from napari_autophase.evidence import Shells
+from napari_autophase.recipe import Recipe
+from napari_autophase.reconstruct import _doubts_of_light
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
@@ -116,3 +119,18 @@ def test_nothing_is_stated_of_what_no_simulated_crystal_was_like():
     for refused in ({"chi2": 0.7, "deviance_ratio": 40.0}, {"over_background": 0.2}):
         assert trust.verdict({**figures, **refused}).endswith("do not use it.")
         assert trust.confidence({**figures, **refused}, explained, 500, False, 0.03, True) is None
+
+
+@pytest.mark.parametrize(
+    ("figures", "says"),
+    [
+        ({"confidence": 0.9}, ""),
+        ({"confidence": 0.12}, "with a confidence of 12 % that the object is the crystal"),
+        ({"chi2": 0.7, "deviance_ratio": 40.0}, "with an object that does not explain the scan"),
+        ({}, ""),
+    ],
+)
+def test_a_blur_of_what_is_not_the_crystal_is_doubted(figures, says):
+    found = SimpleNamespace(figures=figures, shells=None, blur=object())
+    notes = _doubts_of_light(Recipe(), found)
+    assert [says in note for note in notes] == [True] * bool(says)
