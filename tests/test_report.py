@@ -227,6 +227,10 @@ def test_what_was_smoothed_corrected_averaged_or_lies_in_another_frame_is_told(m
     unplaced = dict(analysis.method(replace(found, voxel_steps_nm=None, q_bragg_per_nm=None)))
     assert unplaced["strain"].startswith("relative:")
     assert "rocking angle" in unplaced["frame"]
+    foreign = replace(found, seconds={}, trust=None)
+    assert dict(analysis.method(foreign))["voxels"].startswith("phased on a sheared grid")
+    assert "nm in the file" in dict(analysis.method(replace(foreign, geometry=None)))["voxels"]
+    assert not {"runs", "held-out pixels"} & set(dict(analysis.method(foreign)))
     turned = dict(analysis.method(replace(found, metadata={"frame": "crystal"})))
     assert "Q lies along y" in turned["frame"]
     assert "outboard" not in turned["frame"]

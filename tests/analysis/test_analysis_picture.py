@@ -39,7 +39,7 @@ def pixels(path) -> np.ndarray:
 @pytest.mark.parametrize("nm", [True, False])
 def test_the_picture_says_name_figures_units_and_shows_colours(tmp_path, nm):
     figure = draw_picture(made(ball * np.exp(0.03j * r[0] ** 2), nm), tmp_path / "a.png", 0.4, dpi=50)
-    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    words = " ".join(text.get_text().replace("\n", " ") for text in figure.findobj(Text))
     for word in (
         "S0001",
         "0.0125",
@@ -50,6 +50,17 @@ def test_the_picture_says_name_figures_units_and_shows_colours(tmp_path, nm):
     ):
         assert word in words
     assert ("strain (%), relative to the mean" in words) == nm
+    # what a reader of a figure must know
+    for word in (
+        "x (outboard), y (up), z (downstream)",
+        "Phase −Q·u",
+        "strain along Q (0.00, 26.00, 3.00) 1/nm, positive where",
+    ):
+        assert (word in words) == nm
+    assert ("Axes of the phased array" in words) != nm
+    below = figure.texts[-1].get_window_extent()
+    assert below.y0 > 0
+    assert below.x1 < 0.36 * figure.bbox.x1, "beside the colour bars"
     assert "likelihood" not in words
     shown = pixels(tmp_path / "a.png")
     assert shown.shape == (420, 620, 3)

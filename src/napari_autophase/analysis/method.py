@@ -107,7 +107,7 @@ def _voxels(found: Reconstruction) -> str:
         f"maps on cubes of the same volume, {cube:.2f} nm, unless said otherwise, to which the complex object without its ramp "
         "was interpolated linearly"
     )
-    if found.seconds:
+    if found.seconds or found.geometry is not None:
         return f"phased on a sheared grid of {edges} nm (rocking angle, row, column); {on_cubes}"
     return f"{edges} nm in the file; {on_cubes}"
 

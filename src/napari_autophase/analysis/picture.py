@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +11,14 @@ import numpy as np
 
 from ..reconstruction import Reconstruction
 from .drawing import STYLE, Stage, colour_bar, draw_slice, draw_surface, maps, new_page, save
+from .orthogonal import axes_words
 from .quantities import Colour, Quantities, quantities
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_LINE = 72
+"""Letters of a line below the views of the surface."""
 
 
 def draw_picture(
@@ -62,6 +68,8 @@ def draw_picture(
             hspace=0.09,
         )
         _headline(figure, reconstruction, shown)
+        below = "\n".join(textwrap.wrap(caption(reconstruction, shown), _LINE))
+        figure.text(0.02, 0.076, below, fontsize=7.5, color="#59606b", va="top")
         colours, stage = maps(shown), Stage.of(shown)
         left = grid[:, 0].subgridspec(2, 1, hspace=0.04)
         surfaces: tuple[Colour, ...] = ("phase", "strain")
@@ -77,6 +85,24 @@ def draw_picture(
         if path is not None:
             save(figure, Path(path), dpi)
     return figure
+
+
+def caption(reconstruction: Reconstruction, shown: Quantities) -> str:
+    """Return what has to be said below a picture: axes, sign of the phase and of the strain, Q, and how far it reproduces."""
+    if shown.relative or shown.q_bragg_per_nm is None:
+        return (
+            "Axes of the phased array: rocking angle, row, column. Strain: phase step along axis 1 times −1."
+        )
+    at = ", ".join(f"{each:.2f}" for each in shown.q_bragg_per_nm)
+    said = (
+        f"{axes_words(shown.frame)}. Phase −Q·u without its linear part; strain along Q ({at}) 1/nm, positive where planes are "
+        "farther apart, of single voxels"
+    )
+    trust = reconstruction.trust
+    alike = math.nan if trust is None else trust.figures.get("strain_correlation_per_voxel", math.nan)
+    return (
+        f"{said}." if math.isnan(alike) else f"{said} (two halves of the photons correlate to {alike:.2f})."
+    )
 
 
 def _headline(figure: Figure, reconstruction: Reconstruction, shown: Quantities) -> None:
