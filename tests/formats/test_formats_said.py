@@ -338,6 +338,14 @@ def test_transformations_that_cannot_be_used_are_no_damage(tmp_path, change, sai
 # -- motors that do not run ----------------------------------------------------------------------------------------------
 
 ODD = {
+    "nan": (
+        lambda at: np.where(
+            np.isin(np.arange(len(at)), (3, 5, 8)),
+            np.nan,
+            at + (at[1] - at[0]) * np.sin(2.1 * np.arange(len(at))),
+        ),
+        "is no number at 3 of {0} points",
+    ),
     "constant": (lambda at: np.full_like(at, 17.5), "stands still at 17.5"),
     "there and back": (
         lambda at: at[np.abs(np.arange(len(at)) - len(at) // 2)],

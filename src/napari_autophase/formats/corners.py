@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_GRID = 32
+_GRID = 16
 """Frames are looked at in so many blocks a side."""
 _SHARE = 1 / 32
 """A smaller part of a frame's blocks is not looked at."""

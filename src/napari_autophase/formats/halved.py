@@ -16,6 +16,8 @@ _NEAR, _REACH = 2, 16
 """So many frames on a side are looked at, no farther away than that: of those the one with the least light."""
 _ALIKE = 0.9
 """A frame that holds nothing either in this share of the part tells nothing of it."""
+_FEWEST = 50
+"""Pixels that are not masked already make a part."""
 _ONE_BY_ONE = 0.25
 """Chips and modules are lost in a smaller part of the frames."""
 _Gap = tuple[int, int]
@@ -65,6 +67,8 @@ def halved(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray | Non
             parts[index][rows, columns] = True
             where = f"rows {rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}"
             said[index] = f"frame {index} ({where})"
+    if bad is not None:
+        parts = {at: part for at, part in parts.items() if np.count_nonzero(part & ~bad[at]) >= _FEWEST}
     if not parts:
         return bad, [], []
     mask = np.zeros(counts.shape, bool)
