@@ -257,3 +257,26 @@ def test_the_oversampling_follows_the_binning_that_a_run_would_take(
     panel.form.settings["prepare.binning"].value = (1, 2, 1)
     assert understood().endswith("binned 1 × 2 × 1")
     assert (dock.status.text(), aloud) == ("", [])
+
+
+def test_what_is_shown_as_masked_goes_while_several_layers_are_deleted(row, session, viewer, qtbot):
+    row.view.setChecked(True)
+    qtbot.waitUntil(lambda: "masked" in viewer.layers, timeout=120_000)
+    last, kept, first = viewer.add_points(name="last"), viewer.add_points(name="kept"), session.scan_layer
+    viewer.layers.selection = {first, last}
+    viewer.layers.remove_selected()
+    qtbot.waitUntil(lambda: "masked" not in viewer.layers, timeout=120_000)
+    assert list(viewer.layers) == [kept]
+
+
+def test_the_window_need_not_wait_until_what_was_shown_as_masked_has_left(
+    row, session, viewer, qtbot, monkeypatch
+):
+    row.view.setChecked(True)
+    qtbot.waitUntil(lambda: "masked" in viewer.layers, timeout=120_000)
+    turns = []
+    monkeypatch.setattr(session.extras.leaving, "soon", lambda go_on: turns.append(go_on) or True)
+    row.view.setChecked(False)
+    assert not viewer.layers["masked"].visible
+    turns.pop()()
+    assert "masked" not in viewer.layers

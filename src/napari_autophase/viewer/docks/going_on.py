@@ -12,9 +12,8 @@ from superqt import QElidingLabel
 
 from ...recipe import Recipe
 from ...scan import InputError, Scan
-from ..model import outputs
 from ..model.further import MORE, POLISH, another_seed, further, hindrance, is_ours
-from ..model.request import FILES
+from ..model.request import FILES, scan_behind
 from ..model.results import ResultLayers
 from ..model.session import Session
 from ..model.stage import Stage
@@ -128,7 +127,7 @@ class GoingOn(QWidget):
         self._asked, self._busy = result, True
         self.why.say("Reading its scan…")
         self.source.setEnabled(False)
-        work = (outputs.scan_behind, result.reconstruction, place)
+        work = (scan_behind, result.reconstruction, place)
         self._tasks.start(
             "scan", *work, done=partial(self._show_scan, result), failed=partial(self._say_why, result)
         )

@@ -45,7 +45,7 @@ class MaskRow(Rows):
         super().__init__()
         self._session, self._masks = session, session.masks
         self._tasks = Tasks(lambda _: None)
-        self._view = MaskedView(session.viewer, self._tasks)
+        self._view = MaskedView(session.viewer, self._tasks, session.extras.leaving)
         self._offered: list[Labels] = []
         self._preparation = preparation_of(session.choices_made) or Preparation()
         self.setToolTip(

@@ -30,7 +30,8 @@ class Extras:
     """
 
     def __init__(self, viewer: ViewerModel, background: Background) -> None:
-        leaving = Leaving(viewer, background.soon)
+        self.leaving = leaving = Leaving(viewer, background.soon)
+        """Takes layers of ours away."""
         self.shown = Shown.of(viewer)
         """The result that is seen."""
         self.landmarks = LandmarkLayers(viewer, background.tasks, leaving)

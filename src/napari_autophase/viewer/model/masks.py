@@ -17,6 +17,7 @@ from ...recipe import Preparation
 from ...scan import Scan
 from . import compat
 from .landmarks import swatch
+from .leaving import Leaving
 from .scan_entry import OVER_SCAN, ScanEntry
 
 if TYPE_CHECKING:
@@ -208,6 +209,8 @@ class MaskedView:
         Held weakly.
     tasks
         Where it is worked out.
+    leaving
+        Takes the layer away.
     """
 
     shown = Signal(dict)
@@ -215,8 +218,8 @@ class MaskedView:
     gone = Signal()
     """A person has deleted it."""
 
-    def __init__(self, viewer: ViewerModel, tasks: Tasks) -> None:
-        self._viewer, self._tasks = weakref.ref(viewer), tasks
+    def __init__(self, viewer: ViewerModel, tasks: Tasks, leaving: Leaving) -> None:
+        self._viewer, self._tasks, self._leaving = weakref.ref(viewer), tasks, leaving
         self._layer: Labels | None = None
         self._over: Layer | None = None
         self._masked: dict[str, int] = {}
@@ -236,11 +239,9 @@ class MaskedView:
 
     def hide(self) -> None:
         """Take the layer away."""
-        viewer, layer = self._viewer(), self._layer
-        self._layer = self._over = None
-        if viewer is not None and layer is not None and layer in viewer.layers:
-            layer.visible = False  # else napari draws, and frees, what is about to go
-            viewer.layers.remove(layer)
+        layer, self._layer, self._over = self._layer, None, None
+        if layer is not None:
+            self._leaving.let_go([layer])
 
     def _show_colours(self, event: Any) -> None:
         """Let the layer list show the colours of what is masked: of a frame with little masked napari's picture is black."""

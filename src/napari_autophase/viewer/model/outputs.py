@@ -121,14 +121,6 @@ def orthogonalise(found: Scan | Reconstruction, frame: Any, voxel_size: float | 
     return f"Wrote {path}: {sides} voxels of {made.voxel_size:.4g} {made.unit} along z, y, x of the {frame} frame."
 
 
-def scan_behind(result: Reconstruction, source: Path | None = None) -> Scan:
-    """Read the scan in which a result was found, from where it lies now if that is known."""
-    from ...repeat import scan_behind
-    from .request import seen
-
-    return seen(scan_behind(result, source))
-
-
 def reread(result: Reconstruction) -> Scan:
     """Read the scan of a result again, if all that the result came from is what it was."""
     from ...repeat import Record, check_weights, reread

@@ -107,6 +107,13 @@ def seen(scan: Scan) -> Scan:
     return scan
 
 
+def scan_behind(result: Reconstruction, source: Path | None = None) -> Scan:
+    """Read the scan in which a result was found, from where it lies now if that is known."""
+    from ...repeat import scan_behind
+
+    return seen(scan_behind(result, source))
+
+
 def read(request: Request) -> Scan | Drawing:
     """Read what was asked for: a scan, the sum of several, or the drawing of a result.
 
