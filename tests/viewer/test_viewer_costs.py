@@ -7,7 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage, QPainter
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QStyleOptionViewItem
-from viewer_doubles import make_scan
+from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
@@ -82,10 +82,22 @@ def test_of_a_graphics_card_nothing_is_said_before_a_run_has_told(dock, session,
     dock._on_devices({"cpu", "cuda:0"})
     assert not any(said(dock).values())
     session.controller._rates["auto"] = {"refine": 1e-9}
+    session.controller._ended["auto"] = 2
     dock.basic["seed"].field.value = 1
     assert all(said(dock).values())
     dock.basic["device"].value = "cpu"
     assert said(dock) == costs(make_scan(), preset, {})
+
+
+def test_a_first_run_which_compiles_tells_nothing_of_the_next(dock, session, launch):
+    session.add_scan(make_scan())
+    before = said(dock)
+    for run in (1, 2):
+        dock.button.click()
+        session.controller._rates["auto"]["refine"] = 1e-3
+        launch.job.done(make_reconstruction())
+        launch.job.run.on_stopped()
+        assert (said(dock) == before) == (run == 1)
 
 
 def test_presets_are_chosen_by_keys(dock, session, qtbot):

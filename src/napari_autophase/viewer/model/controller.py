@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -197,6 +198,7 @@ class Controller:
         self._job: Job | None = None
         self._pace: Pace | None = None
         self._rates: dict[str, dict[str, float]] = {}  # of earlier runs, by device
+        self._ended = Counter[str]()  # runs that came to their end, likewise
 
     @property
     def state(self) -> State:
@@ -204,8 +206,11 @@ class Controller:
         return self._state
 
     def rates(self, device: str) -> dict[str, float]:
-        """Return the seconds that a unit of each phase's work took on this device, as far as runs have told (see `Pace`)."""
-        return dict(self._rates.get(device, {}))
+        """Return the seconds that a unit of each phase's work took on this device (see `Pace`); nothing before a second run.
+
+        What the first took tells of what had to be loaded and compiled.
+        """
+        return dict(self._rates.get(device, {})) if self._ended[device] > 1 else {}
 
     @property
     def busy(self) -> bool:
@@ -285,6 +290,8 @@ class Controller:
         if self._state == "running":
             if self._pace is not None:
                 self._pace.finish(self._clock())
+            if self.log is not None:
+                self._ended[self.log.recipe.device] += 1
             self._end(result)
             self._enter("done")
             self.finished.emit(result)
