@@ -448,3 +448,15 @@ def test_info_of_a_program_of_others_names_no_recipe_of_ours(tmp_path, capsys):
     foreign.pynx(tmp_path / "p.cxi")
     assert main(["info", str(tmp_path / "p.cxi")]) == 0
     assert "recipe:" not in capsys.readouterr().out
+
+
+def test_the_axes_of_another_programs_array_are_said_on_the_command_line(result, tmp_path, capsys):
+    found = formats.read_reconstruction(result)
+    turned = tmp_path / "turned.npy"
+    np.save(turned, np.where(found.support, found.object, 0).transpose(2, 0, 1))
+    for command in (["compare", str(turned), str(result)], ["analyse", str(turned)]):
+        assert main([*command, "--axes", "1,2,0"]) == 0
+        said = lines(capsys.readouterr().out)
+        assert command[0] == "analyse" or said["objects"].startswith("correlation 1.000")
+    assert main(["analyse", str(result), "--axes", "1,2,0"]) == 2
+    assert "leave --axes out" in capsys.readouterr().err
