@@ -13,14 +13,18 @@ from ..model.costs import PURPOSES
 from .narrow import Combo
 
 COST = Qt.ItemDataRole.UserRole + 1
+"""Where an item keeps about how long it takes."""
 _PAD, _GAP = 8, 24
 """Pixels around the words of a card, and least between name and time."""
 _WIDEST = 520
 """Of the list, in pixels: longer lines break."""
 _FAINT = 0.7
 """Part of their colour that purposes have beside names."""
-_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
-_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop
+_LEFT, _RIGHT = (
+    side | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+    for side in (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight)
+)
+"""Where names and purposes, and where times stand."""
 
 
 class PresetChoice(Combo):
