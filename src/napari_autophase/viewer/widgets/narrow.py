@@ -1,4 +1,4 @@
-"""What gives way where a dock is narrow or letters are large: choices end in an ellipsis, ticks go on in another line."""
+"""What gives way where a dock is narrow or letters are large: choices are shortened, ticks go on in another line."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ _LETTERS = 8
 
 
 def elide(box: QComboBox, letters: int = _LETTERS) -> None:
-    """Let a box be as narrow as `letters`; where there is no room its text ends in an ellipsis, and its tooltip has all of it."""
+    """Let a box be as narrow as `letters`; where there is no room an ellipsis stands in its text, and its tooltip has all of it."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(letters)
     box.installEventFilter(_Ellipsis(box))
 
 
-def _cut(text: str, letters: QFontMetrics, room: int) -> str:
+def _cut(
+    text: str, letters: QFontMetrics, room: int, where: Qt.TextElideMode = Qt.TextElideMode.ElideRight
+) -> str:
     """Return a text as it has room."""
     if letters.horizontalAdvance(text) <= room:  # which is rounded: what fits exactly would be cut
         return text
-    return letters.elidedText(text, Qt.TextElideMode.ElideRight, room)
+    return letters.elidedText(text, where, room)
 
 
 class Combo(QComboBox):
@@ -92,7 +94,8 @@ def shown(box: QComboBox) -> str:
         QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, box
     )
     icon = 0 if option.currentIcon.isNull() else option.iconSize.width() + 4
-    return _cut(text, box.fontMetrics(), place.width() - icon - 2)
+    # results of one scan differ in their last letters
+    return _cut(text, box.fontMetrics(), place.width() - icon - 2, Qt.TextElideMode.ElideMiddle)
 
 
 class Tick(QCheckBox):
