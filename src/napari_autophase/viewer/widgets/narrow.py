@@ -24,7 +24,7 @@ _LETTERS = 8
 
 
 def elide(box: QComboBox, letters: int = _LETTERS) -> None:
-    """Let a box be as narrow as `letters`; where there is no room an ellipsis stands in its text, and its tooltip has all of it."""
+    """Let a box be as narrow as `letters`; its text is shortened where there is no room, its tooltip has all of it."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(letters)
     box.installEventFilter(_Ellipsis(box))
