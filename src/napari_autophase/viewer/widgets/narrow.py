@@ -1,4 +1,4 @@
-"""What gives way where a dock is narrow or letters are large: choices are shortened, ticks go on in another line."""
+"""What gives way where a dock is narrow or letters are large: words end in an ellipsis, or go on in another line."""
 
 from __future__ import annotations
 
@@ -24,19 +24,22 @@ _LETTERS = 8
 
 
 def elide(box: QComboBox, letters: int = _LETTERS) -> None:
-    """Let a box be as narrow as `letters`; its text is shortened where there is no room, its tooltip has all of it."""
+    """Let a box be as narrow as `letters`; what there is no room for becomes an ellipsis, and its tooltip has all of it."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(letters)
     box.installEventFilter(_Ellipsis(box))
 
 
 def _cut(
-    text: str, letters: QFontMetrics, room: int, where: Qt.TextElideMode = Qt.TextElideMode.ElideRight
+    text: str,
+    letters: QFontMetrics,
+    room: int,
+    mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
 ) -> str:
     """Return a text as it has room."""
     if letters.horizontalAdvance(text) <= room:  # which is rounded: what fits exactly would be cut
         return text
-    return letters.elidedText(text, where, room)
+    return letters.elidedText(text, mode, room)
 
 
 class Combo(QComboBox):
@@ -94,7 +97,7 @@ def shown(box: QComboBox) -> str:
         QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, box
     )
     icon = 0 if option.currentIcon.isNull() else option.iconSize.width() + 4
-    # results of one scan differ in their last letters
+    # names differ at their end, and results by the number there
     return _cut(text, box.fontMetrics(), place.width() - icon - 2, Qt.TextElideMode.ElideMiddle)
 
 
