@@ -71,6 +71,25 @@ def test_light_of_the_crystal_does_not_make_a_flat_background_vary(peak, oversam
     assert np.ndim(find_background(scan.counts, ~scan.mask).level) == 0
 
 
+@pytest.mark.parametrize(
+    ("seed", "shape", "peak"), [(1, (60, 32, 32), 1e5), (2, (60, 32, 32), 3e4), (1, (64, 16, 40), 3e4)]
+)
+def test_nor_does_it_on_a_narrow_detector_that_it_fills(seed, shape, peak):
+    """Each was found to vary by a factor of 5 to 170."""
+    scan = simulate(seed, shape, peak=peak, background=4.0, oversampling=(4.0,) * 3).scan
+    found = find_background(scan.counts, np.ones(shape, bool))
+    assert np.ndim(found.level) == 0
+    assert 0 <= found.level < 6
+
+
+def test_counts_may_be_integers_however_many_they_are():
+    """The square of 50,000 is beyond 32 bits: speckles that vary as much as they are large were taken for a background."""
+    speckles = np.random.default_rng(2).exponential(np.linspace(5e4, 2e5, 24)[:, None, None], SHAPE)
+    good = np.ones(SHAPE, bool)
+    for counts in (speckles.astype(np.int32), speckles.astype(np.float32)):
+        assert np.ndim(find_background(counts, good).level) == 0
+
+
 def test_of_nothing_nothing_is_found():
     counts = np.zeros((16, 16, 16), np.float32)
     assert find_background(counts, counts == 0).level == 0

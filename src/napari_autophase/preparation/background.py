@@ -29,9 +29,12 @@ _CONTRAST = 1.1
 """Standard deviation over mean of the light between speckles: measured on simulated crystals, 1.07 to 1.17."""
 _LEAST, _APART = 0.05, 0.25
 """Photons per voxel that matter; a background is told from the crystal's light if it is more than this part of it."""
-_UNEVEN, _LEAST_UNEVEN = 0.15, 0.5
+_UNEVEN, _LEAST_UNEVEN = 0.2, 0.5
 """Standard deviation over mean, and photons per voxel, from which a background is not taken for flat: objects suffer little from
 one that is off by less."""
+_BEYOND_LIGHT, _MOST_LIGHT = 2.0, 0.4
+"""It has to vary so many times as much as the crystal's part of the light, which may be no larger than that: on 98 simulated
+scans with a flat background, many on narrow detectors, one is taken for varying, and 26 with 1 and 1."""
 _WORTH_SAYING = 0.5
 """Photons of the crystal's light per voxel below which nobody needs to know that there is no telling."""
 
@@ -91,7 +94,8 @@ def find_background(counts: np.ndarray, good: np.ndarray) -> Found:
         return flat
     light = _light(seen.variance, seen.mean, seen.voxels)
     level = seen.mean - light
-    varies = seen.spread > max(_UNEVEN, light / seen.mean)
+    part = light / seen.mean
+    varies = part < _MOST_LIGHT and seen.spread > max(_UNEVEN, _BEYOND_LIGHT * part)
     if not varies or level <= _LEAST_UNEVEN + _APART * light:
         return flat
     return Found(seen.volume(level / seen.mean), light)

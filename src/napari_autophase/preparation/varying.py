@@ -94,7 +94,7 @@ def profile(counts: np.ndarray, good: np.ndarray) -> Profile | None:
     at = _emptiest_areas(chosen, chosen_of * pixels)
     photons, number = _taken(seen, at), _taken(seen_of, at)
     expected = np.maximum(frames[:, None] * pixels[at], 1e-12)
-    squares = _taken(_sums(np.square(counts), good, side, 1)[0], at)
+    squares = _taken(_sums(np.square(counts, dtype=np.float32), good, side, 1)[0], at)
     apart = ((squares - 2 * expected * photons + number * expected**2) / expected).sum()
     total = max(int(number.sum()), 1)
     rows, columns = ((np.arange(n) + 0.5) / (m * side) for n, m in zip(counts.shape[1:], grid, strict=True))
