@@ -11,7 +11,7 @@ from beamline_trees import bliss, cristal, dxchange, id27, nanomax, sixs
 from test_formats_beamlines import write_34, write_id01, write_p10
 from written_logs import counts
 
-from napari_autophase import formats
+from napari_autophase import cli, formats
 from napari_autophase.geometry import beamlines
 
 FILES = {
@@ -48,6 +48,14 @@ def test_files_of_another_beamline_than_was_said_are_said_to_be_so(tmp_path, kin
             assert f"from {name}, as was said" in said[0]
             assert scan.geometry is None
             assert ("sample_circles" in scan.metadata) == ("but read as" in said[0])
+
+
+def test_the_command_line_says_whose_files_they_are_before_what_is_lacking(tmp_path, capsys):
+    """The energy that it asks for stands in the log that was not used."""
+    path = FILES["34-ID-C"](tmp_path)
+    assert cli.main(["info", str(path), "--beamline", "ID01"]) == 2
+    said = capsys.readouterr().err
+    assert re.search(r"is from 34-ID-C, by what it names, and not from ID01, as was said: .* energy_kev", said)
 
 
 def test_a_beamline_of_one_s_own_is_taken_as_it_is_said(tmp_path):

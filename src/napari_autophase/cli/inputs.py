@@ -102,7 +102,13 @@ class GeometryChoice:
         takes_its_place = self.path is not None and scan.geometry is not None
         own = {} if takes_its_place else _known(scan)
         # what is said is said of the whole frames
-        part, found = scan.origin, self._completed(said, own, scan.source)
+        part = scan.origin
+        try:
+            found = self._completed(said, own, scan.source)
+        except InputError as error:
+            # what is lacking may stand in a log that was not used
+            why = [note for note in scan.notes if formats.BY_NAMES in note]
+            raise InputError(" ".join([*why, str(error)])) from None
         formats.check_place(scan, found, is_named="detector" in said | own)
         notes = (
             [f"The geometry is that of {self.path}, not the one of the scan's own files."]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .reading import numbers_in as numbers_in
     from .registry import suffixes as suffixes
     from .volumes import write_volume as write_volume
+    from .whose import BY_NAMES as BY_NAMES
 
 _HOLDS = {
     "backgrounds": ("background",),
@@ -62,6 +63,7 @@ _HOLDS = {
     "reading": ("numbers_in",),
     "registry": ("suffixes",),
     "volumes": ("write_volume",),
+    "whose": ("BY_NAMES",),
 }
 """The public names, by the module that they stand in."""
 _HOME = {name: module for module, names in _HOLDS.items() for name in names}

@@ -13,6 +13,10 @@ _PIXELS = ("pixel", "pixels", "px")
 """How files call the unit of what is counted in pixels."""
 
 
+BY_NAMES = "by what it names"
+"""A note of `of_another` has these words."""
+
+
 def first_of(log: ScanLog, sources: Iterable[Source]) -> float | None:
     """Return the first number that some sources have in a log, or None."""
     return next((value for each in sources if (value := log.number_of(each)) is not None), None)
@@ -67,7 +71,7 @@ def of_another(log: ScanLog, said: Beamline) -> tuple[str, bool]:
         return "", False
     lacking = circles_lacking(log, said)
     name = told[0].name
-    here = f"{log.path.name} is from {name}, by what it names"
+    here = f"{log.path.name} is from {name}, {BY_NAMES}"
     why = f"it does not hold where {', '.join(lacking)} stood" if lacking else ""
     if log.kind not in said.files.kinds:
         why = why or f"{said.name} writes no such files"
