@@ -55,7 +55,9 @@ def test_the_command_line_says_whose_files_they_are_before_what_is_lacking(tmp_p
     path = FILES["34-ID-C"](tmp_path)
     assert cli.main(["info", str(path), "--beamline", "ID01"]) == 2
     said = capsys.readouterr().err
-    assert re.search(r"is from 34-ID-C, by what it names, and not from ID01, as was said: .* energy_kev", said)
+    assert re.search(
+        r"is from 34-ID-C, by what it names, and not from ID01, as was said: .* energy_kev", said
+    )
 
 
 def test_a_beamline_of_one_s_own_is_taken_as_it_is_said(tmp_path):
