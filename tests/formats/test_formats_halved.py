@@ -106,6 +106,17 @@ def test_no_part_of_a_whole_frame_is_missed(tmp_path, peak):
         assert not [note for note in read(tmp_path, stack).notes if "art of frame" in note]
 
 
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_a_gap_of_the_detector_with_hot_voxels_beside_it_is_no_part_of_a_frame(tmp_path, seed):
+    """Nothing is counted in it in any frame: what is beside it alone is less than a part."""
+    stack = simulate(seed=seed, size=32, peak=1e6, oversampling=(3.0, 3.0, 3.0)).scan.counts.copy()
+    stack[:, 17 + seed % 3 : 20 + seed % 3] = 0
+    stack[tuple(np.random.default_rng(seed).integers(5, 28, (3, 6)))] = 3 * stack.max()
+    assert not [
+        note for note in read(tmp_path, stack).notes if "art of frame" in note or "arts of frame" in note
+    ]
+
+
 def test_the_fringes_of_a_box_that_stands_upright_are_whole_frames(tmp_path):
     box = np.zeros((48, 30, 30))
     box[16:32, 10:20, 10:20] = 1

@@ -17,7 +17,7 @@ _NEAR, _REACH = 2, 16
 _ALIKE = 0.9
 """A frame that holds nothing either in this share of the part tells nothing of it."""
 _FEWEST = 50
-"""Pixels that are not masked already make a part."""
+"""Pixels that are not masked already, and count in some frame, make a part; nor are they a smaller share of all that count."""
 _ONE_BY_ONE = 0.25
 """Chips and modules are lost in a smaller part of the frames."""
 _Gap = tuple[int, int]
@@ -67,8 +67,13 @@ def halved(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray | Non
             parts[index][rows, columns] = True
             where = f"rows {rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}"
             said[index] = f"frame {index} ({where})"
-    if bad is not None:
-        parts = {at: part for at, part in parts.items() if np.count_nonzero(part & ~bad[at]) >= _FEWEST}
+    counting = np.any([frame > 0 for frame in frames], axis=0)  # a gap of the detector holds nothing in any frame
+    fewest = max(_FEWEST, _SHARE * np.count_nonzero(counting))
+    parts = {
+        at: part
+        for at, part in parts.items()
+        if np.count_nonzero(part & counting if bad is None else part & counting & ~bad[at]) >= fewest
+    }
     if not parts:
         return bad, [], []
     mask = np.zeros(counts.shape, bool)
