@@ -302,6 +302,35 @@ def test_two_results_stand_beside_each_other_with_their_difference(viewer, sessi
     assert beside.words == ""
 
 
+def test_the_titles_of_what_is_compared_keep_clear_of_the_colour_bars(viewer, session):
+    viewer.canvas.size = (800, 280)  # three views below each other
+    second = session.add_result(make_reconstruction("other", nm=False))
+    session.add_result(make_reconstruction(nm=False))
+    session.extras.side_by_side.compare(second)
+    titles = [layer.name_overlay for layer in viewer.layers if OVER_RESULT in layer.metadata]
+    assert ["phase (rad)" in title.text.splitlines() for title in titles] == [True, True]
+    assert titles[0].text.startswith("other · 1\n")
+    for title in titles:
+        assert title.visible
+        assert max(map(len, title.text.splitlines())) * 9 <= 280 - 110, "the colour bar begins there"
+    viewer.canvas.size = (800, 900)
+    assert titles[0].text == "other · 1   phase (rad)"
+
+
+def test_views_beside_each_other_have_a_part_of_the_canvas_each_for_words(viewer, session):
+    viewer.canvas.size = (400, 840)
+    second = session.add_result(make_reconstruction("other", nm=False))
+    session.add_result(make_reconstruction(nm=False))
+    caption = viewer.canvas.overlays.text
+    assert caption.text.count("\n") == 0
+    session.extras.side_by_side.compare(second)
+    titles = [layer.name_overlay for layer in viewer.layers if OVER_RESULT in layer.metadata]
+    for said in (caption, *titles):
+        assert max(map(len, said.text.splitlines())) * 9 <= 840 // 3 - 110, said.text
+    session.extras.side_by_side.compare(None)
+    assert caption.text.count("\n") == 0
+
+
 def test_a_comparison_goes_where_its_results_go(viewer, session, marks):
     one = make_reconstruction(nm=False)
     second = session.add_result(other_crystal(one, twinned=False)[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 import weakref
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Layer
@@ -19,6 +20,8 @@ _LEAST_BAR_PX, _LEAST_LETTERS = 110, 8
 """What is left to the colour bar where the caption is broken, and to a line of that however narrow the canvas is."""
 _captions: weakref.WeakKeyDictionary[ViewerModel, tuple[str, ...]] = weakref.WeakKeyDictionary()
 """The parts of what is written."""
+_titles: weakref.WeakKeyDictionary[Layer, tuple[Any, tuple[str, ...]]] = weakref.WeakKeyDictionary()
+"""What is written in the views of layers, if napari can, and its parts."""
 VIEW_DIRECTION = (-1.0, -0.45, -0.6)
 """Where the camera first looks, as (z, y, x): from downstream and above, so that three faces of a cube are seen."""
 
@@ -47,28 +50,50 @@ def set_stage(viewer: ViewerModel) -> Iterator[None]:
 
 def show_caption(viewer: ViewerModel, parts: Sequence[str]) -> None:
     """Write what is seen in the upper left corner: in a line, or where that is too long, in several."""
-    if viewer not in _captions:
-        seen_in = weakref.ref(viewer)
-        compat.when_resized(viewer, lambda: _fit(seen_in()))
+    _follow_size(viewer)
     text = compat.text(viewer)
     _captions[viewer] = tuple(parts)
-    text.text = _laid_out(viewer)
+    text.text = _laid_out(viewer, _captions[viewer])
     text.position = "top_left"
     text.visible = True
+
+
+def show_title(viewer: ViewerModel, layer: Layer, parts: Sequence[str]) -> None:
+    """Write what is seen in one of several views likewise, where napari can; the first time its layer is not in the list yet."""
+    _follow_size(viewer)
+    if layer not in _titles:
+        _titles[layer] = (compat.title_of(layer), ())
+    title = _titles[layer][0]
+    _titles[layer] = (title, tuple(parts))
+    if title is not None:
+        title.text = _laid_out(viewer, parts)
+
+
+def _titles_of(viewer: ViewerModel) -> list[tuple[Any, tuple[str, ...]]]:
+    return [_titles[layer] for layer in viewer.layers if layer in _titles]
+
+
+def _follow_size(viewer: ViewerModel) -> None:
+    """Break what is written anew whenever there is more or less room."""
+    if viewer not in _captions:
+        _captions[viewer], seen_in = (), weakref.ref(viewer)
+        compat.when_resized(viewer, lambda: _fit(seen_in()))
 
 
 def _fit(viewer: ViewerModel | None) -> None:
     """Break the caption anew, unless somebody else has written there."""
     if viewer is None or not compat.is_open(viewer):
         return
-    text, laid_out = compat.text(viewer), _laid_out(viewer)
-    if text.text != laid_out and text.text.split() == laid_out.split():
-        text.text = laid_out
+    said = [(compat.text(viewer), _captions[viewer]), *_titles_of(viewer)]
+    for text, parts in said:
+        laid_out = _laid_out(viewer, parts)
+        if text is not None and text.text != laid_out and text.text.split() == laid_out.split():
+            text.text = laid_out
 
 
-def _laid_out(viewer: ViewerModel) -> str:
+def _laid_out(viewer: ViewerModel, parts: Sequence[str]) -> str:
     """Return the caption as it fits beside the colour bar, which stands on its right."""
-    parts, width = _captions[viewer], compat.canvas_size(viewer)[1]
+    width = compat.view_width(viewer)
     line = "   ".join(parts)
     if len(line) * _LETTER_PX < width - _BAR_PX:
         return line

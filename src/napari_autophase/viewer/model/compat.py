@@ -75,8 +75,15 @@ def canvas_size(viewer: ViewerModel) -> tuple[int, int]:
     return viewer.canvas.size if hasattr(viewer, "canvas") else getattr(viewer, "_canvas_size")  # noqa: B009
 
 
+def view_width(viewer: ViewerModel) -> int:
+    """Return the width of a view in pixels: of the canvas, or of a column of it."""
+    grid = _grid(viewer)
+    return canvas_size(viewer)[1] // (max(grid.shape[1], 1) if grid.enabled else 1)
+
+
 def when_resized(viewer: ViewerModel, then: Callable[[], object]) -> None:
-    """Call a function whenever the canvas has another size; napari before 0.9 does not tell."""
+    """Call a function whenever the canvas has another size, or several views; napari before 0.9 does not tell of its size."""
+    _grid(viewer).events.enabled.connect(lambda _: then())
     with suppress(AttributeError):
         viewer.canvas.events.size.connect(lambda _: then())
 
@@ -308,18 +315,33 @@ def show_beside(viewer: ViewerModel, views: int) -> Callable[[], None]:
     height, width = canvas_size(viewer)
     grid.stride, grid.shape = 1, (1, views) if width > height else (views, 1)
     grid.enabled = True
+    boxes = [each for each in surroundings(viewer)[1:-1] if getattr(each, "box", False)]
+    for axes in boxes:  # they stand over the last view, whose title the box would darken
+        axes.box = False
 
     def undo() -> None:
         for name, value in before.items():
             setattr(grid, name, value)
+        for axes in boxes:
+            axes.box = True
 
     return undo
 
 
-def show_name(layer: Layer) -> None:
-    """Write the name of a layer into its view, where napari can do that."""
-    if hasattr(layer, "name_overlay"):
-        layer.name_overlay.visible = True
+def title_of(layer: Layer) -> Any:
+    """Return what is written into the view of a layer that is not in the list yet, as a text of its own; or None.
+
+    Where napari has no such text it writes the layer's name, in one line.
+    """
+    if not hasattr(layer, "name_overlay"):
+        return None
+    layer.name_overlay.visible = True
+    with suppress(ImportError):  # nothing is drawn here, or another napari draws otherwise
+        from .titles import Title
+
+        layer._overlays["layer_name"] = title = Title(visible=True)
+        return title
+    return None
 
 
 def has_window(viewer: ViewerModel) -> bool:

@@ -18,6 +18,7 @@ from ...recipe import Recipe
 from ...reconstruction import Reconstruction
 from ...scan import InputError
 from . import compat
+from .canvas import show_title
 from .drawing import Drawing, Look
 from .leaving import Leaving
 from .newest import Newest
@@ -235,9 +236,10 @@ class SideBySide:
         names = {"other": other.title, "difference": f"{one.title} − {other.group if alike else other.title}"}
         for part in PARTS:
             quantity = drawings[part].look.colour_by
-            text = f"{names[part]}: {label(quantity, drawings[part].quantities)}"
+            colouring = label(quantity, drawings[part].quantities)
             if part == "difference":  # napari's bar has no room for small numbers
-                text += f" ± {drawings[part].limits[1]:.2g}"
+                colouring += f" ± {drawings[part].limits[1]:.2g}"
+            text = f"{names[part]}: {colouring}"
             if role == "slices":
                 text += ", slices"
             layer = self._layers.get((part, role))
@@ -247,6 +249,7 @@ class SideBySide:
                 _update(layer, drawings[part], role)
             if layer.name != text:
                 layer.name = text
+            show_title(viewer, layer, (names[part], colouring))
             drawing = layer.metadata[_DRAWING] = drawings[part]
             colours = signed_map() if part == "difference" else one.colouring[0]
             if layer.colormap.name != colours.name:
@@ -271,7 +274,7 @@ class SideBySide:
         over = "voxel" if drawing.quantities.relative else "nm"
         options["metadata"] = {OVER_RESULT: over, ROLE: role, _DRAWING: drawing}
         layer = Layer.create(data, {**options, **Stage.of(viewer).names, "visible": False}, kind)
-        compat.show_name(layer)
+        show_title(viewer, layer, ())
         say_values(layer, lambda value: _in_words(layer, value))
         compat.put(viewer, layer)
         return layer
