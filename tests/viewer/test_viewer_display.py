@@ -16,7 +16,7 @@ from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 from napari_autophase import formats
 from napari_autophase.viewer.docks import display_dock
 from napari_autophase.viewer.docks.display_dock import DisplayDock
-from napari_autophase.viewer.model import compat, layers
+from napari_autophase.viewer.model import commands, compat, layers
 from napari_autophase.viewer.model.mesh import Cut
 from napari_autophase.viewer.widgets.range_row import RangeRow
 
@@ -457,3 +457,14 @@ def test_where_the_scan_is_here_its_geometry_is_the_result_s(dock, session, scan
     session.add_scan(scan)
     session.add_result(replace(make_reconstruction(nm=False), peak=(12.0, 12.0, 12.0)))
     assert dock.placing.isHidden()
+
+
+def test_the_panel_follows_a_result_that_is_shown_by_a_key(dock, session, qtbot):
+    first, second = (session.add_result(make_reconstruction(name)) for name in ("first", "second"))
+    assert dock.current is second
+    commands.step(session, -1)
+    qtbot.waitUntil(lambda: session.extras.shown.result is first)
+    assert dock.current is first
+    dock.threshold.setValue(0.4)
+    qtbot.waitUntil(lambda: first.threshold == 0.4)
+    assert second.threshold != 0.4

@@ -195,6 +195,44 @@ def test_a_result_in_a_line_for_the_logbook(dock, session, qapp, errors):
     assert re.search(r"; strain ± \d\.\d\de-\d\d \(99 %\)", line), line
 
 
+def test_what_is_said_of_an_export_says_of_what_and_goes_with_its_result(
+    dock, session, viewer, qtbot, errors
+):
+    def choose(result):
+        dock.result.setCurrentIndex(session.results.index(result))
+        dock.result.activated.emit(dock.result.currentIndex())
+
+    first, second = (session.add_result(make_reconstruction(name)) for name in ("first", "second"))
+    choose(first)
+    dock.exports.line.click()
+    said = dock.exports.note.text()
+    assert said.startswith("Copied: first")
+    choose(second)
+    assert dock.exports.note.text() == f"first · 1: {said}"
+    first.layers[0].name = "tip isosurface"
+    assert dock.exports.note.text() == f"tip: {said}"
+    choose(first)
+    assert dock.exports.note.text() == said
+    for layer in first.layers:
+        viewer.layers.remove(layer)
+    assert dock.exports.note.text() == ""
+    assert dock.exports.note.isHidden()
+    session.deleted.bring_back()
+    qtbot.waitUntil(lambda: len(session.results) == 2)
+    assert dock.exports.note.text().endswith(said)
+
+
+def test_a_file_that_is_written_after_its_result_was_deleted_is_told(
+    dock, session, viewer, qtbot, tmp_path, errors
+):
+    session.add_result(make_reconstruction())
+    dock.exports.draw(str(tmp_path / "figure.png"))
+    viewer.layers.clear()
+    settle(qtbot, dock)
+    assert dock.exports.note.text().startswith("crystal")
+    assert "figure.png" in dock.exports.note.text()
+
+
 def test_a_report_in_one_click_shows_the_data_of_a_scan_that_is_open(dock, session, qtbot, tmp_path, errors):
     session.add_result(make_reconstruction())
     dock.exports.write_report(str(tmp_path / "alone.html"))

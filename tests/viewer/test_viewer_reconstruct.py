@@ -313,6 +313,30 @@ def test_lengths_in_voxels_are_said_before_the_run(dock, session, viewer, scan):
     assert dock.lengths.text() == ""
 
 
+def test_what_is_said_of_a_run_goes_with_its_result_and_comes_back_with_it(
+    ready, session, viewer, qtbot, launch
+):
+    ready.button.click()
+    launch.job.refine(10, errors=[0.5, 0.25])
+    launch.job.done(make_reconstruction())
+    qtbot.waitUntil(lambda: len(session.results) == 1)
+    (result,) = session.results
+    session.mark_result(result, starred=True, remark="")
+    said = ready.summary.text()
+    assert said.startswith("χ² 0.0123")
+    for layer in result.layers:
+        viewer.layers.remove(layer)
+    later = ReconstructDock(viewer)
+    qtbot.addWidget(later)
+    for dock in (ready, later):
+        assert (dock.summary.text(), dock.notes.text(), dock.curve.isHidden()) == ("", "", True)
+    session.deleted.bring_back()
+    qtbot.waitUntil(lambda: len(session.results) == 1)
+    for dock in (ready, later):
+        assert (dock.summary.text(), dock.notes.text()) == (said, "a note to read")
+        assert not dock.curve.isHidden()
+
+
 def test_the_summary_follows_a_geometry_that_comes_later(ready, session, launch):
     ready.button.click()
     found = make_reconstruction(nm=False)

@@ -182,6 +182,7 @@ class DisplayDock(Page):
             (session.controller.state_changed, lambda _: self._on_side()),
             (session.extras.shown.changed, self._on_seen),
         )
+        self._result_seen = session.extras.shown.result
         self._refresh()
 
     @property
@@ -272,7 +273,14 @@ class DisplayDock(Page):
             self._session.mark_result(result, self.star.isChecked(), self.remark.path)
 
     def _on_seen(self) -> None:
-        """Follow the range that a person has set in napari's own controls, or that a threshold has moved."""
+        """Follow what is seen: another result, or another range, of napari's own controls or since a threshold has moved."""
+        seen, before = self._session.extras.shown.result, self._result_seen
+        self._result_seen = seen
+        if (
+            seen is not before and seen in self._results and seen is not self._chosen
+        ):  # by a key, or by its eye
+            self.result.setCurrentIndex(self._results.index(seen))
+            self._load()
         if (result := self.current) is not None and result is self._session.extras.shown.result:
             self._show_range(result)
 

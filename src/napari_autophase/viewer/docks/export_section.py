@@ -54,6 +54,8 @@ class ExportSection(Section):
         self._session, self._shown_result = session, result
         self._tasks = Tasks(self._on_busy)
         self._turning = False
+        self._said: tuple[Scan | Reconstruction | None, str, bool] = (None, "", False)
+        self._told = ("", False)
         self.frame = Choice(_FRAMES)
         self.frame.setToolTip("Along which axes the volume is written.")
         self.voxel = Words("a cube as large as the voxel")
@@ -114,7 +116,12 @@ class ExportSection(Section):
             lambda: self._ask_for(".vti", "Write for other programs", outputs.PROGRAMS, self.write_maps)
         )
         self.line.clicked.connect(self._copy_line)
-        listen(self, (saving.SAVED.changed, self.follow), close=self._tasks.close)
+        listen(
+            self,
+            (saving.SAVED.changed, self.follow),
+            (session.results_changed, self._tell),
+            close=self._tasks.close,
+        )
         self.follow()
 
     def follow(self) -> None:
@@ -128,6 +135,7 @@ class ExportSection(Section):
         self.film.setEnabled(result is not None and not self._turning and not self._tasks.at_work("film"))
         self.line.setEnabled(result is not None)
         self.repeat.setEnabled(result is not None and result.origin is not None and not busy)
+        self._tell()
 
     def _result(self) -> Reconstruction | None:
         result = self._shown_result()
@@ -153,22 +161,26 @@ class ExportSection(Section):
             said = chosen.rpartition("(*")[2].rstrip(")") if chosen else suffix
             work(path if Path(path).suffix else f"{path}{said or suffix}")
 
-    def _start_on(self, task: str, path: str, work: Callable[..., str], *arguments: Any) -> None:
-        self.note.say(f"Writing {Path(path).name}…")
-        self._tasks.start(task, work, *arguments, done=self._say, failed=self._refuse)
+    def _start_on(
+        self, task: str, found: Scan | Reconstruction, path: str, work: Callable[..., str], *arguments: Any
+    ) -> None:
+        self._say(found, f"Writing {Path(path).name}…")
+        self._tasks.start(
+            task, work, *arguments, done=partial(self._say, found), failed=partial(self._refuse, found)
+        )
 
     def draw(self, path: str) -> None:
         """Draw the chosen result to `path`, in the background."""
         if (result := self._shown_result()) is not None:
             work = (outputs.draw_figure, result.reconstruction, path, result.threshold)
-            self._start_on("figure", path, *work)
+            self._start_on("figure", result.reconstruction, path, *work)
 
     def write_report(self, path: str) -> None:
         """Write the report of the chosen result to `path`, in the background."""
         if (result := self._shown_result()) is not None:
             scan = self._session.scan_of(result)
             work = (outputs.write_report, result.reconstruction, path, scan, result.threshold)
-            self._start_on("report", path, *work)
+            self._start_on("report", result.reconstruction, path, *work)
 
     def write_maps(self, path: str) -> None:
         """Write the chosen result as another program opens it to `path`, in the background."""
@@ -178,10 +190,10 @@ class ExportSection(Section):
         try:
             voxel = _positive(self.voxel.path)
         except InputError as error:
-            self._refuse(error)
+            self._refuse(None, error)
             return
         work = (outputs.write_maps, result.reconstruction, path, self.frame.path, voxel, result.threshold)
-        self._start_on("maps", path, *work)
+        self._start_on("maps", result.reconstruction, path, *work)
 
     def turn(self, path: str) -> None:
         """Turn the chosen result once around, picture by picture, and write the film to `path` in the background."""
@@ -192,15 +204,15 @@ class ExportSection(Section):
 
         def keep(picture: np.ndarray) -> None:
             pictures.append(picture)
-            self.note.say(f"Turning the crystal: {len(pictures)} of {PICTURES}")
+            self._say(result.reconstruction, f"Turning the crystal: {len(pictures)} of {PICTURES}")
 
         def over(whole: bool) -> None:
             self._turning = False
             self.follow()
             if whole:
-                self._start_on("film", path, outputs.write_film, pictures, path)
+                self._start_on("film", result.reconstruction, path, outputs.write_film, pictures, path)
             else:
-                self.note.say("The turn was not finished: the crystal is gone.")
+                self._say(None, "The turn was not finished: the crystal is gone.")
 
         self._turning = True
         self.follow()
@@ -212,7 +224,7 @@ class ExportSection(Section):
         if result is not None and clipboard is not None:
             line = logbook_line(result)
             clipboard.setText(line)
-            self.note.say(f"Copied: {line}")
+            self._say(result.reconstruction, f"Copied: {line}")
 
     # -- orthogonal ----------------------------------------------------------------------------------------------------
 
@@ -236,10 +248,10 @@ class ExportSection(Section):
         try:
             voxel = _positive(self.voxel.path)
         except InputError as error:
-            self._refuse(error)
+            self._refuse(None, error)
             return
         path = path if Path(path).suffix else f"{path}.h5"
-        self._start_on("export", path, outputs.orthogonalise, found, self.frame.path, voxel, path)
+        self._start_on("export", found, path, outputs.orthogonalise, found, self.frame.path, voxel, path)
 
     # -- repeat --------------------------------------------------------------------------------------------------------
 
@@ -247,25 +259,55 @@ class ExportSection(Section):
         result = self._result()
         if result is None:
             return
-        self.note.say(f"Reading the scan of {result.title} again…")
+        self._say(result, f"Reading the scan of {result.title} again…")
         self._tasks.start(
-            "repeat", outputs.reread, result, done=partial(self._start, result.recipe), failed=self._refuse
+            "repeat",
+            outputs.reread,
+            result,
+            done=partial(self._start, result),
+            failed=partial(self._refuse, result),
         )
 
-    def _start(self, recipe: Recipe, scan: Scan) -> None:
+    def _start(self, result: Reconstruction, scan: Scan) -> None:
         try:
-            _repeat(self._session, scan, recipe)
+            _repeat(self._session, scan, result.recipe)
         except (InputError, RuntimeError) as error:
-            self._refuse(error)
+            self._refuse(result, error)
             return
-        self._say("The scan is what it was; it is phased again.")
+        self._say(result, "The scan is what it was; it is phased again.")
 
-    def _say(self, text: str) -> None:
-        self.note.say(text)
+    # -- what is said --------------------------------------------------------------------------------------------------
 
-    def _refuse(self, error: Exception) -> None:
-        self.note.say(str(error), error=True)
+    def _say(self, found: Scan | Reconstruction | None, text: str, error: bool = False) -> None:
+        """Say something of a result, or of a scan; of None, until something else is said."""
+        if isinstance(found, Reconstruction) and self._now(found) is None:  # deleted in the meantime
+            text = f"{found.title}: {text}"
+            found = None
+        self._said = (found, text, error)
+        self._tell()
+
+    def _refuse(self, found: Scan | Reconstruction | None, error: Exception) -> None:
+        self._say(found, str(error), error=True)
         show_error(in_window(str(error)))
+
+    def _tell(self) -> None:
+        """Say of what it is that something was said where that is not what is chosen now, and nothing of what is deleted."""
+        found, text, error = self._said
+        if isinstance(found, Reconstruction):
+            here, chosen = self._now(found), self._result()
+            if here is None:
+                text = ""
+            elif chosen is None or chosen.figures is not found.figures:
+                text = f"{here.title}: {text}"
+        elif isinstance(found, Scan) and all(found is not scan for scan in self._session.scans):
+            text = ""
+        if (text, error) != self._told:
+            self._told = (text, error)
+            self.note.say(text, error=error)
+
+    def _now(self, found: Reconstruction) -> ResultLayers | None:
+        """Return a result as it is called now, if it is not deleted; its figures stay when it is renamed or given a geometry."""
+        return next((r for r in self._session.results if r.reconstruction.figures is found.figures), None)
 
     def _on_busy(self, busy: bool) -> None:
         if busy:

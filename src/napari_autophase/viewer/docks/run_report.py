@@ -54,7 +54,9 @@ class RunReport:
         self.summary = Note()
         self.summary.setToolTip(meanings())
         self.notes = Notes()
+        self._session = session
         self._found: Reconstruction | None = None
+        self._arrived = self._gone = False
         self._refusal = ""
         controller = self._controller
         self._links: list[tuple[SignalInstance, Callable[..., None]]] = [
@@ -63,6 +65,7 @@ class RunReport:
             (session.choices_said, self._forget_refusal),
             (session.masks.changed, self._forget_refusal),
             (session.result_updated, self._on_result_updated),
+            (session.results_changed, self._on_results),
             (controller.state_changed, self._on_state),
             (controller.held_changed, self._on_held),
             (controller.advanced, self._on_update),
@@ -93,12 +96,12 @@ class RunReport:
     def _forget_refusal(self) -> None:
         if self._refusal and self.summary.text() == self._refusal:  # what was missing may be there now
             self.summary.say("")
-            if self._found is not None:
+            if self._found is not None and not self._gone:
                 self._summarise(self._found)
 
     def _on_state(self, state: str) -> None:
         if state == "running":
-            self._found = None
+            self._found, self._arrived, self._gone = None, False, False
             self.curve.clear_errors()
             self.curve.hide()
             self.summary.say("")
@@ -147,6 +150,8 @@ class RunReport:
             self._draw(log)
         if isinstance(log.outcome, Drawing):
             self._on_finished(log.outcome)
+            self._arrived = self._controller.state == "done"  # else it is still on its way to the viewer
+            self._on_results()
         elif isinstance(log.outcome, Exception):
             self.summary.say(_text_of(log.outcome), error=True)
         elif log.latest is not None and self._controller.state == "running":
@@ -163,6 +168,7 @@ class RunReport:
             log.judge(judged)
             self._draw(log)
         self._summarise(found)
+        self._on_results()  # it may be there already
 
     def _summarise(self, found: Reconstruction) -> None:
         self._found = found
@@ -172,6 +178,27 @@ class RunReport:
     def _on_result_updated(self, before: Reconstruction, now: Reconstruction) -> None:
         if before is self._found:
             self._summarise(now)
+
+    def _on_results(self) -> None:
+        """Say nothing of a result that is deleted, until it is brought back."""
+        found = self._found
+        if found is None:
+            return
+        # it may have been renamed, or given another geometry, while there was no panel
+        here = next((r for r in self._session.results if r.reconstruction.figures is found.figures), None)
+        if here is not None:
+            self._arrived = True
+            if self._gone:
+                self._gone = False
+                self._summarise(here.reconstruction)
+                if self.curve.errors:
+                    self.curve.show()
+        elif self._arrived and not self._gone:
+            self._gone = True
+            self.curve.hide()
+            self.notes.say(())
+            if not self._refusal or self.summary.text() != self._refusal:
+                self.summary.say("")
 
 
 def _text_of(error: Exception) -> str:
