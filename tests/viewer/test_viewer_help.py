@@ -9,6 +9,7 @@ import pytest
 from qtpy.QtCore import QUrl
 from qtpy.QtWidgets import QWidget
 
+from napari_autophase.viewer.docks.cut_box import CutBox
 from napari_autophase.viewer.docks.workspace import Workspace
 from napari_autophase.viewer.model import pages
 from napari_autophase.viewer.widgets.help import HelpButton, HelpWindow
@@ -57,3 +58,17 @@ def test_the_window_goes_to_the_heading_and_follows_links(qtbot):
     assert window._page == "how/trust.md"
     window.open_page("guide/nothing.md")
     assert "not installed" in window.text.toPlainText()
+
+
+def test_a_box_that_is_turned_off_can_be_asked_about(qtbot):
+    box = CutBox()
+    qtbot.addWidget(box)
+    assert not box.isChecked()
+    assert (box.axis.isEnabled(), box.explained.isEnabled()) == (False, True)
+    box.setEnabled(False)
+    assert not box.explained.isEnabled()
+    box.setEnabled(True)
+    assert (box.axis.isEnabled(), box.explained.isEnabled()) == (False, True)
+    for on in (True, False):
+        box.setChecked(on)
+        assert (box.axis.isEnabled(), box.explained.isEnabled()) == (on, True)

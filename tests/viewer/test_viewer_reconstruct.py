@@ -23,6 +23,7 @@ from napari_autophase.viewer import warmup
 from napari_autophase.viewer.docks import device_and_memory, run_report
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
+from napari_autophase.viewer.model.controller import Update
 from napari_autophase.viewer.model.run_words import EXPLANATIONS, duration
 from napari_autophase.viewer.model.watch import Seen
 from napari_autophase.viewer.widgets.notes import Note
@@ -311,6 +312,16 @@ def test_lengths_in_voxels_are_said_before_the_run(dock, session, viewer, scan):
     assert "lengths will be in voxels" in dock.lengths.text()
     session.choose(scan)
     assert dock.lengths.text() == ""
+
+
+def test_no_run_is_said_to_take_no_time_any_more(ready):
+    for left, said in (
+        (3.0, "Analysing · 60 of 61 · 3.0 s left"),
+        (0.01, "Analysing · 60 of 61"),
+        (0.0, "Analysing · 60 of 61"),
+    ):
+        ready.report._on_update(Update(Progress("analyse", 60, 61), (), 0.999, left))
+        assert ready.stage.text() == said
 
 
 def test_what_is_said_of_a_run_goes_with_its_result_and_comes_back_with_it(

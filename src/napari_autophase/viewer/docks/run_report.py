@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 PAUSED = "Paused · "
+_LEAST_S = 0.05
+"""Less than that is left where the end takes longer than was thought: nobody knows how long."""
 
 
 class RunReport:
@@ -123,8 +125,8 @@ class RunReport:
         text = STAGES[progress.stage]
         if progress.total > 1:
             text += f" · {progress.step} of {progress.total}"
-        if update.remaining_s is not None:
-            text += f" · {duration(update.remaining_s)} left"
+        if (update.remaining_s or 0.0) >= _LEAST_S:
+            text += f" · {duration(update.remaining_s or 0.0)} left"
         text += self._of_scan
         self.stage.setText(f"{PAUSED}{text}" if self._controller.held else text)
         self.bar.setValue(round(BAR * update.part))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import QEvent
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QGroupBox
 
@@ -26,6 +27,13 @@ class Box(QGroupBox):
         super().__init__(title)
         self.explained = HelpButton(page)
         self.explained.setParent(self)
+        self.toggled.connect(lambda _: self.explained.setEnabled(True))
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Leave the "?" usable where a tick turns what is framed off."""
+        super().changeEvent(event)
+        if self.isEnabled():
+            self.explained.setEnabled(True)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep the "?" in the corner, above what is framed."""
