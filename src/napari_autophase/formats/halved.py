@@ -67,7 +67,9 @@ def halved(counts: np.ndarray, bad: np.ndarray | None) -> tuple[np.ndarray | Non
             parts[index][rows, columns] = True
             where = f"rows {rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}"
             said[index] = f"frame {index} ({where})"
-    counting = np.any([frame > 0 for frame in frames], axis=0)  # a gap of the detector holds nothing in any frame
+    counting = np.any(
+        [frame > 0 for frame in frames], axis=0
+    )  # a gap of the detector holds nothing in any frame
     fewest = max(_FEWEST, _SHARE * np.count_nonzero(counting))
     parts = {
         at: part
