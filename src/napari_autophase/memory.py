@@ -26,6 +26,9 @@ _SIGNS = (
     "can't start new thread",  # there is no room for its stack
 )
 """How libraries say that memory ran out, if not by a MemoryError."""
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+"""Parameters of glibc's ``mallopt``: from how much free memory on some goes back to the system (-1: from none on), and how many
+arrays may have pages of their own, which go back as soon as they are freed."""
 
 
 class OutOfMemory(InputError):
@@ -57,6 +60,22 @@ def threads_bytes(threads: int) -> int:
     if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
         return 0
     return max(0, threads - psutil.Process().num_threads()) * _THREAD
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed for the next arrays, where it can be told so (glibc); for the whole process.
+
+    A process that takes and frees large arrays all the time, as training does, otherwise waits a third of its time for the
+    system's pages.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, -1)
 
 
 def what_fits(shape: Sequence[int], needed: int, available: int) -> str:

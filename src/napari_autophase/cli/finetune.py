@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..memory import keep_freed_memory
 from ..presets import Preset
 from .arguments import file_of
 from .options import DEVICE
@@ -66,6 +67,7 @@ def finetune(
     from ..training.finetune import check_target, finetune
 
     check_target(target, overwrite=force)  # before anything is computed
+    keep_freed_memory()
     job = finetune(measured, chosen, steps=steps, learning_rate=learning_rate, views=views)
     with progress.shown(False if quiet else None) as report_step:
         tuned = progress.driven(job, report_step)

@@ -22,6 +22,7 @@ import typer
 
 from ..faults import InputError
 from ..files import make_folder
+from ..memory import keep_freed_memory
 from .options import DEVICE
 from .targets import check_targets, write_each, write_json
 
@@ -58,6 +59,7 @@ def train(
         chosen = _benchmark_options(input_folder, output)
     elif config is not None:
         chosen = training.TrainingConfig.from_file(config)
+    keep_freed_memory()
     trainer = training.Trainer(chosen)
     told = trainer.ranks.first  # one process speaks for all
     for note in trainer.notes if told else ():
