@@ -132,6 +132,11 @@ def test_progress_counts_up_over_all_runs(averaged):
     steps = [progress.step for progress in refining]
     assert steps == sorted(steps)
     assert steps[-1] == refining[-1].total == 6 * 160
+    assessing = [progress for progress in seen if progress.stage == "analyse"]
+    assert (assessing[0].step, assessing[0].total) == (0, 1)
+    steps = [progress.step for progress in assessing[1:]]
+    assert steps == sorted(steps)
+    assert {progress.total for progress in assessing[1:]} == {steps[-1]} == {3 * 60}
 
 
 def test_the_same_runs_give_the_same_mean_and_come_back_from_a_file(crystal, averaged, tmp_path):
@@ -335,13 +340,13 @@ def one_run(crystal):
     return outcome.Run(truth, support, figures, np.zeros(0), 0, (), "cpu", "torch", None, {}), prepared
 
 
-def with_starts(crystal, one_run, *starts, **figures):
-    """What comes of it if those were its starts."""
+def with_starts(crystal, one_run, *starts, told=lambda _: None, **figures):
+    """What comes of it if those were its starts; `told` is told of its progress."""
     found, prepared = one_run
     found = replace(found, starts=np.stack(starts).astype(np.complex64), figures={**found.figures, **figures})
     recipe = Recipe.from_preset("best").with_settings({"refine.algorithm": "10*ER", "device": "cpu"})
     where = crystal.voxel_steps_nm, crystal.q_bragg_per_nm, torch.device("cpu"), Stopwatch()
-    return driven(averaging.of_starts(found, prepared, recipe, *where), lambda _: None)
+    return driven(averaging.of_starts(found, prepared, recipe, *where), told)
 
 
 def test_starts_of_one_run_that_agree_tell_its_error(crystal, one_run):
@@ -349,7 +354,12 @@ def test_starts_of_one_run_that_agree_tell_its_error(crystal, one_run):
     found, _ = one_run
     grid = np.indices(found.object.shape)
     bent = found.object * np.exp(0.2j * np.cos(grid[2] * 2 * np.pi / 9))
-    one = with_starts(crystal, one_run, found.object, found.object)
+    seen: list[Progress] = []
+    one = with_starts(crystal, one_run, found.object, found.object, told=seen.append)
+    steps = [(progress.step, progress.total) for progress in seen]
+    assert steps[0] == (0, 1)
+    assert steps[1:] == sorted(steps[1:])
+    assert {total for _, total in steps[1:]} == {steps[-1][0]} == {2 * 10 + 3 * 60}
     two = with_starts(crystal, one_run, found.object, np.roll(analysis.twin(bent), 2, 0) * 1j)
     assert [row["share"] for row in two.trust.runs] == [0, 0, 1, 2, 3, 3, 3]
     assert two.trust.runs[1]["twin"] == 1

@@ -14,6 +14,7 @@ from .enough import judged
 from .outcome import OUTLIER, Run, over_background, shells, sureness
 from .progress import relayed
 from .recipe import Recipe, algorithm
+from .recipe.plans import BOOTSTRAP_STEPS, BOOTSTRAPS, assessing
 from .reconstruction import Progress
 from .runs import diffraction, single
 from .stopwatch import Stopwatch
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from .phasing import Diffraction, Phased
     from .preparation import Prepared
 
-BOOTSTRAPS, STEPS = 3, 60
-"""Simulated measurements of what was found, and the iterations that each is phased for."""
 _DOMAIN = 0x2E5EA25E
 """Enters the seed of their photons, so that no random number is used twice."""
 
@@ -59,6 +58,7 @@ def several(
         seconds.append(stage.clock() - begun)
 
     with stage("analyse"):
+        yield Progress("analyse", 0, 1)
         return (
             yield from _averaged(
                 found, shares, seconds, prepared, recipe, voxel_steps_nm, q_bragg_per_nm, device, stage
@@ -102,7 +102,8 @@ def _averaged(
     mean, support = mean.astype(np.complex64), best.support
     data = diffraction(prepared, recipe, device).explained(best.blur)
     object, figures = phasing.judged(mean, support, data)
-    bootstrapped = yield from _bootstrapped(object, support, prepared, data, recipe, stage)
+    jobs = assessing(algorithm.parse(recipe.refine.algorithm), halves=False)
+    bootstrapped = yield from _bootstrapped(object, support, prepared, data, recipe, stage, jobs)
     again = [analysis.align(each, mean, ramp=True, twins=False) for each, _ in bootstrapped]
     rows += [
         {**row, "agreement": abs(alike)} for (_, row), (_, alike) in zip(bootstrapped, again, strict=True)
@@ -143,13 +144,15 @@ def of_starts(
     Half of the photons each are phased from what was found, twice, and what was found is bootstrapped: a seventh of what
     several runs take.
     """
-    if found.starts is None or len(found.starts) < 2 or not trust.explains(found.figures):
-        return found
     with stage("analyse"):
+        yield Progress("analyse", 0, 1)
+        if found.starts is None or len(found.starts) < 2 or not trust.explains(found.figures):
+            return found
         near = trust.aligned(list(found.starts), found.object)
         agreeing = np.flatnonzero(np.array(near.agreements) >= trust.AGREE)
         if len(agreeing) < 2:
             return found
+        jobs = assessing(algorithm.parse(recipe.refine.algorithm), halves=True)
         row = {"seed": float(recipe.seed), "kept": 1.0, "twin": 0.0}
         objects, rows = [], []
         for one in agreeing:
@@ -159,12 +162,13 @@ def of_starts(
         for share, half in enumerate(preparation.halves(prepared, recipe.seed), 1):
             data, begun = diffraction(half, recipe, device).explained(found.blur), stage.clock()
             begin = found.object * np.float32(np.sqrt(0.5))
-            phased = yield from _going_on(data, begin, found.support, recipe, recipe.refine.algorithm)
+            job = _going_on(data, begin, found.support, recipe, recipe.refine.algorithm)
+            phased = yield from _of_all(job, jobs, share - 1)
             rows.append({**row, "share": float(share), "seconds": stage.clock() - begun, **phased.figures})
             objects.append(phased.object)
         data = diffraction(prepared, recipe, device).explained(found.blur)
         for each, figures in (
-            yield from _bootstrapped(found.object, found.support, prepared, data, recipe, stage)
+            yield from _bootstrapped(found.object, found.support, prepared, data, recipe, stage, jobs)
         ):
             rows.append(figures)
             objects.append(each)
@@ -192,6 +196,7 @@ def _bootstrapped(
     data: Diffraction,
     recipe: Recipe,
     stage: Stopwatch,
+    jobs: tuple[int, ...],
 ) -> Generator[Progress, None, list[tuple[np.ndarray, dict[str, float]]]]:
     """Measure what was found `BOOTSTRAPS` times in a simulation, photon noise, gaps and all, and phase that from what was found.
 
@@ -228,7 +233,8 @@ def _bootstrapped(
             backend=recipe.backend,
             bounded=True,
         ).explained(data.blur)
-        phased = yield from _going_on(again, object, support, recipe, f"{STEPS}*{last}")
+        job = _going_on(again, object, support, recipe, f"{BOOTSTRAP_STEPS}*{last}")
+        phased = yield from _of_all(job, jobs, len(jobs) - BOOTSTRAPS + number)
         row = {"seed": float(recipe.seed), "share": float(trust.BOOTSTRAPPED), "kept": 1.0, "twin": 0.0}
         found.append((phased.object, {**row, "seconds": stage.clock() - begun, **phased.figures}))
     return found
@@ -254,8 +260,18 @@ def _going_on(
             "shrink_wrap": still,
         }
     )
-    job = phasing.refine(data, phasing.Starts(object[None], support[None]), plan, coherence="given")
-    return (yield from relayed(job, lambda now: Progress("analyse", now.step, now.total)))
+    return phasing.refine(data, phasing.Starts(object[None], support[None]), plan, coherence="given")
+
+
+def _of_all(
+    job: Generator[Progress, None, Phased], jobs: tuple[int, ...], index: int
+) -> Generator[Progress, None, Phased]:
+    """Do one of the jobs of the analysis, which have so many iterations; its progress is that of all."""
+
+    def of_all(now: Progress) -> Progress:
+        return Progress("analyse", sum(jobs[:index]) + round(jobs[index] * now.step / now.total), sum(jobs))
+
+    return relayed(job, of_all)
 
 
 def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Generator[Progress, None, Run]:

@@ -89,6 +89,7 @@ def _reconstruct(
     model = network.load(recipe.guess.weights, device) if guesses else None
     if begin is not None:
         found = yield from runs.further(prepared, recipe, begin, device, stage)
+        yield Progress("analyse", 0, 1)
         notes = (*notes, f"Went on from a result of {begin.iterations} iterations.")
     elif recipe.runs == 1:
         found = yield from runs.single(prepared, recipe, model, device, stage)
@@ -97,7 +98,6 @@ def _reconstruct(
         found = yield from averaging.several(prepared, recipe, model, device, stage, steps, q_bragg)
 
     with stage("analyse"):
-        yield Progress("analyse", 0, 1)
         notes = (
             *notes,
             *doubts_of(prepared.geometry, prepared.peak, found.support),

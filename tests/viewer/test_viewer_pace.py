@@ -17,7 +17,8 @@ def best_of(voxels: int):
     """Steps of `best` and when each is done, in a machine on which a step of one start takes as long as it has voxels.
 
     28 starts on 64³ voxels, then 14, then 7, of 180 steps each; then 40 steps of four starts on the scan's own grid, and 60 of
-    twice as many, which go on from means too.
+    twice as many, which go on from means too; last 140 steps of one start with each half of the photons, and 60 of each of
+    three simulations.
     """
     now, window = 0.0, 64**3
     for index, starts in enumerate((28, 14, 7)):
@@ -27,6 +28,9 @@ def best_of(voxels: int):
     for step in range(140):
         now += (4 if step < 100 else 8) * voxels
         yield now, Progress("refine", step + 1, 140)
+    for step in range(2 * 140 + 3 * 60):
+        now += voxels
+        yield now, Progress("analyse", step + 1, 460)
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 64), (200, 128, 128)])
@@ -155,10 +159,24 @@ def test_a_computer_that_is_twice_as_busy_is_heard_of_at_once():
 
 def test_of_a_first_run_a_phase_is_known_once_it_has_begun():
     plan = Plan.of((96, 96, 96), Recipe.from_preset("best"))
-    said, end = followed(Pace(plan, 0.0), slow_network(plan, analyse_s=0.1))
+    analyse_s = (
+        30 * plan.work["analyse"] / plan.work["refine"]
+    )  # its iterations take as long as those of the refinement
+    said, end = followed(Pace(plan, 0.0), slow_network(plan, analyse_s=analyse_s))
     for progress, now, _, left in said:
         if progress.stage == "refine" and progress.step > 5:
             assert left == pytest.approx(end - now, rel=0.1, abs=0.7), progress
+
+
+def test_the_bar_is_not_full_before_what_was_found_is_assessed():
+    shape = (200, 128, 128)
+    run = list(best_of(200 * 128 * 128))
+    end = run[-1][0]
+    pace = Pace(Plan.of(shape, Recipe.from_preset("best")), 0.0)
+    said = {(now.stage, now.step): (pace.follow(now, 60 * at / end)[0], at / end) for at, now in run}
+    for step in (("refine", 140), ("analyse", 140), ("analyse", 280), ("analyse", 400)):
+        part, truly = said[step]
+        assert part == pytest.approx(truly, abs=0.05)
 
 
 def test_the_network_s_looks_are_no_steps_of_the_search():

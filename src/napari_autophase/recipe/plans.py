@@ -36,6 +36,8 @@ GENTLE = {"threshold": 0.15}
 """Shrink-wrap of long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update."""
 SEARCH = "20*ER+120*EHIO+40*ER"
 """What every start of a search goes through there; see `phasing.projections.project_uniform`."""
+BOOTSTRAPS, BOOTSTRAP_STEPS = 3, 60
+"""Simulated measurements of what was found (see `averaging`), and the iterations that each is phased for."""
 THOROUGH: dict[str, Any] = {
     **{"candidates": 4, "keep": 4},
     **{"starts": 24, "rounds": 3, "enough": 0.0, "side": 64, "polish": SEARCH},
@@ -46,6 +48,13 @@ THOROUGH: dict[str, Any] = {
 def settled(steps: tuple[str, ...]) -> tuple[str, ...]:
     """Return the iterations of a run in partly coherent light: at least `SETTLING` go downhill, or are of the last kind."""
     return steps + steps[-1:] * max(0, SETTLING - (len(steps) - tail(steps)))
+
+
+def assessing(steps: tuple[str, ...], halves: bool) -> tuple[int, ...]:
+    """Return the iterations of every job by which a result is assessed: those of `steps` with half of the photons, twice if
+    `halves`, then those of the bootstraps; nothing is done for a network's guess alone.
+    """
+    return ((len(steps),) * 2 * halves + (BOOTSTRAP_STEPS,) * BOOTSTRAPS) if steps else ()
 
 
 PLANS: dict[str, dict[str, dict[str, Any]]] = {

@@ -9,7 +9,7 @@ from itertools import accumulate, product
 
 from ...recipe import Recipe, Refinement
 from ...recipe.algorithm import parse, tail
-from ...recipe.plans import PRELUDE, settled
+from ...recipe.plans import PRELUDE, assessing, settled
 from ...reconstruction import Progress
 
 SOON_S = 0.2
@@ -73,13 +73,16 @@ class Plan:
             part = min(guess.side**3, voxels)
             search = polish * part * sum(max(2, starts / 2**k) for k in range(guess.rounds))
         each = _each_iteration(refine)
+        alone = recipe.runs == 1
+        compared = not alone or (guess.keep > 1 and guess.start != "random")
+        assessed = assessing(parse(refine.algorithm), halves=alone) if compared else ()
         runs = 1 if recipe.runs == 1 else recipe.runs + max(recipe.runs, 2)
         work = {
             "prepare": PREPARE * voxels,
             "look": look,
             "search": search,
             "refine": runs * sum(each) * voxels * max(1, recipe.number_of_starts),
-            "analyse": ANALYSE * voxels,
+            "analyse": (ANALYSE + sum(assessed)) * voxels,
         }
         return cls(work, guess.rounds, polish, guess.candidates, each)
 
