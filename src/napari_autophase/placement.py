@@ -84,6 +84,45 @@ def placed(
     )
 
 
+def arranged(
+    found: Reconstruction, order: tuple[int, ...] = (0, 1, 2), conjugated: bool = False
+) -> Reconstruction:
+    """Return a result of another program, its array being as it is said to be.
+
+    Parameters
+    ----------
+    found
+        The result as its file has it.
+    order
+        Which axes of the array are rocking angle, row and column.
+    conjugated
+        Whether its phase is +Q·u, so that the conjugate is taken.
+
+    Raises
+    ------
+    InputError
+        If an axis is missing, or the axes of a result are to be turned that has a place already.
+    """
+    said, notes = ",".join(map(str, order)), list(found.notes)
+    object, support, whole = found.object, found.support, found.phased_shape
+    if sorted(order) != [0, 1, 2]:
+        raise InputError(
+            f"--axes {said}: name each of the array's axes 0, 1, 2 once, in the order rocking, row, column."
+        )
+    if order != (0, 1, 2):
+        if found.voxel_steps_nm is not None or found.peak is not None:
+            raise InputError(
+                f"--axes {said}: the file of {found.name} says which of its axes are which; leave --axes out."
+            )
+        object, support = object.transpose(order).copy(), support.transpose(order).copy()
+        whole = None if whole is None else (whole[order[0]], whole[order[1]], whole[order[2]])
+        notes.append(f"The axes of the file's array are taken in the order {said}, as was said.")
+    if conjugated:
+        object = object.conj()
+        notes.append("Conjugated, as was said: its phase was +Q·u.")
+    return replace(found, object=object, support=support, phased_shape=whole, notes=tuple(notes))
+
+
 def said_of(known: Geometry | None, shape: tuple[int, int, int] | None, found: Reconstruction) -> list[str]:
     """Return what is said of a geometry of the scan in which `found` was found: that it is unknown, or what was assumed in it."""
     if known is None or shape is None or found.peak is None:

@@ -433,6 +433,40 @@ def test_a_result_of_another_program_gets_its_geometry_here(dock, session, viewe
     assert "no pixel" in dock.placing.note.text()
 
 
+def test_axes_and_sign_of_another_programs_array_are_said_here(dock, session, qtbot):
+    given = make_reconstruction(nm=False)
+    file = given.object
+    result = session.add_result(given)
+    placing = dock.placing
+    placing.axes.setCurrentText("2, 0, 1")
+    placing.axes.activated.emit(placing.axes.currentIndex())
+    qtbot.waitUntil(lambda: "2,0,1" in " ".join(result.reconstruction.notes), timeout=120_000)
+    # what rocks is the last axis of the file's array, rows are its first
+    np.testing.assert_array_equal(result.reconstruction.object, np.moveaxis(file, -1, 0))
+    session.mark_result(result, True, "the good one")
+    placing.conjugated.click()
+    qtbot.waitUntil(lambda: "Conjugated" in " ".join(result.reconstruction.notes), timeout=120_000)
+    np.testing.assert_array_equal(result.reconstruction.object, np.moveaxis(file, -1, 0).conj())
+    assert result.reconstruction.remark == "the good one"
+    # it may be said anew, and after a geometry, which then is that of the array as it is said to be
+    session.place_result(result, replace(GEOMETRY, direct_beam_pixel=None))
+    qtbot.waitUntil(lambda: result.unit == "nm", timeout=120_000)
+    placing.follow()
+    assert not placing.axes.isHidden()
+    placing.axes.setCurrentText("1, 2, 0")
+    placing.axes.activated.emit(placing.axes.currentIndex())
+    qtbot.waitUntil(lambda: "1,2,0" in " ".join(result.reconstruction.notes), timeout=120_000)
+    now = result.reconstruction
+    np.testing.assert_array_equal(now.object, np.moveaxis(file, 0, -1).conj())
+    assert (now.geometry is not None, now.scan_geometry.energy_kev) == (True, GEOMETRY.energy_kev)
+    assert not any("2,0,1" in note for note in now.notes)
+    placing.conjugated.click()
+    placing.axes.setCurrentText("0, 1, 2")
+    placing.axes.activated.emit(placing.axes.currentIndex())
+    qtbot.waitUntil(lambda: np.array_equal(result.reconstruction.object, file), timeout=120_000)
+    assert not any("as was said" in note for note in result.reconstruction.notes)
+
+
 def test_what_is_typed_of_a_result_s_geometry_is_there_again_with_the_result(qtbot, viewer, session):
     one, other = (session.add_result(make_reconstruction(name, nm=False)) for name in ("one", "other"))
     for which in ("dock", "another dock"):
@@ -457,6 +491,13 @@ def test_where_the_scan_is_here_its_geometry_is_the_result_s(dock, session, scan
     session.add_scan(scan)
     session.add_result(replace(make_reconstruction(nm=False), peak=(12.0, 12.0, 12.0)))
     assert dock.placing.isHidden()
+
+
+def test_the_axes_of_what_says_them_itself_are_not_asked_for(dock, session):
+    session.add_result(make_reconstruction())  # on a grid of the laboratory
+    assert not dock.placing.isHidden()
+    assert dock.placing.axes.isHidden()
+    assert dock.placing.conjugated.isHidden()
 
 
 def test_the_panel_follows_a_result_that_is_shown_by_a_key(dock, session, qtbot):

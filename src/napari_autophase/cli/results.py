@@ -49,6 +49,7 @@ def read_result(
 ) -> Reconstruction:
     """Return a result in the geometry that it has, or that is said."""
     from .. import formats
+    from ..placement import arranged
 
     if not formats.holds_crystal(result):
         raise InputError(
@@ -56,11 +57,9 @@ def read_result(
             "reconstruct it first."
         )
     found = formats.read_reconstruction(result)
-    if axes is not None:
-        found = _turned(found, axes)
-    if conjugate:
-        note = "Conjugated, as was said: its phase was +Q·u."
-        found = replace(found, object=found.object.conj(), notes=(*found.notes, note))
+    order = formats.numbers_in(axes=axes)["axes"] or (0, 1, 2)
+    if axes is not None or conjugate:
+        found = arranged(found, order, conjugate)
     factors, shape = (1, 1, 1), None
     if choice.path is not None and choice.path.suffix.lower() in (".yml", ".yaml"):
         from .bcdi_config import grid_in, is_flipped
@@ -91,29 +90,6 @@ def read_result(
         found = replace(found, phased_shape=None if shape == found.shape else shape)
     row_column = None if peak is None else numbers(peak, "--peak", 2)
     return choice.placed(found, row_column, factors)  # type: ignore[arg-type]
-
-
-def _turned(found: Reconstruction, text: str) -> Reconstruction:
-    """Return the result of another program with the axes of its array in the order that is said."""
-    from .. import formats
-
-    order = formats.numbers_in(axes=text)["axes"] or ()
-    if sorted(order) != [0, 1, 2]:
-        raise InputError(
-            f"--axes {text}: name each of the array's axes 0, 1, 2 once, in the order rocking, row, column."
-        )
-    if found.voxel_steps_nm is not None or found.peak is not None:
-        raise InputError(
-            f"--axes {text}: the file of {found.name} says which of its axes are which; leave --axes out."
-        )
-    whole = found.phased_shape
-    return replace(
-        found,
-        object=found.object.transpose(order).copy(),
-        support=found.support.transpose(order).copy(),
-        phased_shape=None if whole is None else (whole[order[0]], whole[order[1]], whole[order[2]]),
-        notes=(*found.notes, f"The axes of the file's array are taken in the order {text}, as was said."),
-    )
 
 
 def analysed(result: str, seen: Analysed) -> Reconstruction:

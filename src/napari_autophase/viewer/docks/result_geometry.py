@@ -5,19 +5,25 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import permutations
 
 from napari.utils.notifications import show_error
 
 from ...scan import InputError
 from ..model import gists
+from ..model.arrangements import Arrangement, says_axes
 from ..model.results import ResultLayers
 from ..model.session import Session
 from ..widgets.fields import Words
 from ..widgets.geometry_form import GeometryForm, Incomplete
 from ..widgets.layout import caption, form
+from ..widgets.narrow import Combo, Tick
 from ..widgets.notes import Note
 from ..widgets.section import Section
 from ..widgets.words import in_window
+
+_ORDERS = tuple(permutations(range(3)))
+"""In which the axes of an array may be."""
 
 
 class ResultGeometry(Section):
@@ -41,14 +47,30 @@ class ResultGeometry(Section):
             "Where the Bragg peak lies in the scan's frames.\n"
             "Wanted where the direct beam is given; without either, the detector's angles are those of the peak."
         )
+        self.axes = Combo()
+        self.axes.addItems([", ".join(map(str, order)) for order in _ORDERS])
+        self.axes.setToolTip(
+            "Which axes of the file's array, counted from 0, are the rocking angle, the rows and the columns of the detector:\n"
+            "another program's file does not say it."
+        )
+        self.axes_label = caption("Axes of the array", self.axes.toolTip())
+        self.conjugated = Tick("The phase is +Q·u")
+        self.conjugated.setToolTip(
+            "The program that made the array came from the crystal to the detector by an inverse Fourier transform:\n"
+            "the conjugate is taken, whose phase is −Q·u, so that strain has the right sign."
+        )
         self.note = Note()
         lines = form(self.body)
+        lines.addRow(self.axes_label, self.axes)
+        lines.addRow(self.conjugated)
         lines.addRow(self.form)
         lines.addRow(caption("Bragg peak", self.peak.toolTip()), self.peak)
         lines.addRow(self.note)
         self.form.typed.connect(self._on_typed)
         self.form.entered.connect(self._use)
         self.peak.chosen.connect(lambda _: self._use(anew=True))
+        self.axes.activated.connect(lambda _: self._arrange())
+        self.conjugated.clicked.connect(lambda _: self._arrange())
         self.follow()
 
     def follow(self) -> None:
@@ -59,6 +81,7 @@ class ResultGeometry(Section):
         if result is None or not alone:
             return
         found, another = result.reconstruction, self._shown is None or self._shown() is not result
+        self._show_array(result)
         typed = self._session.typed.lines(result, found.scan_geometry)
         if typed and not another and self.form.given == found.scan_geometry:
             return  # what is being typed stays, and what is said of it
@@ -91,6 +114,28 @@ class ResultGeometry(Section):
             return
         self.note.say("Placing the crystal…")
         self._session.place_result(result, geometry, peak, self._refuse)
+
+    def _show_array(self, result: ResultLayers) -> None:
+        said, unknown = self._session.arrangement_of(result), not says_axes(result.reconstruction)
+        for one in (self.axes_label, self.axes, self.conjugated):
+            one.setVisible(unknown)
+        self.axes.setCurrentIndex(_ORDERS.index(said.order))
+        self.conjugated.setChecked(said.conjugated)
+
+    def _arrange(self) -> None:
+        result = self._result()
+        if result is None:
+            return
+        said = Arrangement(_ORDERS[self.axes.currentIndex()], self.conjugated.isChecked())
+        if said == self._session.arrangement_of(result):
+            return
+        try:
+            peak = _pixel(self.peak.path)
+        except InputError as error:
+            self.note.say(str(error), error=True)
+            return
+        self.note.say("Placing the crystal…")
+        self._session.arrange_result(result, said, peak, self._refuse)
 
     def _keep(self, result: ResultLayers) -> None:
         """Let what is typed be there again when this panel, or this result, is."""

@@ -16,6 +16,7 @@ from ...geometry import Geometry
 from ...reconstruction import Reconstruction
 from ...scan import Scan
 from . import layers
+from .arrangements import Arrangement, Arrangements
 from .drawing import Drawing, Look, draw
 from .live import Live
 from .piece_queue import PieceQueue, while_there
@@ -69,6 +70,7 @@ class Gallery:
         self._queue, self._make_tasks = queue, make_tasks
         self._make_room, self._placed, self._live_crystal = make_room, placed, live
         self._tasks: Tasks | None = None
+        self.arrangements = Arrangements()
 
     @property
     def results(self) -> list[layers.ResultLayers]:
@@ -144,13 +146,15 @@ class Gallery:
         geometry: Geometry | None,
         peak: tuple[float, float] | None,
         failed: Callable[[Exception], object],
+        arrangement: Arrangement | None = None,
     ) -> None:
-        """Draw a result by another geometry, in the background."""
+        """Draw a result by another geometry, in the background; with an arrangement also what its file has, as that says."""
+        found = result.reconstruction if arrangement is None else self.arrangements.put(result, arrangement)
         self._tasks = self._tasks or self._make_tasks()
         self._tasks.start(
             f"result {result.group}",
             draw_placed,
-            *(result.reconstruction, geometry, peak, result.look),
+            *(found, geometry, peak, result.look, arrangement),
             done=partial(self._redraw, result),
             failed=failed,
         )
@@ -189,12 +193,17 @@ def _names(found: Found) -> tuple[str, str]:
 
 
 def draw_placed(
-    found: Reconstruction, geometry: Geometry | None, peak: tuple[float, float] | None, look: Look
+    found: Reconstruction,
+    geometry: Geometry | None,
+    peak: tuple[float, float] | None,
+    look: Look,
+    arrangement: Arrangement | None = None,
 ) -> Drawing:
-    """Return the drawing of a result, another program's too, by a geometry; see `placement.placed`."""
-    from ...placement import placed
+    """Return the drawing of a result, another program's too, by a geometry; see `placement.placed` and `placement.arranged`."""
+    from ...placement import arranged, placed
 
-    return _drawn(found, placed(found, geometry, peak=None if found.peak is not None else peak), look)
+    there = found if arrangement is None else arranged(found, *arrangement)
+    return _drawn(found, placed(there, geometry, peak=None if found.peak is not None else peak), look)
 
 
 def _drawn(before: Reconstruction, now: Reconstruction, look: Look) -> Drawing:

@@ -14,6 +14,7 @@ from ...recipe import Recipe
 from ...reconstruction import Reconstruction
 from ...scan import Scan
 from . import compat, layers
+from .arrangements import Arrangement
 from .arrivals import Arrivals
 from .background import AtOnce, Background
 from .controller import Controller, Job, Run
@@ -301,6 +302,20 @@ class Session:
     ) -> None:
         """Draw a result by another geometry, as `placement.placed` takes it; `failed` is told where that cannot be."""
         self._gallery.give_geometry(result, geometry, peak, failed)
+
+    def arrange_result(
+        self,
+        result: layers.ResultLayers,
+        arrangement: Arrangement,
+        peak: tuple[float, float] | None = None,
+        failed: Callable[[Exception], object] = bool,
+    ) -> None:
+        """Draw a result of another program, its array being as it is said to be, in the geometry that it has now."""
+        self._gallery.give_geometry(result, result.reconstruction.scan_geometry, peak, failed, arrangement)
+
+    def arrangement_of(self, result: layers.ResultLayers) -> Arrangement:
+        """Return what was said of the array of a result."""
+        return self._gallery.arrangements.of(result)
 
     def _bring_layer_back(self, result: layers.ResultLayers, role: str) -> None:
         result.make(role)
