@@ -27,8 +27,8 @@ from vispy.scene import SceneCanvas
 
 from napari_autophase import Recipe
 from napari_autophase.simulation import simulate
-from napari_autophase.viewer.model import saving
-from napari_autophase.viewer.model.landmarks import KINDS
+from napari_autophase.viewer.model.crystal.landmarks import KINDS
+from napari_autophase.viewer.model.result import saving
 from napari_autophase.viewer.model.session import Session
 from napari_autophase.viewer.sessions import session_of
 from napari_autophase.viewer.warmup import engine

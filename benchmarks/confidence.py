@@ -17,8 +17,9 @@ import common
 import numpy as np
 from common import RESULTS, Rows, table
 
-from napari_autophase import Recipe, analysis, run, runs, simulation
+from napari_autophase import Recipe, analysis, run, simulation
 from napari_autophase.analysis import trust
+from napari_autophase.runs import attempts
 
 FITTED = (*range(9_600_000, 9_600_149), *range(9_600_400, 9_600_553), *range(9_650_000, 9_650_180))
 TESTED = 9_660_000
@@ -91,7 +92,7 @@ def main() -> None:
         "--fit", action="store_true", help="print coefficients instead, of 482 other crystals"
     )
     options = parser.parse_args()
-    runs.is_enough = lambda *_: True  # it is the first attempt that is asked
+    attempts.is_enough = lambda *_: True  # it is the first attempt that is asked
     known = Rows(RESULTS / "confidence.jsonl")
     key = common.key(common.recipe_key(Recipe.from_preset("fast")))
     seeds = FITTED if options.fit else range(TESTED, TESTED + options.crystals)

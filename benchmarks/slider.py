@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_autophase import Recipe
 from napari_autophase.simulation import simulate
-from napari_autophase.viewer.model.results import results
+from napari_autophase.viewer.model.result.results import results
 from napari_autophase.viewer.sessions import session_of
 
 

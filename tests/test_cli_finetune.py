@@ -7,9 +7,10 @@ import json
 import pytest
 import torch
 
-from napari_autophase import cli, formats, network, runs
+from napari_autophase import cli, formats, network
 from napari_autophase.network.compact import CompactNet
 from napari_autophase.network.weights import SHIPPED, Model
+from napari_autophase.runs import attempts
 from napari_autophase.simulation import simulate
 
 QUICK = ["--steps", "2", "--views", "1", "--device", "cpu", "--set", "guess.candidates=1", "--set", "guess.polish=2*ER",
@@ -29,7 +30,7 @@ def small_network(monkeypatch):
     small = CompactNet((4, 8, 8, 8), (4, 8, 8), stages=2, projections=1).eval().requires_grad_(False)
     monkeypatch.setattr(network, "load", lambda *_: Model(small, "0" * 64, torch.device("cpu")))
     # what it guesses is not phased again with more starts
-    monkeypatch.setattr(runs, "is_enough", lambda *_: True)
+    monkeypatch.setattr(attempts, "is_enough", lambda *_: True)
 
 
 def run(*arguments: object) -> int:

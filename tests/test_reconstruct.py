@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_autophase import analysis, runs
+from napari_autophase import analysis
 from napari_autophase.geometry import scattering_vector
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import reconstruct, run, with_geometry_of
 from napari_autophase.reconstruction import Progress, Reconstruction
+from napari_autophase.runs import attempts
 from napari_autophase.scan import InputError, fingerprint
 from napari_autophase.simulation import Simulated, simulate
 
@@ -146,7 +147,7 @@ def test_cropping_by_two_doubles_the_voxel_and_finds_the_same_crystal(crystal):
 
 
 def test_the_network_guess_runs_on_any_shape_and_is_repeatable(crystal, untrained, monkeypatch):
-    monkeypatch.setattr(runs, "is_enough", lambda *_: True)  # what is found is not phased again
+    monkeypatch.setattr(attempts, "is_enough", lambda *_: True)  # what is found is not phased again
     recipe = Recipe.from_preset("fast").with_settings(
         {
             "guess.weights": untrained,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_autophase import analysis, averaging, formats, outcome, phasing, runs
+from napari_autophase import analysis, formats, phasing
 from napari_autophase.cli import main
 from napari_autophase.evidence import TRUST_MAPS
 from napari_autophase.preparation import halves, prepare
@@ -17,9 +17,10 @@ from napari_autophase.progress import driven
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run, with_geometry_of
 from napari_autophase.reconstruction import JUDGED, Progress
+from napari_autophase.runs import attempts, averaging, outcome
+from napari_autophase.runs.stopwatch import Stopwatch
 from napari_autophase.scan import Scan
 from napari_autophase.simulation import simulate
-from napari_autophase.stopwatch import Stopwatch
 
 SHORT = Recipe.from_preset("iterative").with_settings(
     {"refine.algorithm": "2*(10*ER+60*HIO)+20*ER", "refine.starts": 2, "device": "cpu"}
@@ -433,7 +434,7 @@ def test_what_is_enough_depends_on_the_light():
             "deviance_ratio": 1.2,
         }
         run_ = outcome.Run(nothing, nothing > 0, figures, nothing, 0, (), "cpu", "torch", blur, {})
-        return runs.is_enough(run_, True)
+        return attempts.is_enough(run_, True)
 
     assert not enough(1.75, 6.0)
     assert enough(1.55, 6.0)
@@ -460,7 +461,7 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
             return next(left)
             yield
 
-        monkeypatch.setattr(runs, "_attempt", attempt)
+        monkeypatch.setattr(attempts, "_attempt", attempt)
 
     def one(object, ratio, sigma=None, confidence=0.9):
         figures = {
@@ -480,7 +481,7 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
     def found(recipe, *outcomes, prepared=whole):
         asked.clear()
         attempts(*outcomes)
-        job = runs.single(prepared, recipe, None, torch.device("cpu"), None)
+        job = attempts.single(prepared, recipe, None, torch.device("cpu"), None)
         with pytest.raises(StopIteration) as end:
             next(job)
         return end.value.value

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import analysis, averaging, formats, geometry, memory, preparation, progress, runs
+from . import analysis, formats, geometry, memory, preparation, progress
 from .light import Coherence
 from .placement import doubts_of, placed
 from .recipe import Recipe
 from .reconstruction import BEGUN_WITH, UNKNOWN_GEOMETRY, Progress, Reconstruction
+from .runs import attempts, averaging
+from .runs.stopwatch import Clock, Stopwatch
 from .scan import InputError, Scan, fingerprint
-from .stopwatch import Clock, Stopwatch
 from .version import full_version
 
 if TYPE_CHECKING:
-    from .outcome import Run
     from .phasing import Blur
+    from .runs.outcome import Run
 
 
 def reconstruct(
@@ -88,11 +89,11 @@ def _reconstruct(
     guesses = begin is None and recipe.guess.start != "random"
     model = network.load(recipe.guess.weights, device) if guesses else None
     if begin is not None:
-        found = yield from runs.further(prepared, recipe, begin, device, stage)
+        found = yield from attempts.further(prepared, recipe, begin, device, stage)
         yield Progress("analyse", 0, 1)
         notes = (*notes, f"Went on from a result of {begin.iterations} iterations.")
     elif recipe.runs == 1:
-        found = yield from runs.single(prepared, recipe, model, device, stage)
+        found = yield from attempts.single(prepared, recipe, model, device, stage)
         found = yield from averaging.of_starts(found, prepared, recipe, steps, q_bragg, device, stage)
     else:
         found = yield from averaging.several(prepared, recipe, model, device, stage, steps, q_bragg)

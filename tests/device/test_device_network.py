@@ -12,11 +12,12 @@ from phasing_crystals import crystal, finish, photons
 from pretended import pretended
 
 import napari_autophase
-from napari_autophase import network, runs
+from napari_autophase import network
 from napari_autophase.network import inference, weights
 from napari_autophase.network.compact import CompactNet
 from napari_autophase.phasing import check_memory, device, device_lines, pick_device
 from napari_autophase.recipe import Guess, Recipe
+from napari_autophase.runs import attempts
 from napari_autophase.scan import InputError, Scan
 from napari_autophase.training import Trainer, TrainingConfig, compiling
 from napari_autophase.training.crystals import Population, simulate, stream
@@ -38,7 +39,7 @@ class Small(CompactNet):
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """A file with weights of a small network; what comes of its guesses is not phased again with more starts."""
-    monkeypatch.setattr(runs, "is_enough", lambda *_: True)
+    monkeypatch.setattr(attempts, "is_enough", lambda *_: True)
     monkeypatch.setitem(weights.NETWORKS, "small", Small)
     torch.manual_seed(0)
     file = tmp_path / "small.safetensors"

@@ -9,12 +9,13 @@ import pytest
 import torch
 from phasing_crystals import crystal, field, finish, intensity, likeness
 
-from napari_autophase import InputError, Recipe, formats, repeat, run, runs
+from napari_autophase import InputError, Recipe, formats, repeat, run
 from napari_autophase.phasing import Blur, Diffraction, Starts, expected, refine
 from napari_autophase.phasing.forward import Forward, Sharpening
 from napari_autophase.phasing.iterations import relaxation
 from napari_autophase.recipe import Refinement, ShrinkWrap
 from napari_autophase.report.seen import Seen
+from napari_autophase.runs import attempts
 from napari_autophase.scan import fingerprint
 from napari_autophase.simulation import simulate
 from napari_autophase.simulation.measurement import blurred
@@ -146,7 +147,7 @@ def test_fast_finds_a_crystal_on_a_background_as_well_as_without(monkeypatch):
     truth = simulate(7, 64, kind="cut", peak=1e5, background=5.0, oversampling=(3.0, 3.0, 3.0))
     fast = Recipe.from_preset("fast")
     found = run(truth.scan, fast.with_settings({"model.background": "estimate"}))
-    monkeypatch.setattr(runs, "is_enough", lambda *_: True)  # what is found without is not phased again
+    monkeypatch.setattr(attempts, "is_enough", lambda *_: True)  # what is found without is not phased again
     plain = run(truth.scan, fast.with_settings({"model.background": "off"}))
     # 0.965 to 0.975, as rounding has it
     assert likeness(found.object, truth.object) > 0.96 > 0.95 > likeness(plain.object, truth.object)

@@ -12,7 +12,7 @@ import torch
 from phasing_crystals import crystal, field, finish, intensity, likeness
 from scipy import ndimage
 
-from napari_autophase import InputError, Recipe, run, runs
+from napari_autophase import InputError, Recipe, run
 from napari_autophase.phasing import Blur, Diffraction, Starts, coherence, refine
 from napari_autophase.phasing.backend import choose
 from napari_autophase.phasing.blur import Kernel
@@ -22,6 +22,7 @@ from napari_autophase.phasing.search import search
 from napari_autophase.phasing.settle import settle
 from napari_autophase.phasing.starts import random_phases
 from napari_autophase.recipe import Guess, Refinement, ShrinkWrap
+from napari_autophase.runs import attempts
 from napari_autophase.simulation import simulate
 
 SIGMA = (0.5, 0.3, 0.7)
@@ -296,7 +297,7 @@ def test_fast_finds_crystals_and_the_widths_in_partly_coherent_light(seed, kind,
     truth = simulate(seed, 40, kind=kind, coherence=widths, peak=1e5, oversampling=(3.0, 3.2, 2.8))
     fast = Recipe.from_preset("fast")
     found = run(truth.scan, fast.with_settings({"model.coherence": "estimate"}))
-    monkeypatch.setattr(runs, "is_enough", lambda *_: True)  # what is found without is not phased again
+    monkeypatch.setattr(attempts, "is_enough", lambda *_: True)  # what is found without is not phased again
     plain = run(truth.scan, fast.with_settings({"model.coherence": "off"}))
     assert likeness(found.object, truth.object) > 0.97 > likeness(plain.object, truth.object)
     assert found.coherence.kind == "gaussian"
@@ -320,7 +321,7 @@ def test_a_blur_along_one_axis_is_found_where_it_is_looked_for():
 
 @pytest.mark.parametrize("seed", [6, 12])
 def test_crystals_are_found_in_light_whose_blur_is_given(seed, monkeypatch):
-    monkeypatch.setattr(runs, "is_enough", lambda *_: True)
+    monkeypatch.setattr(attempts, "is_enough", lambda *_: True)
     widths = (0.8, 0.8, 0.8)
     truth = simulate(seed, 40, kind="wulff", coherence=widths, peak=1e5, oversampling=(3.0, 3.2, 2.8))
     found = run(truth.scan, Recipe.from_preset("fast").with_settings({"model.coherence": widths}))

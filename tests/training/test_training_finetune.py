@@ -10,11 +10,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from napari_autophase import analysis, network, runs, simulation
+from napari_autophase import analysis, network, simulation
 from napari_autophase.network.compact import CompactNet
 from napari_autophase.network.weights import SHIPPED, Model, load
 from napari_autophase.phasing.grids import fit, regrid
 from napari_autophase.recipe import Recipe
+from napari_autophase.runs import attempts
 from napari_autophase.scan import InputError
 from napari_autophase.training import finetune as module
 from napari_autophase.training.finetune import finetune
@@ -51,7 +52,7 @@ def small_network(monkeypatch):
     small = CompactNet((4, 8, 8, 8), (4, 8, 8), stages=2, projections=1).eval().requires_grad_(False)
     monkeypatch.setattr(network, "load", lambda *_: Model(small, "0" * 64, torch.device("cpu")))
     # what it guesses is not phased again with more starts
-    monkeypatch.setattr(runs, "is_enough", lambda *_: True)
+    monkeypatch.setattr(attempts, "is_enough", lambda *_: True)
     return small
 
 
@@ -73,7 +74,7 @@ def worn_network(monkeypatch):
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.add_(0.3 * parameter.std() * noise)
     monkeypatch.setattr(network, "load", lambda *given: load(*given) if given[0] else model)
-    monkeypatch.setattr(runs, "is_enough", lambda *_: True)
+    monkeypatch.setattr(attempts, "is_enough", lambda *_: True)
     return model
 
 

@@ -16,12 +16,14 @@ from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
 from napari_autophase.viewer.docks.undo_row import UndoButton
-from napari_autophase.viewer.model import adoption, compat, layers
-from napari_autophase.viewer.model.drawing import draw
-from napari_autophase.viewer.model.logbook import logbook_line
-from napari_autophase.viewer.model.naming import suggested_name
-from napari_autophase.viewer.model.result_data import RECONSTRUCTION
-from napari_autophase.viewer.model.saving import SAVED, save
+from napari_autophase.viewer.model.canvas import compat
+from napari_autophase.viewer.model.crystal.drawing import draw
+from napari_autophase.viewer.model.crystal.result_data import RECONSTRUCTION
+from napari_autophase.viewer.model.result.logbook import logbook_line
+from napari_autophase.viewer.model.result.naming import suggested_name
+from napari_autophase.viewer.model.result.saving import SAVED, save
+from napari_autophase.viewer.model.scan import adoption
+from napari_autophase.viewer.model.stage import layers
 
 
 @pytest.fixture(autouse=True)

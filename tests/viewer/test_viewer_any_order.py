@@ -31,14 +31,15 @@ from napari_autophase.viewer.docks import (
     reconstruct_dock,
     scan_pictures,
 )
-from napari_autophase.viewer.model import commands, layers
-from napari_autophase.viewer.model.drawing import draw
-from napari_autophase.viewer.model.landmarks import KINDS
-from napari_autophase.viewer.model.mesh import mesh
-from napari_autophase.viewer.model.result_data import OVER_RESULT
+from napari_autophase.viewer.model import commands
+from napari_autophase.viewer.model.crystal.drawing import draw
+from napari_autophase.viewer.model.crystal.landmarks import KINDS
+from napari_autophase.viewer.model.crystal.mesh import mesh
+from napari_autophase.viewer.model.crystal.result_data import OVER_RESULT
+from napari_autophase.viewer.model.crystal.sketch import Sketch
+from napari_autophase.viewer.model.run.watch import Seen
 from napari_autophase.viewer.model.session import Session
-from napari_autophase.viewer.model.sketch import Sketch
-from napari_autophase.viewer.model.watch import Seen
+from napari_autophase.viewer.model.stage import layers
 
 pytestmark = pytest.mark.usefixtures("qapp")
 SIZE = 16

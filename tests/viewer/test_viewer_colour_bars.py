@@ -8,9 +8,9 @@ import numpy as np
 from viewer_doubles import make_reconstruction, make_scan
 from vispy.visuals.axis import _get_ticks_talbot
 
-from napari_autophase.viewer.model import layers
-from napari_autophase.viewer.model.quantity import limits
-from napari_autophase.viewer.model.stage import Stage
+from napari_autophase.viewer.model.crystal.quantity import limits
+from napari_autophase.viewer.model.stage import layers
+from napari_autophase.viewer.model.stage.stage import Stage
 
 
 def bars(viewer):

@@ -18,7 +18,7 @@ from napari_autophase.samples import sample_path
 from napari_autophase.scan import InputError
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.model.command import command
+from napari_autophase.viewer.model.scan.command import command
 
 
 def parsed(line):

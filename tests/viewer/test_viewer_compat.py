@@ -14,7 +14,7 @@ from napari.components.camera import Camera
 from packaging.version import Version
 from viewer_doubles import make_reconstruction, make_scan
 
-from napari_autophase.viewer.model import compat
+from napari_autophase.viewer.model.canvas import compat
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOM = sorted((ROOT / "src" / "napari_autophase" / "viewer").glob("*.py"))
@@ -173,7 +173,7 @@ def test_a_napari_that_is_too_old_is_refused_in_one_sentence(version):
 def test_it_is_refused_wherever_a_person_begins():
     modules = [
         *(f"docks.{name}" for name in ("workspace", "load_dock", "reconstruct_dock", "display_dock")),
-        "model.layers",
+        "model.stage.layers",
         "writer",
     ]
     code = f"""

@@ -13,8 +13,8 @@ from viewer_doubles import FakeLaunch, make_reconstruction, make_scan
 
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
-from napari_autophase.viewer.model.controller import Controller
-from napari_autophase.viewer.model.pace import Plan
+from napari_autophase.viewer.model.run.controller import Controller
+from napari_autophase.viewer.model.run.pace import Plan
 
 SCAN, RECIPE, FOUND = make_scan(), Recipe(), make_reconstruction()
 
@@ -168,7 +168,8 @@ TestAnyOrder.settings = settings(max_examples=30, stateful_step_count=20)
 
 
 def test_the_controller_needs_no_qt():
-    code = "import sys, napari_autophase.viewer.model.controller; print([m for m in sys.modules if 'Qt' in m or m == 'torch'])"
+    module = "napari_autophase.viewer.model.run.controller"
+    code = f"import sys, {module}; print([m for m in sys.modules if 'Qt' in m or m == 'torch'])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
 

@@ -11,7 +11,7 @@ from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.model.costs import PURPOSES, costs, roughly, seconds
+from napari_autophase.viewer.model.run.costs import PURPOSES, costs, roughly, seconds
 from napari_autophase.viewer.widgets.narrow import shown
 from napari_autophase.viewer.widgets.preset_choice import COST, PresetChoice
 

@@ -9,8 +9,9 @@ import pytest
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.viewer.docks.undo_row import UndoButton
-from napari_autophase.viewer.model import commands, layers
-from napari_autophase.viewer.model.mesh import Cut
+from napari_autophase.viewer.model import commands
+from napari_autophase.viewer.model.crystal.mesh import Cut
+from napari_autophase.viewer.model.stage import layers
 
 
 def delete(viewer, result):

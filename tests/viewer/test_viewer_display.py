@@ -16,8 +16,10 @@ from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 from napari_autophase import formats
 from napari_autophase.viewer.docks import display_dock
 from napari_autophase.viewer.docks.display_dock import DisplayDock
-from napari_autophase.viewer.model import commands, compat, layers
-from napari_autophase.viewer.model.mesh import Cut
+from napari_autophase.viewer.model import commands
+from napari_autophase.viewer.model.canvas import compat
+from napari_autophase.viewer.model.crystal.mesh import Cut
+from napari_autophase.viewer.model.stage import layers
 from napari_autophase.viewer.widgets.range_row import RangeRow
 
 

@@ -12,8 +12,9 @@ from napari._qt.qt_viewer import QtViewer
 from napari._qt.threads.status_checker import StatusChecker
 from viewer_doubles import make_reconstruction, make_scan
 
-from napari_autophase.viewer.model import compat, layers
-from napari_autophase.viewer.model.mesh import Cut
+from napari_autophase.viewer.model.canvas import compat
+from napari_autophase.viewer.model.crystal.mesh import Cut
+from napari_autophase.viewer.model.stage import layers
 from napari_autophase.viewer.sessions import session_of
 
 pytestmark = pytest.mark.screen

@@ -14,7 +14,7 @@ from viewer_doubles import make_scan
 
 from napari_autophase import formats
 from napari_autophase.viewer import drops
-from napari_autophase.viewer.model import compat
+from napari_autophase.viewer.model.canvas import compat
 
 
 class Canvas(QWidget):

@@ -19,7 +19,8 @@ from napari_autophase.viewer.docks import export_section
 from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.model import compat, outputs, turntable
+from napari_autophase.viewer.model.canvas import compat
+from napari_autophase.viewer.model.result import outputs, turntable
 
 
 @pytest.fixture

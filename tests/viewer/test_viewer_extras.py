@@ -11,11 +11,11 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase.analysis import twin
 from napari_autophase.viewer import sessions
 from napari_autophase.viewer.docks.beside_box import BesideBox
-from napari_autophase.viewer.model import landmarks
-from napari_autophase.viewer.model.background import AtOnce
-from napari_autophase.viewer.model.compat import _grid
-from napari_autophase.viewer.model.mesh import Cut
-from napari_autophase.viewer.model.result_data import OVER_RESULT, RESULT
+from napari_autophase.viewer.model.canvas.compat import _grid
+from napari_autophase.viewer.model.crystal import landmarks
+from napari_autophase.viewer.model.crystal.mesh import Cut
+from napari_autophase.viewer.model.crystal.result_data import OVER_RESULT, RESULT
+from napari_autophase.viewer.model.run.background import AtOnce
 from napari_autophase.viewer.model.session import Session
 
 STEP = np.array([5.0, 6.0, 7.0])

@@ -16,7 +16,7 @@ from napari_autophase.viewer.docks import image_section
 from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.model.foreign import Meaning, is_foreign_volume
+from napari_autophase.viewer.model.scan.foreign import Meaning, is_foreign_volume
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from viewer_doubles import GEOMETRY, make_reconstruction, make_scan
 
 from napari_autophase.geometry import GeometrySummary
 from napari_autophase.viewer.docks.workspace import Workspace
-from napari_autophase.viewer.model import gists, saving
-from napari_autophase.viewer.model.gists import Gist
+from napari_autophase.viewer.model.result import saving
+from napari_autophase.viewer.model.words import gists
+from napari_autophase.viewer.model.words.gists import Gist
 from napari_autophase.viewer.widgets.section import Section
 
 

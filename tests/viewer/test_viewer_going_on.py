@@ -11,7 +11,7 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase import formats
 from napari_autophase.recipe import Recipe
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.model.further import another_seed, further
+from napari_autophase.viewer.model.run.further import another_seed, further
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_autophase.viewer.docks.cut_box import CutBox
 from napari_autophase.viewer.docks.workspace import Workspace
-from napari_autophase.viewer.model import pages
+from napari_autophase.viewer.model.words import pages
 from napari_autophase.viewer.widgets.help import HelpButton, HelpWindow
 
 DOCS = Path(__file__).parents[2] / "docs"

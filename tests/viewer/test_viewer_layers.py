@@ -18,10 +18,12 @@ from napari_autophase.evidence import Trust
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Reconstruction
 from napari_autophase.scan import Scan
-from napari_autophase.viewer.model import compat, layers, readout
-from napari_autophase.viewer.model.drawing import draw
-from napari_autophase.viewer.model.mesh import LIGHT, SHADE, Cut, mesh
-from napari_autophase.viewer.model.quantity import colour_map
+from napari_autophase.viewer.model.canvas import compat
+from napari_autophase.viewer.model.crystal.drawing import draw
+from napari_autophase.viewer.model.crystal.mesh import LIGHT, SHADE, Cut, mesh
+from napari_autophase.viewer.model.crystal.quantity import colour_map
+from napari_autophase.viewer.model.stage import layers
+from napari_autophase.viewer.model.words import readout
 from napari_autophase.viewer.sessions import session_of
 
 RADIUS = 9.0

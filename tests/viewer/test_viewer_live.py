@@ -11,9 +11,9 @@ from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.viewer import threads
 from napari_autophase.viewer.docks.display_dock import DisplayDock
-from napari_autophase.viewer.model import compat
-from napari_autophase.viewer.model.sketch import sketch
-from napari_autophase.viewer.model.watch import Allowance, Seen, Watch
+from napari_autophase.viewer.model.canvas import compat
+from napari_autophase.viewer.model.crystal.sketch import sketch
+from napari_autophase.viewer.model.run.watch import Allowance, Seen, Watch
 
 STEPS = np.array([[0.0, 0.0, 7.0], [0.0, 6.0, 0.0], [5.0, 0.0, 0.0]])
 """Array axes 0, 1, 2 run along z, y, x, in steps of 5, 6 and 7 nm."""
@@ -64,7 +64,7 @@ def test_a_sketch_lies_where_its_result_will_be():
     """An asymmetric crystal on a grid that is neither orthogonal nor aligned: mesh of the start against mesh of the result."""
     from dataclasses import replace
 
-    from napari_autophase.viewer.model.drawing import draw
+    from napari_autophase.viewer.model.crystal.drawing import draw
 
     n = 48
     z, y, x = np.ogrid[:n, :n, :n]

@@ -34,8 +34,8 @@ from napari_autophase.viewer.docks import load_dock
 from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.model import compat
-from napari_autophase.viewer.model.mesh import Cut
+from napari_autophase.viewer.model.canvas import compat
+from napari_autophase.viewer.model.crystal.mesh import Cut
 from napari_autophase.viewer.widgets.geometry_form import GeometryForm
 
 

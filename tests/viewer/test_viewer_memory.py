@@ -12,7 +12,7 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase import Recipe
 from napari_autophase.viewer.docks.display_dock import DisplayDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.model.drawing import draw
+from napari_autophase.viewer.model.crystal.drawing import draw
 
 ARRAYS = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)
 

@@ -9,8 +9,8 @@ from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase import formats
 from napari_autophase.viewer import reader, sessions
-from napari_autophase.viewer.model import scan_picture
-from napari_autophase.viewer.model.background import AtOnce
+from napari_autophase.viewer.model.run.background import AtOnce
+from napari_autophase.viewer.model.scan import scan_picture
 from napari_autophase.viewer.model.session import Session
 
 
@@ -68,7 +68,7 @@ def test_what_nobody_expected_keeps_its_traceback(tmp_path, session, background,
     def broken(_):
         raise KeyError("x")
 
-    monkeypatch.setattr("napari_autophase.viewer.model.opening.read", broken)
+    monkeypatch.setattr("napari_autophase.viewer.model.scan.opening.read", broken)
     assert reader.read(str(tmp_path / "scan.h5")) == [(None,)]
     background.turn()
     ((kind, trace),) = said

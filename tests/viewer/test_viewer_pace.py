@@ -10,7 +10,7 @@ from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.recipe.algorithm import parse
 from napari_autophase.recipe.plans import PRELUDE, settled
 from napari_autophase.reconstruction import Progress
-from napari_autophase.viewer.model.pace import Pace, Plan, steps_of
+from napari_autophase.viewer.model.run.pace import Pace, Plan, steps_of
 
 
 def best_of(voxels: int):

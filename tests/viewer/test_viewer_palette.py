@@ -15,8 +15,8 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase import Recipe, formats
 from napari_autophase.viewer import palette, sessions
 from napari_autophase.viewer.model import commands
-from napari_autophase.viewer.model.choices import choices_of
-from napari_autophase.viewer.model.results import RESULT
+from napari_autophase.viewer.model.result.results import RESULT
+from napari_autophase.viewer.model.run.choices import choices_of
 
 MANIFEST = PluginManifest.from_file(str(resources.files("napari_autophase") / "napari.yaml"))
 BY_ARGUMENT = [

@@ -9,8 +9,8 @@ from viewer_doubles import make_reconstruction, make_scan
 from napari_autophase.recipe import Preparation
 from napari_autophase.scan import Scan
 from napari_autophase.viewer.docks.binning_row import BinningRow
-from napari_autophase.viewer.model.choices import preparation_of
-from napari_autophase.viewer.model.phased_view import NAME, phased_part
+from napari_autophase.viewer.model.run.choices import preparation_of
+from napari_autophase.viewer.model.scan.phased_view import NAME, phased_part
 from napari_autophase.viewer.model.session import Session
 
 PLAIN = {"hot_pixels": False, "other_peaks": False}

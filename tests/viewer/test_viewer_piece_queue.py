@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_autophase.viewer.model.piece_queue import PieceQueue, while_there
+from napari_autophase.viewer.model.canvas.piece_queue import PieceQueue, while_there
 from napari_autophase.viewer.sessions import QtBackground
 
 

@@ -14,7 +14,7 @@ from napari_autophase import formats
 from napari_autophase.scan import InputError
 from napari_autophase.viewer.docks import load_dock
 from napari_autophase.viewer.docks.load_dock import LoadDock
-from napari_autophase.viewer.model.crop_box import CropBox
+from napari_autophase.viewer.model.scan.crop_box import CropBox
 
 
 @pytest.fixture

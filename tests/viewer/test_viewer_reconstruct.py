@@ -23,9 +23,9 @@ from napari_autophase.viewer import warmup
 from napari_autophase.viewer.docks import device_and_memory, run_report
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.reconstruct_dock import ReconstructDock
-from napari_autophase.viewer.model.controller import Update
-from napari_autophase.viewer.model.run_words import EXPLANATIONS, duration
-from napari_autophase.viewer.model.watch import Seen
+from napari_autophase.viewer.model.run.controller import Update
+from napari_autophase.viewer.model.run.watch import Seen
+from napari_autophase.viewer.model.words.run_words import EXPLANATIONS, duration
 from napari_autophase.viewer.widgets.notes import Note
 from napari_autophase.viewer.widgets.plot import LogAxis, side_by_side
 

@@ -14,10 +14,10 @@ from viewer_doubles import GEOMETRY, make_reconstruction
 from napari_autophase import formats
 from napari_autophase.recipe import Recipe
 from napari_autophase.viewer.docks.display_dock import DisplayDock
-from napari_autophase.viewer.model import remarks
-from napari_autophase.viewer.model.logbook import logbook_line
-from napari_autophase.viewer.model.result_data import RECONSTRUCTION
-from napari_autophase.viewer.model.saving import SAVED, save
+from napari_autophase.viewer.model.crystal.result_data import RECONSTRUCTION
+from napari_autophase.viewer.model.result import remarks
+from napari_autophase.viewer.model.result.logbook import logbook_line
+from napari_autophase.viewer.model.result.saving import SAVED, save
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_another_geometry_leaves_them(session, results, qtbot):
     )
     before = result.reconstruction
     session.mark_result(result, True, "tip is sharp")  # while the drawing is under way
-    from napari_autophase.viewer.model.drawing import draw
+    from napari_autophase.viewer.model.crystal.drawing import draw
 
     session._gallery._redraw(result, draw(replace(before, geometry=GEOMETRY)))
     assert result.reconstruction.geometry == GEOMETRY
@@ -142,7 +142,7 @@ def test_what_is_taken_back_is_as_it_was_saved(session, results, tmp_path):
 
 
 def test_a_result_in_another_geometry_than_its_file_is_said_to_differ_from_it(session, results, tmp_path):
-    from napari_autophase.viewer.model.drawing import draw
+    from napari_autophase.viewer.model.crystal.drawing import draw
 
     save(results[0].reconstruction, tmp_path / "one.cxi")
     opened = session.add_result(formats.read(tmp_path / "one.cxi"))

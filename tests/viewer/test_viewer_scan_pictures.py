@@ -14,9 +14,9 @@ from napari_autophase.recipe import Preparation
 from napari_autophase.scan import Scan
 from napari_autophase.viewer.docks import scan_pictures
 from napari_autophase.viewer.docks.scan_pictures import ScanPictures
-from napari_autophase.viewer.model.background import _Now
-from napari_autophase.viewer.model.masks import COLOURS
-from napari_autophase.viewer.model.scan_seen import scan_seen
+from napari_autophase.viewer.model.run.background import _Now
+from napari_autophase.viewer.model.scan.masks import COLOURS
+from napari_autophase.viewer.model.scan.scan_seen import scan_seen
 from napari_autophase.viewer.model.session import Session
 
 PLAIN = Preparation(hot_pixels=False, other_peaks=False)

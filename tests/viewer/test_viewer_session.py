@@ -13,9 +13,10 @@ from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.recipe import Recipe
 from napari_autophase.scan import InputError
-from napari_autophase.viewer.model import compat, layers
-from napari_autophase.viewer.model.drawing import draw
+from napari_autophase.viewer.model.canvas import compat
+from napari_autophase.viewer.model.crystal.drawing import draw
 from napari_autophase.viewer.model.session import Session
+from napari_autophase.viewer.model.stage import layers
 from napari_autophase.viewer.sessions import session_of
 
 

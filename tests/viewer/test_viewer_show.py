@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from viewer_doubles import make_reconstruction
 
 from napari_autophase.viewer import show as module
-from napari_autophase.viewer.model.results import results
+from napari_autophase.viewer.model.result.results import results
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from scipy import ndimage
 from viewer_doubles import make_reconstruction
 
 from napari_autophase.viewer.docks.slices_dock import SlicesDock, open_slices
-from napari_autophase.viewer.model.mesh import Cut
-from napari_autophase.viewer.model.sections import ACROSS, Sections
+from napari_autophase.viewer.model.crystal.mesh import Cut
+from napari_autophase.viewer.model.result.sections import ACROSS, Sections
 
 
 def marked(nm=True):

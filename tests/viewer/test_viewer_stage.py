@@ -16,8 +16,10 @@ from qtpy.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
 from viewer_doubles import make_reconstruction, make_scan
 
 from napari_autophase.viewer.docks.display_dock import DisplayDock
-from napari_autophase.viewer.model import commands, compat, layers
-from napari_autophase.viewer.model.stage import Stage
+from napari_autophase.viewer.model import commands
+from napari_autophase.viewer.model.canvas import compat
+from napari_autophase.viewer.model.stage import layers
+from napari_autophase.viewer.model.stage.stage import Stage
 from napari_autophase.viewer.sessions import session_of
 
 CORNERS = np.array([[0, 0, 0], [0, 9, 0], [0, 9, 9], [0, 0, 9]], float)

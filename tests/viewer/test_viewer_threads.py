@@ -16,7 +16,7 @@ from napari_autophase import reconstruct as verb
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
 from napari_autophase.viewer import threads
-from napari_autophase.viewer.model.controller import Controller
+from napari_autophase.viewer.model.run.controller import Controller
 
 SCAN, FOUND = make_scan(), make_reconstruction()
 

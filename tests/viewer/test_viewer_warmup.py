@@ -11,7 +11,7 @@ import pytest
 from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtWidgets import QApplication
 
-from napari_autophase import runs
+from napari_autophase.runs import attempts
 from napari_autophase.viewer import warmup
 from napari_autophase.viewer.warmup import rehearse, rehearse_labels
 from napari_autophase.viewer.widgets import page
@@ -144,13 +144,13 @@ def test_a_first_reconstruction_imports_nothing_more():
         "from napari_autophase import Recipe, run\n"
         "from napari_autophase.simulation import simulate\n"
         "from napari_autophase.viewer import warmup\n"
-        "from napari_autophase.viewer.model.drawing import draw\n"
+        "from napari_autophase.viewer.model.crystal.drawing import draw\n"
         "scan = simulate(seed=1, size=32, oversampling=(2.5, 2.5, 2.5)).scan\n"
         "warmup.engine.begin()\n"
         "warmup.engine._thread.join()\n"
         "before = set(sys.modules)\n"
-        "runs = sys.modules['napari_autophase.runs']\n"
-        "runs.is_enough = lambda *_: True\n"  # what is found is not phased again, which takes long
+        "attempts = sys.modules['napari_autophase.runs.attempts']\n"
+        "attempts.is_enough = lambda *_: True\n"  # what is found is not phased again, which takes long
         "draw(run(scan, Recipe.from_preset('fast')))\n"
         "print(*sorted(set(sys.modules) - before))\n"
     )
@@ -172,7 +172,7 @@ def test_colours_of_labels_are_compiled_beforehand(engine, monkeypatch, qtbot):
 
 
 def test_what_is_tried_out_is_not_begun_anew(monkeypatch):
-    attempts, untouched = [], runs._attempt
-    monkeypatch.setattr(runs, "_attempt", lambda *what, **how: attempts.append(1) or untouched(*what, **how))
+    tried, untouched = [], attempts._attempt
+    monkeypatch.setattr(attempts, "_attempt", lambda *what, **how: tried.append(1) or untouched(*what, **how))
     rehearse()
-    assert len(attempts) == 1
+    assert len(tried) == 1

@@ -20,9 +20,9 @@ from vispy.scene.cameras.base_camera import BaseCamera
 from napari_autophase import reconstruct as verb
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress
-from napari_autophase.viewer.model import compat
-from napari_autophase.viewer.model.controller import Log
-from napari_autophase.viewer.model.result_data import OVER_RESULT
+from napari_autophase.viewer.model.canvas import compat
+from napari_autophase.viewer.model.crystal.result_data import OVER_RESULT
+from napari_autophase.viewer.model.run.controller import Log
 from napari_autophase.viewer.sessions import session_of
 
 pytestmark = pytest.mark.screen

@@ -17,7 +17,7 @@ from napari_autophase.recipe.settings import settings
 from napari_autophase.viewer.docks import load_dock
 from napari_autophase.viewer.docks.load_dock import LoadDock
 from napari_autophase.viewer.docks.workspace import Workspace
-from napari_autophase.viewer.model import run_words
+from napari_autophase.viewer.model.words import run_words
 from napari_autophase.viewer.widgets.notes import Note, Notes, Wrapped
 from napari_autophase.viewer.widgets.words import in_window
 

@@ -14,9 +14,10 @@ from viewer_doubles import make_reconstruction
 from napari_autophase import formats
 from napari_autophase.scan import InputError
 from napari_autophase.viewer import writer
-from napari_autophase.viewer.model import layers, naming, saving
-from napari_autophase.viewer.model.drawing import Look
-from napari_autophase.viewer.model.mesh import Cut
+from napari_autophase.viewer.model.crystal.drawing import Look
+from napari_autophase.viewer.model.crystal.mesh import Cut
+from napari_autophase.viewer.model.result import naming, saving
+from napari_autophase.viewer.model.stage import layers
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from napari_autophase.geometry import find_beamline
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruction import Progress, Reconstruction
 from napari_autophase.scan import Geometry, Scan
-from napari_autophase.viewer.model.drawing import draw
+from napari_autophase.viewer.model.crystal.drawing import draw
 
 GEOMETRY = Geometry(
     energy_kev=9.0,

@@ -37,7 +37,7 @@ GENTLE = {"threshold": 0.15}
 SEARCH = "20*ER+120*EHIO+40*ER"
 """What every start of a search goes through there; see `phasing.projections.project_uniform`."""
 BOOTSTRAPS, BOOTSTRAP_STEPS = 3, 60
-"""Simulated measurements of what was found (see `averaging`), and the iterations that each is phased for."""
+"""Simulated measurements of what was found (see `runs.averaging`), and the iterations that each is phased for."""
 THOROUGH: dict[str, Any] = {
     **{"candidates": 4, "keep": 4},
     **{"starts": 24, "rounds": 3, "enough": 0.0, "side": 64, "polish": SEARCH},

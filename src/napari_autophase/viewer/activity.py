@@ -11,8 +11,8 @@ from napari.utils import progress
 from qtpy.QtCore import QCoreApplication, QTimer
 from qtpy.QtWidgets import QLabel
 
-from .model.controller import Controller, Update
-from .model.run_words import BAR, STAGES, duration
+from .model.run.controller import Controller, Update
+from .model.words.run_words import BAR, STAGES, duration
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -12,7 +12,7 @@ from npe2 import PluginManager
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QDropEvent
 
-from .model import compat
+from .model.canvas import compat
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

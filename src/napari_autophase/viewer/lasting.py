@@ -15,7 +15,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.utils.events import Event
 
-from .model import compat
+from .model.canvas import compat
 from .warmup import engine
 
 _there: weakref.WeakSet[Layer] = weakref.WeakSet()

@@ -12,7 +12,7 @@ def open_file() -> None:
     """Ask for a scan or a result, and open it as File > Open does."""
     from qtpy.QtWidgets import QFileDialog
 
-    from .model.request import FILES
+    from .model.scan.request import FILES
 
     viewer = napari.current_viewer()
     if viewer is None:
@@ -26,8 +26,8 @@ def save_result() -> None:
     """Ask where the result goes whose layer is selected, or the only one that there is, and save it there."""
     from qtpy.QtWidgets import QFileDialog
 
-    from .model import naming, saving
-    from .model.results import results
+    from .model.result import naming, saving
+    from .model.result.results import results
     from .widgets.words import in_window
 
     viewer = napari.current_viewer()

@@ -11,8 +11,8 @@ from ..reconstruction import Reconstruction
 from ..scan import InputError
 
 if TYPE_CHECKING:
-    from .model.layers import LayerData
     from .model.session import Session
+    from .model.stage.layers import LayerData
 
 
 Reader = Callable[[str | Sequence[str]], "list[LayerData] | list[tuple[None]]"]
@@ -100,8 +100,8 @@ def layers_of(path: str | Sequence[str]) -> list[LayerData]:
     InputError
         If a file is damaged or its choice of datasets is ambiguous.
     """
-    from .model import layers
-    from .model.stage import Stage
+    from .model.stage import layers
+    from .model.stage.stage import Stage
 
     found = [formats.read(each) for each in _paths(path)]
     data: list[LayerData] = []

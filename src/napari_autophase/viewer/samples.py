@@ -8,7 +8,7 @@ from ..samples import sample_path
 from . import reader
 
 if TYPE_CHECKING:
-    from .model.layers import LayerData
+    from .model.stage.layers import LayerData
 
 
 def faceted() -> list[LayerData]:

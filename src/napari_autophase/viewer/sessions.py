@@ -14,8 +14,8 @@ from .activity import Activity
 from .drops import Drops
 from .lasting import Lasting
 from .model.commands import bind
-from .model.controller import Job, Launch, Run
 from .model.preferences import begin_as_preferred
+from .model.run.controller import Job, Launch, Run
 from .model.session import Session
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ..recipe import Recipe
     from ..reconstruction import Reconstruction
     from ..scan import Scan
-    from .model.background import Tasks
-    from .model.drawing import Look
+    from .model.crystal.drawing import Look
+    from .model.run.background import Tasks
 
 PAUSE_MS = 20
 """Qt would do pieces without a pause in pairs, before it draws and listens."""

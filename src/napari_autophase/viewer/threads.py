@@ -19,11 +19,11 @@ from qtpy.QtCore import QThreadPool, QTimer
 from ..recipe import Recipe
 from ..reconstruction import Progress, Reconstruction
 from ..scan import Scan
-from .model.background import phase
-from .model.controller import Run
-from .model.drawing import Drawing, Look
-from .model.sketch import Sketch
-from .model.watch import Seen, Watch
+from .model.crystal.drawing import Drawing, Look
+from .model.crystal.sketch import Sketch
+from .model.run.background import phase
+from .model.run.controller import Run
+from .model.run.watch import Seen, Watch
 from .warmup import engine
 
 _log = logging.getLogger(__name__)

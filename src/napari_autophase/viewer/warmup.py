@@ -16,7 +16,7 @@ from qtpy.QtCore import QObject, Signal
 from ..libraries import load_libraries
 from ..recipe import Recipe
 from ..scan import InputError, Scan
-from .model.drawing import draw
+from .model.crystal.drawing import draw
 
 WARM_UP = "autophase warm-up"
 """Name of the thread."""

@@ -9,10 +9,10 @@ from napari.utils.notifications import show_warning
 from ..reconstruction import Reconstruction
 from ..scan import InputError
 from . import palette
-from .model.drawing import Look
-from .model.layers import RECONSTRUCTION, LayerData, ResultLayers
-from .model.result_data import RESULT
-from .model.saving import save
+from .model.crystal.drawing import Look
+from .model.crystal.result_data import RESULT
+from .model.result.saving import save
+from .model.stage.layers import RECONSTRUCTION, LayerData, ResultLayers
 
 
 def write_reconstruction(path: str | None = None, layer_data: Sequence[LayerData] = ()) -> list[str]:

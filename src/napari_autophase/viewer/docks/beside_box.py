@@ -6,8 +6,8 @@ from functools import partial
 
 from qtpy.QtCore import QSignalBlocker, Qt
 
-from ..model.landmarks import KINDS, Kind
-from ..model.results import ResultLayers
+from ..model.crystal.landmarks import KINDS, Kind
+from ..model.result.results import ResultLayers
 from ..model.session import Session
 from ..widgets.box import Box
 from ..widgets.layout import Buttons, caption, form

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QLabel, QSpinBox
 
 from ...recipe import Preparation
 from ...scan import InputError, Scan
-from ..model.choices import choices_of, preparation_of, recipe_of
+from ..model.run.choices import choices_of, preparation_of, recipe_of
 from ..model.session import Session
 from ..widgets.layout import Rows, narrow, row
 from ..widgets.listening import listen

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QSpinBox
 
 from ...scan import Scan
 from ...sides import LEAST, fits
-from ..model.crop_box import CropBox, Ends
+from ..model.scan.crop_box import CropBox, Ends
 from ..model.session import Session
 from ..widgets.fields import Words
 from ..widgets.layout import Rows, narrow, row

@@ -6,9 +6,9 @@ import numpy as np
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QPushButton
 
-from ..model import compat
-from ..model.mesh import Cut
-from ..model.results import ResultLayers
+from ..model.canvas import compat
+from ..model.crystal.mesh import Cut
+from ..model.result.results import ResultLayers
 from ..widgets.box import Box
 from ..widgets.layout import caption, form, row
 from ..widgets.narrow import Combo

@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from ...recipe import Recipe
 from ...scan import InputError
-from ..model.run_words import DEVICES
 from ..model.session import Session
+from ..model.words.run_words import DEVICES
 from ..threads import Tasks
 from ..warmup import engine
 from ..widgets.listening import listen

@@ -16,10 +16,12 @@ from qtpy.QtWidgets import (
 from superqt.utils import qthrottled
 
 from ...scan import InputError
-from ..model import compat, layers, naming, saving
-from ..model.quantity import label, span
-from ..model.remarks import lines
-from ..model.run_words import meanings, quality
+from ..model.canvas import compat
+from ..model.crystal.quantity import label, span
+from ..model.result import naming, saving
+from ..model.result.remarks import lines
+from ..model.stage import layers
+from ..model.words.run_words import meanings, quality
 from ..sessions import session_of
 from ..widgets.box import Box
 from ..widgets.fields import Words

@@ -13,13 +13,13 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton
 
 from ...reconstruction import Reconstruction
 from ...scan import InputError, Scan
-from ..model import naming, outputs, saving
-from ..model.gists import Gist
-from ..model.logbook import logbook_line
-from ..model.results import ResultLayers
-from ..model.scan_entry import is_same
+from ..model.result import naming, outputs, saving
+from ..model.result.logbook import logbook_line
+from ..model.result.results import ResultLayers
+from ..model.result.turntable import PICTURES, turning
+from ..model.scan.scan_entry import is_same
 from ..model.session import Session
-from ..model.turntable import PICTURES, turning
+from ..model.words.gists import Gist
 from ..threads import Tasks
 from ..widgets.fields import Choice, Words
 from ..widgets.layout import Buttons, caption, form

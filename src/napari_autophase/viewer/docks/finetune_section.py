@@ -15,12 +15,12 @@ from ...files import make_folder
 from ...recipe import Recipe
 from ...reconstruction import Progress
 from ...scan import InputError, Scan
-from ..model import gists
-from ..model.controller import Controller, Job, Launch, Run, Update
-from ..model.naming import as_file_name
-from ..model.pace import Plan
-from ..model.run_words import duration, meanings
+from ..model.result.naming import as_file_name
+from ..model.run.controller import Controller, Job, Launch, Run, Update
+from ..model.run.pace import Plan
 from ..model.session import Session
+from ..model.words import gists
+from ..model.words.run_words import duration, meanings
 from ..warmup import engine
 from ..widgets.layout import Buttons, caption, form
 from ..widgets.listening import listen

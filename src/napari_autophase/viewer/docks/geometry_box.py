@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout
 from ...formats import check_place
 from ...geometry import Geometry, Verdict
 from ...scan import InputError, Scan
-from ..model import gists
 from ..model.session import Session
+from ..model.words import gists
 from ..widgets.arm_section import ArmSection
 from ..widgets.crystal_form import CrystalForm
 from ..widgets.geometry_form import GeometryForm, Incomplete

@@ -12,11 +12,11 @@ from superqt import QElidingLabel
 
 from ...recipe import Recipe
 from ...scan import InputError, Scan
-from ..model.further import MORE, POLISH, another_seed, further, hindrance, is_ours
-from ..model.request import FILES, scan_behind
-from ..model.results import ResultLayers
+from ..model.result.results import ResultLayers
+from ..model.run.further import MORE, POLISH, another_seed, further, hindrance, is_ours
+from ..model.scan.request import FILES, scan_behind
 from ..model.session import Session
-from ..model.stage import Stage
+from ..model.stage.stage import Stage
 from ..threads import Tasks
 from ..widgets.layout import Buttons
 from ..widgets.listening import listen

@@ -7,7 +7,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QPushButton
 
 from ...scan import InputError
-from ..model.foreign import Holds, Meaning
+from ..model.scan.foreign import Holds, Meaning
 from ..model.session import Session
 from ..widgets.box import Box
 from ..widgets.layout import caption, form

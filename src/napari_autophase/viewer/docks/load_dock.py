@@ -14,11 +14,11 @@ from qtpy.QtWidgets import QComboBox
 from ...recipe import Preparation, Recipe
 from ...scan import InputError, Scan
 from ..drops import dropped
-from ..model.choices import preparation_of
-from ..model.drawing import Drawing
-from ..model.judgements import judgement
-from ..model.request import Request, read
-from ..model.scan_entry import with_geometry_of
+from ..model.crystal.drawing import Drawing
+from ..model.run.choices import preparation_of
+from ..model.scan.judgements import judgement
+from ..model.scan.request import Request, read
+from ..model.scan.scan_entry import with_geometry_of
 from ..sessions import session_of
 from ..threads import Tasks
 from ..widgets.buttons import SampleButton

@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QPushButton
 
 from ...recipe import Preparation
 from ...scan import InputError, Scan
-from ..model.choices import preparation_of
-from ..model.judgements import judgement
-from ..model.masks import COLOURS, MaskedView
+from ..model.run.choices import preparation_of
+from ..model.scan.judgements import judgement
+from ..model.scan.masks import COLOURS, MaskedView
 from ..model.session import Session
 from ..threads import Tasks
 from ..widgets.layout import Rows, row

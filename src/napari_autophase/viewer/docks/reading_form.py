@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from qtpy.QtCore import Signal
 
-from ..model import gists
-from ..model.choices import preparation_of
+from ..model.run.choices import preparation_of
 from ..model.session import Session
+from ..model.words import gists
 from ..widgets.fields import Choice, Words
 from ..widgets.file_row import FileRow
 from ..widgets.layout import caption, form

@@ -24,10 +24,10 @@ from ... import files
 from ...recipe import PRESETS, Recipe
 from ...recipe.settings import settings, value_of
 from ...scan import InputError, Scan
-from ..model import gists
-from ..model.command import command
-from ..model.costs import costs
-from ..model.run_words import DEVICES, EXPLANATIONS
+from ..model.run.costs import costs
+from ..model.scan.command import command
+from ..model.words import gists
+from ..model.words.run_words import DEVICES, EXPLANATIONS
 from ..sessions import session_of
 from ..widgets.buttons import SampleButton
 from ..widgets.help import HelpButton

@@ -10,10 +10,10 @@ from itertools import permutations
 from napari.utils.notifications import show_error
 
 from ...scan import InputError
-from ..model import gists
-from ..model.arrangements import Arrangement, says_axes
-from ..model.results import ResultLayers
+from ..model.result.arrangements import Arrangement, says_axes
+from ..model.result.results import ResultLayers
 from ..model.session import Session
+from ..model.words import gists
 from ..widgets.fields import Words
 from ..widgets.geometry_form import GeometryForm, Incomplete
 from ..widgets.layout import caption, form

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QFrame, QPushButton, QVBoxLayout, QWidget
 
-from ..model.controller import Controller
+from ..model.run.controller import Controller
 from ..widgets.buttons import PrimaryButton
 from ..widgets.layout import row
 from ..widgets.listening import listen

@@ -14,10 +14,10 @@ from superqt import QElidingLabel
 
 from ...reconstruction import Reconstruction
 from ...scan import InputError
-from ..model.controller import Log, Update
-from ..model.drawing import Drawing
-from ..model.run_words import BAR, DEVICES, STAGES, STATES, duration, figures, meanings
+from ..model.crystal.drawing import Drawing
+from ..model.run.controller import Log, Update
 from ..model.session import Session
+from ..model.words.run_words import BAR, DEVICES, STAGES, STATES, duration, figures, meanings
 from ..widgets.curve import ErrorCurve
 from ..widgets.layout import keep_place
 from ..widgets.notes import Note, Notes

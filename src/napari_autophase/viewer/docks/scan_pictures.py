@@ -8,10 +8,10 @@ from qtpy.QtWidgets import QVBoxLayout
 
 from ...recipe import Preparation
 from ...scan import Scan
-from ..model import gists
-from ..model.choices import preparation_of
-from ..model.scan_seen import ScanSeen, scan_seen
+from ..model.run.choices import preparation_of
+from ..model.scan.scan_seen import ScanSeen, scan_seen
 from ..model.session import Session
+from ..model.words import gists
 from ..threads import Tasks
 from ..widgets.layout import row
 from ..widgets.listening import listen

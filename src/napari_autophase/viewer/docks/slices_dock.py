@@ -13,10 +13,10 @@ from qtpy.QtCore import QSize
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
 
-from ..model.quantity import label
-from ..model.result_data import RESULT
-from ..model.results import ResultLayers
-from ..model.sections import Sections
+from ..model.crystal.quantity import label
+from ..model.crystal.result_data import RESULT
+from ..model.result.results import ResultLayers
+from ..model.result.sections import Sections
 from ..sessions import session_of
 from ..widgets.layout import row
 from ..widgets.listening import listen

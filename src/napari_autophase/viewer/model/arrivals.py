@@ -12,20 +12,20 @@ from psygnal import Signal
 
 from ...reconstruction import Reconstruction, one_line
 from ...scan import Scan
-from . import layers
-from .adoption import Adoption
-from .foreign import is_foreign_volume
-from .naming import rename
-from .piece_queue import PieceQueue
-from .readout import counts, say_values
+from .canvas.piece_queue import PieceQueue
+from .result.naming import rename
+from .scan.adoption import Adoption
+from .scan.foreign import is_foreign_volume
 from .scans import Scans
-from .sides import Sides
-from .stage import Stage
+from .stage import layers
+from .stage.sides import Sides
+from .stage.stage import Stage
+from .words.readout import counts, say_values
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from .background import Tasks
+    from .run.background import Tasks
 
 
 class Arrivals:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ...scan import InputError
-from .choices import recipe_of
-from .results import ResultLayers
+from .result.results import ResultLayers
+from .run.choices import recipe_of
 from .session import Session
 
 

@@ -23,7 +23,7 @@ def begin_as_preferred(session: Session) -> None:
     if (said.preset, said.device) == USUAL:
         return
     from ...recipe import Recipe
-    from .choices import choices_of
+    from .run.choices import choices_of
 
     recipe = Recipe.from_preset(said.preset).with_settings({"device": said.device})
     session.choices_made = choices_of(recipe, said.preset, replace=False)

@@ -12,11 +12,12 @@ from psygnal import Signal
 
 from ...reconstruction import Reconstruction, one_line
 from ...scan import Scan
-from . import compat, layers
-from .foreign import Images
-from .scan_entry import ScanEntry, is_same
-from .sides import Sides
-from .typed import Typed
+from .canvas import compat
+from .result.typed import Typed
+from .scan.foreign import Images
+from .scan.scan_entry import ScanEntry, is_same
+from .stage import layers
+from .stage.sides import Sides
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -13,25 +13,26 @@ from ...geometry import Geometry
 from ...recipe import Recipe
 from ...reconstruction import Reconstruction
 from ...scan import Scan
-from . import compat, layers
-from .arrangements import Arrangement
 from .arrivals import Arrivals
-from .background import AtOnce, Background
-from .controller import Controller, Job, Run
-from .deleted import Deleted
-from .drawing import Drawing
-from .extras import Extras
-from .foreign import Images
-from .gallery import Gallery
-from .live import Live
-from .masks import PaintedMasks
-from .opening import Opening
-from .piece_queue import PieceQueue
-from .scan_entry import reads_other_motors, with_geometry_of
+from .canvas import compat
+from .canvas.piece_queue import PieceQueue
+from .canvas.view import change_dimensions
+from .crystal.drawing import Drawing
+from .result.arrangements import Arrangement
+from .result.deleted import Deleted
+from .run.background import AtOnce, Background
+from .run.controller import Controller, Job, Run
+from .scan.foreign import Images
+from .scan.masks import PaintedMasks
+from .scan.opening import Opening
+from .scan.scan_entry import reads_other_motors, with_geometry_of
 from .scans import Scans
-from .sides import Sides
-from .stage import Stage
-from .view import change_dimensions
+from .stage import layers
+from .stage.extras import Extras
+from .stage.gallery import Gallery
+from .stage.live import Live
+from .stage.sides import Sides
+from .stage.stage import Stage
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

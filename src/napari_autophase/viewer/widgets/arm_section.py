@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QLineEdit, QPushButton
 
 from ...geometry import Geometry, Verdict, arm_test
 from ...scan import InputError, Scan
-from ..model import gists
+from ..model.words import gists
 from .crystal_form import differs, mounting_lines
 from .layout import caption, form, row
 from .notes import Note

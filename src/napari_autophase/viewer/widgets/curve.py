@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ...recipe.algorithm import DOWNHILL
-from ..model.controller import Log
+from ..model.run.controller import Log
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

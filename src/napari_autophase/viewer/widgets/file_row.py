@@ -9,7 +9,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QToolButton, QWidget
 
 from ..drops import dropped
-from ..model.request import FILES
+from ..model.scan.request import FILES
 from .layout import row
 
 

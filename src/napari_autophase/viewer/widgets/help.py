@@ -8,7 +8,7 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices, QTextCursor
 from qtpy.QtWidgets import QDialog, QTextBrowser, QToolButton, QVBoxLayout, QWidget
 
-from ..model import pages
+from ..model.words import pages
 
 _WIDTH, _HEIGHT = 720, 760
 """Pixels of the window of a page of help."""

@@ -9,8 +9,8 @@ from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QApplication, QLabel, QProgressBar, QSizePolicy, QVBoxLayout
 
-from ..model import gists
-from ..model.run_words import together
+from ..model.words import gists
+from ..model.words.run_words import together
 from .layout import keep_place
 from .section import Section
 from .words import in_window

@@ -9,7 +9,7 @@ from qtpy.QtGui import QFont, QFontMetrics, QPainter
 from qtpy.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from ...presets import PRESETS
-from ..model.costs import PURPOSES
+from ..model.run.costs import PURPOSES
 from .narrow import Combo
 
 COST = Qt.ItemDataRole.UserRole + 1

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from ...recipe import Recipe
 from ...recipe.settings import settings, value_of
-from ..model import gists
+from ..model.words import gists
 from .layout import caption, form
 from .notes import Note
 from .section import Section

@@ -8,8 +8,8 @@ from pathlib import Path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QListWidget, QListWidgetItem, QPushButton
 
-from ..model import gists
-from ..model.request import FILES
+from ..model.scan.request import FILES
+from ..model.words import gists
 from .layout import Buttons, caption, form
 from .section import Section
 

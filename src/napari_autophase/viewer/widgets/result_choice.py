@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import QHeaderView, QPushButton, QTreeView
 
-from ..model.remarks import COLUMNS, STARS, Line
+from ..model.result.remarks import COLUMNS, STARS, Line
 from .narrow import Combo
 
 _WIDEST = 260

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...scan import Scan
-from ..model import gists
+from ..model.words import gists
 from .layout import caption, form
 from .notes import Note, Notes, Wrapped
 from .section import MARKS, Section

@@ -6,7 +6,7 @@ from qtpy.QtCore import QRect, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from ..model.gists import Gist
+from ..model.words.gists import Gist
 from .help import HelpButton
 from .layout import row
 from .narrow import Headline

@@ -1,0 +1,1 @@
+"""A crystal as numbers that can be drawn: quantities, colours, meshes, landmarks."""
