@@ -32,6 +32,7 @@ def everything(folder: Path) -> None:
         "benchmarks.md": benchmarks(),
         "house.svg": house(),
         "phasing.svg": house("phasing"),
+        "window.svg": house("viewer.model"),
         "phasing_modules.md": modules("phasing"),
         "viewer_modules.md": modules("viewer"),
     }
@@ -220,7 +221,7 @@ def house(room: str = "") -> str:
         for contract in project["tool"]["importlinter"]["contracts"]
         if contract["type"] == "layers" and contract.get("containers") == inside
     )
-    folder = ROOT / "src" / "napari_autophase" / room
+    folder = ROOT.joinpath("src", "napari_autophase", *room.split("."))
     rows = [[_named(folder, each) for each in layer.split("|")] for layer in layers]
     rows = [[each for each in row if each] for row in rows]
     rows = [row for row in rows if row]
