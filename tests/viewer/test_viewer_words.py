@@ -35,6 +35,7 @@ from napari_autophase.viewer.widgets.words import in_window
             "say the step with --set geometry.rocking_step_deg=…",
             "say the step with Rocking step (°)",
         ),
+        ("is assumed; otherwise give --conjugate.", "is assumed; otherwise give “The phase is +Q·u”."),
         ("it lacks x; give it with --set.", "it lacks x; give it with the fields below."),
         ("not usable: refine.algorithm=5*X: expected", "not usable: Algorithm 5*X: expected"),
         ("(prepare.other_peaks=false leaves them).", "(Mask other peaks off leaves them)."),

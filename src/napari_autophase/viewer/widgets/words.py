@@ -32,6 +32,7 @@ GEOMETRY = {
 """Captions of the geometry, by its field."""
 _OPTIONS = {name.replace("_", "-"): text for name, text in READING.items()}
 _OPTIONS |= {"dataset": "Dataset", "beamline": "Beamline", "preset": "Preset", "geometry": "its geometry"}
+_OPTIONS |= {"conjugate": "“The phase is +Q·u”"}
 _VALUE = r"(?= (?:auto|counts|amplitudes|scaled|[A-Z]{3,}|\d+(?:,\d+)*))"
 """What follows an option as a value to be said, not as the rest of the sentence."""
 
