@@ -60,7 +60,7 @@ def test_no_option_that_a_reader_names_is_left_in_the_window():
         for line in path.read_text(encoding="utf-8").splitlines():
             if re.search(r"[\"' ]--[a-z]", line) and "geometry.{" not in line:
                 named |= set(re.findall(r"--[a-z][a-z-]*", in_window(line)))
-    assert named <= {"--conjugate", "--set"}, "of what has no field"
+    assert named <= {"--set"}, "of what has no field"
 
 
 def test_no_setting_that_is_named_as_a_key_is_left_in_the_window():
