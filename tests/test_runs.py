@@ -17,7 +17,7 @@ from napari_autophase.progress import driven
 from napari_autophase.recipe import Recipe
 from napari_autophase.reconstruct import run, with_geometry_of
 from napari_autophase.reconstruction import JUDGED, Progress
-from napari_autophase.runs import attempts, averaging, outcome
+from napari_autophase.runs import attempts, averaging, enough, outcome
 from napari_autophase.runs.stopwatch import Stopwatch
 from napari_autophase.scan import Scan
 from napari_autophase.simulation import simulate
@@ -348,6 +348,29 @@ def with_starts(crystal, one_run, *starts, told=lambda _: None, **figures):
     recipe = Recipe.from_preset("best").with_settings({"refine.algorithm": "10*ER", "device": "cpu"})
     where = crystal.voxel_steps_nm, crystal.q_bragg_per_nm, torch.device("cpu"), Stopwatch()
     return driven(averaging.of_starts(found, prepared, recipe, *where), told)
+
+
+def test_a_mixture_with_the_twin_is_parted():
+    """Half of the crystal and half of its twin, as phasing sometimes ends in: it goes on to one of both."""
+    crystal = simulate(8, (40, 36, 32), kind="wulff", phase_range=4.0, peak=1e5)
+    truth, support = analysis.normalise(crystal.object, crystal.support)
+    prepared = prepare(crystal.scan)
+    data = phasing.Diffraction(prepared.counts, prepared.good)
+    twin, _ = analysis.align(analysis.twin(truth), truth, twins=False)
+    mixed, figures = phasing.judged(((truth + twin) * support).astype(np.complex64), support, data)
+    found = outcome.Run(mixed, support, figures, np.zeros(0), 0, (), "cpu", "torch", None, {})
+    recipe = Recipe.from_preset("fast").with_settings({"model.coherence": "off", "device": "cpu"})
+    assert enough.may_be_mixed(found, recipe, complete=True)
+    found = replace(found, figures={**figures, "free_llk": 100.0})
+    job = attempts._parted(found, prepared, recipe, torch.device("cpu"), Stopwatch())
+    parted = driven(job, lambda _: None)
+    agreed = [
+        analysis.compare_with_truth(one, crystal.object, crystal.support)["correlation"]
+        for one in (mixed, parted.object)
+    ]
+    assert agreed[0] < 0.95
+    assert agreed[1] > 0.99
+    assert parted.iterations == 140
 
 
 def test_starts_of_one_run_that_agree_tell_its_error(crystal, one_run):

@@ -11,7 +11,7 @@ from .reshape import reshape
 from .scoring import expected, judged
 from .search import search
 from .settle import settle
-from .starts import join, keep_best, random_phases, random_starts
+from .starts import join, keep_best, parted, random_phases, random_starts
 
 __all__ = [
     "Blur",
@@ -29,6 +29,7 @@ __all__ = [
     "load_when_ready",
     "memory_bytes",
     "memory_line",
+    "parted",
     "pick_device",
     "propagate",
     "random_phases",

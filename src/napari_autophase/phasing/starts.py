@@ -9,6 +9,7 @@ from . import support
 from .batch import Batch, Starts
 from .diffraction import Diffraction
 from .iterations import relaxation
+from .pattern import TINY
 from .scoring import ranking
 
 
@@ -42,6 +43,33 @@ def random_phases(supports: np.ndarray, starts: int, seed: int) -> Starts:
         amplitude, phase = rng.uniform([[0.5], [-np.pi]], [[1.0], [np.pi]], (2, int(inside.sum())))
         one[inside] = amplitude * np.exp(1j * phase)
     return Starts(objects, chosen)
+
+
+def parted(object: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Return the crystal of whose mixture with its twin an object may be, up to the twin.
+
+    A crystal of even amplitude exp(iφ(r)) and its twin exp(−iφ(−r)) add up to 2 exp(iφ₋) cos φ₊, where φ₋ and φ₊ are the parts
+    of φ that are opposite and the same at opposite places.  So φ₋ is the phase of what was found, and φ₊, by whose sign alone
+    crystal and twin differ, is in its amplitude.  It comes out as far as it is below π/2, and roughly where the mixture is not of
+    equal parts.
+
+    Parameters
+    ----------
+    object
+        Complex, 3-D, centred.
+    support
+        bool, same shape.
+
+    Returns
+    -------
+    np.ndarray
+        complex64, same shape.
+    """
+    amplitude = np.abs(object)
+    bulk = np.quantile(amplitude[support], 0.9)
+    relative = np.clip(amplitude / max(bulk, TINY), 0, 1)
+    phase = np.angle(object) + np.arccos(relative)
+    return np.where(support, np.exp(1j * phase), 0).astype(np.complex64)
 
 
 def join(groups: list[Starts]) -> Starts:

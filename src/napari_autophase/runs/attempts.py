@@ -10,10 +10,10 @@ import numpy as np
 
 from .. import preparation
 from ..progress import relayed
-from ..recipe import PRELUDE, Recipe, parse
+from ..recipe import FINISH, PRELUDE, Recipe, parse
 from ..reconstruction import Progress, Reconstruction
 from ..scan import InputError
-from .enough import UNIFORM, is_doubtful, is_enough, is_uneven, may_be_blurred, merit
+from .enough import UNIFORM, is_doubtful, is_enough, is_uneven, may_be_blurred, may_be_mixed, merit
 from .outcome import Run, finished, near_starts, starts_alike
 from .stopwatch import Stopwatch
 
@@ -37,10 +37,15 @@ def single(
     the surroundings of the peak say of it taken as measured (`PRELUDE`), so that the modes which nothing measured, the widest of
     the object, are about right; then these are free.  Random starts go beside a guess.
 
+    Where what began with a guess may be mixed with its twin, phasing first goes on from it, and from what it would be a mixture
+    of (`phasing.parted`): that takes little, and often suffices.
+
     A blur that wrong objects ask for too (see `enough.is_doubtful`) is held against what is found as if the light were coherent.
     """
     careful, complete = prepared.doubtful, prepared.shown is prepared.counts
     found = yield from _attempt(prepared, recipe, model, device, stage, careful=careful)
+    if may_be_mixed(found, recipe, complete):
+        found = yield from _parted(found, prepared, recipe, device, stage)
     tried, said, more, doubted = recipe, "", recipe.with_more_starts(), may_be_blurred(recipe, found)
     ways = {"with more starts": more != recipe, "in search of partly coherent light": doubted}
     how = [way for way, is_taken in ways.items() if is_taken] if complete or is_uneven(found) else []
@@ -146,6 +151,33 @@ def _attempt(
         phased = yield from phasing.reshape(data, phased, _shape(recipe))
     found = finished(phased, prepared, data)
     return replace(found, figures={**found.figures, **alike}, starts=near)
+
+
+def _parted(
+    found: Run, prepared: Prepared, recipe: Recipe, device: torch.device, stage: Stopwatch
+) -> Generator[Progress, None, Run]:
+    """Go on from what was found and from what it may be a mixture of, and return what is best of all three."""
+    from .. import phasing
+
+    with stage("refine"):
+        data = diffraction(prepared, recipe, device).explained(found.blur)
+        objects = np.stack([found.object, phasing.parted(found.object, found.support)])
+        starts = phasing.Starts(objects, np.stack([found.support] * 2))
+        plan = recipe.refine.model_copy(
+            update={"algorithm": FINISH, "coarse": 0, "prune": False, "twin_break": 0}
+        )
+        phased = yield from phasing.refine(data, starts, plan, coherence=_mode(recipe))
+        phased = yield from phasing.reshape(data, phased, _shape(recipe))
+    again = finished(phased, prepared, data)
+    again = replace(
+        again,
+        errors=np.concatenate([found.errors, again.errors]).astype(np.float32),
+        iterations=found.iterations + again.iterations,
+        notes=(*found.notes, *again.notes),
+        starts=found.starts,
+        blurred=found.blurred or again.blurred,
+    )
+    return min(found, again, key=merit)
 
 
 def diffraction(prepared: Prepared, recipe: Recipe, device: torch.device) -> Diffraction:

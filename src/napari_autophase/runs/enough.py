@@ -33,6 +33,8 @@ and it is the crystal with less than such a confidence.
 
 From 0.08 on a second attempt is still the better one for some simulated crystals, but measured ones are never quite even: the
 gold crystal differs by 0.09 however it is phased, and would take four times as long."""
+SUSPECT = 0.09
+"""A first attempt that is so uneven, and the crystal with less than `SURE`, may be mixed with its twin (see `may_be_mixed`)."""
 SHARP = 0.2
 """A blur leaves an axis sharp that is narrower along it, in pixels.
 
@@ -69,6 +71,14 @@ def is_enough(run: Run, complete: bool) -> bool:
     return not trust.leaves_light(run.shells, figures["deviance_ratio"])
 
 
+def may_be_mixed(run: Run, recipe: Recipe, complete: bool) -> bool:
+    """Whether what began with a guess may be mixed with its twin, or not be at its end yet."""
+    if not _is_guessed(recipe) or not complete:
+        return False
+    uneven = analysis.unevenness(run.object, run.support) > SUSPECT
+    return (uneven and run.figures.get("confidence", 0.0) < SURE) or not is_enough(run, complete)
+
+
 def may_be_blurred(recipe: Recipe, run: Run) -> bool:
     """Whether a blur is sought, and what was found is not even: there may be one that nothing told of, or a wider one."""
     return _seeks_blur(recipe) and is_uneven(run)
@@ -89,8 +99,11 @@ def is_doubtful(run: Run, recipe: Recipe, careful: bool, complete: bool) -> bool
 
 def _seeks_blur(recipe: Recipe) -> bool:
     """Whether a blur is sought with the guess; random starts are phased for as long as was asked."""
-    guessed = recipe.guess.start != "random" and bool(recipe.guess.polish and recipe.refine.algorithm)
-    return guessed and recipe.model.coherence == "estimate"
+    return _is_guessed(recipe) and recipe.model.coherence == "estimate"
+
+
+def _is_guessed(recipe: Recipe) -> bool:
+    return recipe.guess.start != "random" and bool(recipe.guess.polish and recipe.refine.algorithm)
 
 
 def is_uneven(run: Run) -> bool:
