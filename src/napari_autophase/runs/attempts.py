@@ -44,13 +44,13 @@ def single(
     """
     careful, complete = prepared.doubtful, prepared.shown is prepared.counts
     found = yield from _attempt(prepared, recipe, model, device, stage, careful=careful)
-    if may_be_mixed(found, recipe, complete):
+    # more starts find no more in next to nothing
+    tells = prepared.counts.sum(where=prepared.good) >= preparation.FEW_PHOTONS
+    if tells and may_be_mixed(found, recipe, complete):
         found = yield from _parted(found, prepared, recipe, device, stage)
     tried, said, more, doubted = recipe, "", recipe.with_more_starts(), may_be_blurred(recipe, found)
     ways = {"with more starts": more != recipe, "in search of partly coherent light": doubted}
     how = [way for way, is_taken in ways.items() if is_taken] if complete or is_uneven(found) else []
-    # more starts find no more in next to nothing
-    tells = prepared.counts.sum(where=prepared.good) >= preparation.FEW_PHOTONS
     if tells and not is_enough(found, complete):
         if how:
             tried = more
@@ -161,8 +161,10 @@ def _parted(
 
     with stage("refine"):
         data = diffraction(prepared, recipe, device).explained(found.blur)
-        objects = np.stack([found.object, phasing.parted(found.object, found.support)])
-        starts = phasing.Starts(objects, np.stack([found.support] * 2))
+        both = recipe.with_settings({"guess.start": "random", "refine.starts": 2})
+        room = phasing.with_room(prepared.counts.shape, both, device).refine.starts
+        objects = np.stack([found.object, phasing.parted(found.object, found.support)])[-room:]
+        starts = phasing.Starts(objects, np.stack([found.support] * room))
         plan = recipe.refine.model_copy(
             update={"algorithm": FINISH, "coarse": 0, "prune": False, "twin_break": 0}
         )
