@@ -8,7 +8,7 @@ import numpy as np
 
 from . import analysis, preparation
 from .geometry import check_spacing, doubts, frame
-from .reconstruction import FRAME, UNKNOWN_GEOMETRY, Reconstruction
+from .reconstruction import ARRANGED, FRAME, UNKNOWN_GEOMETRY, Reconstruction
 from .scan import Geometry, InputError
 
 _ARM = "The direct beam is not given: the detector's angles are taken for those of the Bragg peak itself."
@@ -20,7 +20,7 @@ def placed(
     *,
     scan_shape: tuple[int, int, int] | None = None,
     peak: tuple[float, float] | None = None,
-    binning: tuple[int, int, int] = (1, 1, 1),
+    binning: tuple[int, int, int] | None = None,
 ) -> Reconstruction:
     """Return what was found as if `geometry` had been known then.
 
@@ -34,9 +34,10 @@ def placed(
         Of the scan that `geometry` describes; None: as the result has it.
     peak
         For a result of another program: row and column of the Bragg peak in the scan's frames.  Not needed where the
-        geometry does not say which pixel the direct beam meets: the angles then are those of the peak.
+        geometry does not say which pixel the direct beam meets: the angles then are those of the peak.  None: as it was said
+        when the result was placed before.
     binning
-        For a result of another program: frames, rows and columns that were summed before phasing.
+        For a result of another program: frames, rows and columns that were summed before phasing.  None: likewise, or none.
 
     Raises
     ------
@@ -58,7 +59,8 @@ def placed(
         )
         steps, q_bragg = frame(binned, found.peak, found.shape)
     else:
-        phased = _of_peak(found, geometry, peak, binning)
+        before, summed = place_of(found)
+        phased = _of_peak(found, geometry, peak or before, binning or summed)
         grid = found.phased_shape or found.shape
         centre = (grid[0] // 2, grid[1] // 2, grid[2] // 2)
         steps, q_bragg = frame(phased, centre, grid)
@@ -87,14 +89,14 @@ def placed(
 def arranged(
     found: Reconstruction, order: tuple[int, ...] = (0, 1, 2), conjugated: bool = False
 ) -> Reconstruction:
-    """Return a result of another program, its array being as it is said to be.
+    """Return a result of another program, its array being as it is said to be; what was said before is said of it still.
 
     Parameters
     ----------
     found
-        The result as its file has it.
+        The result.
     order
-        Which axes of the array are rocking angle, row and column.
+        Which axes of its array are rocking angle, row and column.
     conjugated
         Whether its phase is +Q·u, so that the conjugate is taken.
 
@@ -103,7 +105,7 @@ def arranged(
     InputError
         If an axis is missing, or the axes of a result are to be turned that has a place already.
     """
-    said, notes = ",".join(map(str, order)), list(found.notes)
+    said = ",".join(map(str, order))
     object, support, whole = found.object, found.support, found.phased_shape
     if sorted(order) != [0, 1, 2]:
         raise InputError(
@@ -116,11 +118,79 @@ def arranged(
             )
         object, support = object.transpose(order).copy(), support.transpose(order).copy()
         whole = None if whole is None else (whole[order[0]], whole[order[1]], whole[order[2]])
-        notes.append(f"The axes of the file's array are taken in the order {said}, as was said.")
     if conjugated:
         object = object.conj()
-        notes.append("Conjugated, as was said: its phase was +Q·u.")
-    return replace(found, object=object, support=support, phased_shape=whole, notes=tuple(notes))
+    before, turned = _arrangement(found)
+    now = tuple(before[axis] for axis in order), turned != conjugated
+    old = _said_of_array(before, turned)
+    metadata = {key: value for key, value in found.metadata.items() if key != ARRANGED}
+    if now != ((0, 1, 2), False):
+        metadata[ARRANGED] = {"order": list(now[0]), "conjugated": now[1]}
+    return replace(
+        found,
+        object=object,
+        support=support,
+        phased_shape=whole,
+        notes=(*(note for note in found.notes if note not in old), *_said_of_array(*now)),
+        metadata=metadata,
+    )
+
+
+def as_in_file(found: Reconstruction) -> Reconstruction:
+    """Return a result of another program with its array as that program left it: what was said of it is taken back."""
+    order, conjugated = _arrangement(found)
+    first, second, third = (order.index(axis) for axis in range(3))
+    return arranged(found, (first, second, third), conjugated)
+
+
+def place_of(found: Reconstruction) -> tuple[tuple[float, float] | None, tuple[int, int, int]]:
+    """Return where a result of another program was said to lie when it was placed.
+
+    Returns
+    -------
+    peak
+        Row and column of the Bragg peak in the scan's frames; None where nobody has said.
+    binning
+        Frames, rows and columns that were summed before phasing.
+    """
+    whole, phased = found.scan_geometry, found.geometry
+    if found.peak is not None or whole is None or phased is None:
+        return None, (1, 1, 1)
+    rocked = [
+        now / then
+        for now, then in (
+            (phased.rocking_step_deg, whole.rocking_step_deg),
+            (phased.energy_step_kev, whole.energy_step_kev),
+        )
+        if then
+    ]
+    summed = (
+        *rocked[:1],
+        *(now / then for now, then in zip(phased.pixel_size_um, whole.pixel_size_um, strict=True)),
+    )
+    first, second, third = (1,) * (3 - len(summed)) + tuple(max(1, round(factor)) for factor in summed)
+    binning = first, second, third
+    beam, moved = whole.binned(binning).direct_beam_pixel, phased.direct_beam_pixel
+    if beam is None or moved is None:
+        return None, binning
+    row, column = (
+        (then - now + n // 2) * factor + (factor - 1) / 2
+        for then, now, n, factor in zip(
+            beam, moved, (found.phased_shape or found.shape)[1:], binning[1:], strict=True
+        )
+    )
+    return (row, column), binning
+
+
+def _arrangement(found: Reconstruction) -> tuple[tuple[int, ...], bool]:
+    said = found.metadata.get(ARRANGED, {})
+    return tuple(said.get("order", (0, 1, 2))), bool(said.get("conjugated", False))
+
+
+def _said_of_array(order: tuple[int, ...], conjugated: bool) -> tuple[str, ...]:
+    turned = f"The axes of the file's array are taken in the order {','.join(map(str, order))}, as was said."
+    sign = "Conjugated, as was said: its phase was +Q·u."
+    return (turned,) * (order != (0, 1, 2)) + (sign,) * conjugated
 
 
 def said_of(known: Geometry | None, shape: tuple[int, int, int] | None, found: Reconstruction) -> list[str]:

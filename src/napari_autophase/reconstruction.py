@@ -98,6 +98,8 @@ JUDGED = "judged_by"
 
 FRAME = "frame"
 """By this name `Reconstruction.metadata` says in which frame it is, where that is not the laboratory's."""
+ARRANGED = "arranged"
+"""By this name it says what was said of the axes and the sign of another program's array: see `placement.arranged`."""
 BEGUN_WITH = "begun_with"
 """Under this name it has the object of the result that was gone on from."""
 

@@ -130,7 +130,7 @@ class GeometryChoice:
         self,
         found: Reconstruction,
         peak: tuple[float, float] | None = None,
-        binning: tuple[int, int, int] = (1, 1, 1),
+        binning: tuple[int, int, int] | None = None,
     ) -> Reconstruction:
         """Return a result in the geometry that its file and the command line make together; see `placement.placed`.
 

@@ -60,7 +60,7 @@ def read_result(
     order = formats.numbers_in(axes=axes)["axes"] or (0, 1, 2)
     if axes is not None or conjugate:
         found = arranged(found, order, conjugate)
-    factors, shape = (1, 1, 1), None
+    factors, shape = None, None
     if choice.path is not None and choice.path.suffix.lower() in (".yml", ".yaml"):
         from .bcdi_config import grid_in, is_flipped
 

@@ -9,6 +9,7 @@ from itertools import permutations
 
 from napari.utils.notifications import show_error
 
+from ...reconstruction import Reconstruction
 from ...scan import InputError
 from ..model.result.arrangements import Arrangement, says_axes
 from ..model.result.results import ResultLayers
@@ -82,13 +83,15 @@ class ResultGeometry(Section):
             return
         found, another = result.reconstruction, self._shown is None or self._shown() is not result
         self._show_array(result)
-        typed = self._session.typed.lines(result, found.scan_geometry)
+        typed, peak = dict(self._session.typed.lines(result, found.scan_geometry)), _peak_of(found)
+        if typed.get("peak") == peak:
+            del typed["peak"]  # it is used
         if typed and not another and self.form.given == found.scan_geometry:
             return  # what is being typed stays, and what is said of it
         self._shown = weakref.ref(result)
         self.form.show_geometry(found.scan_geometry, found.metadata)
         if another:
-            self.peak.show_path(typed.get("peak", _said(found.peak)))
+            self.peak.show_path(typed.get("peak", peak))
         self.peak.setEnabled(found.peak is None)
         self.note.say("")
         self.sum_up(gists.placed(found))
@@ -143,12 +146,20 @@ class ResultGeometry(Section):
         self._session.typed.keep(result, result.reconstruction.scan_geometry, self.form.unused | peak)
 
     def _refuse(self, error: Exception) -> None:
+        if (result := self._result()) is not None:
+            self._show_array(result)
         self.note.say(str(error), error=True)
         show_error(in_window(str(error)))
 
 
-def _said(peak: tuple[float, float, float] | None) -> str:
-    return "" if peak is None else ", ".join(f"{at:.6g}" for at in peak[1:])
+def _peak_of(found: Reconstruction) -> str:
+    """Return row and column of the Bragg peak as a line; of another program's result what was said when it was placed."""
+    at = None if found.peak is None else found.peak[1:]
+    if at is None and found.scan_geometry is not None:
+        from ...placement import place_of
+
+        at = place_of(found)[0]
+    return "" if at is None else ", ".join(f"{each:.6g}" for each in at)
 
 
 def _pixel(text: str) -> tuple[float, float] | None:

@@ -312,11 +312,11 @@ class Session:
         failed: Callable[[Exception], object] = bool,
     ) -> None:
         """Draw a result of another program, its array being as it is said to be, in the geometry that it has now."""
-        self._gallery.give_geometry(result, result.reconstruction.scan_geometry, peak, failed, arrangement)
+        self._gallery.arrange(result, arrangement, peak, failed)
 
     def arrangement_of(self, result: layers.ResultLayers) -> Arrangement:
         """Return what was said of the array of a result."""
-        return self._gallery.arrangements.of(result)
+        return self._gallery.arrangement_of(result)
 
     def _bring_layer_back(self, result: layers.ResultLayers, role: str) -> None:
         result.make(role)

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari.components import ViewerModel
 from psygnal import Signal
@@ -17,7 +17,7 @@ from ....reconstruction import Reconstruction
 from ....scan import Scan
 from ..canvas.piece_queue import PieceQueue, while_there
 from ..crystal.drawing import Drawing, Look, draw
-from ..result.arrangements import Arrangement, Arrangements
+from ..result.arrangements import Arrangement
 from ..result.remarks import mark
 from ..result.saving import SAVED
 from . import layers
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 Found = Reconstruction | Scan
+
+
+class Asked(NamedTuple):
+    """How a result is to be drawn: by which geometry, its array being as is said, and where its peak lies, if that was said."""
+
+    geometry: Geometry | None
+    arrangement: Arrangement
+    peak: tuple[float, float] | None
 
 
 class Gallery:
@@ -70,7 +78,7 @@ class Gallery:
         self._queue, self._make_tasks = queue, make_tasks
         self._make_room, self._placed, self._live_crystal = make_room, placed, live
         self._tasks: Tasks | None = None
-        self.arrangements = Arrangements()
+        self._asked: weakref.WeakKeyDictionary[layers.ResultLayers, Asked] = weakref.WeakKeyDictionary()
 
     @property
     def results(self) -> list[layers.ResultLayers]:
@@ -146,18 +154,45 @@ class Gallery:
         geometry: Geometry | None,
         peak: tuple[float, float] | None,
         failed: Callable[[Exception], object],
-        arrangement: Arrangement | None = None,
     ) -> None:
-        """Draw a result by another geometry, in the background; with an arrangement also what its file has, as that says."""
-        found = result.reconstruction if arrangement is None else self.arrangements.put(result, arrangement)
+        """Draw a result by another geometry, in the background, its array being as it is said to be."""
+        self._ask(result, Asked(geometry, self.arrangement_of(result), peak), failed)
+
+    def arrange(
+        self,
+        result: layers.ResultLayers,
+        arrangement: Arrangement,
+        peak: tuple[float, float] | None,
+        failed: Callable[[Exception], object],
+    ) -> None:
+        """Draw a result likewise, its array being as that says, by the geometry that it has or is about to have."""
+        asked = self._asked.get(result)
+        geometry = result.reconstruction.scan_geometry if asked is None else asked.geometry
+        self._ask(result, Asked(geometry, arrangement, peak or (asked and asked.peak)), failed)
+
+    def arrangement_of(self, result: layers.ResultLayers) -> Arrangement:
+        """Return what was said of the array of a result, which is drawn by it or about to be."""
+        asked = self._asked.get(result)
+        return Arrangement.of(result.reconstruction) if asked is None else asked.arrangement
+
+    def _ask(self, result: layers.ResultLayers, asked: Asked, failed: Callable[[Exception], object]) -> None:
+        def refused(error: Exception) -> None:
+            self._answered(result, asked)
+            failed(error)
+
+        self._asked[result] = asked
         self._tasks = self._tasks or self._make_tasks()
         self._tasks.start(
             f"result {result.group}",
             draw_placed,
-            *(found, geometry, peak, result.look, arrangement),
-            done=partial(self._redraw, result),
-            failed=failed,
+            *(result.reconstruction, asked, result.look),
+            done=partial(self._redraw, result, asked=asked),
+            failed=refused,
         )
+
+    def _answered(self, result: layers.ResultLayers, asked: Asked | None) -> None:
+        if asked is not None and self._asked.get(result) is asked:
+            del self._asked[result]
 
     def _show(self, drawing: Drawing, replace_last: bool) -> Iterator[None]:
         last, group = self.place(drawing.reconstruction, replace_last)
@@ -176,13 +211,22 @@ class Gallery:
         if self._live_crystal is not None:
             yield from self._live_crystal.leave()
 
-    def _redraw(self, result: layers.ResultLayers, drawing: Drawing | None) -> None:
+    def _redraw(
+        self, result: layers.ResultLayers, drawing: Drawing | None, asked: Asked | None = None
+    ) -> None:
         if drawing is not None and result.alive:
-            self._queue.start(self._redrawing(result, drawing, same=True))
+            self._queue.start(self._redrawing(result, drawing, same=True, asked=asked))
+        else:
+            self._answered(result, asked)
 
-    def _redrawing(self, result: layers.ResultLayers, drawing: Drawing, same: bool = False) -> Iterator[None]:
+    def _redrawing(
+        self, result: layers.ResultLayers, drawing: Drawing, same: bool = False, asked: Asked | None = None
+    ) -> Iterator[None]:
         before = result.reconstruction
-        yield from while_there(lambda: result.alive, layers.redraw(result, drawing, same=same))
+        try:
+            yield from while_there(lambda: result.alive, layers.redraw(result, drawing, same=same))
+        finally:
+            self._answered(result, asked)
         if same:
             SAVED.change(before, result.reconstruction)
         self.updated.emit(before, result.reconstruction)
@@ -192,18 +236,19 @@ def _names(found: Found) -> tuple[str, str]:
     return found.source, found.name
 
 
-def draw_placed(
-    found: Reconstruction,
-    geometry: Geometry | None,
-    peak: tuple[float, float] | None,
-    look: Look,
-    arrangement: Arrangement | None = None,
-) -> Drawing:
-    """Return the drawing of a result, another program's too, by a geometry; see `placement.placed` and `placement.arranged`."""
-    from ....placement import arranged, placed
+def draw_placed(found: Reconstruction, asked: Asked, look: Look) -> Drawing:
+    """Return the drawing of a result, another program's too, as is asked; see `placement.placed` and `placement.arranged`."""
+    from ....placement import arranged, as_in_file, place_of, placed
 
-    there = found if arrangement is None else arranged(found, *arrangement)
-    return _drawn(found, placed(there, geometry, peak=None if found.peak is not None else peak), look)
+    there, peak, binning = found, None, None
+    if found.peak is None:
+        before, binning = place_of(found)
+        peak = asked.peak or before
+    if asked.arrangement != Arrangement.of(found):
+        if found.scan_geometry is not None:
+            there = placed(found, None)
+        there = arranged(as_in_file(there), *asked.arrangement)
+    return _drawn(found, placed(there, asked.geometry, peak=peak, binning=binning), look)
 
 
 def _drawn(before: Reconstruction, now: Reconstruction, look: Look) -> Drawing:
