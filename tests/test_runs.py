@@ -15,6 +15,7 @@ from napari_autophase.evidence import TRUST_MAPS
 from napari_autophase.preparation import halves, prepare
 from napari_autophase.progress import driven
 from napari_autophase.recipe import Recipe
+from napari_autophase.recipe.plans import ALIGNING, COMPARING
 from napari_autophase.reconstruct import run, with_geometry_of
 from napari_autophase.reconstruction import JUDGED, Progress
 from napari_autophase.runs import attempts, averaging, enough, outcome
@@ -137,7 +138,12 @@ def test_progress_counts_up_over_all_runs(averaged):
     assert (assessing[0].step, assessing[0].total) == (0, 1)
     steps = [progress.step for progress in assessing[1:]]
     assert steps == sorted(steps)
-    assert {progress.total for progress in assessing[1:]} == {steps[-1]} == {3 * 60}
+    # six runs are brought onto the best, upright and as twins, three bootstraps onto the mean, and all are compared
+    assert {progress.total for progress in assessing[1:]} == {3 * 60 + ALIGNING * (2 * 6 + 3 + COMPARING)}
+    assert steps[-1] == assessing[-1].total - ALIGNING * COMPARING, (
+        "the bar is not full while they are compared"
+    )
+    assert np.diff([0, *steps]).max() == 2 * ALIGNING, "one can cancel between any two"
 
 
 def test_the_same_runs_give_the_same_mean_and_come_back_from_a_file(crystal, averaged, tmp_path):
@@ -383,7 +389,10 @@ def test_starts_of_one_run_that_agree_tell_its_error(crystal, one_run):
     steps = [(progress.step, progress.total) for progress in seen]
     assert steps[0] == (0, 1)
     assert steps[1:] == sorted(steps[1:])
-    assert {total for _, total in steps[1:]} == {steps[-1][0]} == {2 * 10 + 3 * 60}
+    whole = 2 * 10 + 3 * 60 + ALIGNING * (2 * 2 + 5 + COMPARING)
+    assert {total for _, total in steps[1:]} == {whole}
+    assert steps[-1][0] == whole - ALIGNING * COMPARING
+    assert max(np.diff([step for step, _ in steps])) == 2 * ALIGNING
     two = with_starts(crystal, one_run, found.object, np.roll(analysis.twin(bent), 2, 0) * 1j)
     assert [row["share"] for row in two.trust.runs] == [0, 0, 1, 2, 3, 3, 3]
     assert two.trust.runs[1]["twin"] == 1

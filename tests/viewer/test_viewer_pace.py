@@ -8,17 +8,20 @@ from hypothesis import strategies as st
 
 from napari_autophase.recipe import PRESETS, Recipe
 from napari_autophase.recipe.algorithm import parse
-from napari_autophase.recipe.plans import PRELUDE, settled
+from napari_autophase.recipe.plans import ALIGNING, COMPARING, PRELUDE, settled
 from napari_autophase.reconstruction import Progress
-from napari_autophase.viewer.model.run.pace import Pace, Plan, steps_of
+from napari_autophase.viewer.model.run.further import MORE, further
+from napari_autophase.viewer.model.run.pace import Pace, Plan, rate, steps_of
+
+OBJECTS = 4  # which `best` keeps
 
 
 def best_of(voxels: int):
     """Steps of `best` and when each is done, in a machine on which a step of one start takes as long as it has voxels.
 
     28 starts on 64³ voxels, then 14, then 7, of 180 steps each; then 40 steps of four starts on the scan's own grid, and 60 of
-    twice as many, which go on from means too; last 140 steps of one start with each half of the photons, and 60 of each of
-    three simulations.
+    twice as many, which go on from means too; last the four are brought onto the best, upright and as twins, 140 steps are done
+    of one start with each half of the photons, 60 of each of three simulations, and these five are brought there too.
     """
     now, window = 0.0, 64**3
     for index, starts in enumerate((28, 14, 7)):
@@ -28,16 +31,22 @@ def best_of(voxels: int):
     for step in range(140):
         now += (4 if step < 100 else 8) * voxels
         yield now, Progress("refine", step + 1, 140)
-    for step in range(2 * 140 + 3 * 60):
-        now += voxels
-        yield now, Progress("analyse", step + 1, 460)
+    steps, done = 2 * 140 + 3 * 60, 0
+    whole = steps + ALIGNING * (2 * OBJECTS + 5 + COMPARING)
+    yield now, Progress("analyse", 0, 1)
+    for each in (*(2 * ALIGNING,) * OBJECTS, *(1,) * steps, *(ALIGNING,) * 5):
+        now += each * voxels
+        done += each
+        yield now, Progress("analyse", done, whole)
+    now += ALIGNING * COMPARING * voxels
+    yield now, None
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 64), (200, 128, 128)])
 def test_of_best_the_bar_moves_as_the_time_does(shape):
     voxels = shape[0] * shape[1] * shape[2]
     run = list(best_of(voxels))
-    total = run[-1][0]
+    total = run.pop()[0]
     seconds = 1e-9 * total  # any machine
     pace, scale = Pace(Plan.of(shape, Recipe.from_preset("best")), 0.0), 20 / total
     assert seconds > 0
@@ -122,7 +131,10 @@ def slow_network(plan, look_s=4.0, search_s=8.0, refine_s=30.0, analyse_s=3.0):
         now += refine_s / 180 * (1 if step < 100 else 2)  # the last are done from two objects
         yield now, Progress("refine", step + 1, 140)
     yield now, Progress("analyse", 0, 1)
-    yield now + analyse_s, None
+    for step in range(10):
+        now += analyse_s / 10
+        yield now, Progress("analyse", step + 1, 10)
+    yield now, None
 
 
 def followed(pace, run):
@@ -160,7 +172,7 @@ def test_a_computer_that_is_twice_as_busy_is_heard_of_at_once():
 def test_of_a_first_run_a_phase_is_known_once_it_has_begun():
     plan = Plan.of((96, 96, 96), Recipe.from_preset("best"))
     analyse_s = (
-        30 * plan.work["analyse"] / plan.work["refine"]
+        30 * plan.work["assess"] / plan.work["refine"]
     )  # its iterations take as long as those of the refinement
     said, end = followed(Pace(plan, 0.0), slow_network(plan, analyse_s=analyse_s))
     for progress, now, _, left in said:
@@ -171,12 +183,45 @@ def test_of_a_first_run_a_phase_is_known_once_it_has_begun():
 def test_the_bar_is_not_full_before_what_was_found_is_assessed():
     shape = (200, 128, 128)
     run = list(best_of(200 * 128 * 128))
-    end = run[-1][0]
+    end = run.pop()[0]
     pace = Pace(Plan.of(shape, Recipe.from_preset("best")), 0.0)
     said = {(now.stage, now.step): (pace.follow(now, 60 * at / end)[0], at / end) for at, now in run}
-    for step in (("refine", 140), ("analyse", 140), ("analyse", 280), ("analyse", 400)):
-        part, truly = said[step]
+    assert max(part for part, _ in said.values()) < 0.97
+    for step, (part, truly) in said.items():
+        if step[0] == "guess":
+            continue
         assert part == pytest.approx(truly, abs=0.05)
+
+
+def test_going_on_from_a_result_of_best_is_a_short_run():
+    """Nothing is guessed, one start is refined, and nothing is assessed."""
+    recipe = further(Recipe.from_preset("best"), MORE)
+    plan = Plan.further((64, 64, 64), recipe)
+    assert plan.work["refine"] == 50 * 64**3
+    pace = Pace(plan, 0.0, {"look": 1e-8, "search": 1e-8, "refine": 1e-8, "assess": 1e-8})
+    pace.follow(Progress("prepare", 0, 1), 0.0)
+    for step in range(50):
+        part, left = pace.follow(Progress("refine", step + 1, 50), 0.0026 * (step + 5))
+        assert left == pytest.approx(0.0026 * (53 - step), abs=0.02)
+    assert part > 0.9
+
+
+def test_an_analysis_alone_tells_nothing_of_an_assessment_and_a_random_start_nothing_of_the_network():
+    """`fast` is over quickly at its end, and so is a random start: `best` then is said to take no hours, nor no time at all."""
+    shape, known = (64, 64, 64), {}
+    for preset, steps in (("fast", 140), ("iterative", 620)):
+        pace = Pace(Plan.of(shape, Recipe.from_preset(preset)), 0.0, known)
+        pace.follow(Progress("prepare", 0, 1), 0.0)
+        pace.follow(Progress("guess", 0, 1), 0.5)
+        for step in range(steps):
+            pace.follow(Progress("refine", step + 1, steps), 1 + 0.01 * step)
+        pace.follow(Progress("analyse", 0, 1), 1 + 0.01 * steps)
+        pace.finish(2 + 0.01 * steps)  # a second, for four iterations' worth
+    plan = Plan.of(shape, Recipe.from_preset("best"))
+    assert rate("assess", plan.work, {}, known) == pytest.approx(0.01 / 64**3, rel=0.5)
+    assert rate("look", plan.work, {}, known) * plan.work["look"] < 5
+    # a look that took ten times as long does not let iterations take so long
+    assert rate("refine", plan.work, {"look": 10 * known["look"]}, known) == known["refine"]
 
 
 def test_the_network_s_looks_are_no_steps_of_the_search():

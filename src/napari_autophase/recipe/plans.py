@@ -36,6 +36,8 @@ GENTLE = {"threshold": 0.15}
 """Shrink-wrap of long runs on large scans: at a fifth the support of a strained crystal is eaten away, update by update."""
 SEARCH = "20*ER+120*EHIO+40*ER"
 """What every start of a search goes through there; see `phasing.projections.project_uniform`."""
+ALIGNING, COMPARING = 100, 5
+"""Iterations that it takes as long to bring one object onto another, and how often that, to compare all that were brought."""
 BOOTSTRAPS, BOOTSTRAP_STEPS = 3, 60
 """Simulated measurements of what was found (see `runs.averaging`), and the iterations that each is phased for."""
 THOROUGH: dict[str, Any] = {
@@ -55,6 +57,14 @@ def assessing(steps: tuple[str, ...], halves: bool) -> tuple[int, ...]:
     `halves`, then those of the bootstraps; nothing is done for a network's guess alone.
     """
     return ((len(steps),) * 2 * halves + (BOOTSTRAP_STEPS,) * BOOTSTRAPS) if steps else ()
+
+
+def assessment(steps: tuple[str, ...], halves: bool, objects: int) -> int:
+    """Return what it takes, in iterations, to assess a result by so many `objects` that runs or starts have found: those of
+    `assessing`, bringing all objects onto it, and comparing them.
+    """
+    jobs = assessing(steps, halves)
+    return sum(jobs) + ALIGNING * (2 * objects + len(jobs) + COMPARING)
 
 
 PLANS: dict[str, dict[str, dict[str, Any]]] = {

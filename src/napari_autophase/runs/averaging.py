@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +12,7 @@ from .. import analysis, preparation
 from ..analysis import trust
 from ..progress import relayed
 from ..recipe import Recipe, algorithm
-from ..recipe.plans import BOOTSTRAP_STEPS, BOOTSTRAPS, assessing
+from ..recipe.plans import ALIGNING, BOOTSTRAP_STEPS, BOOTSTRAPS, assessment
 from ..reconstruction import Progress
 from .attempts import diffraction, single
 from .enough import judged
@@ -85,7 +85,8 @@ def _averaged(
     whole = np.equal(shares, 0)
     best = found[int(np.where(whole, scores, np.inf).argmin())]
 
-    runs = trust.aligned([run.object for run in found], best.object)
+    told = _Told(assessment(algorithm.parse(recipe.refine.algorithm), halves=False, objects=len(found)))
+    runs = yield from _aligned([run.object for run in found], best.object, told)
     rows = [
         {
             "seed": float((recipe.seed + index) % 2**63),
@@ -102,9 +103,11 @@ def _averaged(
     mean, support = mean.astype(np.complex64), best.support
     data = diffraction(prepared, recipe, device).explained(best.blur)
     object, figures = phasing.judged(mean, support, data)
-    jobs = assessing(algorithm.parse(recipe.refine.algorithm), halves=False)
-    bootstrapped = yield from _bootstrapped(object, support, prepared, data, recipe, stage, jobs)
-    again = [analysis.align(each, mean, ramp=True, twins=False) for each, _ in bootstrapped]
+    bootstrapped = yield from _bootstrapped(object, support, prepared, data, recipe, stage, told)
+    again = []
+    for each, _ in bootstrapped:
+        again.append(analysis.align(each, mean, ramp=True, twins=False))
+        yield told.did(ALIGNING)
     rows += [
         {**row, "agreement": abs(alike)} for (_, row), (_, alike) in zip(bootstrapped, again, strict=True)
     ]
@@ -148,11 +151,12 @@ def of_starts(
         yield Progress("analyse", 0, 1)
         if found.starts is None or len(found.starts) < 2 or not trust.explains(found.figures):
             return found
-        near = trust.aligned(list(found.starts), found.object)
+        steps = algorithm.parse(recipe.refine.algorithm)
+        told = _Told(assessment(steps, halves=True, objects=len(found.starts)))
+        near = yield from _aligned(found.starts, found.object, told)
         agreeing = np.flatnonzero(np.array(near.agreements) >= trust.AGREE)
         if len(agreeing) < 2:
             return found
-        jobs = assessing(algorithm.parse(recipe.refine.algorithm), halves=True)
         row = {"seed": float(recipe.seed), "kept": 1.0, "twin": 0.0}
         objects, rows = [], []
         for one in agreeing:
@@ -163,18 +167,19 @@ def of_starts(
             data, begun = diffraction(half, recipe, device).explained(found.blur), stage.clock()
             begin = found.object * np.float32(np.sqrt(0.5))
             job = _going_on(data, begin, found.support, recipe, recipe.refine.algorithm)
-            phased = yield from _of_all(job, jobs, share - 1)
+            phased = yield from told.through(job, len(steps))
             rows.append({**row, "share": float(share), "seconds": stage.clock() - begun, **phased.figures})
             objects.append(phased.object)
         data = diffraction(prepared, recipe, device).explained(found.blur)
         for each, figures in (
-            yield from _bootstrapped(found.object, found.support, prepared, data, recipe, stage, jobs)
+            yield from _bootstrapped(found.object, found.support, prepared, data, recipe, stage, told)
         ):
             rows.append(figures)
             objects.append(each)
         for number in range(len(agreeing), len(objects)):
             objects[number], alike = analysis.align(objects[number], found.object, ramp=True, twins=False)
             rows[number]["agreement"] = abs(alike)
+            yield told.did(ALIGNING)
         assessed = trust.assess(
             found.object,
             found.support,
@@ -196,7 +201,7 @@ def _bootstrapped(
     data: Diffraction,
     recipe: Recipe,
     stage: Stopwatch,
-    jobs: tuple[int, ...],
+    told: _Told,
 ) -> Generator[Progress, None, list[tuple[np.ndarray, dict[str, float]]]]:
     """Measure what was found `BOOTSTRAPS` times in a simulation, photon noise, gaps and all, and phase that from what was found.
 
@@ -234,7 +239,7 @@ def _bootstrapped(
             bounded=True,
         ).explained(data.blur)
         job = _going_on(again, object, support, recipe, f"{BOOTSTRAP_STEPS}*{last}")
-        phased = yield from _of_all(job, jobs, len(jobs) - BOOTSTRAPS + number)
+        phased = yield from told.through(job, BOOTSTRAP_STEPS)
         row = {"seed": float(recipe.seed), "share": float(trust.BOOTSTRAPPED), "kept": 1.0, "twin": 0.0}
         found.append((phased.object, {**row, "seconds": stage.clock() - begun, **phased.figures}))
     return found
@@ -263,15 +268,44 @@ def _going_on(
     return phasing.refine(data, phasing.Starts(object[None], support[None]), plan, coherence="given")
 
 
-def _of_all(
-    job: Generator[Progress, None, Phased], jobs: tuple[int, ...], index: int
-) -> Generator[Progress, None, Phased]:
-    """Do one of the jobs of the analysis, which have so many iterations; its progress is that of all."""
+def _aligned(
+    objects: Sequence[np.ndarray], reference: np.ndarray, told: _Told
+) -> Generator[Progress, None, trust.Aligned]:
+    """Bring objects onto another one, as `trust.aligned` does, and tell of each."""
+    found = []
+    for each in objects:
+        found.append(trust.aligned([each], reference))
+        yield told.did(2 * ALIGNING)  # upright, and as its twin
+    return trust.Aligned(
+        np.concatenate([each.objects for each in found]),
+        tuple(alike for each in found for alike in each.agreements),
+        tuple(turned for each in found for turned in each.twins),
+    )
 
-    def of_all(now: Progress) -> Progress:
-        return Progress("analyse", sum(jobs[:index]) + round(jobs[index] * now.step / now.total), sum(jobs))
 
-    return relayed(job, of_all)
+class _Told:
+    """Counts what is done of the assessment, in iterations; see `recipe.plans.assessment`."""
+
+    def __init__(self, whole: int) -> None:
+        self._whole, self._done = whole, 0
+
+    def did(self, iterations: int) -> Progress:
+        """Return how far it is after something that takes so many."""
+        self._done += iterations
+        return Progress("analyse", self._done, self._whole)
+
+    def through(
+        self, job: Generator[Progress, None, Phased], iterations: int
+    ) -> Generator[Progress, None, Phased]:
+        """Do a job of so many."""
+        before = self._done
+
+        def of_all(now: Progress) -> Progress:
+            return Progress("analyse", before + round(iterations * now.step / now.total), self._whole)
+
+        found = yield from relayed(job, of_all)
+        self._done = before + iterations
+        return found
 
 
 def _share(job: Generator[Progress, None, Run], index: int, jobs: int) -> Generator[Progress, None, Run]:

@@ -267,7 +267,7 @@ class Session:
         scan = self.settled_scan()
         if scan is not None:
             self._replace, self._begin = replace_last, begin
-            self.controller.start(scan, recipe)
+            self.controller.start(scan, recipe, further=begin is not None)
 
     def add_result(self, reconstruction: Reconstruction, replace_last: bool = False) -> layers.ResultLayers:
         """Show `reconstruction` at once, as a new numbered group of layers or in the place of the last one of its scan."""

@@ -217,8 +217,8 @@ class Controller:
         """Whether a job is at work."""
         return self._state in ("running", "cancelling")
 
-    def start(self, scan: Scan, recipe: Recipe) -> None:
-        """Reconstruct `scan` as `recipe` says.
+    def start(self, scan: Scan, recipe: Recipe, further: bool = False) -> None:
+        """Reconstruct `scan` as `recipe` says, or, `further`, go on from what was found in it.
 
         Raises
         ------
@@ -228,7 +228,8 @@ class Controller:
         if self.busy:
             raise RuntimeError("A reconstruction is running already.")
         known = self._rates.setdefault(recipe.device, {})
-        self._pace = Pace(self._plan or Plan.of(scan.shape, recipe), self._clock(), known)
+        plan = self._plan or (Plan.further if further else Plan.of)(scan.shape, recipe)
+        self._pace = Pace(plan, self._clock(), known)
         self.log = Log(recipe, scan.name)
         self._held_at, self.rested_s = None, 0.0
         self._run = Run(self)

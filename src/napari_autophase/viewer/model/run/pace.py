@@ -9,7 +9,7 @@ from itertools import accumulate, product
 
 from ....recipe import Recipe, Refinement
 from ....recipe.algorithm import parse, tail
-from ....recipe.plans import PRELUDE, assessing, settled
+from ....recipe.plans import PRELUDE, assessment, settled
 from ....reconstruction import Progress
 
 SOON_S = 0.2
@@ -46,7 +46,8 @@ class Plan:
     ----------
     work
         How much each phase has to do, in any unit, in their order.  The phases are the stages of a reconstruction; its stage
-        ``guess`` is in two, ``look`` (the network's) and ``search``, unless it is among them itself.
+        ``guess`` is in two, ``look`` (the network's) and ``search``, unless it is among them itself; ``analyse`` is called
+        ``assess`` where what was found is, which takes far longer and tells nothing of an analysis alone.
     rounds, polish
         Rounds of the search, each with half the starts of the one before, and iterations of one.
     looks
@@ -73,18 +74,25 @@ class Plan:
             part = min(guess.side**3, voxels)
             search = polish * part * sum(max(2, starts / 2**k) for k in range(guess.rounds))
         each = _each_iteration(refine)
-        alone = recipe.runs == 1
-        compared = not alone or (guess.keep > 1 and guess.start != "random")
-        assessed = assessing(parse(refine.algorithm), halves=alone) if compared else ()
-        runs = 1 if recipe.runs == 1 else recipe.runs + max(recipe.runs, 2)
+        alone, steps = recipe.runs == 1, parse(refine.algorithm)
+        runs = 1 if alone else recipe.runs + max(recipe.runs, 2)
+        compared = bool(steps) and guess.keep > 1 and guess.start != "random" if alone else True
+        assessed = assessment(steps, alone, guess.keep if alone else runs) if compared else 0
         work = {
             "prepare": PREPARE * voxels,
-            "look": look,
-            "search": search,
+            **({} if guess.start == "random" else {"look": look, "search": search}),
             "refine": runs * sum(each) * voxels * max(1, recipe.number_of_starts),
-            "analyse": (ANALYSE + sum(assessed)) * voxels,
+            "assess" if assessed else "analyse": (ANALYSE + assessed) * voxels,
         }
         return cls(work, guess.rounds, polish, guess.candidates, each)
+
+    @classmethod
+    def further(cls, shape: tuple[int, ...], recipe: Recipe) -> Plan:
+        """Return what it takes to go on from a result: nothing is guessed, one start is refined, and nothing is assessed."""
+        voxels = math.prod(shape) / math.prod(recipe.prepare.binning)
+        each = _each_iteration(recipe.refine)
+        work = {"prepare": PREPARE * voxels, "refine": sum(each) * voxels, "analyse": ANALYSE * voxels}
+        return cls(work, refine=each)
 
     def place(self, progress: Progress) -> tuple[str, float]:
         """Return the phase of a step, and which part of its work is done; ``settle``, which nobody can foresee, is none."""
@@ -92,7 +100,8 @@ class Plan:
         if progress.stage == "refine" and self.refine and progress.total % len(self.refine) == 0:
             return "refine", _part(self.refine, progress.step, progress.total // len(self.refine))
         if progress.stage != "guess" or "guess" in self.work:
-            return progress.stage, 0.0 if progress.total <= 1 else done
+            assessed = progress.stage == "analyse" and "assess" in self.work
+            return "assess" if assessed else progress.stage, 0.0 if progress.total <= 1 else done
         if progress.total <= self.looks:
             return "look", 0.0 if progress.total <= 1 else done
         if progress.total not in (self.polish, self.polish * self.rounds):
@@ -180,7 +189,9 @@ class Pace:
 
     def finish(self, now: float) -> None:
         """Put down what the last phase took: the run has come to its end."""
-        if self._phase:
+        if self._phase and (
+            self._phase != "assess" or self._last > 0
+        ):  # else there was nothing to be assessed by
             self._put_down(now, 1.0)
         self._known.update(self._rates)
 
@@ -208,10 +219,13 @@ def rate(
     """
     if phase in now:
         return now[phase]
-    both = [name for name in now if name in known]
+    both = [name for name in now if name in known and name not in OPENING]
     haste = now[both[-1]] / known[both[-1]] if both and known[both[-1]] > 0 else 1.0
     if phase in known:
         return known[phase] * haste
     # nobody knows: as the phase that takes longest of those that are known
-    rates = {name: each for name, each in (now or known).items() if name not in OPENING}
+    own, earlier = (
+        {name: each for name, each in told.items() if name not in OPENING} for told in (now, known)
+    )
+    rates = own or earlier
     return max(rates.items(), key=lambda each: each[1] * work.get(each[0], 0.0))[1] if rates else 1.0
