@@ -97,7 +97,7 @@ def test_a_picture_that_was_not_taken_is_told(mosaic, tmp_path):
 def test_the_first_thing_that_fails_ends_it(tmp_path):
     code = f"""
 import runpy
-from napari_autophase.viewer.model import compat
+from napari_autophase.viewer.model.canvas import compat
 def broken(*_, **__): raise AttributeError("the canvas has moved")
 compat.surroundings = broken
 runpy.run_path({str(TOUR)!r}, run_name="__main__")
