@@ -78,3 +78,14 @@ def test_a_panel_of_its_own_has_them_too(qtbot, viewer, session, scan):
     assert bar.maximum() > 0
     bar.setValue(bar.maximum())
     assert place(dock, dock.footer) == there
+
+
+def test_what_is_said_of_a_run_has_the_scan_s_name_as_it_is(workspace, session, launch):
+    """A layer may be called by a person as they like: nothing of it is markup."""
+    session.viewer.layers[0].name = "Au <111> & <b>tip"
+    footer, report = workspace.reconstruct.footer, workspace.reconstruct.report
+    footer.button.click()
+    launch.job.refine(10)
+    assert report.stage.text().endswith("Au <111> & <b>tip")
+    for label in (report.stage, workspace.reconstruct.finetune.stage):
+        assert label.textFormat() == Qt.TextFormat.PlainText

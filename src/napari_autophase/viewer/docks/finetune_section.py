@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QStandardPaths, Signal
+from qtpy.QtCore import QStandardPaths, Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton, QSpinBox, QVBoxLayout
 from superqt import QElidingLabel
 
@@ -98,6 +98,7 @@ class FineTuneSection(Section):
         self.cancel.setToolTip("Stop after the present step; nothing is kept.")
         self.cancel.clicked.connect(self._controller.cancel)
         self.stage = QElidingLabel()
+        self.stage.setTextFormat(Qt.TextFormat.PlainText)
         self.bar = QProgressBar()
         self.bar.setRange(0, BAR)
         self.bar.setTextVisible(False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from psygnal import SignalInstance
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QProgressBar
 from superqt import QElidingLabel
 
@@ -46,6 +47,7 @@ class RunReport:
     def __init__(self, session: Session, viewer: ViewerModel) -> None:
         self._controller = session.controller
         self.stage = QElidingLabel()  # a long one must not widen the dock
+        self.stage.setTextFormat(Qt.TextFormat.PlainText)  # it has the scan's name
         self.bar = QProgressBar()
         self.bar.setRange(0, BAR)
         self.bar.setTextVisible(False)
