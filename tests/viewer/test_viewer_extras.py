@@ -302,6 +302,20 @@ def test_two_results_stand_beside_each_other_with_their_difference(viewer, sessi
     assert beside.words == ""
 
 
+@pytest.mark.parametrize("shown_in_nm", [False, True])
+def test_what_is_compared_is_drawn_in_the_unit_of_the_result_that_is_seen(viewer, session, shown_in_nm):
+    """Its camera moves with the others': another program's array without a geometry has no nanometres."""
+    other = session.add_result(make_reconstruction("other", nm=not shown_in_nm))
+    seen = session.add_result(make_reconstruction("seen", nm=shown_in_nm))
+    viewer.dims.ndisplay = 3
+    session.extras.side_by_side.compare(other)
+    ends = [np.ptp(layer.data[0], axis=0) for layer in viewer.layers if layer.visible]
+    assert len(ends) == 3
+    for each in ends[1:]:
+        np.testing.assert_allclose(each, ends[0], rtol=0.05)
+    assert seen.unit == ("nm" if shown_in_nm else "voxel")
+
+
 def test_the_titles_of_what_is_compared_keep_clear_of_the_colour_bars(viewer, session):
     viewer.canvas.size = (800, 280)  # three views below each other
     second = session.add_result(make_reconstruction("other", nm=False))

@@ -90,7 +90,7 @@ class ResultGeometry(Section):
             return  # what is being typed stays, and what is said of it
         self._shown = weakref.ref(result)
         self.form.show_geometry(found.scan_geometry, found.metadata)
-        if another:
+        if another or not self.peak.path:
             self.peak.show_path(typed.get("peak", peak))
         self.peak.setEnabled(found.peak is None)
         self.note.say("")

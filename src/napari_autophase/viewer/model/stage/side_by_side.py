@@ -81,13 +81,16 @@ def compare(one: Reconstruction, other: Reconstruction, threshold: float) -> Com
     both = there & (np.abs(found.other) >= LEAST)
     amplitude = np.sqrt(np.abs(found.one) * np.abs(found.other))
     difference = np.where(both, amplitude * np.exp(1j * np.angle(found.other * np.conj(found.one))), 0)
+    placed = (
+        found.q_bragg_per_nm is not None and one.voxel_steps_nm is not None
+    )  # else what is seen has no nm
     plain = Reconstruction(
         object=found.one,
         support=there,
         recipe=Recipe(),
         figures={},
-        voxel_steps_nm=None if found.q_bragg_per_nm is None else found.steps,
-        q_bragg_per_nm=found.q_bragg_per_nm,
+        voxel_steps_nm=found.steps if placed else None,
+        q_bragg_per_nm=found.q_bragg_per_nm if placed else None,
         name=other.name,
     )
     apart = replace(plain, object=difference.astype(np.complex64), support=both)
