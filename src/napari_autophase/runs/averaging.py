@@ -153,7 +153,7 @@ def of_starts(
             return found
         steps = algorithm.parse(recipe.refine.algorithm)
         told = _Told(assessment(steps, halves=True, objects=len(found.starts)))
-        near = yield from _aligned(found.starts, found.object, told)
+        near = yield from _aligned(list(found.starts), found.object, told)
         agreeing = np.flatnonzero(np.array(near.agreements) >= trust.AGREE)
         if len(agreeing) < 2:
             return found
