@@ -164,6 +164,16 @@ def label(quantity: str, quantities: analysis.Quantities, against: bool = False)
     return name if quantity in ("averaged", "error") else quantities.named(name)
 
 
+def captions(quantity: ColourBy, quantities: analysis.Quantities, ends: Range) -> tuple[str, ...]:
+    """Return what stands below a result's title: what its colours mean, and what bounds it."""
+    # napari's bar often has room for a zero alone; those of phase and amplitude are always the same
+    low, high = ends
+    reach = f" ± {high:.2g}" if low == -high else f" {low:.2g} to {high:.2g}"
+    colours = label(quantity, quantities, against=True) + ("" if quantity == "phase" else reach)
+    bound = f"amplitude ≥ {quantities.threshold:.2f}"
+    return (bound,) if quantity == "amplitude" else (colours, bound)
+
+
 def in_words(quantity: str, value: float, quantities: analysis.Quantities) -> str:
     """Return a value of a quantity with its name and unit, as the status bar says it."""
     unit = " rad/voxel" if quantities.relative else ""

@@ -32,6 +32,12 @@ AXES = {"nm": ("z", "y", "x"), "voxel": ("0", "1", "2"), "pixel": ("frame", "row
 """Names of axes: the laboratory's, those of an array without geometry, and the detector's."""
 
 
+def axis_names(unit: str) -> tuple[str, str, str]:
+    """Return what axes in this unit are called in a sentence."""
+    first, second, third = AXES[unit]
+    return (first, second, third) if unit == "nm" else (f"axis {first}", f"axis {second}", f"axis {third}")
+
+
 def unit_of(quantities: analysis.Quantities) -> str:
     """Return the unit of a result's layers: nm, or voxels without geometry."""
     return "voxel" if quantities.relative else "nm"

@@ -24,9 +24,9 @@ from ..crystal.mesh import Cut
 from ..crystal.quantity import (
     ColourBy,
     Range,
+    captions,
     colour_map,
     in_words,
-    label,
     limits,
     offered,
     thumbnail,
@@ -34,12 +34,12 @@ from ..crystal.quantity import (
 )
 from ..crystal.result_data import (
     AVERAGED,
-    AXES,
     QUANTITIES,
     RECONSTRUCTION,
     RESULT,
     ROLE,
     ROLES,
+    axis_names,
     result_layer_data,
     unit_of,
 )
@@ -240,10 +240,7 @@ class ResultLayers:
     @property
     def axis_names(self) -> tuple[str, str, str]:
         """What its axes are called in a sentence."""
-        first, second, third = AXES[self.unit]
-        if self.unit == "nm":
-            return first, second, third
-        return f"axis {first}", f"axis {second}", f"axis {third}"
+        return axis_names(self.unit)
 
     def extent(self, axis: int) -> tuple[float, float]:
         """Return where the crystal begins and ends along an axis, from its centre, in the layers' unit."""
@@ -377,13 +374,7 @@ class ResultLayers:
         return None if viewer is None else self.layer(self.seen_role(viewer))
 
     def _caption(self, viewer: ViewerModel) -> None:
-        # napari's bar often has room for a zero alone; those of phase and amplitude are always the same
-        low, high = self.limits
-        ends = f" ± {high:.2g}" if low == -high else f" {low:.2g} to {high:.2g}"
-        reach = "" if self.colour_by in ("phase", "amplitude") else ends
-        quantity = label(self.colour_by, self.quantities, against=True) + reach
-        bound = f"amplitude ≥ {self.threshold:.2f}"
-        show_caption(viewer, (self.title, *(() if self.colour_by == "amplitude" else (quantity,)), bound))
+        show_caption(viewer, (self.title, *captions(self.colour_by, self.quantities, self.limits)))
 
     def recolour(self) -> None:
         """Bring maps and limits up to date; a map that a person has changed stays as long as the quantity does."""
