@@ -30,8 +30,6 @@ ENGINE = (
     "simulation",
     "reconstruct",
     "runs",
-    "enough",
-    "outcome",
     "preparation",
     "phasing",
     "network",

@@ -364,9 +364,12 @@ def test_a_mixture_with_the_twin_is_parted():
     data = phasing.Diffraction(prepared.counts, prepared.good)
     twin, _ = analysis.align(analysis.twin(truth), truth, twins=False)
     mixed, figures = phasing.judged(((truth + twin) * support).astype(np.complex64), support, data)
+    figures |= {"free_llk": 0.6, "noise_llk": 0.5, "free_photons": 10.0}
     found = outcome.Run(mixed, support, figures, np.zeros(0), 0, (), "cpu", "torch", None, {})
+    assert enough.may_be_mixed(found)
+    assert not enough.may_be_mixed(replace(found, figures={**figures, "confidence": 0.99}))
+    assert not enough.may_be_mixed(replace(found, object=truth.astype(np.complex64)))
     recipe = Recipe.from_preset("fast").with_settings({"model.coherence": "off", "device": "cpu"})
-    assert enough.may_be_mixed(found, recipe, complete=True)
     found = replace(found, figures={**figures, "free_llk": 100.0})
     job = attempts._parted(found, prepared, recipe, torch.device("cpu"), Stopwatch())
     parted = driven(job, lambda _: None)
@@ -485,7 +488,7 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
     uneven = even * np.where(np.arange(16) < 8, 1, 1.6)[:, None, None]
     asked: list[dict[str, object]] = []
 
-    def attempts(*found):
+    def found_are(*found):
         left = iter(found)
 
         def attempt(_, recipe, *__, **how):
@@ -494,6 +497,8 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
             yield
 
         monkeypatch.setattr(attempts, "_attempt", attempt)
+        monkeypatch.setattr(attempts, "may_be_mixed", lambda *_: False)
+        monkeypatch.setattr(attempts, "is_guessed", lambda *_: False)
 
     def one(object, ratio, sigma=None, confidence=0.9):
         figures = {
@@ -512,7 +517,7 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
 
     def found(recipe, *outcomes, prepared=whole):
         asked.clear()
-        attempts(*outcomes)
+        found_are(*outcomes)
         job = attempts.single(prepared, recipe, None, torch.device("cpu"), None)
         with pytest.raises(StopIteration) as end:
             next(job)

@@ -10,10 +10,19 @@ import numpy as np
 
 from .. import preparation
 from ..progress import relayed
-from ..recipe import FINISH, PRELUDE, Recipe, parse
+from ..recipe import PRELUDE, Recipe, parse
 from ..reconstruction import Progress, Reconstruction
 from ..scan import InputError
-from .enough import UNIFORM, is_doubtful, is_enough, is_uneven, may_be_blurred, may_be_mixed, merit
+from .enough import (
+    UNIFORM,
+    is_doubtful,
+    is_enough,
+    is_guessed,
+    is_uneven,
+    may_be_blurred,
+    may_be_mixed,
+    merit,
+)
 from .outcome import Run, finished, near_starts, starts_alike
 from .stopwatch import Stopwatch
 
@@ -46,7 +55,8 @@ def single(
     found = yield from _attempt(prepared, recipe, model, device, stage, careful=careful)
     # more starts find no more in next to nothing
     tells = prepared.counts.sum(where=prepared.good) >= preparation.FEW_PHOTONS
-    if tells and may_be_mixed(found, recipe, complete):
+    mixed = may_be_mixed(found) or not is_enough(found, complete)
+    if tells and mixed and complete and is_guessed(recipe) and found.support.any():
         found = yield from _parted(found, prepared, recipe, device, stage)
     tried, said, more, doubted = recipe, "", recipe.with_more_starts(), may_be_blurred(recipe, found)
     ways = {"with more starts": more != recipe, "in search of partly coherent light": doubted}
@@ -165,9 +175,7 @@ def _parted(
         room = phasing.with_room(prepared.counts.shape, both, device).refine.starts
         objects = np.stack([found.object, phasing.parted(found.object, found.support)])[-room:]
         starts = phasing.Starts(objects, np.stack([found.support] * room))
-        plan = recipe.refine.model_copy(
-            update={"algorithm": FINISH, "coarse": 0, "prune": False, "twin_break": 0}
-        )
+        plan = recipe.refine.model_copy(update={"coarse": 0, "prune": False, "twin_break": 0})
         phased = yield from phasing.refine(data, starts, plan, coherence=_mode(recipe))
         phased = yield from phasing.reshape(data, phased, _shape(recipe))
     again = finished(phased, prepared, data)

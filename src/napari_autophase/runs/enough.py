@@ -71,12 +71,10 @@ def is_enough(run: Run, complete: bool) -> bool:
     return not trust.leaves_light(run.shells, figures["deviance_ratio"])
 
 
-def may_be_mixed(run: Run, recipe: Recipe, complete: bool) -> bool:
-    """Whether what began with a guess may be mixed with its twin, or not be at its end yet."""
-    if not _is_guessed(recipe) or not complete:
-        return False
+def may_be_mixed(run: Run) -> bool:
+    """Whether what explains the scan may be mixed with its twin: it is not quite even, and not surely the crystal."""
     uneven = analysis.unevenness(run.object, run.support) > SUSPECT
-    return (uneven and run.figures.get("confidence", 0.0) < SURE) or not is_enough(run, complete)
+    return uneven and run.figures.get("confidence", 0.0) < SURE and trust.explains(run.figures)
 
 
 def may_be_blurred(recipe: Recipe, run: Run) -> bool:
@@ -98,11 +96,12 @@ def is_doubtful(run: Run, recipe: Recipe, careful: bool, complete: bool) -> bool
 
 
 def _seeks_blur(recipe: Recipe) -> bool:
-    """Whether a blur is sought with the guess; random starts are phased for as long as was asked."""
-    return _is_guessed(recipe) and recipe.model.coherence == "estimate"
+    """Whether a blur is sought with the guess."""
+    return is_guessed(recipe) and recipe.model.coherence == "estimate"
 
 
-def _is_guessed(recipe: Recipe) -> bool:
+def is_guessed(recipe: Recipe) -> bool:
+    """Whether phasing begins with a guess, polishes and refines it; random starts are phased for as long as was asked."""
     return recipe.guess.start != "random" and bool(recipe.guess.polish and recipe.refine.algorithm)
 
 
