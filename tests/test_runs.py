@@ -380,6 +380,7 @@ def test_a_mixture_with_the_twin_is_parted():
     assert agreed[0] < 0.95
     assert agreed[1] > 0.99
     assert parted.iterations == 140
+    assert attempts.PARTED in parted.notes
 
 
 def test_starts_of_one_run_that_agree_tell_its_error(crystal, one_run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from .geometry import check_spacing, doubts, frame
 from .reconstruction import ARRANGED, FRAME, UNKNOWN_GEOMETRY, Reconstruction
 from .scan import Geometry, InputError
 
+_ORDERS = tuple(permutations(range(3)))
+"""In which the axes of an array may be; the first is its own."""
 _ARM = "The direct beam is not given: the detector's angles are taken for those of the Bragg peak itself."
 
 
@@ -120,7 +123,7 @@ def arranged(
         whole = None if whole is None else (whole[order[0]], whole[order[1]], whole[order[2]])
     if conjugated:
         object = object.conj()
-    before, turned = _arrangement(found)
+    before, turned = arrangement_of(found)
     now = tuple(before[axis] for axis in order), turned != conjugated
     old = _said_of_array(before, turned)
     metadata = {key: value for key, value in found.metadata.items() if key != ARRANGED}
@@ -138,7 +141,7 @@ def arranged(
 
 def as_in_file(found: Reconstruction) -> Reconstruction:
     """Return a result of another program with its array as that program left it: what was said of it is taken back."""
-    order, conjugated = _arrangement(found)
+    order, conjugated = arrangement_of(found)
     first, second, third = (order.index(axis) for axis in range(3))
     return arranged(found, (first, second, third), conjugated)
 
@@ -182,9 +185,13 @@ def place_of(found: Reconstruction) -> tuple[tuple[float, float] | None, tuple[i
     return (row, column), binning
 
 
-def _arrangement(found: Reconstruction) -> tuple[tuple[int, ...], bool]:
+def arrangement_of(found: Reconstruction) -> tuple[tuple[int, ...], bool]:
+    """Return what was said of the array of a result, here or before it was saved: the order of its axes, and whether it was
+    conjugated.  What is no order in its file counts as nothing said.
+    """
     said = found.metadata.get(ARRANGED, {})
-    return tuple(said.get("order", (0, 1, 2))), bool(said.get("conjugated", False))
+    order = tuple(said.get("order", ()))
+    return order if order in _ORDERS else _ORDERS[0], bool(said.get("conjugated"))
 
 
 def _said_of_array(order: tuple[int, ...], conjugated: bool) -> tuple[str, ...]:

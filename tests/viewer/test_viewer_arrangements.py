@@ -105,6 +105,12 @@ def test_what_was_said_of_an_array_is_in_the_file_too(at_once, result, tmp_path,
     ]
 
 
+@pytest.mark.parametrize("order", [(2, 0), (0, 0, 1), (0, 1, 3), ([0], [1], [2]), ()])
+def test_what_is_no_order_in_a_file_counts_as_nothing_said(order):
+    found = replace(another_programs(), metadata={"arranged": {"order": list(order)}})
+    assert Arrangement.of(found) == Arrangement()
+
+
 def test_a_geometry_that_is_given_while_the_axes_are_turned_is_that_of_the_turned_array(slow):
     session, draw = slow
     result = session.add_result(another_programs())

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 COMPARED = 4
 """So many of the best starts of a run are compared at most."""
+PARTED = "What a first attempt found may have been mixed with its twin: it was parted, and phasing went on."
+"""What is said where that was the better one."""
 
 
 def single(
@@ -183,7 +185,7 @@ def _parted(
         again,
         errors=np.concatenate([found.errors, again.errors]).astype(np.float32),
         iterations=found.iterations + again.iterations,
-        notes=(*found.notes, *again.notes),
+        notes=(*found.notes, *again.notes, PARTED),
         starts=found.starts,
         blurred=found.blurred or again.blurred,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....reconstruction import ARRANGED, Reconstruction
+from ....reconstruction import Reconstruction
 
 
 class Arrangement(NamedTuple):
@@ -16,8 +16,9 @@ class Arrangement(NamedTuple):
     @classmethod
     def of(cls, found: Reconstruction) -> Arrangement:
         """Return what was said of the array of a result, here or before it was saved."""
-        said = found.metadata.get(ARRANGED, {})
-        return cls(tuple(said.get("order", (0, 1, 2))), bool(said.get("conjugated", False)))
+        from ....placement import arrangement_of  # brings what analyses a result: a dock opens without
+
+        return cls(*arrangement_of(found))
 
 
 def says_axes(found: Reconstruction) -> bool:
