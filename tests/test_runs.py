@@ -289,7 +289,7 @@ def test_a_whole_scan_that_a_first_attempt_does_not_explain_is_phased_again(crys
 
 
 def test_a_scan_that_a_first_attempt_explains_is_phased_once():
-    easy = simulate(21, 64, kind="cut", peak=1e5, oversampling=(3, 3, 3))
+    easy = simulate(22, 64, kind="wulff", peak=1e5, oversampling=(3, 3, 3))
     found = run(easy.scan, Recipe().with_settings({"device": "cpu"}))
     assert not any("begun anew" in note for note in found.notes)
     assert found.iterations == 140
@@ -381,6 +381,33 @@ def test_a_mixture_with_the_twin_is_parted():
     assert agreed[1] > 0.99
     assert parted.iterations == 140
     assert attempts.PARTED in parted.notes
+
+
+def test_a_mixture_is_parted_as_long_as_that_makes_it_better(crystal, one_run, monkeypatch):
+    found, prepared = one_run
+    better = iter(replace(found, figures={"chi2": 1 / n}) for n in range(1, 9))
+    asked, helps = [], []
+
+    def parted(last, *_):
+        asked.append(last)
+        return next(better) if len(asked) < helps[-1] else last
+        yield
+
+    def attempt(*_, **__):
+        return found
+        yield
+
+    monkeypatch.setattr(attempts, "_attempt", attempt)
+    monkeypatch.setattr(attempts, "_parted", parted)
+    monkeypatch.setattr(attempts, "may_be_mixed", lambda *_: True)
+    monkeypatch.setattr(attempts, "is_enough", lambda *_: True)
+    monkeypatch.setattr(attempts, "is_doubtful", lambda *_: False)
+    for no_more_at, times in ((1, 1), (2, 2), (99, attempts.PARTINGS)):
+        asked.clear()
+        helps.append(no_more_at)
+        job = attempts.single(prepared, Recipe(), None, torch.device("cpu"), Stopwatch())
+        driven(job, lambda _: None)
+        assert len(asked) == times
 
 
 def test_starts_of_one_run_that_agree_tell_its_error(crystal, one_run):
@@ -539,6 +566,11 @@ def test_an_uneven_crystal_is_phased_again_and_a_blur_that_nothing_told_of_is_so
     # a blur along all axes was told of: it may be wider
     found(Recipe(), one(uneven, 1.4, (0.5, 0.4, 0.6)), better)
     assert asked[1]["doubted"] is True
+    # and the search begins with it, if it is one
+    assert asked[1]["before"] == phasing.Blur((0.5, 0.4, 0.6))
+    for doubtful in (one(uneven, 1.4, (0.5, 0.1, 0.6)), one(uneven, 60.0, (0.5, 0.4, 0.6)), one(uneven, 1.4)):
+        found(Recipe(), doubtful, better)
+        assert asked[1]["before"] is None
     # explained as well as noise lets it, but hardly the crystal
     unsure = one(uneven, 1.1)
     assert found(Recipe(), unsure, better).blur == better.blur

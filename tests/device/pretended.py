@@ -177,6 +177,11 @@ class Device(TorchDispatchMode):
                 return (
                     written if len(returned) == 1 or isinstance(written, list) else _each(self._put_on, found)
                 )
+            if (
+                returned and returned[0].alias_info is not None
+            ):  # a view is of the kind of what it is a view of
+                with torch.inference_mode(tensors[0].is_inference()):
+                    return _each(self._put_on, found)
             return _each(self._put_on, found)
         finally:
             self.live -= _rounded(size)

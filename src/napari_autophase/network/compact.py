@@ -5,20 +5,25 @@ crystal's own boundary, so folding each 2×2×2 block of it into channels lays t
 the crystal: the shape becomes a nearly local question, which convolutions answer well.  The network predicts the complex object
 itself, since an angle jumps at ±π and a complex number does not; so any phase range can be expressed.  Each later stage sees
 its predecessor's object after the measured modulus has been imposed, and corrects it: a learnt projection.
+
+What it says of a crystal that is nearly its own twin may be a mixture of both.  So it corrects again, twice, from what that
+would be a mixture of (`phasing.parted`), and keeps what explains the measurement best.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..phasing import parted
 from ..phasing.backend import Backend, choose
 from .layers import BlockConvolution, Convolution
-from .physics import EXTENT, OBJECT, WINDOW, autocorrelation
+from .physics import EXTENT, OBJECT, WINDOW, autocorrelation, misfit
 
 _AXES = (-3, -2, -1)
 """Of a volume, the last three of any array."""
@@ -39,8 +44,16 @@ class Estimate(NamedTuple):
     inside_logit: Tensor
 
 
+class _Measured(NamedTuple):
+    """What each correction is told: the modulus, its origin at index 0, what the first stage saw of it, and what projects."""
+
+    modulus: Tensor
+    hint: Tensor
+    backend: Backend
+
+
 class CompactNet(nn.Module):
-    """Complex object and shape from counts, in `stages` steps (2.6 GMAC in all).
+    """Complex object and shape from counts, in `stages` steps (2.6 GMAC), and `sweeps` through the corrections.
 
     Parameters
     ----------
@@ -52,6 +65,10 @@ class CompactNet(nn.Module):
         1 (guess only) or more (guess and ``stages - 1`` corrections).
     projections
         Iterations of error reduction, within the shape predicted so far, before each correction.
+    sweeps
+        How often all corrections are asked: first of the guess, then of what the sweep before may be a mixture of.
+    repeats
+        How often in a sweep the last correction is asked once more.
     """
 
     window = WINDOW
@@ -63,9 +80,11 @@ class CompactNet(nn.Module):
         correction_width: tuple[int, ...] = (16, 32, 64),
         stages: int = 4,
         projections: int = 3,
+        sweeps: int = 3,
+        repeats: int = 6,
     ) -> None:
         super().__init__()
-        self.projections = projections
+        self.projections, self.sweeps, self.repeats = projections, sweeps, repeats
         self.stem = BlockConvolution(5, width[0] * 2)
         self.guess = _UNet(width[0] * 2, width)
         self.hint = Convolution(width[0] * 2, 8, 1)
@@ -96,30 +115,85 @@ class CompactNet(nn.Module):
             Mean |ρ|² over the box of order 0.13; the last is the best.
         """
         modulus = normalised_modulus(counts)
-        if torch.is_grad_enabled():
-            backend = choose(counts.device, "torch").backend
-        elif backend is None:
-            backend = choose(counts.device).backend
-        with torch.autocast(counts.device.type, enabled=False):
-            features = _channels_last(self_patterns(modulus))
-            order = torch.fft.ifftshift(modulus, dim=_AXES)
-        features = self.stem(features)
-        estimates = [_estimate(self.guess(features))]
+        guess, features = self._guessed(modulus)
         if stages == 1:
-            return estimates
-        hint = self.hint(features)
-        for correction in self.corrections[: None if stages is None else stages - 1]:
-            with torch.autocast(counts.device.type, enabled=False):
+            return [guess]
+        measured = self._measured(modulus, features, backend)
+        return self._corrected([guess], self.corrections[: None if stages is None else stages - 1], measured)
+
+    def swept(self, counts: Tensor, backend: Backend | None = None) -> Estimate:
+        """Return for each measurement the best of several sweeps through the corrections.
+
+        The first begins with the guess, each further one with what the one before may be a mixture of with its twin
+        (`phasing.parted`); the last correction of each is asked again.  The best explains the modulus best.
+
+        Parameters
+        ----------
+        counts, backend
+            As for `forward`.
+        """
+        modulus = normalised_modulus(counts)
+        guess, features = self._guessed(modulus)
+        measured = self._measured(modulus, features, backend)
+        corrections = [*self.corrections, *[self.corrections[-1]] * self.repeats]
+        ends = [self._corrected([guess], corrections, measured)[-1]]
+        while len(ends) < self.sweeps:
+            ends.append(self._corrected([_parted(ends[-1])], corrections, measured)[-1])
+        return _best(ends, modulus)
+
+    def _guessed(self, modulus: Tensor) -> tuple[Estimate, Tensor]:
+        """Return what the first stage says, and the features that it saw."""
+        with torch.autocast(modulus.device.type, enabled=False):
+            patterns = _channels_last(self_patterns(modulus))
+        features = self.stem(patterns)
+        return _estimate(self.guess(features)), features
+
+    def _measured(self, modulus: Tensor, features: Tensor, backend: Backend | None) -> _Measured:
+        if torch.is_grad_enabled():
+            backend = choose(modulus.device, "torch").backend
+        elif backend is None:
+            backend = choose(modulus.device).backend
+        return _Measured(torch.fft.ifftshift(modulus, dim=_AXES), self.hint(features), backend)
+
+    def _corrected(
+        self, estimates: list[Estimate], corrections: Iterable[nn.Module], measured: _Measured
+    ) -> list[Estimate]:
+        """Return estimates and those after each of some corrections of the last."""
+        modulus, hint, backend = measured
+        for correction in corrections:
+            with torch.autocast(hint.device.type, enabled=False):
                 last, logit = estimates[-1]
                 inside = torch.sigmoid(logit)
-                imposed = backend.project(last, cover(inside), order, self.projections)
+                imposed = backend.project(last, cover(inside), modulus, self.projections)
                 planes = torch.stack(
                     [last.real, last.imag, inside, imposed.real, imposed.imag, imposed.abs(),
                      (imposed - last).real, (imposed - last).imag], 1,
                 )  # fmt: skip
             change = _estimate(correction(torch.cat([_channels_last(planes).to(hint.dtype), hint], 1)))
-            estimates.append(Estimate(imposed + change.object, logit + change.inside_logit))
+            estimates = [*estimates, Estimate(imposed + change.object, logit + change.inside_logit)]
         return estimates
+
+
+def _best(estimates: list[Estimate], modulus: Tensor) -> Estimate:
+    """Return for each measurement of a batch the estimate that explains its modulus best."""
+    errors = torch.stack([misfit(one.object, modulus) for one in estimates])
+    chosen = errors.argmin(0)[:, None, None, None]
+    best = estimates[0]
+    for number, one in enumerate(estimates[1:], 1):
+        best = Estimate(
+            *(torch.where(chosen == number, new, old) for new, old in zip(one, best, strict=True))
+        )
+    return best
+
+
+def _parted(estimate: Estimate) -> Estimate:
+    """Return what an estimate may be a mixture of with its twin, as bright."""
+    inside = estimate.inside_logit > 0
+    crystal = parted(estimate.object, inside)
+    level = estimate.object.abs().square().sum(_AXES, keepdim=True) / inside.sum(
+        _AXES, keepdim=True
+    ).clamp_min(1)
+    return Estimate(crystal * level.sqrt(), estimate.inside_logit)
 
 
 def cover(inside: Tensor) -> Tensor:

@@ -23,12 +23,12 @@ from ..phasing.backend import Backend
 from ..phasing.blur import Widths
 from ..phasing.diffraction import about_memory, empty_cache
 from ..phasing.grids import fit, on_grid, regrid
-from ..phasing.settle import sharp
+from ..phasing.settle import NARROW, WIDE, sharp
 from ..phasing.workers import cores, side_by_side, threads
 from ..progress import relayed
 from ..recipe import Guess
 from ..reconstruction import Progress
-from .compact import widened
+from .compact import CompactNet, Estimate, widened
 from .physics import EXTENT, WINDOW
 from .weights import Model
 from .window import Shape, carried, measured, measured_part, to_window, window_samples
@@ -66,6 +66,7 @@ def guess(
     coherence: Widths | Literal["off", "estimate"] = "off",
     background: np.ndarray | float = 0.0,
     doubted: bool = False,
+    before: Blur | None = None,
 ) -> Generator[Progress, None, Guessed]:
     """Predict the object from several orientations of the data, and return the best predictions on the scan's grid.
 
@@ -94,6 +95,8 @@ def guess(
         Photons per voxel among the counts that are not the crystal's: a number, or float32 (N0, N1, N2).
     doubted
         Whether a blur that is estimated is sought even if nothing tells of it, see `phasing.settle`.
+    before
+        What an attempt before found the counts to be blurred by, in pixels of the scan: the search begins with it.
 
     Returns
     -------
@@ -104,7 +107,19 @@ def guess(
     notes
         Whether memory ran out.
     """
-    rest = (counts, good, oversampling, choice, free_fraction, seed, backend, coherence, background, doubted)
+    rest = (
+        counts,
+        good,
+        oversampling,
+        choice,
+        free_fraction,
+        seed,
+        backend,
+        coherence,
+        background,
+        doubted,
+        before,
+    )
     samples = window_samples(counts.shape, oversampling)
     part = measured_part(samples, choice.side)
     voxel = (samples[0] / part[0], samples[1] / part[1], samples[2] / part[2])
@@ -141,6 +156,7 @@ def _guess(
     coherence: Widths | Literal["off", "estimate"],
     background: np.ndarray | float,
     doubted: bool,
+    before: Blur | None,
 ) -> Generator[Progress, None, Guessed]:
     side, extent = getattr(model.network, "window", WINDOW), getattr(model.network, "extent", EXTENT)
     shown = window_samples(counts.shape, oversampling, side, extent)
@@ -179,8 +195,8 @@ def _guess(
     given = None if isinstance(coherence, str) else Blur(coherence)
     scale = (samples[0] / counts.shape[0], samples[1] / counts.shape[1], samples[2] / counts.shape[2])
     plain = data
-    if given is not None:
-        data = sharp(data, given.times(scale))
+    if (known := given or before) is not None:
+        data = sharp(data, known.times(scale))
     if not choice.polish:
         best = keep_best(data, (yield from seen(None)), choice.keep, PROJECTIONS)
         return Guessed(on_grid(best, counts.shape, samples, COVERING), given, about_memory(data.notes))
@@ -200,9 +216,9 @@ def _guess(
     blur = given
     if coherence == "estimate" or (given is not None and any(given.sigma_px)):
         # where it is given, too: what is found on the way to it is better than what is found with it alone
-        sought = doubted or given is not None
-        along = doubted and given is None
-        found, told = yield from settle(plain, found, shapes, choice, scale, seed, sought, along)
+        others = (before,) if before else (*WIDE, *NARROW) if doubted and given is None else WIDE
+        anyhow = known is not None
+        found, told = yield from settle(plain, found, shapes, choice, scale, seed, doubted, others, anyhow)
         blur = given or told
     notes = about_memory((*model.notes, *data.notes, *found.notes))
     return Guessed(on_grid(found.kept, counts.shape, samples, COVERING), blur, notes)
@@ -211,19 +227,24 @@ def _guess(
 def predict(
     model: Model, windows: list[Tensor], stages: int | None = None, backend: Backend | None = None
 ) -> Generator[Progress, None, list[Seen]]:
-    """Return what the network sees in windows (W, W, W), with a `Progress` for each; None: by all of its stages.
+    """Return what the network sees in windows (W, W, W), with a `Progress` for each; None: by all of its stages and sweeps.
 
     A GPU takes them as one batch.  On a CPU each core takes one at a time, and a single one is shared by all, whatever else the
     computer does: the last digits depend on how many share it, and what is found in the end on those.
     """
     network = model.folded
-    # only a network of several stages projects between them
-    asked = {"stages": stages, "backend": backend} if hasattr(network, "stages") else {}
+
+    def say(counts: Tensor) -> Estimate:
+        if stages is None and isinstance(network, CompactNet):
+            return network.swept(counts, backend)
+        # only a network of several stages projects between them
+        asked = {"stages": stages, "backend": backend} if hasattr(network, "stages") else {}
+        return network(counts, **asked)[-1]
 
     @torch.inference_mode()
     def ask(batch: list[Tensor]) -> list[Seen]:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=quick_bfloat16(model.device)):
-            last = network(torch.stack(batch), **asked)[-1]
+            last = say(torch.stack(batch))
         return [Seen(*pair) for pair in zip(last.object, last.inside_logit.float().sigmoid(), strict=True)]
 
     if model.device.type != "cpu" or len(windows) == 1:

@@ -45,6 +45,23 @@ def propagate(objects: Tensor, window: int = WINDOW) -> Tensor:
     return torch.fft.fftn(F.pad(objects * sign[inner, inner, inner], (margin,) * 6), dim=_AXES) * sign
 
 
+def misfit(objects: Tensor, modulus: Tensor) -> Tensor:
+    """Return Σ(|Fp|−|Fm|)²/Σ|Fm|² of each volume (B,), the predicted modulus scaled optimally.
+
+    Parameters
+    ----------
+    objects
+        complex64 (B, n, n, n).
+    modulus
+        float32 (B, W, W, W), measured, q = 0 in the middle.
+    """
+    predicted = propagate(objects, modulus.shape[-1]).abs()
+    scale = (predicted * modulus).sum(_AXES, keepdim=True) / predicted.square().sum(
+        _AXES, keepdim=True
+    ).clamp_min(1e-20)
+    return (scale * predicted - modulus).square().sum(_AXES) / modulus.square().sum(_AXES).clamp_min(1e-20)
+
+
 def back_propagate(field: Tensor) -> Tensor:
     """Return the middle 32³ of the inverse transform of a field (..., 64, 64, 64), real or complex."""
     sign = alternating(WINDOW, field.device)

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
+from ..analysis import unevenness
 from ..recipe import Guess, Refinement
 from ..reconstruction import Progress
 from .batch import Starts
@@ -28,10 +30,12 @@ ROUNDS = 3
 """Times that blur and objects are improved in turn."""
 SHARPENINGS = (12, 60)
 """Steps of Richardson and Lucy from the counts: few leave much of a wide blur, many find noise where there is little of it."""
-WIDTHS = (0.5, 0.8)
-"""Pixels: blurs that are tried beside the one that a coherent object tells of, which may be a mixture with its twin."""
-ALONG, ACROSS = 0.8, 0.2
-"""Pixels: widths of blurs along one axis that are tried too where what was found first is doubted, along it and across."""
+WIDE = tuple(Blur((width, width, width)) for width in (0.5, 0.8))
+"""Blurs that are tried beside the one that a coherent object tells of, which may be a mixture with its twin."""
+NARROW = tuple(
+    Blur((sigma[0], sigma[1], sigma[2])) for sigma in np.where(np.eye(3, dtype=bool), 0.8, 0.2).tolist()
+)
+"""Blurs along one axis, which are tried too where what was found first is doubted."""
 RANDOM = 4
 """Random phases at most that are tried with each blur."""
 BETTER = 0.02
@@ -42,6 +46,11 @@ CLOSE = 0.03
 """Pixels: estimates that differ by less need no further round."""
 DOUBTFUL = 0.2
 """Pixels: below this an estimate from an object that was phased without any blur says that there is none."""
+EVEN = 0.1
+"""The amplitude of an object that was phased without any blur differs by less only if there is none.
+
+Of 14 simulated crystals in light blurred by 0.5 and 0.8 pixels it differed by 0.14 to 0.33 of its mean, of 3 in coherent light
+that were found by 0.03 to 0.07."""
 
 
 def sharp(data: Diffraction, blur: Blur, steps: int = SHARPENINGS[0]) -> Diffraction:
@@ -78,7 +87,8 @@ def settle(
     scale: Widths,
     seed: int,
     doubted: bool = False,
-    along: bool = False,
+    others: tuple[Blur, ...] = WIDE,
+    anyhow: bool = False,
 ) -> Generator[Progress, None, tuple[Phased, Blur | None]]:
     """Return a guess and the blur it was found with; the guess that came in and None, if there is none.
 
@@ -97,22 +107,20 @@ def settle(
     seed
         Of the random phases.
     doubted
-        Whether a blur is sought even if what was found tells of none: where there is a wide one, thorough searches find objects
-        that explain the counts nearly without it.
-    along
-        Whether blurs along single axes are tried too.
+        Whether a blur is sought even if what was found tells of none, unless it is even: where there is a wide one, thorough
+        searches find objects that explain the counts nearly without it.
+    others
+        Blurs, in pixels of the scan, that are tried beside the one that it tells of.
+    anyhow
+        Whether a blur is sought in any case.
     """
     coherent = yield from refine(data, found.kept, POLISHED, "guess", choice.keep)
     to_scan = (1 / scale[0], 1 / scale[1], 1 / scale[2])
     blur = told(data, coherent, None).times(to_scan)
     first = blur if max(blur.sigma_px) >= DOUBTFUL else None
-    if first is None and not doubted:
+    if first is None and not anyhow and (not doubted or unevenness(coherent.object, coherent.support) < EVEN):
         return found, None
     ends = [coherent]
-    others = [Blur((width, width, width)) for width in WIDTHS]
-    if along:
-        sigma = (ALONG, ACROSS, ACROSS), (ACROSS, ALONG, ACROSS), (ACROSS, ACROSS, ALONG)
-        others += [Blur(widths) for widths in sigma]
     for steps in SHARPENINGS:
         seeking = _Seeking(data, shapes, choice, scale, seed, steps, others)
         ends.append((yield from seeking.settled(coherent, first)))
@@ -141,7 +149,7 @@ class _Seeking:
     scale: Widths
     seed: int
     steps: int
-    others: list[Blur]
+    others: tuple[Blur, ...]
 
     def settled(self, coherent: Phased, first: Blur | None) -> Generator[Progress, None, Phased]:
         """Return the guess, refined with the blur that goes with it, which is in pixels of the small pattern.
@@ -154,8 +162,8 @@ class _Seeking:
         seeker, to_scan = Seeker(None), (1 / self.scale[0], 1 / self.scale[1], 1 / self.scale[2])
         found, blur = coherent, first
         for number in range(ROUNDS):
-            own = [] if blur is None else [seeker.further(blur)]
-            tried = own if number else [*own, *self.others]
+            own = () if blur is None else (seeker.further(blur),)
+            tried = own if number else (*own, *self.others)
             best, now, found = yield from self._best(tried, found, number + 1)
             if best >= len(own):  # what the first object told was wrong
                 seeker = Seeker(tried[best])
@@ -169,7 +177,7 @@ class _Seeking:
         return (yield from refine(light, found.kept, Refinement(), "guess", self.choice.keep, "gaussian"))
 
     def _best(
-        self, blurs: list[Blur], found: Phased, number: int
+        self, blurs: tuple[Blur, ...], found: Phased, number: int
     ) -> Generator[Progress, None, tuple[int, Diffraction, Phased]]:
         """Search in counts that are sharpened with each of some blurs, and return which explains them best, the pattern, and
         what was found.

@@ -15,6 +15,7 @@ from ..reconstruction import Progress, Reconstruction
 from ..scan import InputError
 from .enough import (
     UNIFORM,
+    is_blurred,
     is_doubtful,
     is_enough,
     is_guessed,
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
     import torch
 
     from ..network import Model
-    from ..phasing import Diffraction, Phased, Shape, Starts
+    from ..phasing import Blur, Diffraction, Phased, Shape, Starts
     from ..preparation import Prepared
 
 COMPARED = 4
 """So many of the best starts of a run are compared at most."""
+PARTINGS = 3
+"""So often at most phasing goes on from what an attempt may be a mixture of."""
 PARTED = "What a first attempt found may have been mixed with its twin: it was parted, and phasing went on."
 """What is said where that was the better one."""
 
@@ -49,7 +52,8 @@ def single(
     the object, are about right; then these are free.  Random starts go beside a guess.
 
     Where what began with a guess may be mixed with its twin, phasing first goes on from it, and from what it would be a mixture
-    of (`phasing.parted`): that takes little, and often suffices.
+    of (`phasing.parted`), as long as that makes it better: it takes little, and often suffices.  If it does not, but a blur was
+    found that is one, the second attempt begins with that.
 
     A blur that wrong objects ask for too (see `enough.is_doubtful`) is held against what is found as if the light were coherent.
     """
@@ -57,9 +61,13 @@ def single(
     found = yield from _attempt(prepared, recipe, model, device, stage, careful=careful)
     # more starts find no more in next to nothing
     tells = prepared.counts.sum(where=prepared.good) >= preparation.FEW_PHOTONS
-    mixed = may_be_mixed(found) or not is_enough(found, complete)
-    if tells and mixed and complete and is_guessed(recipe) and found.support.any():
-        found = yield from _parted(found, prepared, recipe, device, stage)
+    for _ in range(PARTINGS if tells and complete and is_guessed(recipe) else 0):
+        mixed = may_be_mixed(found) or not is_enough(found, complete)
+        if not mixed or not found.support.any():
+            break
+        last, found = found, (yield from _parted(found, prepared, recipe, device, stage))
+        if found is last:
+            break
     tried, said, more, doubted = recipe, "", recipe.with_more_starts(), may_be_blurred(recipe, found)
     ways = {"with more starts": more != recipe, "in search of partly coherent light": doubted}
     how = [way for way, is_taken in ways.items() if is_taken] if complete or is_uneven(found) else []
@@ -77,7 +85,10 @@ def single(
             said = "The middle of the Bragg peak was not measured, and a first attempt did not explain the rest: "
             said += "begun anew, with random starts."
     if said:
-        again = yield from _attempt(prepared, tried, model, device, stage, careful=careful, doubted=doubted)
+        before = found.blur if doubted and is_blurred(found) and not careful else None
+        again = yield from _attempt(
+            prepared, tried, model, device, stage, careful=careful, doubted=doubted, before=before
+        )
         found = replace(min(found, again, key=merit), notes=(*found.notes, said))
     if not is_doubtful(found, recipe, careful, complete):
         return found
@@ -129,6 +140,7 @@ def _attempt(
     stage: Stopwatch,
     careful: bool = False,
     doubted: bool = False,
+    before: Blur | None = None,
 ) -> Generator[Progress, None, Run]:
     from .. import phasing
 
@@ -151,7 +163,7 @@ def _attempt(
             refining = _in_turn(first, data, starts, choice)
             del first
         else:
-            data, starts = yield from _begin(model, data, prepared, choice, doubted)
+            data, starts = yield from _begin(model, data, prepared, choice, doubted, before)
             refining = phasing.refine(data, starts, choice.refine, coherence=_mode(recipe), compare=COMPARED)
         del starts  # they are nowhere else, so that phasing can let them go
 
@@ -169,13 +181,16 @@ def _parted(
     found: Run, prepared: Prepared, recipe: Recipe, device: torch.device, stage: Stopwatch
 ) -> Generator[Progress, None, Run]:
     """Go on from what was found and from what it may be a mixture of, and return what is best of all three."""
+    import torch
+
     from .. import phasing
 
     with stage("refine"):
         data = diffraction(prepared, recipe, device).explained(found.blur)
         both = recipe.with_settings({"guess.start": "random", "refine.starts": 2})
         room = phasing.with_room(prepared.counts.shape, both, device).refine.starts
-        objects = np.stack([found.object, phasing.parted(found.object, found.support)])[-room:]
+        crystal = phasing.parted(torch.from_numpy(found.object), torch.from_numpy(found.support)).numpy()
+        objects = np.stack([found.object, crystal])[-room:]
         starts = phasing.Starts(objects, np.stack([found.support] * room))
         plan = recipe.refine.model_copy(update={"coarse": 0, "prune": False, "twin_break": 0})
         phased = yield from phasing.refine(data, starts, plan, coherence=_mode(recipe))
@@ -219,7 +234,12 @@ def _shape(recipe: Recipe) -> Shape:
 
 
 def _begin(
-    model: Model | None, data: Diffraction, prepared: Prepared, recipe: Recipe, doubted: bool = False
+    model: Model | None,
+    data: Diffraction,
+    prepared: Prepared,
+    recipe: Recipe,
+    doubted: bool = False,
+    before: Blur | None = None,
 ) -> Generator[Progress, None, tuple[Diffraction, Starts]]:
     """Return the data with what is known of the light, and what phasing starts from: guesses, random objects, or both."""
     from .. import network, phasing
@@ -240,6 +260,7 @@ def _begin(
             coherence,
             prepared.background,
             doubted,
+            before,
         )
         found = yield from guessed
         starts.append(found.starts)

@@ -82,6 +82,11 @@ def may_be_blurred(recipe: Recipe, run: Run) -> bool:
     return _seeks_blur(recipe) and is_uneven(run)
 
 
+def is_blurred(run: Run) -> bool:
+    """Whether the light was certainly blurred: by a blur that leaves no axis sharp, which explains the scan."""
+    return run.blur is not None and min(run.blur.sigma_px) > SHARP and trust.explains(run.figures)
+
+
 def is_doubtful(run: Run, recipe: Recipe, careful: bool, complete: bool) -> bool:
     """Whether the search for a blur may have misled.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..network.compact import Estimate
-from ..network.physics import propagate, twin
+from ..network.physics import misfit, propagate, twin
 
 _AXES = (-3, -2, -1)
 """Of a volume, the last three of any array."""
@@ -73,8 +73,4 @@ def unsupervised(objects: Tensor, counts: Tensor) -> Tensor:
 
 def chi2(objects: Tensor, counts: Tensor) -> Tensor:
     """Return Σ(|Fp|−|Fm|)²/Σ|Fm|² of each volume (B,), the predicted modulus scaled optimally."""
-    predicted, measured = propagate(objects, counts.shape[-1]).abs(), counts.clamp_min(0).sqrt()
-    scale = (predicted * measured).sum(_AXES, keepdim=True) / predicted.square().sum(
-        _AXES, keepdim=True
-    ).clamp_min(1e-20)
-    return (scale * predicted - measured).square().sum(_AXES) / measured.square().sum(_AXES)
+    return misfit(objects, counts.clamp_min(0).sqrt())
