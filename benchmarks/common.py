@@ -159,8 +159,11 @@ def run(scan: Scan, recipe: Recipe) -> Reconstruction:
     return napari_autophase.run(scan, recipe, report=lambda _: None)
 
 
-def gmac(network: nn.Module, *inputs: Any) -> float:
-    """Return the multiplications of a network's convolutions and linear layers for these inputs, in units of 1e9."""
+def gmac(network: nn.Module, *inputs: Any, ask: Callable[..., object] | None = None) -> float:
+    """Return the multiplications of a network's convolutions and linear layers for these inputs, in units of 1e9.
+
+    `ask` is what is asked of it, if not the network itself.
+    """
     total = 0.0
 
     def count(layer: nn.Module, _: object, output: Any) -> None:
@@ -170,7 +173,7 @@ def gmac(network: nn.Module, *inputs: Any) -> float:
 
     layers = [layer for layer in network.modules() if isinstance(layer, (nn.Conv3d, nn.Linear))]
     hooks = [layer.register_forward_hook(count) for layer in layers]
-    network(*inputs)
+    (ask or network)(*inputs)
     for hook in hooks:
         hook.remove()
     return total / 1e9

@@ -226,7 +226,7 @@ def iterations(bench: Bench) -> Iterator[Job]:
 
 
 def predictions(bench: Bench) -> Iterator[Job]:
-    """How long a prediction takes, by precision and by how it is launched."""
+    """How long a prediction takes, with all sweeps, by precision and by how it is launched."""
     model = network.load(None, bench.device)
     backend = choose(bench.device, "torch").backend
 
@@ -235,7 +235,7 @@ def predictions(bench: Bench) -> Iterator[Job]:
             torch.inference_mode(),
             torch.autocast(bench.device.type, dtype, enabled=dtype == torch.bfloat16),
         ):
-            return one(windows, backend=backend)[-1].object
+            return one.swept(windows, backend=backend).object
 
     def graphed(windows: torch.Tensor, dtype: torch.dtype) -> Callable[[], torch.Tensor]:
         side = torch.cuda.Stream()
@@ -275,7 +275,7 @@ def predictions(bench: Bench) -> Iterator[Job]:
         for dtype in able:
             for windows in (1, 8) if bench.device.type != "cpu" else (1,):
                 making = 60 if how == "compiled" else 1
-                seconds = making + bench.patience + bench.expected(64, 300 * windows, 0)
+                seconds = making + bench.patience + bench.expected(64, 1500 * windows, 0)
                 yield Job(partial(time_of, windows, how, dtype), seconds, f"{how} {windows} {dtype}")
 
 

@@ -21,7 +21,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -161,17 +161,19 @@ def time_guesses(repeats: int, device: str) -> dict[str, Any]:
         model = folded(trainable).to(device)
         side = getattr(model, "window", 64)
         counts = torch.poisson(torch.rand(1, side, side, side) * 10).to(device)
-        for precision in precisions:
-            label = f"{name}, {str(precision).split('.')[1]}"
-            jobs[label] = lambda model=model, counts=counts, precision=precision: forward(
-                model, counts, precision
-            )
+        asks: dict[str, Callable[[torch.Tensor], object]] = {name: model}
+        if swept := getattr(model, "swept", None):
+            asks = {f"{name}, one sweep": model, f"{name}, all sweeps": swept}
+        for kind, ask in asks.items():
             with torch.inference_mode():
-                cost = common.gmac(model, counts)
-            facts[label] = {
-                "million_parameters": sum(p.numel() for p in trainable.parameters()) / 1e6,
-                "gmac": cost,
-            }
+                cost = common.gmac(model, counts, ask=ask)
+            for precision in precisions:
+                label = f"{kind}, {str(precision).split('.')[1]}"
+                jobs[label] = partial(forward, ask, counts, precision)
+                facts[label] = {
+                    "million_parameters": sum(p.numel() for p in trainable.parameters()) / 1e6,
+                    "gmac": cost,
+                }
     for job in jobs.values():  # whatever is done the first time only
         job()
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
@@ -193,10 +195,10 @@ def time_guesses(repeats: int, device: str) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def forward(model: torch.nn.Module, counts: torch.Tensor, precision: torch.dtype) -> object:
+def forward(ask: Callable[[torch.Tensor], object], counts: torch.Tensor, precision: torch.dtype) -> object:
     """Predict once, to the end."""
     with torch.autocast(counts.device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
-        found = model(counts)
+        found = ask(counts)
     if counts.is_cuda:
         torch.cuda.synchronize()
     return found

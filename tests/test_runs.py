@@ -383,6 +383,22 @@ def test_a_mixture_with_the_twin_is_parted():
     assert attempts.PARTED in parted.notes
 
 
+def test_of_attempts_that_explain_nothing_the_one_is_kept_that_may_be_the_crystal(one_run):
+    """As of a crystal whose peak wandered: what agreed with it to 0.62 and to 0.96."""
+    found, _ = one_run
+    ramp = np.linspace(0.7, 1.3, len(found.object))[:, None, None]
+    wrong = replace(
+        found, object=found.object * ramp, figures={"chi2": 1.0, "free_llk": 1.458, "confidence": 0.033}
+    )
+    right = replace(found, figures={"chi2": 1.0, "free_llk": 1.761, "confidence": 0.894})
+    assert enough.merit(right) < enough.merit(wrong)
+    alike = replace(wrong, figures={"chi2": 1.0, "free_llk": 1.458, "confidence": 0.85})
+    assert enough.merit(alike) < enough.merit(right)
+    # far better is better
+    better = replace(wrong, figures={"chi2": 1.0, "free_llk": 0.9, "confidence": 0.033})
+    assert enough.merit(better) < enough.merit(right)
+
+
 def test_a_mixture_is_parted_as_long_as_that_makes_it_better(crystal, one_run, monkeypatch):
     found, prepared = one_run
     better = iter(replace(found, figures={"chi2": 1 / n}) for n in range(1, 9))
