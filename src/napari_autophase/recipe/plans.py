@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .algorithm import tail
+from .algorithm import parse, tail
 
 ITERATIVE = "3*(20*ER+180*HIO)+20*ER"
 """The reference iterative recipe of AutoPhaseNN's laboratory: 620 iterations."""
@@ -50,6 +50,13 @@ THOROUGH: dict[str, Any] = {
 def settled(steps: tuple[str, ...]) -> tuple[str, ...]:
     """Return the iterations of a run in partly coherent light: at least `SETTLING` go downhill, or are of the last kind."""
     return steps + steps[-1:] * max(0, SETTLING - (len(steps) - tail(steps)))
+
+
+def going_on(algorithm: str) -> str:
+    """Return what objects go through that an algorithm has found and that are parted from their twins: it, or `FINISH` if it is
+    longer, as long runs of HIO forget where they began.
+    """
+    return min(algorithm, FINISH, key=lambda text: len(parse(text)))
 
 
 def assessing(steps: tuple[str, ...], halves: bool) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from .. import preparation
 from ..progress import relayed
 from ..recipe import PRELUDE, Recipe, parse
+from ..recipe.plans import going_on
 from ..reconstruction import Progress, Reconstruction
 from ..scan import InputError
 from .enough import (
@@ -18,10 +19,10 @@ from .enough import (
     is_blurred,
     is_doubtful,
     is_enough,
-    is_guessed,
     is_uneven,
     may_be_blurred,
     may_be_mixed,
+    may_be_parted,
     merit,
 )
 from .outcome import Run, finished, near_starts, starts_alike
@@ -51,9 +52,9 @@ def single(
     the surroundings of the peak say of it taken as measured (`PRELUDE`), so that the modes which nothing measured, the widest of
     the object, are about right; then these are free.  Random starts go beside a guess.
 
-    Where what began with a guess may be mixed with its twin, phasing first goes on from it, and from what it would be a mixture
-    of (`phasing.parted`), as long as that makes it better: it takes little, and often suffices.  If it does not, but a blur was
-    found that is one, the second attempt begins with that.
+    Where what began with a guess, or was found in light that is blurred, may be mixed with its twin, phasing first goes on from
+    it, and from what it would be a mixture of (`phasing.parted`), as long as that makes it better: it takes little, and often
+    suffices.  If it does not, but a blur was found that is one, the second attempt begins with that.
 
     A blur that wrong objects ask for too (see `enough.is_doubtful`) is held against what is found as if the light were coherent.
     """
@@ -61,7 +62,7 @@ def single(
     found = yield from _attempt(prepared, recipe, model, device, stage, careful=careful)
     # more starts find no more in next to nothing
     tells = prepared.counts.sum(where=prepared.good) >= preparation.FEW_PHOTONS
-    for _ in range(PARTINGS if tells and complete and is_guessed(recipe) else 0):
+    for _ in range(PARTINGS if tells and complete and may_be_parted(recipe, found) else 0):
         mixed = may_be_mixed(found) or not is_enough(found, complete)
         if not mixed or not found.support.any():
             break
@@ -192,7 +193,10 @@ def _parted(
         crystal = phasing.parted(torch.from_numpy(found.object), torch.from_numpy(found.support)).numpy()
         objects = np.stack([found.object, crystal])[-room:]
         starts = phasing.Starts(objects, np.stack([found.support] * room))
-        plan = recipe.refine.model_copy(update={"coarse": 0, "prune": False, "twin_break": 0})
+        algorithm = going_on(recipe.refine.algorithm)
+        plan = recipe.refine.model_copy(
+            update={"algorithm": algorithm, "coarse": 0, "prune": False, "twin_break": 0}
+        )
         phased = yield from phasing.refine(data, starts, plan, coherence=_mode(recipe))
         phased = yield from phasing.reshape(data, phased, _shape(recipe))
     again = finished(phased, prepared, data)
@@ -200,7 +204,7 @@ def _parted(
         again,
         errors=np.concatenate([found.errors, again.errors]).astype(np.float32),
         iterations=found.iterations + again.iterations,
-        notes=(*found.notes, *again.notes, PARTED),
+        notes=tuple(dict.fromkeys((*found.notes, *again.notes, PARTED))),
         starts=found.starts,
         blurred=found.blurred or again.blurred,
     )

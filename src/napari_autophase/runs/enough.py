@@ -83,6 +83,14 @@ def may_be_mixed(run: Run) -> bool:
     return uneven and run.figures.get("confidence", 0.0) < SURE and trust.explains(run.figures)
 
 
+def may_be_parted(recipe: Recipe, run: Run) -> bool:
+    """Whether phasing may go on after what was asked: from what began with a guess, and from what explains the scan with a blur,
+    as random starts often end in a mixture there; in other light they are phased for as long as was asked.
+    """
+    blurred = run.blur is not None and trust.explains(run.figures)
+    return is_guessed(recipe) or (blurred and bool(recipe.refine.algorithm))
+
+
 def may_be_blurred(recipe: Recipe, run: Run) -> bool:
     """Whether a blur is sought, and what was found is not even: there may be one that nothing told of, or a wider one."""
     return _seeks_blur(recipe) and is_uneven(run)
