@@ -62,13 +62,9 @@ def single(
     found = yield from _attempt(prepared, recipe, model, device, stage, careful=careful)
     # more starts find no more in next to nothing
     tells = prepared.counts.sum(where=prepared.good) >= preparation.FEW_PHOTONS
-    for _ in range(PARTINGS if tells and complete and may_be_parted(recipe, found) else 0):
-        mixed = may_be_mixed(found) or not is_enough(found, complete)
-        if not mixed or not found.support.any():
-            break
-        last, found = found, (yield from _parted(found, prepared, recipe, device, stage))
-        if found is last:
-            break
+    parts = tells and complete and may_be_parted(recipe, found)
+    if parts:
+        found = yield from _unmixed(found, prepared, recipe, device, stage)
     tried, said, more, doubted = recipe, "", recipe.with_more_starts(), may_be_blurred(recipe, found)
     ways = {"with more starts": more != recipe, "in search of partly coherent light": doubted}
     how = [way for way, is_taken in ways.items() if is_taken] if complete or is_uneven(found) else []
@@ -90,6 +86,8 @@ def single(
         again = yield from _attempt(
             prepared, tried, model, device, stage, careful=careful, doubted=doubted, before=before
         )
+        if parts:
+            again = yield from _unmixed(again, prepared, tried, device, stage)
         found = replace(min(found, again, key=merit), notes=(*found.notes, said))
     if not is_doubtful(found, recipe, careful, complete):
         return found
@@ -176,6 +174,20 @@ def _attempt(
         phased = yield from phasing.reshape(data, phased, _shape(recipe))
     found = finished(phased, prepared, data)
     return replace(found, figures={**found.figures, **alike}, starts=near)
+
+
+def _unmixed(
+    found: Run, prepared: Prepared, recipe: Recipe, device: torch.device, stage: Stopwatch
+) -> Generator[Progress, None, Run]:
+    """Part what was found in counts that are complete from its twin, as often as that makes it better."""
+    for _ in range(PARTINGS):
+        mixed = may_be_mixed(found) or not is_enough(found, True)
+        if not mixed or not found.support.any():
+            break
+        last, found = found, (yield from _parted(found, prepared, recipe, device, stage))
+        if found is last:
+            break
+    return found
 
 
 def _parted(
