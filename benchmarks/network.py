@@ -73,7 +73,7 @@ def methods(row: str, autophasenn: Path | None) -> dict[str, Recipe | None]:
     guess = Recipe.from_preset("network").with_settings({"guess.candidates": 1})
     refined = guess.with_settings({"refine.algorithm": "50*ER"})
     finished = guess.with_settings({"refine.algorithm": FINISH})
-    iterative = Recipe.from_preset("iterative")
+    iterative = Recipe.from_preset("iterative").with_settings({"refine.retry": False})
     best = Recipe.from_preset("best")
 
     def by_autophasenn(recipe: Recipe) -> Recipe | None:
@@ -108,6 +108,7 @@ def methods(row: str, autophasenn: Path | None) -> dict[str, Recipe | None]:
             "`fast`": Recipe.from_preset("fast"),
             "AutoPhaseNN + 50 ER": by_autophasenn(refined),
             "620 iterations": iterative,
+            "`iterative`": Recipe.from_preset("iterative"),
         },
     }
     return chosen[row]
@@ -152,7 +153,7 @@ def scaled_chi2(found: np.ndarray, counts: np.ndarray, good: np.ndarray) -> floa
 def time_guesses(repeats: int, device: str) -> dict[str, Any]:
     """Return the medians of interleaved repeats: what `network.guess` asks of each network, and 620 iterations."""
     scan = drawn(json.dumps(crystals("alone", 1)[0])).scan
-    recipe = Recipe.from_preset("iterative").with_settings({"device": device})
+    recipe = Recipe.from_preset("iterative").with_settings({"device": device, "refine.retry": False})
     jobs: dict[str, Callable[[], object]] = {"620 iterations": lambda: run(scan, recipe)}
     facts: dict[str, dict[str, float]] = {"620 iterations": {}}
     precisions = [torch.float32, torch.bfloat16][: 1 + quick_bfloat16(torch.device(device))]

@@ -403,6 +403,19 @@ def test_which_runs_may_go_on_from_what_they_are_mixtures_of(one_run, settings, 
     assert enough.may_be_parted(recipe, wrong) is enough.is_guessed(recipe)
 
 
+@pytest.mark.parametrize("retry", [True, False])
+def test_what_is_not_enough_is_left_as_it_is_if_the_recipe_says_so(crystal, retry):
+    """Ten iterations from the guess explain nothing of these counts."""
+    recipe = Recipe().with_settings(
+        {"refine.algorithm": "10*ER", "refine.retry": retry, "model.coherence": "off", "device": "cpu"}
+    )
+    spoilt = Scan(crystal.scan.counts + np.roll(crystal.scan.counts, 9, 1))
+    found = run(spoilt, recipe)
+    assert not enough.trust.explains(found.figures)
+    assert (found.iterations > 10) is retry
+    assert any("begun anew" in note for note in found.notes) is retry
+
+
 def test_long_algorithms_are_not_repeated_after_a_parting():
     assert plans.going_on("20*ER+30*HIO") == "20*ER+30*HIO"
     assert plans.going_on(plans.AFTER_SEARCH) == plans.AFTER_SEARCH

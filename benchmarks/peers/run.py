@@ -53,9 +53,9 @@ WARM = 5
 """Iterations of each algorithm before the rounds."""
 OURS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "ours": [
-        ("iterative", {"refine.algorithm": "20*ER+180*HIO+20*ER"}),
-        ("iterative", {"refine.algorithm": "2*(20*ER+180*HIO)+20*ER"}),
-        ("iterative", {}),
+        ("iterative", {"refine.algorithm": "20*ER+180*HIO+20*ER", "refine.retry": False}),
+        ("iterative", {"refine.algorithm": "2*(20*ER+180*HIO)+20*ER", "refine.retry": False}),
+        ("iterative", {"refine.retry": False}),
     ],
     "network": [("network", {})],
     "network + 50 ER": [

@@ -276,6 +276,12 @@ class Refinement(Part):
         json_schema_extra={"unit": "iterations", "zero": "never"},
         description="Iteration at which half of the support is shut once; 0: never.",
     )
+    retry: bool = Field(
+        True,
+        title="Go on if it is not enough",
+        description="Whether an object that explains the scan too little, or may be mixed with its twin, is phased further, and the scan "
+        "once more with more starts; otherwise the iterations of the algorithm are all.",
+    )
     free_fraction: float = Field(
         0.02,
         ge=0,
