@@ -46,8 +46,8 @@ PARTED = "What a first attempt found may have been mixed with its twin: it was p
 def single(
     prepared: Prepared, recipe: Recipe, model: Model | None, device: torch.device, stage: Stopwatch
 ) -> Generator[Progress, None, Run]:
-    """Phase a scan once, and once more with more starts, and in search of a blur, if the outcome explains too little and the recipe
-    lets it (`Refinement.retry`).
+    """Phase a scan once, and once more with more starts, and in search of a blur, if the outcome explains too little and the
+    recipe lets it (`Refinement.retry`).
 
     Where the middle of the peak is missing that is done with care, at once if nothing tells what it was: phasing begins with what
     the surroundings of the peak say of it taken as measured (`PRELUDE`), so that the modes which nothing measured, the widest of
