@@ -160,7 +160,7 @@ def test_old_versions_are_told_their_names():
 
 
 @pytest.mark.parametrize("version", ["0.7.0", "0.7.1rc2", "0.8.0", "0.9.3.dev12+gabc", "0.10.0", "1.0"])
-def test_versions_that_do(version):
+def test_a_napari_that_is_new_enough_is_not_refused(version):
     compat.require(version)
 
 
