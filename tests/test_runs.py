@@ -371,16 +371,22 @@ def test_a_mixture_with_the_twin_is_parted():
     assert not enough.may_be_mixed(replace(found, object=truth.astype(np.complex64)))
     recipe = Recipe.from_preset("fast").with_settings({"model.coherence": "off", "device": "cpu"})
     found = replace(found, figures={**figures, "free_llk": 100.0})
+    found = replace(found, iterations=20, errors=np.ones(20, np.float32))
+    told: list[Progress] = []
     job = attempts._parted(found, prepared, recipe, torch.device("cpu"), Stopwatch())
-    parted = driven(job, lambda _: None)
+    parted = driven(job, told.append)
     agreed = [
         analysis.compare_with_truth(one, crystal.object, crystal.support)["correlation"]
         for one in (mixed, parted.object)
     ]
     assert agreed[0] < 0.95
     assert agreed[1] > 0.99
-    assert parted.iterations == 140
+    assert parted.iterations == len(parted.errors) == 160
     assert attempts.PARTED in parted.notes
+    # it goes on counting
+    refining = [(each.step, each.total) for each in told if each.stage == "refine"]
+    assert refining[0][0] > 20
+    assert refining[-1] == (160, 160)
 
 
 @pytest.mark.parametrize(
@@ -414,6 +420,28 @@ def test_what_is_not_enough_is_left_as_it_is_if_the_recipe_says_so(crystal, retr
     assert not enough.trust.explains(found.figures)
     assert (found.iterations > 10) is retry
     assert any("begun anew" in note for note in found.notes) is retry
+
+
+@pytest.mark.parametrize("better", [0, 1])
+def test_notes_are_those_of_the_attempt_that_is_kept(one_run, monkeypatch, better):
+    run_, prepared = one_run
+    found = [
+        replace(run_, figures={**run_.figures, "free_llk": 5.0 - (k == better)}, notes=(f"attempt {k}",))
+        for k in range(2)
+    ]
+    left = iter(found)
+
+    def attempt(*_, **__):
+        return next(left)
+        yield
+
+    monkeypatch.setattr(attempts, "_attempt", attempt)
+    monkeypatch.setattr(attempts, "may_be_parted", lambda *_: False)
+    job = attempts.single(prepared, Recipe(), None, torch.device("cpu"), Stopwatch())
+    kept = driven(job, lambda _: None)
+    own, said = kept.notes
+    assert own == f"attempt {better}"
+    assert "begun anew" in said
 
 
 def test_long_algorithms_are_not_repeated_after_a_parting():

@@ -280,7 +280,7 @@ class Refinement(Part):
         True,
         title="Go on if it is not enough",
         description="Whether an object that explains the scan too little, or may be mixed with its twin, is phased further, and "
-        "the scan once more with more starts; otherwise the iterations of the algorithm are all.",
+        "the scan once more with more starts; otherwise one attempt is all.",
     )
     free_fraction: float = Field(
         0.02,

@@ -39,7 +39,7 @@ COMPARED = 4
 """So many of the best starts of a run are compared at most."""
 PARTINGS = 3
 """So often at most phasing goes on from what an attempt may be a mixture of."""
-PARTED = "What a first attempt found may have been mixed with its twin: it was parted, and phasing went on."
+PARTED = "What was found may have been mixed with its twin: it was parted, and phasing went on."
 """What is said where that was the better one."""
 
 
@@ -91,7 +91,8 @@ def single(
         )
         if parts:
             again = yield from _unmixed(again, prepared, tried, device, stage)
-        found = replace(min(found, again, key=merit), notes=(*found.notes, said))
+        kept = min(found, again, key=merit)
+        found = replace(kept, notes=(*kept.notes, said))
     if not is_doubtful(found, recipe, careful, complete):
         return found
     coherent = tried.with_settings({"model.coherence": "off"})
@@ -99,8 +100,8 @@ def single(
     if merit(again) > merit(found):
         return found
     sought = "A blur was found" if found.blur else "A blur was tried on the way"
-    said = f"{sought}, but the scan is explained as well without it: the light counts as coherent."
-    return replace(again, notes=(*found.notes, said))
+    why = f"{sought}, but the scan is explained as well without it: the light counts as coherent."
+    return replace(again, notes=(*again.notes, *filter(None, [said]), why))
 
 
 def further(
@@ -212,7 +213,8 @@ def _parted(
         plan = recipe.refine.model_copy(
             update={"algorithm": algorithm, "coarse": 0, "prune": False, "twin_break": 0}
         )
-        phased = yield from phasing.refine(data, starts, plan, coherence=_mode(recipe))
+        refining = phasing.refine(data, starts, plan, coherence=_mode(recipe))
+        phased = yield from _shifted(refining, found.iterations, 0)
         phased = yield from phasing.reshape(data, phased, _shape(recipe))
     again = finished(phased, prepared, data)
     again = replace(
@@ -306,7 +308,12 @@ def _in_turn(
         data, begun.kept, recipe.refine, coherence=_mode(recipe), uniform=UNIFORM, compare=COMPARED
     )
     found = yield from _shifted(going_on, before, 0)
-    return replace(found, notes=tuple(dict.fromkeys((*begun.notes, *found.notes))))
+    return replace(
+        found,
+        errors=np.concatenate([begun.errors, found.errors]).astype(np.float32),
+        iterations=begun.iterations + found.iterations,
+        notes=tuple(dict.fromkeys((*begun.notes, *found.notes))),
+    )
 
 
 def _shifted(

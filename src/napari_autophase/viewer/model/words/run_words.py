@@ -12,8 +12,8 @@ from ....reconstruction import Reconstruction
 EXPLANATIONS = {
     "network": "The network's guess alone: a first look.",
     "fast": "The network's guess, polished in its own window, then 140 iterations on the scan's grid: for most crystals.",
-    "iterative": "620 iterations of error reduction and hybrid input-output from a random start; no network: "
-    "to compare with other programs.",
+    "iterative": "620 iterations of error reduction and hybrid input-output from a random start, more in partly coherent "
+    "light; no network: to compare with other programs.",
     "best": "Many starts within the shapes the network sees, phased in generations; held-out pixels choose: for strong strain, "
     "and where fast is not sure. It takes the longest.",
 }
